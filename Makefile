@@ -1,0 +1,39 @@
+# cdk-sglang: `make help` lists the targets. Everything they need is installed by them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# Node 24 from the virtual environment: jsii warns about the older node of many machines.
+export JSII_NODE := $(CURDIR)/.venv/bin/node
+export CDK_DISABLE_CLI_TELEMETRY := true
+export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
+
+LOCK_HASH := $(shell cat requirements.txt package-lock.json pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
+STAMP := .venv/.installed-$(LOCK_HASH)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(STAMP) ## .venv with the project, its tools, node 24 and the CDK CLI (about two minutes, once)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	@echo "setting up .venv (about two minutes, once per change of requirements.txt)"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/npm ci --silent --no-audit --no-fund
+	@rm -f .venv/.installed-*
+	@touch $@
+
+.PHONY: lock
+lock: setup ## regenerate requirements.txt and package-lock.json from their ranges
+	@$(BIN)/python -m pip install --quiet uv==0.13.8
+	@$(BIN)/python tools/lock.py
+
+.PHONY: fmt
+fmt: setup ## format and fix what can be fixed
+	@ruff format . && ruff check --fix .

@@ -1,0 +1,1 @@
+"""AWS CDK constructs for serving open-weight models with SGLang on Amazon SageMaker."""

@@ -1,0 +1,1 @@
+"""Facts about GPUs, ml.* instance types and prices, each with its source. No CDK."""

@@ -1,0 +1,1 @@
+"""What a model's config.json says of it, and where its weights come from."""

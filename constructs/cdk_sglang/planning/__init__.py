@@ -1,0 +1,1 @@
+"""Arithmetic: memory, performance, packing and cost. Pure Python: no CDK, no network."""

@@ -1,0 +1,1 @@
+"""Constructs: what SageMaker serves."""
