@@ -98,23 +98,8 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     names = [component.name for component in endpoint.components]
     colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
     parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
-    rows = [_component_row(component) for component in endpoint.components]
-    head = [
-        "component",
-        "model",
-        "GPUs/copy",
-        "copies/instance",
-        "KV tokens",
-        "requests at context",
-        "TTFT ms",
-        "TPOT ms",
-        "tok/s per copy",
-        "$/1M in",
-        "$/1M out",
-        "new copy s",
-        "from zero s",
-    ]
-    parts.append(_table(head, rows))
+    parts.append(_table(_HOLDS, [_holds(component) for component in endpoint.components]))
+    parts.append(_table(_SPEED, [_speed(component) for component in endpoint.components]))
     parts.append("<h3>GPUs when fully scaled out</h3>")
     parts.append(_packing(endpoint, colour))
     room = (
@@ -155,22 +140,51 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     return "\n".join(parts)
 
 
-def _component_row(component: ComponentPlan) -> list[str]:
-    memory, start = component.memory, component.start_up
+_HOLDS = (
+    "component",
+    "model",
+    "GPUs per copy",
+    "copies per instance",
+    "copies min to max",
+    "KV tokens",
+    "requests at context",
+)
+_SPEED = (
+    "component",
+    "in flight",
+    "TTFT ms",
+    "TPOT ms",
+    "tokens/s per copy",
+    "$/1M in",
+    "$/1M out",
+    "new copy s",
+    "from zero s",
+)
+
+
+def _holds(component: ComponentPlan) -> list[str]:
     return [
         component.name,
         component.model,
         str(component.gpus),
         str(component.copies_per_instance),
-        f"{memory.kv_tokens:,}",
+        f"{component.min_copies} to {component.max_copies}",
+        f"{component.memory.kv_tokens:,}",
         f"{component.requests_at_context:,} at {component.context_length:,}",
+    ]
+
+
+def _speed(component: ComponentPlan) -> list[str]:
+    return [
+        component.name,
+        f"{component.concurrency:g}",
         _spread(component.ttft_ms),
         _spread(component.tpot_ms),
         _spread(component.output_tok_s),
         _money(component.usd_per_million_input_tokens),
         _money(component.usd_per_million_output_tokens),
-        f"{start.new_copy:,.0f}",
-        f"{start.from_zero:,.0f}",
+        f"{component.start_up.new_copy:,.0f}",
+        f"{component.start_up.from_zero:,.0f}",
     ]
 
 
@@ -239,7 +253,7 @@ def _chart(title: str, bands: Sequence[Band], shade: str) -> str:
     low, high = min(b.low for b in bands), max(b.high for b in bands)
     bottom, top = math.floor(math.log10(low)), math.ceil(math.log10(high))
     span = max(1, top - bottom)
-    right, floor = _CHART_W - 8, _CHART_H - _BOTTOM
+    right, floor = _CHART_W - 14, _CHART_H - _BOTTOM
 
     def x(index: int) -> float:
         return _LEFT + index * (right - _LEFT) / (len(bands) - 1)
