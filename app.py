@@ -1,0 +1,36 @@
+"""Composition root: one environment in (`-c env=<name>`), its stacks out."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import aws_cdk as cdk
+
+from cdk_sglang import ConfigurationError
+from stacks.checks import add_checks
+from stacks.environments import load
+from stacks.fleet import add_fleet
+
+
+def main() -> int:
+    """Synthesise the environment named by the context value `env` (`local` by default)."""
+    app = cdk.App()
+    name = str(app.node.try_get_context("env") or "local")
+    try:
+        settings = load(name)
+        env = cdk.Environment(
+            account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
+            region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
+        )
+        add_fleet(app, name=name, settings=settings, source=f"environments/{name}.yaml", env=env)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    add_checks(app)
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

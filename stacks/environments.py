@@ -1,0 +1,143 @@
+"""From a file to checked settings: YAML without surprises, every problem at once, each with its path."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import ConfigurationError
+from stacks.settings import Environment
+
+FOLDER: Final = Path("environments")
+_SHOWN_LENGTH: Final = 60
+
+
+def load(name: str, *, folder: Path = FOLDER) -> Environment:
+    """Read and check one environment.
+
+    Args:
+        name: File name without `.yaml`.
+        folder: Where environments live.
+
+    Raises:
+        ConfigurationError: There is no such file, or anything in it is wrong; one line per problem.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        there = sorted(file.stem for file in folder.glob("*.yaml"))
+        raise ConfigurationError(
+            [f"{path}: no such file; there is {', '.join(there) or 'no environment yet'}; {did_you_mean(name, there)}"]
+        )
+    return parse(path.read_text(encoding="utf-8"), source=str(path))
+
+
+def parse(text: str, *, source: str) -> Environment:
+    """Check the text of an environment file; `source` begins every problem's line.
+
+    Raises:
+        ConfigurationError: One line per problem.
+    """
+    try:
+        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a SafeLoader that also refuses repeated keys
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{source}: {problem}" for problem in error.problems]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
+        raise ConfigurationError([f"{source}: not YAML: {_one_line(str(error))}"]) from None
+    if not isinstance(content, dict):
+        got = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ConfigurationError(
+            [f"{source}: expected a mapping with the keys {', '.join(Environment.model_fields)}, got {got}"]
+        )
+    try:
+        return Environment.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(
+            [f"{source}: {_line(dict(problem))}" for problem in error.errors(include_url=False)]
+        ) from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets the second of two equal keys win in silence: a second component would replace the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        seen: dict[object, int] = {}
+        problems = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a mapping is no key", key_node.start_mark)
+            if key in seen:
+                problems.append(f"line {line}: {key!r} stands there twice, first on line {seen[key]}; rename or remove one")
+            seen.setdefault(key, line)
+        if problems:
+            raise ConfigurationError(problems)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _line(problem: dict[str, Any]) -> str:
+    loc: tuple[str | int, ...] = problem["loc"]
+    path = ".".join(str(part) for part in loc if part != "[key]")
+    return f"{path}: {_message(problem, loc)}" if path else _message(problem, loc)
+
+
+def _message(problem: dict[str, Any], loc: tuple[str | int, ...]) -> str:  # noqa: PLR0911  one return a kind
+    kind, got, context = problem["type"], _shown(problem.get("input")), problem.get("ctx", {})
+    match kind:
+        case "extra_forbidden":
+            return f"unknown key; {did_you_mean(str(loc[-1]), _fields_at(loc[:-1]))}"
+        case "missing":
+            return "missing; it has no default"
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"{got} is not allowed; use {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"{got} does not match {context['pattern']}"
+        case "string_type" if isinstance(problem.get("input"), int | float) and not isinstance(problem["input"], bool):
+            return f"{got} is a number here; write it in quotes"
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            sign = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}[kind]
+            bound = next(iter(context.values()))
+            return f"{got} is not allowed; use a value {sign} {bound}"
+        case _:
+            message = str(problem["msg"])
+            return f"{message[:1].lower()}{message[1:]}, got {got}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fields_at(loc: tuple[str | int, ...]) -> list[str]:
+    """Return the keys the settings know at this place."""
+    place: Any = Environment
+    for part in loc:
+        place = _step(place, str(part))
+    return list(place.model_fields) if isinstance(place, type) and issubclass(place, BaseModel) else []
+
+
+def _step(place: Any, part: str) -> Any:  # noqa: ANN401  annotations are objects of many kinds
+    if isinstance(place, type) and issubclass(place, BaseModel):
+        field = place.model_fields.get(part)
+        return _unwrap(field.annotation) if field is not None else None
+    arguments = typing.get_args(place)  # dict[Name, Component] -> Component
+    return _unwrap(arguments[-1]) if arguments else None
+
+
+def _unwrap(annotation: Any) -> Any:  # noqa: ANN401
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return next((part for part in typing.get_args(annotation) if part is not type(None)), None)
+    return annotation

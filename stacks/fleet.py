@@ -1,0 +1,68 @@
+"""An environment as an app: one foundation, and one stack for each endpoint."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.names import name_problems
+from stacks.foundation import FoundationStack
+from stacks.naming import endpoint_name, stack_name
+from stacks.serving import ServingStack
+from stacks.settings import Environment
+
+
+def add_fleet(app: cdk.App, *, name: str, settings: Environment, source: str, env: cdk.Environment) -> list[ServingStack]:
+    """Add every stack of one environment to the app.
+
+    Args:
+        app: The CDK app.
+        name: Name of the environment.
+        settings: What it asks for.
+        source: The file it came from; begins every problem's line.
+        env: Account and Region, where known.
+
+    Raises:
+        ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
+    """
+    problems = _name_problems(name, settings)
+    raise_if_any(f"{source}: {problem}" for problem in problems)
+    foundation = FoundationStack(
+        app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
+    )
+    serving = []
+    for endpoint in settings.endpoints:
+        try:
+            stack = ServingStack(
+                app,
+                f"Serving-{endpoint}",
+                environment=name,
+                name=endpoint,
+                settings=settings,
+                stack_name=stack_name(name, endpoint),
+                env=env,
+            )
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        stack.add_stack_dependency(foundation)
+        serving.append(stack)
+    raise_if_any(f"{source}: {problem}" for problem in problems)
+    for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
+        cdk.Tags.of(app).add(key, value)
+    return serving
+
+
+def _name_problems(name: str, settings: Environment) -> list[str]:
+    problems = []
+    for endpoint, asked in settings.endpoints.items():
+        path = f"endpoints.{endpoint}"
+        if endpoint == "foundation":
+            problems.append(f"{path}: 'foundation' names the stack of what all endpoints share; choose another name")
+        problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
+        for component in asked.components:
+            problems += name_problems(
+                f"{path}.components.{component}", f"{endpoint_name(name, endpoint)}-{component}", "component"
+            )
+    return problems

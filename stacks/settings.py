@@ -1,0 +1,217 @@
+"""One environment as typed, frozen values: what `environments/<name>.yaml` may say.
+
+Only shapes, bounds and words are here; what needs hardware or model facts is checked where those are (stacks/fleet.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from cdk_sglang.serving.logs import RETENTION_DAYS
+from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
+from cdk_sglang.serving.routing import (
+    CONCURRENCY_THRESHOLD_MAX,
+    CONCURRENCY_THRESHOLD_MIN,
+    PREFIX_LENGTH_MAX,
+    PREFIX_LENGTH_MIN,
+)
+from cdk_sglang.serving.sglang import SglangOptions
+from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z](-?[a-z0-9])*$", max_length=40)]
+"""Of environments, endpoints and components: part of AWS names, so lower case, digits and single hyphens."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True)
+
+
+class Network(_Settings):
+    """Which network the instances join."""
+
+    vpc: Literal["create", "existing", "none"]
+    """`create`: a VPC of the fleet's own, with two isolated subnets, endpoints for S3 and SageMaker, and flow logs; `existing`:
+    subnets that are there; `none`: SageMaker's own network."""
+    cidr: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$")] | None = None
+    """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
+    availability_zones: (
+        tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...] | None
+    ) = Field(default=None, min_length=2, max_length=4, strict=False)
+    """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
+    have your GPUs."""
+    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] | None = Field(
+        default=None, min_length=2, max_length=16, strict=False
+    )
+    """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
+    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] | None = Field(
+        default=None, min_length=1, max_length=5, strict=False
+    )
+    """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        belongs = {
+            "cidr": "create",
+            "availability_zones": "create",
+            "subnet_ids": "existing",
+            "security_group_ids": "existing",
+        }
+        for field, vpc in belongs.items():
+            given = getattr(self, field) is not None
+            if given and self.vpc != vpc:
+                raise ValueError(f"{field} goes with vpc: {vpc}, got vpc: {self.vpc}; remove it")
+            if not given and self.vpc == vpc == "existing":
+                raise ValueError(f"{field} is missing; vpc: existing needs it")
+        return self
+
+
+class Data(_Settings):
+    """What becomes of weights, logs and images."""
+
+    on_delete: Literal["retain", "destroy"] = "retain"
+    """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
+    log_retention_days: int = 30
+    """Days that logs are kept."""
+
+    @model_validator(mode="after")
+    def _allowed_retention(self) -> Self:
+        if self.log_retention_days not in RETENTION_DAYS:
+            allowed = ", ".join(map(str, RETENTION_DAYS))
+            raise ValueError(f"log_retention_days: {self.log_retention_days} is not allowed; use one of {allowed}")
+        return self
+
+
+class Capacity(_Settings):
+    """GPU instances of an endpoint: one type, or a pool of types by priority."""
+
+    type: str | None = None
+    """Instance type, such as ml.g6e.12xlarge."""
+    pool: tuple[str, ...] | None = Field(default=None, min_length=2, max_length=5, strict=False)
+    """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
+    min_instances: int = Field(default=1, ge=1, le=1000)
+    """Always running and paid for."""
+    max_instances: int = Field(ge=1, le=1000)
+    """Never more than this: it bounds the bill."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.type is None) == (self.pool is None):
+            raise ValueError("give exactly one of type and pool")
+        if self.max_instances < self.min_instances:
+            raise ValueError(
+                f"max_instances: {self.max_instances} is below min_instances {self.min_instances}; "
+                f"raise it to {self.min_instances} or more"
+            )
+        return self
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The instance types by priority."""
+        return self.pool if self.pool is not None else (self.type or "",)
+
+
+class PrefixAware(_Settings):
+    """Requests that begin alike go to the same copy, whose cache then serves the shared beginning."""
+
+    prefix_length: int = Field(default=4096, ge=PREFIX_LENGTH_MIN, le=PREFIX_LENGTH_MAX)
+    """How much of a request is compared: bytes of the body, or characters of the messages on the OpenAI path."""
+    concurrency_threshold: int = Field(default=32, ge=CONCURRENCY_THRESHOLD_MIN, le=CONCURRENCY_THRESHOLD_MAX)
+    """Above so many requests at once on a copy, requests go elsewhere."""
+
+
+class Routing(_Settings):
+    """How requests are spread. Without this, each goes to the copy with the fewest outstanding requests."""
+
+    prefix_aware: PrefixAware
+    """Send requests that begin alike to the same copy."""
+
+
+class Model(_Settings):
+    """Whose weights a component serves, and where they are; exactly one of s3 and prefix."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. Without it, nothing about memory is checked."""
+    s3: str | None = None
+    """S3 URI of uncompressed files in a bucket of yours, such as s3://models/llama/."""
+    prefix: str | None = None
+    """Prefix in the environment's own weights bucket, such as weights/meta-llama/Llama-3.2-3B-Instruct/."""
+    weights_gib: float | None = Field(default=None, gt=0, le=4096, strict=False)
+    """Size of the weights in GiB, where the catalogue does not know the model."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.s3 is None) == (self.prefix is None):
+            raise ValueError("give exactly one of s3 and prefix")
+        problems = s3_uri_problems("s3", self.s3) if self.s3 is not None else prefix_problems("prefix", self.prefix or "")
+        if problems:
+            raise ValueError(problems[0])
+        return self
+
+
+class Resources(_Settings):
+    """Host cores and memory one copy reserves besides its GPUs."""
+
+    cpu_cores: float = Field(ge=0.25, le=1024, strict=False)
+    """Cores."""
+    memory_mib: int = Field(ge=128, le=8 * 1024 * 1024)
+    """Host memory in MiB (not GPU memory)."""
+
+
+class Startup(_Settings):
+    """How long a new copy may take. Without this, both are derived from the size of the weights."""
+
+    download_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
+    """For the weights to come from S3."""
+    health_check_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
+    """From the container's start to its first successful health check."""
+
+
+class Component(_Settings):
+    """One model on an endpoint."""
+
+    model: Model
+    """The model."""
+    server: SglangOptions = SglangOptions()
+    """SGLang's options."""
+    copies: int = Field(default=1, ge=1, le=1000)
+    """Copies to start with; each takes its GPUs on one instance."""
+    resources: Resources | None = None
+    """Host cores and memory of a copy; by default half of what goes with its GPUs."""
+    startup: Startup | None = None
+    """Start-up time-outs; by default derived from the size of the weights."""
+    environment: dict[str, str] = {}
+    """Further environment variables of the container; never secrets."""
+
+
+class Endpoint(_Settings):
+    """Instances, and the models that share them."""
+
+    capacity: Capacity
+    """GPU instances."""
+    routing: Routing | None = None
+    """How requests are spread; to the copy with the fewest outstanding requests by default."""
+    network_isolation: bool = True
+    """Containers get neither network nor credentials; weights come through SageMaker."""
+    metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
+    """How often utilisation is published."""
+    components: dict[Name, Component] = Field(min_length=1)
+    """The models, by name."""
+
+
+class Environment(_Settings):
+    """One deployable fleet."""
+
+    account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] | None = None
+    """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
+    tags: dict[Annotated[str, StringConstraints(min_length=1, max_length=128)], Annotated[str, StringConstraints(max_length=256)]] = {}
+    """Tags of every resource, such as cost-centre."""
+    network: Network
+    """Which network the instances join."""
+    data: Data = Data()
+    """What becomes of weights, logs and images."""
+    endpoints: dict[Name, Endpoint] = Field(min_length=1)
+    """The endpoints, by name."""
