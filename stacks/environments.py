@@ -75,7 +75,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(None, None, "a mapping is no key", key_node.start_mark)
             if key in seen:
-                problems.append(f"line {line}: {key!r} stands there twice, first on line {seen[key]}; rename or remove one")
+                problems.append(
+                    f"line {line}: {key!r} stands there twice, first on line {seen[key]}; rename or remove one"
+                )
             seen.setdefault(key, line)
         if problems:
             raise ConfigurationError(problems)

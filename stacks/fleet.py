@@ -13,7 +13,9 @@ from stacks.serving import ServingStack
 from stacks.settings import Environment
 
 
-def add_fleet(app: cdk.App, *, name: str, settings: Environment, source: str, env: cdk.Environment) -> list[ServingStack]:
+def add_fleet(
+    app: cdk.App, *, name: str, settings: Environment, source: str, env: cdk.Environment
+) -> list[ServingStack]:
     """Add every stack of one environment to the app.
 
     Args:

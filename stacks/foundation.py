@@ -14,6 +14,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from stacks.naming import parameter_name
 from stacks.settings import Environment, Network
 
@@ -24,6 +25,17 @@ _INTERFACE_ENDPOINTS: Final = {
     "SagemakerApi": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,  # describing and updating from inside
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,  # for what else runs in the VPC
 }
+_NO_SECOND_COPY: Final = (
+    "weights can be fetched again from where they came; a second copy of terabytes is the owner's choice, not a default"
+)
+_LOGS_USE_SSE_S3: Final = (
+    "S3 delivers access logs under SSE-S3: "
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
+)
+_DEFAULT_GROUP_UNUSED: Final = (
+    "CloudFormation cannot close a VPC's default security group without a custom resource that may edit groups; "
+    "nothing here is ever placed in it"
+)
 _OLD_ACCESS_LOGS: Final = cdk.Duration.days(400)
 
 
@@ -36,9 +48,7 @@ class FoundationStack(cdk.Stack):
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, **options)
         self._environment = environment
-        self._removal = (
-            cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
-        )
+        self._removal = cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
         self._retention = _retention(settings.data.log_retention_days)
         self.key = self._build_key()
         self._build_buckets()
@@ -125,21 +135,21 @@ class FoundationStack(cdk.Stack):
             removal_policy=self._removal,
         )
         self._publish("WeightsBucketName", "weights-bucket", weights.bucket_name)
-        cdk.CfnOutput(self, "WeightsBucket", value=weights.bucket_name, description="Upload weights under their prefix here")
-        replication = (
-            "weights can be fetched again from where they came; a second copy of terabytes is the owner's choice, not a default"
+        cdk.CfnOutput(
+            self, "WeightsBucket", value=weights.bucket_name, description="Upload weights under their prefix here"
         )
-        for bucket, why in ((weights, replication), (access_logs, "access logs need no second copy")):
-            for pack in ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321"):
-                _acknowledge(bucket, f"{pack}-S3BucketReplicationEnabled", why)
-        for rule in ("AwsSolutions-S1", *(f"{pack}-S3BucketLoggingEnabled" for pack in ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321"))):
-            _acknowledge(access_logs, rule, "a bucket of access logs that logged itself would never end")
-        sse_s3 = "S3 delivers access logs with its own key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
-        for pack in ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321"):
-            _acknowledge(access_logs, f"{pack}-S3DefaultEncryptionKMS", sse_s3)
+        acknowledge(weights, in_packs("S3BucketReplicationEnabled"), _NO_SECOND_COPY)
+        acknowledge(access_logs, in_packs("S3BucketReplicationEnabled"), "access logs need no second copy")
+        acknowledge(
+            access_logs,
+            ["AwsSolutions-S1", *in_packs("S3BucketLoggingEnabled")],
+            "a bucket of access logs that logged itself would never end",
+        )
+        acknowledge(access_logs, in_packs("S3DefaultEncryptionKMS"), _LOGS_USE_SSE_S3)
         if destroy:
             cdk.Annotations.of(weights).add_info_v2(
-                "cdk-sglang:buckets-must-be-empty", "CloudFormation deletes only empty buckets: empty them before destroying"
+                "cdk-sglang:buckets-must-be-empty",
+                "CloudFormation deletes only empty buckets: empty them before destroying",
             )
 
     def _build_repository(self) -> None:
@@ -156,10 +166,11 @@ class FoundationStack(cdk.Stack):
         self._publish("ImagesRepositoryName", "images-repository", repository.repository_name)
 
     def _build_network(self, network: Network) -> None:
+        cidr = network.cidr or _DEFAULT_CIDR
         vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr(network.cidr or _DEFAULT_CIDR),
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
             availability_zones=self.availability_zones,
             nat_gateways=0,
             restrict_default_security_group=False,  # would need a custom resource; nothing uses that group
@@ -167,23 +178,27 @@ class FoundationStack(cdk.Stack):
                 ec2.SubnetConfiguration(name="Serving", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=None)
             ],
         )
+        acknowledge(vpc, in_packs("VPCDefaultSecurityGroupClosed"), _DEFAULT_GROUP_UNUSED)
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         inside = ec2.SecurityGroup(
             self, "EndpointAccess", vpc=vpc, description="VPC endpoints, from inside the VPC", allow_all_outbound=False
         )
-        serving = ec2.SecurityGroup(
-            self, "Serving", vpc=vpc, description="Model instances", allow_all_outbound=False
+        serving = ec2.SecurityGroup(self, "Serving", vpc=vpc, description="Model instances", allow_all_outbound=False)
+        serving.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3 and the VPC endpoints; there is no route beyond"
         )
-        serving.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3 and the VPC endpoints; there is no route beyond")
         inside.add_ingress_rule(serving, ec2.Port.tcp(443), "HTTPS from model instances")
-        inside.add_ingress_rule(ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(443), "HTTPS from callers in the VPC")
+        inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443), "HTTPS from callers in the VPC")
         for name, service in _INTERFACE_ENDPOINTS.items():
             vpc.add_interface_endpoint(name, service=service, security_groups=[inside], open=False)
         flow_logs = logs.LogGroup(
             self, "FlowLogs", retention=self._retention, encryption_key=self.key, removal_policy=self._removal
         )
-        vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
-        self._publish("SubnetIds", "subnet-ids", cdk.Fn.join(",", [subnet.subnet_id for subnet in vpc.isolated_subnets]))
+        flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
+        acknowledge_inline_policy(flow_log)
+        self._publish(
+            "SubnetIds", "subnet-ids", cdk.Fn.join(",", [subnet.subnet_id for subnet in vpc.isolated_subnets])
+        )
         self._publish("SecurityGroupId", "security-group-id", serving.security_group_id)
 
 
@@ -196,7 +211,3 @@ def _retention(days: int) -> logs.RetentionDays:
         2192: "SIX_YEARS", 2557: "SEVEN_YEARS", 2922: "EIGHT_YEARS", 3288: "NINE_YEARS", **names,
     }  # fmt: skip
     return logs.RetentionDays[by_days[days]]
-
-
-def _acknowledge(construct: Construct, finding: str, reason: str) -> None:
-    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))

@@ -100,9 +100,7 @@ class ServingStack(cdk.Stack):
             case "create":
                 zones = len(network.availability_zones or ("first", "second"))
                 subnets = cdk.Fn.split(",", self._read("subnet-ids"), zones)
-                return EndpointNetwork(
-                    subnet_ids=tuple(subnets), security_group_ids=(self._read("security-group-id"),)
-                )
+                return EndpointNetwork(subnet_ids=tuple(subnets), security_group_ids=(self._read("security-group-id"),))
 
 
 @contextmanager
@@ -148,6 +146,4 @@ def _resources(asked: asks.Resources | None) -> HostResources | None:
 def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:
     if asked is None:
         return None
-    return StartupTimeouts(
-        download_seconds=asked.download_seconds, health_check_seconds=asked.health_check_seconds
-    )
+    return StartupTimeouts(download_seconds=asked.download_seconds, health_check_seconds=asked.health_check_seconds)

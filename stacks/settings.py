@@ -144,7 +144,9 @@ class Model(_Settings):
     def _one_place(self) -> Self:
         if (self.s3 is None) == (self.prefix is None):
             raise ValueError("give exactly one of s3 and prefix")
-        problems = s3_uri_problems("s3", self.s3) if self.s3 is not None else prefix_problems("prefix", self.prefix or "")
+        problems = (
+            s3_uri_problems("s3", self.s3) if self.s3 is not None else prefix_problems("prefix", self.prefix or "")
+        )
         if problems:
             raise ValueError(problems[0])
         return self
@@ -207,7 +209,10 @@ class Environment(_Settings):
     """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
     """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
-    tags: dict[Annotated[str, StringConstraints(min_length=1, max_length=128)], Annotated[str, StringConstraints(max_length=256)]] = {}
+    tags: dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=128)],
+        Annotated[str, StringConstraints(max_length=256)],
+    ] = {}
     """Tags of every resource, such as cost-centre."""
     network: Network
     """Which network the instances join."""

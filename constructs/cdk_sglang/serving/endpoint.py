@@ -18,6 +18,7 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for
 from cdk_sglang.serving import metrics, permissions
+from cdk_sglang.serving.acknowledge import acknowledge, in_packs
 from cdk_sglang.serving.capacity import PROVISION_TIMEOUT_SECONDS, Capacity, instances_needed
 from cdk_sglang.serving.component import HostResources, InferenceComponent
 from cdk_sglang.serving.execution_role import make_execution_role
@@ -200,7 +201,14 @@ class InferenceEndpoint(Construct):
             actions=list(permissions.INVOKE),
             resource_arns=[
                 self.endpoint_arn,
-                *(components or [stack.format_arn(service="sagemaker", resource="inference-component", resource_name=f"{self.endpoint_name}-*")]),
+                *(
+                    components
+                    or [
+                        stack.format_arn(
+                            service="sagemaker", resource="inference-component", resource_name=f"{self.endpoint_name}-*"
+                        )
+                    ]
+                ),
             ],
         )
 
@@ -269,10 +277,7 @@ class InferenceEndpoint(Construct):
             ),
         )
         config.node.add_dependency(self.role)
-        for pack in ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321"):
-            cdk.Validations.of(config).acknowledge(
-                cdk.Acknowledgment(id=f"{pack}-SageMakerEndpointConfigurationKMSKeyConfigured", reason=_NO_KEY_ON_NVME)
-            )
+        acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
         return config
 
 

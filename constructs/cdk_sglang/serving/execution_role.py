@@ -9,14 +9,18 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.serving import permissions
+from cdk_sglang.serving.acknowledge import acknowledge_inline_policy, acknowledge_wildcards
 from cdk_sglang.serving.network import EndpointNetwork
 
-_WILDCARDS: Final = {
-    "AwsSolutions-IAM5[Resource::*]": (
-        "ecr:GetAuthorizationToken, cloudwatch:PutMetricData (narrowed by cloudwatch:namespace) and EC2's Describe actions "
-        "have no resource types: https://docs.aws.amazon.com/service-authorization/latest/reference/"
-    ),
-}
+_NO_RESOURCE_TYPE: Final = (
+    "ecr:GetAuthorizationToken, cloudwatch:PutMetricData (narrowed by cloudwatch:namespace) and EC2's Describe actions "
+    "have no resource types: https://docs.aws.amazon.com/service-authorization/latest/reference/"
+)
+_STREAMS: Final = "streams of the endpoint's own log groups; SageMaker chooses their names"
+_INTERFACES: Final = (
+    "SageMaker makes the network interfaces, whose ids nobody knows beforehand; subnets and security groups are named: "
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"
+)
 
 
 def make_execution_role(
@@ -45,12 +49,9 @@ def make_execution_role(
             },
         ),
     )
+    streams = [f"{arn}:*" for arn in log_group_arns]
     allow = [
-        iam.PolicyStatement(
-            sid="WriteLogs",
-            actions=list(permissions.WRITE_LOGS),
-            resources=[f"{arn}:*" for arn in log_group_arns],
-        ),
+        iam.PolicyStatement(sid="WriteLogs", actions=list(permissions.WRITE_LOGS), resources=streams),
         iam.PolicyStatement(
             sid="PublishMetrics",
             actions=list(permissions.PUBLISH_METRICS),
@@ -60,11 +61,17 @@ def make_execution_role(
     ]
     if network is not None:
         allow += _join(stack, network)
+        acknowledge_wildcards(scope, role, [_interfaces(stack)], _INTERFACES)
     for statement in allow:
         role.add_to_principal_policy(statement)
-    for finding, reason in _WILDCARDS.items():
-        cdk.Validations.of(role).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
+    acknowledge_wildcards(scope, role, ["*"], _NO_RESOURCE_TYPE)
+    acknowledge_wildcards(scope, role, streams, _STREAMS)
+    acknowledge_inline_policy(role)
     return role
+
+
+def _interfaces(stack: cdk.Stack) -> str:
+    return stack.format_arn(service="ec2", resource="network-interface", resource_name="*")
 
 
 def _join(stack: cdk.Stack, network: EndpointNetwork) -> list[iam.PolicyStatement]:
@@ -78,7 +85,7 @@ def _join(stack: cdk.Stack, network: EndpointNetwork) -> list[iam.PolicyStatemen
             resources=[
                 *(ec2("subnet", subnet) for subnet in network.subnet_ids),
                 *(ec2("security-group", group) for group in network.security_group_ids),
-                ec2("network-interface", "*"),
+                _interfaces(stack),
             ],
         ),
         iam.PolicyStatement(sid="DescribeNetwork", actions=list(permissions.DESCRIBE_NETWORK), resources=["*"]),

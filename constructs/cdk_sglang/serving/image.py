@@ -132,7 +132,9 @@ class _DlcImage(ServingImage):
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         stack = cdk.Stack.of(scope)
         account = self._registry_account(stack)
-        _grant_pull(role, stack.format_arn(service="ecr", account=account, resource="repository", resource_name="sglang"))
+        _grant_pull(
+            role, stack.format_arn(service="ecr", account=account, resource="repository", resource_name="sglang")
+        )
         return f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/sglang:{self._tag}"
 
     @staticmethod

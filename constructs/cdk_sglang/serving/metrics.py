@@ -33,7 +33,9 @@ class ServingMetrics:
         self._dimensions = dict(dimensions)
         self._utilization_namespace = utilization_namespace
 
-    def metric(self, name: str, *, namespace: str, statistic: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+    def metric(
+        self, name: str, *, namespace: str, statistic: str, **options: Unpack[MetricOptions]
+    ) -> cloudwatch.Metric:
         """Return any metric of this endpoint or component by SageMaker's name."""
         return cloudwatch.Metric(
             namespace=namespace,

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
+from cdk_sglang.serving.acknowledge import acknowledge_wildcards
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""
@@ -87,7 +88,9 @@ def s3_uri_problems(path: str, uri: str) -> list[str]:
 def prefix_problems(path: str, prefix: str) -> list[str]:
     """Say what is wrong with a prefix; an empty list when it is fine."""
     if not prefix.strip("/"):
-        return [f"{path}: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"]
+        return [
+            f"{path}: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"
+        ]
     if prefix.startswith("/") or "//" in prefix:
         return [f"{path}: {prefix!r} has an empty part; write it without leading or double slashes"]
     return []
@@ -105,10 +108,10 @@ def _with_slash(prefix: str) -> str:
     return prefix if prefix.endswith("/") else f"{prefix}/"
 
 
-def _grant_read(role: iam.IRole, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
-    role.add_to_principal_policy(
-        iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[f"{bucket_arn}/{prefix}*"])
-    )
+def _grant_read(scope: Construct, role: iam.IRole, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
+    files = f"{bucket_arn}/{prefix}*"
+    role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
+    acknowledge_wildcards(scope, role, [files], "the files of one model, under its own prefix")
     role.add_to_principal_policy(
         iam.PolicyStatement(
             actions=list(permissions.LIST_WEIGHTS),
@@ -117,9 +120,7 @@ def _grant_read(role: iam.IRole, bucket_arn: str, prefix: str, key: kms.IKey | N
         )
     )
     if key is not None:
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn])
-        )
+        role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
 
 
 class _S3Source(ModelSource):
@@ -131,7 +132,7 @@ class _S3Source(ModelSource):
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         arn = f"arn:{cdk.Stack.of(scope).partition}:s3:::{self._bucket}"
-        _grant_read(role, arn, self._prefix, self._key)
+        _grant_read(scope, role, arn, self._prefix, self._key)
         return f"s3://{self._bucket}/{self._prefix}"
 
 
@@ -141,6 +142,6 @@ class _BucketSource(ModelSource):
         self._bucket = bucket
         self._prefix = prefix
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:  # noqa: ARG002
-        _grant_read(role, self._bucket.bucket_arn, self._prefix, self._bucket.encryption_key)
+    def bind(self, scope: Construct, role: iam.IRole) -> str:
+        _grant_read(scope, role, self._bucket.bucket_arn, self._prefix, self._bucket.encryption_key)
         return self._bucket.s3_url_for_object(self._prefix)
