@@ -10,7 +10,7 @@ export JSII_NODE := $(CURDIR)/.venv/bin/node
 export CDK_DISABLE_CLI_TELEMETRY := true
 export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
 
-LOCK_HASH := $(shell cat requirements.txt package-lock.json pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
+LOCK_HASH := $(shell cat requirements.txt package-lock.json 2>/dev/null | sha256sum | cut -c1-16)
 STAMP := .venv/.installed-$(LOCK_HASH)
 
 .PHONY: help
@@ -37,3 +37,29 @@ lock: setup ## regenerate requirements.txt and package-lock.json from their rang
 .PHONY: fmt
 fmt: setup ## format and fix what can be fixed
 	@ruff format . && ruff check --fix .
+
+ENV ?= local
+CDK := cdk --no-notices
+
+.PHONY: synth
+synth: setup ## templates of one environment, checked five ways, and its plan: make synth ENV=prod
+	@$(CDK) synth --quiet --no-lookups -c env=$(ENV) -c report=true --output cdk.out/$(ENV)
+
+.PHONY: deploy
+deploy: setup ## deploy one environment with your AWS credentials: make deploy ENV=dev
+	@$(CDK) deploy --all --no-lookups -c env=$(ENV) --output cdk.out/$(ENV) --import-existing-resources
+
+.PHONY: test
+test: setup ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+	@ENGINE=$(ENGINE) pytest
+
+.PHONY: check
+check: setup ## format, lint, types, layers, and every checker over every environment
+	@ruff format --check --quiet .
+	@ruff check --quiet .
+	@mypy
+	@lint-imports --quiet 2>/dev/null || lint-imports
+
+.PHONY: clean
+clean: ## remove what make made
+	@rm -rf .venv .venv-engine node_modules cdk.out dist .local

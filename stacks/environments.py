@@ -32,9 +32,7 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     path = folder / f"{name}.yaml"
     if not path.is_file():
         there = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise ConfigurationError(
-            [f"{path}: no such file; there is {', '.join(there) or 'no environment yet'}; {did_you_mean(name, there)}"]
-        )
+        raise ConfigurationError([f"{path}: no such file; environments that exist: {', '.join(there) or 'none yet'}"])
     return parse(path.read_text(encoding="utf-8"), source=str(path))
 
 

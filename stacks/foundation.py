@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, Unpack
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from stacks.naming import parameter_name
+from stacks.options import StackOptions
 from stacks.settings import Environment, Network
 
 _DEFAULT_CIDR: Final = "10.64.0.0/16"
@@ -43,7 +44,13 @@ class FoundationStack(cdk.Stack):
     """Everything an environment keeps: deleting it leaves weights, images, keys and logs where they are, unless told otherwise."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, environment: str, settings: Environment, **options: Any
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: Environment,
+        **options: Unpack[StackOptions],
     ) -> None:
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final, Unpack
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
@@ -26,6 +26,7 @@ from cdk_sglang import (
 from cdk_sglang.checks import raise_if_any
 from stacks import settings as asks
 from stacks.naming import endpoint_name, parameter_name
+from stacks.options import StackOptions
 from stacks.settings import Environment
 
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
@@ -39,7 +40,14 @@ class ServingStack(cdk.Stack):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, environment: str, name: str, settings: Environment, **options: Any
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        name: str,
+        settings: Environment,
+        **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
         self._environment = environment

@@ -224,17 +224,21 @@ class InferenceEndpoint(Construct):
         smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
         if gpus_per_copy > smallest.gpu_count:
             return [
-                f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
-                f"{_bigger_or_smaller(smallest, gpus_per_copy)}"
+                (
+                    f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
+                    f"{_bigger_or_smaller(smallest, gpus_per_copy)}"
+                )
             ]
         placed = [component.gpus_per_copy for component in self.components.values() for _ in range(component.copies)]
         wanted = [*placed, *([gpus_per_copy] * copies)]
         needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
         if needed > capacity.max_instances:
             return [
-                f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
-                f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}; "
-                f"raise max_instances to {needed} or ask for less"
+                (
+                    f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
+                    f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}; "
+                    f"raise max_instances to {needed} or ask for less"
+                )
             ]
         return []
 

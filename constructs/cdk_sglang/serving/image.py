@@ -145,8 +145,10 @@ class _DlcImage(ServingImage):
         if account is None:
             raise ConfigurationError(
                 [
-                    f"image: AWS publishes no deep learning containers in {stack.region}; "
-                    "copy the image to a repository of yours and use from_repository"
+                    (
+                        f"image: AWS publishes no deep learning containers in {stack.region}; "
+                        "copy the image to a repository of yours and use from_repository"
+                    )
                 ]
             )
         return account

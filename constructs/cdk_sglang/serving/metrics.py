@@ -33,25 +33,24 @@ class ServingMetrics:
         self._dimensions = dict(dimensions)
         self._utilization_namespace = utilization_namespace
 
-    def metric(
-        self, name: str, *, namespace: str, statistic: str, **options: Unpack[MetricOptions]
-    ) -> cloudwatch.Metric:
-        """Return any metric of this endpoint or component by SageMaker's name."""
+    def metric(self, name: str, *, namespace: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Return any metric of this endpoint or component by SageMaker's name; averaged by default."""
         return cloudwatch.Metric(
             namespace=namespace,
             metric_name=name,
             dimensions_map=self._dimensions,
-            statistic=options.get("statistic", statistic),
+            statistic=options.get("statistic", "Average"),
             period=options.get("period", cdk.Duration.minutes(1)),
             label=options.get("label"),
             color=options.get("color"),
         )
 
     def _invocation(self, name: str, statistic: str, options: MetricOptions) -> cloudwatch.Metric:
-        return self.metric(name, namespace=INVOCATION_NAMESPACE, **{"statistic": statistic, **options})
+        with_default: MetricOptions = {**options, "statistic": options.get("statistic", statistic)}
+        return self.metric(name, namespace=INVOCATION_NAMESPACE, **with_default)
 
     def _utilization(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
-        return self.metric(name, namespace=self._utilization_namespace, **{"statistic": "Average", **options})
+        return self.metric(name, namespace=self._utilization_namespace, **options)
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests (count; Sum)."""

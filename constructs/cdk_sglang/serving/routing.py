@@ -62,8 +62,10 @@ class Routing:
         """Say why this strategy does not suit an endpoint of at most so many instances."""
         if self.strategy == "PREFIX_AWARE" and max_instances < PREFIX_AWARE_MIN_INSTANCES:
             return [
-                f"{path}: prefix-aware routing needs {PREFIX_AWARE_MIN_INSTANCES} instances or more, "
-                f"max_instances is {max_instances}; raise it or use least_outstanding_requests"
+                (
+                    f"{path}: prefix-aware routing needs {PREFIX_AWARE_MIN_INSTANCES} instances or more, "
+                    f"max_instances is {max_instances}; raise it or use least_outstanding_requests"
+                )
             ]
         return []
 
