@@ -85,7 +85,7 @@ class InferenceComponent(Construct):
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
         variables = {**server.environment(), **environment}
-        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, variables=variables)
+        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
@@ -212,7 +212,6 @@ def _check(
     server: SglangOptions,
     copies: int,
     added: Mapping[str, str],
-    variables: Mapping[str, str],
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
@@ -224,9 +223,7 @@ def _check(
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
-    problems += environment_problems(added, f"{construct_id}.environment")
-    if not problems:
-        problems += environment_problems(variables, f"{construct_id}.environment", rendered=True)
+    problems += environment_problems(added, f"{construct_id}.environment", rendered=server.environment())
     problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
     if problems:
         raise ConfigurationError(problems)
