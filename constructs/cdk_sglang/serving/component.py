@@ -84,7 +84,7 @@ class InferenceComponent(Construct):
         environment: Mapping[str, str],
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
-        variables = {**server.environment(), **environment}
+        variables = {**server.environment(image_kind=endpoint.image.facts.kind), **environment}
         _check(endpoint, construct_id, name, server=server, copies=copies, added=environment)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
@@ -223,7 +223,9 @@ def _check(
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
-    problems += environment_problems(added, f"{construct_id}.environment", rendered=server.environment())
+    problems += environment_problems(
+        added, f"{construct_id}.environment", rendered=server.environment(image_kind=endpoint.image.facts.kind)
+    )
     problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
     if problems:
         raise ConfigurationError(problems)
