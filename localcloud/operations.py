@@ -11,7 +11,7 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.sagemaker.exceptions import SagemakerClientError, ValidationError
-from moto.sagemaker.models import SageMakerModelBackend
+from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from localcloud import faults, validation
@@ -127,3 +127,8 @@ def install() -> None:
     for name in HANDLERS:
         setattr(SageMakerResponse, camelcase_to_underscores(name), _action(name))
     SageMakerModelBackend._get_resource_from_arn = _resource_from_arn
+
+
+def delete_model(account: str, region: str, name: str) -> None:
+    """Delete a model, which moto keeps."""
+    sagemaker_backends[account][region].delete_model(name)
