@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.names import name_problems
 from stacks.foundation import FoundationStack
+from stacks.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.naming import endpoint_name, stack_name
 from stacks.serving import ServingStack
 from stacks.settings import Environment
@@ -57,14 +60,20 @@ def add_fleet(
 
 
 def _name_problems(name: str, settings: Environment) -> list[str]:
+    if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
+        return [f"the file's name names the environment: {name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}"]
     problems = []
+    owner: dict[str, str] = {}  # component names are one per account and Region, so two endpoints can collide
     for endpoint, asked in settings.endpoints.items():
         path = f"endpoints.{endpoint}"
         if endpoint == "foundation":
             problems.append(f"{path}: 'foundation' names the stack of what all endpoints share; choose another name")
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
         for component in asked.components:
-            problems += name_problems(
-                f"{path}.components.{component}", f"{endpoint_name(name, endpoint)}-{component}", "component"
-            )
+            here = f"{path}.components.{component}"
+            full = f"{endpoint_name(name, endpoint)}-{component}"
+            problems += name_problems(here, full, "component")
+            if full in owner:
+                problems.append(f"{here}: component name {full!r} is that of {owner[full]} too; rename one")
+            owner.setdefault(full, here)
     return problems
