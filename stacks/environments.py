@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -39,6 +40,14 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{path}: cannot be read as UTF-8 text: {_one_line(str(error))}"]) from None
     return parse(text, source=str(path))
+
+
+def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
+    """Return the context of cdk.json, so that `python app.py` makes what the CDK CLI makes: only the CLI reads that file."""
+    if not path.is_file():
+        return {}
+    context: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("context", {})
+    return context
 
 
 def parse(text: str, *, source: str) -> Environment:

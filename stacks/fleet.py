@@ -17,12 +17,12 @@ from stacks.settings import Environment
 
 
 def add_fleet(
-    app: cdk.App, *, name: str, settings: Environment, source: str, env: cdk.Environment
+    app: cdk.Stage, *, name: str, settings: Environment, source: str, env: cdk.Environment
 ) -> list[ServingStack]:
     """Add every stack of one environment to the app.
 
     Args:
-        app: The CDK app.
+        app: The CDK app, or a stage of one.
         name: Name of the environment.
         settings: What it asks for.
         source: The file it came from; begins every problem's line.
@@ -31,8 +31,8 @@ def add_fleet(
     Raises:
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
+    raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
     problems = _name_problems(name, settings)
-    raise_if_any(f"{source}: {problem}" for problem in problems)
     foundation = FoundationStack(
         app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
     )
@@ -53,15 +53,21 @@ def add_fleet(
             continue
         stack.add_stack_dependency(foundation)
         serving.append(stack)
-    raise_if_any(f"{source}: {problem}" for problem in problems)
+    raise_if_any(f"{source}: {problem}" for problem in dict.fromkeys(problems))  # constructs check their names too
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
     return serving
 
 
-def _name_problems(name: str, settings: Environment) -> list[str]:
+def _environment_name_problems(name: str) -> list[str]:
     if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
-        return [f"the file's name names the environment: {name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}"]
+        return [
+            f"the file's name names the environment: {name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}"
+        ]
+    return []
+
+
+def _name_problems(name: str, settings: Environment) -> list[str]:
     problems = []
     owner: dict[str, str] = {}  # component names are one per account and Region, so two endpoints can collide
     for endpoint, asked in settings.endpoints.items():
