@@ -24,6 +24,7 @@ from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.tokens import is_token, token_problem
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -51,9 +52,9 @@ class HostResources:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.cpu_cores < _MIN_CPU_CORES:
+        if not self.cpu_cores >= _MIN_CPU_CORES and not is_token(self.cpu_cores):  # not >=: nan is refused too
             problems.append(f"resources.cpu_cores: {self.cpu_cores} is not allowed; use {_MIN_CPU_CORES} or more")
-        if self.memory_mib < _MIN_MEMORY_MIB:
+        if self.memory_mib < _MIN_MEMORY_MIB and not is_token(self.memory_mib):
             problems.append(f"resources.memory_mib: {self.memory_mib} is not allowed; use {_MIN_MEMORY_MIB} or more")
         if problems:
             raise ConfigurationError(problems)
@@ -84,8 +85,8 @@ class InferenceComponent(Construct):
         environment: Mapping[str, str],
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
-        variables = {**server.environment(image_kind=endpoint.image.facts.kind), **environment}
-        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment)
+        rendered = server.environment(image_kind=endpoint.image.facts.kind)
+        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, rendered=rendered)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
@@ -109,7 +110,7 @@ class InferenceComponent(Construct):
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        self._model = self._build_model(model, variables)
+        self._model = self._build_model(model, {**rendered, **environment})
         self.resource = self._build_component(resources, startup or StartupTimeouts.for_weights(model.weights_bytes))
         self.resource.add_resource_dependency(log_group)
         cdk.Tags.of(self).add("cdk-sglang:component", construct_id)
@@ -212,20 +213,23 @@ def _check(
     server: SglangOptions,
     copies: int,
     added: Mapping[str, str],
+    rendered: Mapping[str, str],
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
     if endpoint.node.try_find_child(construct_id) is not None:
-        problems.append(f"{construct_id}: the endpoint has a component of this name already; choose another")
+        problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
+    if any(other.component_name == name for other in endpoint.components.values()):
+        problems.append(f"{construct_id}: the endpoint has a component named {name!r} already; choose another name")
     problems += name_problems(construct_id, name, "component")
+    if is_token(copies):
+        raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:
         problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
-    problems += environment_problems(
-        added, f"{construct_id}.environment", rendered=server.environment(image_kind=endpoint.image.facts.kind)
-    )
+    problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
     problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
     if problems:
         raise ConfigurationError(problems)

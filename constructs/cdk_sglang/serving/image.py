@@ -18,6 +18,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_CUDA: Final = re.compile(r"[0-9]+\.[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,9 @@ class ServingImage(ABC):
             problems.append("image: give exactly one of digest and tag; a digest cannot move under a running endpoint")
         if digest is not None and not cdk.Token.is_unresolved(digest) and not _DIGEST.fullmatch(digest):
             problems.append(f"image.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")
-        if not re.fullmatch(r"\d+\.\d+", cuda):
+        if cdk.Token.is_unresolved(cuda):
+            problems.append("image.cuda: must be known at synth, got a token; give a literal such as '13.0'")
+        elif not _CUDA.fullmatch(cuda):
             problems.append(f"image.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'")
         if problems:
             raise ConfigurationError(problems)
@@ -109,6 +112,10 @@ class ServingImage(ABC):
             sglang_version=sglang_version, cuda=cuda, compute_capabilities=compute_capabilities, kind=kind
         )
         return _RepositoryImage(facts, repository, digest or tag or "")
+
+    def region_problems(self, region: str) -> list[str]:  # noqa: ARG002  most images are wherever they were pushed
+        """Say why the image cannot be pulled in a Region that is known at synth."""
+        return []
 
     @abstractmethod
     def bind(self, scope: Construct, role: iam.IRole) -> str:
@@ -129,29 +136,23 @@ class _DlcImage(ServingImage):
         super().__init__(tag.facts)
         self._tag = tag.value
 
+    def region_problems(self, region: str) -> list[str]:
+        if region_info.RegionInfo.get(region).dlc_repository_account is not None:
+            return []
+        return [
+            (
+                f"AWS publishes no deep learning containers in {region}; "
+                "copy the image to a repository of yours and use from_repository"
+            )
+        ]
+
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         stack = cdk.Stack.of(scope)
-        account = self._registry_account(stack)
+        account = stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
         _grant_pull(
             role, stack.format_arn(service="ecr", account=account, resource="repository", resource_name="sglang")
         )
         return f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/sglang:{self._tag}"
-
-    @staticmethod
-    def _registry_account(stack: cdk.Stack) -> str:
-        if cdk.Token.is_unresolved(stack.region):
-            return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
-        account = region_info.RegionInfo.get(stack.region).dlc_repository_account
-        if account is None:
-            raise ConfigurationError(
-                [
-                    (
-                        f"image: AWS publishes no deep learning containers in {stack.region}; "
-                        "copy the image to a repository of yours and use from_repository"
-                    )
-                ]
-            )
-        return account
 
 
 class _RepositoryImage(ServingImage):
