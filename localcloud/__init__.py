@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from localcloud import (
+    autoscaling,
     cloudformation,
     companions,
     components,
@@ -21,13 +22,16 @@ from localcloud.clock import clock
 
 __all__ = ["install"]
 
-_REGISTERED = (companions, components, custom, endpoints, jobs)  # importing them registers what they implement
+_REGISTERED = (components, custom, endpoints, jobs)  # importing them registers what they implement
 
 
 def install() -> None:
     """Extend moto in this process; more than once does no harm."""
     operations.install()
     cloudformation.install()
+    companions.install()
+    autoscaling.install()
     lambdas.install()
     clock().every_tick(fleet.tick)
     clock().every_tick(metrics.tick)
+    clock().every_tick(autoscaling.tick)

@@ -7,6 +7,8 @@ from typing import Any
 
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import AlreadyExistsException, ValidationError
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import RouteTable
 from moto.ec2.models.vpcs import VPCEndPoint
@@ -81,30 +83,44 @@ def _create_change_set(self: Any, stack_name: str, change_set_type: str, **given
 
 
 def _execute_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
-    del stack_name
-    change_set = self.describe_change_set(change_set_name)
+    change_set = self.describe_change_set(change_set_name, stack_name)
     stack = self.stacks[change_set.stack_id]
     _idle(stack)
     change_set.execution_status = "EXECUTE_COMPLETE"
     stack.tags = change_set.tags or stack.tags
-    if change_set.change_set_type == "CREATE":
-        stack.template = change_set.template
     stack.status = f"{change_set.change_set_type}_IN_PROGRESS"  # the CLI asks at once
     kind, template, parameters = change_set.change_set_type, change_set.template, change_set.parameters
     stacks.run(lambda: stacks.deploy(stack, kind, template, parameters), stack)
 
 
-def _describe_change_set(self: Any, change_set_name: str) -> Any:
-    for change_set_id, change_set in self.change_sets.items():
-        if change_set_name in (change_set_id, change_set.change_set_name):
+def _describe_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> Any:
+    """Change set names are unique per stack only; the CDK CLI uses one name for all."""
+    for change_set in reversed(self.change_sets.values()):
+        if _is(change_set, change_set_name, stack_name):
             return change_set
     raise ChangeSetNotFoundError(message=f"ChangeSet [{change_set_name}] does not exist")
 
 
-def _delete_change_set(self: Any, change_set_name: str) -> None:
+def _is(change_set: Any, name: str, stack: str | None) -> bool:
+    if name == change_set.change_set_id:
+        return True
+    return name == change_set.change_set_name and stack in (None, change_set.stack_name, change_set.stack_id)
+
+
+def _delete_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
     for change_set_id, change_set in list(self.change_sets.items()):
-        if change_set_name in (change_set_id, change_set.change_set_name):
+        if _is(change_set, change_set_name, stack_name):
             del self.change_sets[change_set_id]
+
+
+def _answer_describe_change_set(self: CloudFormationResponse) -> ActionResult:
+    found = self.cloudformation_backend.describe_change_set(self._get_param("ChangeSetName"), self._get_param("StackName"))
+    return ActionResult(found)
+
+
+def _answer_delete_change_set(self: CloudFormationResponse) -> ActionResult:
+    self.cloudformation_backend.delete_change_set(self._get_param("ChangeSetName"), self._get_param("StackName"))
+    return EmptyResult()
 
 
 def _delete_stack(self: Any, name_or_stack_id: str) -> None:
@@ -119,6 +135,9 @@ def _delete_stack(self: Any, name_or_stack_id: str) -> None:
 def _forget(backend: Any, stack: Any) -> None:
     backend.stacks.pop(stack.stack_id, None)
     backend.deleted_stacks[stack.stack_id] = stack
+    for change_set_id, change_set in list(backend.change_sets.items()):
+        if change_set.stack_id == stack.stack_id:
+            del backend.change_sets[change_set_id]
     for name, export in list(backend.exports.items()):
         if export.exporting_stack_id == stack.stack_id:
             del backend.exports[name]
@@ -193,6 +212,8 @@ def install() -> None:
     _Backend.describe_change_set = _describe_change_set
     _Backend.delete_change_set = _delete_change_set
     _Backend.delete_stack = _delete_stack
+    CloudFormationResponse.describe_change_set = _answer_describe_change_set
+    CloudFormationResponse.delete_change_set = _answer_delete_change_set
     models.Stack.outputs = property(lambda self: self.__dict__.get("resolved_outputs") or None)
     models.Stack.stack_resources = property(
         lambda self: [r for r in list(self.resource_map._parsed_resources.values()) if hasattr(r, "cf_resource_type")]

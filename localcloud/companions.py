@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.responses import ActionResult
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.logs.models import logs_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeBucket, s3_backends
 
 from localcloud.resources import Resource, suffix
 
@@ -73,9 +76,7 @@ class ScalingPolicy(Resource):
         self.attributes = {"Arn": policy.policy_arn}
 
     def update(self, old: dict[str, Any]) -> None:
-        """Replace it under its name; alarms that name the policy learn its ARN from the stack."""
         del old
-        self.remove()
         self.create()
 
     def remove(self) -> None:
@@ -197,3 +198,20 @@ class WorkloadConfig(Resource):
 
     def remove(self) -> None:
         self.call("DeleteAIWorkloadConfig", AIWorkloadConfigName=self.name)
+
+
+def _permission(self: FakeBucket, action: str, resource: str) -> Any:
+    """Judge a bucket by the statements without conditions: moto would take ``Deny ... if not TLS`` as ``Deny``."""
+    if self.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(self.policy)
+    statements = [statement for statement in policy["Statement"] if not statement.get("Condition")]
+    if not statements:
+        return PermissionResult.NEUTRAL
+    return IAMPolicy(json.dumps(policy | {"Statement": statements})).is_action_permitted(action, resource)
+
+
+def install() -> None:
+    """Put the judgement above in place of moto's; and an empty event history, which the CDK CLI reads on failure."""
+    FakeBucket.get_permission = _permission
+    CloudTrailResponse.lookup_events = lambda self: ActionResult({"Events": []})

@@ -6,10 +6,12 @@ import json
 import shutil
 import socket
 import threading
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -101,7 +103,13 @@ def _front(moto: Any) -> Any:
             return _admin(Request(environ))(environ, start_response)
         if runtime.serves(path):
             return runtime.answer(Request(environ))(environ, start_response)
-        answer: Iterable[bytes] = moto(environ, start_response)
+        try:
+            answer: Iterable[bytes] = moto(environ, start_response)
+        except NotImplementedError as error:
+            return _refused(Request(environ), "UnknownOperation", str(error), 400)(environ, start_response)
+        except Exception as error:  # noqa: BLE001 -- one request must not take the server's terminal over
+            traceback.print_exc(limit=-2)
+            return _refused(Request(environ), "InternalFailure", repr(error), 500)(environ, start_response)
         return answer
 
     return application
@@ -135,6 +143,14 @@ def _faults(request: Request) -> Response:
     elif request.method == "DELETE":
         faults.clear(parse_qs(request.query_string.decode()).get("fault", [None])[0])
     return _json({"active": [vars(fault) for fault in faults.active()], "known": faults.KNOWN})
+
+
+def _refused(request: Request, code: str, message: str, status: int) -> Response:
+    """An error in the shape of the protocol the question was asked in."""
+    if "X-Amz-Target" in request.headers:
+        return _json({"__type": code, "message": message}, status=status)
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
+    return Response(body, status=status, content_type="text/xml")
 
 
 def _json(body: Any, *, status: int = 200) -> Response:
