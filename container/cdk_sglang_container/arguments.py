@@ -49,6 +49,7 @@ _OWNED_BY_THE_CONTRACT = {
     "disaggregation_mode": "a copy answers whole requests; leave it out",
     "encoder_only": "an encoder without its decoder cannot answer /invocations; leave it out",
 }
+_ACCESS_LOG = "uvicorn_access_log_exclude_prefixes"
 _ENGINE_VARIABLE = PREFIX + "ENGINE"
 _SWITCH_ON, _SWITCH_OFF = ("true", ""), "false"
 _NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
@@ -95,6 +96,8 @@ def build_arguments(environment: Mapping[str, str], *, flags: Flags, settings: S
         raise RefusedError(problems)
     if "model_path" not in named:
         arguments += ["--model-path", settings.model_dir]
+    if _ACCESS_LOG not in named:
+        arguments += ["--" + _ACCESS_LOG.replace("_", "-"), "/ping"]  # a line every few seconds, paid for in CloudWatch
     return [*arguments, "--host", settings.host, "--port", str(settings.port)]
 
 

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cdk_sglang_container.http import Application, Message, Receive, Scope, Send
+
+logger = logging.getLogger("cdk_sglang_container")
 
 PATH = "/invocations-bidirectional-stream"
 DONE = "[DONE]"
@@ -121,7 +124,7 @@ async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> Asyn
         "headers": headers,
         "client": scope.get("client"),
         "server": scope.get("server"),
-        "state": dict(scope.get("state") or {}),
+        **{key: scope[key] for key in ("app", "state") if key in scope},  # Starlette's: routes look their app up there
     }
     sent = [{"type": "http.request", "body": body, "more_body": False}]
     gone = asyncio.Event()
@@ -136,6 +139,8 @@ async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> Asyn
     async def call() -> None:
         try:
             await app(inner, receive, answers.put)
+        except Exception:
+            logger.exception("a turn of a bidirectional stream failed")
         finally:
             answers.put_nowait(None)
 

@@ -18,7 +18,7 @@ _UNNAMED = (None, "", "default")
 
 
 def choose_adapter(body: dict[str, Any], *, asked: str | None, base: str, adapters: Collection[str]) -> dict[str, Any]:
-    """The body with its `model` naming the adapter to use.
+    """The body with its `lora_path` naming the adapter to use; its `model` stays, since the answer repeats it.
 
     Args:
         body: A chat or completion request.
@@ -45,7 +45,7 @@ def choose_adapter(body: dict[str, Any], *, asked: str | None, base: str, adapte
         return body
     if adapter not in adapters:
         raise HttpError(404, f"The adapter {adapter} was not found")
-    return {**{key: value for key, value in body.items() if key != "lora_path"}, "model": f"{base}:{adapter}"}
+    return {**body, "lora_path": adapter}
 
 
 def _adapter_in(model: str | None, *, base: str, adapters: Collection[str]) -> str | None:

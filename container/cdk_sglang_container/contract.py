@@ -132,7 +132,7 @@ class Contract:
             raise HttpError(_UNAVAILABLE, "this copy is stopping", headers={"connection": "close"})
         length = header(scope, "content-length")
         if length is not None and length.isdecimal() and int(length) > self._limit:
-            raise HttpError(413, f"the request body is longer than {self._limit} bytes")
+            receive = replay(await read_body(receive, limit=self._limit), receive)  # raises 413 after the last byte
         if scope["path"] == _INVOCATIONS and not _is_json(header(scope, "content-type")):
             # SGLang answers 500 to another content type; SageMaker's callers often set none.
             scope = with_header(scope, "content-type", "application/json")

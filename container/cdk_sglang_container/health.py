@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cdk_sglang_container")
 
-# Of the time after which the engine counts as wedged, a quarter is spent between probes and the rest waiting for one.
-_INTERVAL_SHARE = 0.25
+# Of the time after which the engine counts as wedged, this share passes between probes and the rest is waited for one.
+_INTERVAL_SHARE = 0.4
 _STARTING_INTERVAL_S = 0.1
 
 

@@ -13,6 +13,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+_THROWN_AWAY_MAX_BYTES = 64 * 2**20
+
+
 class HttpError(Exception):
     """An answer that ends the request.
 
@@ -47,12 +50,15 @@ def with_header(scope: Scope, name: str, value: str) -> Scope:
 async def read_body(receive: Receive, *, limit: int) -> bytes:
     """The whole request body.
 
+    A body over the limit is read on, and thrown away, before it is refused: a caller that is cut off while it sends
+    sees a broken connection and not the answer.
+
     Raises:
         HttpError: 413 when it is longer than `limit` bytes.
         VanishedError: The caller closed the connection.
     """
     parts: list[bytes] = []
-    size = 0
+    size, most = 0, limit + _THROWN_AWAY_MAX_BYTES
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -60,10 +66,14 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise HttpError(413, f"the request body is longer than {limit} bytes")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+            parts.clear()
+        else:
+            parts.append(part)
+        if size > most or not message.get("more_body", False):
+            break
+    if size > limit:
+        raise HttpError(413, f"the request body is longer than {limit} bytes")
+    return b"".join(parts)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
