@@ -13,7 +13,7 @@ from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.tokens import is_token, token_problem
 
-_METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
+METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
 
 
@@ -79,9 +79,9 @@ def check_endpoint(
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
         problems.append(f"{path}.log_retention_days: {log_retention_days} is not allowed; nearest allowed: {nearest}")
-    if metric_frequency_seconds not in _METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
+    if metric_frequency_seconds not in METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
         problems.append(
             f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
-            f"use one of {', '.join(map(str, _METRIC_FREQUENCIES_SECONDS))}"
+            f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}"
         )
     raise_if_any(problems)
