@@ -14,6 +14,7 @@ from localcloud import (
     endpoints,
     fleet,
     jobs,
+    basics,
     lambdas,
     metrics,
     operations,
@@ -22,7 +23,7 @@ from localcloud.clock import clock
 
 __all__ = ["install"]
 
-_REGISTERED = (components, custom, endpoints, jobs)  # importing them registers what they implement
+_REGISTERED = (basics, components, custom, endpoints, jobs)  # importing them registers what they implement
 
 
 def install() -> None:
