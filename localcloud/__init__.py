@@ -19,7 +19,7 @@ from localcloud import (
     metrics,
     operations,
 )
-from localcloud.clock import clock
+from localcloud.clock import clock as the_clock
 
 __all__ = ["install"]
 
@@ -33,6 +33,6 @@ def install() -> None:
     companions.install()
     autoscaling.install()
     lambdas.install()
-    clock().every_tick(fleet.tick)
-    clock().every_tick(metrics.tick)
-    clock().every_tick(autoscaling.tick)
+    the_clock().every_tick(fleet.tick)
+    the_clock().every_tick(metrics.tick)
+    the_clock().every_tick(autoscaling.tick)

@@ -123,7 +123,7 @@ def _bounds(state: Store) -> None:
 
 
 def _scale(state: Store, component: Component, copies: int) -> bool:
-    if copies == component.desired:
+    if copies == component.desired or component.status != "InService":
         return False
     request = {"InferenceComponentName": component.name, "DesiredRuntimeConfig": {"CopyCount": copies}}
     try:
