@@ -246,4 +246,3 @@ def install() -> None:
     models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = extended
     models.FakeApplicationAutoscalingPolicy.create_alarms = _create_alarms
     models.ApplicationAutoscalingBackend.put_scaling_policy = _put_scaling_policy
-

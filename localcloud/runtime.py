@@ -34,7 +34,12 @@ _STREAM_MAX_S = 480
 """SageMaker ends a response stream after 8 minutes (runtime_InvokeEndpointWithResponseStream, read 2026-11-21)."""
 _STATUS = {"ValidationError": 400, "ModelError": 424, "ServiceUnavailable": 503, "ThrottlingException": 400}
 _STATUS |= {"InternalFailure": 500, "ModelNotReadyException": 429, "AccessDeniedException": 403}
-_PASSED = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Session-Id", "X-Amzn-SageMaker-Inference-Id")
+_PASSED = (
+    "Content-Type",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Session-Id",
+    "X-Amzn-SageMaker-Inference-Id",
+)
 _RETURNED = (
     "X-Amzn-SageMaker-Custom-Attributes",
     "X-Amzn-SageMaker-New-Session-Id",

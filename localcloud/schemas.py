@@ -30,7 +30,9 @@ def check(type_name: str, properties: dict[str, Any]) -> None:
     found = schema(type_name)
     if found is None:
         raise ValidationError(f"Template format error: Unrecognized resource types: [{type_name}]")
-    errors = sorted(_validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(
+        _validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path))
+    )
     if errors:
         lines = [f"#/{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in errors[:_MOST_PROBLEMS]]
         raise ValidationError(f"Model validation failed ({'; '.join(lines)})")
