@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Node 24 from the virtual environment: jsii warns about the older node of many machines.
 export JSII_NODE := $(CURDIR)/.venv/bin/node
 export CDK_DISABLE_CLI_TELEMETRY := true
+export PORT ENGINE
 export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
 
 LOCK_HASH := $(shell cat requirements.txt package-lock.json 2>/dev/null | sha256sum | cut -c1-16)
@@ -52,6 +53,18 @@ synth: setup ## templates of one environment, checked five ways, and its plan: m
 .PHONY: deploy
 deploy: setup ## deploy one environment with your AWS credentials: make deploy ENV=dev
 	@$(CDK) deploy --all --no-lookups -c env=$(ENV) --output cdk.out/$(ENV) --import-existing-resources
+
+.PHONY: engine
+engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 2 to 7 minutes, once)
+	@$(PYTHON) -m localcloud.engine.install
+
+.PHONY: local
+local: setup engine ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
+	@$(BIN)/python -m localcloud.local up
+
+.PHONY: local-down
+local-down: setup ## destroy and stop what make local started
+	@$(BIN)/python -m localcloud.local down
 
 .PHONY: test
 test: setup ## every test (ENGINE=0 leaves out those that need the SGLang engine)
