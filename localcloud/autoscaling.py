@@ -123,7 +123,7 @@ def _bounds(state: Store) -> None:
 
 
 def _scale(state: Store, component: Component, copies: int) -> bool:
-    if copies == component.desired:
+    if copies == component.desired or component.status != "InService":
         return False
     request = {"InferenceComponentName": component.name, "DesiredRuntimeConfig": {"CopyCount": copies}}
     try:
@@ -246,4 +246,3 @@ def install() -> None:
     models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = extended
     models.FakeApplicationAutoscalingPolicy.create_alarms = _create_alarms
     models.ApplicationAutoscalingBackend.put_scaling_policy = _put_scaling_policy
-

@@ -114,7 +114,9 @@ def _delete_change_set(self: Any, change_set_name: str, stack_name: str | None =
 
 
 def _answer_describe_change_set(self: CloudFormationResponse) -> ActionResult:
-    found = self.cloudformation_backend.describe_change_set(self._get_param("ChangeSetName"), self._get_param("StackName"))
+    found = self.cloudformation_backend.describe_change_set(
+        self._get_param("ChangeSetName"), self._get_param("StackName")
+    )
     return ActionResult(found)
 
 
@@ -155,7 +157,9 @@ def _check(template: str) -> None:
     known = {*body["Resources"], *body.get("Parameters", {}), *_sub_variables(body["Resources"])}
     unknown = sorted(name for name in stacks.references(body["Resources"]) - known if "::" not in name)
     if unknown:
-        message = f"Template format error: Unresolved resource dependencies {unknown} in the Resources block of the template"
+        message = (
+            f"Template format error: Unresolved resource dependencies {unknown} in the Resources block of the template"
+        )
         raise ValidationError(message=message)
 
 

@@ -60,7 +60,9 @@ def _check_adapter(state: Store, request: dict[str, Any], base_name: str) -> str
     if base.status != "InService":
         raise ValidationError(f"Base inference component {base_name} is {base.status}; it must be InService")
     if spec.get("ComputeResourceRequirements") or request.get("RuntimeConfig"):
-        raise ValidationError("An adapter inference component takes neither ComputeResourceRequirements nor RuntimeConfig")
+        raise ValidationError(
+            "An adapter inference component takes neither ComputeResourceRequirements nor RuntimeConfig"
+        )
     if not spec.get("Container", {}).get("ArtifactUrl"):
         raise ValidationError("An adapter inference component requires Container.ArtifactUrl")
     return str(base.data["VariantName"])
@@ -165,7 +167,9 @@ def _summary(state: Store, spec: dict[str, Any]) -> dict[str, Any]:
     shape = validation.operation("DescribeInferenceComponent").output_shape.members["Specification"]
     summary = validation.pick(shape, spec)
     container = dict(spec.get("Container", {}))
-    image = container.pop("Image", None) or (fleet.container_of(state, spec).get("Image") if spec.get("ModelName") in state.models() else None)
+    image = container.pop("Image", None) or (
+        fleet.container_of(state, spec).get("Image") if spec.get("ModelName") in state.models() else None
+    )
     if image:
         deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": clock().utc()}
         container = container | {"DeployedImage": deployed}

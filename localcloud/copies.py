@@ -144,7 +144,8 @@ class ProcessCopy(Copy):
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True).start()
+        follower = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
+        follower.start()
         self._await_health(self._process)
         self._watch(self._process)
 
@@ -164,7 +165,7 @@ class ProcessCopy(Copy):
         return kept | own | {name: str(value) for name, value in self._container.get("Environment", {}).items()}
 
     def _follow(self, pipe: IO[bytes]) -> None:
-        with logs.stream(self._account, self._region, self.component, self.id) as write:
+        with pipe, logs.stream(self._account, self._region, self.component, self.id) as write:
             for line in pipe:
                 write(line.decode(errors="replace").rstrip("\n"))
 

@@ -91,7 +91,9 @@ class CustomResource(Resource):
             _waiting.pop(token, None)
         if answer.body.get("Status") != "SUCCESS":
             reason = answer.body.get("Reason", "no reason given")
-            raise CustomResourceError(f"Received response status [FAILED] from custom resource. Message returned: {reason}")
+            raise CustomResourceError(
+                f"Received response status [FAILED] from custom resource. Message returned: {reason}"
+            )
         return answer.body
 
 

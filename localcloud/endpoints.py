@@ -190,7 +190,9 @@ def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
             "CurrentInstanceCount": len(ready),
             "DesiredInstanceCount": len(instances) or variant.get("InitialInstanceCount", 1),
         }
-        variants.append(summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant})
+        variants.append(
+            summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant}
+        )
     shape = validation.operation("DescribeEndpoint").output_shape
     return validation.pick(shape, found.data | {"ProductionVariants": variants or None})
 

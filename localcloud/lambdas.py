@@ -76,7 +76,9 @@ def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
             timeout=float(self.timeout),
             check=False,
         )
-        result = answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+        result = (
+            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+        )
         failed, output = done.returncode != 0, done.stdout
     except subprocess.TimeoutExpired as expired:
         failed, output = True, expired.stdout.decode(errors="replace") if expired.stdout else ""

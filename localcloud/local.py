@@ -293,7 +293,9 @@ def _print_result(answer: dict[str, Any], *, url: str, port: int, seconds: float
     console.print(f"answer    {text!r}", markup=False)
     console.print(f"usage     {json.dumps(answer['usage'])}", markup=False)
     console.print(f"engine    {_engine_line()}", markup=False)
-    console.print("          (the model is tiny and random: the words mean nothing, the path they took is the real one)")
+    console.print(
+        "          (the model is tiny and random: the words mean nothing, the path they took is the real one)"
+    )
     console.print(f"took      {seconds:.0f} s")
     console.print()
     console.print("try next")

@@ -52,7 +52,9 @@ def call(account: str, region: str, name: str, params: dict[str, Any]) -> dict[s
 def missing(operation_name: str, message: str) -> SagemakerClientError:
     """The error for a name that does not exist: ResourceNotFound where the operation's model has it."""
     known = {shape.name for shape in validation.operation(operation_name).error_shapes}
-    return SagemakerClientError("ResourceNotFound", message) if "ResourceNotFound" in known else ValidationError(message)
+    return (
+        SagemakerClientError("ResourceNotFound", message) if "ResourceNotFound" in known else ValidationError(message)
+    )
 
 
 def taken(operation_name: str, message: str) -> SagemakerClientError:

@@ -32,7 +32,9 @@ class Resource(CloudFormationModel):
         if cls.TYPE:
             TYPES[cls.TYPE] = cls
 
-    def __init__(self, *, logical_id: str, stack_id: str, properties: dict[str, Any], account: str, region: str) -> None:
+    def __init__(
+        self, *, logical_id: str, stack_id: str, properties: dict[str, Any], account: str, region: str
+    ) -> None:
         self.logical_resource_id = logical_id
         self.stack_id = stack_id
         self.properties = properties

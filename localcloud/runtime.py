@@ -34,7 +34,12 @@ _STREAM_MAX_S = 480
 """SageMaker ends a response stream after 8 minutes (runtime_InvokeEndpointWithResponseStream, read 2026-11-21)."""
 _STATUS = {"ValidationError": 400, "ModelError": 424, "ServiceUnavailable": 503, "ThrottlingException": 400}
 _STATUS |= {"InternalFailure": 500, "ModelNotReadyException": 429, "AccessDeniedException": 403}
-_PASSED = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Session-Id", "X-Amzn-SageMaker-Inference-Id")
+_PASSED = (
+    "Content-Type",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Session-Id",
+    "X-Amzn-SageMaker-Inference-Id",
+)
 _RETURNED = (
     "X-Amzn-SageMaker-Custom-Attributes",
     "X-Amzn-SageMaker-New-Session-Id",
@@ -202,18 +207,22 @@ def _respond(
         connection.close()
         _done(call, status=upstream.status)
         return Response(body, status=upstream.status, headers=headers, content_type=kind)
-    chunks = _chunks(call, connection, upstream)
     if call.streams:
-        headers["X-Amzn-SageMaker-Content-Type"] = kind
-        return Response(chunks, headers=headers, content_type="application/vnd.amazon.eventstream", direct_passthrough=True)
-    return Response(chunks, status=upstream.status, headers=headers, content_type=kind, direct_passthrough=True)
+        headers["X-Amzn-SageMaker-Content-Type"], kind = kind, "application/vnd.amazon.eventstream"
+    outcome = {"status": upstream.status}
+    response = Response(_chunks(call, upstream, outcome), status=upstream.status, headers=headers, content_type=kind)
+
+    @response.call_on_close
+    def _closed() -> None:  # also where the caller has gone before the first part
+        upstream.close()
+        connection.close()
+        _done(call, status=outcome["status"])
+
+    return response
 
 
-def _chunks(
-    call: _Call, connection: http.client.HTTPConnection, upstream: http.client.HTTPResponse
-) -> Iterator[bytes]:
+def _chunks(call: _Call, upstream: http.client.HTTPResponse, outcome: dict[str, int]) -> Iterator[bytes]:
     """What the container sends as it sends it; SageMaker does not align parts to events, so neither does this."""
-    status: int = upstream.status
     try:
         while chunk := upstream.read1(65536):
             half = len(chunk) // 2
@@ -223,21 +232,15 @@ def _chunks(
             if time.monotonic() - call.began > _STREAM_MAX_S:
                 raise TimeoutError
     except (OSError, http.client.HTTPException) as error:
-        status = http.client.INTERNAL_SERVER_ERROR
+        outcome["status"] = http.client.INTERNAL_SERVER_ERROR
         metrics.count(call.component, "MidStreamErrors")
         if not call.streams:
             raise
-        late = isinstance(error, TimeoutError)
-        code = "ModelInvocationTimeExceeded" if late else "StreamBroken"
+        code = "ModelInvocationTimeExceeded" if isinstance(error, TimeoutError) else "StreamBroken"
         yield _exception("ModelStreamError", {"Message": "The model stopped answering", "ErrorCode": code})
-    except GeneratorExit:
-        raise
     except Exception as error:  # noqa: BLE001 -- whatever went wrong on this side is the service's failure
-        status = http.client.INTERNAL_SERVER_ERROR
+        outcome["status"] = http.client.INTERNAL_SERVER_ERROR
         yield _exception("InternalStreamFailure", {"Message": str(error)})
-    finally:
-        connection.close()
-        _done(call, status=status)
 
 
 def _event(name: str, payload: bytes) -> bytes:

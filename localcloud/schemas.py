@@ -30,7 +30,9 @@ def check(type_name: str, properties: dict[str, Any]) -> None:
     found = schema(type_name)
     if found is None:
         raise ValidationError(f"Template format error: Unrecognized resource types: [{type_name}]")
-    errors = sorted(_validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(
+        _validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path))
+    )
     if errors:
         lines = [f"#/{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in errors[:_MOST_PROBLEMS]]
         raise ValidationError(f"Model validation failed ({'; '.join(lines)})")
@@ -69,15 +71,23 @@ def _lenient(strict: Any, name: str, pattern: str) -> Any:
 def _usable(node: Any) -> Any:
     """Drop patterns that Python cannot compile, so that the rest of the schema still holds."""
     if isinstance(node, dict):
-        pattern = node.get("pattern")
-        if isinstance(pattern, str):
-            try:
-                re.compile(pattern)
-            except re.error:
-                del node["pattern"]
+        if isinstance(node.get("pattern"), str) and not _compiles(node["pattern"]):
+            del node["pattern"]
+        by_key = node.get("patternProperties")
+        if isinstance(by_key, dict) and not all(map(_compiles, by_key)):
+            del node["patternProperties"]
+            node.pop("additionalProperties", None)
         for item in node.values():
             _usable(item)
     elif isinstance(node, list):
         for item in node:
             _usable(item)
     return node
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True

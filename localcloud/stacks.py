@@ -295,7 +295,12 @@ def _publish(stack: Any) -> None:
     exports = stack.output_map.exports
     names = {repr(export.value): export.name for export in exports}
     stack.resolved_outputs = [
-        {"OutputKey": o.key, "OutputValue": str(o.value), "Description": o.description, "ExportName": names.get(repr(o.value))}
+        {
+            "OutputKey": o.key,
+            "OutputValue": str(o.value),
+            "Description": o.description,
+            "ExportName": names.get(repr(o.value)),
+        }
         for o in stack.output_map.values()
         if o
     ]

@@ -4,13 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from moto import mock_aws
@@ -19,11 +17,9 @@ import localcloud
 from localcloud import clock as clocks
 from localcloud import faults, settings
 from localcloud.server import LocalCloud, reset
+from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("container_program.py")
-ROLE = "arn:aws:iam::123456789012:role/hosting"
-KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +42,7 @@ def cloud(session_cloud: LocalCloud) -> Iterator[LocalCloud]:
 @pytest.fixture
 def client(cloud: LocalCloud) -> Callable[[str], Any]:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=90, max_pool_connections=256)
-    return lambda name: boto3.client(name, endpoint_url=cloud.url, config=config, **KEYS)
+    return lambda name: SESSION.client(name, endpoint_url=cloud.url, config=config)
 
 
 @pytest.fixture
@@ -65,53 +61,7 @@ def driven() -> Iterator[Any]:
 
 @pytest.fixture
 def sagemaker(driven: Any) -> Any:
-    return boto3.client("sagemaker", **KEYS)
-
-
-def variant(**changes: Any) -> dict[str, Any]:
-    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 3}
-    given = {"VariantName": "main", "InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 1}
-    return given | {"ManagedInstanceScaling": scaling} | changes
-
-
-def specification(**changes: Any) -> dict[str, Any]:
-    needs = {"MinMemoryRequiredInMb": 1024, "NumberOfAcceleratorDevicesRequired": 2}
-    return {"Container": {"Image": "sglang:latest"}, "ComputeResourceRequirements": needs} | changes
-
-
-def any_endpoint(sagemaker: Any, name: str = "fleet", **changes: Any) -> str:
-    sagemaker.create_endpoint_config(
-        EndpointConfigName=f"{name}-1", ExecutionRoleArn=ROLE, ProductionVariants=[variant(**changes)]
-    )
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-1")
-    return name
-
-
-def any_component(sagemaker: Any, name: str = "llama", *, copies: int = 1, endpoint: str = "fleet", **spec: Any) -> str:
-    sagemaker.create_inference_component(
-        InferenceComponentName=name,
-        EndpointName=endpoint,
-        VariantName="main",
-        Specification=specification(**spec),
-        RuntimeConfig={"CopyCount": copies},
-    )
-    return name
-
-
-def eventually(holds: Callable[[], Any], *, within_s: float = 20) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (value := holds()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
-
-
-def in_service(sagemaker: Any, component: str = "llama") -> None:
-    def settled() -> str | None:
-        status = sagemaker.describe_inference_component(InferenceComponentName=component)["InferenceComponentStatus"]
-        return status if status in ("InService", "Failed") else None
-
-    assert eventually(settled) == "InService"
+    return SESSION.client("sagemaker")
 
 
 @pytest.fixture
