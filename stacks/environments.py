@@ -153,7 +153,7 @@ def _shown(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def _fields_at(loc: tuple[str | int, ...]) -> list[str]:
