@@ -35,6 +35,10 @@ lock: setup ## regenerate requirements.txt and package-lock.json from their rang
 	@$(BIN)/python -m pip install --quiet uv==0.13.8
 	@$(BIN)/python tools/lock.py
 
+.PHONY: schema
+schema: setup ## regenerate environments/schema.json from the settings
+	@python tools/schema.py
+
 .PHONY: fmt
 fmt: setup ## format and fix what can be fixed
 	@ruff format . && ruff check --fix .

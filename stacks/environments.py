@@ -62,6 +62,15 @@ def parse(text: str, *, source: str) -> Environment:
         raise ConfigurationError([f"{source}: {problem}" for problem in error.problems]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([f"{source}: not YAML: {_one_line(str(error))}"]) from None
+    return check(content, source=source)
+
+
+def check(content: object, *, source: str) -> Environment:
+    """Check what an environment file holds, once it is read; `source` begins every problem's line.
+
+    Raises:
+        ConfigurationError: One line per problem.
+    """
     if not isinstance(content, dict):
         got = "nothing" if content is None else f"a {type(content).__name__}"
         raise ConfigurationError(
@@ -144,7 +153,7 @@ def _shown(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def _fields_at(loc: tuple[str | int, ...]) -> list[str]:

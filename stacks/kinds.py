@@ -60,7 +60,7 @@ def _cidr(value: str) -> str:
         network = None
     # A VPC takes /16 to /28; below /24 four subnets leave no room for instances and VPC endpoints
     # (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, read 2026-11).
-    if network is None or "/" not in value or not 16 <= network.prefixlen <= 24:  # noqa: PLR2004
+    if network is None or str(network) != value or not 16 <= network.prefixlen <= 24:  # noqa: PLR2004
         raise ValueError(f"{value!r} is not allowed; use an IPv4 range from /16 to /24, such as 10.64.0.0/16")
     return value
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
@@ -38,6 +38,16 @@ _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
 
 
+def _unique(low: int, high: int) -> tuple[object, ...]:
+    # The length comes first: pydantic writes it as minItems only while it still sees a sequence.
+    return Field(min_length=low, max_length=high, strict=False), AfterValidator(unique)
+
+
+def _exactly_one_of(*fields: str) -> dict[str, JsonValue]:
+    """Say to editors what a validator says to the app; without this, JSON Schema would take none or all."""
+    return {"oneOf": [{"required": [field]} for field in fields]}
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True, allow_inf_nan=False
@@ -52,18 +62,12 @@ class Network(_Settings):
     subnets that are there; `none`: SageMaker's own network."""
     cidr: Cidr | None = None
     """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
-    availability_zones: Annotated[tuple[Zone, ...], AfterValidator(unique)] | None = Field(
-        default=None, min_length=2, max_length=4, strict=False
-    )
+    availability_zones: Annotated[tuple[Zone, ...], *_unique(2, 4)] | None = None
     """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
     have your GPUs."""
-    subnet_ids: Annotated[tuple[SubnetId, ...], AfterValidator(unique)] | None = Field(
-        default=None, min_length=2, max_length=16, strict=False
-    )
+    subnet_ids: Annotated[tuple[SubnetId, ...], *_unique(2, 16)] | None = None
     """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
-    security_group_ids: Annotated[tuple[SecurityGroupId, ...], AfterValidator(unique)] | None = Field(
-        default=None, min_length=1, max_length=5, strict=False
-    )
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], *_unique(1, 5)] | None = None
     """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
 
     @model_validator(mode="after")
@@ -97,11 +101,11 @@ class Data(_Settings):
 class Capacity(_Settings):
     """GPU instances of an endpoint: one type, or a pool of types by priority."""
 
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of("type", "pool"))
+
     type: InstanceType | None = None
     """Instance type, such as ml.g6e.12xlarge."""
-    pool: Annotated[tuple[InstanceType, ...], AfterValidator(unique)] | None = Field(
-        default=None, min_length=2, max_length=5, strict=False
-    )
+    pool: Annotated[tuple[InstanceType, ...], *_unique(2, 5)] | None = None
     """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
     min_instances: int = Field(default=1, ge=1, le=1000)
     """Always running and paid for."""
@@ -145,6 +149,8 @@ class Routing(_Settings):
 
 class Model(_Settings):
     """Whose weights a component serves, and where they are; exactly one of s3 and prefix."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of("s3", "prefix"))
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. Without it, nothing about memory is checked."""
@@ -212,7 +218,7 @@ class Endpoint(_Settings):
     """Containers get neither network nor credentials; weights come through SageMaker."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
     """How often utilisation is published."""
-    components: dict[Name, Component] = Field(min_length=1)
+    components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""
 
 
@@ -229,7 +235,7 @@ class Environment(_Settings):
     """Which network the instances join."""
     data: Data = Data()
     """What becomes of weights, logs and images."""
-    endpoints: dict[Name, Endpoint] = Field(min_length=1)
+    endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
 
     @model_validator(mode="after")
