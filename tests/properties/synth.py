@@ -76,7 +76,9 @@ def synthesise(contents: Iterable[dict[str, Any]], *, report: Callable[[str], No
     return tally
 
 
-def _synthesise(batch: list[tuple[int, dict[str, Any]]], plugin: cdk.CloudFormationValidatePlugin, tally: Tally) -> None:
+def _synthesise(
+    batch: list[tuple[int, dict[str, Any]]], plugin: cdk.CloudFormationValidatePlugin, tally: Tally
+) -> None:
     app = cdk.App(context=cdk_json_context(_ROOT / "cdk.json"))
     cdk.Validations.of(app).add_plugins(plugin)
     for number, content in batch:
