@@ -67,8 +67,8 @@ local-down: setup ## destroy and stop what make local started
 	@$(BIN)/python -m localcloud.local down
 
 .PHONY: test
-test: setup ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@ENGINE=$(ENGINE) pytest
+test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+	@pytest
 
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment
