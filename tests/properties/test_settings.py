@@ -10,7 +10,7 @@ import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.random_environments import environments
+from benchmarks.support.random_environments import environments
 from cdk_sglang import ConfigurationError
 from stacks.environments import check, parse
 from stacks.settings import Environment
