@@ -67,15 +67,25 @@ local-down: setup ## destroy and stop what make local started
 	@$(BIN)/python -m localcloud.local down
 
 .PHONY: test
-test: setup ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@ENGINE=$(ENGINE) pytest
+test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+	@pytest
 
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment
-	@ruff format --check --quiet .
+	@ruff format --check --quiet . || (echo "run make fmt"; exit 1)
 	@ruff check --quiet .
 	@mypy
-	@lint-imports --quiet 2>/dev/null || lint-imports
+	@lint-imports --no-cache > .make-imports.log 2>&1 || (cat .make-imports.log; exit 1)
+	@rm -f .make-imports.log
+	@python -m tools.check
+
+.PHONY: mutants
+mutants: setup ## faults put into our own templates, and the checker that finds each
+	@python -m tools.check.mutants
+
+.PHONY: bench
+bench: setup ## benchmarks, each against its baseline in the same run
+	@for file in benchmarks/*.py; do echo "== $$file"; python $$file; done
 
 .PHONY: clean
 clean: ## remove what make made

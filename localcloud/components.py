@@ -108,7 +108,7 @@ def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
     found = component(state, request["InferenceComponentName"])
     _settled(found)
     changes = "Specification" in request or "Specifications" in request
-    if found.base and ("RuntimeConfig" in request or changes and _adapter_changes_base(found, request)):
+    if found.base and ("RuntimeConfig" in request or (changes and _adapter_changes_base(found, request))):
         raise ValidationError("Only the artifact of an adapter inference component can be updated")
     if changes:
         specs = _specs(request)

@@ -97,10 +97,10 @@ def _component(state: Store, component: Component) -> None:
         _stop(component.copies)
         if not component.copies:
             del state.components[component.name]
-        return
+        return None
     if component.status == "Failed":
         _stop(component.copies)
-        return
+        return None
     wanted = [c for c in component.copies if c.revision == component.revision and c.state != "stopping"]
     for copy in [copy for copy in wanted if copy.state == "failed"]:
         wanted.remove(copy)

@@ -15,7 +15,7 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from localcloud import faults, validation
-from localcloud.store import LOCK, Record, Store, store
+from localcloud.store import LOCK, Record, store
 
 Handler = Callable[..., dict[str, Any]]
 HANDLERS: dict[str, Handler] = {}

@@ -125,7 +125,7 @@ class Store:
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
 
     def models(self) -> dict[str, Any]:
-        """moto's models by name."""
+        """Moto's models by name."""
         models: dict[str, Any] = sagemaker_backends[self.account][self.region]._models
         return models
 

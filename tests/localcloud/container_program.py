@@ -61,7 +61,9 @@ class Handler(BaseHTTPRequestHandler):
             "adapters": sorted(ADAPTERS),
         }
         if self.headers.get("X-Amzn-SageMaker-Session-Id") == "NEW_SESSION":
-            return self.reply(200, answer, {"X-Amzn-SageMaker-New-Session-Id": "session-1; Expires=2030-01-01T00:00:00Z"})
+            return self.reply(
+                200, answer, {"X-Amzn-SageMaker-New-Session-Id": "session-1; Expires=2030-01-01T00:00:00Z"}
+            )
         return self.reply(200, answer)
 
     def stream(self, body: dict[str, object]) -> None:
