@@ -54,9 +54,7 @@ class ServingStack(cdk.Stack):
         self._settings = settings
         asked = settings.endpoints[name]
         key = self._read_key()
-        bucket = s3.Bucket.from_bucket_attributes(
-            self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
-        )
+        bucket = self._read_bucket(key) if any(c.model.prefix is not None for c in asked.components.values()) else None
         with _under(f"endpoints.{name}.capacity"):
             capacity = _capacity(asked.capacity)
         problems: list[str] = []
@@ -106,6 +104,11 @@ class ServingStack(cdk.Stack):
     def _read_key(self) -> kms.IKey:
         return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
 
+    def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
+        return s3.Bucket.from_bucket_attributes(
+            self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
+        )
+
     def _network(self) -> EndpointNetwork | None:
         network = self._settings.network
         match network.vpc:
@@ -149,11 +152,11 @@ def _routing(asked: asks.Routing | None) -> Routing:
     )
 
 
-def _model(asked: asks.Model, bucket: s3.IBucket) -> ModelSource:
+def _model(asked: asks.Model, bucket: s3.IBucket | None) -> ModelSource:
     gib = asked.weights_gib
     size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
-    if asked.s3 is not None:
-        return ModelSource.from_s3(asked.s3, weights_size=size)
+    if asked.s3 is not None or bucket is None:
+        return ModelSource.from_s3(asked.s3 or "", weights_size=size)
     return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size)
 
 

@@ -7,15 +7,12 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
 
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.tokens import is_token
+from cdk_sglang.serving.weights_access import WeightsAccess
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""
@@ -40,8 +37,8 @@ class ModelSource(ABC):
     """
 
     def __init__(self, weights_size: cdk.Size | None) -> None:
-        known = weights_size is not None and not weights_size.is_unresolved()
-        self.weights_bytes: float | None = float(weights_size.to_bytes()) if known and weights_size else None
+        known = None if weights_size is None or weights_size.is_unresolved() else weights_size
+        self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
     @staticmethod
     def from_s3(uri: str, *, weights_size: cdk.Size | None = None, key: kms.IKey | None = None) -> ModelSource:
@@ -79,8 +76,8 @@ class ModelSource(ABC):
         return _BucketSource(bucket, _with_slash(prefix), weights_size)
 
     @abstractmethod
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        """Let the role read the prefix and return the S3 URI, ending in a slash."""
+    def bind(self, access: WeightsAccess) -> str:
+        """Let the endpoint's role read the prefix and return the S3 URI, ending in a slash."""
 
 
 def s3_uri_problems(path: str, uri: str) -> list[str]:
@@ -130,21 +127,6 @@ def _with_slash(prefix: str) -> str:
     return prefix if prefix.endswith("/") else f"{prefix}/"
 
 
-def _grant_read(scope: Construct, role: iam.IRole, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
-    files = f"{bucket_arn}/{prefix}*"
-    role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
-    acknowledge_wildcards(scope, role, [files], "the files of one model, under its own prefix")
-    role.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=list(permissions.LIST_WEIGHTS),
-            resources=[bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
-        )
-    )
-    if key is not None:
-        role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
-
-
 class _S3Source(ModelSource):
     def __init__(self, bucket: str, prefix: str, weights_size: cdk.Size | None, key: kms.IKey | None) -> None:
         super().__init__(weights_size)
@@ -152,9 +134,8 @@ class _S3Source(ModelSource):
         self._prefix = prefix
         self._key = key
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        arn = f"arn:{cdk.Stack.of(scope).partition}:s3:::{self._bucket}"
-        _grant_read(scope, role, arn, self._prefix, self._key)
+    def bind(self, access: WeightsAccess) -> str:
+        access.read(f"arn:{access.partition}:s3:::{self._bucket}", self._prefix, self._key)
         return f"s3://{self._bucket}/{self._prefix}"
 
 
@@ -164,6 +145,7 @@ class _BucketSource(ModelSource):
         self._bucket = bucket
         self._prefix = prefix
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        _grant_read(scope, role, self._bucket.bucket_arn, self._prefix, self._bucket.encryption_key)
-        return self._bucket.s3_url_for_object(self._prefix)
+    def bind(self, access: WeightsAccess) -> str:
+        bucket = access.known(self._bucket)
+        access.read(bucket.arn, self._prefix, bucket.key)
+        return f"s3://{bucket.name}/{self._prefix}"
