@@ -24,10 +24,7 @@ def create_inference_component(state: Store, **request: Any) -> dict[str, Any]:
         raise ValidationError(f"Endpoint {request['EndpointName']} is {endpoint.status}; it must be InService")
     specs = _specs(request)
     base = specs[0].get("BaseInferenceComponentName")
-    if base:
-        variant = _check_adapter(state, request, base)
-    else:
-        variant = _check_base(state, request, specs)
+    variant = _check_adapter(state, request, base) if base else _check_base(state, request, specs)
     now = clock().utc()
     data = {
         "InferenceComponentName": name,
@@ -60,7 +57,9 @@ def _check_adapter(state: Store, request: dict[str, Any], base_name: str) -> str
     if base.status != "InService":
         raise ValidationError(f"Base inference component {base_name} is {base.status}; it must be InService")
     if spec.get("ComputeResourceRequirements") or request.get("RuntimeConfig"):
-        raise ValidationError("An adapter inference component takes neither ComputeResourceRequirements nor RuntimeConfig")
+        raise ValidationError(
+            "An adapter inference component takes neither ComputeResourceRequirements nor RuntimeConfig"
+        )
     if not spec.get("Container", {}).get("ArtifactUrl"):
         raise ValidationError("An adapter inference component requires Container.ArtifactUrl")
     return str(base.data["VariantName"])
@@ -106,7 +105,7 @@ def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
     found = component(state, request["InferenceComponentName"])
     _settled(found)
     changes = "Specification" in request or "Specifications" in request
-    if found.base and ("RuntimeConfig" in request or changes and _adapter_changes_base(found, request)):
+    if found.base and ("RuntimeConfig" in request or (changes and _adapter_changes_base(found, request))):
         raise ValidationError("Only the artifact of an adapter inference component can be updated")
     if changes:
         specs = _specs(request)
@@ -165,7 +164,9 @@ def _summary(state: Store, spec: dict[str, Any]) -> dict[str, Any]:
     shape = validation.operation("DescribeInferenceComponent").output_shape.members["Specification"]
     summary = validation.pick(shape, spec)
     container = dict(spec.get("Container", {}))
-    image = container.pop("Image", None) or (fleet.container_of(state, spec).get("Image") if spec.get("ModelName") in state.models() else None)
+    image = container.pop("Image", None) or (
+        fleet.container_of(state, spec).get("Image") if spec.get("ModelName") in state.models() else None
+    )
     if image:
         deployed = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": clock().utc()}
         container = container | {"DeployedImage": deployed}

@@ -76,7 +76,9 @@ def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
             timeout=float(self.timeout),
             check=False,
         )
-        result = answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+        result = (
+            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+        )
         failed, output = done.returncode != 0, done.stdout
     except subprocess.TimeoutExpired as expired:
         failed, output = True, expired.stdout.decode(errors="replace") if expired.stdout else ""
@@ -135,7 +137,7 @@ def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, resp
     if failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-log-result"] = base64.b64encode(output.encode()[-4096:]).decode()
-    return result.encode()
+    return str(result).encode()
 
 
 def install() -> None:

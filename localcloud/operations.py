@@ -16,13 +16,13 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from localcloud import faults, validation
-from localcloud.store import LOCK, Record, Store, store
+from localcloud.store import LOCK, Record, store
 
 Handler = Callable[..., dict[str, Any]]
 HANDLERS: dict[str, Handler] = {}
 
 
-class ThrottlingException(SagemakerClientError):
+class ThrottlingError(SagemakerClientError):  # type: ignore[misc]
     """What every AWS service answers when it is asked too often."""
 
     code = "ThrottlingException"
@@ -44,7 +44,7 @@ def handles(name: str) -> Callable[[Handler], Handler]:
 def call(account: str, region: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
     """Answer one request; raises moto's exceptions, which both HTTP and CloudFormation turn into AWS's errors."""
     if faults.strikes("throttling", name):
-        raise ThrottlingException
+        raise ThrottlingError
     validation.check(name, params)
     with LOCK:
         return HANDLERS[name](store(account, region), **params)
@@ -53,7 +53,9 @@ def call(account: str, region: str, name: str, params: dict[str, Any]) -> dict[s
 def missing(operation_name: str, message: str) -> SagemakerClientError:
     """The error for a name that does not exist: ResourceNotFound where the operation's model has it."""
     known = {shape.name for shape in validation.operation(operation_name).error_shapes}
-    return SagemakerClientError("ResourceNotFound", message) if "ResourceNotFound" in known else ValidationError(message)
+    return (
+        SagemakerClientError("ResourceNotFound", message) if "ResourceNotFound" in known else ValidationError(message)
+    )
 
 
 def taken(operation_name: str, message: str) -> SagemakerClientError:

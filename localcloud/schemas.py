@@ -7,8 +7,11 @@ import functools
 import re
 from typing import Any
 
-import jsonschema
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
+import jsonschema  # type: ignore[import-untyped]
+from cfnlint.schema import (  # type: ignore[import-untyped]
+    PROVIDER_SCHEMA_MANAGER,
+    ResourceNotFoundError,
+)
 from moto.sagemaker.exceptions import ValidationError
 
 _REGION = "us-east-1"
@@ -22,7 +25,8 @@ def schema(type_name: str) -> dict[str, Any] | None:
         found = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, type_name).schema
     except ResourceNotFoundError:
         return None
-    return _usable(copy.deepcopy(found))
+    usable: dict[str, Any] = _usable(copy.deepcopy(found))
+    return usable
 
 
 def check(type_name: str, properties: dict[str, Any]) -> None:
@@ -30,7 +34,9 @@ def check(type_name: str, properties: dict[str, Any]) -> None:
     found = schema(type_name)
     if found is None:
         raise ValidationError(f"Template format error: Unrecognized resource types: [{type_name}]")
-    errors = sorted(_validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(
+        _validator(type_name).iter_errors(properties), key=lambda error: list(map(str, error.absolute_path))
+    )
     if errors:
         lines = [f"#/{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in errors[:_MOST_PROBLEMS]]
         raise ValidationError(f"Model validation failed ({'; '.join(lines)})")
