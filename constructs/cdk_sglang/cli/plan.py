@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path  # noqa: TC003 # typer reads annotations when it runs
+from pathlib import Path  # typer reads annotations when it runs
 from typing import Annotated
 
 import typer
