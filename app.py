@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 from rich.console import Console
 
 from cdk_sglang import ConfigurationError
 from stacks.checks import add_checks
-from stacks.environments import cdk_json_context, load
+from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
 from stacks.report import print_fleet
 
 
 def main() -> int:
-    """Synthesise the environment named by the context value `env` (`local` by default)."""
+    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`."""
     app = cdk.App(context=cdk_json_context())
     name = str(app.node.try_get_context("env") or "local")
+    folder = Path(app.node.try_get_context("environments") or FOLDER)
     try:
-        settings = load(name)
+        settings = load(name, folder=folder)
         env = cdk.Environment(
             account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
         )
-        serving = add_fleet(app, name=name, settings=settings, source=f"environments/{name}.yaml", env=env)
+        serving = add_fleet(app, name=name, settings=settings, source=str(folder / f"{name}.yaml"), env=env)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
