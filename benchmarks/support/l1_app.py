@@ -118,7 +118,7 @@ def main(count: int, outdir: str, template: str) -> None:
                     min_memory_required_in_mb=98304,
                 ),
                 startup_parameters=component.InferenceComponentStartupParametersProperty(
-                    model_data_download_timeout_in_seconds=300, container_startup_health_check_timeout_in_seconds=600
+                    model_data_download_timeout_in_seconds=3600, container_startup_health_check_timeout_in_seconds=3600
                 ),
             ),
             tags=own_tags,

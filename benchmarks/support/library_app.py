@@ -26,7 +26,7 @@ def main(count: int, outdir: str) -> None:
     for index in range(count):
         endpoint.add_component(
             f"m{index}",
-            model=ModelSource.from_s3(f"s3://models/m{index}/", weights_size=cdk.Size.gibibytes(6)),
+            model=ModelSource.from_s3(f"s3://models/m{index}/"),
             server=SglangOptions(context_length=16384),
         )
     app.synth()

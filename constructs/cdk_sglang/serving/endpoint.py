@@ -7,11 +7,10 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -30,6 +29,9 @@ from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.weights_access import WeightsAccess
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_kms as kms
 
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one

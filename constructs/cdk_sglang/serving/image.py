@@ -6,16 +6,18 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import aws_cdk as cdk
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import region_info
 from constructs import Construct
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_ecr as ecr
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _CUDA: Final = re.compile(r"[0-9]+\.[0-9]+")

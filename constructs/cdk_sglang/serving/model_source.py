@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import is_token
 from cdk_sglang.serving.weights_access import WeightsAccess
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""

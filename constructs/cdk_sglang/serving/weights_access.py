@@ -7,17 +7,19 @@ managed policies), and so is what a question to CDK may cost when there are a hu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import shown, wildcard_finding
 from cdk_sglang.serving.tokens import is_token
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
 
 _PREFIXES_PER_STATEMENT: Final = 25
 """Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one

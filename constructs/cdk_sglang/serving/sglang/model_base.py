@@ -23,7 +23,7 @@ class OptionsModel(BaseModel):
     """Frozen, keyword-only, no unknown keys, no silent conversion ("4" is not 4, true is not 1)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
     )
 
     _switch: ClassVar[str | None] = None
