@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import jsonschema
-from cfnlint.schema import (  # type: ignore[import-untyped]
+from cfnlint.schema import (
     PROVIDER_SCHEMA_MANAGER,
     ResourceNotFoundError,
 )

@@ -15,6 +15,9 @@ from stacks.settings import Component, Endpoint, Environment
 DEFAULT_REGION: Final = "us-east-1"
 """Region of the prices when neither the file nor the CDK CLI names one."""
 
+_DEFAULT_LORA_SLOTS: Final = 8
+"""SGLang's --max-loras-per-batch when absent (0.5.23)."""
+
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
 """SGLang's names of cache formats to the planner's; all others are 16 bits."""
 
@@ -98,7 +101,7 @@ def _component(
     server = asked.server
     if server.gpus_per_copy > min((instance.gpu_count for instance in instances), default=0):
         return None  # the endpoint says so, with what to do
-    slo = asked.slo
+    slo, lora = asked.slo, server.lora
     host = _host(asked, instances[0])
     return ComponentRequest(
         name=name,
@@ -114,8 +117,8 @@ def _component(
         slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
         host_memory_gib=host.memory_mib / 1024,
         vcpus=host.cpu_cores,
-        lora_slots=_or(server.lora and server.lora.max_loras_per_batch, 0),
-        lora_rank=_or(server.lora and server.lora.max_rank, ComponentRequest.lora_rank),
+        lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
+        lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
     )
 
 
@@ -123,7 +126,3 @@ def _host(asked: Component, instance: GpuInstance) -> HostResources:
     if asked.resources is not None:
         return HostResources(cpu_cores=asked.resources.cpu_cores, memory_mib=asked.resources.memory_mib)
     return HostResources.share_of(instance, gpus=asked.server.gpus_per_copy)
-
-
-def _or(given: int | None, otherwise: int) -> int:
-    return otherwise if given is None else given
