@@ -6,15 +6,16 @@ managed policies), and so is what a question to CDK may cost when there are a hu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import shown, wildcard_finding
+from cdk_sglang.serving.acknowledge import acknowledge, shown, wildcard_finding
 from cdk_sglang.serving.tokens import is_token
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
 _PREFIXES_PER_STATEMENT: Final = 25
 """Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
+
+_BEFORE_THE_ROLES_OWN: Final = 100
+"""CDK's priority of aspects that change things is 200; lower comes first."""
 
 _REASON: Final = "the files of one model, under its own prefix"
 
@@ -37,17 +41,8 @@ class KnownBucket:
     key: kms.IKey | None
 
 
-@dataclass(kw_only=True)
-class _Statements:
-    """Two statements that grow with the prefixes they allow."""
-
-    read: iam.PolicyStatement
-    listing: iam.PolicyStatement
-    prefixes: list[str] = field(default_factory=list)
-
-
 class WeightsAccess:
-    """Read access of one role, added to as models are bound.
+    """Read access of one role: collected while models are bound, written into its policy when the app is synthesised.
 
     Args:
         scope: The endpoint.
@@ -58,12 +53,12 @@ class WeightsAccess:
         self._stack = cdk.Stack.of(scope)
         self.partition: str = self._stack.partition
         self._role = role
-        self._validations = cdk.Validations.of(role)
         self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
-        self._shown: dict[str, str] = {}
-        self._open: dict[str, _Statements] = {}
-        self._allowed: set[tuple[str, str]] = set()
+        self._written: set[tuple[str, str]] = set()
+        self._pending: dict[str, dict[str, None]] = {}
         self._keys: list[kms.IKey] = []
+        # Before the role's own aspect, which moves what is too much for an inline policy into managed ones.
+        cdk.Aspects.of(role).add(_WriteWeightsAccess(self, role), priority=_BEFORE_THE_ROLES_OWN)
 
     def known(self, bucket: s3.IBucket) -> KnownBucket:
         """Return name, ARN and key of a bucket."""
@@ -81,36 +76,42 @@ class WeightsAccess:
             self._role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn])
             )
-        if (bucket_arn, prefix) in self._allowed:
-            return
-        self._allowed.add((bucket_arn, prefix))
-        files, listed = f"{bucket_arn}/{prefix}*", f"{prefix}*"
-        statements = self._open.get(bucket_arn)
-        if statements is None or len(statements.prefixes) == _PREFIXES_PER_STATEMENT:
-            self._open[bucket_arn] = self._begin(bucket_arn, files, listed)
-        else:
-            statements.prefixes.append(listed)
-            statements.read.add_resources(files)
-            statements.listing.add_condition("StringLike", {"s3:prefix": statements.prefixes})
-        self._acknowledge(bucket_arn, listed)
+        if (bucket_arn, prefix) not in self._written:
+            self._written.add((bucket_arn, prefix))
+            self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
 
-    def _begin(self, bucket_arn: str, files: str, listed: str) -> _Statements:
-        made = _Statements(
-            read=iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]),
-            listing=iam.PolicyStatement(
+    def write(self) -> None:
+        """Write into the role's policy what was asked since the last time."""
+        pending, self._pending = self._pending, {}
+        for bucket_arn, listed in pending.items():
+            prefixes = list(listed)
+            for begin in range(0, len(prefixes), _PREFIXES_PER_STATEMENT):
+                self._allow(bucket_arn, prefixes[begin : begin + _PREFIXES_PER_STATEMENT])
+            self._acknowledge(bucket_arn, prefixes)
+
+    def _allow(self, bucket_arn: str, prefixes: list[str]) -> None:
+        files = [f"{bucket_arn}/{prefix}" for prefix in prefixes]
+        self._role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
+        self._role.add_to_principal_policy(
+            iam.PolicyStatement(
                 actions=list(permissions.LIST_WEIGHTS),
                 resources=[bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [listed]}},
-            ),
-            prefixes=[listed],
+                conditions={"StringLike": {"s3:prefix": prefixes}},
+            )
         )
-        self._role.add_to_principal_policy(made.read)
-        self._role.add_to_principal_policy(made.listing)
-        return made
 
-    def _acknowledge(self, bucket_arn: str, listed: str) -> None:
-        if bucket_arn not in self._shown:
-            self._shown[bucket_arn] = shown(self._stack.resolve(bucket_arn))
-        below = shown(self._stack.resolve(listed)) if is_token(listed) else listed
-        finding = wildcard_finding(f"{self._shown[bucket_arn]}/{below}")
-        self._validations.acknowledge(cdk.Acknowledgment(id=finding, reason=_REASON))
+    def _acknowledge(self, bucket_arn: str, prefixes: list[str]) -> None:
+        bucket = shown(self._stack.resolve(bucket_arn))
+        below = [shown(self._stack.resolve(prefix)) if is_token(prefix) else prefix for prefix in prefixes]
+        acknowledge(self._role, [wildcard_finding(f"{bucket}/{prefix}") for prefix in below], _REASON)
+
+
+@jsii.implements(cdk.IAspect)
+class _WriteWeightsAccess:
+    def __init__(self, access: WeightsAccess, role: iam.Role) -> None:
+        self._access = access
+        self._role = role
+
+    def visit(self, node: IConstruct) -> None:
+        if node is self._role:  # and not its children
+            self._access.write()
