@@ -8,53 +8,20 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import threading
-from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation import models, parsing
 
 from localcloud import schemas
-from localcloud.resources import TYPES, Resource, schema_type, suffix
+from localcloud.resources import TYPES, Resource, schema_type
 from localcloud.settings import current
+from localcloud.templates import order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 _NOTHING: dict[str, Any] = {"Resources": {}}
-
-
-def order(template: dict[str, Any]) -> list[str]:
-    """Logical ids, what others need first."""
-    resources = template.get("Resources", {})
-    graph = {}
-    for name, body in resources.items():
-        explicit = body.get("DependsOn", [])
-        needs = {explicit} if isinstance(explicit, str) else set(explicit)
-        graph[name] = {need for need in needs | references(body.get("Properties", {})) if need in resources}
-    return list(TopologicalSorter(graph).static_order())
-
-
-def references(node: Any) -> set[str]:
-    """Logical ids that a piece of a template refers to."""
-    found: set[str] = set()
-    if isinstance(node, list):
-        for item in node:
-            found |= references(item)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            if key == "Ref" and isinstance(value, str):
-                found.add(value)
-            elif key == "Fn::GetAtt":
-                found.add(value.split(".")[0] if isinstance(value, str) else value[0])
-            elif key == "Fn::Sub":
-                found |= set(_SUB.findall(value if isinstance(value, str) else value[0]))
-                found |= references(value)
-            else:
-                found |= references(value)
-    return found
 
 
 class Deployment:
@@ -312,6 +279,3 @@ def _publish(stack: Any) -> None:
             del backend.exports[name]
     stack.cross_stack_resources = backend.exports
     backend.exports.update({export.name: export for export in exports})
-
-
-__all__ = ["Deployment", "deploy", "destroy", "order", "references", "resource_class", "run", "suffix"]
