@@ -235,7 +235,7 @@ def _chunks(call: _Call, upstream: http.client.HTTPResponse, outcome: dict[str, 
                 if piece:
                     yield _event("PayloadPart", piece) if call.streams else piece
             if time.monotonic() - call.began > _STREAM_MAX_S:
-                raise TimeoutError  # noqa: TRY301 -- one place says how a stream ends
+                raise TimeoutError
     except (OSError, http.client.HTTPException) as error:
         outcome["status"] = http.client.INTERNAL_SERVER_ERROR
         metrics.count(call.component, "MidStreamErrors")

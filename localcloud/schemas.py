@@ -7,7 +7,7 @@ import functools
 import re
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 from cfnlint.schema import (  # type: ignore[import-untyped]
     PROVIDER_SCHEMA_MANAGER,
     ResourceNotFoundError,
@@ -75,15 +75,23 @@ def _lenient(strict: Any, name: str, pattern: str) -> Any:
 def _usable(node: Any) -> Any:
     """Drop patterns that Python cannot compile, so that the rest of the schema still holds."""
     if isinstance(node, dict):
-        pattern = node.get("pattern")
-        if isinstance(pattern, str):
-            try:
-                re.compile(pattern)
-            except re.error:
-                del node["pattern"]
+        if isinstance(node.get("pattern"), str) and not _compiles(node["pattern"]):
+            del node["pattern"]
+        by_key = node.get("patternProperties")
+        if isinstance(by_key, dict) and not all(map(_compiles, by_key)):
+            del node["patternProperties"]
+            node.pop("additionalProperties", None)
         for item in node.values():
             _usable(item)
     elif isinstance(node, list):
         for item in node:
             _usable(item)
     return node
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True

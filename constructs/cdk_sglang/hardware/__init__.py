@@ -1,1 +1,23 @@
-"""Facts about GPUs, ml.* instance types and prices, each with its source. No CDK."""
+"""Facts of the hardware: GPUs, SageMaker instance types, inference AMIs, Regions and prices, each with its source."""
+
+from cdk_sglang.hardware.amis import InferenceAmi, ami_problems, inference_ami_for
+from cdk_sglang.hardware.gpus import Gpu
+from cdk_sglang.hardware.instances import GpuInstance
+from cdk_sglang.hardware.prices import MAX_AGE_DAYS, Price, PriceTable, packaged_prices, price_usd_per_hour, read_prices
+from cdk_sglang.hardware.regions import region_problems, regions_without
+
+__all__ = [
+    "MAX_AGE_DAYS",
+    "Gpu",
+    "GpuInstance",
+    "InferenceAmi",
+    "Price",
+    "PriceTable",
+    "ami_problems",
+    "inference_ami_for",
+    "packaged_prices",
+    "price_usd_per_hour",
+    "read_prices",
+    "region_problems",
+    "regions_without",
+]

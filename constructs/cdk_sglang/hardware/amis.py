@@ -1,0 +1,164 @@
+"""The inference AMI under a container: which driver and CUDA an instance gets, and what an image needs of it.
+
+A container whose CUDA is newer than the AMI's, or that was not compiled for the GPU, hangs in `Creating` without a log
+line; so the image, the GPU and the AMI are checked as one decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.hardware.tables import read_table
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware.instances import GpuInstance
+
+_UBUNTU_TAG = "0.5-gpu-py312-cu130-ubuntu24.04-sagemaker-v1"
+"""Floating tag of the AWS SGLang image compiled for every family here (aws/deep-learning-containers, 2026-08)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceAmi:
+    """One AMI that SageMaker can put under a container.
+
+    Args:
+        name: Value of `InferenceAmiVersion`; `legacy-default` is what old families get and cannot be asked for.
+        driver: NVIDIA driver branch, such as `580`.
+        cuda: Newest CUDA the driver runs, such as `13.0`.
+        requestable: Whether `InferenceAmiVersion` accepts the name.
+        selectable_families: Families where it is documented as a choice beside the default.
+        default_families: Families that get it, or its revision, when nothing is asked.
+        source: Where this is documented.
+    """
+
+    name: str
+    driver: str
+    cuda: str
+    requestable: bool
+    selectable_families: frozenset[str]
+    default_families: frozenset[str]
+    source: str
+
+    @classmethod
+    def all(cls) -> tuple[InferenceAmi, ...]:
+        """Return every AMI, oldest driver first."""
+        return _amis()
+
+    def runs_on(self, family: str) -> bool:
+        """Return whether it is the default of the family or a choice on it."""
+        return family in self.selectable_families or family in self.default_families
+
+
+def inference_ami_for(
+    instance: GpuInstance, image_cuda: str, image_compute_capabilities: frozenset[str] | None
+) -> InferenceAmi | None:
+    """Return the AMI to ask for, or None when the family's default is the one to have.
+
+    A choice is preferred to a default that would do as well: a default can change under a running fleet, a choice not.
+
+    Args:
+        instance: The instance type.
+        image_cuda: CUDA version inside the image, such as `13.0` or `13.0.3`.
+        image_compute_capabilities: GPUs the image was compiled for, such as `{"9.0", "10.0"}`; None when not known.
+
+    Returns:
+        None also when no AMI fits: `ami_problems` then says why.
+    """
+    if ami_problems(instance, image_cuda, image_compute_capabilities, None):
+        return None
+    fitting = [ami for ami in _amis() if instance.family in ami.selectable_families and _runs_cuda(ami, image_cuda)]
+    return fitting[-1] if fitting else None
+
+
+def ami_problems(
+    instance: GpuInstance,
+    image_cuda: str,
+    image_compute_capabilities: frozenset[str] | None,
+    requested_ami: str | None,
+) -> list[str]:
+    """Return what is wrong with running such an image on such an instance under such an AMI; each line names the fix.
+
+    Args:
+        instance: The instance type.
+        image_cuda: CUDA version inside the image.
+        image_compute_capabilities: GPUs the image was compiled for; None when not known, which raises no problem.
+        requested_ami: `InferenceAmiVersion` as asked for; None for the choice `inference_ami_for` makes.
+    """
+    return [
+        *_compiled_for_problems(instance, image_compute_capabilities),
+        *_cuda_problems(instance, image_cuda, requested_ami),
+    ]
+
+
+def _compiled_for_problems(instance: GpuInstance, capabilities: frozenset[str] | None) -> list[str]:
+    needed = instance.gpu.compute_capability
+    if capabilities is None or any(_binary_runs(built, needed) for built in capabilities):
+        return []
+    built = ", ".join(sorted(capabilities, key=_version))
+    return [
+        (
+            f"the image is compiled for compute capability {built}, {instance.name} ({instance.gpu.product}) needs {needed}; "
+            f"use an image that has it, such as the Ubuntu tag {_UBUNTU_TAG}"
+        )
+    ]
+
+
+def _cuda_problems(instance: GpuInstance, image_cuda: str, requested: str | None) -> list[str]:
+    by_name = {ami.name: ami for ami in _amis() if ami.requestable}
+    if requested is not None and requested not in by_name:
+        return [f"unknown inference AMI {requested!r}; {did_you_mean(requested, by_name)}"]
+    family_known = any(ami.runs_on(instance.family) for ami in _amis())
+    if not family_known:
+        return []
+    if requested is not None and not by_name[requested].runs_on(instance.family):
+        usable = ", ".join(name for name, ami in by_name.items() if ami.runs_on(instance.family))
+        return [f"inference AMI {requested} is not offered on {instance.name}; use {usable}"]
+    candidates = [ami for ami in _amis() if ami.runs_on(instance.family)]
+    fitting = [ami for ami in candidates if _runs_cuda(ami, image_cuda)]
+    if requested is not None and not _runs_cuda(by_name[requested], image_cuda):
+        fix = f"use {fitting[-1].name}" if fitting else f"use an image with CUDA {candidates[-1].cuda} or older"
+        has = by_name[requested].cuda
+        return [f"the image needs CUDA {image_cuda}, inference AMI {requested} has {has} on {instance.name}; {fix}"]
+    if fitting:
+        return []
+    newest = candidates[-1]
+    return [
+        (
+            f"the image needs CUDA {image_cuda}, the newest inference AMI on {instance.name} ({newest.name}) has "
+            f"{newest.cuda}; use an image with CUDA {newest.cuda} or older"
+        )
+    ]
+
+
+def _runs_cuda(ami: InferenceAmi, image_cuda: str) -> bool:
+    return _version(ami.cuda) >= _version(image_cuda)
+
+
+def _binary_runs(built: str, needed: str) -> bool:
+    """Return whether code compiled for one capability runs on another: same major, minor not above (CUDA C++ guide)."""
+    (built_major, built_minor), (major, minor) = _version(built), _version(needed)
+    return built_major == major and built_minor <= minor
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, rest = text.partition(".")
+    return int(major), int(rest.partition(".")[0] or 0)
+
+
+@cache
+def _amis() -> tuple[InferenceAmi, ...]:
+    return tuple(
+        InferenceAmi(
+            name=row["name"],
+            driver=row["driver"],
+            cuda=row["cuda"],
+            requestable=row["requestable"] == "yes",
+            selectable_families=frozenset(row["selectable_families"].split()),
+            default_families=frozenset(row["default_families"].split()),
+            source=row["source"],
+        )
+        for row in read_table(__file__, "inference_amis.csv")
+    )

@@ -1,0 +1,46 @@
+"""Where SageMaker and its GPU types are known to be absent; what is not known is not held against anyone."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.hardware.instances import GpuInstance
+from cdk_sglang.hardware.tables import read_table
+
+
+def regions_without(instance: GpuInstance) -> frozenset[str]:
+    """Return the Regions documented as lacking the type; a Region that is not returned may still lack it."""
+    return frozenset(region for region, name in _gaps() if name == instance.name)
+
+
+def region_problems(region: str, instance: GpuInstance) -> list[str]:
+    """Return what is known to speak against using the type in the Region; an empty list is no promise of capacity."""
+    known = _sagemaker_regions()
+    if region not in known:
+        return [f"SageMaker has no endpoint in Region {region!r} (botocore 1.44.5); {did_you_mean(region, known)}"]
+    if region in regions_without(instance):
+        others = [
+            other.name for other in GpuInstance.all() if other.gpu_count >= instance.gpu_count and other != instance
+        ]
+        near = ", ".join(name for name in others if (name, region) not in _absent())
+        source = _gaps()[region, instance.name]
+        return [
+            f"{instance.name} is documented as not available in {region} ({source}); another Region, or one of {near}"
+        ]
+    return []
+
+
+@cache
+def _sagemaker_regions() -> frozenset[str]:
+    return frozenset(row["region"] for row in read_table(__file__, "regions.csv"))
+
+
+@cache
+def _gaps() -> dict[tuple[str, str], str]:
+    rows = read_table(__file__, "region_gaps.csv")
+    return {(row["region"], row["instance"]): row["source"] for row in rows}
+
+
+def _absent() -> frozenset[tuple[str, str]]:
+    return frozenset((name, region) for region, name in _gaps())

@@ -1,0 +1,21 @@
+"""Reads the package's data files: comma-separated, one header line, one fact per row with its source."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def read_table(beside: str, name: str) -> tuple[Mapping[str, str], ...]:
+    """Return the rows of `data/<name>` beside the module file `beside`, each by column name."""
+    text = (Path(beside).parent / "data" / name).read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+def number_or_none(text: str) -> float | None:
+    """Return the number in a cell, or None for an empty one: the fact is not known, or the hardware lacks it."""
+    return float(text) if text else None

@@ -1,0 +1,69 @@
+"""IAM as reviewable prose: each list of actions has the reason beside it.
+
+Source of the hosting lists: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (read 2026-10).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PULL_IMAGE: Final = (
+    "ecr:BatchCheckLayerAvailability",  # is the layer there
+    "ecr:BatchGetImage",  # the manifest
+    "ecr:GetDownloadUrlForLayer",  # the layers
+)
+"""On the image's repository alone."""
+
+REGISTRY_LOGIN: Final = ("ecr:GetAuthorizationToken",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html)."""
+
+READ_WEIGHTS: Final = ("s3:GetObject",)
+"""On the model's prefix alone."""
+
+LIST_WEIGHTS: Final = ("s3:ListBucket",)
+"""On the bucket, for the model's prefix alone: SageMaker lists an S3Prefix before it downloads."""
+
+DECRYPT: Final = ("kms:Decrypt",)
+"""On the key of the model's bucket."""
+
+WRITE_LOGS: Final = (
+    "logs:CreateLogStream",  # one stream a container
+    "logs:DescribeLogStreams",  # the agent looks for its stream
+    "logs:PutLogEvents",
+)
+"""On the endpoint's own log groups. Groups are made beforehand, so `logs:CreateLogGroup` is not given."""
+
+PUBLISH_METRICS: Final = ("cloudwatch:PutMetricData",)
+"""On `*` with a condition on the namespace: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
+
+METRIC_NAMESPACES: Final = ("AWS/SageMaker", "/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
+
+JOIN_NETWORK: Final = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+)
+"""SageMaker attaches instances to the VPC with the execution role
+(https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html). Limited to the endpoint's subnets and security groups where
+EC2 lets it be: network interfaces have no name known beforehand."""
+
+DESCRIBE_NETWORK: Final = (
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+)
+"""On `*`: EC2's Describe actions have no resource types
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html)."""
+
+INVOKE: Final = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream")
+"""On the endpoint and its inference components."""
+
+CALL_WITH_BEARER_TOKEN: Final = ("sagemaker:CallWithBearerToken",)
+"""On `*`: the OpenAI-compatible path authorises the token before it knows the endpoint
+(https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html)."""
