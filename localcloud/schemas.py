@@ -7,11 +7,8 @@ import functools
 import re
 from typing import Any
 
-import jsonschema
-from cfnlint.schema import (  # type: ignore[import-untyped]
-    PROVIDER_SCHEMA_MANAGER,
-    ResourceNotFoundError,
-)
+import jsonschema  # type: ignore[import-untyped]
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 from moto.sagemaker.exceptions import ValidationError
 
 _REGION = "us-east-1"
