@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import socket
 import threading
@@ -61,6 +62,7 @@ class LocalCloud:
         configure()
         given = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
         configure(**given, base_url=self.url)
+        os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where moto's state machines find the other services
         self._lock = _take(current().state_dir)
         copies.end_leftovers(current().state_dir / "copies")
         self._thread: threading.Thread | None = None
@@ -93,6 +95,7 @@ class LocalCloud:
         for name in ("copies", "lambdas"):
             shutil.rmtree(current().state_dir / name, ignore_errors=True)
         self._lock.close()
+        os.environ.pop("MOTO_PORT", None)
         configure()
 
 

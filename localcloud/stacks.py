@@ -210,7 +210,7 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     try:
         deployment.apply(new, parameters)
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
-        return _roll_back(stack, deployment, verb=verb, old=old, parameters=before[1], reason=_text(error))
+        return _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=_text(error))
     stack.template, stack.template_dict, stack.parameters = template, new, parameters
     stack.description = new.get("Description")
     _publish(stack)
@@ -224,19 +224,25 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
 
 
 def _roll_back(
-    stack: Any, deployment: Deployment, *, verb: str, old: dict[str, Any], parameters: dict[str, Any], reason: str
+    stack: Any,
+    deployment: Deployment,
+    *,
+    verb: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    parameters: dict[str, Any],
+    reason: str,
 ) -> None:
     prefix = "UPDATE_ROLLBACK" if verb == "UPDATE" else "ROLLBACK"
     _finish(stack, f"{prefix}_IN_PROGRESS", reason)
     deployment.undo_replacements()
-    everything = list(deployment.state)
     try:
         deployment.apply(old, parameters if verb == "UPDATE" else {})
-        deployment.clean_up(old, everything)
+        deployment.clean_up(old, order(new))
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, f"{prefix}_FAILED", _text(error))
     if verb == "CREATE":
-        stack.template = stack.template or json.dumps(_NOTHING)
+        stack.template = json.dumps(_NOTHING)
     return _finish(stack, f"{prefix}_COMPLETE", reason)
 
 
@@ -245,7 +251,7 @@ def destroy(stack: Any, done: Callable[[], None]) -> None:
     _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
     deployment = Deployment(stack)
     try:
-        deployment.clean_up(_NOTHING, list(deployment.state))
+        deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, "DELETE_FAILED", _text(error))
     done()
