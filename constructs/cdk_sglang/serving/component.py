@@ -84,8 +84,8 @@ class InferenceComponent(Construct):
         environment: Mapping[str, str],
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
-        variables = {**server.environment(), **environment}
-        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, variables=variables)
+        rendered = server.environment(image_kind=endpoint.image.facts.kind)
+        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, rendered=rendered)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
@@ -109,7 +109,7 @@ class InferenceComponent(Construct):
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        self._model = self._build_model(model, variables)
+        self._model = self._build_model(model, {**rendered, **environment})
         self.resource = self._build_component(resources, startup or StartupTimeouts.for_weights(model.weights_bytes))
         self.resource.add_resource_dependency(log_group)
         cdk.Tags.of(self).add("cdk-sglang:component", construct_id)
@@ -212,7 +212,7 @@ def _check(
     server: SglangOptions,
     copies: int,
     added: Mapping[str, str],
-    variables: Mapping[str, str],
+    rendered: Mapping[str, str],
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
@@ -224,9 +224,7 @@ def _check(
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
-    problems += environment_problems(added, f"{construct_id}.environment")
-    if not problems:
-        problems += environment_problems(variables, f"{construct_id}.environment", rendered=True)
+    problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
     problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
     if problems:
         raise ConfigurationError(problems)
