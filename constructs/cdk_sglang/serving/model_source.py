@@ -28,19 +28,24 @@ class ModelSource(ABC):
 
     Attributes:
         weights_bytes: Size of the files, for the start-up time-outs; None when not known.
+        model_id: Hub id of the model, such as "Qwen/Qwen3-8B", for checks against it; None when not known.
     """
 
-    def __init__(self, weights_size: cdk.Size | None) -> None:
+    def __init__(self, weights_size: cdk.Size | None, *, model_id: str | None = None) -> None:
         self.weights_bytes: float | None = None if weights_size is None else float(weights_size.to_bytes())
+        self.model_id = model_id
 
     @staticmethod
-    def from_s3(uri: str, *, weights_size: cdk.Size | None = None, key: kms.IKey | None = None) -> ModelSource:
+    def from_s3(
+        uri: str, *, weights_size: cdk.Size | None = None, key: kms.IKey | None = None, model_id: str | None = None
+    ) -> ModelSource:
         """Weights under an S3 URI of any bucket the execution role may be let into.
 
         Args:
             uri: "s3://bucket/prefix/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
             key: KMS key of the bucket, when it has one of its own.
+            model_id: Hub id of the model, for checks against it; none by default.
 
         Raises:
             ConfigurationError: Not an S3 URI, or no prefix in it.
@@ -49,16 +54,19 @@ class ModelSource(ABC):
         if problems:
             raise ConfigurationError(problems)
         bucket, prefix = split_s3_uri(uri)
-        return _S3Source(bucket, prefix, weights_size, key)
+        return _S3Source(bucket, prefix, weights_size, key, model_id)
 
     @staticmethod
-    def from_bucket(bucket: s3.IBucket, prefix: str, *, weights_size: cdk.Size | None = None) -> ModelSource:
+    def from_bucket(
+        bucket: s3.IBucket, prefix: str, *, weights_size: cdk.Size | None = None, model_id: str | None = None
+    ) -> ModelSource:
         """Weights under a prefix of a bucket of yours; its KMS key comes with it.
 
         Args:
             bucket: The bucket.
             prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
+            model_id: Hub id of the model, for checks against it; none by default.
 
         Raises:
             ConfigurationError: The prefix is empty or begins with a slash.
@@ -66,7 +74,7 @@ class ModelSource(ABC):
         problems = prefix_problems("model.prefix", prefix)
         if problems:
             raise ConfigurationError(problems)
-        return _BucketSource(bucket, _with_slash(prefix), weights_size)
+        return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id)
 
     @abstractmethod
     def bind(self, scope: Construct, role: iam.IRole) -> str:
@@ -124,8 +132,10 @@ def _grant_read(scope: Construct, role: iam.IRole, bucket_arn: str, prefix: str,
 
 
 class _S3Source(ModelSource):
-    def __init__(self, bucket: str, prefix: str, weights_size: cdk.Size | None, key: kms.IKey | None) -> None:
-        super().__init__(weights_size)
+    def __init__(
+        self, bucket: str, prefix: str, weights_size: cdk.Size | None, key: kms.IKey | None, model_id: str | None
+    ) -> None:
+        super().__init__(weights_size, model_id=model_id)
         self._bucket = bucket
         self._prefix = prefix
         self._key = key
@@ -137,8 +147,8 @@ class _S3Source(ModelSource):
 
 
 class _BucketSource(ModelSource):
-    def __init__(self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None) -> None:
-        super().__init__(weights_size)
+    def __init__(self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None, model_id: str | None) -> None:
+        super().__init__(weights_size, model_id=model_id)
         self._bucket = bucket
         self._prefix = prefix
 

@@ -6,6 +6,7 @@ refer to a name that is known at synth.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -20,6 +21,10 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 def name_problems(path: str, name: str, what: str) -> list[str]:
     """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
+    if len(name) <= MAX_NAME_LENGTH and _NAME.fullmatch(
+        name
+    ):  # no token does; asking jsii costs more than all the rest
+        return []
     if Token.is_unresolved(name):
         return [f"{path}: the {what} name must be known at synth, got a token; give a literal string"]
     problems = []
@@ -34,3 +39,8 @@ def name_problems(path: str, name: str, what: str) -> list[str]:
             "starting and ending with a letter or digit"
         )
     return problems
+
+
+def logical_digest(*parts: str) -> str:
+    """Return eight hexadecimal digits that belong into a logical id, for what must replace the resource when it changes."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8].upper()
