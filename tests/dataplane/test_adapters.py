@@ -326,4 +326,4 @@ def test_three_hundred_adapters_cost_little_more_than_their_resources() -> None:
         best_ours = min(best_ours, time.perf_counter() - start)
 
     assert len(component.adapters) == 3 * count
-    assert best_ours <= 1.25 * best_bare, f"{best_ours:.2f} s against {best_bare:.2f} s for the resources alone"
+    assert best_ours <= 1.5 * best_bare, f"{best_ours:.2f} s against {best_bare:.2f} s for the resources alone"
