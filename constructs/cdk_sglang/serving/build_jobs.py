@@ -45,6 +45,8 @@ class ManifestResult:
 
     bucket_name: str
     manifest: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
 
 
 class BuildJobs(Construct):
@@ -202,7 +204,8 @@ class BuildJobs(Construct):
         )
 
 
-def _rendered(result: ImageResult | ManifestResult) -> dict[str, str]:
+def _rendered(result: ImageResult | ManifestResult) -> dict[str, object]:
     if isinstance(result, ImageResult):
         return {"repository": result.repository_name, "tag": result.tag}
-    return {"bucket": result.bucket_name, "manifest": result.manifest}
+    patterns = {"include": list(result.include), "exclude": list(result.exclude)}
+    return {"bucket": result.bucket_name, "manifest": result.manifest, "patterns": patterns}

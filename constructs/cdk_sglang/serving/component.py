@@ -23,6 +23,7 @@ from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
+from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.weights import AdapterConfig
@@ -197,6 +198,12 @@ class InferenceComponent(Construct):
             ),
         )
         model.node.add_dependency(endpoint.role)
+        ready = source.prepare(
+            self,
+            LogOptions(retention_days=endpoint.log_retention_days, key=endpoint.log_key, removal=endpoint.log_removal),
+        )
+        if ready is not None:
+            model.node.add_dependency(ready)
         return model
 
     def _build_component(

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct, IDependable
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.staging import StagingOrder, WeightsStaging, hub_problems
+from cdk_sglang.serving.weights_check import WeightsCheck
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""
+
+_STAGING_WAIT: Final = cdk.Duration.hours(5)
 
 
 class ModelSource(ABC):
@@ -37,7 +44,12 @@ class ModelSource(ABC):
 
     @staticmethod
     def from_s3(
-        uri: str, *, weights_size: cdk.Size | None = None, key: kms.IKey | None = None, model_id: str | None = None
+        uri: str,
+        *,
+        weights_size: cdk.Size | None = None,
+        key: kms.IKey | None = None,
+        model_id: str | None = None,
+        check: bool = True,
     ) -> ModelSource:
         """Weights under an S3 URI of any bucket the execution role may be let into.
 
@@ -46,6 +58,8 @@ class ModelSource(ABC):
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
             key: KMS key of the bucket, when it has one of its own.
             model_id: Hub id of the model, for checks against it; none by default.
+            check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
+                missing or cut short.
 
         Raises:
             ConfigurationError: Not an S3 URI, or no prefix in it.
@@ -54,11 +68,16 @@ class ModelSource(ABC):
         if problems:
             raise ConfigurationError(problems)
         bucket, prefix = split_s3_uri(uri)
-        return _S3Source(bucket, prefix, weights_size, key, model_id)
+        return _S3Source(bucket, prefix, weights_size, key, model_id, check=check)
 
     @staticmethod
     def from_bucket(
-        bucket: s3.IBucket, prefix: str, *, weights_size: cdk.Size | None = None, model_id: str | None = None
+        bucket: s3.IBucket,
+        prefix: str,
+        *,
+        weights_size: cdk.Size | None = None,
+        model_id: str | None = None,
+        check: bool = True,
     ) -> ModelSource:
         """Weights under a prefix of a bucket of yours; its KMS key comes with it.
 
@@ -67,6 +86,8 @@ class ModelSource(ABC):
             prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
             model_id: Hub id of the model, for checks against it; none by default.
+            check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
+                missing or cut short.
 
         Raises:
             ConfigurationError: The prefix is empty or begins with a slash.
@@ -74,11 +95,63 @@ class ModelSource(ABC):
         problems = prefix_problems("model.prefix", prefix)
         if problems:
             raise ConfigurationError(problems)
-        return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id)
+        return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id, check=check)
+
+    @staticmethod
+    def from_hugging_face(
+        repo: str,
+        *,
+        revision: str,
+        bucket: s3.IBucket,
+        token: secretsmanager.ISecret | None = None,
+        weights_size: cdk.Size | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        wait: cdk.Duration | None = None,
+    ) -> ModelSource:
+        """A model of Hugging Face, copied to S3 during the deployment: once, with every file held to the hub's hash.
+
+        Duplicates (`original/`), other formats (GGUF, ONNX) and pickles beside safetensors are left out.
+
+        Args:
+            repo: "owner/name", such as "Qwen/Qwen3-8B".
+            revision: A commit, 40 hexadecimal digits: a branch would move under the endpoint.
+            bucket: Where the files go, below "weights/<repo>/<revision>/"; they stay when the stack is deleted.
+            token: Secret with a read token, for gated and private models: its text, or the key "token" of its JSON.
+            weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
+            include: Patterns of files to take whatever the rules say.
+            exclude: Patterns of files to leave out besides.
+            wait: How long the deployment waits, rounded up to stages of 50 minutes; five hours by default.
+
+        Raises:
+            ConfigurationError: The revision can move, the token is text, or a name has the wrong form.
+        """
+        problems = hub_problems("model", repo=repo, revision=revision, token=token, include=include, exclude=exclude)
+        if problems:
+            raise ConfigurationError(problems)
+        order = StagingOrder(
+            repo=repo,
+            revision=revision,
+            bucket=bucket,
+            token=token,
+            include=tuple(include),
+            exclude=tuple(exclude),
+            wait=wait or _STAGING_WAIT,
+        )
+        return _HubSource(order, weights_size)
 
     @abstractmethod
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role read the prefix and return the S3 URI, ending in a slash."""
+
+    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
+        """Have the files put in place or checked before they are served; return what has to come first.
+
+        Args:
+            scope: The component.
+            log_options: What becomes of the logs of whatever does it.
+        """
+        return None
 
 
 def s3_uri_problems(path: str, uri: str) -> list[str]:
@@ -133,9 +206,17 @@ def _grant_read(scope: Construct, role: iam.IRole, bucket_arn: str, prefix: str,
 
 class _S3Source(ModelSource):
     def __init__(
-        self, bucket: str, prefix: str, weights_size: cdk.Size | None, key: kms.IKey | None, model_id: str | None
+        self,
+        bucket: str,
+        prefix: str,
+        weights_size: cdk.Size | None,
+        key: kms.IKey | None,
+        model_id: str | None,
+        *,
+        check: bool,
     ) -> None:
         super().__init__(weights_size, model_id=model_id)
+        self._check = check
         self._bucket = bucket
         self._prefix = prefix
         self._key = key
@@ -145,13 +226,55 @@ class _S3Source(ModelSource):
         _grant_read(scope, role, arn, self._prefix, self._key)
         return f"s3://{self._bucket}/{self._prefix}"
 
+    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
+        if not self._check:
+            return None
+        return WeightsCheck.of(scope, log_options=log_options).check(
+            name=scope.node.id,
+            bucket_name=self._bucket,
+            bucket_arn=f"arn:{cdk.Stack.of(scope).partition}:s3:::{self._bucket}",
+            prefix=self._prefix,
+            key_arn=None if self._key is None else self._key.key_arn,
+            expected_bytes=self.weights_bytes,
+        )
+
 
 class _BucketSource(ModelSource):
-    def __init__(self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None, model_id: str | None) -> None:
+    def __init__(
+        self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None, model_id: str | None, *, check: bool
+    ) -> None:
         super().__init__(weights_size, model_id=model_id)
+        self._check = check
         self._bucket = bucket
         self._prefix = prefix
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         _grant_read(scope, role, self._bucket.bucket_arn, self._prefix, self._bucket.encryption_key)
         return self._bucket.s3_url_for_object(self._prefix)
+
+    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
+        if not self._check:
+            return None
+        key = self._bucket.encryption_key
+        return WeightsCheck.of(scope, log_options=log_options).check(
+            name=scope.node.id,
+            bucket_name=self._bucket.bucket_name,
+            bucket_arn=self._bucket.bucket_arn,
+            prefix=self._prefix,
+            key_arn=None if key is None else key.key_arn,
+            expected_bytes=self.weights_bytes,
+        )
+
+
+class _HubSource(ModelSource):
+    def __init__(self, order: StagingOrder, weights_size: cdk.Size | None) -> None:
+        super().__init__(weights_size, model_id=order.repo)
+        self._order = order
+
+    def bind(self, scope: Construct, role: iam.IRole) -> str:
+        bucket = self._order.bucket
+        _grant_read(scope, role, bucket.bucket_arn, self._order.prefix, bucket.encryption_key)
+        return bucket.s3_url_for_object(self._order.prefix)
+
+    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
+        return WeightsStaging.of(scope, log_options=log_options).stage(self._order)

@@ -97,3 +97,14 @@ READ_BUILD_LOG: Final = ("logs:GetLogEvents",)
 
 FIND_IMAGE: Final = ("ecr:DescribeImages",)
 """On the image's repository alone."""
+
+WRITE_WEIGHTS: Final = (
+    "s3:AbortMultipartUpload",  # of a file whose hash is wrong
+    "s3:GetObject",  # what is there already, and the headers of what was copied
+    "s3:PutObject",
+)
+"""On the prefix of the one model."""
+
+ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+"""On the key of the model's bucket: an upload in parts needs both
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""

@@ -55,6 +55,7 @@ class Asked:
     tag: str
     bucket: str
     manifest: str
+    patterns: dict[str, list[str]]
     text: str
 
     @classmethod
@@ -75,6 +76,7 @@ class Asked:
             tag=result.get("tag", ""),
             bucket=result.get("bucket", ""),
             manifest=result.get("manifest", ""),
+            patterns=result.get("patterns", {}),
             text=text,
         )
 
@@ -149,6 +151,8 @@ def _find_manifest(s3: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN
             return None
         raise
     manifest = json.loads(body)
+    if any(manifest.get(kind, []) != patterns for kind, patterns in asked.patterns.items()):
+        return None  # staged with other files
     return {"Bytes": str(sum(int(file["bytes"]) for file in manifest["files"]))}
 
 

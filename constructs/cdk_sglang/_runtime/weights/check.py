@@ -34,7 +34,7 @@ _HEADER_MAX_BYTES: Final = 100_000_000  # safetensors/src/tensor.rs, MAX_HEADER_
 _FIRST_READ_BYTES: Final = 256 * 1024
 _READERS: Final = 16
 _SHOWN: Final = 5
-_OFF_BY: Final = 0.1
+_LARGER_BY: Final = 1.1  # memory was planned with a margin of about this; smaller does no harm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | Non
         s3: Client of boto3.
         bucket: The bucket.
         prefix: Ending in a slash.
-        expected_bytes: Size the plan was made with; compared within a tenth.
+        expected_bytes: Size the plan was made with; more than a tenth above it is a problem.
     """
 
     def read(name: str, start: int, end: int) -> bytes:
@@ -84,9 +84,10 @@ def check_files(
         headers = dict(zip(shards, pool.map(lambda name: _header(name, sizes[name], read), shards), strict=True))
     problems += [problem for _, _, problem in headers.values() if problem]
     problems += _missing_shards(sizes)
-    problems += _index_problems(sizes, read, {name: tensors for name, (tensors, _, _) in headers.items()})
+    readable = {name: tensors for name, (tensors, _, problem) in headers.items() if not problem}
+    problems += _index_problems(sizes, read, readable)
     total = sum(size for _, size, _ in headers.values())
-    if expected_bytes and not problems and abs(total - expected_bytes) > _OFF_BY * expected_bytes:
+    if expected_bytes and not problems and total > _LARGER_BY * expected_bytes:
         problems.append(
             f"*.safetensors: hold {total / 1e9:.1f} GB of tensors, the plan was made with {expected_bytes / 1e9:.1f} GB; "
             "is it another model, or another quantization?"

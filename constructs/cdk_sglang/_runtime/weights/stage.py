@@ -72,7 +72,7 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
     except WeightsError as error:
         raise WeightsError(f"{order.repo}: {error}") from None
     existing = manifest.read(s3, order.bucket, order.prefix)
-    if existing is not None and existing["files"] == _entries(choice):
+    if existing is not None and existing["files"] == _entries(choice) and _patterns(existing) == _patterns(order):
         report("done", {"bytes": choice.size, "files": len(choice.files), "copied": 0, "prefix": order.prefix})
         return existing
     hub.check_access(found, max(choice.files, key=lambda file: file.size))
@@ -89,6 +89,8 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
         "tensor_bytes": checked.tensor_bytes,
         "files": _entries(choice),
         "left_out": choice.left_out,
+        "include": list(order.include),
+        "exclude": list(order.exclude),
         "staged_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     manifest.write(s3, order.bucket, order.prefix, content)
@@ -101,6 +103,12 @@ def _entries(choice: Choice) -> list[dict[str, Any]]:
         {"path": file.path, "bytes": file.size, "hash": file.hash_name}
         for file in sorted(choice.files, key=lambda file: file.path)
     ]
+
+
+def _patterns(asked: Order | dict[str, Any]) -> tuple[list[str], list[str]]:
+    if isinstance(asked, Order):
+        return list(asked.include), list(asked.exclude)
+    return asked.get("include", []), asked.get("exclude", [])
 
 
 def workers_for(files: Sequence[HubFile], *, asked: int, memory: int) -> int:
