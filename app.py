@@ -10,14 +10,14 @@ from rich.console import Console
 
 from cdk_sglang import ConfigurationError
 from stacks.checks import add_checks
-from stacks.environments import load
+from stacks.environments import cdk_json_context, load
 from stacks.fleet import add_fleet
 from stacks.report import print_fleet
 
 
 def main() -> int:
     """Synthesise the environment named by the context value `env` (`local` by default)."""
-    app = cdk.App()
+    app = cdk.App(context=cdk_json_context())
     name = str(app.node.try_get_context("env") or "local")
     try:
         settings = load(name)

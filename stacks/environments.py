@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import types
 import typing
 from collections.abc import Hashable
@@ -33,7 +35,19 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     if not path.is_file():
         there = sorted(file.stem for file in folder.glob("*.yaml"))
         raise ConfigurationError([f"{path}: no such file; environments that exist: {', '.join(there) or 'none yet'}"])
-    return parse(path.read_text(encoding="utf-8"), source=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path}: cannot be read as UTF-8 text: {_one_line(str(error))}"]) from None
+    return parse(text, source=str(path))
+
+
+def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
+    """Return the context of cdk.json, so that `python app.py` makes what the CDK CLI makes: only the CLI reads that file."""
+    if not path.is_file():
+        return {}
+    context: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("context", {})
+    return context
 
 
 def parse(text: str, *, source: str) -> Environment:
@@ -48,6 +62,15 @@ def parse(text: str, *, source: str) -> Environment:
         raise ConfigurationError([f"{source}: {problem}" for problem in error.problems]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([f"{source}: not YAML: {_one_line(str(error))}"]) from None
+    return check(content, source=source)
+
+
+def check(content: object, *, source: str) -> Environment:
+    """Check what an environment file holds, once it is read; `source` begins every problem's line.
+
+    Raises:
+        ConfigurationError: One line per problem.
+    """
     if not isinstance(content, dict):
         got = "nothing" if content is None else f"a {type(content).__name__}"
         raise ConfigurationError(
@@ -56,9 +79,8 @@ def parse(text: str, *, source: str) -> Environment:
     try:
         return Environment.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(
-            [f"{source}: {_line(dict(problem))}" for problem in error.errors(include_url=False)]
-        ) from None
+        problems = [line for problem in error.errors(include_url=False) for line in _lines(dict(problem))]
+        raise ConfigurationError([f"{source}: {problem}" for problem in problems]) from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -68,6 +90,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: dict[object, int] = {}
         problems = []
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`: keys of its own win, as YAML says
+                continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
@@ -82,33 +106,44 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _line(problem: dict[str, Any]) -> str:
+def _lines(problem: dict[str, Any]) -> list[str]:
     loc: tuple[str | int, ...] = problem["loc"]
-    path = ".".join(str(part) for part in loc if part != "[key]")
-    return f"{path}: {_message(problem, loc)}" if path else _message(problem, loc)
+    if loc[-1:] == ("[key]",):
+        loc = (*loc[:-2], str(problem["input"]))  # as written: pydantic shows the key False as 0
+    path = ".".join(text if (text := str(part)).isprintable() else repr(text) for part in loc)
+    if problem["type"] == "value_error":  # a check of several fields: each of its lines begins with one of them
+        fields = _fields_at(loc)
+        said = str(problem["ctx"]["error"]).splitlines()
+        return [_join(path, line, "." if line.partition(":")[0].partition(".")[0] in fields else ": ") for line in said]
+    return [_join(path, _message(problem, loc), ": ")]
+
+
+def _join(path: str, text: str, separator: str) -> str:
+    return f"{path}{separator}{text}" if path else text
 
 
 def _message(problem: dict[str, Any], loc: tuple[str | int, ...]) -> str:  # noqa: PLR0911  one return a kind
-    kind, got, context = problem["type"], _shown(problem.get("input")), problem.get("ctx", {})
+    kind, given, context = problem["type"], problem.get("input"), problem.get("ctx", {})
+    got = _shown(given)
     match kind:
         case "extra_forbidden":
             return f"unknown key; {did_you_mean(str(loc[-1]), _fields_at(loc[:-1]))}"
         case "missing":
             return "missing; it has no default"
-        case "value_error":
-            return str(context["error"])
         case "literal_error":
-            return f"{got} is not allowed; use {context['expected']}"
-        case "string_pattern_mismatch":
-            return f"{got} does not match {context['pattern']}"
-        case "string_type" if isinstance(problem.get("input"), int | float) and not isinstance(problem["input"], bool):
-            return f"{got} is a number here; write it in quotes"
+            allowed = re.findall(r"'([^']*)'", context["expected"])
+            hint = did_you_mean(str(given), allowed) if allowed else f"use {context['expected']}"
+            return f"{got} is not allowed; {hint}"
+        case "string_type" if isinstance(given, bool | int | float):
+            return f"{got} is {'true or false' if isinstance(given, bool) else 'a number'} here; write it in quotes"
+        case "int_type" | "float_type" if isinstance(given, str):
+            return f"{got} is text; write a number without quotes"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             sign = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}[kind]
             bound = next(iter(context.values()))
             return f"{got} is not allowed; use a value {sign} {bound}"
         case _:
-            message = str(problem["msg"])
+            message = _one_line(str(problem["msg"]))
             return f"{message[:1].lower()}{message[1:]}, got {got}"
 
 
@@ -118,7 +153,7 @@ def _shown(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def _fields_at(loc: tuple[str | int, ...]) -> list[str]:

@@ -105,7 +105,6 @@ class FoundationStack(cdk.Stack):
         return key
 
     def _build_buckets(self) -> None:
-        destroy = self._removal == cdk.RemovalPolicy.DESTROY
         access_logs = s3.Bucket(
             self,
             "AccessLogs",
@@ -153,11 +152,6 @@ class FoundationStack(cdk.Stack):
             "a bucket of access logs that logged itself would never end",
         )
         acknowledge(access_logs, in_packs("S3DefaultEncryptionKMS"), _LOGS_USE_SSE_S3)
-        if destroy:
-            cdk.Annotations.of(weights).add_info_v2(
-                "cdk-sglang:buckets-must-be-empty",
-                "CloudFormation deletes only empty buckets: empty them before destroying",
-            )
 
     def _build_repository(self) -> None:
         repository = ecr.Repository(

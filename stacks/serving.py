@@ -59,24 +59,32 @@ class ServingStack(cdk.Stack):
         )
         with _under(f"endpoints.{name}.capacity"):
             capacity = _capacity(asked.capacity)
-        with _under("endpoints"):
+        problems: list[str] = []
+        image = ServingImage.from_dlc()
+        physical_name = endpoint_name(environment, name)
+        endpoint: InferenceEndpoint | None = None
+        with _under("endpoints", collect=problems):
             endpoint = InferenceEndpoint(
                 self,
                 name,
                 capacity=capacity,
-                image=ServingImage.from_dlc(),
+                image=image,
                 routing=_routing(asked.routing),
                 network=self._network(),
                 network_isolation=asked.network_isolation,
-                endpoint_name=endpoint_name(environment, name),
+                endpoint_name=physical_name,
                 log_retention_days=settings.data.log_retention_days,
                 log_key=key,
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
             )
-        self.endpoint = endpoint
-        problems: list[str] = []
-        for component, wanted in asked.components.items():
+        if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
+            with _under("endpoints", collect=problems):
+                endpoint = InferenceEndpoint(
+                    cdk.Stack(), name, capacity=capacity, image=image, endpoint_name=physical_name
+                )
+        for component, wanted in asked.components.items() if endpoint is not None else ():
+            assert endpoint is not None
             with _under(f"endpoints.{name}.components", collect=problems):
                 endpoint.add_component(
                     component,
@@ -87,7 +95,9 @@ class ServingStack(cdk.Stack):
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
                 )
-        raise_if_any(problems)
+        raise_if_any(dict.fromkeys(problems))
+        assert endpoint is not None
+        self.endpoint = endpoint
         cdk.CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
 
     def _read(self, value: str) -> str:

@@ -5,11 +5,11 @@ Only shapes, bounds and words are here; what needs hardware or model facts is ch
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from cdk_sglang.serving.logs import RETENTION_DAYS
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
 from cdk_sglang.serving.routing import (
     CONCURRENCY_THRESHOLD_MAX,
@@ -19,13 +19,39 @@ from cdk_sglang.serving.routing import (
 )
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
+from stacks.kinds import (
+    AccountId,
+    Cidr,
+    InstanceType,
+    Name,
+    Region,
+    RetentionDays,
+    SecurityGroupId,
+    SubnetId,
+    TagKey,
+    TagValue,
+    Zone,
+    unique,
+)
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z](-?[a-z0-9])*$", max_length=40)]
-"""Of environments, endpoints and components: part of AWS names, so lower case, digits and single hyphens."""
+_MAX_TAGS: Final = 47
+"""A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
+
+
+def _unique(low: int, high: int) -> tuple[object, ...]:
+    # The length comes first: pydantic writes it as minItems only while it still sees a sequence.
+    return Field(min_length=low, max_length=high, strict=False), AfterValidator(unique)
+
+
+def _exactly_one_of(*fields: str) -> dict[str, JsonValue]:
+    """Say to editors what a validator says to the app; without this, JSON Schema would take none or all."""
+    return {"oneOf": [{"required": [field]} for field in fields]}
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True, allow_inf_nan=False
+    )
 
 
 class Network(_Settings):
@@ -34,20 +60,14 @@ class Network(_Settings):
     vpc: Literal["create", "existing", "none"]
     """`create`: a VPC of the fleet's own, with two isolated subnets, endpoints for S3 and SageMaker, and flow logs; `existing`:
     subnets that are there; `none`: SageMaker's own network."""
-    cidr: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$")] | None = None
+    cidr: Cidr | None = None
     """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
-    availability_zones: (
-        tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...] | None
-    ) = Field(default=None, min_length=2, max_length=4, strict=False)
+    availability_zones: Annotated[tuple[Zone, ...], *_unique(2, 4)] | None = None
     """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
     have your GPUs."""
-    subnet_ids: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] | None = Field(
-        default=None, min_length=2, max_length=16, strict=False
-    )
+    subnet_ids: Annotated[tuple[SubnetId, ...], *_unique(2, 16)] | None = None
     """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
-    security_group_ids: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] | None = Field(
-        default=None, min_length=1, max_length=5, strict=False
-    )
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], *_unique(1, 5)] | None = None
     """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
 
     @model_validator(mode="after")
@@ -58,12 +78,14 @@ class Network(_Settings):
             "subnet_ids": "existing",
             "security_group_ids": "existing",
         }
+        problems = []
         for field, vpc in belongs.items():
             given = getattr(self, field) is not None
             if given and self.vpc != vpc:
-                raise ValueError(f"{field} goes with vpc: {vpc}, got vpc: {self.vpc}; remove it")
+                problems.append(f"{field}: goes with vpc: {vpc}, got vpc: {self.vpc}; remove it")
             if not given and self.vpc == vpc == "existing":
-                raise ValueError(f"{field} is missing; vpc: existing needs it")
+                problems.append(f"{field}: missing; vpc: existing needs it")
+        raise_if_any(problems)
         return self
 
 
@@ -72,23 +94,18 @@ class Data(_Settings):
 
     on_delete: Literal["retain", "destroy"] = "retain"
     """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
-    log_retention_days: int = 30
+    log_retention_days: RetentionDays = 30
     """Days that logs are kept."""
-
-    @model_validator(mode="after")
-    def _allowed_retention(self) -> Self:
-        if self.log_retention_days not in RETENTION_DAYS:
-            allowed = ", ".join(map(str, RETENTION_DAYS))
-            raise ValueError(f"log_retention_days: {self.log_retention_days} is not allowed; use one of {allowed}")
-        return self
 
 
 class Capacity(_Settings):
     """GPU instances of an endpoint: one type, or a pool of types by priority."""
 
-    type: str | None = None
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of("type", "pool"))
+
+    type: InstanceType | None = None
     """Instance type, such as ml.g6e.12xlarge."""
-    pool: tuple[str, ...] | None = Field(default=None, min_length=2, max_length=5, strict=False)
+    pool: Annotated[tuple[InstanceType, ...], *_unique(2, 5)] | None = None
     """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
     min_instances: int = Field(default=1, ge=1, le=1000)
     """Always running and paid for."""
@@ -97,13 +114,15 @@ class Capacity(_Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        problems = []
         if (self.type is None) == (self.pool is None):
-            raise ValueError("give exactly one of type and pool")
+            problems.append("give exactly one of type and pool")
         if self.max_instances < self.min_instances:
-            raise ValueError(
+            problems.append(
                 f"max_instances: {self.max_instances} is below min_instances {self.min_instances}; "
                 f"raise it to {self.min_instances} or more"
             )
+        raise_if_any(problems)
         return self
 
     @property
@@ -131,6 +150,8 @@ class Routing(_Settings):
 class Model(_Settings):
     """Whose weights a component serves, and where they are; exactly one of s3 and prefix."""
 
+    model_config = ConfigDict(json_schema_extra=_exactly_one_of("s3", "prefix"))
+
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. Without it, nothing about memory is checked."""
     s3: str | None = None
@@ -147,8 +168,7 @@ class Model(_Settings):
         problems = (
             s3_uri_problems("s3", self.s3) if self.s3 is not None else prefix_problems("prefix", self.prefix or "")
         )
-        if problems:
-            raise ValueError(problems[0])
+        raise_if_any(problems)
         return self
 
 
@@ -198,25 +218,40 @@ class Endpoint(_Settings):
     """Containers get neither network nor credentials; weights come through SageMaker."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
     """How often utilisation is published."""
-    components: dict[Name, Component] = Field(min_length=1)
+    components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""
 
 
 class Environment(_Settings):
     """One deployable fleet."""
 
-    account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] | None = None
+    account: AccountId | None = None
     """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = None
+    region: Region | None = None
     """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
-    tags: dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=128)],
-        Annotated[str, StringConstraints(max_length=256)],
-    ] = {}
+    tags: dict[TagKey, TagValue] = Field(default={}, max_length=_MAX_TAGS)
     """Tags of every resource, such as cost-centre."""
     network: Network
     """Which network the instances join."""
     data: Data = Data()
     """What becomes of weights, logs and images."""
-    endpoints: dict[Name, Endpoint] = Field(min_length=1)
+    endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        zones = self.network.availability_zones or ()
+        problems = [
+            f"network.availability_zones: {zone} is not in region {self.region}; use zones of that Region"
+            for zone in zones
+            if self.region is not None and zone[:-1] != self.region
+        ]
+        seen: dict[str, str] = {}
+        for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
+            if key.lower() in seen:
+                problems.append(
+                    f"tags.{key}: differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                )
+            seen.setdefault(key.lower(), key)
+        raise_if_any(problems)
+        return self

@@ -21,9 +21,9 @@ _INLINE_REASON: Final = (
 
 def acknowledge(construct: IConstruct, findings: Iterable[str], reason: str) -> None:
     """Accept findings on a construct and its children."""
-    validations = cdk.Validations.of(construct)
-    for finding in findings:
-        validations.acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
+    accepted = [cdk.Acknowledgment(id=finding, reason=reason) for finding in findings]
+    if accepted:
+        cdk.Validations.of(construct).acknowledge(*accepted)
 
 
 def in_packs(rule: str) -> list[str]:

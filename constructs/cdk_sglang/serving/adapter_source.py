@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.tokens import is_token
 from cdk_sglang.weights import AdapterConfig, AdapterFiles
 
 _SUFFIX: Final = ".tar.gz"
@@ -97,7 +98,7 @@ class AdapterSource(ABC):
 
 def adapter_uri_problems(path: str, uri: str) -> list[str]:
     """Say what is wrong with an adapter's S3 URI; an empty list when it is one."""
-    if "$" in uri and cdk.Token.is_unresolved(uri):
+    if is_token(uri):
         return [f"{path}: the URI must be known at synth, got a token; use AdapterSource.from_bucket(bucket, key)"]
     match = _URI.fullmatch(uri)
     if match is None:

@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.serving.container_base import ContainerBase
-from cdk_sglang.serving.image import ServingImage, grant_pull
+from cdk_sglang.serving.image import ServingImage, dlc_region_problems, grant_pull
 from cdk_sglang.serving.image_build import ServingImageBuild
 from cdk_sglang.serving.runtime_functions import LogOptions
 
@@ -32,6 +32,10 @@ class BuiltServingImage(ServingImage):
         self._repository = repository
         self._source = source
         self._log_options = log_options
+
+    def region_problems(self, region: str) -> list[str]:
+        """Say why the base cannot be pulled in a Region."""
+        return dlc_region_problems(region) if self._base.is_dlc else []
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull the image, and return its URI by digest."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.tokens import is_token, token_problem
 
 # botocore 1.44.5, sagemaker CreateEndpointConfig: InstancePools has 1 to 5 entries, the provision timeout 300 to 3600 s.
 POOL_MAX_TYPES: Final = 5
@@ -59,6 +60,9 @@ class Capacity:
         problems: list[str] = []
         instances: list[GpuInstance] = []
         for item in asked:
+            if isinstance(item, str) and is_token(item):
+                problems.append(token_problem("capacity", "the instance type itself"))
+                continue
             try:
                 instances.append(item if isinstance(item, GpuInstance) else GpuInstance.of(item))
             except ConfigurationError as error:
@@ -69,9 +73,12 @@ class Capacity:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             problems.append(f"capacity: {', '.join(repeated)} stands in the pool more than once; name each type once")
-        if min_instances < 1:
+        bounds = {"min_instances": min_instances, "max_instances": max_instances}
+        tokens = [token_problem(name, "the number itself") for name, value in bounds.items() if is_token(value)]
+        problems += tokens
+        if min_instances < 1 and not tokens:
             problems.append(f"min_instances: {min_instances} is not allowed; use 1 or more")
-        if max_instances < max(min_instances, 1):
+        if max_instances < max(min_instances, 1) and not tokens:
             problems.append(
                 f"max_instances: {max_instances} is below min_instances {min_instances}; raise it to {max(min_instances, 1)} or more"
             )

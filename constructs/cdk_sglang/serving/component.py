@@ -26,6 +26,7 @@ from cdk_sglang.serving.names import logical_digest, name_problems
 from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.tokens import is_token, token_problem
 from cdk_sglang.weights import AdapterConfig
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ class HostResources:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.cpu_cores < _MIN_CPU_CORES:
+        if not self.cpu_cores >= _MIN_CPU_CORES and not is_token(self.cpu_cores):  # not >=: nan is refused too
             problems.append(f"resources.cpu_cores: {self.cpu_cores} is not allowed; use {_MIN_CPU_CORES} or more")
-        if self.memory_mib < _MIN_MEMORY_MIB:
+        if self.memory_mib < _MIN_MEMORY_MIB and not is_token(self.memory_mib):
             problems.append(f"resources.memory_mib: {self.memory_mib} is not allowed; use {_MIN_MEMORY_MIB} or more")
         if problems:
             raise ConfigurationError(problems)
@@ -271,8 +272,12 @@ def _check(
     """Collect everything wrong with a component before any of it exists."""
     problems = []
     if endpoint.node.try_find_child(construct_id) is not None:
-        problems.append(f"{construct_id}: the endpoint has a component of this name already; choose another")
+        problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
+    if any(other.component_name == name for other in endpoint.components.values()):
+        problems.append(f"{construct_id}: the endpoint has a component named {name!r} already; choose another name")
     problems += name_problems(construct_id, name, "component")
+    if is_token(copies):
+        raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:
         problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)

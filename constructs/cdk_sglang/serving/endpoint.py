@@ -15,17 +15,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.acknowledge import acknowledge, in_packs
 from cdk_sglang.serving.capacity import PROVISION_TIMEOUT_SECONDS, Capacity, instances_needed
 from cdk_sglang.serving.component import HostResources, InferenceComponent
+from cdk_sglang.serving.endpoint_checks import bigger_or_fewer, check_endpoint, chosen_ami
 from cdk_sglang.serving.execution_role import make_execution_role
 from cdk_sglang.serving.image import ServingImage
-from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, RETENTION_DAYS, make_log_group
+from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.names import MAX_NAME_LENGTH, name_problems
+from cdk_sglang.serving.names import MAX_NAME_LENGTH
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.sglang import SglangOptions
@@ -34,9 +33,6 @@ from cdk_sglang.serving.startup import StartupTimeouts
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
 (https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
-
-_METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
-"""MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
 
 _NO_KEY_ON_NVME: Final = (
     "CreateEndpointConfig refuses KmsKeyId for instance types with local storage, and every GPU type of this library has NVMe, "
@@ -93,9 +89,15 @@ class InferenceEndpoint(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
-        name = endpoint_name or cdk.Names.unique_resource_name(self, max_length=MAX_NAME_LENGTH - 24, separator="-")
-        _check(
+        name = (
+            cdk.Names.unique_resource_name(self, max_length=MAX_NAME_LENGTH - 24, separator="-")
+            if endpoint_name is None
+            else endpoint_name
+        )
+        stack = cdk.Stack.of(self)
+        check_endpoint(
             construct_id,
+            region=stack.region,
             name=name,
             capacity=capacity,
             image=image,
@@ -104,7 +106,6 @@ class InferenceEndpoint(Construct):
             log_retention_days=log_retention_days,
             metric_frequency_seconds=metric_frequency_seconds,
         )
-        stack = cdk.Stack.of(self)
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
         self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
@@ -116,6 +117,7 @@ class InferenceEndpoint(Construct):
         self.log_key = log_key
         self.log_removal = log_removal
         self.components: dict[str, InferenceComponent] = {}
+        self._invokers: list[iam.IGrantable] = []
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
@@ -190,26 +192,16 @@ class InferenceEndpoint(Construct):
             environment=environment or {},
         )
         self.components[construct_id] = component
+        for grantee in self._invokers:
+            component.grant_invoke(grantee)
         return component
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every component of the endpoint, streaming included."""
-        stack = cdk.Stack.of(self)
+        """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
+        self._invokers.append(grantee)
         components = [component.component_arn for component in self.components.values()]
         return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[
-                self.endpoint_arn,
-                *(
-                    components
-                    or [
-                        stack.format_arn(
-                            service="sagemaker", resource="inference-component", resource_name=f"{self.endpoint_name}-*"
-                        )
-                    ]
-                ),
-            ],
+            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[self.endpoint_arn, *components]
         )
 
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -226,7 +218,7 @@ class InferenceEndpoint(Construct):
             return [
                 (
                     f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
-                    f"{_bigger_or_smaller(smallest, gpus_per_copy)}"
+                    f"{bigger_or_fewer(smallest, gpus_per_copy)}"
                 )
             ]
         placed = [component.gpus_per_copy for component in self.components.values() for _ in range(component.copies)]
@@ -236,7 +228,7 @@ class InferenceEndpoint(Construct):
             return [
                 (
                     f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
-                    f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}; "
+                    f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
                     f"raise max_instances to {needed} or ask for less"
                 )
             ]
@@ -247,7 +239,7 @@ class InferenceEndpoint(Construct):
     ) -> sagemaker.CfnEndpointConfig:
         cfn = sagemaker.CfnEndpointConfig
         capacity = self.capacity
-        ami = inference_ami or _ami_name(capacity, self.image)
+        ami = inference_ami or chosen_ami(capacity, self.image.facts)
         pools = [
             cfn.InstancePoolProperty(instance_type=instance.name, priority=priority)
             for priority, instance in enumerate(capacity.instances, start=1)
@@ -283,57 +275,3 @@ class InferenceEndpoint(Construct):
         config.node.add_dependency(self.role)
         acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
         return config
-
-
-def _ami_name(capacity: Capacity, image: ServingImage) -> str | None:
-    facts = image.facts
-    names = {
-        None if ami is None else ami.name
-        for ami in (
-            inference_ami_for(instance, facts.cuda, facts.compute_capabilities) for instance in capacity.instances
-        )
-    }
-    # A pool whose families default to what others must select is told apart in _check.
-    return next((name for name in sorted(filter(None, names))), None)
-
-
-def _bigger_or_smaller(instance: GpuInstance, gpus: int) -> str:
-    bigger = sorted(
-        (other for other in GpuInstance.all() if other.gpu == instance.gpu and other.gpu_count >= gpus),
-        key=lambda other: (other.gpu_count, other.vcpus),
-    )
-    if bigger:
-        return f"use {instance.gpu_count} or fewer, or {bigger[0].name}"
-    return f"use {instance.gpu_count} or fewer; no type of the {instance.family} family has {gpus}"
-
-
-def _check(
-    path: str,
-    *,
-    name: str,
-    capacity: Capacity,
-    image: ServingImage,
-    routing: Routing,
-    inference_ami: str | None,
-    log_retention_days: int,
-    metric_frequency_seconds: int,
-) -> None:
-    """Collect everything wrong with an endpoint before any of it exists."""
-    problems = name_problems(path, name, "endpoint")
-    facts = image.facts
-    for instance in capacity.instances:
-        problems += [
-            f"{path}.image: {problem}"
-            for problem in ami_problems(instance, facts.cuda, facts.compute_capabilities, inference_ami)
-        ]
-    problems += routing.problems(f"{path}.routing", max_instances=capacity.max_instances)
-    if log_retention_days not in RETENTION_DAYS:
-        nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
-        problems.append(f"{path}.log_retention_days: {log_retention_days} is not allowed; nearest allowed: {nearest}")
-    if metric_frequency_seconds not in _METRIC_FREQUENCIES_SECONDS:
-        problems.append(
-            f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
-            f"use one of {', '.join(map(str, _METRIC_FREQUENCIES_SECONDS))}"
-        )
-    if problems:
-        raise ConfigurationError(problems)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.runtime_functions import LogOptions
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_CUDA: Final = re.compile(r"[0-9]+\.[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,9 @@ class ServingImage(ABC):
             problems.append("image: give exactly one of digest and tag; a digest cannot move under a running endpoint")
         if digest is not None and not cdk.Token.is_unresolved(digest) and not _DIGEST.fullmatch(digest):
             problems.append(f"image.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")
-        if not re.fullmatch(r"\d+\.\d+", cuda):
+        if cdk.Token.is_unresolved(cuda):
+            problems.append("image.cuda: must be known at synth, got a token; give a literal such as '13.0'")
+        elif not _CUDA.fullmatch(cuda):
             problems.append(f"image.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'")
         if problems:
             raise ConfigurationError(problems)
@@ -137,6 +140,10 @@ class ServingImage(ABC):
 
         return BuiltServingImage(repository=repository, base=base, source=source, log_options=log_options)
 
+    def region_problems(self, region: str) -> list[str]:  # noqa: ARG002  most images are wherever they were pushed
+        """Say why the image cannot be pulled in a Region that is known at synth."""
+        return []
+
     @abstractmethod
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull the image and return its URI."""
@@ -157,6 +164,9 @@ class _DlcImage(ServingImage):
         super().__init__(tag.facts)
         self._tag = tag.value
 
+    def region_problems(self, region: str) -> list[str]:
+        return dlc_region_problems(region)
+
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         stack = cdk.Stack.of(scope)
         account = dlc_account(stack)
@@ -166,25 +176,21 @@ class _DlcImage(ServingImage):
         return f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/sglang:{self._tag}"
 
 
-def dlc_account(stack: cdk.Stack) -> str:
-    """Return the account of AWS's deep learning containers in a stack's Region.
-
-    Raises:
-        ConfigurationError: There are none in that Region.
-    """
-    if cdk.Token.is_unresolved(stack.region):
-        return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
-    account = region_info.RegionInfo.get(stack.region).dlc_repository_account
-    if account is None:
-        raise ConfigurationError(
-            [
-                (
-                    f"image: AWS publishes no deep learning containers in {stack.region}; "
-                    "copy the image to a repository of yours and use from_repository"
-                )
-            ]
+def dlc_region_problems(region: str) -> list[str]:
+    """Say that a Region has none of AWS's deep learning containers."""
+    if region_info.RegionInfo.get(region).dlc_repository_account is not None:
+        return []
+    return [
+        (
+            f"AWS publishes no deep learning containers in {region}; "
+            "copy the image to a repository of yours and use from_repository"
         )
-    return account
+    ]
+
+
+def dlc_account(stack: cdk.Stack) -> str:
+    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment."""
+    return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
 
 
 class _RepositoryImage(ServingImage):

@@ -19,10 +19,19 @@ from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.staging import StagingOrder, WeightsStaging, hub_problems
+from cdk_sglang.serving.tokens import is_token
 from cdk_sglang.serving.weights_check import WeightsCheck
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""
+
+_NOT_IN_PREFIX: Final = re.compile(r"[^A-Za-z0-9!_.'()=+@,:&/-]")
+"""`*`, `?` and `${…}` would widen the role's policy
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html); S3 advises against the others
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, both read 2026-11)."""
+
+_MAX_PREFIX_BYTES: Final = 900
+"""S3Uri of a model is at most 1,024 long (botocore 1.44.5, S3ModelUri), of which scheme and bucket take up to 69; keys below need room."""
 
 _STAGING_WAIT: Final = cdk.Duration.hours(5)
 
@@ -39,7 +48,8 @@ class ModelSource(ABC):
     """
 
     def __init__(self, weights_size: cdk.Size | None, *, model_id: str | None = None) -> None:
-        self.weights_bytes: float | None = None if weights_size is None else float(weights_size.to_bytes())
+        known = weights_size is not None and not weights_size.is_unresolved()
+        self.weights_bytes: float | None = float(weights_size.to_bytes()) if known and weights_size else None
         self.model_id = model_id
 
     @staticmethod
@@ -156,7 +166,7 @@ class ModelSource(ABC):
 
 def s3_uri_problems(path: str, uri: str) -> list[str]:
     """Say what is wrong with an S3 URI of a model; an empty list when it is one."""
-    if cdk.Token.is_unresolved(uri):
+    if is_token(uri):
         return [f"{path}: the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)"]
     if uri.endswith((".tar.gz", ".tgz", ".zip")):
         return [f"{path}: {uri!r} is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/"]
@@ -168,12 +178,24 @@ def s3_uri_problems(path: str, uri: str) -> list[str]:
 
 def prefix_problems(path: str, prefix: str) -> list[str]:
     """Say what is wrong with a prefix; an empty list when it is fine."""
+    if is_token(prefix):
+        return []
     if not prefix.strip("/"):
         return [
             f"{path}: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"
         ]
     if prefix.startswith("/") or "//" in prefix:
         return [f"{path}: {prefix!r} has an empty part; write it without leading or double slashes"]
+    odd = sorted(set(_NOT_IN_PREFIX.findall(prefix)))
+    if odd:
+        return [
+            (
+                f"{path}: {prefix!r} has {' '.join(map(repr, odd))}, which IAM policies or S3 clients read as something else; "
+                "use letters, digits and ! - _ . ' ( ) = + @ , : &"
+            )
+        ]
+    if len(prefix.encode()) > _MAX_PREFIX_BYTES:
+        return [f"{path}: the prefix has {len(prefix)} characters; use {_MAX_PREFIX_BYTES} or fewer"]
     return []
 
 

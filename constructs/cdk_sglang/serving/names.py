@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Final
 
-from aws_cdk import Token
+from cdk_sglang.serving.tokens import is_token
 
 MAX_NAME_LENGTH: Final = 63
 """Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
@@ -21,11 +21,7 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 def name_problems(path: str, name: str, what: str) -> list[str]:
     """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
-    if len(name) <= MAX_NAME_LENGTH and _NAME.fullmatch(
-        name
-    ):  # no token does; asking jsii costs more than all the rest
-        return []
-    if Token.is_unresolved(name):
+    if is_token(name):
         return [f"{path}: the {what} name must be known at synth, got a token; give a literal string"]
     problems = []
     if len(name) > MAX_NAME_LENGTH:

@@ -10,6 +10,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.tokens import token_problem
 
 _MIN_SUBNETS: Final = 2
 """Two subnets in different Availability Zones at least
@@ -29,8 +30,12 @@ class EndpointNetwork:
     security_group_ids: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        problems = []
-        if len(self.subnet_ids) < _MIN_SUBNETS:
+        problems = [
+            token_problem(f"network.{name}", "a list of known length, such as Fn.split(',', value, 2)")
+            for name, ids in (("subnet_ids", self.subnet_ids), ("security_group_ids", self.security_group_ids))
+            if any(item.startswith("#{Token[") for item in ids)  # a whole list that is one token
+        ]
+        if len(self.subnet_ids) < _MIN_SUBNETS and not problems:
             problems.append(
                 f"network.subnet_ids: got {len(self.subnet_ids)}; give {_MIN_SUBNETS} or more in different Availability Zones"
             )

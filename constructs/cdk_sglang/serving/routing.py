@@ -8,6 +8,7 @@ from typing import Final, Literal
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.tokens import is_token
 
 # Bounds of PrefixAwareRoutingConfig: botocore 1.44.5, sagemaker CreateEndpointConfig.
 PREFIX_LENGTH_MIN: Final = 1024
@@ -43,11 +44,13 @@ class Routing:
             ConfigurationError: A bound is not kept.
         """
         problems = []
-        if not PREFIX_LENGTH_MIN <= prefix_length <= PREFIX_LENGTH_MAX:
+        if not PREFIX_LENGTH_MIN <= prefix_length <= PREFIX_LENGTH_MAX and not is_token(prefix_length):
             problems.append(
                 f"prefix_length: {prefix_length} is not allowed; use {PREFIX_LENGTH_MIN} to {PREFIX_LENGTH_MAX}"
             )
-        if not CONCURRENCY_THRESHOLD_MIN <= concurrency_threshold <= CONCURRENCY_THRESHOLD_MAX:
+        if not CONCURRENCY_THRESHOLD_MIN <= concurrency_threshold <= CONCURRENCY_THRESHOLD_MAX and not is_token(
+            concurrency_threshold
+        ):
             problems.append(
                 f"concurrency_threshold: {concurrency_threshold} is not allowed; "
                 f"use {CONCURRENCY_THRESHOLD_MIN} to {CONCURRENCY_THRESHOLD_MAX}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.tokens import is_token
 
 # StartupParameters of an inference component: botocore 1.44.5, sagemaker CreateInferenceComponent.
 TIMEOUT_MIN_SECONDS: Final = 60
@@ -49,7 +50,7 @@ class StartupTimeouts:
                 ("download_seconds", self.download_seconds),
                 ("health_check_seconds", self.health_check_seconds),
             )
-            if not TIMEOUT_MIN_SECONDS <= value <= TIMEOUT_MAX_SECONDS
+            if not TIMEOUT_MIN_SECONDS <= value <= TIMEOUT_MAX_SECONDS and not is_token(value)
         ]
         if problems:
             raise ConfigurationError(problems)

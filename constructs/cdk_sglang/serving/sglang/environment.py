@@ -7,22 +7,18 @@ from collections.abc import Mapping
 from re import Pattern
 from typing import Final, Literal
 
-# Shapes EnvironmentMap, EnvironmentKey and EnvironmentValue of SageMaker's API model, botocore 1.44.5, read 2026-11-21;
-# a test compares them with the installed botocore.
-MAX_ENTRIES: Final = 100
-MAX_KEY_LENGTH: Final = 1024
-MAX_VALUE_LENGTH: Final = 1024
-KEY_PATTERN: Final = r"[a-zA-Z_][a-zA-Z0-9_]*"
-
-MAX_TOTAL_LENGTH: Final = 32 * 1024
-"""All keys and values of a container together (documentation of ContainerDefinition$Environment, same model)."""
-
-MAX_ENTRIES_IN_COMPONENT: Final = 16
-"""Entries when the container is described inside the inference component.
-
-The shape says 100, the documentation of InferenceComponentContainerSpecification$Environment (same model) says "We support
-up to 16 entries in the map". A component that names a model (`ModelName`) is not bound by it.
-"""
+from cdk_sglang.serving.sglang.flags import find_flag
+from cdk_sglang.serving.sglang.limits import (
+    KEY_PATTERN,
+    MAX_ENTRIES,
+    MAX_ENTRIES_IN_COMPONENT,
+    MAX_KEY_LENGTH,
+    MAX_TOTAL_LENGTH,
+    MAX_VALUE_LENGTH,
+)
+from cdk_sglang.serving.sglang.model_base import typed_dests
+from cdk_sglang.serving.sglang.options import SglangOptions
+from cdk_sglang.serving.sglang.rendering import PREFIX
 
 Carrier = Literal["model", "inference-component"]
 """Where the environment is written: in a SageMaker model, or inside the inference component itself."""
@@ -65,20 +61,22 @@ def environment_problems(
         carrier: Where SageMaker gets the environment from; the inference component itself takes fewer entries.
     """
     added = rendered or {}
-    found = [problem for name in sorted(env) for problem in _by_hand_problems(name, path=path)]
+    fields = typed_dests(SglangOptions)
+    found = [problem for name in sorted(env) for problem in _by_hand_problems(name, path=path, fields=fields)]
     both = {**added, **env}
     for name, value in sorted(both.items()):
         found += [f"{path}.{name}: {why}" for why in _entry_problems(name, value)]
     return found + _total_problems(both, path=path, by_hand=len(env), carrier=carrier)
 
 
-def _by_hand_problems(name: str, *, path: str) -> list[str]:
-    if not name.upper().startswith("SM_SGLANG_"):
+def _by_hand_problems(name: str, *, path: str, fields: Mapping[str, str]) -> list[str]:
+    if not name.upper().startswith(PREFIX):
         return []
-    option = name[len("SM_SGLANG_") :].lower()
-    return [
-        f"{path}.{name}: set by the server options; use server.{option}, or server.extra.{option} if it has no field"
-    ]
+    spec = find_flag(name[len(PREFIX) :].lower())
+    if spec is None:
+        return [f"{path}.{name}: set by the server options, and SGLang has no such option; remove it"]
+    field = fields.get(spec.dest, f"extra.{spec.dest}")
+    return [f"{path}.{name}: set by the server options; use server.{field}"]
 
 
 def _entry_problems(name: str, value: str) -> list[str]:
@@ -99,7 +97,9 @@ def _entry_problems(name: str, value: str) -> list[str]:
 
 def _secret_in(name: str, value: str) -> str | None:
     upper = name.upper()
-    if value and not _REFERENCE.match(value) and _SECRET_NAME.search(upper) and not _TOKEN_OF_A_VOCABULARY.match(upper):
+    # SGLang's own options talk of vocabulary tokens (--kt-max-deferred-experts-per-token); those that hold a key are refused.
+    told = not upper.startswith(PREFIX) and _SECRET_NAME.search(upper) and not _TOKEN_OF_A_VOCABULARY.match(upper)
+    if told and value and not _REFERENCE.match(value):
         return "the name says that this is a secret"
     kind = next((kind for kind, pattern in _SECRET_VALUES.items() if pattern.search(value)), None)
     return None if kind is None else f"the value looks like {kind}"

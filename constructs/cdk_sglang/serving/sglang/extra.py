@@ -49,26 +49,24 @@ def settings_of(extra: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield f"extra.{name}", spec.dest, value
 
 
-def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str]) -> list[str]:
-    """List extra options that SGLang does not have, would not take, or that have a field of their own.
+def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str]) -> dict[str, str]:
+    """Return, by name, why SGLang does not have or would not take an extra option, or which field it has of its own.
 
     Args:
         extra: Option names and values as the user wrote them.
         path: Where the options stand, such as `endpoints.chat.components.llama.server`.
         typed: SGLang's name to field path of every typed option.
     """
-    found = []
+    found: dict[str, str] = {}
     first_use: dict[str, str] = {}
     for name, value in extra.items():
-        where = f"{path}.extra.{name}"
         why = _problem(name, value, path=path, typed=typed)
         spec = find_flag(name)
         if why is None and spec is not None:
             other = first_use.setdefault(spec.dest, name)
-            if other != name:
-                why = f"is the same option as extra.{other}; keep one"
+            why = None if other == name else f"is the same option as extra.{other}; keep one"
         if why is not None:
-            found.append(f"{where}: {why}")
+            found[name] = why
     return found
 
 

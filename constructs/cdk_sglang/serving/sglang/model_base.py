@@ -67,35 +67,35 @@ def problem_lines(error: ValidationError, *, path: str, model: type[BaseModel]) 
 
 
 def _line(detail: ErrorDetails, *, path: str, model: type[BaseModel]) -> str:
-    loc = detail["loc"]
-    where = ".".join((path, *(str(part) for part in loc if part != "[key]")))
-    got = detail["input"]
-    context = detail.get("ctx", {})
+    where = ".".join((path, *(str(part) for part in detail["loc"] if part != "[key]")))
+    return f"{where}: {_said(detail, model=model)}"
+
+
+def _said(detail: ErrorDetails, *, model: type[BaseModel]) -> str:
+    loc, got, message = detail["loc"], detail["input"], detail["msg"].removeprefix("Input ")
     match detail["type"]:
         case "extra_forbidden":
             owner = _model_at(model, loc[:-1])
-            near = did_you_mean(str(loc[-1]), owner.model_fields) if owner else "remove it"
-            return f"{where}: unknown key; {near}"
+            said = f"unknown key; {did_you_mean(str(loc[-1]), owner.model_fields) if owner else 'remove it'}"
         case "missing":
             owner = _model_at(model, loc[:-1])
             field = owner.model_fields.get(str(loc[-1])) if owner else None
             meaning = f" ({_first_sentence(field.description)})" if field is not None and field.description else ""
-            return f"{where}: missing{meaning}; add it"
+            said = f"missing{meaning}; add it"
         case "literal_error":
-            allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-            near = did_you_mean(str(got), allowed) if allowed else f"allowed: {context.get('expected')}"
-            return f"{where}: does not take {got!r}; {near}"
-        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            return f"{where}: {detail['msg'].removeprefix('Input ')}, got {got!r}"
+            expected = str(detail.get("ctx", {}).get("expected", ""))
+            words = re.findall(r"'([^']*)'", expected)
+            said = f"does not take {got!r}; {did_you_mean(str(got), words) if words else f'allowed: {expected}'}"
         case "int_type" | "float_type" | "bool_type" | "string_type" as wrong:
-            return f"{where}: takes {_TYPES[wrong]}, got {got!r}; {_hint(wrong, got)}"
+            said = f"takes {_TYPES[wrong]}, got {got!r}; {_hint(wrong, got)}"
         case "model_type" | "dict_type" | "list_type" | "tuple_type":
-            return f"{where}: {detail['msg'].removeprefix('Input ')}, got {type(got).__name__}"
+            said = f"{message}, got {type(got).__name__}"
         case "options":
-            return f"{where}: {detail['msg']}"
+            said = message
         case _:
-            text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{where}: {text[:1].lower()}{text[1:]}, got {got!r}"
+            message = message.removeprefix("Value error, ")
+            said = f"{message[:1].lower()}{message[1:]}, got {got!r}"
+    return said
 
 
 _TYPES = {

@@ -225,9 +225,15 @@ class SglangOptions(OptionsModel):
             model_max_context: The model's longest context in tokens; not checked when `None`.
             gpu_capability: The GPU's compute capability, such as "8.9"; not checked when `None`.
         """
-        found = extra.problems(self.extra, path=path, typed=typed_dests(type(self)))
+        wrong = extra.problems(self.extra, path=path, typed=typed_dests(type(self)))
+        # What SGLang would not even parse takes no part in the combinations.
+        sound = self.model_copy(update={"extra": {k: v for k, v in self.extra.items() if k not in wrong}})
         context = rules.Context(model_max_context=model_max_context, gpu_capability=gpu_capability)
-        return found + rules.problems(self, path=path, context=context) + rendering.problems(self, path=path)
+        return [
+            *(f"{path}.extra.{name}: {why}" for name, why in wrong.items()),
+            *rules.problems(sound, path=path, context=context),
+            *rendering.problems(sound, path=path),
+        ]
 
     def problems_for(self, image_kind: Literal["dlc", "cdk-sglang"], path: str = "server") -> list[str]:
         """List what an image's entry script or SGLang release cannot do of what is asked; empty when nothing.

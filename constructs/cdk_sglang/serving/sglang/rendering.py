@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from cdk_sglang.serving.sglang.environment import MAX_VALUE_LENGTH
 from cdk_sglang.serving.sglang.flags import FlagSpec, flag_of
+from cdk_sglang.serving.sglang.limits import MAX_VALUE_LENGTH
 from cdk_sglang.serving.sglang.model_base import OptionsModel
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ ImageKind = Literal["dlc", "cdk-sglang"]
 """Which entry script reads the variables: the AWS Deep Learning Container's or this project's."""
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")  # what argparse takes as a value although it starts with "-"
+_EXACT = 2**53  # beyond it a float is no whole number any more
 _ONLY_WITH = {"log_requests_level": "log_requests", "log_requests_format": "log_requests"}
 
 
@@ -89,6 +90,8 @@ def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's
         return json.dumps(value, separators=(",", ":"), sort_keys=True)
     if isinstance(value, list | tuple):
         return (" " if spec.takes_list else ",").join(map(str, value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     return str(value)
 
 

@@ -141,7 +141,7 @@ def _context_within_model(options: SglangOptions, context: Context) -> Iterator[
         )
 
 
-@_BOOK.rule("context-within-pool", source="model_executor: requests are cut to max_total_tokens without a message")
+@_BOOK.rule("context-within-pool", source="managers/tp_worker.py, max_req_len (cut to the pool without a message)")
 def _context_within_pool(options: SglangOptions, context: Context) -> Iterator[Problem]:
     wanted = options.context_length or context.model_max_context
     if options.max_total_tokens is not None and wanted is not None and options.max_total_tokens < wanted:

@@ -166,7 +166,8 @@ def _narrow_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule(
-    "quantization-hardware", source="layers/quantization, get_min_capability; sgl-project/sglang issue 38291 for fp8"
+    "quantization-hardware",
+    source="model_loader/loader.py against get_min_capability; sgl-project/sglang issue 38291 for fp8",
 )
 def _quantization(options: SglangOptions, context: Context) -> Iterator[Problem]:
     capability = context.capability

@@ -1,0 +1,35 @@
+"""`python -m localcloud --port N --state-dir DIR`: the embedded AWS in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from localcloud.server import LocalCloud
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; 2 when the port is taken."""
+    parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--state-dir", type=Path, default=Path(".local"), help="logs and model folders go here")
+    given = parser.parse_args()
+    try:
+        cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
+    except OSError:
+        print(f"port {given.port} is taken; use --port with another, or stop what listens there", file=sys.stderr)
+        return 2
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    with cloud:
+        print(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs", flush=True)
+        done.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
