@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdk_sglang_container.arguments import build_arguments
+from cdk_sglang_container.deathwatch import DeathWatch, end_everything
 from cdk_sglang_container.engine import WORKER_APPLICATION, WORKER_APPLICATION_VARIABLE, check_sglang
 from cdk_sglang_container.flags import Flags
 from cdk_sglang_container.preflight import Expectation, Preflight
@@ -16,6 +18,9 @@ from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EXIT_TERMINATED = 128 + signal.SIGTERM
 logger = logging.getLogger("cdk_sglang_container")
@@ -36,11 +41,7 @@ def main() -> int:
 
 
 def _stop_while_starting(_signal: int, _frame: object) -> None:
-    import psutil  # noqa: PLC0415
-
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(_EXIT_TERMINATED)
+    end_everything(_EXIT_TERMINATED)
 
 
 def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
@@ -57,40 +58,48 @@ def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
     """
     preflight = Preflight.start()  # tries the GPUs in another process while SGLang's modules are imported here
     try:
-        arguments, server_args = parse(os.environ, settings)
+        arguments, values = parse(os.environ, settings)
         on_cpu = _on_cpu()
-        problems = check_combination(vars(server_args), on_cpu=on_cpu)
+        problems = check_combination(values, on_cpu=on_cpu)
         if problems:
             raise RefusedError(problems)
         check_sglang()
-        preflight.check(_expectation(server_args, settings), on_cpu=on_cpu)
+        preflight.check(_expectation(values, settings), on_cpu=on_cpu)
     finally:
         preflight.stop()
-    _resolve(server_args)
+    server_args = _resolve(arguments)
     logger.warning("starting SGLang with: %s", " ".join(arguments))
     return server_args
 
 
-def parse(environment: Any, settings: Settings) -> tuple[list[str], Any]:  # noqa: ANN401 # Mapping, ServerArgs
-    """`SM_SGLANG_*` to SGLang's own parsed arguments.
+class _Parser(argparse.ArgumentParser):
+    """SGLang's command line, without two pages of usage before its complaint."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RefusedError([f"SGLang's parser refuses: {message}"])
+
+
+def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str], dict[str, Any]]:
+    """`SM_SGLANG_*` to SGLang's arguments.
+
+    Args:
+        environment: Usually `os.environ`.
+        settings: The container's own.
+
+    Returns:
+        The argument vector, and its values by field as SGLang's parser reads them.
 
     Raises:
         RefusedError: A variable is wrong, or SGLang's parser says so.
     """
-    import argparse  # noqa: PLC0415
-
     from sglang.srt.plugins import load_plugins  # noqa: PLC0415
-    from sglang.srt.server_args import ServerArgs, prepare_server_args  # noqa: PLC0415
+    from sglang.srt.server_args import ServerArgs  # noqa: PLC0415
 
     load_plugins()
-    parser = argparse.ArgumentParser()
+    parser = _Parser()
     ServerArgs.add_cli_args(parser)
     arguments = build_arguments(environment, flags=Flags.from_parser(parser), settings=settings)
-    try:
-        return arguments, prepare_server_args(arguments)
-    except SystemExit as refused:
-        # argparse has printed the offending flag and its usage.
-        raise RefusedError([f"SGLang's parser refuses: {' '.join(arguments)}; see the line above"]) from refused
+    return arguments, vars(parser.parse_args(arguments))
 
 
 def _on_cpu() -> bool:
@@ -99,12 +108,14 @@ def _on_cpu() -> bool:
     return str(current_platform.device_type) == "cpu"
 
 
-def _expectation(server_args: Any, settings: Settings) -> Expectation:  # noqa: ANN401
-    replicas = 1 if server_args.enable_dp_attention else server_args.dp_size
+def _expectation(values: Mapping[str, Any], settings: Settings) -> Expectation:
+    # With data-parallel attention the replicas share the tensor-parallel GPUs.
+    shared = values["enable_dp_attention"] or (values.get("attn_dp_size") or 1) > 1
+    replicas = 1 if shared else values["dp_size"]
     return Expectation(
-        gpus=server_args.tp_size * server_args.pp_size * replicas,
+        gpus=values["tp_size"] * values["pp_size"] * replicas,
         min_free_gib=settings.min_free_gpu_gib,
-        memory_fraction=server_args.mem_fraction_static,
+        memory_fraction=values["mem_fraction_static"],
         nvme=settings.expect_nvme,
         cuda_major=_cuda_major(),
     )
@@ -116,14 +127,18 @@ def _cuda_major() -> int | None:
     return int(torch.version.cuda.split(".")[0]) if torch.version.cuda else None
 
 
-def _resolve(server_args: Any) -> None:  # noqa: ANN401
+def _resolve(arguments: list[str]) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
     """Let SGLang settle its defaults and check them, so that what it refuses is one line and not a traceback."""
+    from sglang.srt.server_args import prepare_server_args  # noqa: PLC0415
+
     try:
+        server_args = prepare_server_args(arguments)
         server_args.resolve_once()
         server_args.check_server_args()
     except (ValueError, AssertionError, TypeError, NotImplementedError, OSError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         raise RefusedError([f"SGLang refuses these settings: {message}"]) from error
+    return server_args
 
 
 def _serve(server_args: Any) -> int:  # noqa: ANN401
@@ -133,9 +148,13 @@ def _serve(server_args: Any) -> int:  # noqa: ANN401
     os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
     # SGLang's warm-up generates; a server that skipped it has proved nothing when it says it is up.
     os.environ["CDK_SGLANG_WARMED_UP"] = "0" if server_args.skip_server_warmup else "1"
+    # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.
+    os.environ.setdefault("SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT", "120")
     prepare_sessions(os.environ)
     from cdk_sglang_container import server  # noqa: F401, PLC0415 # puts the contract on SGLang's application
 
+    if server_args.tokenizer_worker_num > 1:
+        DeathWatch().start()
     try:
         run_server(server_args)
     finally:

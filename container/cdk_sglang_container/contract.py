@@ -107,14 +107,13 @@ class Contract:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._health.stop()  # before uvicorn hears of it: then it ends the event loop
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._health.start()
 
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            await self._health.stop()
+        await self._app(scope, receive, watched)
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
