@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from moto.core import errors
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.sagemaker.exceptions import SagemakerClientError, ValidationError
@@ -129,6 +130,7 @@ def install() -> None:
     for name in HANDLERS:
         setattr(SageMakerResponse, camelcase_to_underscores(name), _action(name))
     SageMakerModelBackend._get_resource_from_arn = _resource_from_arn
+    errors.COMMON_ERROR_CODES = {*errors.COMMON_ERROR_CODES, "ThrottlingException"}
 
 
 def delete_model(account: str, region: str, name: str) -> None:

@@ -170,7 +170,7 @@ def _forward(call: _Call, request: Request, *, raw: bool) -> Response:
         headers["X-Amzn-SageMaker-Adapter-Identifier"] = call.component.name
     connection = http.client.HTTPConnection("127.0.0.1", call.copy.port, timeout=current().invocation_timeout_s)
     try:
-        connection.request("POST", call.path, body=request.data, headers=headers)
+        connection.request("POST", call.path, body=request.get_data(), headers=headers)
         upstream = connection.getresponse()
         if upstream.status >= http.client.BAD_REQUEST and not raw:
             text = upstream.read().decode(errors="replace")

@@ -124,13 +124,13 @@ def _admin(request: Request) -> Response:
         if what == "faults":
             return _faults(request)
         if what == "clock" and request.method == "POST":
-            clock().advance(float(json.loads(request.data)["advance"]))
+            clock().advance(float(json.loads(request.get_data())["advance"]))
             return _json({"time": clock().now()})
         if what == "reset" and request.method == "POST":
             reset()
             return _json({})
         if what == "cfn-response" and request.method == "PUT":
-            return _json({}) if custom.answered(rest, request.data) else _json({"message": "gone"}, status=404)
+            return _json({}) if custom.answered(rest, request.get_data()) else _json({"message": "gone"}, status=404)
     except (ValueError, KeyError, TypeError) as error:
         return _json({"message": str(error)}, status=400)
     return _json({"message": f"no such path: {request.method} {request.path}"}, status=404)
@@ -138,7 +138,7 @@ def _admin(request: Request) -> Response:
 
 def _faults(request: Request) -> Response:
     if request.method == "POST":
-        given = json.loads(request.data)
+        given = json.loads(request.get_data())
         faults.inject(given["fault"], target=given.get("target", "*"), times=given.get("times"))
     elif request.method == "DELETE":
         faults.clear(parse_qs(request.query_string.decode()).get("fault", [None])[0])

@@ -120,6 +120,7 @@ def test_stream_that_breaks_raises_a_model_stream_error(serving: Any, client: An
     )
     with pytest.raises(EventStreamError) as caught:
         list(answer["Body"])
+    answer["Body"].close()
     assert caught.value.response["Error"]["Code"] == "ModelStreamError"
 
 
