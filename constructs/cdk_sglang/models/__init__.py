@@ -1,1 +1,18 @@
 """What a model's config.json says of it, and where its weights come from."""
+
+from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, Quantization
+from cdk_sglang.models.config import read_config
+from cdk_sglang.models.facts import ModelFacts, all_models, catalogue, read_models
+
+__all__ = [
+    "LinearAttention",
+    "Mla",
+    "ModelArchitecture",
+    "ModelFacts",
+    "Moe",
+    "Quantization",
+    "all_models",
+    "catalogue",
+    "read_config",
+    "read_models",
+]

@@ -1,1 +1,23 @@
 """Arithmetic: memory, performance, packing and cost. Pure Python: no CDK, no network."""
+
+from cdk_sglang.planning.fleet import (
+    Alternative,
+    ComponentPlan,
+    ComponentRequest,
+    EndpointPlan,
+    EndpointRequest,
+    FleetPlan,
+    FleetRequest,
+    Range,
+    Slo,
+)
+from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
+from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.predict import Answer, Band, answer
+from cdk_sglang.planning.startup import StartUp, start_up
+
+__all__ = [
+    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
+    "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "plan_fleet", "plan_memory", "split_problems", "start_up",
+]  # fmt: skip

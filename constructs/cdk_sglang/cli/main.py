@@ -1,0 +1,40 @@
+"""The `cdk-sglang` command: one typer application, one module per command.
+
+Exit codes: 0 done; 1 the answer is no; 2 wrong usage or bad settings. Errors go to stderr, one line per problem.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from cdk_sglang.cli import models, plan, predict, prices
+from cdk_sglang.errors import ConfigurationError
+
+app = typer.Typer(
+    name="cdk-sglang",
+    help="Plan, predict and look up SGLang deployments on Amazon SageMaker.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
+app.add_typer(models.app, name="models")
+app.add_typer(prices.app, name="prices")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is lines on stderr and exit code 2, never a traceback."""
+    try:
+        app()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)  # noqa: T201 # the command's own stderr
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing left to say, and Python must not complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None

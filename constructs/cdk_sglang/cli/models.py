@@ -1,0 +1,148 @@
+"""`cdk-sglang models`: list the catalogue, show a model, add one from Hugging Face or a config.json."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.models.config import read_config, unwrap
+from cdk_sglang.models.facts import all_models, catalogue, read_models
+from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
+
+app = typer.Typer(help="Models the planner knows, and how to teach it another.", no_args_is_help=True)
+
+HUB = "https://huggingface.co"
+MAX_CONFIG_BYTES = 4_000_000
+TIMEOUT_SECONDS = 30
+_REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+
+
+@app.command("list")
+def list_models(
+    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
+) -> None:
+    """List every model with its size, cache and context."""
+    own = [facts for path in models or () for facts in read_models(path)]
+    table = Table("model", "parameters (B)", "active (B)", "format", "weights (GiB)", "KV bytes/token", "context")
+    for facts in [*all_models(), *own]:
+        shape = facts.architecture
+        cache = kv_bytes_per_token(shape, Parallelism()).all_layers
+        table.add_row(
+            facts.id,
+            f"{shape.parameters / 1e9:.1f}",
+            f"{shape.active_parameters / 1e9:.1f}",
+            shape.quantization.method,
+            f"{facts.weights_gib:.1f}",
+            f"{cache:,.0f}" if facts.described else "unknown",
+            f"{shape.max_position_embeddings:,}" if shape.max_position_embeddings else "",
+        )
+    Console().print(table)
+
+
+@app.command("show")
+def show_model(
+    model: Annotated[str, typer.Argument(help="Catalogue id.")],
+    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
+) -> None:
+    """Print what the planner knows of one model, as JSON."""
+    facts = catalogue(model, also=tuple(models or ()))
+    shape = facts.architecture
+    content = {
+        "id": facts.id,
+        "source": facts.source,
+        "parameters": round(shape.parameters),
+        "active_parameters": round(shape.active_parameters),
+        "weights_gib": round(facts.weights_gib, 2),
+        "weights_format": shape.quantization.method,
+        "kv_bytes_per_token": round(kv_bytes_per_token(shape, Parallelism()).all_layers) if facts.described else None,
+        "max_position_embeddings": shape.max_position_embeddings,
+        "note": facts.note,
+    }
+    typer.echo(json.dumps(content, indent=2))
+
+
+@app.command("add")
+def add_model(
+    source: Annotated[str, typer.Argument(help="Hugging Face repository (owner/name) or path of a config.json.")],
+    directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = Path("models"),
+    model_id: Annotated[str | None, typer.Option("--id", help="Id to store it under; the repository by default.")] = None,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit on Hugging Face.")] = "main",
+    values: Annotated[list[str] | None, typer.Option("--set", help="key=value added to the config; repeat it.")] = None,
+    hub: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
+) -> None:
+    """Read a config.json once and keep it beside your environments, so that synth needs no network."""
+    path = Path(source)
+    if path.is_dir():
+        path /= "config.json"
+    if path.is_file():
+        config, origin, name = _read_file(path), path.name, model_id or path.parent.name or path.stem
+    elif _REPOSITORY.match(source):
+        config, origin = _fetch(hub.rstrip("/"), source, revision)
+        name = model_id or source
+    else:
+        raise ConfigurationError([f"{source}: neither a file nor a repository; write owner/name or the path of a config.json"])
+    config = _with_values(config, values or [])
+    facts = read_config(config, where=name)
+    directory.mkdir(parents=True, exist_ok=True)
+    target = directory / f"{name.replace('/', '--')}.json"
+    entry = {"id": name, "config": config, "source": origin}
+    target.write_text(json.dumps(entry, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    typer.echo(f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights")
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"{path}: cannot read it as JSON: {error}"]) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError([f"{path}: a config.json holds one object, this holds a {type(content).__name__}"])
+    return content
+
+
+def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], str]:
+    url = f"{hub}/{repository}/resolve/{revision}/config.json"
+    if not url.startswith(("https://", "http://")):
+        raise ConfigurationError([f"{hub}: the hub's address must start with https://"])
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
+            body = reply.read(MAX_CONFIG_BYTES + 1)
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        advice = "download config.json yourself and give its path (gated models need your token)"
+        raise ConfigurationError([f"{url}: {error}; {advice}"]) from error
+    if len(body) > MAX_CONFIG_BYTES:
+        raise ConfigurationError([f"{url}: more than {MAX_CONFIG_BYTES} bytes, not a config.json"])
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise ConfigurationError([f"{url}: not JSON: {error}"]) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError([f"{url}: a config.json holds one object"])
+    return content, url
+
+
+def _with_values(config: dict[str, Any], values: list[str]) -> dict[str, Any]:
+    problems, added = [], {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            problems.append(f"--set {value}: write key=value")
+            continue
+        try:
+            added[key] = json.loads(text)
+        except ValueError:
+            added[key] = text
+    if problems:
+        raise ConfigurationError(problems)
+    if not added:
+        return config
+    return {**unwrap(config), **added}

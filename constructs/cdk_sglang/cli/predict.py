@@ -1,0 +1,133 @@
+"""`cdk-sglang predict`: a table of configurations in, a table of predictions out.
+
+Rows are read and answered in batches, so a table of any size needs little memory. A row that cannot be answered keeps its
+place with empty numbers and a note.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.planning.predict import answer
+from cdk_sglang.planning.price import cheapest_gpu_hour, usd_per_million_tokens
+from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cdk_sglang.planning.predict import Answer, Band
+    from cdk_sglang.planning.rows import Question
+
+OUTPUT_COLUMNS = (
+    "row_id", "fits", "weights_gib_per_gpu", "kv_bytes_per_token_per_gpu", "kv_tokens", "ttft_ms", "ttft_low_ms",
+    "ttft_high_ms", "tpot_ms", "tpot_low_ms", "tpot_high_ms", "output_tok_s_per_gpu", "usd_per_million_output_tokens", "note",
+)  # fmt: skip
+BATCH = 1000
+LONGEST_CELL = 10_000
+"""Characters of one cell; a longer one is a broken quote, not a name or a number."""
+
+
+def predict(
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", help="Directory or file of models made with `cdk-sglang models add`.")
+    ] = None,
+) -> None:
+    """Read configurations as CSV on stdin, write predictions as CSV on stdout, one row each in the same order."""
+    source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace", newline="")
+    target = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
+    predict_table(source, target, models=tuple(models or ()))
+    target.flush()
+    target.detach()
+
+
+def predict_table(source: TextIO, target: TextIO, *, models: tuple[Path, ...] = ()) -> None:
+    """Answer every row of a CSV table.
+
+    Args:
+        source: Table with the columns of `INPUT_COLUMNS`, in any order; unknown ones are ignored.
+        target: Where the table of `OUTPUT_COLUMNS` goes.
+        models: Directories or files of the user's own models.
+
+    Raises:
+        ConfigurationError: There is no header line with at least one known column.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    rows = _rows(source)
+    writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    while batch := list(islice(rows, BATCH)):
+        writer.writerows(_answers(batch, models))
+
+
+def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
+    lines = (line.replace("\0", "") for line in source)
+    reader = csv.reader(lines)
+    try:
+        header = [name.strip().lower() for name in next(reader)]
+    except (StopIteration, csv.Error):
+        header = []
+    if not set(header) & set(INPUT_COLUMNS):
+        expected = ",".join(INPUT_COLUMNS)
+        raise ConfigurationError([f"stdin: no header line with known columns; the first line must name them: {expected}"])
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield {"row_id": "", "_unreadable": f"line {reader.line_num}: {error}; check its quotes"}
+            continue
+        if cells:
+            yield dict(zip(header, cells, strict=False))
+
+
+def _answers(batch: list[Mapping[str, str | None]], models: tuple[Path, ...]) -> list[dict[str, str]]:
+    results: list[dict[str, str]] = []
+    asked: list[tuple[int, Question]] = []
+    for row in batch:
+        results.append({"row_id": (row.get("row_id") or "").strip()})
+        if "_unreadable" in row:
+            results[-1]["note"] = str(row["_unreadable"])
+            continue
+        try:
+            asked.append((len(results) - 1, read_question(row, models=models)))
+        except ConfigurationError as error:
+            results[-1]["note"] = "; ".join(error.problems)
+    for (index, question), given in zip(asked, answer([question for _, question in asked]), strict=True):
+        results[index].update(_cells(question, given))
+    return results
+
+
+def _cells(question: Question, given: Answer) -> dict[str, str]:
+    memory = given.memory
+    cells = {
+        "fits": "yes" if given.fits else "no",
+        "weights_gib_per_gpu": f"{memory.weights_gib:.3f}",
+        "note": "; ".join((*given.problems, *given.notes)),
+    }
+    if question.facts.described:
+        cells["kv_bytes_per_token_per_gpu"] = f"{memory.kv.all_layers:.0f}"
+        cells["kv_tokens"] = str(memory.kv_tokens)
+    for name, band in (("ttft", given.ttft_ms), ("tpot", given.tpot_ms)):
+        cells.update(_band_cells(name, band))
+    rate = given.output_tok_s_per_gpu
+    if rate is not None:
+        cells["output_tok_s_per_gpu"] = f"{rate.value:.4g}"
+        offer = cheapest_gpu_hour(question.gpu.name, question.split.gpus) or cheapest_gpu_hour(question.gpu.name, 1)
+        if offer is not None:
+            cells["usd_per_million_output_tokens"] = f"{usd_per_million_tokens(offer[0], rate.value):.4g}"
+    return cells
+
+
+def _band_cells(name: str, band: Band | None) -> dict[str, str]:
+    if band is None:
+        return {}
+    return {f"{name}_ms": f"{band.value:.5g}", f"{name}_low_ms": f"{band.low:.5g}", f"{name}_high_ms": f"{band.high:.5g}"}

@@ -1,0 +1,181 @@
+"""`ModelFacts`: a model by its id, its architecture and where that was read; the catalogue and files of the user."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.models.architecture import ModelArchitecture, Quantization, bytes_per_weight
+from cdk_sglang.models.config import read_config
+from cdk_sglang.models.quantization import method_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+GIB = 2**30
+_DTYPE_SUFFIXES = {"-fp8": "fp8", "-nvfp4": "nvfp4", "-fp4": "nvfp4", "-awq": "int4", "-gptq-int4": "int4", "-int4": "int4"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What planning needs to know of a model.
+
+    Args:
+        id: Catalogue id, as on Hugging Face.
+        architecture: Its layers and how its weights are stored.
+        source: Where the config was read.
+        parameters_billion: Total its makers state; None when they do not.
+        note: What is not known of it; empty when nothing is missing.
+    """
+
+    id: str
+    architecture: ModelArchitecture
+    source: str
+    parameters_billion: float | None = None
+    note: str = ""
+
+    @property
+    def weights_gib(self) -> float:
+        """GiB of all weights as stored, without multi-token-prediction layers."""
+        return weight_bytes(self.architecture) / GIB
+
+    @property
+    def described(self) -> bool:
+        """Whether weights and KV cache follow from the config."""
+        return self.architecture.kv_known
+
+    def with_weights(self, dtype: str) -> ModelFacts:
+        """Return the same model stored in another format, such as `fp8`, `nvfp4`, `awq` or `bf16`.
+
+        A checkpoint that is already in that format keeps its own scales and exceptions.
+
+        Raises:
+            ConfigurationError: The format is not known.
+        """
+        own = self.architecture.quantization
+        method = method_of(dtype.split("/")[0])
+        if method is None:
+            raise ConfigurationError([f"weights_dtype: unknown format {dtype!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"])
+        if method == own.method or {method, own.method} == {"nvfp4", "mxfp4"}:
+            return self
+        experts_only = method in {"nvfp4", "mxfp4"} and self.architecture.moe is not None
+        changed = Quantization(method=method, experts_only=experts_only, rest="bf16", block=None)
+        return replace(self, architecture=replace(self.architecture, quantization=changed))
+
+
+def weight_bytes(architecture: ModelArchitecture) -> float:
+    """Return stored bytes of all weights, scales included."""
+    linear, experts = linear_bytes_per_weight(architecture)
+    total = (architecture.attention_parameters + architecture.mlp_parameters) * linear
+    total += architecture.expert_parameters * experts
+    plain = architecture.embedding_parameters + architecture.router_parameters + architecture.vision_parameters
+    return total + plain * bytes_per_weight("bf16")
+
+
+def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, float]:
+    """Return stored bytes per weight of attention and MLP layers, and of routed experts."""
+    quantization = architecture.quantization
+    quantized = bytes_per_weight(quantization.method, block=quantization.block if quantization.method == "fp8" else None, group=quantization.group)
+    if not quantization.experts_only:
+        return quantized, quantized
+    return bytes_per_weight(quantization.rest), quantized
+
+
+def catalogue(model_id: str, *, also: Iterable[Path] = ()) -> ModelFacts:
+    """Return a model's facts by its id.
+
+    Args:
+        model_id: Hugging Face id, or the id of a file made with `cdk-sglang models add`.
+        also: Directories or files of the user's own models; they win over the package's.
+
+    Raises:
+        ConfigurationError: The id is unknown; the message names the nearest ids and how to add it.
+    """
+    own = {facts.id: facts for path in also for facts in read_models(path)}
+    if model_id in own:
+        return own[model_id]
+    known = _packaged()
+    found = known.get(model_id) or _stored_differently(model_id)
+    if found is None:
+        hint = did_you_mean(model_id, [*known, *own])
+        raise ConfigurationError([f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}"])
+    return found
+
+
+def all_models() -> tuple[ModelFacts, ...]:
+    """Return every model of the package's catalogue by its own id, without the ids of the same architecture."""
+    return tuple(_facts(entry, entry["id"]) for entry in _entries())
+
+
+def read_models(path: Path) -> tuple[ModelFacts, ...]:
+    """Return the models of a file written by `cdk-sglang models add`, or of every such file in a directory."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    facts: list[ModelFacts] = []
+    for file in files:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
+        entries = content if isinstance(content, list) else [content]
+        for entry in entries:
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not isinstance(entry.get("config"), dict):
+                raise ConfigurationError([f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"])
+            facts.append(_facts({"source": str(file.name), **entry}, entry["id"]))
+    return tuple(facts)
+
+
+def _stored_differently(model_id: str) -> ModelFacts | None:
+    """Return a catalogue model under an id with a format's suffix: Qwen/Qwen3-14B-AWQ is Qwen/Qwen3-14B in int4."""
+    for suffix, dtype in _DTYPE_SUFFIXES.items():
+        if model_id.lower().endswith(suffix):
+            stem = model_id[: -len(suffix)]
+            same_name = [facts for known, facts in _packaged().items() if known.split("/")[-1].lower() == stem.split("/")[-1].lower()]
+            if same_name:
+                return replace(same_name[0].with_weights(dtype), id=model_id)
+    return None
+
+
+@cache
+def _entries() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads((Path(__file__).parent / "data" / "catalogue.json").read_text(encoding="utf-8")))
+
+
+class _Lazy(dict[str, ModelFacts]):
+    """The catalogue by id; a config is parsed when it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raw = {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 # dict's own signature
+        if key not in self._raw:
+            return default
+        if not super().__contains__(key):
+            self[key] = _facts(self._raw[key], key)
+        return self[key]
+
+    def __iter__(self) -> Any:  # noqa: ANN401 # dict's own signature
+        return iter(self._raw)
+
+    def items(self) -> Any:  # noqa: ANN401 # dict's own signature
+        return [(name, self.get(name)) for name in self._raw]
+
+
+@cache
+def _packaged() -> _Lazy:
+    return _Lazy()
+
+
+def _facts(entry: Mapping[str, Any], model_id: str) -> ModelFacts:
+    return ModelFacts(
+        id=model_id,
+        architecture=read_config(entry["config"], where=model_id),
+        source=entry["source"],
+        parameters_billion=entry.get("parameters_billion"),
+        note=entry.get("note", ""),
+    )

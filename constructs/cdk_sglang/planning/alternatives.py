@@ -1,0 +1,118 @@
+"""Other instance types for a component: the nearest that fits, and the cheapest that are fast enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
+from cdk_sglang.planning.fleet import Alternative
+from cdk_sglang.planning.memory import plan_memory, split_problems
+from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.predict import answer
+from cdk_sglang.planning.price import usd_per_million_tokens
+from cdk_sglang.planning.rows import Question
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.planning.fleet import ComponentRequest, Slo
+
+SIZES = (1, 2, 4, 8)
+SUGGESTIONS = 3
+
+
+def question(component: ComponentRequest, instance: GpuInstance, split: Parallelism, *, concurrency: float) -> Question:
+    """Return the prediction to ask for a component on an instance type."""
+    return Question(
+        row_id=component.name,
+        facts=component.facts,
+        gpu=instance.gpu,
+        split=split,
+        engine="sglang",
+        engine_version="",
+        kv_dtype=component.kv_dtype or "bf16",
+        input_tokens=component.input_tokens,
+        output_tokens=component.output_tokens,
+        concurrency=concurrency,
+        mem_fraction=component.mem_fraction,
+        context_len=None,
+        accept_len=component.accept_len,
+    )
+
+
+def fitting_splits(component: ComponentRequest, instance: GpuInstance, context: float) -> list[Parallelism]:
+    """Return the tensor-parallel sizes at which one request of `context` tokens fits and the engine starts."""
+    fits = []
+    for size in SIZES:
+        if size > instance.gpu_count:
+            break
+        split = Parallelism(gpus=size, expert_parallel=component.expert_parallel)
+        if split_problems(component.facts.architecture, instance.gpu, split):
+            continue
+        memory = plan_memory(
+            component.facts.architecture,
+            instance.gpu,
+            split,
+            kv_dtype=component.kv_dtype or "bf16",
+            fraction=component.mem_fraction,
+            draft_gib=component.draft_gib,
+            mtp=component.mtp,
+            lora_slots=component.lora_slots,
+            lora_rank=component.lora_rank,
+        )
+        if memory.cache_gib > 0 and memory.shortfall_gib(context) <= 0:
+            fits.append(split)
+    return fits
+
+
+def nearest_fit(component: ComponentRequest, context: float, region: str, prices: PriceTable | None) -> str:
+    """Return the cheapest instance type and tp_size on which the component fits, in words; empty when none does."""
+    found: list[tuple[float, int, str]] = []
+    for instance in GpuInstance.all():
+        splits = fitting_splits(component, instance, context)
+        price = price_usd_per_hour(instance, region, table=prices)
+        if splits and price is not None:
+            found.append((price.usd_per_hour, splits[0].gpus, instance.name))
+    if not found:
+        return ""
+    _, size, name = min(found)
+    return f"{name} with tp_size {size}"
+
+
+def cheapest_fast_enough(
+    component: ComponentRequest, slo: Slo, context: float, region: str, prices: PriceTable | None
+) -> tuple[Alternative, ...]:
+    """Return the three cheapest (instance type, tp_size) per copy whose predicted times meet the latency asked."""
+    options = []
+    for instance in GpuInstance.all():
+        price = price_usd_per_hour(instance, region, table=prices)
+        if price is None:
+            continue
+        for split in fitting_splits(component, instance, context):
+            copies = instance.gpu_count // split.gpus
+            options.append((instance, split, price.usd_per_hour / copies))
+    answers = answer([question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options])
+    met = []
+    for (instance, split, usd), given in zip(options, answers, strict=True):
+        if given.ttft_ms is None or given.tpot_ms is None or given.output_tok_s_per_gpu is None:
+            continue
+        slow_first = slo.ttft_ms is not None and given.ttft_ms.value > slo.ttft_ms
+        slow_next = slo.tpot_ms is not None and given.tpot_ms.value > slo.tpot_ms
+        if slow_first or slow_next:
+            continue
+        rate = given.output_tok_s_per_gpu.value * split.gpus
+        met.append(
+            Alternative(
+                instance=instance.name,
+                tp_size=split.gpus,
+                ttft_ms=given.ttft_ms,
+                tpot_ms=given.tpot_ms,
+                usd_per_hour_per_copy=usd,
+                usd_per_million_output_tokens=usd_per_million_tokens(usd, rate),
+            )
+        )
+    met.sort(key=lambda option: (option.usd_per_hour_per_copy, option.tp_size))
+    distinct: list[Alternative] = []
+    for option in met:
+        if all(option.instance != kept.instance for kept in distinct):
+            distinct.append(option)
+    return tuple(distinct[:SUGGESTIONS])

@@ -1,0 +1,128 @@
+"""The columns that `timing` and `nearby` work on: ideal milliseconds, counts and flags of one configuration under load."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cdk_sglang.planning.work import decode_work, prefill_work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.hardware import Gpu
+    from cdk_sglang.models.architecture import ModelArchitecture
+    from cdk_sglang.planning.parallel import Parallelism
+    from cdk_sglang.planning.timing import Column
+
+ENGINES = ("sglang", "vllm", "trtllm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What is asked of one copy.
+
+    Args:
+        input_tokens: Mean prompt length.
+        output_tokens: Mean answer length.
+        running: Requests that are served at the same time (those that wait are not counted).
+        tokens_per_step: Tokens verified per request and step; 1 without speculative decoding.
+    """
+
+    input_tokens: float
+    output_tokens: float
+    running: float
+    tokens_per_step: float = 1.0
+
+
+def generation(gpu: Gpu) -> str:
+    """Return the generation whose fitted efficiencies a GPU shares: ampere, ada, hopper, blackwell or rtx."""
+    major, _, minor = gpu.compute_capability.partition(".")
+    if major == "8":
+        return "ada" if minor == "9" else "ampere"
+    return {"9": "hopper", "10": "blackwell", "12": "rtx"}.get(major, "blackwell")
+
+
+def peak_tflops(gpu: Gpu, method: str) -> float:
+    """Return the arithmetic peak for weights of that format: the fastest unit their kernels can feed."""
+    if method in {"fp8", "int8"}:
+        return gpu.fp8_tflops or gpu.bf16_tflops
+    if method == "nvfp4":
+        return gpu.fp4_tflops or gpu.bf16_tflops
+    if method == "mxfp4":
+        return (gpu.fp8_tflops if gpu.fp4_tflops else None) or gpu.bf16_tflops
+    return gpu.bf16_tflops
+
+
+def is_emulated(gpu: Gpu, method: str) -> bool:
+    """Return whether weights are unpacked to bfloat16 before each multiplication on this GPU."""
+    if method in {"nvfp4", "mxfp4"}:
+        return gpu.fp4_tflops is None
+    return method == "int4" or (method == "fp8" and gpu.fp8_tflops is None)
+
+
+def features(
+    model: ModelArchitecture, gpu: Gpu, split: Parallelism, load: Load, *, engine: str, kv_dtype: str
+) -> dict[str, float]:
+    """Return one row of columns. Times are ideal: at the GPU's full bandwidth and peak."""
+    method = model.quantization.method
+    dense_method = model.quantization.rest if model.quantization.experts_only else method
+    bytes_per_ms = gpu.bandwidth_gb_s * 1e6
+    dense_peak, expert_peak, plain_peak = (peak_tflops(gpu, m) / 1e3 for m in (dense_method, method, "bf16"))
+    link = gpu.link_gb_s / 1e3
+    context = load.input_tokens + load.output_tokens / 2
+    cached = decode_work(model, split, requests=load.running, context=context, kv_dtype=kv_dtype)
+    step = cached
+    if load.tokens_per_step > 1:
+        step = decode_work(model, split, requests=load.running * load.tokens_per_step, context=context, kv_dtype=kv_dtype)
+    prompt = prefill_work(model, split, tokens=load.input_tokens)
+    kind = generation(gpu)
+    return {
+        "dense_read": step.dense_bytes / bytes_per_ms,
+        "expert_read": step.expert_bytes / bytes_per_ms,
+        "cache_read": cached.kv_bytes / bytes_per_ms,
+        "dense_compute": step.dense_tflop / dense_peak,
+        "expert_compute": step.expert_tflop / expert_peak,
+        "attention_compute": step.attention_tflop / plain_peak,
+        "messages": step.messages,
+        "message_bytes": step.message_gb / link,
+        "layers": float(model.attention_layers),
+        "expert_layers": float(model.moe.layers if model.moe else 0),
+        "linear_layers": float(model.linear_layers),
+        "prompt_dense": prompt.dense_tflop / dense_peak,
+        "prompt_expert": prompt.expert_tflop / expert_peak,
+        "prompt_attention": prompt.attention_tflop / plain_peak,
+        "prompt_messages": prompt.message_gb / link,
+        "prompt_read": (prompt.expert_bytes + prompt.dense_bytes) / bytes_per_ms,
+        "running": load.running,
+        "isl": load.input_tokens,
+        "osl": load.output_tokens,
+        "gpus": math.log(split.tensor / 4),
+        "tensor": float(split.tensor),
+        **{flag: float(engine == flag) for flag in ENGINES},
+        **{flag: float(kind == flag) for flag in ("ampere", "ada", "hopper", "blackwell", "rtx")},
+        **{flag: float(method == flag) for flag in ("bf16", "fp8", "nvfp4", "mxfp4", "int4")},
+        "emulated": float(is_emulated(gpu, method)),
+        "latent": float(model.mla is not None),
+        "sparse": float(model.mla is not None and model.mla.index_head_dim is not None),
+        "linear": float(model.linear is not None),
+        "experts_used": float(model.moe is not None),
+        "expert_parallel": float(split.expert_parallel and model.moe is not None),
+        "attention_dp": float(split.attention_dp > 1),
+        "pcie": float(gpu.nvlink_gb_s is None),
+        "width": math.log(model.hidden_size / 5000),
+        "experts": math.log(model.moe.experts / 128) if model.moe else 0.0,
+        "log_hidden": math.log(model.hidden_size),
+        "log_layers": math.log(max(1, model.attention_layers)),
+        "log_active": math.log(model.active_parameters),
+        "log_total": math.log(model.parameters),
+        "log_bandwidth": math.log(gpu.bandwidth_gb_s),
+    }
+
+
+def columns(rows: Sequence[dict[str, float]]) -> dict[str, Column]:
+    """Return rows as columns."""
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}

@@ -1,0 +1,233 @@
+"""What a fleet plan is made from and what it says: plain data in, plain data out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance, Price, PriceTable
+    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.memory import MemoryPlan
+    from cdk_sglang.planning.predict import Band
+    from cdk_sglang.planning.startup import StartUp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slo:
+    """Latency asked of a component; None where nothing is asked.
+
+    Args:
+        ttft_ms: Mean time to the first token.
+        tpot_ms: Mean time per further token.
+        at_concurrency: Requests in flight per copy at which it is asked.
+    """
+
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    at_concurrency: float = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentRequest:
+    """One inference component.
+
+    Args:
+        name: Its name in the environment.
+        facts: Its model.
+        tp_size: GPUs of a copy; the fewest that fit when None.
+        expert_parallel: Whole experts per GPU instead of slices.
+        attention_dp: DP-attention groups.
+        context_length: Longest request; the model's own limit when None.
+        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; None for bfloat16, the engine's default.
+        mem_fraction: SGLang's static fraction; its default when None.
+        min_copies: Copies that always run.
+        max_copies: Copies it may grow to.
+        slo: Latency asked.
+        input_tokens: Mean prompt of the planned load.
+        output_tokens: Mean answer of the planned load.
+        accept_len: Tokens per verification step; None without speculative decoding.
+        draft_gib: Weights of a draft model.
+        mtp: The model's own prediction layers are the draft.
+        lora_slots: Adapters kept on the GPU.
+        lora_rank: Their rank.
+        host_memory_gib: Host memory reserved per copy; 0 for none.
+        vcpus: CPU cores reserved per copy; 0 for none.
+    """
+
+    name: str
+    facts: ModelFacts
+    tp_size: int | None = None
+    expert_parallel: bool = False
+    attention_dp: int = 1
+    context_length: int | None = None
+    kv_dtype: str | None = None
+    mem_fraction: float | None = None
+    min_copies: int = 1
+    max_copies: int = 1
+    slo: Slo | None = None
+    input_tokens: float = 1024
+    output_tokens: float = 256
+    accept_len: float | None = None
+    draft_gib: float = 0.0
+    mtp: bool = False
+    lora_slots: int = 0
+    lora_rank: int = 16
+    host_memory_gib: float = 0.0
+    vcpus: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointRequest:
+    """One endpoint.
+
+    Args:
+        name: Its name in the environment.
+        instances: Instance types, first choice first; more than one makes an instance pool.
+        components: What runs on it.
+        min_instances: Fewest instances managed scaling keeps.
+        max_instances: Most instances it may reach; None for as many as the copies need.
+        reserved: Capacity is a training plan.
+    """
+
+    name: str
+    instances: tuple[GpuInstance, ...]
+    components: tuple[ComponentRequest, ...]
+    min_instances: int = 1
+    max_instances: int | None = None
+    reserved: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetRequest:
+    """A whole environment.
+
+    Args:
+        environment: Its name.
+        region: Its Region.
+        endpoints: Its endpoints.
+        budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
+        prices: Prices to use instead of the package's.
+        today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
+    """
+
+    environment: str
+    region: str
+    endpoints: tuple[EndpointRequest, ...]
+    budget_usd_per_hour: float | None = None
+    prices: PriceTable | None = None
+    today: dt.date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A number at its least, in between and at its most."""
+
+    low: float
+    typical: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """Another instance type on which the component meets what is asked."""
+
+    instance: str
+    tp_size: int
+    ttft_ms: Band
+    tpot_ms: Band
+    usd_per_hour_per_copy: float
+    usd_per_million_output_tokens: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentPlan:
+    """What one component does on one instance type.
+
+    Args:
+        name: The component.
+        model: Its model's id.
+        instance: The instance type planned on.
+        gpus: GPUs of a copy.
+        memory: Memory of its fullest GPU.
+        context_length: Longest request planned for.
+        requests_at_context: Requests of that length the cache holds.
+        copies_per_instance: Copies one instance holds when nothing else runs on it.
+        min_copies: Copies that always run.
+        max_copies: Copies it may grow to.
+        concurrency: Requests in flight per copy for the times below.
+        ttft_ms: Time to the first token; None when it cannot be predicted.
+        tpot_ms: Time per further token.
+        output_tok_s: Output tokens per second of a copy.
+        usd_per_million_input_tokens: At the planned load; None without a price.
+        usd_per_million_output_tokens: At the planned load; None without a price.
+        start_up: Seconds from nothing to the first answer.
+        options: SGLang options that follow from the plan.
+        alternatives: The cheapest instance types that meet the latency asked.
+        notes: What was assumed.
+    """
+
+    name: str
+    model: str
+    instance: str
+    gpus: int
+    memory: MemoryPlan
+    context_length: int
+    requests_at_context: int
+    copies_per_instance: int
+    min_copies: int
+    max_copies: int
+    concurrency: float
+    start_up: StartUp
+    ttft_ms: Band | None = None
+    tpot_ms: Band | None = None
+    output_tok_s: Band | None = None
+    usd_per_million_input_tokens: float | None = None
+    usd_per_million_output_tokens: float | None = None
+    options: dict[str, int | float] = field(default_factory=dict)
+    alternatives: tuple[Alternative, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointPlan:
+    """What one endpoint needs.
+
+    Args:
+        name: The endpoint.
+        instance: Its first-choice type.
+        gpus_per_instance: GPUs of that type.
+        components: Its components on that type.
+        instances: Fewest, typical and most instances.
+        layouts: GPUs of each instance when fully scaled out: per GPU the component on it, or an empty string.
+        fragmentation: Share of GPUs that no copy can use when fully scaled out.
+        update_room: A rolling update can start one more copy of every component without another instance.
+        price: Price of the type; None when none is known.
+        usd_per_hour: Fewest, typical and most; None without a price.
+        scale_in_tail_usd: What one instance costs between its last request and its end.
+    """
+
+    name: str
+    instance: str
+    gpus_per_instance: int
+    components: tuple[ComponentPlan, ...]
+    instances: Range
+    layouts: tuple[tuple[str, ...], ...]
+    fragmentation: float
+    update_room: bool
+    price: Price | None = None
+    usd_per_hour: Range | None = None
+    scale_in_tail_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetPlan:
+    """The plan of an environment; `problems` is empty when it may be deployed."""
+
+    environment: str
+    region: str
+    endpoints: tuple[EndpointPlan, ...]
+    usd_per_hour: Range | None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,133 @@
+"""How a model is split over GPUs, and what each GPU then holds and keeps per token."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.models.architecture import DSA_FP8_MLA_BYTES, DSA_INDEX_BYTES, bytes_per_weight
+from cdk_sglang.models.facts import linear_bytes_per_weight
+
+if TYPE_CHECKING:
+    from cdk_sglang.models.architecture import ModelArchitecture
+
+GIB = 2**30
+KV_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625}
+"""Bytes per cached value; fp4 keeps one fp8 scale per 16 values."""
+
+LOADER_OVERHEAD_GIB = 0.08
+"""What loading takes beyond the weights: allocator rounding and rotary tables.
+
+SGLang logs a drop of 15.02 GiB for Llama-3.1-8B (14.96 of weights), 1.25 for Qwen3-0.6B (1.11), 0.98 for Qwen2.5-0.5B
+(0.92) and 56.98 for Qwen3-30B-A3B (56.87).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallelism:
+    """How one copy of a model is spread over its GPUs.
+
+    Args:
+        gpus: GPUs of the copy.
+        attention_dp: Groups that each keep the attention of their own requests (DP attention); 1 for plain tensor parallelism.
+        expert_parallel: Whole experts are spread over the GPUs instead of a slice of each.
+        pipeline: Pipeline stages.
+    """
+
+    gpus: int = 1
+    attention_dp: int = 1
+    expert_parallel: bool = False
+    pipeline: int = 1
+
+    @property
+    def tensor(self) -> int:
+        """GPUs that share one layer."""
+        return max(1, self.gpus // self.pipeline)
+
+    @property
+    def attention_tp(self) -> int:
+        """GPUs that share one request's attention."""
+        return max(1, self.tensor // self.attention_dp)
+
+
+def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: bool = False) -> float:
+    """Return the bytes of weights that the fullest GPU holds.
+
+    Attention, MLPs and embeddings are sliced; key/value projections with fewer heads than slices, expert routers and
+    the down projections of latent attention are kept whole on every GPU; DP attention keeps whole attention.
+    """
+    linear, expert = linear_bytes_per_weight(model)
+    plain = bytes_per_weight("bf16")
+    attention_tp = split.attention_tp
+    replicated = model.mla_replicated_parameters
+    sliced = model.attention_parameters - replicated
+    attention = sliced / attention_tp + replicated + kv_projection_excess(model, attention_tp)
+    embeddings = model.embedding_parameters / (attention_tp if split.attention_dp > 1 else split.tensor)
+    total = attention * linear + model.mlp_parameters / split.tensor * linear
+    total += model.expert_parameters / split.tensor * expert
+    total = total / split.pipeline + (embeddings + model.vision_parameters + model.router_parameters / split.pipeline) * plain
+    if mtp:
+        total += model.mtp_parameters / split.tensor * max(linear, expert)
+    return total + absorbed_mla_bytes(model, attention_tp) / split.pipeline
+
+
+def kv_projection_excess(model: ModelArchitecture, attention_tp: int) -> float:
+    """Return parameters of key/value projections that a GPU holds beyond its even share (heads fewer than slices)."""
+    if model.mla is not None:
+        return 0.0
+    excess = 0.0
+    for layers, heads, width in (
+        (model.full_layers, model.kv_heads, model.head_dim + model.v_head_dim),
+        (model.sliding_layers, model.sliding_kv_heads, model.sliding_head_dim + model.sliding_v_head_dim),
+    ):
+        if layers and heads:
+            held = max(1, math.ceil(heads / attention_tp))
+            excess += layers * model.hidden_size * width * (held - heads / attention_tp)
+    return excess
+
+
+def absorbed_mla_bytes(model: ModelArchitecture, attention_tp: int) -> float:
+    """Return bytes of the bfloat16 copies of the latent up-projections that SGLang keeps for absorbed decoding."""
+    if model.mla is None:
+        return 0.0
+    mla = model.mla
+    return model.full_layers * mla.kv_lora_rank * model.heads * (mla.nope_head_dim + mla.v_head_dim) * 2 / attention_tp
+
+
+@dataclass(frozen=True, kw_only=True)
+class KvPerToken:
+    """Bytes that one token takes on one GPU.
+
+    Args:
+        unbounded: In layers that keep the whole context.
+        sliding: In sliding-window layers, while the token is inside the window.
+        state_per_request: Bytes of recurrent state per request, whatever its length.
+    """
+
+    unbounded: float
+    sliding: float
+    state_per_request: float
+
+    @property
+    def all_layers(self) -> float:
+        """Bytes of a token in every layer that caches tokens."""
+        return self.unbounded + self.sliding
+
+
+def kv_bytes_per_token(model: ModelArchitecture, split: Parallelism, kv_dtype: str = "bf16") -> KvPerToken:
+    """Return the KV-cache bytes per token per GPU; latent attention is the same on every tensor-parallel GPU."""
+    size = KV_BYTES[kv_dtype]
+    tp = split.attention_tp
+    state = model.linear.state_bytes_per_slot / tp if model.linear else 0.0
+    if model.mla is not None:
+        indexed = model.mla.index_head_dim is not None
+        latent = float(DSA_FP8_MLA_BYTES) if indexed and kv_dtype == "fp8" else model.mla.latent_size * size
+        layer = latent + (DSA_INDEX_BYTES if indexed else 0)
+        return KvPerToken(unbounded=model.full_layers * layer / split.pipeline, sliding=0.0, state_per_request=state)
+    heads = max(1, math.ceil(model.kv_heads / tp))
+    values = model.head_dim + model.v_head_dim
+    full = model.full_layers * (heads * values * size + (DSA_INDEX_BYTES if model.index_head_dim else 0))
+    sliding_heads = max(1, math.ceil(model.sliding_kv_heads / tp)) if model.sliding_layers else 0
+    sliding = model.sliding_layers * sliding_heads * (model.sliding_head_dim + model.sliding_v_head_dim) * size
+    return KvPerToken(unbounded=full / split.pipeline, sliding=sliding / split.pipeline, state_per_request=state)

@@ -1,0 +1,240 @@
+"""One row of a prediction table: text cells in, a checked question out, or what is wrong with it.
+
+An empty cell means unknown; what is then assumed is said here and, where it matters, in the row's note.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import Gpu
+from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.quantization import method_of
+from cdk_sglang.planning.parallel import KV_BYTES, Parallelism
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from cdk_sglang.models.facts import ModelFacts
+
+INPUT_COLUMNS = (
+    "row_id", "model", "weights_dtype", "kv_dtype", "gpu", "n_gpus", "tp", "ep", "dp", "pp", "engine", "engine_version",
+    "isl", "osl", "concurrency", "mem_fraction", "context_len", "spec_decode", "accept_len",
+)  # fmt: skip
+DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS = 1024.0, 1024.0
+"""Lengths when a row gives none: the commonest of public serving benchmarks."""
+
+_GPU_NAMES = {
+    "h100": "H100-SXM-80GB", "h200": "H200-SXM-141GB", "b200": "B200-SXM-180GB", "b300": "B300-SXM-288GB",
+    "l4": "L4-24GB", "l40s": "L40S-48GB", "a10g": "A10G-24GB", "a100": "A100-SXM-80GB",
+    "a100-sxm4-40gb": "A100-SXM-40GB", "a100-sxm4-80gb": "A100-SXM-80GB",
+    "rtx pro 6000 blackwell server edition": "RTX-PRO-6000-BW-SE-96GB",
+}  # fmt: skip
+_UNKNOWN_DTYPES = ("", "not recorded", "not stated", "checkpoint default", "auto", "default")
+_NO_SPECULATION = frozenset({"", "none", "no", "false", "none recorded", "none stated"})
+_KV_NAMES = {"": "", "auto": "", "bf16": "bf16", "bfloat16": "bf16", "fp16": "bf16", "float16": "bf16", "fp8": "fp8",
+             "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "nvfp4": "fp4", "fp4": "fp4"}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One configuration under one load.
+
+    Args:
+        row_id: The row's name, given back with the answer.
+        facts: The model, in the weights' format asked for.
+        gpu: Each GPU.
+        split: How one copy is spread over GPUs.
+        engine: `sglang`, `vllm` or `trtllm`.
+        engine_version: Version text; empty when unknown.
+        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`.
+        input_tokens: Mean prompt length.
+        output_tokens: Mean answer length.
+        concurrency: Requests kept in flight; None for as many as the cache holds.
+        mem_fraction: SGLang's static fraction or vLLM's utilization; None for the engine's default.
+        context_len: Longest request to hold; None for prompt plus answer.
+        accept_len: Tokens accepted per verification step; None without speculative decoding.
+        notes: What was assumed.
+    """
+
+    row_id: str
+    facts: ModelFacts
+    gpu: Gpu
+    split: Parallelism
+    engine: str
+    engine_version: str
+    kv_dtype: str
+    input_tokens: float
+    output_tokens: float
+    concurrency: float | None
+    mem_fraction: float | None
+    context_len: float | None
+    accept_len: float | None
+    notes: tuple[str, ...] = ()
+
+
+def read_question(row: Mapping[str, str | None], *, models: Iterable[Path] = ()) -> Question:
+    """Return the question of one row.
+
+    Raises:
+        ConfigurationError: Cells that are not what they must be, an unknown model or GPU; every such cell is named.
+    """
+    cells = _Cells(row)
+    notes: list[str] = []
+    facts = _model(cells, notes, models)
+    gpu = _gpu(cells)
+    engine = _engine(cells, notes)
+    isl = cells.number("isl", at_least=1) or DEFAULT_INPUT_TOKENS
+    osl = cells.number("osl", at_least=1) or DEFAULT_OUTPUT_TOKENS
+    notes += [f"{name} assumed {default:g}" for name, default in (("isl", isl), ("osl", osl)) if not cells.text(name)]
+    concurrency = None if cells.text("concurrency").lower().startswith("max") else cells.number("concurrency", at_least=1)
+    split, per_group = _split(cells)
+    accept = cells.number("accept_len", at_least=1, at_most=64)
+    speculates = cells.text("spec_decode").lower() not in _NO_SPECULATION
+    if speculates and accept is None:
+        accept = DEFAULT_ACCEPT_LEN
+        notes.append(f"accept_len assumed {accept:g}")
+    fraction = cells.number("mem_fraction", at_least=0.01, at_most=0.999)
+    context = cells.number("context_len", at_least=1)
+    kv_dtype = _kv_dtype(cells, facts, engine)
+    if cells.problems:
+        raise ConfigurationError(cells.problems)
+    assert facts is not None
+    assert gpu is not None
+    return Question(
+        row_id=cells.text("row_id"),
+        facts=facts,
+        gpu=gpu,
+        split=split,
+        engine=engine,
+        engine_version=cells.text("engine_version"),
+        kv_dtype=kv_dtype,
+        input_tokens=isl,
+        output_tokens=osl,
+        concurrency=concurrency * per_group if concurrency else None,
+        mem_fraction=fraction,
+        context_len=context,
+        accept_len=accept if speculates else None,
+        notes=tuple(notes),
+    )
+
+
+DEFAULT_ACCEPT_LEN = 2.0
+"""Tokens per verification step when speculation is on and nothing is known of the draft: low, so as not to promise."""
+
+
+class _Cells:
+    """The cells of a row, with the problems found while reading them."""
+
+    def __init__(self, row: Mapping[str, str | None]) -> None:
+        self._row = row
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        """Return a cell without surrounding blanks; empty when it is absent."""
+        value = self._row.get(name)
+        return value.strip() if isinstance(value, str) else ""
+
+    def number(self, name: str, *, at_least: float, at_most: float = 1e9, whole: bool = False) -> float | None:
+        """Return a cell's number; None when it is empty or wrong (then a problem is kept)."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            value = float(re.sub(r"^<=\s*", "", text))
+        except ValueError:
+            self.problems.append(f"{name}: {text[:40]!r} is not a number; leave it empty when it is unknown")
+            return None
+        if not math.isfinite(value) or not at_least <= value <= at_most or (whole and value != int(value)):
+            kind = "a whole number" if whole else "a number"
+            self.problems.append(f"{name}: {text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed")
+            return None
+        return value
+
+
+def _model(cells: _Cells, notes: list[str], models: Iterable[Path]) -> ModelFacts | None:
+    name = cells.text("model")
+    if not name:
+        cells.problems.append("model: missing; give a catalogue id (cdk-sglang models list)")
+        return None
+    try:
+        facts = catalogue(name, also=models)
+    except ConfigurationError as error:
+        cells.problems += [f"model: {problem}" for problem in error.problems]
+        return None
+    dtype = cells.text("weights_dtype").lower()
+    if dtype.startswith(_UNKNOWN_DTYPES[1:]) or not dtype:
+        return facts
+    if method_of(dtype.split("/")[0]) is None:
+        cells.problems.append(f"weights_dtype: unknown format {dtype[:40]!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8")
+        return None
+    changed = facts.with_weights(dtype)
+    if changed is not facts and facts.architecture.quantization.method != "bf16":
+        notes.append(f"checkpoint is {facts.architecture.quantization.method}, planned as {dtype}")
+    return changed
+
+
+def _gpu(cells: _Cells) -> Gpu | None:
+    name = cells.text("gpu")
+    if not name:
+        cells.problems.append("gpu: missing; give a GPU's name such as H100-SXM-80GB")
+        return None
+    try:
+        return Gpu.of(_GPU_NAMES.get(name.lower(), name))
+    except ConfigurationError as error:
+        cells.problems += error.problems
+        return None
+
+
+def _engine(cells: _Cells, notes: list[str]) -> str:
+    name = cells.text("engine").lower()
+    if not name:
+        notes.append("engine assumed sglang")
+        return "sglang"
+    for known in ("sglang", "vllm", "trtllm"):
+        if name.startswith(known):
+            return known
+    if name.startswith("tensorrt"):
+        return "trtllm"
+    cells.problems.append(f"engine: unknown engine {name[:40]!r}; use sglang, vllm or trtllm")
+    return "sglang"
+
+
+def _split(cells: _Cells) -> tuple[Parallelism, float]:
+    """Return the parallelism, and how many groups the concurrency is counted for.
+
+    `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning); public tables that give `n_gpus = tp x dp` for it
+    count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
+    """
+    given = {name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")}
+    for name in ("n_gpus", "tp", "pp"):
+        if given[name] == 0:
+            cells.problems.append(f"{name}: 0 is out of range; a whole number from 1 to 4096 is needed")
+    numbers = {name: int(value or 1) for name, value in given.items()}
+    tp, ep, dp, pp = numbers["tp"], numbers["ep"], numbers["dp"], numbers["pp"]
+    gpus = int(given["n_gpus"] or tp * pp)
+    if dp > 1:
+        group = tp if tp > 1 else (ep if ep > 1 else gpus)
+        return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1), float(dp)
+    if tp > 1:
+        gpus = tp * pp
+    return Parallelism(gpus=gpus, expert_parallel=ep > 1, pipeline=pp if gpus % pp == 0 else 1), 1.0
+
+
+def _kv_dtype(cells: _Cells, facts: ModelFacts | None, engine: str) -> str:
+    name = cells.text("kv_dtype").lower()
+    if name not in _KV_NAMES:
+        cells.problems.append(f"kv_dtype: unknown format {name[:40]!r}; use bf16, fp8 or fp4")
+        return "bf16"
+    if _KV_NAMES[name]:
+        return _KV_NAMES[name]
+    assert set(_KV_NAMES.values()) - {""} == set(KV_BYTES)
+    quantization = facts.architecture.quantization if facts else None
+    if quantization and engine == "trtllm" and (quantization.kv_cache == "fp8" or quantization.method != "bf16"):
+        return "fp8"  # TensorRT-LLM's published serving recipes set an fp8 cache beside quantized weights
+    return "bf16"

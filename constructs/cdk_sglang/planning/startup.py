@@ -1,0 +1,81 @@
+"""Seconds from asking for a copy to its first token, from published measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance
+
+INSTANCE_SECONDS = 90
+"""Instance launch: what remains of AWS's 381 s median scale-out of a 15.7 GB image without a model (ml.g4dn.xlarge, 2026)."""
+IMAGE_PULL_SECONDS = 300
+"""A standard pull of a 15 to 20 GB image takes 240 to 360 s (AWS machine-learning blog on SOCI, 2026-06-03)."""
+DOWNLOAD_GB_S_PER_10_GBPS = 0.1
+"""Model download by SageMaker: Qwen3-8B (16.4 GB) in 168 s on ml.g6.2xlarge, up to 10 Gbit/s (AWS blog on container caching, 2026)."""
+DOWNLOAD_GB_S_MAX = 1.0
+"""Not measured above 25 Gbit/s: no more is promised."""
+LOAD_GB_S = 2.0
+"""From local disk to GPUs: 235 s for 496 GB on 8 H100 (vllm#6746); published figures run from 0.3 to 11."""
+ENGINE_SECONDS = 40
+"""Process start, imports and communication: SGLang takes 25 to 42 s before weights on a warm machine."""
+GRAPHS_SECONDS = 30
+"""CUDA graphs: 5.4 s for 52 sizes on B200 to 76 s for a 27B model with its draft (sglang#11830; a log of 2026-08)."""
+TIMEOUT_FACTOR, TIMEOUT_MIN, TIMEOUT_MAX = 2.0, 600, 3600
+"""SageMaker takes 60 to 3600 s for both time-outs; half of a time-out is for the day that is twice as slow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartUp:
+    """Seconds of each phase, and the time-outs that follow.
+
+    Args:
+        instance: Launching an instance.
+        image: Pulling the image.
+        download: Copying the model from S3.
+        load: From disk to GPUs.
+        engine: Process start and CUDA graphs.
+        download_timeout: `ModelDataDownloadTimeoutInSeconds` to set.
+        startup_timeout: `ContainerStartupHealthCheckTimeoutInSeconds` to set.
+    """
+
+    instance: float
+    image: float
+    download: float
+    load: float
+    engine: float
+    download_timeout: int
+    startup_timeout: int
+
+    @property
+    def new_copy(self) -> float:
+        """Seconds for another copy on an instance that runs already and has the image."""
+        return self.download + self.load + self.engine
+
+    @property
+    def from_zero(self) -> float:
+        """Seconds when there is no instance."""
+        return self.instance + self.image + self.new_copy
+
+
+def start_up(weights_gb: float, instance: GpuInstance) -> StartUp:
+    """Return the seconds for a model of so many GB (10^9 bytes) on an instance type."""
+    rate = min(DOWNLOAD_GB_S_MAX, DOWNLOAD_GB_S_PER_10_GBPS * max(10.0, instance.network_gbps) / 10)
+    download = weights_gb / rate
+    load = weights_gb / LOAD_GB_S
+    engine = float(ENGINE_SECONDS + GRAPHS_SECONDS)
+    return StartUp(
+        instance=INSTANCE_SECONDS,
+        image=IMAGE_PULL_SECONDS,
+        download=download,
+        load=load,
+        engine=engine,
+        download_timeout=_timeout(download),
+        startup_timeout=_timeout(load + engine),
+    )
+
+
+def _timeout(seconds: float) -> int:
+    rounded = int(-(-seconds * TIMEOUT_FACTOR // 60) * 60)
+    return min(TIMEOUT_MAX, max(TIMEOUT_MIN, rounded))

@@ -1,0 +1,198 @@
+"""Turns counts of work into milliseconds: a roofline with fitted efficiencies, all rows at once.
+
+One decoding step is the sum of reading and multiplying dense weights, expert weights and the cache (each the smooth
+maximum of its memory and its compute time), a launch cost per layer, exchanges between GPUs and a host part. While a
+request decodes, the prompts of the others are prefilled between its steps: that share is added to the time per token.
+The time to the first token is the request's own prefill, a launch cost per layer and the wait behind other prompts in a
+closed loop.
+
+Every efficiency is `exp` of a sum of fitted coefficients: one for the term, and small ones for the GPU generation, the
+engine, the weights' format and a few shapes. None of them knows a model, a row or a source. The fit and its
+cross-validation are in `benchmarks/planner`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Column: TypeAlias = NDArray[np.float64]
+Columns: TypeAlias = "Mapping[str, Column]"
+
+MIXED_TOKENS = 8192.0
+"""Prompt tokens that engines mix into one step at most: vLLM's and TensorRT-LLM's default token budget, SGLang's
+default chunk on GPUs of 60 GB and more."""
+
+_SHARPNESS = 3.0
+"""Exponent of the smooth maximum of memory time and compute time: 2 overlaps too little, infinity is the plain roofline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What a coefficient is before any measurement: the logarithm of a factor, and how far it may plausibly be off."""
+
+    mean: float
+    deviation: float
+
+
+_BLACKWELL_SD, _OTHER_GPU_SD, _ENGINE_SD, _FORMAT_SD = 0.125, 0.25, 0.036, 0.036
+
+
+def priors() -> dict[str, Prior]:
+    """Return every coefficient with its prior; the names are those of `coefficients.json`.
+
+    The deviations were chosen by leaving out whole model and GPU combinations: efficiencies carry over between engines
+    and formats almost unchanged, launch costs do not.
+    """
+    table: dict[str, Prior] = {}
+
+    def factor(name: str, mean: float, deviation: float) -> None:
+        table[name] = Prior(mean=float(np.log(mean)), deviation=deviation)
+
+    def shift(term: str, flags: str, deviation: float) -> None:
+        for flag in flags.split():
+            table[f"{term}:{flag}"] = Prior(mean=0.0, deviation=deviation)
+
+    for name, mean, deviation in _TERMS:
+        factor(name, mean, deviation)
+    for term in ("dense_read", "expert_read", "dense_compute", "expert_compute", "layer_ms", "expert_layer_ms", "message_ms",
+                 "cache_read", "mixed_dense", "mixed_expert"):  # fmt: skip
+        shift(term, "blackwell", _BLACKWELL_SD)
+        shift(term, "rtx ada ampere", _OTHER_GPU_SD)
+    for term in ("dense_read", "expert_read", "cache_read", "mixed_dense", "mixed_expert"):
+        shift(term, "trtllm vllm", _ENGINE_SD)
+    for term in ("layer_ms", "expert_layer_ms"):
+        shift(term, "trtllm vllm", 0.3)
+    for term in ("step_ms", "request_ms"):
+        shift(term, "trtllm vllm", 0.5)
+    for term in ("dense_read", "dense_compute", "mixed_dense"):
+        shift(term, "fp8 nvfp4", _FORMAT_SD)
+        shift(term, "emulated", 0.1)
+    for term in ("expert_read", "expert_compute", "mixed_expert", "expert_layer_ms"):
+        shift(term, "fp8 nvfp4", 2 * _FORMAT_SD)
+        shift(term, "emulated", 0.2)
+    for term in ("cache_read", "layer_ms", "attention_compute", "mixed_attention"):
+        shift(term, "latent sparse", 0.072)
+    for term in ("expert_read", "expert_layer_ms", "expert_compute"):
+        shift(term, "expert_parallel", _ENGINE_SD)
+    for term in ("layer_ms", "expert_layer_ms"):
+        shift(term, "width", 0.05)
+    shift("expert_layer_ms", "experts", 0.025)
+    shift("message_ms", "gpus", 0.3)
+    shift("message_ms", "pcie", 0.7)
+    shift("message_bytes", "pcie", 0.7)
+    shift("prompt_messages", "pcie", 0.7)
+    shift("mixed_messages", "pcie", 0.7)
+    shift("layer_ms", "attention_dp", 0.1)
+    for term in ("prompt_dense", "prompt_expert", "prompt_layer_ms", "first_ms", "queue_share"):
+        shift(term, "blackwell rtx ada ampere", 0.175)
+        shift(term, "trtllm vllm", 0.35)
+    for term in ("prompt_dense", "prompt_expert"):
+        shift(term, "fp8 nvfp4 emulated", 0.175)
+    for term in ("prompt_layer_ms", "first_ms"):
+        shift(term, "latent sparse linear experts_used", 0.175)
+    shift("prompt_layer_ms", "gpus", 0.2)
+    return table
+
+
+_TERMS = (
+    ("dense_read", 1 / 0.8, 0.2),
+    ("expert_read", 1 / 0.7, 0.3),
+    ("cache_read", 1 / 0.7, 0.3),
+    ("dense_compute", 1 / 0.6, 0.3),
+    ("expert_compute", 1 / 0.4, 0.4),
+    ("attention_compute", 1 / 0.3, 0.5),
+    ("layer_ms", 0.05, 0.7),
+    ("expert_layer_ms", 0.03, 0.7),
+    ("linear_layer_ms", 0.03, 0.5),
+    ("message_ms", 0.008, 0.6),
+    ("message_bytes", 1 / 0.5, 0.6),
+    ("step_ms", 0.4, 0.7),
+    ("request_ms", 0.01, 0.7),
+    ("mixed_share", 1.0, 0.1),
+    ("mixed_dense", 1 / 0.6, 0.3),
+    ("mixed_expert", 1 / 0.3, 0.5),
+    ("mixed_attention", 1 / 0.4, 0.5),
+    ("mixed_messages", 1 / 0.5, 0.6),
+    ("prompt_dense", 1 / 0.6, 0.4),
+    ("prompt_expert", 1 / 0.3, 0.5),
+    ("prompt_attention", 1 / 0.4, 0.6),
+    ("prompt_messages", 1 / 0.5, 0.6),
+    ("prompt_layer_ms", 0.2, 1.0),
+    ("prompt_read", 1 / 0.7, 0.5),
+    ("first_ms", 15.0, 0.8),
+    ("queue_share", 0.15, 0.8),
+)
+
+
+def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
+    """Return time per output token and time to first token, both in milliseconds, for every row.
+
+    Args:
+        coefficients: By name, as in `priors`.
+        rows: Columns of `features.Features`.
+    """
+    step, mixed = step_parts_ms(coefficients, rows)
+    per_token = step + mixed
+    factor = _Factors(coefficients, rows)
+    prompt = (
+        rows["prompt_dense"] * factor["prompt_dense"]
+        + rows["prompt_expert"] * factor["prompt_expert"]
+        + rows["prompt_attention"] * factor["prompt_attention"]
+        + rows["prompt_messages"] * factor["prompt_messages"]
+    )
+    own = smooth_max(prompt, rows["prompt_read"] * factor["prompt_read"]) + rows["layers"] * factor["prompt_layer_ms"]
+    waiting = factor["queue_share"] * (rows["running"] - 1) * prompt
+    return per_token, factor["first_ms"] + own + waiting + step / 2
+
+
+def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
+    """Return one decoding step and the share of other requests' prompts per step, in milliseconds."""
+    factor = _Factors(coefficients, rows)
+    step = smooth_max(rows["dense_read"] * factor["dense_read"], rows["dense_compute"] * factor["dense_compute"])
+    step = step + smooth_max(rows["expert_read"] * factor["expert_read"], rows["expert_compute"] * factor["expert_compute"])
+    step = step + smooth_max(rows["cache_read"] * factor["cache_read"], rows["attention_compute"] * factor["attention_compute"])
+    step = step + rows["layers"] * factor["layer_ms"] + rows["expert_layers"] * factor["expert_layer_ms"]
+    step = step + rows["linear_layers"] * factor["linear_layer_ms"]
+    step = step + rows["messages"] * factor["message_ms"] + rows["message_bytes"] * factor["message_bytes"]
+    step = step + factor["step_ms"] + factor["request_ms"] * rows["running"]
+    prompt = (
+        rows["prompt_dense"] * factor["mixed_dense"]
+        + rows["prompt_expert"] * factor["mixed_expert"]
+        + rows["prompt_attention"] * factor["mixed_attention"]
+        + rows["prompt_messages"] * factor["mixed_messages"]
+    )
+    prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], MIXED_TOKENS / rows["isl"])
+    return step, factor["mixed_share"] * prompts_per_step * prompt
+
+
+def smooth_max(first: Column, second: Column) -> Column:
+    """Return a smooth maximum: the larger one where they differ, 26% above where they are equal."""
+    total: Column = (first**_SHARPNESS + second**_SHARPNESS) ** (1 / _SHARPNESS)
+    return total
+
+
+class _Factors:
+    """`exp` of a term's coefficients, summed over the flags of each row."""
+
+    def __init__(self, coefficients: Mapping[str, float], rows: Columns) -> None:
+        self._rows = rows
+        self._by_term: dict[str, list[tuple[str, float]]] = {}
+        for name, value in coefficients.items():
+            term, _, flag = name.partition(":")
+            self._by_term.setdefault(term, []).append((flag, value))
+
+    def __getitem__(self, term: str) -> Column:
+        total: Column = np.zeros_like(self._rows["running"])
+        for flag, value in self._by_term[term]:
+            if not flag:
+                total = total + value
+            elif value:
+                total = total + value * self._rows[flag]
+        return np.exp(total)
