@@ -5,35 +5,11 @@
 
 from __future__ import annotations
 
-from localcloud import (
-    autoscaling,
-    cloudformation,
-    companions,
-    components,
-    custom,
-    endpoints,
-    fleet,
-    jobs,
-    lambdas,
-    metrics,
-    operations,
-    stepfunctions,
-)
-from localcloud.clock import clock as the_clock
-
 __all__ = ["install"]
-
-_REGISTERED = (components, custom, endpoints, jobs)  # importing them registers what they implement
 
 
 def install() -> None:
     """Extend moto in this process; more than once does no harm."""
-    operations.install()
-    cloudformation.install()
-    companions.install()
-    autoscaling.install()
-    lambdas.install()
-    stepfunctions.install()
-    the_clock().every_tick(fleet.tick)
-    the_clock().every_tick(metrics.tick)
-    the_clock().every_tick(autoscaling.tick)
+    from localcloud import extension  # noqa: PLC0415 -- the engine's environment imports this package and has no moto
+
+    extension.install()

@@ -15,6 +15,7 @@ from localcloud import (
     lambdas,
     metrics,
     operations,
+    stepfunctions,
 )
 from localcloud.clock import clock as the_clock
 
@@ -28,6 +29,7 @@ def install() -> None:
     companions.install()
     autoscaling.install()
     lambdas.install()
+    stepfunctions.install()
     the_clock().every_tick(fleet.tick)
     the_clock().every_tick(metrics.tick)
     the_clock().every_tick(autoscaling.tick)
