@@ -1,6 +1,6 @@
 """Fits the planner to the measured rows, checks it on combinations it has not seen, and writes the coefficients.
 
-    python benchmarks/planner/calibrate.py [--write]
+python benchmarks/planner/calibrate.py [--write]
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fitting import Targets, fit, nearby_of, neighbourhood  # noqa: E402
-from samples import Sample, closed_loop_samples, saturated_samples, table  # noqa: E402
+from fitting import Targets, fit, nearby_of, neighbourhood
+from samples import Sample, closed_loop_samples, saturated_samples, table
 
-import cdk_sglang.planning as planning  # noqa: E402
-from cdk_sglang.planning.nearby import LOAD_SCALES, MODEL_SCALES, SYSTEM_SCALES  # noqa: E402
-from cdk_sglang.planning.timing import priors, times_ms  # noqa: E402
+from cdk_sglang import planning
+from cdk_sglang.planning.nearby import LOAD_SCALES, MODEL_SCALES, SYSTEM_SCALES
+from cdk_sglang.planning.timing import priors, times_ms
 
 COVERAGE = 0.83
 OUT = Path(planning.__file__).parent / "data" / "calibration.json"
@@ -29,7 +29,9 @@ def held_out(samples: list[Sample], *, start: dict[str, float] | None = None) ->
     rows, targets = table(samples), Targets(samples)
     start = fit(rows, targets) if start is None else start
     names = np.array([s.combination for s in samples])
-    out = {key: np.full(len(samples), np.nan) for key in ("tpot", "tpot_sd", "ttft", "ttft_sd", "base_tpot", "base_ttft")}
+    out = {
+        key: np.full(len(samples), np.nan) for key in ("tpot", "tpot_sd", "ttft", "ttft_sd", "base_tpot", "base_ttft")
+    }
     for name in sorted(set(names)):
         test, train = names == name, names != name
         kept = [s for s, use in zip(samples, train, strict=True) if use]
@@ -66,7 +68,11 @@ def measured_throughput(samples: list[Sample]) -> np.ndarray:
 def widths(samples: list[Sample], out: dict[str, np.ndarray]) -> dict[str, float]:
     """Return how many deviations hold the measured value of `COVERAGE` of the rows (split-conformal over combinations)."""
     result = {}
-    measured = {"tpot": np.array([s.tpot_ms for s in samples]), "ttft": np.array([s.ttft_ms for s in samples]), "throughput": measured_throughput(samples)}
+    measured = {
+        "tpot": np.array([s.tpot_ms for s in samples]),
+        "ttft": np.array([s.ttft_ms for s in samples]),
+        "throughput": measured_throughput(samples),
+    }
     predicted = {"tpot": out["tpot"], "ttft": out["ttft"], "throughput": throughput(samples, out["tpot"], out["ttft"])}
     for kind, values in measured.items():
         sd = out["ttft_sd"] if kind == "ttft" else out["tpot_sd"]
@@ -87,7 +93,9 @@ def summary(samples: list[Sample], out: dict[str, np.ndarray], label: str) -> No
     tokens, measured = throughput(samples, out["tpot"], out["ttft"]), measured_throughput(samples)
     use = np.isfinite(tokens / measured)
     error = np.abs(tokens[use] / measured[use] - 1)
-    print(f"{label}: {'; '.join(parts)}; throughput {error.mean():.1%} (median {np.median(error):.1%}, goal 12%, {use.sum()} rows)")
+    print(
+        f"{label}: {'; '.join(parts)}; throughput {error.mean():.1%} (median {np.median(error):.1%}, goal 12%, {use.sum()} rows)"
+    )
 
 
 def main() -> None:
@@ -96,13 +104,15 @@ def main() -> None:
     rows, targets = table(samples), Targets(samples)
     coefficients = fit(rows, targets)
     tpot, ttft = times_ms(coefficients, rows)
-    print(f"{len(samples)} rows, {len(set(s.combination for s in samples))} combinations, {len(priors())} coefficients")
+    print(f"{len(samples)} rows, {len({s.combination for s in samples})} combinations, {len(priors())} coefficients")
     summary(samples, {"tpot": tpot, "ttft": ttft}, "seen, formula alone")
     out = held_out(samples, start=coefficients)
     summary(samples, {"tpot": out["base_tpot"], "ttft": out["base_ttft"]}, "held-out combinations, formula alone")
     summary(samples, out, "held-out combinations, with neighbours")
     bands = widths(samples, out)
-    points, means = neighbourhood(samples, rows, {"tpot": targets.tpot - np.log(tpot), "ttft": targets.ttft - np.log(ttft)})
+    points, means = neighbourhood(
+        samples, rows, {"tpot": targets.tpot - np.log(tpot), "ttft": targets.ttft - np.log(ttft)}
+    )
     used = [*MODEL_SCALES, *SYSTEM_SCALES, *LOAD_SCALES]
     nearby: dict[str, object] = {"points": {n: [round(float(v), 5) for v in points[n]] for n in used}}
     for kind in ("tpot", "ttft"):
@@ -139,10 +149,14 @@ def saturation(content: dict[str, object]) -> dict[str, float]:
     ratios: dict[str, list[float]] = {}
     for sample, given in zip(samples, answers, strict=True):
         if given.output_tok_s_per_gpu and np.isfinite(sample.output_tok_s_per_gpu) and not given.problems:
-            ratios.setdefault(sample.question.engine, []).append(given.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu)
+            ratios.setdefault(sample.question.engine, []).append(
+                given.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu
+            )
     for engine, values in ratios.items():
         logs = np.log(values)
-        print(f"saturated {engine}: {len(values)} rows, median ratio {np.exp(np.median(logs)):.2f}, spread {np.std(logs):.2f}")
+        print(
+            f"saturated {engine}: {len(values)} rows, median ratio {np.exp(np.median(logs)):.2f}, spread {np.std(logs):.2f}"
+        )
     return {engine: round(float(np.exp(np.median(np.log(values)))), 3) for engine, values in ratios.items()}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from cdk_sglang.planning.nearby import Nearby
 from cdk_sglang.planning.timing import priors, times_ms
 
-from samples import Sample, table
+if TYPE_CHECKING:
+    from samples import Sample
 
 TPOT_SD, TTFT_SD, THROUGHPUT_SD = 0.12, 0.3, 0.15
 """Residuals to expect; identical repeats differ by 6% and 13%."""
@@ -31,20 +34,31 @@ class Targets:
             self.throughput = np.where(has_times, np.nan, np.log(tokens))
         self.gpus = np.array([float(s.question.split.gpus) for s in samples])
 
-    def residuals(self, coefficients: dict[str, float], rows: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def residuals(
+        self, coefficients: dict[str, float], rows: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return log(predicted / measured) of each kind, 0 where nothing was measured."""
         tpot, ttft = times_ms(coefficients, rows)
         tokens = 1000 * rows["running"] * rows["osl"] / (ttft + (rows["osl"] - 1) * tpot) / self.gpus
-        return tuple(np.nan_to_num(np.log(p) - m) for p, m in ((tpot, self.tpot), (ttft, self.ttft), (tokens, self.throughput)))  # type: ignore[return-value]
+        return tuple(
+            np.nan_to_num(np.log(p) - m) for p, m in ((tpot, self.tpot), (ttft, self.ttft), (tokens, self.throughput))
+        )  # type: ignore[return-value]
 
     def take(self, mask: np.ndarray) -> Targets:
         """Return the targets of some rows."""
         part = Targets.__new__(Targets)
-        part.tpot, part.ttft, part.throughput, part.gpus = self.tpot[mask], self.ttft[mask], self.throughput[mask], self.gpus[mask]
+        part.tpot, part.ttft, part.throughput, part.gpus = (
+            self.tpot[mask],
+            self.ttft[mask],
+            self.throughput[mask],
+            self.gpus[mask],
+        )
         return part
 
 
-def fit(rows: dict[str, np.ndarray], targets: Targets, *, start: dict[str, float] | None = None, steps: int = 25) -> dict[str, float]:
+def fit(
+    rows: dict[str, np.ndarray], targets: Targets, *, start: dict[str, float] | None = None, steps: int = 25
+) -> dict[str, float]:
     """Return the coefficients that fit best, by Levenberg-Marquardt with numerical derivatives."""
     known = priors()
     names = list(known)
@@ -102,7 +116,9 @@ def bins(samples: list[Sample]) -> np.ndarray:
     return np.array([index[key] for key in keys])
 
 
-def neighbourhood(samples: list[Sample], rows: dict[str, np.ndarray], residuals: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, np.ndarray]]]:
+def neighbourhood(
+    samples: list[Sample], rows: dict[str, np.ndarray], residuals: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Return the measured configurations and, per kind, their mean residual and its noise (NaN where not measured)."""
     bucket = bins(samples)
     count = bucket.max() + 1

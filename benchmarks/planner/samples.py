@@ -10,8 +10,8 @@ import numpy as np
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning.features import Load, columns, features
-from cdk_sglang.planning.predict import MAX_RUNNING
 from cdk_sglang.planning.memory import plan_memory
+from cdk_sglang.planning.predict import MAX_RUNNING
 from cdk_sglang.planning.rows import INPUT_COLUMNS, Question, read_question
 
 DATA = Path(__file__).parent / "data"
@@ -53,7 +53,13 @@ def closed_loop_samples(*, trusted: bool = True) -> list[Sample]:
         if trusted and row["split"] != "calibration":
             continue
         speculative = row["spec_decode"] not in {"none", "none recorded", "none stated", ""}
-        if speculative or "LoRA" in row["model"] or row["request_rate"] not in {"", "inf"} or not row["isl"] or not row["osl"]:
+        if (
+            speculative
+            or "LoRA" in row["model"]
+            or row["request_rate"] not in {"", "inf"}
+            or not row["isl"]
+            or not row["osl"]
+        ):
             continue
         try:
             question = question_of(row)
@@ -89,7 +95,14 @@ def _number(text: str) -> float:
 
 def _sample(row: dict[str, str], question: Question) -> Sample:
     model = question.facts.architecture
-    memory = plan_memory(model, question.gpu, question.split, engine=question.engine, kv_dtype=question.kv_dtype, fraction=question.mem_fraction)
+    memory = plan_memory(
+        model,
+        question.gpu,
+        question.split,
+        engine=question.engine,
+        kv_dtype=question.kv_dtype,
+        fraction=question.mem_fraction,
+    )
     capacity = memory.requests(question.input_tokens + question.output_tokens) * question.split.attention_dp
     asked = question.concurrency or MAX_RUNNING[question.engine]
     running = min(asked, capacity) if capacity >= 1 else asked
@@ -104,12 +117,14 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
     return Sample(
         row=row,
         question=question,
-        features=features(model, question.gpu, question.split, load, engine=question.engine, kv_dtype=question.kv_dtype),
+        features=features(
+            model, question.gpu, question.split, load, engine=question.engine, kv_dtype=question.kv_dtype
+        ),
         ttft_ms=float("nan") if queued else _number(row["ttft_ms"]),
         tpot_ms=float("nan") if queued else _number(row["tpot_ms"]),
         output_tok_s_per_gpu=per_gpu,
         combination=f"{name} on {question.gpu.name}",
-        cell="|".join((question.facts.id, question.gpu.name, question.engine, model.quantization.method)),
+        cell=f"{question.facts.id}|{question.gpu.name}|{question.engine}|{model.quantization.method}",
     )
 
 

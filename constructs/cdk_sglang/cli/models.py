@@ -71,10 +71,12 @@ def show_model(
 
 
 @app.command("add")
-def add_model(
+def add_model(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     source: Annotated[str, typer.Argument(help="Hugging Face repository (owner/name) or path of a config.json.")],
     directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = Path("models"),
-    model_id: Annotated[str | None, typer.Option("--id", help="Id to store it under; the repository by default.")] = None,
+    model_id: Annotated[
+        str | None, typer.Option("--id", help="Id to store it under; the repository by default.")
+    ] = None,
     revision: Annotated[str, typer.Option(help="Branch, tag or commit on Hugging Face.")] = "main",
     values: Annotated[list[str] | None, typer.Option("--set", help="key=value added to the config; repeat it.")] = None,
     hub: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
@@ -89,14 +91,18 @@ def add_model(
         config, origin = _fetch(hub.rstrip("/"), source, revision)
         name = model_id or source
     else:
-        raise ConfigurationError([f"{source}: neither a file nor a repository; write owner/name or the path of a config.json"])
+        raise ConfigurationError(
+            [f"{source}: neither a file nor a repository; write owner/name or the path of a config.json"]
+        )
     config = _with_values(config, values or [])
     facts = read_config(config, where=name)
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"{name.replace('/', '--')}.json"
     entry = {"id": name, "config": config, "source": origin}
     target.write_text(json.dumps(entry, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    typer.echo(f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights")
+    typer.echo(
+        f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights"
+    )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import csv
 import io
 import sys
 from itertools import islice
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 # typer reads annotations when it runs
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -37,7 +37,8 @@ LONGEST_CELL = 10_000
 
 def predict(
     models: Annotated[
-        list[Path] | None, typer.Option("--models", help="Directory or file of models made with `cdk-sglang models add`.")
+        list[Path] | None,
+        typer.Option("--models", help="Directory or file of models made with `cdk-sglang models add`."),
     ] = None,
 ) -> None:
     """Read configurations as CSV on stdin, write predictions as CSV on stdout, one row each in the same order."""
@@ -76,7 +77,9 @@ def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
         header = []
     if not set(header) & set(INPUT_COLUMNS):
         expected = ",".join(INPUT_COLUMNS)
-        raise ConfigurationError([f"stdin: no header line with known columns; the first line must name them: {expected}"])
+        raise ConfigurationError(
+            [f"stdin: no header line with known columns; the first line must name them: {expected}"]
+        )
     while True:
         try:
             cells = next(reader)
@@ -130,4 +133,8 @@ def _cells(question: Question, given: Answer) -> dict[str, str]:
 def _band_cells(name: str, band: Band | None) -> dict[str, str]:
     if band is None:
         return {}
-    return {f"{name}_ms": f"{band.value:.5g}", f"{name}_low_ms": f"{band.low:.5g}", f"{name}_high_ms": f"{band.high:.5g}"}
+    return {
+        f"{name}_ms": f"{band.value:.5g}",
+        f"{name}_low_ms": f"{band.low:.5g}",
+        f"{name}_high_ms": f"{band.high:.5g}",
+    }

@@ -54,7 +54,8 @@ def update(
     source: Annotated[str, typer.Option(help="Address of the price list.")] = PRICE_LIST,
 ) -> None:
     """Fetch hosting prices from the public price list and write them as a table for --prices."""
-    rows, problems = [], []
+    rows: list[dict[str, str]] = []
+    problems: list[str] = []
     for name in region or ["us-east-1"]:
         url = f"{source.rstrip('/')}/{name}/index.json"
         try:
@@ -93,7 +94,13 @@ def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[st
                 usd = str((dimension.get("pricePerUnit") or {}).get("USD", ""))
                 if usd and float(usd) > 0 and str(dimension.get("unit", "")).lower().startswith("h"):
                     rows.append(
-                        dict(zip(PRICE_COLUMNS, (name, region, f"{float(usd):g}", date, "on-demand hosting", "no", f"{url} {usage}"), strict=True))
+                        dict(
+                            zip(
+                                PRICE_COLUMNS,
+                                (name, region, f"{float(usd):g}", date, "on-demand hosting", "no", f"{url} {usage}"),
+                                strict=True,
+                            )
+                        )
                     )
     if not rows:
         raise ConfigurationError([f"{url}: no hosting price of a known GPU type; is the Region right?"])

@@ -209,13 +209,19 @@ class ModelArchitecture:
         """Parameters of dense MLPs and shared experts."""
         shared = self.moe.layers * self.moe.shared_intermediate_size if self.moe else 0
         latent = self.moe.layers * 2 * self.hidden_size * (self.moe.latent_size or 0) if self.moe else 0
-        return float(self.mlp_matrices * self.hidden_size * (self.dense_layers * self.intermediate_size + shared) + latent)
+        return float(
+            self.mlp_matrices * self.hidden_size * (self.dense_layers * self.intermediate_size + shared) + latent
+        )
 
     @property
     def attention_parameters(self) -> float:
         """Parameters of attention and linear-attention projections."""
-        total = self.full_layers * self._attention_size(self.kv_heads, self.head_dim, self.v_head_dim, shared_kv=self.shared_kv)
-        total += self.sliding_layers * self._attention_size(self.sliding_kv_heads, self.sliding_head_dim, self.sliding_v_head_dim)
+        total = self.full_layers * self._attention_size(
+            self.kv_heads, self.head_dim, self.v_head_dim, shared_kv=self.shared_kv
+        )
+        total += self.sliding_layers * self._attention_size(
+            self.sliding_kv_heads, self.sliding_head_dim, self.sliding_v_head_dim
+        )
         return total + self._linear_size() + self.other_parameters
 
     @property
@@ -281,4 +287,6 @@ class ModelArchitecture:
         keys = self.linear.key_heads * self.linear.key_head_dim
         values = self.linear.value_heads * self.linear.value_head_dim
         projections = 2 * keys + 2 * values + 2 * self.linear.value_heads + values
-        return float(self.linear.layers * (self.hidden_size * projections + self.linear.conv_kernel * (2 * keys + values)))
+        return float(
+            self.linear.layers * (self.hidden_size * projections + self.linear.conv_kernel * (2 * keys + values))
+        )

@@ -38,13 +38,16 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
     problems = [
         f"{where}: {key} is missing; {_BY_HAND}"
         for key in _REQUIRED
-        if key not in text and not (key == "num_hidden_layers" and ("layer_counts" in text or "hybrid_override_pattern" in text))
+        if key not in text
+        and not (key == "num_hidden_layers" and ("layer_counts" in text or "hybrid_override_pattern" in text))
     ]
     if isinstance(text.get("block_configs"), list):
         problems.append(f"{where}: layers of different shapes (block_configs) are not supported; {_BY_HAND}")
     for key in _NUMBERS:
         value = text.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf")):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf")
+        ):
             problems.append(f"{where}: {key} is {value!r}; a number of 0 or more is needed")
     if not problems and not text.get("num_attention_heads"):
         problems.append(f"{where}: num_attention_heads is 0; {_BY_HAND}")
@@ -52,7 +55,9 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
         raise ConfigurationError(problems)
     counts = count_layers(text)
     moe = _moe(text, counts)
-    if moe is None and not (text.get("intermediate_size") or text.get("intermediate_size_mlp") or text.get("other_parameters")):
+    if moe is None and not (
+        text.get("intermediate_size") or text.get("intermediate_size_mlp") or text.get("other_parameters")
+    ):
         raise ConfigurationError([f"{where}: intermediate_size is missing and there are no experts; {_BY_HAND}"])
     return _architecture(config, text, counts, moe)
 
@@ -101,7 +106,9 @@ def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | 
         sliding_kv_heads=int(text.get("swa_num_key_value_heads") or kv_heads),
         sliding_head_dim=int(text.get("swa_head_dim") or head_dim),
         sliding_v_head_dim=int(text.get("swa_v_head_dim") or v_head_dim),
-        gated_attention=bool(text.get("attn_output_gate", str(text.get("model_type", "")).startswith(("qwen3_5", "qwen3_next")))),
+        gated_attention=bool(
+            text.get("attn_output_gate", str(text.get("model_type", "")).startswith(("qwen3_5", "qwen3_next")))
+        ),
         shared_kv=bool(text.get("attention_k_eq_v")),
         mla=mla,
         linear=_linear(text, counts),
@@ -134,7 +141,11 @@ def _moe(text: Config, counts: LayerCounts) -> Moe | None:
     size = int(_first(text, "moe_intermediate_size", "intermediate_size") or 0)
     if shared_mlp := str(text.get("model_type", "")).startswith("gemma4"):
         shared_mlp = bool(text.get("intermediate_size"))  # a dense MLP beside the experts
-    shared = text["intermediate_size"] if shared_mlp else text.get("moe_shared_expert_intermediate_size") or text.get("shared_expert_intermediate_size")
+    shared = (
+        text["intermediate_size"]
+        if shared_mlp
+        else text.get("moe_shared_expert_intermediate_size") or text.get("shared_expert_intermediate_size")
+    )
     if shared is None:
         shared = int(text.get("n_shared_experts") or text.get("num_shared_experts") or 0) * size
     return Moe(

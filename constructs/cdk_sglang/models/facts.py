@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GIB = 2**30
-_DTYPE_SUFFIXES = {"-fp8": "fp8", "-nvfp4": "nvfp4", "-fp4": "nvfp4", "-awq": "int4", "-gptq-int4": "int4", "-int4": "int4"}
+_DTYPE_SUFFIXES = {
+    "-fp8": "fp8",
+    "-nvfp4": "nvfp4",
+    "-fp4": "nvfp4",
+    "-awq": "int4",
+    "-gptq-int4": "int4",
+    "-int4": "int4",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +65,11 @@ class ModelFacts:
             ConfigurationError: The format is not known.
         """
         own = self.architecture.quantization
-        method = method_of(dtype.split("/")[0])
+        method = method_of(dtype.split("/", maxsplit=1)[0])
         if method is None:
-            raise ConfigurationError([f"weights_dtype: unknown format {dtype!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"])
+            raise ConfigurationError(
+                [f"weights_dtype: unknown format {dtype!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"]
+            )
         if method == own.method or {method, own.method} == {"nvfp4", "mxfp4"}:
             return self
         experts_only = method in {"nvfp4", "mxfp4"} and self.architecture.moe is not None
@@ -80,7 +89,11 @@ def weight_bytes(architecture: ModelArchitecture) -> float:
 def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, float]:
     """Return stored bytes per weight of attention and MLP layers, and of routed experts."""
     quantization = architecture.quantization
-    quantized = bytes_per_weight(quantization.method, block=quantization.block if quantization.method == "fp8" else None, group=quantization.group)
+    quantized = bytes_per_weight(
+        quantization.method,
+        block=quantization.block if quantization.method == "fp8" else None,
+        group=quantization.group,
+    )
     if not quantization.experts_only:
         return quantized, quantized
     return bytes_per_weight(quantization.rest), quantized
@@ -99,11 +112,12 @@ def catalogue(model_id: str, *, also: Iterable[Path] = ()) -> ModelFacts:
     own = {facts.id: facts for path in also for facts in read_models(path)}
     if model_id in own:
         return own[model_id]
-    known = _packaged()
-    found = known.get(model_id) or _stored_differently(model_id)
+    found = _packaged(model_id) or _stored_differently(model_id)
     if found is None:
-        hint = did_you_mean(model_id, [*known, *own])
-        raise ConfigurationError([f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}"])
+        hint = did_you_mean(model_id, [*_raw(), *own])
+        raise ConfigurationError(
+            [f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}"]
+        )
     return found
 
 
@@ -123,8 +137,14 @@ def read_models(path: Path) -> tuple[ModelFacts, ...]:
             raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
         entries = content if isinstance(content, list) else [content]
         for entry in entries:
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not isinstance(entry.get("config"), dict):
-                raise ConfigurationError([f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"])
+            if (
+                not isinstance(entry, dict)
+                or not isinstance(entry.get("id"), str)
+                or not isinstance(entry.get("config"), dict)
+            ):
+                raise ConfigurationError(
+                    [f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"]
+                )
             facts.append(_facts({"source": str(file.name), **entry}, entry["id"]))
     return tuple(facts)
 
@@ -133,10 +153,11 @@ def _stored_differently(model_id: str) -> ModelFacts | None:
     """Return a catalogue model under an id with a format's suffix: Qwen/Qwen3-14B-AWQ is Qwen/Qwen3-14B in int4."""
     for suffix, dtype in _DTYPE_SUFFIXES.items():
         if model_id.lower().endswith(suffix):
-            stem = model_id[: -len(suffix)]
-            same_name = [facts for known, facts in _packaged().items() if known.split("/")[-1].lower() == stem.split("/")[-1].lower()]
-            if same_name:
-                return replace(same_name[0].with_weights(dtype), id=model_id)
+            stem = model_id[: -len(suffix)].rsplit("/", maxsplit=1)[-1].lower()
+            same_name = next((known for known in _raw() if known.split("/")[-1].lower() == stem), None)
+            facts = _packaged(same_name) if same_name else None
+            if facts is not None:
+                return replace(facts.with_weights(dtype), id=model_id)
     return None
 
 
@@ -145,30 +166,15 @@ def _entries() -> tuple[dict[str, Any], ...]:
     return tuple(json.loads((Path(__file__).parent / "data" / "catalogue.json").read_text(encoding="utf-8")))
 
 
-class _Lazy(dict[str, ModelFacts]):
-    """The catalogue by id; a config is parsed when it is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._raw = {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
-
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 # dict's own signature
-        if key not in self._raw:
-            return default
-        if not super().__contains__(key):
-            self[key] = _facts(self._raw[key], key)
-        return self[key]
-
-    def __iter__(self) -> Any:  # noqa: ANN401 # dict's own signature
-        return iter(self._raw)
-
-    def items(self) -> Any:  # noqa: ANN401 # dict's own signature
-        return [(name, self.get(name)) for name in self._raw]
+@cache
+def _raw() -> Mapping[str, dict[str, Any]]:
+    return {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
 
 
 @cache
-def _packaged() -> _Lazy:
-    return _Lazy()
+def _packaged(model_id: str) -> ModelFacts | None:
+    entry = _raw().get(model_id)
+    return None if entry is None else _facts(entry, model_id)
 
 
 def _facts(entry: Mapping[str, Any], model_id: str) -> ModelFacts:

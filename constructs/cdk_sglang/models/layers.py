@@ -71,7 +71,11 @@ def _attention_kinds(text: Config, total: int) -> tuple[int, int, int]:
     every = int(text.get("sliding_window_pattern") or 0)
     if every and text.get("sliding_window"):
         return total // every, total - total // every, 0
-    if text.get("sliding_window") and text.get("use_sliding_window", True) and text.get("model_type") in {"mistral", "gpt_oss"}:
+    if (
+        text.get("sliding_window")
+        and text.get("use_sliding_window", True)
+        and text.get("model_type") in {"mistral", "gpt_oss"}
+    ):
         return (total - total // 2, total // 2, 0) if text["model_type"] == "gpt_oss" else (0, total, 0)
     return total, 0, 0
 

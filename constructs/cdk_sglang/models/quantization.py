@@ -36,11 +36,7 @@ def read_quantization(text: Mapping[str, Any]) -> Quantization:
     if method == "compressed-tensors":
         return _compressed_tensors(section)
     if method == "fp8":
-        block = section.get("weight_block_size")
-        size = int(block[0]) if isinstance(block, list) and block else None
-        if str(text.get("expert_dtype") or section.get("expert_dtype") or "") == "fp4":
-            return Quantization(method="mxfp4", experts_only=True, rest="fp8", block=size)
-        return Quantization(method="fp8", block=size)
+        return _fp8(text, section)
     known = _ALIASES.get(method, "bf16")
     if known == "int8" or (known == "int4" and int(section.get("bits") or 4) == 8):  # noqa: PLR2004 # bits
         return Quantization(method="int8")
@@ -52,11 +48,24 @@ def read_quantization(text: Mapping[str, Any]) -> Quantization:
     )
 
 
+def _fp8(text: Mapping[str, Any], section: Mapping[str, Any]) -> Quantization:
+    block = section.get("weight_block_size")
+    size = int(block[0]) if isinstance(block, list) and block else None
+    if str(text.get("expert_dtype") or section.get("expert_dtype") or "") == "fp4":
+        return Quantization(method="mxfp4", experts_only=True, rest="fp8", block=size)
+    return Quantization(method="fp8", block=size)
+
+
 def _modelopt(text: Mapping[str, Any], section: Mapping[str, Any]) -> Quantization:
     algorithm = str(section.get("quant_algo") or section.get("quantization", {}).get("quant_algo") or "FP8").upper()
     cache = section.get("kv_cache_quant_algo") or section.get("kv_cache_scheme")
     kv_cache = "fp8" if cache else None
-    experts_only = bool(text.get("kv_lora_rank") or text.get("n_routed_experts") or text.get("num_experts") or text.get("num_local_experts"))
+    experts_only = bool(
+        text.get("kv_lora_rank")
+        or text.get("n_routed_experts")
+        or text.get("num_experts")
+        or text.get("num_local_experts")
+    )
     if algorithm == "NVFP4":
         return Quantization(method="nvfp4", experts_only=experts_only, kv_cache=kv_cache)
     if algorithm == "MIXED_PRECISION":

@@ -77,7 +77,9 @@ def features(
     cached = decode_work(model, split, requests=load.running, context=context, kv_dtype=kv_dtype)
     step = cached
     if load.tokens_per_step > 1:
-        step = decode_work(model, split, requests=load.running * load.tokens_per_step, context=context, kv_dtype=kv_dtype)
+        step = decode_work(
+            model, split, requests=load.running * load.tokens_per_step, context=context, kv_dtype=kv_dtype
+        )
     prompt = prefill_work(model, split, tokens=load.input_tokens)
     kind = generation(gpu)
     return {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from cdk_sglang.hardware import GpuInstance, Price, PriceTable
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning.memory import MemoryPlan

@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdk_sglang.planning.parallel import GIB, LOADER_OVERHEAD_GIB, Parallelism, kv_bytes_per_token, weights_bytes_per_gpu
+from cdk_sglang.planning.parallel import (
+    GIB,
+    LOADER_OVERHEAD_GIB,
+    Parallelism,
+    kv_bytes_per_token,
+    weights_bytes_per_gpu,
+)
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
@@ -118,7 +124,9 @@ def plan_memory(
     communication = COMMUNICATION_GIB if split.tensor > 1 and gpu.nvlink_gb_s is not None else 0.0
     before = gpu.memory_gib - communication
     weights = weights_bytes_per_gpu(model, split) / GIB + LOADER_OVERHEAD_GIB
-    draft = draft_gib + ((weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)) / GIB if mtp else 0.0)
+    draft = draft_gib + (
+        (weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)) / GIB if mtp else 0.0
+    )
     adapters = lora_slots * lora_gib(model, split, rank=lora_rank)
     share = default_fraction(engine, gpu, split) if fraction is None else fraction
     after = before - weights - draft - adapters
@@ -156,7 +164,15 @@ def lora_gib(model: ModelArchitecture, split: Parallelism, *, rank: int) -> floa
     return values * 2 / split.tensor / GIB
 
 
-def smallest_split(model: ModelArchitecture, gpu: Gpu, *, gpus: int, context: float, kv_dtype: str = "bf16", fraction: float | None = None) -> Parallelism | None:
+def smallest_split(
+    model: ModelArchitecture,
+    gpu: Gpu,
+    *,
+    gpus: int,
+    context: float,
+    kv_dtype: str = "bf16",
+    fraction: float | None = None,
+) -> Parallelism | None:
     """Return the fewest GPUs (1, 2, 4, 8 ...) on which the model and one request of `context` tokens fit; None if none."""
     for exponent in range(int(math.log2(max(1, gpus))) + 1):
         split = Parallelism(gpus=2**exponent)
@@ -172,10 +188,14 @@ def split_problems(model: ModelArchitecture, gpu: Gpu, split: Parallelism) -> li
     tp, attention_tp = split.tensor, split.attention_tp
     if model.heads % attention_tp:
         fits = [n for n in (1, 2, 4, 8, 16) if model.heads % n == 0]
-        problems.append(f"tp {tp} does not divide {model.heads} attention heads; use one of {', '.join(map(str, fits))}")
+        problems.append(
+            f"tp {tp} does not divide {model.heads} attention heads; use one of {', '.join(map(str, fits))}"
+        )
     kv_heads = model.kv_heads if model.mla is None else attention_tp
     if kv_heads % attention_tp and attention_tp % kv_heads:
-        problems.append(f"tp {tp} and {kv_heads} key/value heads do not divide each other; use {largest_divisor(kv_heads, tp)}")
+        problems.append(
+            f"tp {tp} and {kv_heads} key/value heads do not divide each other; use {largest_divisor(kv_heads, tp)}"
+        )
     quantization = model.quantization
     if quantization.method == "fp8" and quantization.block:
         problems += _block_problems(model, split, quantization.block)
@@ -203,10 +223,14 @@ def _block_problems(model: ModelArchitecture, split: Parallelism, block: int) ->
     problems = []
     for name, width in slices:
         if width % tp or (width // tp) % block:
-            fit = next((n for n in (64, 32, 16, 8, 4, 2, 1) if n < tp and width % n == 0 and (width // n) % block == 0), None)
+            fit = next(
+                (n for n in (64, 32, 16, 8, 4, 2, 1) if n < tp and width % n == 0 and (width // n) % block == 0), None
+            )
             advice = f"use tp {fit}" if fit else "use weights without block quantization"
             experts = f", or expert parallelism (ep_size {tp})" if name == "expert width" else ""
-            problems.append(f"{name} {width} / tp {tp} = {width / tp:g} is not a multiple of the fp8 weight block {block}; {advice}{experts}")
+            problems.append(
+                f"{name} {width} / tp {tp} = {width / tp:g} is not a multiple of the fp8 weight block {block}; {advice}{experts}"
+            )
     return problems
 
 

@@ -66,7 +66,10 @@ def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: 
     embeddings = model.embedding_parameters / (attention_tp if split.attention_dp > 1 else split.tensor)
     total = attention * linear + model.mlp_parameters / split.tensor * linear
     total += model.expert_parameters / split.tensor * expert
-    total = total / split.pipeline + (embeddings + model.vision_parameters + model.router_parameters / split.pipeline) * plain
+    total = (
+        total / split.pipeline
+        + (embeddings + model.vision_parameters + model.router_parameters / split.pipeline) * plain
+    )
     if mtp:
         total += model.mtp_parameters / split.tensor * max(linear, expert)
     return total + absorbed_mla_bytes(model, attention_tp) / split.pipeline

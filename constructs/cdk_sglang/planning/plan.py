@@ -22,7 +22,7 @@ from cdk_sglang.planning.timing import step_parts_ms
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetRequest
+    from cdk_sglang.planning.fleet import Alternative, ComponentRequest, EndpointRequest, FleetRequest
     from cdk_sglang.planning.predict import Answer
 
 SCALE_IN_TAIL_MINUTES = 25
@@ -40,7 +40,9 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
     known = [cost for cost in costs if cost is not None]
     total = None
     if known:
-        total = Range(low=sum(c.low for c in known), typical=sum(c.typical for c in known), high=sum(c.high for c in known))
+        total = Range(
+            low=sum(c.low for c in known), typical=sum(c.typical for c in known), high=sum(c.high for c in known)
+        )
     budget = request.budget_usd_per_hour
     if budget is not None and total is not None and total.high > budget:
         parts = ", ".join(f"{e.name} {e.usd_per_hour.high:.2f}" for e in endpoints if e.usd_per_hour)
@@ -58,24 +60,46 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
     )
 
 
-def _plan_endpoint(request: FleetRequest, endpoint: EndpointRequest, problems: list[str], warnings: list[str]) -> EndpointPlan:
+def _plan_endpoint(
+    request: FleetRequest, endpoint: EndpointRequest, problems: list[str], warnings: list[str]
+) -> EndpointPlan:
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
     price = price_usd_per_hour(first, request.region, table=request.prices)
-    _price_warnings(request, where, first, price, endpoint.reserved, warnings)
+    _price_warnings(
+        request=request, where=where, instance=first, price=price, reserved=endpoint.reserved, warnings=warnings
+    )
     plans = []
     for component in endpoint.components:
         path = f"{where}.components.{component.name}"
-        plan = _plan_component(request, component, first, price, path, problems)
+        plan = _plan_component(
+            request=request, component=component, instance=first, price=price, path=path, problems=problems
+        )
         plans.append(plan)
         for other in endpoint.instances[1:]:
-            split = Parallelism(gpus=plan.gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
-            _check(component, other, split, plan.context_length, request, path, problems)
-    return _pack_endpoint(endpoint, first, plans, price, where, problems)
+            split = Parallelism(
+                gpus=plan.gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel
+            )
+            _check(
+                component=component,
+                instance=other,
+                split=split,
+                context=plan.context_length,
+                request=request,
+                path=path,
+                problems=problems,
+            )
+    return _pack_endpoint(endpoint=endpoint, instance=first, plans=plans, price=price, where=where, problems=problems)
 
 
 def _pack_endpoint(
-    endpoint: EndpointRequest, instance: GpuInstance, plans: list[ComponentPlan], price: Price | None, where: str, problems: list[str]
+    *,
+    endpoint: EndpointRequest,
+    instance: GpuInstance,
+    plans: list[ComponentPlan],
+    price: Price | None,
+    where: str,
+    problems: list[str],
 ) -> EndpointPlan:
     def needs(copies: dict[str, int]) -> list[Need]:
         return [
@@ -102,7 +126,15 @@ def _pack_endpoint(
         )
     extra = pack(needs({name: copies + 1 for name, copies in most.items()}), instance)
     smallest = min((plan.gpus for plan in plans), default=1)
-    usd = Range(low=counts[0] * price.usd_per_hour, typical=counts[1] * price.usd_per_hour, high=counts[2] * price.usd_per_hour) if price else None
+    usd = (
+        Range(
+            low=counts[0] * price.usd_per_hour,
+            typical=counts[1] * price.usd_per_hour,
+            high=counts[2] * price.usd_per_hour,
+        )
+        if price
+        else None
+    )
     return EndpointPlan(
         name=endpoint.name,
         instance=instance.name,
@@ -119,7 +151,13 @@ def _pack_endpoint(
 
 
 def _plan_component(
-    request: FleetRequest, component: ComponentRequest, instance: GpuInstance, price: Price | None, path: str, problems: list[str]
+    *,
+    request: FleetRequest,
+    component: ComponentRequest,
+    instance: GpuInstance,
+    price: Price | None,
+    path: str,
+    problems: list[str],
 ) -> ComponentPlan:
     model = component.facts.architecture
     limit = model.max_position_embeddings
@@ -130,19 +168,34 @@ def _plan_component(
             f"{path}.server.context_length: {component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less"
         )
     split = _split(component, instance, context)
-    memory = _check(component, instance, split, context, request, path, problems)
+    memory = _check(
+        component=component,
+        instance=instance,
+        split=split,
+        context=context,
+        request=request,
+        path=path,
+        problems=problems,
+    )
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
     given = None
     if model.kv_known:
         (given,) = answer([question(component, instance, split, concurrency=concurrency)])
         notes += list(given.notes)
         _check_slo(component, instance, given, path, problems)
-    alternatives = ()
+    alternatives: tuple[Alternative, ...] = ()
     if component.slo is not None and model.kv_known:
         alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
     rate = given.output_tok_s_per_gpu if given and given.fits else None
-    prices = _token_prices(component, instance, split, rate.value if rate else None, price, concurrency)
+    prices = _token_prices(
+        component=component,
+        instance=instance,
+        split=split,
+        tokens_s=rate.value if rate else None,
+        price=price,
+        concurrency=concurrency,
+    )
     requests = memory.requests(context) * split.attention_dp
     return ComponentPlan(
         name=component.name,
@@ -159,12 +212,16 @@ def _plan_component(
         start_up=start_up(component.facts.weights_gib * GIB / 1e9, instance),
         ttft_ms=given.ttft_ms if rate and given else None,
         tpot_ms=given.tpot_ms if rate and given else None,
-        output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus) if rate else None,
+        output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
+        if rate
+        else None,
         usd_per_million_input_tokens=prices[0],
         usd_per_million_output_tokens=prices[1],
         options={
             "mem_fraction_static": round(memory.fraction, 3),
-            "max_running_requests": max(1, int(memory.requests(component.input_tokens + component.output_tokens)) * split.attention_dp),
+            "max_running_requests": max(
+                1, int(memory.requests(component.input_tokens + component.output_tokens)) * split.attention_dp
+            ),
             "context_length": context,
         },
         alternatives=alternatives,
@@ -178,11 +235,20 @@ def _split(component: ComponentRequest, instance: GpuInstance, context: float) -
         size = fits[0].gpus if fits else instance.gpu_count
     else:
         size = component.tp_size
-    return Parallelism(gpus=max(1, size), attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
+    return Parallelism(
+        gpus=max(1, size), attention_dp=component.attention_dp, expert_parallel=component.expert_parallel
+    )
 
 
 def _check(
-    component: ComponentRequest, instance: GpuInstance, split: Parallelism, context: int, request: FleetRequest, path: str, problems: list[str]
+    *,
+    component: ComponentRequest,
+    instance: GpuInstance,
+    split: Parallelism,
+    context: int,
+    request: FleetRequest,
+    path: str,
+    problems: list[str],
 ) -> MemoryPlan:
     """Return the memory plan; add what makes the component impossible on this type."""
     model = component.facts.architecture
@@ -199,7 +265,9 @@ def _check(
     )
     where = f"{path}.server.tp_size"
     if split.gpus > instance.gpu_count:
-        problems.append(f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less")
+        problems.append(
+            f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less"
+        )
     refusals = split_problems(model, instance.gpu, split)
     problems += [f"{where}: {component.facts.id} on {instance.name}: {problem}" for problem in refusals]
     if not model.kv_known:
@@ -208,7 +276,11 @@ def _check(
     short = max(memory.shortfall_gib(context), -memory.cache_gib)
     if short > 0:
         near = nearest_fit(component, context, request.region, request.prices)
-        advice = f"nearest fit: {near}" if near else "no instance type holds it; use a smaller format, model or context_length"
+        advice = (
+            f"nearest fit: {near}"
+            if near
+            else "no instance type holds it; use a smaller format, model or context_length"
+        )
         problems.append(
             f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
             f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"
@@ -216,7 +288,9 @@ def _check(
     return memory
 
 
-def _check_slo(component: ComponentRequest, instance: GpuInstance, given: Answer, path: str, problems: list[str]) -> None:
+def _check_slo(
+    component: ComponentRequest, instance: GpuInstance, given: Answer, path: str, problems: list[str]
+) -> None:
     slo = component.slo
     if slo is None:
         return
@@ -230,32 +304,54 @@ def _check_slo(component: ComponentRequest, instance: GpuInstance, given: Answer
 
 
 def _token_prices(
-    component: ComponentRequest, instance: GpuInstance, split: Parallelism, tokens_s: float | None, price: Price | None, concurrency: float
+    *,
+    component: ComponentRequest,
+    instance: GpuInstance,
+    split: Parallelism,
+    tokens_s: float | None,
+    price: Price | None,
+    concurrency: float,
 ) -> tuple[float | None, float | None]:
     """Return dollars per million input and output tokens: the hour's price split by the time prompts and answers take."""
     if price is None or tokens_s is None:
         return None, None
     usd = price.usd_per_hour * split.gpus / instance.gpu_count
     load = Load(input_tokens=component.input_tokens, output_tokens=component.output_tokens, running=concurrency)
-    row = features(component.facts.architecture, instance.gpu, split, load, engine="sglang", kv_dtype=component.kv_dtype or "bf16")
+    row = features(
+        component.facts.architecture, instance.gpu, split, load, engine="sglang", kv_dtype=component.kv_dtype or "bf16"
+    )
     step, mixed = step_parts_ms(calibration().coefficients, columns([row]))
     prompt_share = float(mixed[0] / (mixed[0] + step[0]))
     input_s = tokens_s * component.input_tokens / component.output_tokens
-    return usd_per_million_tokens(usd * prompt_share, input_s), usd_per_million_tokens(usd * (1 - prompt_share), tokens_s)
+    return usd_per_million_tokens(usd * prompt_share, input_s), usd_per_million_tokens(
+        usd * (1 - prompt_share), tokens_s
+    )
 
 
 def _price_warnings(
-    request: FleetRequest, where: str, instance: GpuInstance, price: Price | None, reserved: bool, warnings: list[str]  # noqa: FBT001
+    *,
+    request: FleetRequest,
+    where: str,
+    instance: GpuInstance,
+    price: Price | None,
+    reserved: bool,
+    warnings: list[str],
 ) -> None:
     if price is None:
-        warnings.append(f"{where}: no price of {instance.name} is known; give one with: cdk-sglang prices update --region {request.region}")
+        warnings.append(
+            f"{where}: no price of {instance.name} is known; give one with: cdk-sglang prices update --region {request.region}"
+        )
         return
     if price.is_estimate:
-        warnings.append(f"{where}: the price of {instance.name} in {request.region} is an estimate ({price.kind}, {price.region}, {price.date})")
+        warnings.append(
+            f"{where}: the price of {instance.name} in {request.region} is an estimate ({price.kind}, {price.region}, {price.date})"
+        )
     if request.today is not None and price.age_days(request.today) > MAX_AGE_DAYS:
         warnings.append(
             f"{where}: the price of {instance.name} is {price.age_days(request.today)} days old ({price.date}); refresh it with: "
             f"cdk-sglang prices update --region {request.region}"
         )
     if reserved:
-        warnings.append(f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown")
+        warnings.append(
+            f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
+        )

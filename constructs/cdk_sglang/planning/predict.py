@@ -79,7 +79,9 @@ class Calibration:
 @cache
 def calibration() -> Calibration:
     """Return the calibration this version carries (made by `benchmarks/planner/calibrate.py`)."""
-    return read_calibration(json.loads((Path(__file__).parent / "data" / "calibration.json").read_text(encoding="utf-8")))
+    return read_calibration(
+        json.loads((Path(__file__).parent / "data" / "calibration.json").read_text(encoding="utf-8"))
+    )
 
 
 def read_calibration(content: dict[str, object]) -> Calibration:
@@ -120,7 +122,14 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
     table = columns([_features(questions[index], load) for index, load in timed])
     predicted = predict_times(fitted, table)
     for position, (index, load) in enumerate(timed):
-        answers[index] = _timed(questions[index], answers[index], load, fitted, predicted, position)
+        answers[index] = _timed(
+            question=questions[index],
+            given=answers[index],
+            load=load,
+            fitted=fitted,
+            predicted=predicted,
+            position=position,
+        )
     return answers
 
 
@@ -133,7 +142,14 @@ def predict_times(fitted: Calibration, table: dict[str, Column]) -> tuple[Column
 
 
 def _features(question: Question, load: Load) -> dict[str, float]:
-    return features(question.facts.architecture, question.gpu, question.split, load, engine=question.engine, kv_dtype=question.kv_dtype)
+    return features(
+        question.facts.architecture,
+        question.gpu,
+        question.split,
+        load,
+        engine=question.engine,
+        kv_dtype=question.kv_dtype,
+    )
 
 
 def _prepare(question: Question) -> tuple[Answer, Load | None]:
@@ -155,7 +171,9 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
     if limit and asked > limit:
         notes.append(f"context {asked:g} is beyond the model's {limit}")
         if (question.context_len or question.input_tokens) > 2 * limit:
-            problems.append(f"context {asked:g} is beyond the model's {limit}; shorten it, or set a rope scaling factor")
+            problems.append(
+                f"context {asked:g} is beyond the model's {limit}; shorten it, or set a rope scaling factor"
+            )
     if not model.kv_known:
         return Answer(fits=False, memory=memory, problems=(question.facts.note,), notes=tuple(notes)), None
     short = memory.shortfall_gib(length)
@@ -177,17 +195,42 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
     steps = 1.0
     if question.accept_len is not None:
         steps = math.ceil(question.accept_len + DRAFT_TOKENS_BEYOND_ACCEPTED)
-    load = Load(input_tokens=question.input_tokens, output_tokens=question.output_tokens, running=max(1.0, running), tokens_per_step=steps)
+    load = Load(
+        input_tokens=question.input_tokens,
+        output_tokens=question.output_tokens,
+        running=max(1.0, running),
+        tokens_per_step=steps,
+    )
     return Answer(fits=not problems, memory=memory, running=running, problems=tuple(problems), notes=tuple(notes)), load
 
 
 def _timed(
-    question: Question, given: Answer, load: Load, fitted: Calibration, predicted: tuple[Column, Column, Column, Column], position: int
+    *,
+    question: Question,
+    given: Answer,
+    load: Load,
+    fitted: Calibration,
+    predicted: tuple[Column, Column, Column, Column],
+    position: int,
 ) -> Answer:
     tpot, tpot_sd, ttft, ttft_sd = (float(column[position]) for column in predicted)
     notes = list(given.notes)
     if question.accept_len is not None:
-        plain = float(times_ms(fitted.coefficients, columns([_features(question, Load(input_tokens=load.input_tokens, output_tokens=load.output_tokens, running=load.running))]))[0][0])
+        plain = float(
+            times_ms(
+                fitted.coefficients,
+                columns(
+                    [
+                        _features(
+                            question,
+                            Load(
+                                input_tokens=load.input_tokens, output_tokens=load.output_tokens, running=load.running
+                            ),
+                        )
+                    ]
+                ),
+            )[0][0]
+        )
         drafted = tpot * (1 + DRAFT_STEP_SHARE * load.tokens_per_step)
         tpot = drafted / question.accept_len
         change = plain / tpot

@@ -92,7 +92,9 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path] = ())
     isl = cells.number("isl", at_least=1) or DEFAULT_INPUT_TOKENS
     osl = cells.number("osl", at_least=1) or DEFAULT_OUTPUT_TOKENS
     notes += [f"{name} assumed {default:g}" for name, default in (("isl", isl), ("osl", osl)) if not cells.text(name)]
-    concurrency = None if cells.text("concurrency").lower().startswith("max") else cells.number("concurrency", at_least=1)
+    concurrency = (
+        None if cells.text("concurrency").lower().startswith("max") else cells.number("concurrency", at_least=1)
+    )
     split, per_group = _split(cells)
     accept = cells.number("accept_len", at_least=1, at_most=64)
     speculates = cells.text("spec_decode").lower() not in _NO_SPECULATION
@@ -152,7 +154,9 @@ class _Cells:
             return None
         if not math.isfinite(value) or not at_least <= value <= at_most or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
-            self.problems.append(f"{name}: {text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed")
+            self.problems.append(
+                f"{name}: {text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed"
+            )
             return None
         return value
 
@@ -171,7 +175,9 @@ def _model(cells: _Cells, notes: list[str], models: Iterable[Path]) -> ModelFact
     if dtype.startswith(_UNKNOWN_DTYPES[1:]) or not dtype:
         return facts
     if method_of(dtype.split("/")[0]) is None:
-        cells.problems.append(f"weights_dtype: unknown format {dtype[:40]!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8")
+        cells.problems.append(
+            f"weights_dtype: unknown format {dtype[:40]!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"
+        )
         return None
     changed = facts.with_weights(dtype)
     if changed is not facts and facts.architecture.quantization.method != "bf16":
@@ -211,7 +217,9 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning); public tables that give `n_gpus = tp x dp` for it
     count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
     """
-    given = {name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")}
+    given = {
+        name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")
+    }
     for name in ("n_gpus", "tp", "pp"):
         if given[name] == 0:
             cells.problems.append(f"{name}: 0 is out of range; a whole number from 1 to 4096 is needed")

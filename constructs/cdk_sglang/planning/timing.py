@@ -41,9 +41,6 @@ class Prior:
     deviation: float
 
 
-_BLACKWELL_SD, _OTHER_GPU_SD, _ENGINE_SD, _FORMAT_SD = 0.125, 0.25, 0.036, 0.036
-
-
 def priors() -> dict[str, Prior]:
     """Return every coefficient with its prior; the names are those of `coefficients.json`.
 
@@ -61,43 +58,9 @@ def priors() -> dict[str, Prior]:
 
     for name, mean, deviation in _TERMS:
         factor(name, mean, deviation)
-    for term in ("dense_read", "expert_read", "dense_compute", "expert_compute", "layer_ms", "expert_layer_ms", "message_ms",
-                 "cache_read", "mixed_dense", "mixed_expert"):  # fmt: skip
-        shift(term, "blackwell", _BLACKWELL_SD)
-        shift(term, "rtx ada ampere", _OTHER_GPU_SD)
-    for term in ("dense_read", "expert_read", "cache_read", "mixed_dense", "mixed_expert"):
-        shift(term, "trtllm vllm", _ENGINE_SD)
-    for term in ("layer_ms", "expert_layer_ms"):
-        shift(term, "trtllm vllm", 0.3)
-    for term in ("step_ms", "request_ms"):
-        shift(term, "trtllm vllm", 0.5)
-    for term in ("dense_read", "dense_compute", "mixed_dense"):
-        shift(term, "fp8 nvfp4", _FORMAT_SD)
-        shift(term, "emulated", 0.1)
-    for term in ("expert_read", "expert_compute", "mixed_expert", "expert_layer_ms"):
-        shift(term, "fp8 nvfp4", 2 * _FORMAT_SD)
-        shift(term, "emulated", 0.2)
-    for term in ("cache_read", "layer_ms", "attention_compute", "mixed_attention"):
-        shift(term, "latent sparse", 0.072)
-    for term in ("expert_read", "expert_layer_ms", "expert_compute"):
-        shift(term, "expert_parallel", _ENGINE_SD)
-    for term in ("layer_ms", "expert_layer_ms"):
-        shift(term, "width", 0.05)
-    shift("expert_layer_ms", "experts", 0.025)
-    shift("message_ms", "gpus", 0.3)
-    shift("message_ms", "pcie", 0.7)
-    shift("message_bytes", "pcie", 0.7)
-    shift("prompt_messages", "pcie", 0.7)
-    shift("mixed_messages", "pcie", 0.7)
-    shift("layer_ms", "attention_dp", 0.1)
-    for term in ("prompt_dense", "prompt_expert", "prompt_layer_ms", "first_ms", "queue_share"):
-        shift(term, "blackwell rtx ada ampere", 0.175)
-        shift(term, "trtllm vllm", 0.35)
-    for term in ("prompt_dense", "prompt_expert"):
-        shift(term, "fp8 nvfp4 emulated", 0.175)
-    for term in ("prompt_layer_ms", "first_ms"):
-        shift(term, "latent sparse linear experts_used", 0.175)
-    shift("prompt_layer_ms", "gpus", 0.2)
+    for terms, flags, deviation in _SHIFTS:
+        for term in terms.split():
+            shift(term, flags, deviation)
     return table
 
 
@@ -130,6 +93,39 @@ _TERMS = (
     ("queue_share", 0.15, 0.8),
 )
 
+_SHIFTS = (
+    # terms, flags, how much a flag may plausibly change a term (as a logarithm)
+    (
+        "dense_read expert_read dense_compute expert_compute layer_ms expert_layer_ms message_ms cache_read mixed_dense mixed_expert",
+        "blackwell",
+        0.125,
+    ),
+    (
+        "dense_read expert_read dense_compute expert_compute layer_ms expert_layer_ms message_ms cache_read mixed_dense mixed_expert",
+        "rtx ada ampere",
+        0.25,
+    ),
+    ("dense_read expert_read cache_read mixed_dense mixed_expert", "trtllm vllm", 0.036),
+    ("layer_ms expert_layer_ms", "trtllm vllm", 0.3),
+    ("step_ms request_ms", "trtllm vllm", 0.5),
+    ("dense_read dense_compute mixed_dense", "fp8 nvfp4", 0.036),
+    ("dense_read dense_compute mixed_dense", "emulated", 0.1),
+    ("expert_read expert_compute mixed_expert expert_layer_ms", "fp8 nvfp4", 0.072),
+    ("expert_read expert_compute mixed_expert expert_layer_ms", "emulated", 0.2),
+    ("cache_read layer_ms attention_compute mixed_attention", "latent sparse", 0.072),
+    ("expert_read expert_layer_ms expert_compute", "expert_parallel", 0.036),
+    ("layer_ms expert_layer_ms", "width", 0.05),
+    ("expert_layer_ms", "experts", 0.025),
+    ("message_ms", "gpus", 0.3),
+    ("message_ms message_bytes prompt_messages mixed_messages", "pcie", 0.7),
+    ("layer_ms", "attention_dp", 0.1),
+    ("prompt_dense prompt_expert prompt_layer_ms first_ms queue_share", "blackwell rtx ada ampere", 0.175),
+    ("prompt_dense prompt_expert prompt_layer_ms first_ms queue_share", "trtllm vllm", 0.35),
+    ("prompt_dense prompt_expert", "fp8 nvfp4 emulated", 0.175),
+    ("prompt_layer_ms first_ms", "latent sparse linear experts_used", 0.175),
+    ("prompt_layer_ms", "gpus", 0.2),
+)
+
 
 def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
     """Return time per output token and time to first token, both in milliseconds, for every row.
@@ -156,8 +152,12 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
     """Return one decoding step and the share of other requests' prompts per step, in milliseconds."""
     factor = _Factors(coefficients, rows)
     step = smooth_max(rows["dense_read"] * factor["dense_read"], rows["dense_compute"] * factor["dense_compute"])
-    step = step + smooth_max(rows["expert_read"] * factor["expert_read"], rows["expert_compute"] * factor["expert_compute"])
-    step = step + smooth_max(rows["cache_read"] * factor["cache_read"], rows["attention_compute"] * factor["attention_compute"])
+    step = step + smooth_max(
+        rows["expert_read"] * factor["expert_read"], rows["expert_compute"] * factor["expert_compute"]
+    )
+    step = step + smooth_max(
+        rows["cache_read"] * factor["cache_read"], rows["attention_compute"] * factor["attention_compute"]
+    )
     step = step + rows["layers"] * factor["layer_ms"] + rows["expert_layers"] * factor["expert_layer_ms"]
     step = step + rows["linear_layers"] * factor["linear_layer_ms"]
     step = step + rows["messages"] * factor["message_ms"] + rows["message_bytes"] * factor["message_bytes"]

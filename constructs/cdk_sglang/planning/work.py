@@ -40,7 +40,9 @@ class Work:
     messages: float
 
 
-def decode_work(model: ModelArchitecture, split: Parallelism, *, requests: float, context: float, kv_dtype: str) -> Work:
+def decode_work(
+    model: ModelArchitecture, split: Parallelism, *, requests: float, context: float, kv_dtype: str
+) -> Work:
     """Return the work of one step that makes one token for each of `requests` requests of `context` tokens."""
     own = max(1.0, requests / split.attention_dp)
     counts = _common(model, split, tokens=requests, own_tokens=own, head_tokens=own)
@@ -97,7 +99,9 @@ def _with_attention(counts: _Common, *, kv_bytes: float, attention_tflop: float)
     )
 
 
-def _common(model: ModelArchitecture, split: Parallelism, *, tokens: float, own_tokens: float, head_tokens: float) -> _Common:
+def _common(
+    model: ModelArchitecture, split: Parallelism, *, tokens: float, own_tokens: float, head_tokens: float
+) -> _Common:
     linear, expert = linear_bytes_per_weight(model)
     head = float(model.vocab_size * model.hidden_size)
     attention = model.attention_parameters / split.attention_tp

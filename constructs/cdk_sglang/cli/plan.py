@@ -1,0 +1,194 @@
+"""`cdk-sglang plan`: the plan of an environment, or of one model on one instance type.
+
+Environments are read by the app's settings, which this package does not know: the app registers a function that turns an
+environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in
+`CDK_SGLANG_ENVIRONMENTS`; by default `stacks.planning:fleet_request` in the current directory is tried.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path  # noqa: TC003 # typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance, read_prices
+from cdk_sglang.models.facts import catalogue
+from cdk_sglang.planning.export import plan_json
+from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
+from cdk_sglang.planning.page import plan_html
+from cdk_sglang.planning.plan import plan_fleet
+
+EnvironmentReader = Callable[[str], FleetRequest]
+_DEFAULT_READER = "stacks.planning:fleet_request"
+PIPED_WIDTH = 160
+"""Columns of tables that do not go to a terminal."""
+_reader: list[EnvironmentReader] = []
+
+
+def use_environments(reader: EnvironmentReader) -> None:
+    """Register the function that turns an environment's name into what is to be planned."""
+    _reader[:] = [reader]
+
+
+def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+    env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Instead of an environment: a model ...")] = None,
+    instance: Annotated[str | None, typer.Option("--instance", help="... on an instance type ...")] = None,
+    tp_size: Annotated[int | None, typer.Option("--tp-size", help="... with so many GPUs per copy.")] = None,
+    context_length: Annotated[int | None, typer.Option("--context-length", help="Longest request.")] = None,
+    concurrency: Annotated[float, typer.Option("--concurrency", help="Requests in flight per copy.")] = 16,
+    region: Annotated[str, typer.Option("--region", help="Region of the prices.")] = "us-east-1",
+    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", help="A file written by `cdk-sglang prices update`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,  # noqa: FBT002 # a flag
+    html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
+) -> None:
+    """Print what fits, how fast it is and what it costs; exit 1 when it cannot be deployed."""
+    if env is not None:
+        request = environment_reader()(env)
+    elif model and instance:
+        request = _one_model(
+            model=model,
+            instance=instance,
+            tp_size=tp_size,
+            context_length=context_length,
+            concurrency=concurrency,
+            region=region,
+            models=models or [],
+        )
+    else:
+        raise ConfigurationError(["plan: say what to plan: --env NAME, or --model ID and --instance ml.<type>"])
+    table = read_prices(prices) if prices else request.prices
+    today = request.today or dt.datetime.now(tz=dt.UTC).date()
+    raise typer.Exit(show_plan(dataclasses.replace(request, prices=table, today=today), as_json=as_json, html=html))
+
+
+def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None) -> int:
+    """Plan, show and return the exit code: 0 when it may be deployed, 1 when not.
+
+    Args:
+        request: What to plan.
+        as_json: Print JSON instead of tables.
+        html: File for the page.
+    """
+    made = plan_fleet(request)
+    if html is not None:
+        html.write_text(plan_html(made, request), encoding="utf-8")
+    if as_json:
+        typer.echo(plan_json(made), nl=False)
+    else:
+        print_plan(made)
+    for line in made.problems:
+        typer.echo(line, err=True)
+    return 1 if made.problems else 0
+
+
+def print_plan(made: FleetPlan, console: Console | None = None) -> None:
+    """Print a plan as tables on stdout, its warnings on stderr."""
+    out = console or (Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH))
+    table = Table(
+        "endpoint",
+        "component",
+        "model",
+        "instance",
+        "GPUs",
+        "weights GiB",
+        "KV tokens",
+        "TTFT ms",
+        "TPOT ms",
+        "$/1M out",
+        "from zero",
+    )
+    for endpoint in made.endpoints:
+        for component in endpoint.components:
+            times = [
+                f"{b.value:,.0f} ({b.low:,.0f}-{b.high:,.0f})" if b else "unknown"
+                for b in (component.ttft_ms, component.tpot_ms)
+            ]
+            usd = component.usd_per_million_output_tokens
+            table.add_row(
+                endpoint.name,
+                component.name,
+                component.model,
+                component.instance,
+                str(component.gpus),
+                f"{component.memory.weights_gib:.1f}",
+                f"{component.memory.kv_tokens:,}",
+                *times,
+                f"{usd:.2f}" if usd is not None else "unknown",
+                f"{component.start_up.from_zero:,.0f} s",
+            )
+    out.print(table)
+    money = Table("endpoint", "instances min/typical/max", "$/hour min", "typical", "max")
+    for endpoint in made.endpoints:
+        count, usd_h = endpoint.instances, endpoint.usd_per_hour
+        cells = [f"{v:,.2f}" for v in (usd_h.low, usd_h.typical, usd_h.high)] if usd_h else ["unknown"] * 3
+        money.add_row(endpoint.name, f"{count.low:g} / {count.typical:g} / {count.high:g}", *cells)
+    if made.usd_per_hour and len(made.endpoints) > 1:
+        money.add_row(
+            "all",
+            "",
+            *(f"{v:,.2f}" for v in (made.usd_per_hour.low, made.usd_per_hour.typical, made.usd_per_hour.high)),
+        )
+    out.print(money)
+    for endpoint in made.endpoints:
+        for component in endpoint.components:
+            if component.alternatives:
+                options = "; ".join(
+                    f"{a.instance} tp {a.tp_size} at {a.usd_per_hour_per_copy:.2f} $/h per copy"
+                    for a in component.alternatives
+                )
+                out.print(f"did you consider for {component.name}: {options}")
+    for warning in made.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def environment_reader() -> EnvironmentReader:
+    """Return the registered reader, or the one named in the environment, or the default one of an app."""
+    if _reader:
+        return _reader[0]
+    named = os.environ.get("CDK_SGLANG_ENVIRONMENTS", _DEFAULT_READER)
+    module_name, _, function = named.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        reader: EnvironmentReader = getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        advice = "run it in the app's root, or name module:function in CDK_SGLANG_ENVIRONMENTS"
+        raise ConfigurationError([f"--env: no reader of environments at {named} ({error}); {advice}"]) from error
+    return reader
+
+
+def _one_model(
+    *,
+    model: str,
+    instance: str,
+    tp_size: int | None,
+    context_length: int | None,
+    concurrency: float,
+    region: str,
+    models: list[Path],
+) -> FleetRequest:
+    if concurrency < 1:
+        raise ConfigurationError([f"--concurrency: {concurrency:g} is out of range; 1 or more"])
+    component = ComponentRequest(
+        name=model.rsplit("/", maxsplit=1)[-1],
+        facts=catalogue(model, also=models),
+        tp_size=tp_size,
+        context_length=context_length,
+        slo=Slo(at_concurrency=concurrency),
+    )
+    endpoint = EndpointRequest(name="endpoint", instances=(GpuInstance.of(instance),), components=(component,))
+    return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))

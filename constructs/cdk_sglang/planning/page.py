@@ -1,0 +1,283 @@
+"""A plan as one self-contained page: no script, no font, no image from elsewhere; light and dark."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning.curves import CONCURRENCIES, curve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.planning.curves import Curve
+    from cdk_sglang.planning.fleet import ComponentPlan, EndpointPlan, FleetPlan, FleetRequest
+    from cdk_sglang.planning.predict import Band
+
+_STYLE = """
+:root{color-scheme:light dark;--fg:#1b1f24;--soft:#57606a;--bg:#fff;--card:#f6f8fa;--line:#d0d7de;--bad:#b42318;--warn:#8a5a00;
+--c0:#2f6fed;--c1:#b3541e;--c2:#1a7f5a;--c3:#8444c4;--c4:#a8326b;--c5:#5b6b00;--free:#e7ebef;--kv:#7aa7f7;--weights:#2f6fed;--rest:#b6c0cb}
+@media(prefers-color-scheme:dark){:root{--fg:#e6edf3;--soft:#9aa7b4;--bg:#0d1117;--card:#161b22;--line:#30363d;--bad:#ff8a80;--warn:#e3b341;
+--c0:#6ea8fe;--c1:#f0965a;--c2:#4cc38a;--c3:#bd93f9;--c4:#f28bb8;--c5:#c0d04f;--free:#21262d;--kv:#3b6fc4;--weights:#6ea8fe;--rest:#484f58}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
+h1{font-size:1.6rem;margin:0 0 .25rem}h2{margin:2.2rem 0 .6rem;font-size:1.25rem}h3{margin:1.2rem 0 .4rem;font-size:1rem}
+p{margin:.3rem 0}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+table{border-collapse:collapse;width:100%;margin:.5rem 0}.wide{overflow-x:auto}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
+.hosts{display:flex;flex-wrap:wrap;gap:.8rem}.host{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.5rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:1rem}figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem}
+figcaption{font-weight:600;margin-bottom:.3rem}svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
+.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 .9em;vertical-align:-.05em}
+"""
+COLOURS = 6
+_CHART_W, _CHART_H, _LEFT, _BOTTOM, _TOP = 320, 190, 46, 26, 10
+
+
+def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
+    """Return the page of a plan.
+
+    Args:
+        plan: The plan.
+        request: What it was made from: the page draws times against requests in flight.
+    """
+    requested = {endpoint.name: endpoint for endpoint in request.endpoints}
+    body = [_head(plan), _cost(plan)]
+    for endpoint in plan.endpoints:
+        asked = requested[endpoint.name]
+        curves = [
+            found
+            for component, planned in zip(asked.components, endpoint.components, strict=True)
+            if component.facts.described
+            and (found := curve(endpoint.name, component, asked.instances[0], planned.gpus)) is not None
+        ]
+        body.append(_endpoint(endpoint, curves))
+    title = f"Plan of {escape(plan.environment)}"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _head(plan: FleetPlan) -> str:
+    lines = [f"<h1>Plan of {escape(plan.environment)}</h1>", f'<p class="soft">{escape(plan.region)}</p>']
+    if plan.problems:
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in plan.problems)
+        lines.append(f'<h2 class="bad">It cannot be deployed</h2><ul class="bad">{items}</ul>')
+    if plan.warnings:
+        items = "".join(f"<li>{escape(warning)}</li>" for warning in plan.warnings)
+        lines.append(f'<ul class="warn">{items}</ul>')
+    return "\n".join(lines)
+
+
+def _cost(plan: FleetPlan) -> str:
+    rows = []
+    for endpoint in plan.endpoints:
+        count, usd = endpoint.instances, endpoint.usd_per_hour
+        money = [f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3
+        tail = f"{endpoint.scale_in_tail_usd:,.2f}" if endpoint.scale_in_tail_usd is not None else ""
+        rows.append(
+            [endpoint.name, endpoint.instance, f"{count.low:g} / {count.typical:g} / {count.high:g}", *money, tail]
+        )
+    if plan.usd_per_hour:
+        total = plan.usd_per_hour
+        rows.append(["all", "", "", f"{total.low:,.2f}", f"{total.typical:,.2f}", f"{total.high:,.2f}", ""])
+    head = [
+        "endpoint",
+        "instance",
+        "instances min / typical / max",
+        "$/h min",
+        "$/h typical",
+        "$/h max",
+        "$ per scale-in tail",
+    ]
+    return "<h2>Cost</h2>" + _table(head, rows)
+
+
+def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
+    names = [component.name for component in endpoint.components]
+    colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
+    parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
+    parts.append(_table(_HOLDS, [_holds(component) for component in endpoint.components]))
+    parts.append(_table(_SPEED, [_speed(component) for component in endpoint.components]))
+    parts.append("<h3>GPUs when fully scaled out</h3>")
+    parts.append(_packing(endpoint, colour))
+    room = (
+        "a rolling update finds room for one more copy of each"
+        if endpoint.update_room
+        else "a rolling update needs another instance"
+    )
+    parts.append(f'<p class="soft">{room}; {endpoint.fragmentation:.0%} of GPUs in gaps no copy fits</p>')
+    parts.append("<h3>Memory of each GPU</h3>")
+    parts.append(
+        '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights'
+        '<span class="key" style="background:var(--kv)"></span>cache<span class="key" style="background:var(--rest)"></span>kept for activations and graphs</p>'
+    )
+    parts += [_memory(component) for component in endpoint.components]
+    for found in curves:
+        parts.append(f"<h3>{escape(found.component)} against requests in flight per copy</h3>")
+        parts.append('<div class="charts">')
+        shade = colour[found.component]
+        parts.append(_chart("time to first token, ms", found.ttft_ms, shade))
+        parts.append(_chart("time per output token, ms", found.tpot_ms, shade))
+        parts.append(_chart("output tokens per second", found.output_tok_s, shade))
+        parts.append("</div>")
+    for component in endpoint.components:
+        if component.alternatives:
+            parts.append(f"<h3>Cheapest that are fast enough for {escape(component.name)}</h3>")
+            rows = [
+                [
+                    a.instance,
+                    str(a.tp_size),
+                    _spread(a.ttft_ms),
+                    _spread(a.tpot_ms),
+                    f"{a.usd_per_hour_per_copy:,.2f}",
+                    f"{a.usd_per_million_output_tokens:,.2f}",
+                ]
+                for a in component.alternatives
+            ]
+            parts.append(_table(["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M output"], rows))
+    return "\n".join(parts)
+
+
+_HOLDS = (
+    "component",
+    "model",
+    "GPUs per copy",
+    "copies per instance",
+    "copies min to max",
+    "KV tokens",
+    "requests at context",
+)
+_SPEED = (
+    "component",
+    "in flight",
+    "TTFT ms",
+    "TPOT ms",
+    "tokens/s per copy",
+    "$/1M in",
+    "$/1M out",
+    "new copy s",
+    "from zero s",
+)
+
+
+def _holds(component: ComponentPlan) -> list[str]:
+    return [
+        component.name,
+        component.model,
+        str(component.gpus),
+        str(component.copies_per_instance),
+        f"{component.min_copies} to {component.max_copies}",
+        f"{component.memory.kv_tokens:,}",
+        f"{component.requests_at_context:,} at {component.context_length:,}",
+    ]
+
+
+def _speed(component: ComponentPlan) -> list[str]:
+    return [
+        component.name,
+        f"{component.concurrency:g}",
+        _spread(component.ttft_ms),
+        _spread(component.tpot_ms),
+        _spread(component.output_tok_s),
+        _money(component.usd_per_million_input_tokens),
+        _money(component.usd_per_million_output_tokens),
+        f"{component.start_up.new_copy:,.0f}",
+        f"{component.start_up.from_zero:,.0f}",
+    ]
+
+
+def _spread(band: Band | None) -> str:
+    if band is None:
+        return "unknown"
+    digits = 0 if band.value >= 100 else 1  # noqa: PLR2004 # milliseconds need no tenths beyond
+    return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
+
+
+def _money(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
+    keys = "".join(
+        f'<span class="key" style="background:{shade}"></span>{escape(name)}' for name, shade in colour.items()
+    )
+    hosts = []
+    for number, layout in enumerate(endpoint.layouts, start=1):
+        squares = []
+        for index, name in enumerate(layout):
+            x, y = index % 4 * 34, index // 4 * 34
+            shade = colour.get(name, "var(--free)")
+            what = name or "unused"
+            squares.append(
+                f'<rect x="{x}" y="{y}" width="30" height="30" rx="4" fill="{shade}"><title>GPU {index}: {escape(what)}</title></rect>'
+            )
+        columns, lines = min(4, len(layout)), math.ceil(len(layout) / 4)
+        width, height = columns * 34, lines * 34
+        hosts.append(
+            f'<div class="host"><svg viewBox="0 0 {width} {height}" style="width:{width}px" role="img" '
+            f'aria-label="instance {number}">{"".join(squares)}</svg><span class="soft">{number}</span></div>'
+        )
+    return f'<p class="soft">{keys}</p><div class="hosts">{"".join(hosts)}</div>'
+
+
+def _memory(component: ComponentPlan) -> str:
+    memory = component.memory
+    total = max(memory.total_gib, memory.weights_gib)
+    loaded = memory.weights_gib + memory.draft_gib + memory.adapters_gib + memory.communication_gib
+    cache = max(0.0, memory.cache_gib)
+    scale = 600 / total
+    bars, x = [], 0.0
+    for size, shade, name in (
+        (loaded, "--weights", "weights"),
+        (cache, "--kv", "cache"),
+        (max(0.0, memory.total_gib - loaded - cache), "--rest", "kept free"),
+    ):
+        width = size * scale
+        bars.append(
+            f'<rect x="{x:.1f}" y="2" width="{width:.1f}" height="22" fill="var({shade})"><title>{name} {size:.1f} GiB</title></rect>'
+        )
+        x += width
+    label = f"{component.name}: {loaded:.1f} GiB weights, {cache:.1f} GiB cache, {memory.total_gib:.1f} GiB in all"
+    return f'<p>{escape(label)}</p><svg viewBox="0 0 600 26" role="img" aria-label="{escape(label)}" preserveAspectRatio="none" style="height:26px">{"".join(bars)}</svg>'
+
+
+def _chart(title: str, bands: Sequence[Band], shade: str) -> str:
+    low, high = min(b.low for b in bands), max(b.high for b in bands)
+    bottom, top = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    span = max(1, top - bottom)
+    right, floor = _CHART_W - 14, _CHART_H - _BOTTOM
+
+    def x(index: int) -> float:
+        return _LEFT + index * (right - _LEFT) / (len(bands) - 1)
+
+    def y(value: float) -> float:
+        return floor - (math.log10(value) - bottom) / span * (floor - _TOP)
+
+    grid = []
+    for exponent in range(bottom, top + 1):
+        height = y(10.0**exponent)
+        grid.append(f'<line x1="{_LEFT}" x2="{right}" y1="{height:.1f}" y2="{height:.1f}" stroke="var(--line)"/>')
+        grid.append(f'<text x="{_LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{10.0**exponent:,g}</text>')
+    labels = [
+        f'<text x="{x(i):.1f}" y="{_CHART_H - 8}" text-anchor="middle">{c}</text>' for i, c in enumerate(CONCURRENCIES)
+    ]
+    upper = " ".join(f"{x(i):.1f},{y(b.high):.1f}" for i, b in enumerate(bands))
+    lower = " ".join(f"{x(i):.1f},{y(b.low):.1f}" for i, b in reversed(list(enumerate(bands))))
+    line = " ".join(f"{x(i):.1f},{y(b.value):.1f}" for i, b in enumerate(bands))
+    dots = [
+        f'<circle cx="{x(i):.1f}" cy="{y(b.value):.1f}" r="3" fill="{shade}"><title>{CONCURRENCIES[i]}: {_spread(b)}</title></circle>'
+        for i, b in enumerate(bands)
+    ]
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {_CHART_W} {_CHART_H}" role="img" aria-label="{escape(title)}">'
+        f'{"".join(grid)}<polygon points="{upper} {lower}" fill="{shade}" opacity=".18"/><polyline points="{line}" fill="none" stroke="{shade}" '
+        f'stroke-width="2"/>{"".join(dots)}{"".join(labels)}</svg></figure>'
+    )
