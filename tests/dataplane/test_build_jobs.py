@@ -264,7 +264,12 @@ def test_a_manifest_ends_the_staging_of_weights(logic: ModuleType, aws: Any) -> 
 
 
 def test_deleting_leaves_image_and_weights(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name, value in {
+        "DEFAULT_REGION": "us-east-1",
+        "ACCESS_KEY_ID": "testing",
+        "SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
     handler = importlib.import_module("build_jobs.handler")
     event = {
         "RequestType": "Delete",

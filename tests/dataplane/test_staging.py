@@ -421,7 +421,7 @@ def test_fewer_files_at_once_where_memory_is_short(weights: Any) -> None:
 
 @pytest.fixture
 def cloud() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

@@ -24,7 +24,12 @@ ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     monkeypatch.syspath_prepend(str(RUNTIME))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name, value in {
+        "DEFAULT_REGION": "us-east-1",
+        "ACCESS_KEY_ID": "testing",
+        "SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
     yield lambda name: importlib.import_module(f"weights.{name}")
     for name in [name for name in sys.modules if name == "weights" or name.startswith("weights.")]:
         del sys.modules[name]
@@ -166,14 +171,12 @@ def test_a_long_header_is_read_to_its_end(program: Callable[[str], Any]) -> None
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
-    asked = {"name": "llama", "bucket": "models", "prefix": "llama/", "expected_bytes": None}
-    return {"RequestType": kind, "ResourceProperties": {"Asked": json.dumps(asked)}, **more}
+    asked = {"name": "llama", "bucket": "models", "prefix": "llama/"}
+    return {"RequestType": kind, "ResourceProperties": {"Models": [json.dumps(asked)]}, **more}
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
+def s3(program: Callable[[str], Any]) -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket="models")
@@ -186,7 +189,7 @@ def test_the_function_lets_a_whole_model_pass(program: Callable[[str], Any], s3:
 
     answer = program("handler").on_event(event("Create"), None)
 
-    assert answer == {"PhysicalResourceId": "llama", "Data": {"Bytes": str(2 * 64 * 64 * 2)}}
+    assert answer == {"PhysicalResourceId": "weights"}
 
 
 def test_the_function_fails_the_deployment_with_the_files_name(program: Callable[[str], Any], s3: Any) -> None:

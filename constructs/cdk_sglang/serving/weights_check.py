@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
+from collections.abc import Callable
 from typing import Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
@@ -14,29 +16,66 @@ from cdk_sglang.serving.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
 
 _ID: Final = "CdkSglangWeightsCheck"
-_TIMEOUT: Final = cdk.Duration.minutes(5)
-_FILES: Final = "the files of one model, of which it reads the first bytes"
+_TIMEOUT: Final = cdk.Duration.minutes(10)
+_FILES: Final = "the files of one model, under its own prefix; the function reads their first bytes"
+
+
+@jsii.implements(cdk.IStableListProducer)
+class _List:
+    """A list that is complete when the app is synthesised."""
+
+    def __init__(self, produce: Callable[[], list[str]]) -> None:
+        self._produce = produce
+
+    def produce(self) -> list[str]:
+        return self._produce()
 
 
 class WeightsCheck(Construct):
-    """The function that checks models in S3: one in a stack.
+    """The function that checks models in S3, and the resource that asks it: one in a stack, for all its models.
 
-    It reads `config.json`, the index and the headers of the shards, some megabytes in all, whenever a component gets another prefix.
+    It reads `config.json`, the index and the headers of the shards, some megabytes in all, whenever a model is added or its prefix
+    changes. Models are collected in Python and handed over as lists at synth: for a hundred of them, calls into jsii are what
+    a synth takes its time for.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
         super().__init__(scope, construct_id)
-        self._function = make_function(
+        self._models: dict[tuple[str, str], str] = {}
+        self._files: dict[str, None] = {}
+        self._buckets: dict[str, None] = {}
+        self._prefixes: dict[str, None] = {}
+        self._keys: dict[str, None] = {}
+        function = make_function(
             self,
             "Function",
             source="weights",
             entry="on_event",
-            description="Checks that a model in S3 is whole before it is served",
+            description="Checks that models in S3 are whole before they are served",
             timeout=_TIMEOUT,
             log_options=log_options,
-            statements=[],
+            statements=[
+                iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=_lazy(lambda: list(self._files))),
+                iam.PolicyStatement(
+                    actions=list(permissions.LIST_WEIGHTS),
+                    resources=_lazy(lambda: list(self._buckets)),
+                    conditions={"StringLike": {"s3:prefix": _lazy(lambda: list(self._prefixes))}},
+                ),
+            ],
         )
-        self._provider = make_provider(self, "Provider", on_event=self._function, log_options=log_options)
+        self._function = function
+        role = function.role
+        assert role is not None
+        self._role = role
+        provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
+        self._resource = cdk.CustomResource(
+            self,
+            "Checked",
+            resource_type="Custom::CdkSglangWeights",
+            service_token=provider.service_token,
+            properties={"Models": _lazy(lambda: list(self._models.values()))},
+        )
+        self._resource.node.add_dependency(role)  # its policy must be in place before it is asked
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> WeightsCheck:
@@ -68,45 +107,23 @@ class WeightsCheck(Construct):
             key_arn: KMS key of the bucket.
             expected_bytes: Size of the weights the plan was made with.
         """
-        stack = cdk.Stack.of(self)
-        place = str(stack.resolve(bucket_name))
-        resource_id = f"Model{hashlib.sha256(f'{place}/{prefix}'.encode()).hexdigest()[:8].upper()}"
-        existing = self.node.try_find_child(resource_id)
-        if existing is not None:
-            return existing
-        role = self._function.role
-        assert role is not None
+        if (bucket_name, prefix) in self._models:
+            return self._resource
+        asked = {"name": name, "bucket": bucket_name, "prefix": prefix}
+        size = {} if expected_bytes is None else {"expected_bytes": int(expected_bytes)}
+        self._models[bucket_name, prefix] = json.dumps({**asked, **size})
         files = f"{bucket_arn}/{prefix}*"
-        self._function.add_to_role_policy(
-            iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files])
-        )
-        self._function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=list(permissions.LIST_WEIGHTS),
-                resources=[bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
-            )
-        )
-        if key_arn is not None:
+        self._files[files] = None
+        acknowledge_wildcards(self, self._role, [files], _FILES)
+        self._buckets[bucket_arn] = None
+        self._prefixes[f"{prefix}*"] = None
+        if key_arn is not None and key_arn not in self._keys:
+            self._keys[key_arn] = None
             self._function.add_to_role_policy(
                 iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key_arn])
             )
-        acknowledge_wildcards(self, role, [files], _FILES)
-        resource = cdk.CustomResource(
-            self,
-            resource_id,
-            resource_type="Custom::CdkSglangWeights",
-            service_token=self._provider.service_token,
-            properties={
-                "Asked": stack.to_json_string(
-                    {
-                        "name": name,
-                        "bucket": bucket_name,
-                        "prefix": prefix,
-                        "expected_bytes": None if expected_bytes is None else int(expected_bytes),
-                    }
-                )
-            },
-        )
-        resource.node.add_dependency(role)  # its policy must be in place before it is asked
-        return resource
+        return self._resource
+
+
+def _lazy(produce: Callable[[], list[str]]) -> list[str]:
+    return cdk.Lazy.list(_List(produce))

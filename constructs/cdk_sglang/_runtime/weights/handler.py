@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 
 from .check import check_prefix
 from .problems import WeightsError
+
+# CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
+_REASON_CHARACTERS: Final = 2000
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
@@ -21,12 +24,15 @@ _s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempt
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Fail the deployment when what is to be served is not a whole model."""
-    asked = json.loads(event["ResourceProperties"]["Asked"])
-    place = f"s3://{asked['bucket']}/{asked['prefix']}"
     if event["RequestType"] == "Delete":
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
-    found = check_prefix(_s3, asked["bucket"], asked["prefix"], expected_bytes=asked.get("expected_bytes"))
-    _log.info(json.dumps({"asked": asked, "problems": found.problems, "tensor_bytes": found.tensor_bytes}))
-    if found.problems:
-        raise WeightsError(f"{asked['name']}: " + "; ".join(f"{place}{problem}" for problem in found.problems)[:2000])
-    return {"PhysicalResourceId": asked["name"], "Data": {"Bytes": str(found.tensor_bytes)}}
+    problems = []
+    for text in event["ResourceProperties"]["Models"]:
+        asked = json.loads(text)
+        found = check_prefix(_s3, asked["bucket"], asked["prefix"], expected_bytes=asked.get("expected_bytes"))
+        _log.info(json.dumps({"asked": asked, "problems": found.problems, "tensor_bytes": found.tensor_bytes}))
+        place = f"{asked['name']}: s3://{asked['bucket']}/{asked['prefix']}"
+        problems += [f"{place}{problem}" for problem in found.problems]
+    if problems:
+        raise WeightsError("; ".join(problems)[:_REASON_CHARACTERS])
+    return {"PhysicalResourceId": "weights"}
