@@ -74,7 +74,7 @@ def up(port: int) -> None:
     started = time.monotonic()
     python = engine_python()
     url = _server(port, python)
-    environment = _aws(url)
+    environment = aws_environment(url)
     _step("synthesising environments/local.yaml")
     _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
     session = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=_REGION)
@@ -85,7 +85,7 @@ def up(port: int) -> None:
     _step("cdk deploy Foundation")
     _deploy("Foundation", environment)
     _step("a tiny random model with a fixed seed, uploaded as weights")
-    bucket = _outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
+    bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
     _upload(_model(python), session.client("s3", endpoint_url=url), bucket)
     _step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
     _deploy("Serving-chat", environment)
@@ -101,7 +101,7 @@ def down(port: int) -> None:
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
-    environment = _aws(url)
+    environment = aws_environment(url)
     if _healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
         _step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
@@ -145,7 +145,7 @@ def _server(port: int, python: Path) -> str:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "LOCALCLOUD_CONTAINER_COMMAND": _container_command(python)},
+            env={**os.environ, "LOCALCLOUD_CONTAINER_COMMAND": shlex.join(container_command(python))},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -165,10 +165,10 @@ def _server(port: int, python: Path) -> str:
     raise LocalError(f"the embedded AWS did not answer within {_STARTS_WITHIN_S:.0f} s; see {_SERVER_LOG}")
 
 
-def _container_command(python: Path) -> str:
+def container_command(python: Path) -> list[str]:
     """The command that stands for a container image: the project's own entry, on this machine's CPU."""
     variables = engine_environment({"CDK_SGLANG_PYTHON": str(python)})
-    return shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")])
+    return ["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")]
 
 
 def _healthy(url: str) -> bool:
@@ -194,7 +194,7 @@ def _stop(pid: int) -> None:
 # --- deploying ----------------------------------------------------------------------------------------------------
 
 
-def _aws(url: str) -> dict[str, str]:
+def aws_environment(url: str) -> dict[str, str]:
     """Environment in which every AWS client talks to the embedded AWS and to nothing else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
@@ -231,7 +231,8 @@ def _stacks(cloudformation: Any) -> set[str]:
     return {stack["StackName"] for page in pages for stack in page["Stacks"]}
 
 
-def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    """The outputs of a stack, by key."""
     outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk_sglang import AdapterConfig, AdapterSource, InferenceComponent, ModelSource, SglangDlc
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.models.facts import catalogue
 from cdk_sglang.serving.container_base import ContainerBase
 from stacks.settings import Component, Environment
 from stacks.settings_models import Adapter, Image, ImageBuild, Model
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
 
 def base_of(asked: ImageBuild) -> ContainerBase:
@@ -36,19 +40,29 @@ def digest_parameter(asked: ImageBuild) -> str:
     return f"image-digest-{hashlib.sha256(base_of(asked).name.encode()).hexdigest()[:8]}"
 
 
-def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBucket) -> ModelSource:
+def needs_bucket(asked: Component) -> bool:
+    """Whether something of a component is in the environment's own bucket."""
+    return (
+        asked.model.prefix is not None
+        or asked.model.hugging_face is not None
+        or any(adapter.key is not None for adapter in asked.adapters.values())
+    )
+
+
+def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBucket | None) -> ModelSource:
     """Return where a component's weights come from.
 
     Args:
         scope: The stack.
         component: Name of the component.
         asked: Its model.
-        bucket: The environment's weights bucket.
+        bucket: The environment's weights bucket, where something is in it.
     """
-    gib = asked.weights_gib
+    gib = asked.weights_gib if asked.weights_gib is not None or asked.id is None else catalogue(asked.id).weights_gib
     size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
     if asked.s3 is not None:
         return ModelSource.from_s3(asked.s3, weights_size=size, model_id=asked.id)
+    assert bucket is not None
     if asked.hugging_face is not None:
         return ModelSource.from_hugging_face(
             asked.hugging_face,
@@ -62,7 +76,7 @@ def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBuc
     return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size, model_id=asked.id)
 
 
-def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBucket) -> None:
+def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBucket | None) -> None:
     """Put a component's adapters on it.
 
     Raises:
@@ -84,10 +98,11 @@ def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBu
         raise ConfigurationError(problems)
 
 
-def _adapter_source(asked: Adapter, bucket: s3.IBucket) -> AdapterSource:
+def _adapter_source(asked: Adapter, bucket: s3.IBucket | None) -> AdapterSource:
     if asked.folder is not None:
         return AdapterSource.from_folder(asked.folder)
     if asked.key is not None:
+        assert bucket is not None
         return AdapterSource.from_bucket(bucket, asked.key)
     return AdapterSource.from_s3(asked.s3 or "")
 
@@ -95,6 +110,8 @@ def _adapter_source(asked: Adapter, bucket: s3.IBucket) -> AdapterSource:
 def _secret(scope: Construct, construct_id: str, name: str | None) -> secretsmanager.ISecret | None:
     if name is None:
         return None
+    from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: PLC0415  loading it takes time, and few need it
+
     if name.startswith("arn:"):
         return secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, name)
     return secretsmanager.Secret.from_secret_name_v2(scope, construct_id, name)

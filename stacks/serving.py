@@ -26,7 +26,7 @@ from cdk_sglang import (
 )
 from cdk_sglang.checks import raise_if_any
 from stacks import settings as asks
-from stacks.models import add_adapters, base_of, digest_parameter, model_source
+from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment
@@ -57,9 +57,7 @@ class ServingStack(cdk.Stack):
         self._settings = settings
         asked = settings.endpoints[name]
         key = self._read_key()
-        bucket = s3.Bucket.from_bucket_attributes(
-            self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
-        )
+        bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
         with _under(f"endpoints.{name}.capacity"):
             capacity = _capacity(asked.capacity)
         problems: list[str] = []
@@ -126,6 +124,11 @@ class ServingStack(cdk.Stack):
             digest=digest,
             cuda=cuda,
             sglang_version=sglang_version,
+        )
+
+    def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
+        return s3.Bucket.from_bucket_attributes(
+            self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
         )
 
     def _network(self) -> EndpointNetwork | None:

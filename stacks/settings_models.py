@@ -9,8 +9,8 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJ
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.adapter_source import adapter_key_problems, adapter_uri_problems
+from cdk_sglang.serving.hub import hub_problems
 from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
-from cdk_sglang.serving.staging import hub_problems
 from stacks.settings_base import Settings, exactly_one_of
 
 _TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{20,}")

@@ -27,6 +27,7 @@ PATH = "/invocations-bidirectional-stream"
 DONE = "[DONE]"
 _CHAT_PATH = "/invocations"
 _WAITING_TURNS_MAX = 16
+_ABORT_TIMEOUT_S = 5.0
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 _CLOSE_TOO_BIG, _CLOSE_POLICY = 1009, 1008
 
@@ -150,6 +151,7 @@ async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> Asyn
             yield data
     finally:
         gone.set()  # SGLang aborts the generation when its caller is gone
+        await asyncio.wait({task}, timeout=_ABORT_TIMEOUT_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

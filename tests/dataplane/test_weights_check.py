@@ -171,7 +171,7 @@ def test_a_long_header_is_read_to_its_end(program: Callable[[str], Any]) -> None
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
-    asked = {"name": "llama", "bucket": "models", "prefix": "llama/"}
+    asked = {"bucket": "models", "prefix": "llama/"}
     return {"RequestType": kind, "ResourceProperties": {"Models": [json.dumps(asked)]}, **more}
 
 
@@ -196,7 +196,7 @@ def test_the_function_fails_the_deployment_with_the_files_name(program: Callable
     for name, body in whole_model().items():
         s3.put_object(Bucket="models", Key=f"llama/{name}", Body=body[:-1] if name == ONE else body)
 
-    with pytest.raises(program("problems").WeightsError, match=rf"llama: s3://models/llama/{ONE}: is cut short"):
+    with pytest.raises(program("problems").WeightsError, match=rf"s3://models/llama/{ONE}: is cut short"):
         program("handler").on_event(event("Update", PhysicalResourceId="llama"), None)
 
 

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
 from constructs import IConstruct
 
 from cdk_sglang import EndpointNetwork, InferenceEndpoint, ModelSource
@@ -62,6 +63,7 @@ def test_the_execution_role_says_why_it_is_as_it_is(any_endpoint: Callable[..., 
     network = EndpointNetwork(subnet_ids=("subnet-00000001", "subnet-00000002"), security_group_ids=("sg-00000001",))
     endpoint = any_endpoint(network=network)
     endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"))
+    Template.from_stack(cdk.Stack.of(endpoint))  # what models need is written at synth
     found = _acknowledged(endpoint.role)
     where = "us-east-1:111122223333"
     assert set(found) == {

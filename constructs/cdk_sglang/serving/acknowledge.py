@@ -39,16 +39,21 @@ def acknowledge_inline_policy(role: IConstruct) -> None:
 def acknowledge_wildcards(scope: Construct, role: IConstruct, resources: Iterable[str], reason: str) -> None:
     """Accept ARNs that end in a wildcard, one finding each, since that is how they are reported."""
     stack = cdk.Stack.of(scope)
-    acknowledge(role, [f"AwsSolutions-IAM5[Resource::{_shown(stack.resolve(arn))}]" for arn in resources], reason)
+    acknowledge(role, [wildcard_finding(shown(stack.resolve(arn))) for arn in resources], reason)
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  a resolved CloudFormation value
+def wildcard_finding(arn: str) -> str:
+    """Return the id of the finding about an ARN with a wildcard, given as cdk-nag writes it."""
+    return f"AwsSolutions-IAM5[Resource::{arn}]"
+
+
+def shown(value: Any) -> str:  # noqa: ANN401  a resolved CloudFormation value
     """Write a CloudFormation value as cdk-nag writes it: `<LogicalId.Attribute>` for what is known at deployment."""
     if isinstance(value, str):
         return value
     match value:
         case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(_shown(part) for part in parts)
+            return str(separator).join(shown(part) for part in parts)
         case {"Ref": name}:
             return f"<{name}>"
         case {"Fn::GetAtt": [name, attribute]}:

@@ -27,6 +27,7 @@ from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.tokens import is_token, token_problem
+from cdk_sglang.serving.weights_access import WeightsAccess
 from cdk_sglang.weights import AdapterConfig
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _HOST_SHARE: Final = 0.5
 """Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
 that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
+
+_PARTS_OF_AN_ENDPOINT: Final = frozenset({"Config", "ExecutionRole", "Logs", "Resource"})
 
 _MIB_PER_GIB: Final = 1024
 _MIN_MEMORY_MIB: Final = 128  # ComputeResourceRequirements.MinMemoryRequiredInMb: botocore 1.44.5
@@ -71,6 +74,17 @@ class HostResources:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SharedValues:
+    """What all components of an endpoint refer to, asked of CDK once: every question takes a good part of a millisecond."""
+
+    role_arn: str
+    endpoint_name: str
+    component_arn_prefix: str
+    log_key_arn: str | None
+    weights: WeightsAccess
+
+
 class InferenceComponent(Construct):
     """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes."""
 
@@ -100,28 +114,29 @@ class InferenceComponent(Construct):
         self.model_id: str | None = model.model_id
         self.adapters: dict[str, Adapter] = {}
         self._readable: set[str] = set()
-        self.component_arn: str = cdk.Stack.of(self).format_arn(
-            service="sagemaker", resource="inference-component", resource_name=name
-        )
+        self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
         self.metrics = metrics.ServingMetrics(
             dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
         )
+        tags = [cdk.CfnTag(key="cdk-sglang:component", value=construct_id)]
         log_group = make_log_group(
             self,
             "Logs",
             name=f"{COMPONENT_LOG_PREFIX}{name}",
             retention_days=endpoint.log_retention_days,
-            key=endpoint.log_key,
+            key_arn=endpoint.shared.log_key_arn,
             removal=endpoint.log_removal,
+            tags=tags,
         )
         if not name.startswith(f"{endpoint.endpoint_name}-"):  # else the endpoint's own statement covers it
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        self._model = self._build_model(model, {**rendered, **environment})
-        self.resource = self._build_component(resources, startup or StartupTimeouts.for_weights(model.weights_bytes))
+        self._model = self._build_model(model, {**rendered, **environment}, tags)
+        self.resource = self._build_component(
+            resources, startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances), tags
+        )
         self.resource.add_resource_dependency(log_group)
-        cdk.Tags.of(self).add("cdk-sglang:component", construct_id)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
@@ -175,13 +190,15 @@ class InferenceComponent(Construct):
                 "and reads it from disk again when a request names it, which that request waits for",
             )
 
-    def _build_model(self, source: ModelSource, variables: Mapping[str, str]) -> sagemaker.CfnModel:
+    def _build_model(
+        self, source: ModelSource, variables: Mapping[str, str], tags: list[cdk.CfnTag]
+    ) -> sagemaker.CfnModel:
         endpoint = self.endpoint
         network = endpoint.network
         model = sagemaker.CfnModel(
             self,
             "Model",
-            execution_role_arn=endpoint.role.role_arn,
+            execution_role_arn=endpoint.shared.role_arn,
             enable_network_isolation=endpoint.network_isolation,
             vpc_config=None
             if network is None
@@ -193,14 +210,16 @@ class InferenceComponent(Construct):
                 environment=dict(sorted(variables.items())),
                 model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
                     s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                        s3_uri=source.bind(self, endpoint.role), s3_data_type="S3Prefix", compression_type="None"
+                        s3_uri=source.bind(endpoint.shared.weights), s3_data_type="S3Prefix", compression_type="None"
                     )
                 ),
             ),
+            tags=tags,
         )
         model.node.add_dependency(endpoint.role)
         ready = source.prepare(
             self,
+            endpoint.shared.weights,
             LogOptions(retention_days=endpoint.log_retention_days, key=endpoint.log_key, removal=endpoint.log_removal),
         )
         if ready is not None:
@@ -208,7 +227,7 @@ class InferenceComponent(Construct):
         return model
 
     def _build_component(
-        self, resources: HostResources | None, startup: StartupTimeouts
+        self, resources: HostResources | None, startup: StartupTimeouts, tags: list[cdk.CfnTag]
     ) -> sagemaker.CfnInferenceComponent:
         endpoint = self.endpoint
         cfn = sagemaker.CfnInferenceComponent
@@ -228,12 +247,13 @@ class InferenceComponent(Construct):
             )
 
         instances = endpoint.capacity.instances
+        model_name = self._model.attr_model_name
         one = per_type = None
         if endpoint.capacity.is_pool:
             per_type = [
                 cfn.InferenceComponentSpecificationForInstanceTypeProperty(
                     instance_type=instance.name,
-                    model_name=self._model.attr_model_name,
+                    model_name=model_name,
                     compute_resource_requirements=compute(instance),
                     startup_parameters=start,
                 )
@@ -241,7 +261,7 @@ class InferenceComponent(Construct):
             ]
         else:
             one = cfn.InferenceComponentSpecificationProperty(
-                model_name=self._model.attr_model_name,
+                model_name=model_name,
                 compute_resource_requirements=compute(instances[0]),
                 startup_parameters=start,
             )
@@ -251,11 +271,12 @@ class InferenceComponent(Construct):
             self,
             f"On{logical_digest(endpoint.endpoint_name, endpoint.variant_name, self.component_name)}",
             inference_component_name=self.component_name,
-            endpoint_name=endpoint.resource.attr_endpoint_name,
+            endpoint_name=endpoint.shared.endpoint_name,
             variant_name=endpoint.variant_name,
             runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=self.copies),
             specification=one,
             specifications=per_type,
+            tags=tags,
         )
 
 
@@ -271,7 +292,7 @@ def _check(
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
-    if endpoint.node.try_find_child(construct_id) is not None:
+    if construct_id in endpoint.components or construct_id in _PARTS_OF_AN_ENDPOINT:
         problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
     if any(other.component_name == name for other in endpoint.components.values()):
         problems.append(f"{construct_id}: the endpoint has a component named {name!r} already; choose another name")

@@ -7,18 +7,17 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.acknowledge import acknowledge, in_packs
 from cdk_sglang.serving.capacity import PROVISION_TIMEOUT_SECONDS, Capacity, instances_needed
-from cdk_sglang.serving.component import HostResources, InferenceComponent
+from cdk_sglang.serving.component import HostResources, InferenceComponent, SharedValues
 from cdk_sglang.serving.endpoint_checks import bigger_or_fewer, check_endpoint, chosen_ami
 from cdk_sglang.serving.execution_role import make_execution_role
 from cdk_sglang.serving.image import ServingImage
@@ -29,6 +28,10 @@ from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.weights_access import WeightsAccess
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_kms as kms
 
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
@@ -133,11 +136,13 @@ class InferenceEndpoint(Construct):
             network=network,
         )
         self.image_uri: str = image.bind(self, self.role)
+        log_key_arn = None if log_key is None else log_key.key_arn
         self.metrics = metrics.ServingMetrics(
             dimensions={"EndpointName": name, "VariantName": VARIANT_NAME},
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
-        self.config = self._build_config(routing, inference_ami, metric_frequency_seconds)
+        role_arn = self.role.role_arn
+        self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
         self.resource = sagemaker.CfnEndpoint(
             self, "Resource", endpoint_name=name, endpoint_config_name=self.config.attr_endpoint_config_name
         )
@@ -147,11 +152,20 @@ class InferenceEndpoint(Construct):
                 "Logs",
                 name=f"{ENDPOINT_LOG_PREFIX}{name}",
                 retention_days=log_retention_days,
-                key=log_key,
+                key_arn=log_key_arn,
                 removal=log_removal,
             )
         )
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
+        self.shared = SharedValues(
+            role_arn=role_arn,
+            endpoint_name=self.resource.attr_endpoint_name,
+            component_arn_prefix=stack.format_arn(
+                service="sagemaker", resource="inference-component", resource_name=""
+            ),
+            log_key_arn=log_key_arn,
+            weights=WeightsAccess(self, self.role),
+        )
 
     def add_component(
         self,
@@ -235,7 +249,7 @@ class InferenceEndpoint(Construct):
         return []
 
     def _build_config(
-        self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int
+        self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
     ) -> sagemaker.CfnEndpointConfig:
         cfn = sagemaker.CfnEndpointConfig
         capacity = self.capacity
@@ -262,7 +276,7 @@ class InferenceEndpoint(Construct):
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
-            execution_role_arn=self.role.role_arn,
+            execution_role_arn=role_arn,
             enable_network_isolation=self.network_isolation,
             vpc_config=None if self.network is None else self.network.render(),
             production_variants=[variant],

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import aws_cdk as cdk
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import region_info
 from constructs import Construct
@@ -18,7 +17,9 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
+    from aws_cdk import aws_ecr as ecr
+
     from cdk_sglang.serving.container_base import ContainerBase
     from cdk_sglang.serving.runtime_functions import LogOptions
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -48,8 +48,9 @@ def make_log_group(
     *,
     name: str,
     retention_days: int,
-    key: kms.IKey | None,
+    key_arn: str | None,
     removal: cdk.RemovalPolicy,
+    tags: Sequence[cdk.CfnTag] = (),
 ) -> logs.CfnLogGroup:
     """Create the log group SageMaker will write to.
 
@@ -60,7 +61,8 @@ def make_log_group(
         construct_id,
         log_group_name=name,
         retention_in_days=retention_days,
-        kms_key_id=None if key is None else key.key_arn,
+        kms_key_id=key_arn,
+        tags=list(tags) or None,
     )
     group.apply_removal_policy(removal)
     return group

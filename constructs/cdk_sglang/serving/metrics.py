@@ -7,10 +7,12 @@ Names and dimensions: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
 
 INVOCATION_NAMESPACE: Final = "AWS/SageMaker"
 ENDPOINT_NAMESPACE: Final = "/aws/sagemaker/Endpoints"
@@ -35,6 +37,8 @@ class ServingMetrics:
 
     def metric(self, name: str, *, namespace: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Return any metric of this endpoint or component by SageMaker's name; averaged by default."""
+        from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415  costs those who look at metrics alone
+
         return cloudwatch.Metric(
             namespace=namespace,
             metric_name=name,

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, IDependable
 
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import acknowledge_wildcards
-from cdk_sglang.serving.runtime_functions import LogOptions
-from cdk_sglang.serving.staging import StagingOrder, WeightsStaging, hub_problems
+from cdk_sglang.serving.hub import StagingOrder, hub_problems
 from cdk_sglang.serving.tokens import is_token
-from cdk_sglang.serving.weights_check import WeightsCheck
+from cdk_sglang.serving.weights_access import KnownBucket, WeightsAccess
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+    from aws_cdk import aws_secretsmanager as secretsmanager
+
+    from cdk_sglang.serving.runtime_functions import LogOptions
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
 """Bucket names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html (read 2026-10)."""
@@ -30,10 +30,10 @@ _NOT_IN_PREFIX: Final = re.compile(r"[^A-Za-z0-9!_.'()=+@,:&/-]")
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html); S3 advises against the others
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, both read 2026-11)."""
 
+_STAGING_WAIT: Final = cdk.Duration.hours(5)
+
 _MAX_PREFIX_BYTES: Final = 900
 """S3Uri of a model is at most 1,024 long (botocore 1.44.5, S3ModelUri), of which scheme and bucket take up to 69; keys below need room."""
-
-_STAGING_WAIT: Final = cdk.Duration.hours(5)
 
 
 class ModelSource(ABC):
@@ -48,9 +48,9 @@ class ModelSource(ABC):
     """
 
     def __init__(self, weights_size: cdk.Size | None, *, model_id: str | None = None) -> None:
-        known = weights_size is not None and not weights_size.is_unresolved()
-        self.weights_bytes: float | None = float(weights_size.to_bytes()) if known and weights_size else None
         self.model_id = model_id
+        known = None if weights_size is None or weights_size.is_unresolved() else weights_size
+        self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
     @staticmethod
     def from_s3(
@@ -151,14 +151,15 @@ class ModelSource(ABC):
         return _HubSource(order, weights_size)
 
     @abstractmethod
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        """Let the role read the prefix and return the S3 URI, ending in a slash."""
+    def bind(self, access: WeightsAccess) -> str:
+        """Let the endpoint's role read the prefix and return the S3 URI, ending in a slash."""
 
-    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
         """Have the files put in place or checked before they are served; return what has to come first.
 
         Args:
             scope: The component.
+            access: What is known of the buckets.
             log_options: What becomes of the logs of whatever does it.
         """
         return None
@@ -211,21 +212,6 @@ def _with_slash(prefix: str) -> str:
     return prefix if prefix.endswith("/") else f"{prefix}/"
 
 
-def _grant_read(scope: Construct, role: iam.IRole, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
-    files = f"{bucket_arn}/{prefix}*"
-    role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
-    acknowledge_wildcards(scope, role, [files], "the files of one model, under its own prefix")
-    role.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=list(permissions.LIST_WEIGHTS),
-            resources=[bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
-        )
-    )
-    if key is not None:
-        role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
-
-
 class _S3Source(ModelSource):
     def __init__(
         self,
@@ -238,27 +224,19 @@ class _S3Source(ModelSource):
         check: bool,
     ) -> None:
         super().__init__(weights_size, model_id=model_id)
-        self._check = check
         self._bucket = bucket
         self._prefix = prefix
         self._key = key
+        self._check = check
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        arn = f"arn:{cdk.Stack.of(scope).partition}:s3:::{self._bucket}"
-        _grant_read(scope, role, arn, self._prefix, self._key)
+    def bind(self, access: WeightsAccess) -> str:
+        access.read(f"arn:{access.partition}:s3:::{self._bucket}", self._prefix, self._key)
         return f"s3://{self._bucket}/{self._prefix}"
 
-    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
-        if not self._check:
-            return None
-        return WeightsCheck.of(scope, log_options=log_options).check(
-            name=scope.node.id,
-            bucket_name=self._bucket,
-            bucket_arn=f"arn:{cdk.Stack.of(scope).partition}:s3:::{self._bucket}",
-            prefix=self._prefix,
-            key_arn=None if self._key is None else self._key.key_arn,
-            expected_bytes=self.weights_bytes,
-        )
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
+        arn = f"arn:{access.partition}:s3:::{self._bucket}"
+        bucket = KnownBucket(name=self._bucket, arn=arn, key=self._key)
+        return _checked(scope, log_options, bucket, self._prefix, self.weights_bytes) if self._check else None
 
 
 class _BucketSource(ModelSource):
@@ -266,26 +244,18 @@ class _BucketSource(ModelSource):
         self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None, model_id: str | None, *, check: bool
     ) -> None:
         super().__init__(weights_size, model_id=model_id)
-        self._check = check
         self._bucket = bucket
         self._prefix = prefix
+        self._check = check
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        _grant_read(scope, role, self._bucket.bucket_arn, self._prefix, self._bucket.encryption_key)
-        return self._bucket.s3_url_for_object(self._prefix)
+    def bind(self, access: WeightsAccess) -> str:
+        bucket = access.known(self._bucket)
+        access.read(bucket.arn, self._prefix, bucket.key)
+        return f"s3://{bucket.name}/{self._prefix}"
 
-    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
-        if not self._check:
-            return None
-        key = self._bucket.encryption_key
-        return WeightsCheck.of(scope, log_options=log_options).check(
-            name=scope.node.id,
-            bucket_name=self._bucket.bucket_name,
-            bucket_arn=self._bucket.bucket_arn,
-            prefix=self._prefix,
-            key_arn=None if key is None else key.key_arn,
-            expected_bytes=self.weights_bytes,
-        )
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
+        bucket = access.known(self._bucket)
+        return _checked(scope, log_options, bucket, self._prefix, self.weights_bytes) if self._check else None
 
 
 class _HubSource(ModelSource):
@@ -293,10 +263,20 @@ class _HubSource(ModelSource):
         super().__init__(weights_size, model_id=order.repo)
         self._order = order
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:
-        bucket = self._order.bucket
-        _grant_read(scope, role, bucket.bucket_arn, self._order.prefix, bucket.encryption_key)
-        return bucket.s3_url_for_object(self._order.prefix)
+    def bind(self, access: WeightsAccess) -> str:
+        bucket = access.known(self._order.bucket)
+        access.read(bucket.arn, self._order.prefix, bucket.key)
+        return f"s3://{bucket.name}/{self._order.prefix}"
 
-    def prepare(self, scope: Construct, log_options: LogOptions) -> IDependable | None:
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
+        from cdk_sglang.serving.staging import WeightsStaging  # noqa: PLC0415  loading CodeBuild takes time, and few need it
+
         return WeightsStaging.of(scope, log_options=log_options).stage(self._order)
+
+
+def _checked(
+    scope: Construct, log_options: LogOptions, bucket: KnownBucket, prefix: str, expected_bytes: float | None
+) -> IDependable:
+    from cdk_sglang.serving.weights_check import WeightsCheck  # noqa: PLC0415  loading Lambda takes time
+
+    return WeightsCheck.of(scope, log_options=log_options).check(bucket, prefix, expected_bytes=expected_bytes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import token_problem
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
 
 _MIN_SUBNETS: Final = 2
 """Two subnets in different Availability Zones at least
@@ -61,6 +63,8 @@ class EndpointNetwork:
         Raises:
             ConfigurationError: Fewer than two subnets were selected, or no security group given.
         """
+        from aws_cdk import aws_ec2 as ec2  # noqa: PLC0415  a tenth of a second, for those who pass a VPC
+
         wanted = subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         selected = vpc.select_subnets(
             availability_zones=wanted.availability_zones,

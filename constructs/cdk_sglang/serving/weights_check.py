@@ -11,13 +11,11 @@ import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
-from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.weights_access import KnownBucket, WeightsAccess
 
 _ID: Final = "CdkSglangWeightsCheck"
 _TIMEOUT: Final = cdk.Duration.minutes(10)
-_FILES: Final = "the files of one model, under its own prefix; the function reads their first bytes"
 
 
 @jsii.implements(cdk.IStableListProducer)
@@ -42,10 +40,6 @@ class WeightsCheck(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
         super().__init__(scope, construct_id)
         self._models: dict[tuple[str, str], str] = {}
-        self._files: dict[str, None] = {}
-        self._buckets: dict[str, None] = {}
-        self._prefixes: dict[str, None] = {}
-        self._keys: dict[str, None] = {}
         function = make_function(
             self,
             "Function",
@@ -54,26 +48,18 @@ class WeightsCheck(Construct):
             description="Checks that models in S3 are whole before they are served",
             timeout=_TIMEOUT,
             log_options=log_options,
-            statements=[
-                iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=_lazy(lambda: list(self._files))),
-                iam.PolicyStatement(
-                    actions=list(permissions.LIST_WEIGHTS),
-                    resources=_lazy(lambda: list(self._buckets)),
-                    conditions={"StringLike": {"s3:prefix": _lazy(lambda: list(self._prefixes))}},
-                ),
-            ],
+            statements=[],
         )
-        self._function = function
         role = function.role
-        assert role is not None
-        self._role = role
+        assert isinstance(role, iam.Role)
+        self._access = WeightsAccess(self, role)
         provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
         self._resource = cdk.CustomResource(
             self,
             "Checked",
             resource_type="Custom::CdkSglangWeights",
             service_token=provider.service_token,
-            properties={"Models": _lazy(lambda: list(self._models.values()))},
+            properties={"Models": cdk.Lazy.list(_List(lambda: list(self._models.values())))},
         )
         self._resource.node.add_dependency(role)  # its policy must be in place before it is asked
 
@@ -87,43 +73,16 @@ class WeightsCheck(Construct):
         assert isinstance(found, WeightsCheck)
         return found
 
-    def check(
-        self,
-        *,
-        name: str,
-        bucket_name: str,
-        bucket_arn: str,
-        prefix: str,
-        key_arn: str | None,
-        expected_bytes: float | None,
-    ) -> IDependable:
+    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IDependable:
         """Have a prefix checked; what depends on the answer comes after it. The same prefix is checked once.
 
         Args:
-            name: For messages.
-            bucket_name: The bucket.
-            bucket_arn: Its ARN.
+            bucket: The bucket.
             prefix: Ending in a slash.
-            key_arn: KMS key of the bucket.
             expected_bytes: Size of the weights the plan was made with.
         """
-        if (bucket_name, prefix) in self._models:
-            return self._resource
-        asked = {"name": name, "bucket": bucket_name, "prefix": prefix}
-        size = {} if expected_bytes is None else {"expected_bytes": int(expected_bytes)}
-        self._models[bucket_name, prefix] = json.dumps({**asked, **size})
-        files = f"{bucket_arn}/{prefix}*"
-        self._files[files] = None
-        acknowledge_wildcards(self, self._role, [files], _FILES)
-        self._buckets[bucket_arn] = None
-        self._prefixes[f"{prefix}*"] = None
-        if key_arn is not None and key_arn not in self._keys:
-            self._keys[key_arn] = None
-            self._function.add_to_role_policy(
-                iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key_arn])
-            )
+        if (bucket.name, prefix) not in self._models:
+            size = {} if expected_bytes is None else {"expected_bytes": int(expected_bytes)}
+            self._models[bucket.name, prefix] = json.dumps({"bucket": bucket.name, "prefix": prefix, **size})
+            self._access.read(bucket.arn, prefix, bucket.key)
         return self._resource
-
-
-def _lazy(produce: Callable[[], list[str]]) -> list[str]:
-    return cdk.Lazy.list(_List(produce))

@@ -31,7 +31,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         asked = json.loads(text)
         found = check_prefix(_s3, asked["bucket"], asked["prefix"], expected_bytes=asked.get("expected_bytes"))
         _log.info(json.dumps({"asked": asked, "problems": found.problems, "tensor_bytes": found.tensor_bytes}))
-        place = f"{asked['name']}: s3://{asked['bucket']}/{asked['prefix']}"
+        place = f"s3://{asked['bucket']}/{asked['prefix']}"
         problems += [f"{place}{problem}" for problem in found.problems]
     if problems:
         raise WeightsError("; ".join(problems)[:_REASON_CHARACTERS])

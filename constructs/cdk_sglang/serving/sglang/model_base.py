@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +23,7 @@ class OptionsModel(BaseModel):
     """Frozen, keyword-only, no unknown keys, no silent conversion ("4" is not 4, true is not 1)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
     )
 
     _switch: ClassVar[str | None] = None
@@ -131,7 +132,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 (a typ
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part)) is not None), None)
 
 
-def typed_dests(model: type[OptionsModel], *, path: str = "") -> dict[str, str]:
+@cache
+def typed_dests(model: type[OptionsModel], *, path: str = "") -> Mapping[str, str]:
     """Return SGLang's name to field path of every option a model and its groups cover, switches included."""
     found: dict[str, str] = {}
     for name, field in model.model_fields.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -24,7 +25,7 @@ from cdk_sglang.serving.sglang.choices import (
     SchedulePolicy,
     ToolCallParser,
 )
-from cdk_sglang.serving.sglang.flags import ExtraScalar
+from cdk_sglang.serving.sglang.flags import ExtraScalar, flag_of
 from cdk_sglang.serving.sglang.groups import (
     Count,
     HicacheOptions,
@@ -204,7 +205,12 @@ class SglangOptions(OptionsModel):
 
     def get(self, dest: str) -> Any:  # noqa: ANN401 (any option's value)
         """Return an option's value by SGLang's name, typed or extra; SGLang's default when it is not set."""
-        return rendering.value_of(self, dest)
+        values = self._values
+        return values[dest] if dest in values else flag_of(dest).default
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return {name: value for _, name, value in self.settings()}
 
     def environment(self, *, image_kind: Literal["dlc", "cdk-sglang"] = "cdk-sglang") -> dict[str, str]:
         """Render the variables the container turns into SGLang's arguments; see `rendering` for the rules.

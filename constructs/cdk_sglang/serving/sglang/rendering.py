@@ -52,12 +52,6 @@ def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[tuple[str, s
                 yield where, model.dest_of(name), value
 
 
-def value_of(options: SglangOptions, dest: str) -> Any:  # noqa: ANN401 (any option's value)
-    """Return an option's value by SGLang's name; SGLang's default when it is not set."""
-    found = {name: value for _, name, value in options.settings()}
-    return found[dest] if dest in found else flag_of(dest).default
-
-
 def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
     """Return the variable that becomes an option's flag."""
     name = spec.flags[0].removeprefix("--").replace("-", "_").upper()

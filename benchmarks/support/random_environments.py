@@ -154,7 +154,7 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
     return content
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def _places(value: object) -> list[tuple[Any, Any]]:
     """Return every place of nested mappings and lists, as (container, key)."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [place for key, child in inner for place in ((value, key), *_places(child))]
