@@ -48,9 +48,7 @@ def test_any_content_becomes_settings_or_lines(capsys: pytest.CaptureFixture[str
 
     holds()
     with capsys.disabled():
-        print(  # noqa: T201
-            f"\n{outcomes.total()} environments through the settings: {outcomes['settings']} valid"
-        )
+        print(f"\n{outcomes.total()} environments through the settings: {outcomes['settings']} valid")
     assert outcomes.total() >= 5000
     assert outcomes["settings"] > 1000
     assert outcomes["problems"] > 1000

@@ -12,7 +12,7 @@ EXAMPLES = 200  # that pass the settings; the others are refused before
 def test_any_environment_becomes_valid_templates_or_lines(capsys: pytest.CaptureFixture[str]) -> None:
     tally = synthesise(collect(EXAMPLES))
     with capsys.disabled():
-        print(f"\nsynth and strict validation: {tally}")  # noqa: T201
+        print(f"\nsynth and strict validation: {tally}")
     assert tally.failures == []
     assert tally.valid + tally.refused_fleets == EXAMPLES
     assert tally.valid > EXAMPLES // 2
