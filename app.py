@@ -10,10 +10,12 @@ import aws_cdk as cdk
 from rich.console import Console
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.planning import plan_fleet
 from stacks.checks import add_checks
 from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
-from stacks.report import print_fleet
+from stacks.planning import request_of, unplanned
+from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
@@ -33,9 +35,18 @@ def main() -> int:
         return 2
     add_checks(app)
     assembly = app.synth()
+    request = request_of(settings, name=name)
+    plan = plan_fleet(request)
+    write_plan(Path(assembly.directory), request=request, plan=plan)
     if app.node.try_get_context("report"):
-        templates = [stack.template_full_path for stack in assembly.stacks]
-        print_fleet(Console(width=120), name=name, endpoints=[stack.endpoint for stack in serving], templates=templates)
+        print_fleet(
+            Console(width=140),
+            name=name,
+            endpoints=[stack.endpoint for stack in serving],
+            plan=plan,
+            unplanned=unplanned(settings),
+            templates=[stack.template_full_path for stack in assembly.stacks],
+        )
     return 0
 
 

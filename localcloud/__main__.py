@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 import threading
@@ -19,14 +20,17 @@ def main() -> int:
     given = parser.parse_args()
     try:
         cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
-    except OSError:
-        print(f"port {given.port} is taken; use --port with another, or stop what listens there", file=sys.stderr)
+    except OSError as error:
+        taken = f"port {given.port} is taken; use --port with another, or stop what listens there"
+        text = taken if error.errno == errno.EADDRINUSE else f"cannot start: {error}"
+        sys.stderr.write(f"{text}\n")
         return 2
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
     with cloud:
-        print(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs", flush=True)
+        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs\n")
+        sys.stdout.flush()
         done.wait()
     return 0
 

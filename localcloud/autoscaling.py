@@ -29,14 +29,14 @@ _PREDEFINED = {
     "SageMakerInferenceComponentInvocationsPerCopy": ("InvocationsPerCopy", "Sum", 60),
     "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": ("ConcurrentRequestsPerCopy", "Maximum", 10),
 }
-_STATISTICS = {
+_STATISTICS: dict[str, Any] = {
     "Sum": sum,
     "Average": lambda values: sum(values) / len(values),
     "Minimum": min,
     "Maximum": max,
     "SampleCount": len,
 }
-_COMPARE = {
+_COMPARE: dict[str, Any] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
     "LessThanThreshold": lambda value, threshold: value < threshold,

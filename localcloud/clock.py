@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+import traceback
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TICK_S = 0.2
 _DRIVEN_STEP_S = 1.0
@@ -86,7 +90,10 @@ class Clock:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
-            self.tick()
+            try:
+                self.tick()
+            except Exception:  # noqa: BLE001 -- time goes on, whatever one resource has done
+                traceback.print_exc()
 
 
 _current = Clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -19,7 +20,7 @@ from localcloud import stacks
 _Backend = models.CloudFormationBackend
 
 
-class ChangeSetNotFoundError(ValidationError):
+class ChangeSetNotFoundError(ValidationError):  # type: ignore[misc]
     """What DescribeChangeSet and DeleteChangeSet answer for an unknown name; the CDK CLI relies on the code."""
 
     code = "ChangeSetNotFound"
@@ -56,7 +57,7 @@ def _create_stack(self: Any, name: str, template: str, parameters: dict[str, Any
     return stack
 
 
-def _update_stack(self: Any, name: str, template: str, role_arn: str | None, parameters: Any, tags: Any) -> Any:
+def _update_stack(self: Any, name: str, template: str, *, role_arn: str | None, parameters: Any, tags: Any) -> Any:
     stack = self.get_stack(name)
     _idle(stack)
     _check(template)
@@ -131,7 +132,7 @@ def _delete_stack(self: Any, name_or_stack_id: str) -> None:
             if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
                 raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
             stack.status = "DELETE_IN_PROGRESS"
-            stacks.run(lambda stack=stack: stacks.destroy(stack, lambda: _forget(self, stack)), stack)
+            stacks.run(functools.partial(stacks.destroy, stack, functools.partial(_forget, self, stack)), stack)
 
 
 def _forget(backend: Any, stack: Any) -> None:
@@ -225,7 +226,7 @@ def install() -> None:
     models.Stack.stack_parameters = property(_raw_parameters)
     parsing.ResourceMap.__getitem__ = _get_resource
     parsing.ResourceMap.parse_ssm_parameter = _parse_ssm_parameter
-    parsing.ResourceMap.validate_outputs = lambda self: None  # outputs are resolved when their resources exist
+    parsing.ResourceMap.validate_outputs = lambda _: None  # outputs are resolved when their resources exist
     RouteTable.delete = _delete_route_table
     VPCEndPoint.delete = _delete_vpc_endpoint
 
@@ -233,4 +234,5 @@ def install() -> None:
 def _raw_parameters(self: Any) -> dict[str, Any]:
     """What the caller gave, not what SSM made of it: UsePreviousValue means the former."""
     slots = (json.loads(json.dumps(self.template_dict)) or {}).get("Parameters", {})
-    return {name: slot.get("Default") for name, slot in slots.items()} | self.resource_map.input_parameters
+    given: dict[str, Any] = self.resource_map.input_parameters
+    return {name: slot.get("Default") for name, slot in slots.items()} | given

@@ -21,15 +21,16 @@ class ScalableTarget(Resource):
 
     TYPE = "AWS::ApplicationAutoScaling::ScalableTarget"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         kind, name = self.properties["ResourceId"].split("/", 1)
         if kind == "inference-component":
             self.call("DescribeInferenceComponent", InferenceComponentName=name)
-        self.update({})
+        self._update({})
         self.physical_resource_id = "|".join(self._key()[i] for i in (1, 2, 0))
         self.attributes = {"Id": self.physical_resource_id}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
+        del old
         given = self.properties
         low, high = int(given["MinCapacity"]), int(given["MaxCapacity"])
         role = given.get("RoleARN", "")
@@ -47,7 +48,7 @@ class ScalableTarget(Resource):
                 action.get("ScalableTargetAction"),
             )
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         namespace, resource, dimension = self._key()
         for action in self.properties.get("ScheduledActions", []):
             self._backend().delete_scheduled_action(namespace, action["ScheduledActionName"], resource, dimension)
@@ -66,7 +67,7 @@ class ScalingPolicy(Resource):
 
     TYPE = "AWS::ApplicationAutoScaling::ScalingPolicy"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         given = self.properties
         kind = given["PolicyType"]
         policy = self._backend().put_scaling_policy(
@@ -75,11 +76,11 @@ class ScalingPolicy(Resource):
         self.physical_resource_id = policy.policy_arn
         self.attributes = {"Arn": policy.policy_arn}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         del old
-        self.create()
+        self._create()
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self._backend().delete_scaling_policy(self.properties["PolicyName"], *self._key())
 
     def _key(self) -> tuple[str, str, str]:
@@ -99,7 +100,7 @@ class Alarm(Resource):
     TYPE = "AWS::CloudWatch::Alarm"
     NAME = "AlarmName"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         given = self.properties
         period = given.get("Period", 60)
         alarm = cloudwatch_backends[self.account][self.region].put_metric_alarm(
@@ -127,11 +128,11 @@ class Alarm(Resource):
         self.physical_resource_id = self.name
         self.attributes = {"Arn": alarm.alarm_arn}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         del old
-        self.create()
+        self._create()
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         cloudwatch_backends[self.account][self.region].delete_alarms([self.name])
 
 
@@ -141,22 +142,22 @@ class LogGroup(Resource):
     TYPE = "AWS::Logs::LogGroup"
     NAME = "LogGroupName"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         backend = logs_backends[self.account][self.region]
         tags = {tag["Key"]: tag["Value"] for tag in self.properties.get("Tags", [])}
         group = backend.create_log_group(self.name, tags, kmsKeyId=self.properties.get("KmsKeyId"))
         self.physical_resource_id = self.name
         self.attributes = {"Arn": f"{group.arn}:*"}
-        self.update({})
+        self._update({})
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         backend = logs_backends[self.account][self.region]
         if days := self.properties.get("RetentionInDays"):
             backend.put_retention_policy(self.name, int(days))
         elif old.get("RetentionInDays"):
             backend.delete_retention_policy(self.name)
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         backend = logs_backends[self.account][self.region]
         if self.name in backend.groups:
             backend.delete_log_group(self.name)
@@ -167,17 +168,17 @@ class BucketPolicy(Resource):
 
     TYPE = "AWS::S3::BucketPolicy"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         s3_backends[self.account]["aws"].put_bucket_policy(
             self.properties["Bucket"], json.dumps(self.properties["PolicyDocument"]).encode()
         )
         self.physical_resource_id = self.properties["Bucket"]
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         del old
-        self.create()
+        self._create()
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         s3_backends[self.account]["aws"].delete_bucket_policy(self.properties["Bucket"])
 
 
@@ -187,16 +188,16 @@ class WorkloadConfig(Resource):
     TYPE = "AWS::SageMaker::AIWorkloadConfig"
     NAME = "AIWorkloadConfigName"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         self.name = str(self.properties.get(self.NAME) or f"{self.logical_resource_id[:40]}-{suffix()}").lower()
         given = self.properties | {self.NAME: self.name}
         self.physical_resource_id = self.call("CreateAIWorkloadConfig", **given)["AIWorkloadConfigArn"]
         self.attributes = {"AIWorkloadConfigArn": self.physical_resource_id}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         """Only tags change in place."""
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self.call("DeleteAIWorkloadConfig", AIWorkloadConfigName=self.name)
 
 
@@ -214,4 +215,4 @@ def _permission(self: FakeBucket, action: str, resource: str) -> Any:
 def install() -> None:
     """Put the judgement above in place of moto's; and an empty event history, which the CDK CLI reads on failure."""
     FakeBucket.get_permission = _permission
-    CloudTrailResponse.lookup_events = lambda self: ActionResult({"Events": []})
+    CloudTrailResponse.lookup_events = lambda _: ActionResult({"Events": []})

@@ -24,10 +24,7 @@ def create_inference_component(state: Store, **request: Any) -> dict[str, Any]:
         raise ValidationError(f"Endpoint {request['EndpointName']} is {endpoint.status}; it must be InService")
     specs = _specs(request)
     base = specs[0].get("BaseInferenceComponentName")
-    if base:
-        variant = _check_adapter(state, request, base)
-    else:
-        variant = _check_base(state, request, specs)
+    variant = _check_adapter(state, request, base) if base else _check_base(state, request, specs)
     now = clock().utc()
     data = {
         "InferenceComponentName": name,

@@ -12,12 +12,16 @@ import subprocess
 import threading
 import time
 import uuid
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from localcloud import artifacts, logs
 from localcloud.clock import clock
 from localcloud.settings import current
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PING_FAILURES = 2
 """Pings in a row that fail before a copy gets no more requests: 2 s apart, 2 s each, so a wedged one is out in 8 s."""
@@ -91,29 +95,35 @@ class ProcessCopy(Copy):
         """Process id, while there is a process."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    @override
     def start(self) -> None:
         self._thread.start()
 
+    @override
     def poll(self) -> None:
         if self.state in ("healthy", "unhealthy") and self._process is not None and self._process.poll() is not None:
             self._fail(f"the container exited with {self._process.returncode}")
         if self.state == "stopping" and not self._thread.is_alive():
             self.state = "stopped"
 
+    @override
     def stop(self, *, drain: bool = True) -> None:
         if self.state != "stopped":
             self.state = "stopping"
         self._drain = drain
         self._halt.set()
 
+    @override
     def join(self) -> None:
         if self._thread.is_alive():
             self._thread.join()
 
+    @override
     def load_adapter(self, name: str, artifact: str) -> None:
         self.adapters[name] = "loading"
         threading.Thread(target=self._load, args=(name, artifact), daemon=True).start()
 
+    @override
     def unload_adapter(self, name: str) -> None:
         if self.adapters.pop(name, None) == "loaded":
             with contextlib.suppress(OSError, http.client.HTTPException):

@@ -30,14 +30,14 @@ class Answer:
         self.body: dict[str, Any] = {}
 
 
-def answered(token: str, body: bytes) -> bool:
-    """Take the response a Lambda has PUT; False for an address nobody waits at."""
+def take(token: str, body: bytes) -> dict[str, Any]:
+    """Take the response a Lambda has PUT."""
     answer = _waiting.pop(token, None)
     if answer is None:
-        return False
+        raise ValueError("this response URL has been used, or nobody waits for it any more")
     answer.body = json.loads(body)
     answer.arrived.set()
-    return True
+    return {}
 
 
 class CustomResource(Resource):
@@ -45,12 +45,12 @@ class CustomResource(Resource):
 
     TYPE = "AWS::CloudFormation::CustomResource"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         answer = self._request("Create")
         self.physical_resource_id = str(answer.get("PhysicalResourceId") or f"{self.logical_resource_id}-{suffix()}")
         self.attributes = answer.get("Data") or {}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         before = self.physical_resource_id
         answer = self._request("Update", OldResourceProperties=_strings(old))
         self.physical_resource_id = str(answer.get("PhysicalResourceId") or before)
@@ -58,7 +58,7 @@ class CustomResource(Resource):
         if self.physical_resource_id != before:  # a new id means a replacement: the old one is to be deleted
             self._request("Delete", PhysicalResourceId=before, ResourceProperties=_strings(old))
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self._request("Delete")
 
     def _request(self, kind: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from localcloud.clock import clock
 from localcloud.jobs import plan_now
 from localcloud.operations import handles, listing
 from localcloud.settings import current
-from localcloud.store import Endpoint, Record, Store
+from localcloud.store import Endpoint, Record, Store, gpus_of
 
 _NO_CAPACITY = fleet._NO_CAPACITY
 
@@ -72,7 +72,7 @@ def _check_variant(state: Store, request: dict[str, Any], variant: dict[str, Any
     routing = variant.get("RoutingConfig", {})
     if routing.get("RoutingStrategy") == "PREFIX_AWARE" and "PrefixAwareRoutingConfig" not in routing:
         raise ValidationError(f"Variant {name}: PREFIX_AWARE requires PrefixLength and ConcurrencyThreshold")
-    if request.get("KmsKeyId") and any(fleet.gpus_of(kind) for kind in fleet.instance_types(variant)):
+    if request.get("KmsKeyId") and any(gpus_of(kind) for kind in fleet.instance_types(variant)):
         raise ValidationError(f"Variant {name}: KmsKeyId is not supported on instance types with local storage")
 
 

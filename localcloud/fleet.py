@@ -97,10 +97,10 @@ def _component(state: Store, component: Component) -> None:
         _stop(component.copies)
         if not component.copies:
             del state.components[component.name]
-        return None
+        return
     if component.status == "Failed":
         _stop(component.copies)
-        return None
+        return
     wanted = [c for c in component.copies if c.revision == component.revision and c.state != "stopping"]
     for copy in [copy for copy in wanted if copy.state == "failed"]:
         wanted.remove(copy)
@@ -108,19 +108,20 @@ def _component(state: Store, component: Component) -> None:
         component.restarts += 1
         component.not_before = clock().now() + min(_RESTART_MAX_S, 2.0 ** (component.restarts - 1) - 1)
         if component.status == "Creating" or component.previous:
-            return _give_up(component, f"Container failed to start: {copy.failure}. See its logs in CloudWatch.")
+            _give_up(component, f"Container failed to start: {copy.failure}. See its logs in CloudWatch.")
+            return
     _stop(wanted[component.desired :])
     del wanted[component.desired :]
     while len(wanted) < component.desired and clock().now() >= component.not_before:
         problem = _start(state, component, wanted)
         if problem and (problem == _NO_CAPACITY or _starved(state, component)):
-            return _give_up(component, problem)
+            _give_up(component, problem)
+            return
         if problem is not None:
             break
     healthy = [copy for copy in wanted if copy.state == "healthy"]
     if len(healthy) == component.desired:
         _serve(component)
-    return None
 
 
 def _serve(component: Component) -> None:
@@ -166,7 +167,7 @@ def _start(state: Store, component: Component, wanted: list[Copy]) -> str | None
         return problem
     spec = spec_for(component.specs, instance.type)
     container = container_of(state, spec)
-    given = {
+    given: dict[str, Any] = {
         "component": component.name,
         "revision": component.revision,
         "instance_id": instance.id,
@@ -198,7 +199,8 @@ def container_of(state: Store, spec: dict[str, Any]) -> dict[str, Any]:
         container |= model.primary_container or (model.containers or [{}])[0]
     own = spec.get("Container", {})
     environment = container.get("Environment", {}) | own.get("Environment", {})
-    return container | own | {"Environment": environment}
+    result: dict[str, Any] = container | own | {"Environment": environment}
+    return result
 
 
 def _need(spec: dict[str, Any]) -> int:

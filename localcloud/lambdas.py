@@ -137,7 +137,7 @@ def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, resp
     if failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-log-result"] = base64.b64encode(output.encode()[-4096:]).decode()
-    return result.encode()
+    return str(result).encode()
 
 
 def install() -> None:

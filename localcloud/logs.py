@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from moto.logs.models import logs_backends
 
 from localcloud.clock import clock
 from localcloud.settings import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ Handler = Callable[..., dict[str, Any]]
 HANDLERS: dict[str, Handler] = {}
 
 
-class ThrottlingException(SagemakerClientError):
+class ThrottlingError(SagemakerClientError):  # type: ignore[misc]
     """What every AWS service answers when it is asked too often."""
 
     code = "ThrottlingException"
@@ -44,7 +44,7 @@ def handles(name: str) -> Callable[[Handler], Handler]:
 def call(account: str, region: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
     """Answer one request; raises moto's exceptions, which both HTTP and CloudFormation turn into AWS's errors."""
     if faults.strikes("throttling", name):
-        raise ThrottlingException
+        raise ThrottlingError
     validation.check(name, params)
     with LOCK:
         return HANDLERS[name](store(account, region), **params)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import secrets
 import string
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.core.common_models import CloudFormationModel
 
 from localcloud import operations, schemas, validation
 from localcloud.clock import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _THROTTLED_ATTEMPTS = 10
 _HANDLER_TIMEOUT_S = 7200
@@ -21,7 +23,7 @@ _HANDLER_TIMEOUT_S = 7200
 TYPES: dict[str, type[Resource]] = {}
 
 
-class Resource(CloudFormationModel):
+class Resource(CloudFormationModel):  # type: ignore[misc]
     """One resource of a stack; subclasses say what creating, updating and removing it means."""
 
     TYPE: ClassVar[str] = ""
@@ -44,15 +46,15 @@ class Resource(CloudFormationModel):
         self.attributes: dict[str, Any] = {}
         self.name = str(properties.get(self.NAME) or f"{logical_id[:40]}-{suffix()}")
 
-    def create(self) -> None:
+    def _create(self) -> None:
         """Make it; set `physical_resource_id` as soon as there is something to remove."""
         raise NotImplementedError
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         """Change it in place; `properties` are the new ones."""
         raise NotImplementedError
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         """Delete it."""
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class Resource(CloudFormationModel):
         for attempt in range(_THROTTLED_ATTEMPTS):
             try:
                 return operations.call(self.account, self.region, operation, validation.coerce(shape, known))
-            except operations.ThrottlingException:
+            except operations.ThrottlingError:
                 if attempt == _THROTTLED_ATTEMPTS - 1:
                     raise
                 until = clock().now() + 1
@@ -93,11 +95,11 @@ class Resource(CloudFormationModel):
     def made(self) -> None:
         """Create it, and leave nothing behind if that fails."""
         try:
-            self.create()
+            self._create()
         except Exception:
             if self.physical_resource_id:
                 with contextlib.suppress(Exception):
-                    self.remove()
+                    self._remove()
             raise
 
     def stabilize(self, busy: Callable[[], str | None], *, timeout_s: float = _HANDLER_TIMEOUT_S) -> None:
@@ -116,12 +118,12 @@ class Model(Resource):
     TYPE = "AWS::SageMaker::Model"
     NAME = "ModelName"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         arn = self.call("CreateModel", **self.properties | {"ModelName": self.name})["ModelArn"]
         self.physical_resource_id = self.name
         self.attributes = {"ModelName": self.name, "Id": arn}
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         operations.delete_model(self.account, self.region, self.name)
 
 
@@ -131,13 +133,13 @@ class EndpointConfig(Resource):
     TYPE = "AWS::SageMaker::EndpointConfig"
     NAME = "EndpointConfigName"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         made = self.call("CreateEndpointConfig", **self.properties | {"EndpointConfigName": self.name})
         self.physical_resource_id = made["EndpointConfigArn"]
         self.attributes = {"EndpointConfigName": self.name, "EndpointConfigArn": self.physical_resource_id}
         self.attributes["Id"] = self.physical_resource_id
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self.call("DeleteEndpointConfig", EndpointConfigName=self.name)
 
 
@@ -149,19 +151,19 @@ class Endpoint(Resource):
     _CREATE_S: ClassVar[int] = 160 * 60  # registry schema of 2026-10-20, handlers
     _UPDATE_S: ClassVar[int] = 970 * 60
 
-    def create(self) -> None:
+    def _create(self) -> None:
         made = self.call("CreateEndpoint", **self.properties | {"EndpointName": self.name})
         self.physical_resource_id = made["EndpointArn"]
         self.attributes = {"EndpointName": self.name, "EndpointArn": self.physical_resource_id}
         self.attributes["Id"] = self.physical_resource_id
         self._settle(self._CREATE_S)
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         if old.get("EndpointConfigName") != self.properties["EndpointConfigName"]:
             self.call("UpdateEndpoint", **self.properties | {"EndpointName": self.name})
             self._settle(self._UPDATE_S)
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self.stabilize(self._busy, timeout_s=self._UPDATE_S)
         self.call("DeleteEndpoint", EndpointName=self.name)
         self.stabilize(lambda: None if self._described() is None else "Deleting")
@@ -190,19 +192,19 @@ class InferenceComponent(Resource):
     _UPDATE_S: ClassVar[int] = 490 * 60  # registry schema of 2026-10-20, handlers
     _FIXED = ("InferenceComponentName", "EndpointName", "VariantName")
 
-    def create(self) -> None:
+    def _create(self) -> None:
         made = self.call("CreateInferenceComponent", **self.properties | {"InferenceComponentName": self.name})
         self.physical_resource_id = made["InferenceComponentArn"]
         self._settle(_HANDLER_TIMEOUT_S)
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         changed = [key for key in self._FIXED if old.get(key) != self.properties.get(key)]
         if changed:
             raise validation.ValidationError(f"UpdateInferenceComponent cannot change {', '.join(changed)}")
         self.call("UpdateInferenceComponent", **self.properties | {"InferenceComponentName": self.name})
         self._settle(self._UPDATE_S)
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self.stabilize(self._busy)
         if self._described() is not None:
             self.call("DeleteInferenceComponent", InferenceComponentName=self.name)
@@ -240,7 +242,7 @@ def schema_type(type_name: str) -> type[Resource]:
     class Generic(Resource):
         TYPE = type_name
 
-        def create(self) -> None:
+        def _create(self) -> None:
             _, vendor, kind = (*type_name.split("::"), "")[:3]
             identity = f"{self.logical_resource_id[:40]}-{suffix()}".lower()
             arn = f"arn:aws:{vendor.lower()}:{self.region}:{self.account}:{kind.lower()}/{identity}"
@@ -250,7 +252,7 @@ def schema_type(type_name: str) -> type[Resource]:
                 self.physical_resource_id = str(self.properties.get(key) or self.attributes.get(key) or identity)
             self.physical_resource_id = self.physical_resource_id or identity
 
-        def update(self, old: dict[str, Any]) -> None:
+        def _update(self, old: dict[str, Any]) -> None:
             """Nothing behind it has to change."""
 
     Generic.__name__ = type_name.replace("::", "")

@@ -10,9 +10,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -20,9 +19,13 @@ from moto.core.eventstream import EventStreamEncoder
 from werkzeug.wrappers import Request, Response
 
 from localcloud import faults, metrics
-from localcloud.copies import Copy
 from localcloud.settings import current
 from localcloud.store import LOCK, Component, Store, store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcloud.copies import Copy
 
 _PATH = re.compile(
     r"/endpoints/(?P<endpoint>[^/]+)"
@@ -52,7 +55,7 @@ _NO_COPY = (
 _encoder = EventStreamEncoder()
 
 
-class RuntimeFailure(Exception):
+class RuntimeFailureError(Exception):
     """An error as sagemaker-runtime answers it."""
 
     def __init__(self, code: str, message: str, **members: Any) -> None:
@@ -84,7 +87,7 @@ def answer(request: Request) -> Response:
     assert match is not None
     try:
         return _answer(request, match)
-    except RuntimeFailure as failure:
+    except RuntimeFailureError as failure:
         body = json.dumps(failure.members)
         response = Response(body, status=_STATUS[failure.code], content_type="application/json")
         response.headers["x-amzn-ErrorType"] = failure.code
@@ -96,11 +99,11 @@ def _answer(request: Request, match: re.Match[str]) -> Response:
     operation = "InvokeEndpointWithResponseStream" if streams else "InvokeEndpoint"
     state = store(DEFAULT_ACCOUNT_ID, _region(request))
     if faults.strikes("throttling", operation):
-        raise RuntimeFailure("ThrottlingException", "Rate exceeded")
+        raise RuntimeFailureError("ThrottlingException", "Rate exceeded")
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
-        raise RuntimeFailure("ValidationError", f"Path {match['openai']} is not supported")
+        raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:
-        raise RuntimeFailure(
+        raise RuntimeFailureError(
             "ValidationError",
             f"1 validation error detected: Value at 'body' failed to satisfy constraint: "
             f"Member must have length less than or equal to {_BODY_MAX_BYTES}",
@@ -111,7 +114,7 @@ def _answer(request: Request, match: re.Match[str]) -> Response:
     call = _Call(state=state, component=component, copy=copy, began=time.monotonic(), path=path, streams=streams)
     try:
         return _forward(call, request, raw=bool(match["openai"]))
-    except RuntimeFailure:
+    except RuntimeFailureError:
         _done(call, status=http.client.INTERNAL_SERVER_ERROR)
         raise
 
@@ -120,7 +123,7 @@ def _region(request: Request) -> str:
     """Who asks, and where: SigV4, or a bearer token that is a presigned CallWithBearerToken request."""
     given = request.headers.get("Authorization", "")
     if given.startswith("AWS4-HMAC-SHA256"):
-        return given.split(",")[0].split("/")[2]
+        return str(given.split(",")[0].split("/")[2])
     token = given.removeprefix("Bearer ").removeprefix("sagemaker-api-key-")
     if given.startswith("Bearer "):
         with contextlib.suppress(binascii.Error, UnicodeDecodeError, ValueError, LookupError):
@@ -128,29 +131,31 @@ def _region(request: Request) -> str:
             query = parse_qs(urlsplit(f"https://{url.removeprefix('https://')}").query)
             if query["Action"] == ["CallWithBearerToken"]:
                 return query["X-Amz-Credential"][0].split("/")[2]
-    raise RuntimeFailure("AccessDeniedException", "The request must be signed, or carry a SageMaker bearer token")
+    raise RuntimeFailureError("AccessDeniedException", "The request must be signed, or carry a SageMaker bearer token")
 
 
 def _route(state: Store, endpoint: str, name: str | None, request: Request) -> tuple[Component, Copy]:
     with LOCK:
         if endpoint not in state.endpoints:
-            raise RuntimeFailure("ValidationError", f"Endpoint {endpoint} of account {state.account} not found.")
+            raise RuntimeFailureError("ValidationError", f"Endpoint {endpoint} of account {state.account} not found.")
         if not name:
-            raise RuntimeFailure(
+            raise RuntimeFailureError(
                 "ValidationError",
                 "Inference Component Name header is required for endpoints to which you plan to deploy inference "
                 "components. Please include Inference Component Name header or consider using SageMaker models.",
             )
         component = state.components.get(name)
         if component is None or component.data["EndpointName"] != endpoint:
-            raise RuntimeFailure("ValidationError", f"Inference Component {name} not found on endpoint {endpoint}.")
+            raise RuntimeFailureError(
+                "ValidationError", f"Inference Component {name} not found on endpoint {endpoint}."
+            )
         base = state.components[component.base] if component.base else component
         copies = [copy for copy in base.copies if copy.state == "healthy"]
         if component.base:
             copies = [copy for copy in copies if copy.adapters.get(name) == "loaded"]
         if not copies:
             metrics.count(component, "NoCapacityInvocationFailures")
-            raise RuntimeFailure("ValidationError", _NO_COPY)
+            raise RuntimeFailureError("ValidationError", _NO_COPY)
         session = request.headers.get("X-Amzn-SageMaker-Session-Id")
         chosen = base.sessions.get(session or "")
         if chosen not in copies:
@@ -187,7 +192,7 @@ def _forward(call: _Call, request: Request, *, raw: bool) -> Response:
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise _model_error(call, 0, None) from error
-    except RuntimeFailure:
+    except RuntimeFailureError:
         connection.close()
         raise
     return _respond(call, connection, upstream, body)
@@ -212,12 +217,12 @@ def _respond(
     outcome = {"status": upstream.status}
     response = Response(_chunks(call, upstream, outcome), status=upstream.status, headers=headers, content_type=kind)
 
-    @response.call_on_close
-    def _closed() -> None:  # also where the caller has gone before the first part
+    def closed() -> None:  # also where the caller has gone before the first part
         upstream.close()
         connection.close()
         _done(call, status=outcome["status"])
 
+    response.call_on_close(closed)
     return response
 
 
@@ -245,22 +250,22 @@ def _chunks(call: _Call, upstream: http.client.HTTPResponse, outcome: dict[str, 
 
 def _event(name: str, payload: bytes) -> bytes:
     headers = {":event-type": name, ":content-type": "application/octet-stream", ":message-type": "event"}
-    return _encoder.encode_message(headers, payload)
+    return bytes(_encoder.encode_message(headers, payload))
 
 
 def _exception(name: str, members: dict[str, str]) -> bytes:
     headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
-    return _encoder.encode_message(headers, json.dumps(members).encode())
+    return bytes(_encoder.encode_message(headers, json.dumps(members).encode()))
 
 
-def _model_error(call: _Call, status: int, text: str | None) -> RuntimeFailure:
+def _model_error(call: _Call, status: int, text: str | None) -> RuntimeFailureError:
     group = f"/aws/sagemaker/InferenceComponents/{call.component.name}"
     arn = f"arn:aws:logs:{call.state.region}:{call.state.account}:log-group:{group}"
     side = "client" if http.client.BAD_REQUEST <= status < http.client.INTERNAL_SERVER_ERROR else "server"
     said = f'with message "{text}"' if text is not None else "and could not load the entire response body"
     message = f"Received {side} error ({status}) from primary {said}. See {group} in account {call.state.account} for more information."
     metrics.count(call.component, "InvocationModelErrors")
-    return RuntimeFailure(
+    return RuntimeFailureError(
         "ModelError", message, OriginalStatusCode=status or 500, OriginalMessage=text or "", LogStreamArn=arn
     )
 

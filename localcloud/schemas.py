@@ -8,7 +8,10 @@ import re
 from typing import Any
 
 import jsonschema
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
+from cfnlint.schema import (
+    PROVIDER_SCHEMA_MANAGER,
+    ResourceNotFoundError,
+)
 from moto.sagemaker.exceptions import ValidationError
 
 _REGION = "us-east-1"
@@ -22,7 +25,8 @@ def schema(type_name: str) -> dict[str, Any] | None:
         found = PROVIDER_SCHEMA_MANAGER.get_resource_schema(_REGION, type_name).schema
     except ResourceNotFoundError:
         return None
-    return _usable(copy.deepcopy(found))
+    usable: dict[str, Any] = _usable(copy.deepcopy(found))
+    return usable
 
 
 def check(type_name: str, properties: dict[str, Any]) -> None:

@@ -7,9 +7,7 @@ import shutil
 import socket
 import threading
 import traceback
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
@@ -24,11 +22,15 @@ from localcloud.clock import clock
 from localcloud.settings import configure, current
 from localcloud.store import stores
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
 _BACKLOG = 1024
 """Connections that may wait for a thread; werkzeug's 128 would drop a burst of 200."""
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(MotoRequestHandler):  # type: ignore[misc]
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keep the terminal for what matters."""
 
@@ -57,7 +59,7 @@ class LocalCloud:
         current().state_dir.mkdir(parents=True, exist_ok=True)
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> LocalCloud:
+    def __enter__(self) -> Self:
         clock().start()
         self._thread = threading.Thread(target=self._server.serve_forever, name="localcloud-server", daemon=True)
         self._thread.start()
@@ -99,18 +101,21 @@ def _front(moto: Any) -> Any:
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        request = Request(environ)
         if path.startswith("/localcloud/"):
-            return _admin(Request(environ))(environ, start_response)
-        if runtime.serves(path):
-            return runtime.answer(Request(environ))(environ, start_response)
+            answer: Any = _admin(request)
+        elif runtime.serves(path):
+            answer = runtime.answer(request)
+        else:
+            answer = moto
         try:
-            answer: Iterable[bytes] = moto(environ, start_response)
+            body: Iterable[bytes] = answer(environ, start_response)
         except NotImplementedError as error:
-            return _refused(Request(environ), "UnknownOperation", str(error), 400)(environ, start_response)
+            body = _refused(request, "UnknownOperation", str(error), 400)(environ, start_response)
         except Exception as error:  # noqa: BLE001 -- one request must not take the server's terminal over
             traceback.print_exc(limit=-2)
-            return _refused(Request(environ), "InternalFailure", repr(error), 500)(environ, start_response)
-        return answer
+            body = _refused(request, "InternalFailure", repr(error), 500)(environ, start_response)
+        return body
 
     return application
 
@@ -118,31 +123,45 @@ def _front(moto: Any) -> Any:
 def _admin(request: Request) -> Response:
     """/localcloud/health, faults, clock, reset, and cfn-response/<token>."""
     what, _, rest = request.path.removeprefix("/localcloud/").partition("/")
+    answers: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {
+        ("GET", "health"): _health,
+        ("GET", "faults"): _faults,
+        ("POST", "faults"): _faults,
+        ("DELETE", "faults"): _faults,
+        ("POST", "clock"): _clock,
+        ("POST", "reset"): _reset,
+        ("PUT", "cfn-response"): lambda asked: custom.take(rest, asked.get_data()),
+    }
+    chosen = answers.get((request.method, what))
+    if chosen is None:
+        return _json({"message": f"no such path: {request.method} {request.path}"}, status=404)
     try:
-        if what == "health":
-            return _json({"status": "ok", "time": clock().now()})
-        if what == "faults":
-            return _faults(request)
-        if what == "clock" and request.method == "POST":
-            clock().advance(float(json.loads(request.get_data())["advance"]))
-            return _json({"time": clock().now()})
-        if what == "reset" and request.method == "POST":
-            reset()
-            return _json({})
-        if what == "cfn-response" and request.method == "PUT":
-            return _json({}) if custom.answered(rest, request.get_data()) else _json({"message": "gone"}, status=404)
+        return _json(chosen(request))
     except (ValueError, KeyError, TypeError) as error:
         return _json({"message": str(error)}, status=400)
-    return _json({"message": f"no such path: {request.method} {request.path}"}, status=404)
 
 
-def _faults(request: Request) -> Response:
+def _health(_: Request) -> dict[str, Any]:
+    return {"status": "ok", "time": clock().now()}
+
+
+def _clock(request: Request) -> dict[str, Any]:
+    clock().advance(float(json.loads(request.get_data())["advance"]))
+    return {"time": clock().now()}
+
+
+def _reset(_: Request) -> dict[str, Any]:
+    reset()
+    return {}
+
+
+def _faults(request: Request) -> dict[str, Any]:
     if request.method == "POST":
         given = json.loads(request.get_data())
         faults.inject(given["fault"], target=given.get("target", "*"), times=given.get("times"))
     elif request.method == "DELETE":
         faults.clear(parse_qs(request.query_string.decode()).get("fault", [None])[0])
-    return _json({"active": [vars(fault) for fault in faults.active()], "known": faults.KNOWN})
+    return {"active": [vars(fault) for fault in faults.active()], "known": faults.KNOWN}
 
 
 def _refused(request: Request, code: str, message: str, status: int) -> Response:

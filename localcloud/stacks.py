@@ -10,15 +10,17 @@ import copy
 import json
 import re
 import threading
-from collections.abc import Callable
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation import models, parsing
 
 from localcloud import schemas
 from localcloud.resources import TYPES, Resource, schema_type, suffix
 from localcloud.settings import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 _NOTHING: dict[str, Any] = {"Resources": {}}
@@ -158,7 +160,7 @@ class Deployment:
             schemas.check(wanted["Type"], wanted["Properties"])
             original.properties, old = wanted["Properties"], original.properties
             try:
-                original.update(old)
+                original._update(old)
             except Exception:
                 original.properties = old
                 raise
@@ -184,7 +186,7 @@ class Deployment:
         self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
         try:
             if isinstance(resource, Resource):
-                resource.remove()
+                resource._remove()
             else:
                 self.map._delete_resource(resource, {"Type": state["Type"], "Properties": state["Properties"]})
         except Exception as error:
@@ -241,7 +243,7 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     try:
         deployment.apply(new, parameters)
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
-        return _roll_back(stack, deployment, verb, old, before[1], _text(error))
+        return _roll_back(stack, deployment, verb=verb, old=old, parameters=before[1], reason=_text(error))
     stack.template, stack.template_dict, stack.parameters = template, new, parameters
     stack.description = new.get("Description")
     _publish(stack)
@@ -255,7 +257,7 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
 
 
 def _roll_back(
-    stack: Any, deployment: Deployment, verb: str, old: dict[str, Any], parameters: dict[str, Any], reason: str
+    stack: Any, deployment: Deployment, *, verb: str, old: dict[str, Any], parameters: dict[str, Any], reason: str
 ) -> None:
     prefix = "UPDATE_ROLLBACK" if verb == "UPDATE" else "ROLLBACK"
     _finish(stack, f"{prefix}_IN_PROGRESS", reason)

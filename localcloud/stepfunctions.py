@@ -10,9 +10,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 
 
 def _normalise(self: Any, response: Any, *_: Any, **__: Any) -> None:
-    """moto leaves boto3's dates in; Step Functions hands JSON on."""
+    """Undo that moto leaves boto3's dates in; Step Functions hands JSON on."""
     del self
-    items = response.items() if isinstance(response, dict) else enumerate(response) if isinstance(response, list) else ()
+    items = (
+        response.items() if isinstance(response, dict) else enumerate(response) if isinstance(response, list) else ()
+    )
     for key, value in list(items):
         if isinstance(value, dt.date):
             response[key] = value.isoformat()

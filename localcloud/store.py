@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
-from localcloud.copies import Copy
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcloud.copies import Copy
 
 LOCK = threading.RLock()
 """Held by whoever reads or changes the state below."""
@@ -125,7 +127,7 @@ class Store:
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
 
     def models(self) -> dict[str, Any]:
-        """Moto's models by name."""
+        """The models by name; they are moto's."""
         models: dict[str, Any] = sagemaker_backends[self.account][self.region]._models
         return models
 

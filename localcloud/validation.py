@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 from moto.sagemaker.exceptions import ValidationError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["ValidationError", "check", "coerce", "operation", "pick", "service"]
+
+Shape = Any  # botocore's shapes: their stubs do not know that members, value and enum go with the type name
 _NUMBERS = ("integer", "long", "float", "double")
 
 
 @functools.cache
-def service(name: str = "sagemaker") -> ServiceModel:
+def service(name: str = "sagemaker") -> Any:
     """The service model that ships with boto3."""
     return botocore.session.get_session().get_service_model(name)
 
 
-def operation(name: str) -> OperationModel:
+def operation(name: str) -> Any:
     """One SageMaker operation."""
     return service().operation_model(name)
 
@@ -45,6 +49,10 @@ def coerce(shape: Shape, value: Any) -> Any:
         return [coerce(shape.member, item) for item in value]
     if kind == "map" and isinstance(value, dict):
         return {key: coerce(shape.value, item) for key, item in value.items()}
+    return _scalar(kind, value)
+
+
+def _scalar(kind: str, value: Any) -> Any:
     if kind == "boolean" and isinstance(value, str):
         return value == "true"
     if kind in _NUMBERS and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):

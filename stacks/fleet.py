@@ -8,10 +8,12 @@ import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.planning import plan_fleet
 from cdk_sglang.serving.names import name_problems
 from stacks.foundation import FoundationStack
 from stacks.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.naming import endpoint_name, stack_name
+from stacks.planning import request_of
 from stacks.serving import ServingStack
 from stacks.settings import Environment
 
@@ -33,6 +35,10 @@ def add_fleet(
     """
     raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
     problems = _name_problems(name, settings)
+    try:
+        problems += plan_fleet(request_of(settings, name=name)).problems
+    except ConfigurationError as error:
+        problems += error.problems
     foundation = FoundationStack(
         app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
     )

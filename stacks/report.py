@@ -1,19 +1,36 @@
-"""What a person reads after a synth: where the templates are, and who asks for which GPUs."""
+"""What a synth leaves beside its templates (the plan), and what a person reads: who asks for which GPUs, and the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from cdk_sglang import InferenceEndpoint
+from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.planning import FleetPlan, FleetRequest
+from cdk_sglang.planning.export import plan_json
+from cdk_sglang.planning.page import plan_html
 from cdk_sglang.serving.capacity import instances_needed
 
 
+def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
+    """Write plan.json, for CI, and plan.html, to look at, into the folder of the templates."""
+    (folder / "plan.json").write_text(plan_json(plan), encoding="utf-8")
+    (folder / "plan.html").write_text(plan_html(plan, request), encoding="utf-8")
+
+
 def print_fleet(
-    console: Console, *, name: str, endpoints: Sequence[InferenceEndpoint], templates: Sequence[str]
+    console: Console,
+    *,
+    name: str,
+    endpoints: Sequence[InferenceEndpoint],
+    plan: FleetPlan,
+    unplanned: Sequence[str],
+    templates: Sequence[str],
 ) -> None:
     """Print a row per component, with the GPUs its copies ask for and those its endpoint can have.
 
@@ -21,6 +38,8 @@ def print_fleet(
         console: Where to print.
         name: Name of the environment.
         endpoints: Its endpoints.
+        plan: Its plan.
+        unplanned: Components that name no model, so that nobody knows whether they fit.
         templates: Paths of the templates written.
     """
     table = Table(box=box.SIMPLE_HEAD, title=f"{name}: endpoints and the GPUs their components ask for")
@@ -34,6 +53,10 @@ def print_fleet(
         _add_rows(table, endpoint)
         table.add_section()
     console.print(table)
+    if plan.endpoints:
+        print_plan(plan, console)
+    if unplanned:
+        console.print(f"not planned, since model.id is not given: {', '.join(unplanned)}", soft_wrap=True)
     console.print(f"templates: {', '.join(templates)}", soft_wrap=True)
 
 

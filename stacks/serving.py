@@ -24,6 +24,7 @@ from cdk_sglang import (
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.models import catalogue
 from stacks import settings as asks
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
@@ -153,7 +154,7 @@ def _routing(asked: asks.Routing | None) -> Routing:
 
 
 def _model(asked: asks.Model, bucket: s3.IBucket | None) -> ModelSource:
-    gib = asked.weights_gib
+    gib = asked.weights_gib if asked.weights_gib is not None or asked.id is None else catalogue(asked.id).weights_gib
     size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
     if asked.s3 is not None or bucket is None:
         return ModelSource.from_s3(asked.s3 or "", weights_size=size)

@@ -190,6 +190,17 @@ class Startup(_Settings):
     """From the container's start to its first successful health check."""
 
 
+class Slo(_Settings):
+    """Latency asked of a component; the plan says whether it can be had, and where it is cheapest."""
+
+    ttft_ms: float | None = Field(default=None, gt=0, le=600_000, strict=False)
+    """Mean time to the first token, in milliseconds."""
+    tpot_ms: float | None = Field(default=None, gt=0, le=60_000, strict=False)
+    """Mean time per further token, in milliseconds."""
+    at_concurrency: float = Field(default=16, gt=0, le=4096, strict=False)
+    """Requests in flight per copy at which it is asked."""
+
+
 class Component(_Settings):
     """One model on an endpoint."""
 
@@ -199,6 +210,8 @@ class Component(_Settings):
     """SGLang's options."""
     copies: int = Field(default=1, ge=1, le=1000)
     """Copies to start with; each takes its GPUs on one instance."""
+    slo: Slo | None = None
+    """Latency asked; without it nothing about speed is checked."""
     resources: Resources | None = None
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
     startup: Startup | None = None
@@ -231,6 +244,8 @@ class Environment(_Settings):
     """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
     tags: dict[TagKey, TagValue] = Field(default={}, max_length=_MAX_TAGS)
     """Tags of every resource, such as cost-centre."""
+    budget_usd_per_hour: float | None = Field(default=None, gt=0, le=1_000_000, strict=False)
+    """Most the fleet may cost per hour when fully scaled out, on demand; no limit by default."""
     network: Network
     """Which network the instances join."""
     data: Data = Data()

@@ -118,7 +118,13 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
         row=row,
         question=question,
         features=features(
-            model, question.gpu, question.split, load, engine=question.engine, kv_dtype=question.kv_dtype
+            model,
+            question.gpu,
+            question.split,
+            load,
+            engine=question.engine,
+            kv_dtype=question.kv_dtype,
+            engine_version=question.engine_version,
         ),
         ttft_ms=float("nan") if queued else _number(row["ttft_ms"]),
         tpot_ms=float("nan") if queued else _number(row["tpot_ms"]),

@@ -63,7 +63,7 @@ def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
         problems = check_combination(values, on_cpu=on_cpu)
         if problems:
             raise RefusedError(problems)
-        check_sglang()
+        check_sglang(tokenizer_workers=values["tokenizer_worker_num"])
         preflight.check(_expectation(values, settings), on_cpu=on_cpu)
     finally:
         preflight.stop()

@@ -25,20 +25,26 @@ if TYPE_CHECKING:
 WORKER_APPLICATION = "cdk_sglang_container.server:app"
 WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
 _ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
-_MANAGER_NAMES = (
-    "generate_request",
-    "load_lora_adapter",
-    "unload_lora_adapter",
-    "is_healthy",
+_MANAGER_METHODS = ("generate_request", "load_lora_adapter", "unload_lora_adapter")
+_MANAGER_FIELDS = (
+    "enable_lora",
     "gracefully_exit",
+    "is_generation",
+    "last_receive_tstamp",
+    "lora_ref_cache",
+    "lora_registry",
+    "rid_to_state",
+    "served_model_name",
     "server_status",
 )
-_MANAGER_FIELDS = ("last_receive_tstamp", "rid_to_state", "lora_ref_cache", "served_model_name", "is_generation")
 _POLL_S = 0.05
 
 
-def check_sglang() -> None:
+def check_sglang(*, tokenizer_workers: int = 1) -> None:
     """Raise unless this SGLang has every name the contract relies on.
+
+    Args:
+        tokenizer_workers: Several of them import the application by a path that SGLang must let us set.
 
     Raises:
         RefusedError: With each missing name.
@@ -61,12 +67,12 @@ def check_sglang() -> None:
         f"http_server.{name}" for name in ("app", "get_global_state", "launch_server") if not hasattr(http_server, name)
     ]
     manager = tokenizer_manager.TokenizerManager
-    missing += [f"TokenizerManager.{name}" for name in _MANAGER_NAMES if not hasattr(manager, name)]
+    missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
     sources = "".join(inspect.getsource(base) for base in manager.__mro__ if base is not object)
     missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
     wanted = ("GenerateReqInput", "EmbeddingReqInput", "LoadLoRAAdapterReqInput", "UnloadLoRAAdapterReqInput")
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
-    if not hasattr(envs, WORKER_APPLICATION_VARIABLE):
+    if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
         missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
     if missing:
         names = ", ".join(missing)
@@ -88,8 +94,11 @@ class SglangEngine:
     def started(self) -> bool:
         """Whether SGLang says it is up and not stopping."""
         from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
 
-        return http_server.get_global_state() is not None and bool(self._manager.is_healthy())
+        if http_server.get_global_state() is None:
+            return False
+        return self._manager.server_status == ServerStatus.Up and not self.draining
 
     @property
     def draining(self) -> bool:
@@ -199,6 +208,7 @@ def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks'
     health = Health(
         generate=engine.generate,
         started=lambda: engine.started,
+        stopping=lambda: engine.draining,
         warmed_up=os.environ.get("CDK_SGLANG_WARMED_UP") == "1",
         wedged_after_s=settings.wedged_after_s,
     )

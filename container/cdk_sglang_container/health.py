@@ -28,6 +28,7 @@ class Health:
     Args:
         generate: Make the engine generate one token; true when it did.
         started: Whether the engine says it is up, by its own flag.
+        stopping: Whether it was told to stop; it is not asked any more then, since it waits for every request to end.
         warmed_up: Whether being up means that it has generated (SGLang's warm-up was not skipped).
         wedged_after_s: Seconds without a sign of life until it counts as wedged.
         clock: Seconds, monotonic.
@@ -38,11 +39,13 @@ class Health:
         *,
         generate: Callable[[], Awaitable[bool]],
         started: Callable[[], bool],
+        stopping: Callable[[], bool],
         warmed_up: bool,
         wedged_after_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._generate, self._started, self._warmed_up = generate, started, warmed_up
+        self._generate, self._started, self._stopping = generate, started, stopping
+        self._warmed_up = warmed_up
         self._interval_s = wedged_after_s * _INTERVAL_SHARE
         self._deadline_s = wedged_after_s - self._interval_s
         self._clock = clock
@@ -72,7 +75,7 @@ class Health:
         self._generated = self._warmed_up
         if self._warmed_up:
             await asyncio.sleep(self._interval_s)
-        while True:
+        while not self._stopping():
             await self.probe()
             await asyncio.sleep(self._interval_s if self._generated else min(1.0, self._interval_s))
 

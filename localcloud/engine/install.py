@@ -68,7 +68,7 @@ def pins(requirements: str) -> list[str]:
 
 def say(message: str) -> None:
     """One line of progress, seen at once."""
-    print(f"engine: {message}", flush=True)  # noqa: T201
+    print(f"engine: {message}", flush=True)
 
 
 class _Progress(threading.Thread):
@@ -198,13 +198,13 @@ def main(*, root: Path = ROOT) -> int:
                 install(root=root)
         except InstallError as error:
             for line in str(error).splitlines():
-                print(f"engine: {line}", file=sys.stderr)  # noqa: T201
+                print(f"engine: {line}", file=sys.stderr)
             return _EXIT_FAILED
         except KeyboardInterrupt:
-            print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)  # noqa: T201
+            print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)
             return _EXIT_INTERRUPTED
         except OSError as error:
-            print(f"engine: {error}; put that right and run `make engine` again", file=sys.stderr)  # noqa: T201
+            print(f"engine: {error}; put that right and run `make engine` again", file=sys.stderr)
             return _EXIT_FAILED
     return 0
 

@@ -176,10 +176,10 @@ def _write_adapter(folder: Path, *, seed: int) -> None:
 def main(arguments: list[str]) -> int:
     """Command line: one directory."""
     if len(arguments) != 1:
-        print("usage: python -m localcloud.engine.tiny_model DIRECTORY", file=sys.stderr)  # noqa: T201
+        print("usage: python -m localcloud.engine.tiny_model DIRECTORY", file=sys.stderr)
         return 2
     for name, folder in make_models(Path(arguments[0])).items():
-        print(f"{name}: {folder}")  # noqa: T201
+        print(f"{name}: {folder}")
     return 0
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class Pulse:
     def __init__(self) -> None:
-        self.alive, self.asked, self.up = True, 0, False
+        self.alive, self.asked, self.up, self.stopping = True, 0, False, False
 
     async def generate(self) -> bool:
         self.asked += 1
@@ -26,7 +26,13 @@ class Pulse:
 
 
 def _health(pulse: Pulse, *, warmed_up: bool = True, wedged_after_s: float = 0.2) -> Health:
-    return Health(generate=pulse.generate, started=lambda: pulse.up, warmed_up=warmed_up, wedged_after_s=wedged_after_s)
+    return Health(
+        generate=pulse.generate,
+        started=lambda: pulse.up,
+        stopping=lambda: pulse.stopping,
+        warmed_up=warmed_up,
+        wedged_after_s=wedged_after_s,
+    )
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -83,11 +89,28 @@ def test_a_wedged_engine_is_noticed_in_time_and_so_is_its_recovery() -> None:
     asyncio.run(run())
 
 
+def test_an_engine_that_was_told_to_stop_is_asked_no_more() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.stopping = True
+        await asyncio.sleep(0.1)
+        asked = pulse.asked
+        await asyncio.sleep(0.3)
+        assert pulse.asked == asked
+        await health.stop()
+
+    asyncio.run(run())
+
+
 def test_a_probe_that_breaks_counts_as_no_token() -> None:
     async def broken() -> bool:
         raise RuntimeError("scheduler is gone")
 
-    health = Health(generate=broken, started=lambda: True, warmed_up=True, wedged_after_s=1)
+    health = Health(generate=broken, started=lambda: True, stopping=lambda: False, warmed_up=True, wedged_after_s=1)
     assert asyncio.run(health.probe()) is False
     assert not health.ok
 

@@ -138,6 +138,6 @@ def component(*, context_length: int, copies: int = 1) -> dict[str, Any]:
     """A component with the tiny model; float32, so that equal prompts give equal answers on every copy."""
     return {
         "model": {"prefix": "weights/tiny-llama/", "weights_gib": 0.01},
-        "server": {"context_length": context_length, "dtype": "float32"},
+        "server": {"context_length": context_length, "dtype": "float32", "extra": {"sleep_on_idle": True}},
         "copies": copies,
     }

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def component(**options: Any) -> dict[str, Any]:
-    server = {"context_length": options.get("context_length", 2048), "dtype": "float32"}
+    server = {"context_length": options.get("context_length", 2048), "dtype": "float32", "extra": {"sleep_on_idle": True}}
     model = {"prefix": "weights/tiny-llama/", "weights_gib": 0.01}
     return {"model": model, "server": server, "copies": options.get("copies", 1)}
 
@@ -82,11 +82,15 @@ class TestFleet:
         assert b"".join(part for _, part in arrived).endswith(b"data: [DONE]\n\n")
         assert arrived[-1][0] - arrived[0][0] > 0.02  # the first part was there while the engine went on
 
-    def test_the_openai_client_works_against_the_openai_path(self, fleet: Any) -> None:
+    def test_the_openai_client_works_against_the_openai_path(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from openai import OpenAI
+        from sagemaker.core.token_generator import generate_token
 
         url = f"{fleet.url}/endpoints/e2e-chat/inference-components/e2e-chat-tiny/openai/v1"
-        with OpenAI(base_url=url, api_key="any", max_retries=0) as client:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        token = generate_token(region="us-east-1")  # what a client of the real path does
+        with OpenAI(base_url=url, api_key=token, max_retries=0) as client:
             messages = [{"role": "user", "content": "hello"}]
             answer = client.chat.completions.create(model="tiny", messages=messages, max_tokens=8, temperature=0)
 

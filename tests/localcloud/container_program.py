@@ -12,6 +12,11 @@ ADAPTERS: dict[str, str] = {}
 BEHAVIOUR = {"ping": 200}
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -39,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/adapters":
             ADAPTERS[body["name"]] = body["src"]
             return self.reply(200 if list(Path(body["src"]).iterdir()) else 500, {})
-        print("request", self.path, json.dumps(body), flush=True)
+        say(f"request {self.path} {json.dumps(body)}")
         time.sleep(body.get("sleep_s", 0))
         if "ping" in body:
             BEHAVIOUR["ping"] = body["ping"]
@@ -97,5 +102,5 @@ if __name__ == "__main__":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if os.environ.get("SM_TEST_UNHEALTHY"):
         BEHAVIOUR["ping"] = 503
-    print("container started", flush=True)
+    say("container started")
     Server(("127.0.0.1", int(os.environ["CDK_SGLANG_PORT"])), Handler).serve_forever()

@@ -166,6 +166,14 @@ def bootstrapped(cdk: Cdk) -> Cdk:
     return cdk
 
 
+@pytest.fixture
+def prepared(cdk: Cdk, client: Any) -> Cdk:
+    """What `cdk bootstrap` leaves that a deployment of files needs, made in a moment."""
+    client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
+    client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+    return cdk
+
+
 def test_life_of_a_fleet(bootstrapped: Cdk, assembly: Any, invoke: Any, client: Any) -> None:
     first = assembly("first", fleet)
     done = deployed(bootstrapped, first)
@@ -177,9 +185,7 @@ def test_life_of_a_fleet(bootstrapped: Cdk, assembly: Any, invoke: Any, client: 
     again = deployed(bootstrapped, first)
     assert "(no changes)" in again.stdout + again.stderr
 
-    changed = assembly(
-        "changed", lambda stack: fleet(stack, context="8192", components=("llama", "qwen"), instances=2)
-    )
+    changed = assembly("changed", lambda stack: fleet(stack, context="8192", components=("llama", "qwen"), instances=2))
     diff = bootstrapped("diff", "Fleet", "--app", changed)
     assert "AWS::SageMaker::EndpointConfig Config Config replace" in diff.stdout + diff.stderr
     assert "SM_SGLANG_CONTEXT_LENGTH" in diff.stdout + diff.stderr
@@ -219,29 +225,29 @@ def test_life_of_a_fleet(bootstrapped: Cdk, assembly: Any, invoke: Any, client: 
 
 
 def test_failed_first_deployment_names_the_cause_and_the_next_one_succeeds(
-    bootstrapped: Cdk, assembly: Any, invoke: Any, admin: Any, client: Any
+    prepared: Cdk, assembly: Any, invoke: Any, admin: Any, client: Any
 ) -> None:
     first = assembly("first", fleet)
     admin("POST", "faults", {"fault": "insufficient-capacity", "target": "fleet"})
-    failed = deployed(bootstrapped, first)
+    failed = deployed(prepared, first)
     assert failed.returncode == 1
     assert "InsufficientInstanceCapacity" in failed.stdout + failed.stderr
     assert client("sagemaker").list_endpoints()["Endpoints"] == []
     admin("DELETE", "faults")
-    done = deployed(bootstrapped, first)
+    done = deployed(prepared, first)
     assert done.returncode == 0, done.stderr
     assert invoke()["Body"]["path"] == "/invocations"
 
 
-def test_rejected_property_and_unknown_type_stop_the_deployment(bootstrapped: Cdk, assembly: Any) -> None:
+def test_rejected_property_and_unknown_type_stop_the_deployment(prepared: Cdk, assembly: Any) -> None:
     def wrong(stack: cdk.Stack) -> None:
         cdk.CfnResource(stack, "Wrong", type="AWS::SageMaker::EndpointConfig", properties={"ProductionVariants": "no"})
 
-    failed = deployed(bootstrapped, assembly("wrong", wrong))
+    failed = deployed(prepared, assembly("wrong", wrong))
     assert failed.returncode == 1
     assert "Model validation failed (#/ProductionVariants" in " ".join((failed.stdout + failed.stderr).split())
     unknown = assembly("unknown", lambda stack: cdk.CfnResource(stack, "Odd", type="AWS::SageMaker::Teleporter"))
-    failed = deployed(bootstrapped, unknown)
+    failed = deployed(prepared, unknown)
     assert "Unrecognized resource types: [AWS::SageMaker::Teleporter]" in " ".join(
         (failed.stdout + failed.stderr).split()
     )
@@ -273,27 +279,27 @@ def verified(word: str, *, fail: str = "no") -> Callable[[cdk.Stack], None]:
     return build
 
 
-def test_custom_resource_really_invokes_its_function(bootstrapped: Cdk, assembly: Any, client: Any) -> None:
+def test_custom_resource_really_invokes_its_function(prepared: Cdk, assembly: Any, client: Any) -> None:
     def answer() -> str:
         (stack,) = client("cloudformation").describe_stacks(StackName="Fleet")["Stacks"]
         return str(stack["Outputs"][0]["OutputValue"])
 
-    done = deployed(bootstrapped, assembly("one", verified("one")))
+    done = deployed(prepared, assembly("one", verified("one")))
     assert done.returncode == 0, done.stderr
     assert answer() == "Create one hello"
-    assert deployed(bootstrapped, assembly("two", verified("two"))).returncode == 0
+    assert deployed(prepared, assembly("two", verified("two"))).returncode == 0
     assert answer() == "Update two hello"
-    failed = deployed(bootstrapped, assembly("three", verified("three", fail="Update")))
+    failed = deployed(prepared, assembly("three", verified("three", fail="Update")))
     assert failed.returncode == 1
     assert "the verifier said no" in failed.stdout + failed.stderr
-    assert bootstrapped("destroy", "Fleet", "-f", "--app", assembly("one", verified("one"))).returncode == 0
+    assert prepared("destroy", "Fleet", "-f", "--app", assembly("one", verified("one"))).returncode == 0
     groups = client("logs").describe_log_groups()["logGroups"]
     events = client("logs").filter_log_events(logGroupName=groups[0]["logGroupName"])["events"]
     assert [e["message"].split()[-1] for e in events if "seen" in e["message"]][-1] == "Delete"
     assert client("lambda").list_functions()["Functions"] == []
 
 
-def test_network_and_other_types_come_and_go(bootstrapped: Cdk, assembly: Any, client: Any) -> None:
+def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, client: Any) -> None:
     def network(stack: cdk.Stack) -> None:
         vpc = ec2.Vpc(stack, "Vpc", availability_zones=["us-east-1a", "us-east-1b"], nat_gateways=1)
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
@@ -316,9 +322,9 @@ def test_network_and_other_types_come_and_go(bootstrapped: Cdk, assembly: Any, c
         )
 
     folder = assembly("network", network)
-    done = deployed(bootstrapped, folder)
+    done = deployed(prepared, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    gone = bootstrapped("destroy", "Fleet", "-f", "--app", folder)
+    gone = prepared("destroy", "Fleet", "-f", "--app", folder)
     assert gone.returncode == 0, gone.stdout + gone.stderr
     vpcs = client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
     assert vpcs == []

@@ -45,7 +45,12 @@ def walk(sagemaker: Any, driven: Any) -> dict[str, list[Any]]:
     driven.advance(5)
     any_component(sagemaker, copies=1)
     driven.advance(5)
-    call("CreateEndpointConfig", EndpointConfigName="c", ExecutionRoleArn=ROLE, ProductionVariants=[variant_of(sagemaker)])
+    call(
+        "CreateEndpointConfig",
+        EndpointConfigName="c",
+        ExecutionRoleArn=ROLE,
+        ProductionVariants=[variant_of(sagemaker)],
+    )
     call("DescribeEndpointConfig", EndpointConfigName="c")
     call("ListEndpointConfigs", NameContains="c")
     call("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
@@ -95,7 +100,11 @@ def jobs(call: Callable[..., Any], driven: Any) -> None:
         call(delete, **{name: request[name]})
     call("DeleteAIWorkloadConfig", AIWorkloadConfigName="load")
     offering = call("SearchTrainingPlanOfferings", InstanceType="ml.p5.48xlarge", TargetResources=["endpoint"])
-    call("CreateTrainingPlan", TrainingPlanName="plan", TrainingPlanOfferingId=offering["TrainingPlanOfferings"][0]["TrainingPlanOfferingId"])
+    call(
+        "CreateTrainingPlan",
+        TrainingPlanName="plan",
+        TrainingPlanOfferingId=offering["TrainingPlanOfferings"][0]["TrainingPlanOfferingId"],
+    )
     call("DescribeTrainingPlan", TrainingPlanName="plan")
     call("ListTrainingPlans")
 
@@ -124,7 +133,9 @@ def test_missing_names_are_refused_with_the_error_the_model_has(sagemaker: Any) 
         key = next(member for member in shape.input_shape.required_members)
         with pytest.raises(ClientError) as caught:
             getattr(sagemaker, camelcase_to_underscores(name))(**{key: "absent"})
-        expected = "ResourceNotFound" if "ResourceNotFound" in {e.name for e in shape.error_shapes} else "ValidationException"
+        expected = (
+            "ResourceNotFound" if "ResourceNotFound" in {e.name for e in shape.error_shapes} else "ValidationException"
+        )
         assert caught.value.response["Error"]["Code"] == expected, name
         assert "absent" in caught.value.response["Error"]["Message"]
 

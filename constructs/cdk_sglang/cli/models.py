@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.models.config import read_config, unwrap
 from cdk_sglang.models.facts import all_models, catalogue, read_models
@@ -45,7 +45,7 @@ def list_models(
             f"{cache:,.0f}" if facts.described else "unknown",
             f"{shape.max_position_embeddings:,}" if shape.max_position_embeddings else "",
         )
-    Console().print(table)
+    stdout().print(table)
 
 
 @app.command("show")

@@ -13,13 +13,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path  # noqa: TC003 # typer reads annotations when it runs
+from pathlib import Path  # typer reads annotations when it runs
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
@@ -30,8 +30,6 @@ from cdk_sglang.planning.plan import plan_fleet
 
 EnvironmentReader = Callable[[str], FleetRequest]
 _DEFAULT_READER = "stacks.planning:fleet_request"
-PIPED_WIDTH = 160
-"""Columns of tables that do not go to a terminal."""
 _reader: list[EnvironmentReader] = []
 
 
@@ -95,9 +93,9 @@ def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None
     return 1 if made.problems else 0
 
 
-def print_plan(made: FleetPlan, console: Console | None = None) -> None:
+def print_plan(made: FleetPlan) -> None:
     """Print a plan as tables on stdout, its warnings on stderr."""
-    out = console or (Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH))
+    out = stdout()
     table = Table(
         "endpoint",
         "component",

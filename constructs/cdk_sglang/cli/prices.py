@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import MAX_AGE_DAYS, GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.prices import PRICE_COLUMNS
@@ -44,7 +44,7 @@ def show(
         old = f" (older than {MAX_AGE_DAYS} days)" if price.age_days(today) > MAX_AGE_DAYS else ""
         per_gpu = price.usd_per_hour / instance.gpu_count
         table.add_row(instance.name, gpus, f"{price.usd_per_hour:.4f}", f"{per_gpu:.4f}", f"{price.date}{old}", kind)
-    Console().print(table)
+    stdout().print(table)
 
 
 @app.command("update")

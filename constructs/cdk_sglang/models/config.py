@@ -38,7 +38,7 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
     problems = [
         f"{where}: {key} is missing; {_BY_HAND}"
         for key in _REQUIRED
-        if key not in text
+        if text.get(key) is None
         and not (key == "num_hidden_layers" and ("layer_counts" in text or "hybrid_override_pattern" in text))
     ]
     if isinstance(text.get("block_configs"), list):
@@ -49,8 +49,7 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf")
         ):
             problems.append(f"{where}: {key} is {value!r}; a number of 0 or more is needed")
-    if not problems and not text.get("num_attention_heads"):
-        problems.append(f"{where}: num_attention_heads is 0; {_BY_HAND}")
+    problems += [f"{where}: {key} is 0; {_BY_HAND}" for key in _REQUIRED if text.get(key) == 0]
     if problems:
         raise ConfigurationError(problems)
     counts = count_layers(text)
@@ -204,8 +203,6 @@ def _linear(text: Config, counts: LayerCounts) -> LinearAttention | None:
 def _first(text: Config, *keys: str) -> int | float | None:
     for key in keys:
         value = text.get(key)
-        if isinstance(value, list):
-            value = value[0] if value else None
         if value is not None:
             return value  # type: ignore[no-any-return]
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,35 @@ def is_emulated(gpu: Gpu, method: str) -> bool:
     return method == "int4" or (method == "fp8" and gpu.fp8_tflops is None)
 
 
+_RELEASE = {"sglang": (8.0, 3.0), "vllm": (15.0, 4.0), "trtllm": (1.0, 1.0)}
+"""Release that counts as 0 and releases per unit: SGLang 0.5.x, vLLM 0.x, TensorRT-LLM 1.x."""
+
+
+def release(engine: str, version: str) -> float:
+    """Return how new an engine is, within -1 and 1; 0 when the version is unknown or not a release.
+
+    Engines get faster: launch costs fall from release to release. Nothing is promised beyond the newest one measured.
+    """
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    if found is None:
+        return 0.0
+    major, minor, patch = (int(part or 0) for part in found.groups())
+    number = {"sglang": patch + 10 * (minor - 5), "vllm": minor + 100 * major, "trtllm": minor + 2 * (major - 1)}[
+        engine
+    ]
+    middle, scale = _RELEASE[engine]
+    return max(-1.0, min(1.0, (number - middle) / scale))
+
+
 def features(
-    model: ModelArchitecture, gpu: Gpu, split: Parallelism, load: Load, *, engine: str, kv_dtype: str
+    model: ModelArchitecture,
+    gpu: Gpu,
+    split: Parallelism,
+    load: Load,
+    *,
+    engine: str,
+    kv_dtype: str,
+    engine_version: str = "",
 ) -> dict[str, float]:
     """Return one row of columns. Times are ideal: at the GPU's full bandwidth and peak."""
     method = model.quantization.method
@@ -115,6 +143,7 @@ def features(
         "expert_parallel": float(split.expert_parallel and model.moe is not None),
         "attention_dp": float(split.attention_dp > 1),
         "pcie": float(gpu.nvlink_gb_s is None),
+        "release": release(engine, engine_version),
         "width": math.log(model.hidden_size / 5000),
         "experts": math.log(model.moe.experts / 128) if model.moe else 0.0,
         "log_hidden": math.log(model.hidden_size),

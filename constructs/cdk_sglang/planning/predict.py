@@ -63,6 +63,24 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Width:
+    """How wide a band is: a share that no measurement nearby removes, and the interpolation's own uncertainty.
+
+    Args:
+        floor: Deviation of a configuration that was measured, as a logarithm.
+        factor: Deviations on either side that held the wanted share of configurations left out.
+    """
+
+    floor: float
+    factor: float
+
+    def half_width(self, deviation: Column) -> Column:
+        """Return half the band's width as a logarithm."""
+        width: Column = self.factor * np.sqrt(deviation**2 + self.floor**2)
+        return width
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Fitted coefficients, measured residuals and band widths."""
@@ -70,9 +88,9 @@ class Calibration:
     coefficients: dict[str, float]
     ttft: Nearby
     tpot: Nearby
-    band_tpot: float
-    band_ttft: float
-    band_throughput: float
+    band_tpot: Width
+    band_ttft: Width
+    band_throughput: Width
     saturation: dict[str, float]
 
 
@@ -104,9 +122,9 @@ def read_calibration(content: dict[str, object]) -> Calibration:
         coefficients=data["coefficients"],
         ttft=nearby("ttft"),
         tpot=nearby("tpot"),
-        band_tpot=data["bands"]["tpot"],
-        band_ttft=data["bands"]["ttft"],
-        band_throughput=data["bands"]["throughput"],
+        band_tpot=Width(**data["bands"]["tpot"]),
+        band_ttft=Width(**data["bands"]["ttft"]),
+        band_throughput=Width(**data["bands"]["throughput"]),
         saturation=data["saturation"],
     )
 
@@ -149,6 +167,7 @@ def _features(question: Question, load: Load) -> dict[str, float]:
         load,
         engine=question.engine,
         kv_dtype=question.kv_dtype,
+        engine_version=question.engine_version,
     )
 
 
@@ -248,9 +267,9 @@ def _timed(
         fits=given.fits,
         memory=given.memory,
         running=given.running,
-        ttft_ms=_band(ttft + waiting, fitted.band_ttft * ttft_sd),
-        tpot_ms=_band(tpot, fitted.band_tpot * tpot_sd),
-        output_tok_s_per_gpu=_band(throughput, fitted.band_throughput * tpot_sd),
+        ttft_ms=_band(ttft + waiting, float(fitted.band_ttft.half_width(np.array(ttft_sd)))),
+        tpot_ms=_band(tpot, float(fitted.band_tpot.half_width(np.array(tpot_sd)))),
+        output_tok_s_per_gpu=_band(throughput, float(fitted.band_throughput.half_width(np.array(tpot_sd)))),
         problems=given.problems,
         notes=tuple(notes),
     )

@@ -115,6 +115,7 @@ _SHIFTS = (
     ("cache_read layer_ms attention_compute mixed_attention", "latent sparse", 0.072),
     ("expert_read expert_layer_ms expert_compute", "expert_parallel", 0.036),
     ("layer_ms expert_layer_ms", "width", 0.05),
+    ("first_ms prompt_layer_ms prompt_expert queue_share", "release", 0.3),
     ("expert_layer_ms", "experts", 0.025),
     ("message_ms", "gpus", 0.3),
     ("message_ms message_bytes prompt_messages mixed_messages", "pcie", 0.7),

@@ -126,7 +126,7 @@ class InferenceComponent(Construct):
             )
         self._model = self._build_model(model, {**rendered, **environment}, tags)
         self.resource = self._build_component(
-            resources, startup or StartupTimeouts.for_weights(model.weights_bytes), tags
+            resources, startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances), tags
         )
         self.resource.add_resource_dependency(log_group)
 

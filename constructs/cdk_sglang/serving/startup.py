@@ -1,33 +1,24 @@
 """How long SageMaker waits for a new copy: time-outs derived from the weight of the weights.
 
-The rates are the slowest measured, not the usual ones: a time-out that is too short kills a copy that would have served, and
-one that is too long only delays an error.
+The planner's times are doubled, since a time-out that is too short kills a copy that would have served, while one that is too
+long only delays an error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.planning import start_up
 from cdk_sglang.serving.tokens import is_token
 
 # StartupParameters of an inference component: botocore 1.44.5, sagemaker CreateInferenceComponent.
 TIMEOUT_MIN_SECONDS: Final = 60
 TIMEOUT_MAX_SECONDS: Final = 3600
 
-_DOWNLOAD_GB_PER_SECOND: Final = 0.098
-"""Qwen3-8B (16.4 GB) from S3 to an ml.g6.2xlarge in 168 s without caching: AWS blog on container caching, 2026 (summary:
-https://news.ojobit.com/story/sagemaker-ai-container-caching-cuts-genai-scale-out-latency-over-50-percent-6f9207)."""
-
-_LOAD_GB_PER_SECOND: Final = 0.31
-"""safetensors from disk to one GPU, 15 GB in 48 s: Run:ai model streamer white paper, g5.12xlarge, 2025."""
-
-_ENGINE_SECONDS: Final = 300
-"""Imports, profiling, CUDA graphs: 54 s to 229 s in public vLLM and SGLang logs (2025-2026), rounded up."""
-
-_DOWNLOAD_FLOOR_SECONDS: Final = 300
-_HEALTH_CHECK_FLOOR_SECONDS: Final = 600
 _BYTES_PER_GB: Final = 1e9
 
 
@@ -56,13 +47,12 @@ class StartupTimeouts:
             raise ConfigurationError(problems)
 
     @staticmethod
-    def for_weights(weights_bytes: float | None) -> StartupTimeouts:
-        """Derive both from the size of the weights; unknown size (None) gives the longest SageMaker allows."""
+    def for_weights(weights_bytes: float | None, instances: Sequence[GpuInstance]) -> StartupTimeouts:
+        """Derive both from the planner's start-up times on the slowest of the types; unknown size gives the longest allowed."""
         if weights_bytes is None:
             return StartupTimeouts(download_seconds=TIMEOUT_MAX_SECONDS, health_check_seconds=TIMEOUT_MAX_SECONDS)
-        gigabytes = weights_bytes / _BYTES_PER_GB
-        download = max(_DOWNLOAD_FLOOR_SECONDS, round(1.5 * gigabytes / _DOWNLOAD_GB_PER_SECOND))
-        health = max(_HEALTH_CHECK_FLOOR_SECONDS, round(_ENGINE_SECONDS + 1.5 * gigabytes / _LOAD_GB_PER_SECOND))
+        planned = [start_up(weights_bytes / _BYTES_PER_GB, instance) for instance in instances]
         return StartupTimeouts(
-            download_seconds=min(download, TIMEOUT_MAX_SECONDS), health_check_seconds=min(health, TIMEOUT_MAX_SECONDS)
+            download_seconds=max(times.download_timeout for times in planned),
+            health_check_seconds=max(times.startup_timeout for times in planned),
         )

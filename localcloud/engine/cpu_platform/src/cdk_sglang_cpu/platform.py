@@ -54,11 +54,11 @@ class CpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # SGLang s
     device_type = "cpu"
     capabilities = PlatformCapabilities()  # no Triton, no graph capture, no device kernels
 
-    def is_pin_memory_available(self, device: Any = None) -> bool:  # noqa: ARG002
+    def is_pin_memory_available(self, device: Any = None) -> bool:
         """No accelerator, no pinned memory."""
         return False
 
-    def get_device(self, device_id: int = 0) -> str:  # noqa: ARG002
+    def get_device(self, device_id: int = 0) -> str:
         """One device, as a string (see the module's docstring)."""
         return "cpu"
 
@@ -77,7 +77,7 @@ class CpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # SGLang s
         """PyTorch's scaled-dot-product attention."""
         return "torch_native"
 
-    def get_default_speculative_draft_attention_backend(self, algorithm: str) -> str:  # noqa: ARG002
+    def get_default_speculative_draft_attention_backend(self, algorithm: str) -> str:
         """The same as for the base model."""
         return "torch_native"
 
@@ -85,6 +85,6 @@ class CpuPlatform(CpuDeviceMixin, SRTPlatform):  # type: ignore[misc] # SGLang s
         """Custom operators take their plain PyTorch implementation."""
         return "native"
 
-    def get_group_coordinator_device(self, local_rank: int) -> torch.device:  # noqa: ARG002
+    def get_group_coordinator_device(self, local_rank: int) -> torch.device:
         """Collective operations run on the CPU too."""
         return torch.device("cpu")

@@ -1,0 +1,203 @@
+"""The other commands: plan, models, prices."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cdk_sglang.cli import main
+from cdk_sglang.cli.plan import _reader, use_environments
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance, price_usd_per_hour, read_prices
+from cdk_sglang.models import catalogue
+from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": 2,
+    "hidden_size": 128,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "vocab_size": 331,
+}
+OFFER = {
+    "publicationDate": "2026-11-01T00:00:00Z",
+    "products": {
+        "A": {"attributes": {"usagetype": "USE1-Host:ml.g5.16xlarge"}},
+        "B": {"attributes": {"usagetype": "USE1-Train:ml.g5.16xlarge"}},
+        "C": {"attributes": {"usagetype": "USE1-Host:ml.t2.medium"}},
+        "D": {"attributes": {"usagetype": "USE1-Host:ml.g6.xlarge"}},
+    },
+    "terms": {
+        "OnDemand": {
+            "A": {"A.1": {"priceDimensions": {"x": {"unit": "Hrs", "pricePerUnit": {"USD": "5.12"}}}}},
+            "B": {"B.1": {"priceDimensions": {"x": {"unit": "Hrs", "pricePerUnit": {"USD": "9.99"}}}}},
+            "D": {"D.1": {"priceDimensions": {"x": {"unit": "Hrs", "pricePerUnit": {"USD": "0.0"}}}}},
+        }
+    },
+}
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A hub and a price list on loopback."""
+    answers = {
+        "/me/tiny/resolve/main/config.json": json.dumps(CONFIG),
+        "/me/broken/resolve/main/config.json": "<html>",
+        "/us-east-1/index.json": json.dumps(OFFER),
+        "/eu-west-9/index.json": "{}",
+    }
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answers.get(self.path)
+            self.send_response(200 if body else 404)
+            self.end_headers()
+            self.wfile.write((body or "none").encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Run the command in this process; a refused setting shows as its exit code 2 does."""
+    result = CliRunner().invoke(main.app, list(arguments))
+    if isinstance(result.exception, ConfigurationError):
+        return 2, "\n".join(result.exception.problems)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_prices_are_read_from_the_price_list(server: str, tmp_path: Path) -> None:
+    target = tmp_path / "prices.csv"
+    code, output = run("prices", "update", "--into", str(target), "--source", server)
+    assert (code, output) == (0, f"{target}: 1 prices\n")
+    price = price_usd_per_hour(GpuInstance.G5_16XLARGE, "us-east-1", table=read_prices(target))
+    assert price is not None
+    assert (price.usd_per_hour, price.is_estimate, price.date.isoformat()) == (5.12, False, "2026-11-01")
+
+
+def test_a_price_list_that_is_none_is_refused_for_each_region(server: str, tmp_path: Path) -> None:
+    code, output = run(
+        "prices",
+        "update",
+        "--into",
+        str(tmp_path / "p"),
+        "--source",
+        server,
+        "--region",
+        "eu-west-9",
+        "--region",
+        "nowhere",
+    )
+    assert code == 2
+    assert "no publicationDate; this is not a price-list file" in output
+    assert "nowhere/index.json: HTTP Error 404" in output
+    assert not (tmp_path / "p").exists()
+
+
+def test_prices_are_shown_with_their_dates() -> None:
+    code, output = run("prices", "show", "--region", "us-east-2")
+    assert code == 0
+    assert "72.7950" in output
+    assert "ml.p5en" in output
+
+
+def test_a_model_is_added_from_the_hub_and_found_again(server: str, tmp_path: Path) -> None:
+    code, output = run("models", "add", "me/tiny", "--into", str(tmp_path), "--hub", server)
+    assert code == 0
+    assert "me/tiny" in output
+    code, output = run("models", "show", "me/tiny", "--models", str(tmp_path))
+    assert (code, json.loads(output)["weights_format"]) == (0, "bf16")
+
+
+def test_a_model_is_added_from_a_file_with_numbers_given_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({key: value for key, value in CONFIG.items() if key != "vocab_size"}))
+    code, output = run("models", "add", str(path), "--id", "me/hand", "--into", str(tmp_path / "m"))
+    assert (code, "vocab_size is missing" in output) == (2, True)
+    code, _ = run(
+        "models", "add", str(path), "--id", "me/hand", "--into", str(tmp_path / "m"), "--set", "vocab_size=500"
+    )
+    assert code == 0
+    assert catalogue("me/hand", also=[tmp_path / "m"]).architecture.vocab_size == 500
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("me/broken", "not JSON"), ("me/absent", "HTTP Error 404"), ("no such thing", "neither a file nor a repository")],
+)
+def test_sources_that_are_no_model_are_refused(server: str, tmp_path: Path, source: str, said: str) -> None:
+    code, output = run("models", "add", source, "--into", str(tmp_path), "--hub", server)
+    assert code == 2
+    assert said in output
+
+
+def test_the_catalogue_is_listed() -> None:
+    code, output = run("models", "list")
+    assert code == 0
+    assert "gpt-oss" in output
+
+
+def test_one_model_is_planned_and_written_as_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "plan.html"
+    code, output = run(
+        "plan", "--model", "Qwen/Qwen3-8B", "--instance", "ml.g6e.2xlarge", "--json", "--html", str(page)
+    )
+    assert code == 0
+    assert json.loads(output[: output.rindex("}") + 1])["endpoints"][0]["instance"] == "ml.g6e.2xlarge"
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_a_plan_that_does_not_fit_exits_1_with_the_reason() -> None:
+    code, output = run("plan", "--model", "Qwen/Qwen3-32B", "--instance", "ml.g6e.2xlarge")
+    assert code == 1
+    assert "does not fit 1 x L40S of ml.g6e.2xlarge" in output
+
+
+def test_environments_are_planned_through_the_registered_reader() -> None:
+    def reader(name: str) -> FleetRequest:
+        component = ComponentRequest(name="c", facts=catalogue("Qwen/Qwen3-8B"))
+        endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_2XLARGE,), components=(component,))
+        return FleetRequest(environment=name, region="us-west-2", endpoints=(endpoint,))
+
+    use_environments(reader)
+    try:
+        code, output = run("plan", "--env", "dev", "--json")
+    finally:
+        _reader.clear()
+    assert code == 0
+    assert '"environment": "dev"' in output
+
+
+def test_an_absent_reader_and_an_empty_question_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDK_SGLANG_ENVIRONMENTS", "absent_module:reader")
+    code, output = run("plan", "--env", "dev")
+    assert (code, output.startswith("--env: no reader of environments at absent_module:reader")) == (2, True)
+    assert run("plan")[1].startswith("plan: say what to plan")
+
+
+def test_the_command_reports_a_mistake_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["cdk-sglang", "models", "show", "me/none"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("unknown model 'me/none'")

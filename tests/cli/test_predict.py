@@ -1,0 +1,161 @@
+"""The contract of `cdk-sglang predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdk_sglang.cli.predict import OUTPUT_COLUMNS, predict_table
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.planning.rows import INPUT_COLUMNS
+
+LLAMA = {
+    "row_id": "r",
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "gpu": "H100-SXM-80GB",
+    "tp": "1",
+    "isl": "1024",
+    "osl": "256",
+    "concurrency": "16",
+    "engine": "sglang",
+}
+
+
+def predict(*rows: dict[str, str]) -> list[dict[str, str]]:
+    """Predict rows given as dictionaries."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, INPUT_COLUMNS, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return predict_text(text.getvalue())
+
+
+def predict_text(text: str) -> list[dict[str, str]]:
+    """Predict a table given as text."""
+    target = io.StringIO()
+    predict_table(io.StringIO(text), target)
+    answers = list(csv.DictReader(io.StringIO(target.getvalue())))
+    assert all(tuple(row) == OUTPUT_COLUMNS for row in answers)
+    return answers
+
+
+def test_a_plain_row_is_answered_in_every_column() -> None:
+    (row,) = predict(LLAMA)
+    assert row["fits"] == "yes"
+    assert all(row[name] for name in OUTPUT_COLUMNS if name != "note")
+    assert float(row["tpot_low_ms"]) < float(row["tpot_ms"]) < float(row["tpot_high_ms"])
+    assert float(row["ttft_low_ms"]) < float(row["ttft_ms"]) < float(row["ttft_high_ms"])
+    assert row["kv_bytes_per_token_per_gpu"] == "131072"
+
+
+def test_rows_keep_their_order_and_ids_over_many_batches() -> None:
+    rows = [{**LLAMA, "row_id": f"id {number}"} for number in range(2300)]
+    assert [row["row_id"] for row in predict(*rows)] == [row["row_id"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"model": "meta-llama/Llama-3.1-9B"}, "model: unknown model 'meta-llama/Llama-3.1-9B'; did you mean"),
+        ({"model": ""}, "model: missing"),
+        ({"gpu": "H100-SXM-81GB"}, "unknown GPU 'H100-SXM-81GB'; did you mean 'H100-SXM-80GB'"),
+        ({"gpu": ""}, "gpu: missing"),
+        ({"isl": "0"}, "isl: 0 is out of range"),
+        ({"osl": "-5"}, "osl: -5 is out of range"),
+        ({"isl": "nan"}, "isl: nan is out of range"),
+        ({"concurrency": "inf"}, "concurrency: inf is out of range"),
+        ({"concurrency": "many"}, "concurrency: 'many' is not a number"),
+        ({"tp": "1.5"}, "tp: 1.5 is out of range; a whole number"),
+        ({"weights_dtype": "fp3"}, "weights_dtype: unknown format"),
+        ({"kv_dtype": "int1"}, "kv_dtype: unknown format"),
+        ({"engine": "tgi"}, "engine: unknown engine 'tgi'"),
+        ({"mem_fraction": "1.5"}, "mem_fraction: 1.5 is out of range"),
+    ],
+)
+def test_a_row_that_cannot_be_predicted_says_why(changes: dict[str, str], note: str) -> None:
+    (row,) = predict({**LLAMA, **changes})
+    assert note in row["note"]
+    assert row["row_id"] == "r"
+    assert all(not row[name] for name in OUTPUT_COLUMNS if name not in {"row_id", "note"})
+
+
+def test_what_does_not_fit_is_said_with_what_to_do() -> None:
+    (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-235B-A22B-FP8", "gpu": "L40S-48GB", "tp": "4"})
+    assert row["fits"] == "no"
+    assert "short per GPU; use more GPUs" in row["note"]
+    (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-235B-A22B-FP8", "gpu": "H200-SXM-141GB", "tp": "8"})
+    assert row["fits"] == "no"
+    assert "use tp 4, or expert parallelism" in row["note"]
+    (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-8B", "weights_dtype": "fp8", "gpu": "A10G-24GB"})
+    assert "A10G has no fp8 arithmetic" in row["note"]
+
+
+def test_context_beyond_the_models_is_noted() -> None:
+    (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-8B", "context_len": "100000"})
+    assert "is beyond the model's 40960" in row["note"]
+
+
+def test_unknown_and_missing_columns_are_survivable() -> None:
+    (row,) = predict_text("colour,model,gpu\nred,Qwen/Qwen3-8B,H100\n")
+    assert row["tpot_ms"]
+    assert "isl assumed 1024" in row["note"]
+    (row,) = predict_text("row_id,gpu\n7,H100\n")
+    assert (row["row_id"], row["note"][:14]) == ("7", "model: missing")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a,b\n1,2\n"])
+def test_a_table_without_a_header_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="no header line with known columns"):
+        predict_text(text)
+
+
+def test_short_long_empty_and_broken_rows_keep_the_table_going() -> None:
+    text = (
+        "row_id,model,gpu\n1\n2,Qwen/Qwen3-8B,H100,9,9,9\n\n3,\x00Qwen/Qwen3-8B,H100\n"
+        f'4,"{"x" * 20000}",H100\n'
+        "5,Qwen/Qwen3-8B,H100\n"
+    )
+    answers = predict_text(text)
+    assert [row["row_id"] for row in answers] == ["1", "2", "3", "", "5"]
+    assert "field larger than field limit" in answers[3]["note"]
+    assert answers[4]["tpot_ms"]
+
+
+def test_more_load_is_never_predicted_to_be_faster() -> None:
+    rows = [{**LLAMA, "concurrency": str(2**n)} for n in range(7)]
+    for name in ("tpot_ms", "ttft_ms"):
+        values = [float(row[name]) for row in predict(*rows)]
+        assert all(later > 0.97 * earlier for earlier, later in itertools.pairwise(values))
+
+
+def test_speculation_can_be_predicted_to_be_slower() -> None:
+    fast, slow = predict(
+        {**LLAMA, "concurrency": "1", "spec_decode": "EAGLE", "accept_len": "4"},
+        {**LLAMA, "concurrency": "512", "spec_decode": "EAGLE", "accept_len": "1.1"},
+    )
+    assert "speculation: " in fast["note"]
+    assert "slower" not in fast["note"]
+    assert ", slower" in slow["note"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(INPUT_COLUMNS),
+            st.one_of(
+                st.text('ab1.,-" ;é\\n', max_size=12),
+                st.sampled_from(["0", "1", "8", "-1", "1e308", "nan", "H100", "Qwen/Qwen3-8B", "fp8", "vllm"]),
+            ),
+        ),
+        max_size=5,
+    )
+)
+def test_no_table_breaks_it_and_every_row_is_answered(rows: list[dict[str, str]]) -> None:
+    rows = [{**LLAMA, **row} for row in rows]
+    assert len(predict(*rows)) == len(rows)

@@ -1,0 +1,198 @@
+"""Configs read into architectures, and the catalogue."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.models import ModelArchitecture, all_models, catalogue, read_config, read_models
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LLAMA_8B = {
+    "model_type": "llama",
+    "num_hidden_layers": 32,
+    "hidden_size": 4096,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "tie_word_embeddings": False,
+    "max_position_embeddings": 131072,
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        # what the configs' own shapes give, counted tensor by tensor
+        ("meta-llama/Meta-Llama-3.1-8B", 8_030_261_248),
+        ("Qwen/Qwen3-0.6B", 596_049_920),
+        ("Qwen/Qwen3-235B-A22B", 235_093_634_560),
+        ("deepseek-ai/DeepSeek-R1", 671_026_419_200),
+        ("moonshotai/Kimi-K2-Instruct", 1_026_408_232_448),
+        ("Qwen/Qwen3.5-397B-A17B", 396_346_350_336),
+        ("meta-llama/Llama-4-Maverick-17B-128E-Instruct", 400_711_848_960),
+        ("openai/gpt-oss-120b", 116_829_156_672),
+        ("zai-org/GLM-4.5-Air", 106_852_251_264),
+    ],
+)
+def test_parameters_are_counted_to_a_tenth_of_a_percent(model: str, parameters: int) -> None:
+    assert catalogue(model).architecture.parameters == pytest.approx(parameters, rel=1e-3)
+
+
+def test_totals_agree_with_what_their_makers_state() -> None:
+    for facts in all_models():
+        if facts.parameters_billion is not None:
+            # totals are stated in whole billions; Nemotron Nano's 31.6 is called 30
+            assert facts.architecture.parameters / 1e9 == pytest.approx(facts.parameters_billion, rel=0.055), facts.id
+
+
+def test_every_model_of_the_catalogue_can_be_read() -> None:
+    models = all_models()
+    assert len(models) >= 92
+    assert all(facts.source.startswith("https://") and facts.weights_gib > 0 for facts in models)
+    assert all(facts.note for facts in models if not facts.described)
+
+
+def test_a_multimodal_wrapper_is_read_by_its_text_model() -> None:
+    wrapped = {"model_type": "qwen3_vl", "text_config": LLAMA_8B, "quantization_config": {"quant_method": "fp8"}}
+    assert read_config(wrapped).hidden_size == 4096
+    assert read_config(wrapped).quantization.method == "fp8"
+
+
+def test_hybrid_and_sliding_layers_are_counted_from_their_patterns() -> None:
+    types = ["linear_attention", "linear_attention", "linear_attention", "full_attention"] * 8
+    hybrid = read_config(
+        {
+            **LLAMA_8B,
+            "layer_types": types,
+            "linear_num_value_heads": 32,
+            "linear_num_key_heads": 16,
+            "linear_key_head_dim": 128,
+            "linear_value_head_dim": 128,
+        }
+    )
+    assert (hybrid.full_layers, hybrid.linear_layers) == (8, 24)
+    assert hybrid.linear is not None
+    assert hybrid.linear.state_bytes_per_slot > 0
+    gemma = read_config(
+        {
+            **LLAMA_8B,
+            "model_type": "gemma3_text",
+            "num_hidden_layers": 34,
+            "sliding_window": 1024,
+            "sliding_window_pattern": 6,
+        }
+    )
+    assert (gemma.full_layers, gemma.sliding_layers, gemma.sliding_window) == (5, 29, 1024)
+    nemotron = read_config({**LLAMA_8B, "model_type": "nemotron_h", "hybrid_override_pattern": "M-M*M-ME"})
+    assert (nemotron.full_layers, nemotron.linear_layers, nemotron.dense_layers) == (1, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("section", "method", "experts_only"),
+    [
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8", False),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, "int4", False),
+        ({"quant_method": "gptq", "bits": 8}, "int8", False),
+        ({"quant_method": "mxfp4"}, "mxfp4", True),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4", False),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"g": {"weights": {"num_bits": 4, "type": "int", "group_size": 32}}},
+                "ignore": ["re:.*attn.*"],
+            },
+            "int4",
+            True,
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}},
+            },
+            "fp8",
+            False,
+        ),
+    ],
+)
+def test_quantization_sections_are_understood(section: dict[str, object], method: str, experts_only: bool) -> None:
+    quantization = read_config({**LLAMA_8B, "quantization_config": section}).quantization
+    assert (quantization.method, quantization.experts_only) == (method, experts_only)
+
+
+def test_missing_keys_are_all_named_with_the_way_out() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read_config({"hidden_size": 64, "num_hidden_layers": "two"}, where="mine")
+    assert [line.split(";")[0] for line in error.value.problems] == [
+        "mine: num_attention_heads is missing",
+        "mine: vocab_size is missing",
+        "mine: num_hidden_layers is 'two'",
+    ]
+    assert "cdk-sglang models add" in error.value.problems[0]
+
+
+def test_layers_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="layers of different shapes"):
+        read_config({**LLAMA_8B, "block_configs": [{}]})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*LLAMA_8B, "num_experts", "layer_types", "quantization_config", "sliding_window"]),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-3, 99),
+            st.text("ab1.-", max_size=4),
+            st.lists(st.integers(0, 3), max_size=3),
+        ),
+    )
+)
+def test_no_config_breaks_the_reader(changes: dict[str, object]) -> None:
+    try:
+        found = read_config({**LLAMA_8B, **changes})
+    except ConfigurationError:
+        return
+    assert isinstance(found, ModelArchitecture)
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_and_the_command() -> None:
+    with pytest.raises(
+        ConfigurationError,
+        match=r"unknown model 'Qwen/Qwen3-33B'; did you mean 'Qwen/Qwen3-32B', or add it with: cdk-sglang models add",
+    ):
+        catalogue("Qwen/Qwen3-33B")
+
+
+def test_ids_of_one_architecture_share_it_and_a_suffix_sets_the_format() -> None:
+    assert (
+        catalogue("meta-llama/Llama-3.3-70B-Instruct").architecture
+        == catalogue("meta-llama/Meta-Llama-3.1-70B").architecture
+    )
+    awq = catalogue("Qwen/Qwen3-14B-AWQ")
+    assert awq.architecture.quantization.method == "int4"
+    assert awq.weights_gib < catalogue("Qwen/Qwen3-14B").weights_gib / 2
+
+
+def test_other_weights_formats_change_the_size_and_unknown_ones_are_refused() -> None:
+    model = catalogue("Qwen/Qwen3-32B")
+    assert model.with_weights("fp8").weights_gib == pytest.approx(model.weights_gib / 2, rel=0.05)
+    assert catalogue("openai/gpt-oss-20b").with_weights("nvfp4/mxfp4") is catalogue("openai/gpt-oss-20b")
+    with pytest.raises(ConfigurationError, match="weights_dtype: unknown format 'fp3'"):
+        model.with_weights("fp3")
+
+
+def test_models_of_the_user_win_over_the_catalogue(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"id": "me/mine", "config": LLAMA_8B}))
+    assert catalogue("me/mine", also=[tmp_path]).architecture.hidden_size == 4096
+    (tmp_path / "bad.json").write_text("[1]")
+    with pytest.raises(ConfigurationError, match="not a model's facts"):
+        read_models(tmp_path)
