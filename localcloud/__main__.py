@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from localcloud.server import LocalCloud
+from localcloud.server import LocalCloud, StateInUseError
 
 
 def main() -> int:
@@ -20,6 +20,9 @@ def main() -> int:
     given = parser.parse_args()
     try:
         cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
+    except StateInUseError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
         taken = f"port {given.port} is taken; use --port with another, or stop what listens there"
         text = taken if error.errno == errno.EADDRINUSE else f"cannot start: {error}"

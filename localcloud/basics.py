@@ -16,7 +16,7 @@ class Key(Resource):
 
     TYPE = "AWS::KMS::Key"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in self.properties.get("Tags", [])]
         key = self._backend().create_key(
             policy=self._policy(),
@@ -27,16 +27,16 @@ class Key(Resource):
         )
         self.physical_resource_id = key.id
         self.attributes = {"Arn": key.arn, "KeyId": key.id}
-        self.update({})
+        self._update({})
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         del old
         key = self._backend().keys[self.physical_resource_id]
         key.policy = self._policy()
         key.description = self.properties.get("Description", "")
         key.key_rotation_status = str(self.properties.get("EnableKeyRotation", False)).lower() == "true"
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self._backend().schedule_key_deletion(self.physical_resource_id, self.properties.get("PendingWindowInDays", 30))
 
     def _policy(self) -> str:
@@ -52,17 +52,17 @@ class Parameter(Resource):
     TYPE = "AWS::SSM::Parameter"
     NAME = "Name"
 
-    def create(self) -> None:
+    def _create(self) -> None:
         self._put(overwrite=False)
         self.physical_resource_id = self.name
         self.attributes = {"Type": self.properties["Type"], "Value": self.properties["Value"]}
 
-    def update(self, old: dict[str, Any]) -> None:
+    def _update(self, old: dict[str, Any]) -> None:
         del old
         self._put(overwrite=True)
         self.attributes["Value"] = self.properties["Value"]
 
-    def remove(self) -> None:
+    def _remove(self) -> None:
         self._backend().delete_parameter(self.name)
 
     def _put(self, *, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ssm.models import ssm_backends
 
 from localcloud import stacks
+from localcloud.templates import references, sub_variables
 
 _Backend = models.CloudFormationBackend
 
@@ -155,23 +156,13 @@ def _check(template: str) -> None:
     body = models.Stack.parse_template(template)
     if not body.get("Resources"):
         raise ValidationError(message="Template format error: At least one Resources member must be defined.")
-    known = {*body["Resources"], *body.get("Parameters", {}), *_sub_variables(body["Resources"])}
-    unknown = sorted(name for name in stacks.references(body["Resources"]) - known if "::" not in name)
+    known = {*body["Resources"], *body.get("Parameters", {}), *sub_variables(body["Resources"])}
+    unknown = sorted(name for name in references(body["Resources"]) - known if "::" not in name)
     if unknown:
         message = (
             f"Template format error: Unresolved resource dependencies {unknown} in the Resources block of the template"
         )
         raise ValidationError(message=message)
-
-
-def _sub_variables(node: Any) -> set[str]:
-    """Names that a two-part Fn::Sub defines for itself."""
-    if isinstance(node, list):
-        return set().union(*map(_sub_variables, node)) if node else set()
-    if not isinstance(node, dict):
-        return set()
-    own = set(node["Fn::Sub"][1]) if isinstance(node.get("Fn::Sub"), list) else set()
-    return own.union(*map(_sub_variables, node.values())) if node else own
 
 
 def _get_resource(self: Any, key: str) -> Any:

@@ -14,6 +14,7 @@ import time
 import uuid
 from typing import IO, TYPE_CHECKING, Any
 
+import psutil  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from localcloud import artifacts, logs
@@ -153,6 +154,7 @@ class ProcessCopy(Copy):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        (self._folder / "pid").write_text(str(self._process.pid))
         assert self._process.stdout is not None
         follower = threading.Thread(target=self._follow, args=(self._process.stdout,), daemon=True)
         follower.start()
@@ -244,6 +246,17 @@ class ProcessCopy(Copy):
             _signal(process, signal.SIGKILL)  # whatever is left of its process group
             process.wait()
         artifacts.remove(self._folder)
+
+
+def end_leftovers(folder: Path) -> None:
+    """Kill the copies that a server left when it was itself killed, and delete their folders."""
+    for pid_file in folder.glob("*/pid"):
+        with contextlib.suppress(psutil.Error, OSError, ValueError):
+            left = psutil.Process(int(pid_file.read_text()))
+            if left.environ().get("CDK_SGLANG_MODEL_DIR") == str(pid_file.parent / "model"):  # not a recycled pid
+                os.killpg(left.pid, signal.SIGKILL)
+    for leftover in folder.glob("*"):
+        artifacts.remove(leftover)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -42,7 +42,11 @@ with open(os.environ["LOCALCLOUD_ANSWER"], "w") as file:
 sys.exit(0 if ok else 1)
 """
 _NODE = """
-const fs = require('fs'), path = require('path');
+const fs = require('fs'), path = require('path'), https = require('https'), http = require('http');
+// CDK's provider framework takes host and path of the response URL and always speaks TLS; here it is plain HTTP.
+const asked = https.request, base = new URL(process.env.AWS_ENDPOINT_URL);
+https.request = (options, ...rest) => String(options.path ?? '').startsWith('/localcloud/cfn-response/')
+  ? http.request({ ...options, hostname: base.hostname, port: base.port }, ...rest) : asked(options, ...rest);
 const cut = process.env._HANDLER.lastIndexOf('.');
 const file = path.resolve(process.env._HANDLER.slice(0, cut)), name = process.env._HANDLER.slice(cut + 1);
 const context = { functionName: process.env.AWS_LAMBDA_FUNCTION_NAME, awsRequestId: require('crypto').randomUUID(),

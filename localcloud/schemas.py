@@ -8,10 +8,7 @@ import re
 from typing import Any
 
 import jsonschema
-from cfnlint.schema import (
-    PROVIDER_SCHEMA_MANAGER,
-    ResourceNotFoundError,
-)
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 from moto.sagemaker.exceptions import ValidationError
 
 _REGION = "us-east-1"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import socket
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
@@ -17,7 +19,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 import localcloud
-from localcloud import custom, faults
+from localcloud import copies, custom, faults
 from localcloud.clock import clock
 from localcloud.settings import configure, current
 from localcloud.store import stores
@@ -33,6 +35,10 @@ _BACKLOG = 1024
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keep the terminal for what matters."""
+
+
+class StateInUseError(Exception):
+    """Another server has the state folder."""
 
 
 class LocalCloud:
@@ -56,7 +62,9 @@ class LocalCloud:
         configure()
         given = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
         configure(**given, base_url=self.url)
-        current().state_dir.mkdir(parents=True, exist_ok=True)
+        os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where moto's state machines find the other services
+        self._lock = _take(current().state_dir)
+        copies.end_leftovers(current().state_dir / "copies")
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -86,7 +94,21 @@ class LocalCloud:
         reset()
         for name in ("copies", "lambdas"):
             shutil.rmtree(current().state_dir / name, ignore_errors=True)
+        self._lock.close()
+        os.environ.pop("MOTO_PORT", None)
         configure()
+
+
+def _take(state_dir: Path) -> IO[str]:
+    """One server per state folder: what an earlier one left there is ended, so nobody may be using it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    lock = (state_dir / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StateInUseError(f"{state_dir} is used by another embedded AWS; stop it, or use --state-dir") from error
+    return lock
 
 
 def reset() -> None:

@@ -8,53 +8,20 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import threading
-from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation import models, parsing
 
 from localcloud import schemas
-from localcloud.resources import TYPES, Resource, schema_type, suffix
+from localcloud.resources import TYPES, Resource, schema_type
 from localcloud.settings import current
+from localcloud.templates import order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 _NOTHING: dict[str, Any] = {"Resources": {}}
-
-
-def order(template: dict[str, Any]) -> list[str]:
-    """Logical ids, what others need first."""
-    resources = template.get("Resources", {})
-    graph = {}
-    for name, body in resources.items():
-        explicit = body.get("DependsOn", [])
-        needs = {explicit} if isinstance(explicit, str) else set(explicit)
-        graph[name] = {need for need in needs | references(body.get("Properties", {})) if need in resources}
-    return list(TopologicalSorter(graph).static_order())
-
-
-def references(node: Any) -> set[str]:
-    """Logical ids that a piece of a template refers to."""
-    found: set[str] = set()
-    if isinstance(node, list):
-        for item in node:
-            found |= references(item)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            if key == "Ref" and isinstance(value, str):
-                found.add(value)
-            elif key == "Fn::GetAtt":
-                found.add(value.split(".")[0] if isinstance(value, str) else value[0])
-            elif key == "Fn::Sub":
-                found |= set(_SUB.findall(value if isinstance(value, str) else value[0]))
-                found |= references(value)
-            else:
-                found |= references(value)
-    return found
 
 
 class Deployment:
@@ -243,7 +210,7 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     try:
         deployment.apply(new, parameters)
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
-        return _roll_back(stack, deployment, verb=verb, old=old, parameters=before[1], reason=_text(error))
+        return _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=_text(error))
     stack.template, stack.template_dict, stack.parameters = template, new, parameters
     stack.description = new.get("Description")
     _publish(stack)
@@ -257,19 +224,25 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
 
 
 def _roll_back(
-    stack: Any, deployment: Deployment, *, verb: str, old: dict[str, Any], parameters: dict[str, Any], reason: str
+    stack: Any,
+    deployment: Deployment,
+    *,
+    verb: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    parameters: dict[str, Any],
+    reason: str,
 ) -> None:
     prefix = "UPDATE_ROLLBACK" if verb == "UPDATE" else "ROLLBACK"
     _finish(stack, f"{prefix}_IN_PROGRESS", reason)
     deployment.undo_replacements()
-    everything = list(deployment.state)
     try:
         deployment.apply(old, parameters if verb == "UPDATE" else {})
-        deployment.clean_up(old, everything)
+        deployment.clean_up(old, order(new))
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, f"{prefix}_FAILED", _text(error))
     if verb == "CREATE":
-        stack.template = stack.template or json.dumps(_NOTHING)
+        stack.template = json.dumps(_NOTHING)
     return _finish(stack, f"{prefix}_COMPLETE", reason)
 
 
@@ -278,7 +251,7 @@ def destroy(stack: Any, done: Callable[[], None]) -> None:
     _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
     deployment = Deployment(stack)
     try:
-        deployment.clean_up(_NOTHING, list(deployment.state))
+        deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, "DELETE_FAILED", _text(error))
     done()
@@ -312,6 +285,3 @@ def _publish(stack: Any) -> None:
             del backend.exports[name]
     stack.cross_stack_resources = backend.exports
     backend.exports.update({export.name: export for export in exports})
-
-
-__all__ = ["Deployment", "deploy", "destroy", "order", "references", "resource_class", "run", "suffix"]

@@ -6,7 +6,9 @@ import datetime as dt
 from typing import Any
 
 from moto.core.config import default_user_config
+from moto.stepfunctions import models
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 
 def _normalise(self: Any, response: Any, *_: Any, **__: Any) -> None:
@@ -26,3 +28,4 @@ def install() -> None:
     """Put it in place of moto's."""
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     StateTaskService._normalise_response = _normalise
+    models.stepfunctions_backends = stepfunctions_parser_backends  # where the API looks: templates must create there

@@ -14,7 +14,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
+from cdk_sglang.serving.image_build import ServingImageBuild
+from cdk_sglang.serving.runtime_functions import LogOptions
+from stacks.models import base_of, builds_of
 from stacks.naming import parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment, Network
@@ -59,7 +63,7 @@ class FoundationStack(cdk.Stack):
         self._retention = _retention(settings.data.log_retention_days)
         self.key = self._build_key()
         self._build_buckets()
-        self._build_repository()
+        self._build_repository(settings)
         if settings.network.vpc == "create":
             self._build_network(settings.network)
 
@@ -153,7 +157,7 @@ class FoundationStack(cdk.Stack):
         )
         acknowledge(access_logs, in_packs("S3DefaultEncryptionKMS"), _LOGS_USE_SSE_S3)
 
-    def _build_repository(self) -> None:
+    def _build_repository(self, settings: Environment) -> None:
         repository = ecr.Repository(
             self,
             "Images",
@@ -165,6 +169,17 @@ class FoundationStack(cdk.Stack):
             removal_policy=self._removal,
         )
         self._publish("ImagesRepositoryName", "images-repository", repository.repository_name)
+        logs_of_builds = LogOptions(
+            retention_days=settings.data.log_retention_days, key=self.key, removal=self._removal
+        )
+        for name, asked in sorted(builds_of(settings).items()):
+            try:
+                build = ServingImageBuild(
+                    self, f"Build-{name}", repository=repository, base=base_of(asked), log_options=logs_of_builds
+                )
+            except FileNotFoundError as error:
+                raise ConfigurationError([f"image.build: {error}"]) from None
+            self._publish(f"Digest-{name}", name, build.image.digest)
 
     def _build_network(self, network: Network) -> None:
         cidr = network.cidr or _DEFAULT_CIDR

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final, Unpack
 
 import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
@@ -18,17 +19,18 @@ from cdk_sglang import (
     EndpointNetwork,
     HostResources,
     InferenceEndpoint,
-    ModelSource,
     Routing,
     ServingImage,
+    SglangDlc,
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.models import catalogue
 from stacks import settings as asks
+from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment
+from stacks.settings_models import Image
 
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
 
@@ -55,11 +57,11 @@ class ServingStack(cdk.Stack):
         self._settings = settings
         asked = settings.endpoints[name]
         key = self._read_key()
-        bucket = self._read_bucket(key) if any(c.model.prefix is not None for c in asked.components.values()) else None
+        bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
         with _under(f"endpoints.{name}.capacity"):
             capacity = _capacity(asked.capacity)
         problems: list[str] = []
-        image = ServingImage.from_dlc()
+        image = self._image(asked.image or settings.image)
         physical_name = endpoint_name(environment, name)
         endpoint: InferenceEndpoint | None = None
         with _under("endpoints", collect=problems):
@@ -85,15 +87,16 @@ class ServingStack(cdk.Stack):
         for component, wanted in asked.components.items() if endpoint is not None else ():
             assert endpoint is not None
             with _under(f"endpoints.{name}.components", collect=problems):
-                endpoint.add_component(
+                added = endpoint.add_component(
                     component,
-                    model=_model(wanted.model, bucket),
+                    model=model_source(self, component, wanted.model, bucket),
                     server=wanted.server,
                     copies=wanted.copies,
                     resources=_resources(wanted.resources),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
                 )
+                add_adapters(added, wanted, bucket)
         raise_if_any(dict.fromkeys(problems))
         assert endpoint is not None
         self.endpoint = endpoint
@@ -104,6 +107,24 @@ class ServingStack(cdk.Stack):
 
     def _read_key(self) -> kms.IKey:
         return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
+
+    def _image(self, asked: Image) -> ServingImage:
+        if asked.dlc is not None:
+            return ServingImage.from_dlc(SglangDlc(asked.dlc))
+        if asked.build is not None:  # by the foundation, once for all endpoints
+            facts = base_of(asked.build).facts
+            name, digest = self._read("images-repository"), self._read(digest_parameter(asked.build))
+            cuda, sglang_version = facts.cuda, facts.sglang_version
+        else:
+            assert asked.repository is not None
+            given = asked.repository
+            name, digest, cuda, sglang_version = given.name, given.digest, given.cuda, given.sglang_version
+        return ServingImage.from_repository(
+            ecr.Repository.from_repository_name(self, "Images", name),
+            digest=digest,
+            cuda=cuda,
+            sglang_version=sglang_version,
+        )
 
     def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
         return s3.Bucket.from_bucket_attributes(
@@ -151,14 +172,6 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
-
-
-def _model(asked: asks.Model, bucket: s3.IBucket | None) -> ModelSource:
-    gib = asked.weights_gib if asked.weights_gib is not None or asked.id is None else catalogue(asked.id).weights_gib
-    size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
-    if asked.s3 is not None or bucket is None:
-        return ModelSource.from_s3(asked.s3 or "", weights_size=size)
-    return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size)
 
 
 def _resources(asked: asks.Resources | None) -> HostResources | None:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
 from cdk_sglang.serving.routing import (
     CONCURRENCY_THRESHOLD_MAX,
     CONCURRENCY_THRESHOLD_MIN,
@@ -33,6 +32,8 @@ from stacks.kinds import (
     Zone,
     unique,
 )
+from stacks.settings_base import Settings, exactly_one_of
+from stacks.settings_models import Adapter, Image, Model
 
 _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
@@ -43,18 +44,7 @@ def _unique(low: int, high: int) -> tuple[object, ...]:
     return Field(min_length=low, max_length=high, strict=False), AfterValidator(unique)
 
 
-def _exactly_one_of(*fields: str) -> dict[str, JsonValue]:
-    """Say to editors what a validator says to the app; without this, JSON Schema would take none or all."""
-    return {"oneOf": [{"required": [field]} for field in fields]}
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True, allow_inf_nan=False
-    )
-
-
-class Network(_Settings):
+class Network(Settings):
     """Which network the instances join."""
 
     vpc: Literal["create", "existing", "none"]
@@ -89,7 +79,7 @@ class Network(_Settings):
         return self
 
 
-class Data(_Settings):
+class Data(Settings):
     """What becomes of weights, logs and images."""
 
     on_delete: Literal["retain", "destroy"] = "retain"
@@ -98,10 +88,10 @@ class Data(_Settings):
     """Days that logs are kept."""
 
 
-class Capacity(_Settings):
+class Capacity(Settings):
     """GPU instances of an endpoint: one type, or a pool of types by priority."""
 
-    model_config = ConfigDict(json_schema_extra=_exactly_one_of("type", "pool"))
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("type", "pool"))
 
     type: InstanceType | None = None
     """Instance type, such as ml.g6e.12xlarge."""
@@ -131,7 +121,7 @@ class Capacity(_Settings):
         return self.pool if self.pool is not None else (self.type or "",)
 
 
-class PrefixAware(_Settings):
+class PrefixAware(Settings):
     """Requests that begin alike go to the same copy, whose cache then serves the shared beginning."""
 
     prefix_length: int = Field(default=4096, ge=PREFIX_LENGTH_MIN, le=PREFIX_LENGTH_MAX)
@@ -140,39 +130,14 @@ class PrefixAware(_Settings):
     """Above so many requests at once on a copy, requests go elsewhere."""
 
 
-class Routing(_Settings):
+class Routing(Settings):
     """How requests are spread. Without this, each goes to the copy with the fewest outstanding requests."""
 
     prefix_aware: PrefixAware
     """Send requests that begin alike to the same copy."""
 
 
-class Model(_Settings):
-    """Whose weights a component serves, and where they are; exactly one of s3 and prefix."""
-
-    model_config = ConfigDict(json_schema_extra=_exactly_one_of("s3", "prefix"))
-
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. Without it, nothing about memory is checked."""
-    s3: str | None = None
-    """S3 URI of uncompressed files in a bucket of yours, such as s3://models/llama/."""
-    prefix: str | None = None
-    """Prefix in the environment's own weights bucket, such as weights/meta-llama/Llama-3.2-3B-Instruct/."""
-    weights_gib: float | None = Field(default=None, gt=0, le=4096, strict=False)
-    """Size of the weights in GiB, where the catalogue does not know the model."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.s3 is None) == (self.prefix is None):
-            raise ValueError("give exactly one of s3 and prefix")
-        problems = (
-            s3_uri_problems("s3", self.s3) if self.s3 is not None else prefix_problems("prefix", self.prefix or "")
-        )
-        raise_if_any(problems)
-        return self
-
-
-class Resources(_Settings):
+class Resources(Settings):
     """Host cores and memory one copy reserves besides its GPUs."""
 
     cpu_cores: float = Field(ge=0.25, le=1024, strict=False)
@@ -181,7 +146,7 @@ class Resources(_Settings):
     """Host memory in MiB (not GPU memory)."""
 
 
-class Startup(_Settings):
+class Startup(Settings):
     """How long a new copy may take. Without this, both are derived from the size of the weights."""
 
     download_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
@@ -190,7 +155,7 @@ class Startup(_Settings):
     """From the container's start to its first successful health check."""
 
 
-class Slo(_Settings):
+class Slo(Settings):
     """Latency asked of a component; the plan says whether it can be had, and where it is cheapest."""
 
     ttft_ms: float | None = Field(default=None, gt=0, le=600_000, strict=False)
@@ -201,7 +166,7 @@ class Slo(_Settings):
     """Requests in flight per copy at which it is asked."""
 
 
-class Component(_Settings):
+class Component(Settings):
     """One model on an endpoint."""
 
     model: Model
@@ -216,15 +181,19 @@ class Component(_Settings):
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
     startup: Startup | None = None
     """Start-up time-outs; by default derived from the size of the weights."""
-    environment: dict[str, str] = {}
+    adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
+    environment: dict[str, str] = Field(default={})
     """Further environment variables of the container; never secrets."""
 
 
-class Endpoint(_Settings):
+class Endpoint(Settings):
     """Instances, and the models that share them."""
 
     capacity: Capacity
     """GPU instances."""
+    image: Image | None = None
+    """The serving container; that of the environment by default."""
     routing: Routing | None = None
     """How requests are spread; to the copy with the fewest outstanding requests by default."""
     network_isolation: bool = True
@@ -235,7 +204,7 @@ class Endpoint(_Settings):
     """The models, by name."""
 
 
-class Environment(_Settings):
+class Environment(Settings):
     """One deployable fleet."""
 
     account: AccountId | None = None
@@ -250,6 +219,8 @@ class Environment(_Settings):
     """Which network the instances join."""
     data: Data = Data()
     """What becomes of weights, logs and images."""
+    image: Image = Image(dlc="0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
+    """The serving container of all endpoints; AWS's own by default."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
 

@@ -2,6 +2,8 @@
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import Gpu, GpuInstance
+from cdk_sglang.serving.adapter import Adapter
+from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import HostResources, InferenceComponent
 from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -10,10 +12,14 @@ from cdk_sglang.serving.metrics import ServingMetrics
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.routing import Routing
-from cdk_sglang.serving.sglang import SglangOptions
+from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
+    "Adapter",
+    "AdapterConfig",
+    "AdapterSource",
     "Capacity",
     "ConfigurationError",
     "EndpointNetwork",
@@ -22,6 +28,7 @@ __all__ = [
     "HostResources",
     "InferenceComponent",
     "InferenceEndpoint",
+    "LoraOptions",
     "ModelSource",
     "Routing",
     "ServingImage",

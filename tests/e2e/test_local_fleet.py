@@ -22,7 +22,11 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def component(**options: Any) -> dict[str, Any]:
-    server = {"context_length": options.get("context_length", 2048), "dtype": "float32", "extra": {"sleep_on_idle": True}}
+    server = {
+        "context_length": options.get("context_length", 2048),
+        "dtype": "float32",
+        "extra": {"sleep_on_idle": True},
+    }
     model = {"prefix": "weights/tiny-llama/", "weights_gib": 0.01}
     return {"model": model, "server": server, "copies": options.get("copies", 1)}
 

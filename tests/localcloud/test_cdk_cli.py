@@ -12,6 +12,7 @@ from aws_cdk import aws_applicationautoscaling as autoscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -305,6 +306,7 @@ def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, clien
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         vpc.add_interface_endpoint("Runtime", service=ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME)
         cloudwatch.Dashboard(stack, "Dashboard")
+        kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=cdk.RemovalPolicy.DESTROY)
         cdk.CfnResource(
             stack,
             "Build",
@@ -326,5 +328,7 @@ def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, clien
     assert done.returncode == 0, done.stdout + done.stderr
     gone = prepared("destroy", "Fleet", "-f", "--app", folder)
     assert gone.returncode == 0, gone.stdout + gone.stderr
+    (key,) = client("kms").list_keys()["Keys"]
+    assert client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
     vpcs = client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
     assert vpcs == []

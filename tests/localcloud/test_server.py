@@ -54,6 +54,30 @@ def test_signal_ends_the_server_and_every_container(
     assert not list((tmp_path / "state").glob("copies/*"))
 
 
+def test_server_that_was_killed_leaves_nothing_to_the_next(
+    process: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    server, url = process
+    sagemaker = SESSION.client("sagemaker", endpoint_url=url)
+    any_endpoint(sagemaker)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
+    any_component(sagemaker)
+    in_service(sagemaker)
+    (left,) = psutil.Process(server.pid).children()
+    server.kill()
+    server.wait()
+    command = [sys.executable, "-m", "localcloud", "--port", "0", "--state-dir", str(tmp_path / "state")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline().startswith("embedded AWS on http://localhost:")
+        eventually(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+        assert not list((tmp_path / "state" / "copies").glob("*"))
+        third = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+        assert third.returncode == 2
+        assert third.stderr.endswith("is used by another embedded AWS; stop it, or use --state-dir\n")
+        following.terminate()
+
+
 def test_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

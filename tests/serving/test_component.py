@@ -212,7 +212,7 @@ def test_known_weights_shorten_the_time_outs(any_component: MakeComponent, stack
     any_component(model=ModelSource.from_s3("s3://models/llama/", weights_size=cdk.Size.gibibytes(6)))
     specification = _component(Template.from_stack(stack), "chat-llama")["Specification"]
     assert specification["StartupParameters"] == {
-        "ModelDataDownloadTimeoutInSeconds": 300,
+        "ModelDataDownloadTimeoutInSeconds": 600,
         "ContainerStartupHealthCheckTimeoutInSeconds": 600,
     }
 

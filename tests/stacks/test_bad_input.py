@@ -14,6 +14,7 @@ import app
 from cdk_sglang import ConfigurationError
 from stacks.environments import cdk_json_context, load, parse
 from stacks.fleet import add_fleet
+from stacks.settings import Environment
 
 LLAMA = ("endpoints", "chat", "components", "llama")
 
@@ -208,7 +209,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a key over two lines": (
         [(("a\nb",), 1)],
-        ["'a\\nb': unknown key; known: account, data, endpoints, network, region, tags"],
+        [f"'a\\nb': unknown key; known: {', '.join(sorted(Environment.model_fields))}"],
     ),
     "several mistakes at once": (
         [

@@ -11,6 +11,7 @@ import yaml
 
 from cdk_sglang import ConfigurationError
 from stacks.environments import cdk_json_context, load, parse
+from stacks.settings import Environment
 
 FINE = """\
 network: {vpc: none}
@@ -21,7 +22,7 @@ endpoints:
       llama:
         model: {prefix: weights/llama/}
 """
-KEYS = "account, region, tags, network, data, endpoints"
+KEYS = ", ".join(Environment.model_fields)
 
 
 def _problems(text: str) -> tuple[str, ...]:
@@ -149,7 +150,7 @@ def test_unknown_keys_come_with_the_nearest_known_one(section: str, typo: str, m
 
 
 def test_a_key_like_no_other_lists_those_that_are_known() -> None:
-    assert "e.yaml: zzz: unknown key; known: account, data, endpoints, network, region, tags" in _problems("zzz: 1")
+    assert f"e.yaml: zzz: unknown key; known: {', '.join(sorted(Environment.model_fields))}" in _problems("zzz: 1")
 
 
 def test_long_values_are_shortened() -> None:

@@ -13,8 +13,10 @@ import pytest
 from aws_cdk.assertions import Template
 from rich.console import Console
 
+from cdk_sglang.planning import plan_fleet
 from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
+from stacks.planning import request_of, unplanned
 from stacks.report import print_fleet
 from stacks.settings import Environment
 
@@ -148,14 +150,15 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
         "copies": 3,
     }
     app = cdk.App(context=cdk_json_context(root / "cdk.json"))
-    serving = add_fleet(
-        app, name="test", settings=Environment.model_validate(fine), source="test.yaml", env=cdk.Environment()
-    )
+    settings = Environment.model_validate(fine)
+    serving = add_fleet(app, name="test", settings=settings, source="test.yaml", env=cdk.Environment())
     out = io.StringIO()
     print_fleet(
         Console(file=out, width=120),
         name="test",
         endpoints=[stack.endpoint for stack in serving],
+        plan=plan_fleet(request_of(settings, name="test")),
+        unplanned=unplanned(settings),
         templates=["cdk.out/test/a.json"],
     )
     rows = [line.split() for line in out.getvalue().splitlines() if line.strip()]
@@ -165,4 +168,5 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
     assert total[:3] == ["all", "4", "7"]
     assert total[-1] == "12"
     assert "templates: cdk.out/test/a.json" in out.getvalue()
+    assert "not planned, since model.id is not given: chat.llama, chat.qwen" in out.getvalue()
     assert "2 of at most 3 x ml.g6e.12xlarge" in " ".join(out.getvalue().split())

@@ -6,7 +6,6 @@ keeps its weights and (unless the endpoint says otherwise) its logs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,13 +18,17 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving import metrics, permissions
+from cdk_sglang.serving.adapter import Adapter, make_adapter
+from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.names import logical_digest, name_problems
+from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.tokens import is_token, token_problem
 from cdk_sglang.serving.weights_access import WeightsAccess
+from cdk_sglang.weights import AdapterConfig
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -105,7 +108,12 @@ class InferenceComponent(Construct):
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
         self.copies: int = copies
+        self.short_name: str = construct_id
         self.endpoint: InferenceEndpoint = endpoint
+        self.server: SglangOptions = server
+        self.model_id: str | None = model.model_id
+        self.adapters: dict[str, Adapter] = {}
+        self._readable: set[str] = set()
         self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
         self.metrics = metrics.ServingMetrics(
             dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
@@ -138,6 +146,50 @@ class InferenceComponent(Construct):
             resource_arns=[self.endpoint.endpoint_arn, self.component_arn],
         )
 
+    def add_adapter(
+        self,
+        name: str,
+        source: AdapterSource,
+        *,
+        config: AdapterConfig | None = None,
+        base_model: str | None = None,
+    ) -> Adapter:
+        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>".
+
+        It takes no GPU of its own. Adapters can be added, replaced and removed while the component serves.
+
+        Args:
+            name: Short name, such as "triage".
+            source: Its files.
+            config: Rank and modules, checked against `server.lora`; read from the folder by `from_folder`, unchecked at synth
+                when nobody says.
+            base_model: The base model to accept, when the adapter was trained on the same weights under another name.
+
+        Raises:
+            ConfigurationError: With every problem, before anything exists.
+        """
+        adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
+        self.adapters[name] = adapter
+        self._warn_of_reloads()
+        return adapter
+
+    def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee invoke every adapter of this component, those of later deployments included."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(permissions.INVOKE),
+            resource_arns=[self.endpoint.endpoint_arn, f"{self.component_arn}-*"],
+        )
+
+    def _warn_of_reloads(self) -> None:
+        places = self.server.lora.max_loaded_loras if self.server.lora is not None else None
+        if places is not None and len(self.adapters) == places + 1:
+            cdk.Annotations.of(self).add_warning_v2(
+                "cdk-sglang:more-adapters-than-places",
+                f"more adapters than server.lora.max_loaded_loras ({places}) keeps in host memory: SGLang drops one for each beyond, "
+                "and reads it from disk again when a request names it, which that request waits for",
+            )
+
     def _build_model(
         self, source: ModelSource, variables: Mapping[str, str], tags: list[cdk.CfnTag]
     ) -> sagemaker.CfnModel:
@@ -165,6 +217,13 @@ class InferenceComponent(Construct):
             tags=tags,
         )
         model.node.add_dependency(endpoint.role)
+        ready = source.prepare(
+            self,
+            endpoint.shared.weights,
+            LogOptions(retention_days=endpoint.log_retention_days, key=endpoint.log_key, removal=endpoint.log_removal),
+        )
+        if ready is not None:
+            model.node.add_dependency(ready)
         return model
 
     def _build_component(
@@ -210,7 +269,7 @@ class InferenceComponent(Construct):
         # with both in the logical id, such a change makes a new component.
         return sagemaker.CfnInferenceComponent(
             self,
-            f"On{_digest(endpoint.endpoint_name, endpoint.variant_name, self.component_name)}",
+            f"On{logical_digest(endpoint.endpoint_name, endpoint.variant_name, self.component_name)}",
             inference_component_name=self.component_name,
             endpoint_name=endpoint.shared.endpoint_name,
             variant_name=endpoint.variant_name,
@@ -219,10 +278,6 @@ class InferenceComponent(Construct):
             specifications=per_type,
             tags=tags,
         )
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8].upper()
 
 
 def _check(

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import aws_cdk as cdk
@@ -16,8 +17,11 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 
-if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
     from aws_cdk import aws_ecr as ecr
+
+    from cdk_sglang.serving.container_base import ContainerBase
+    from cdk_sglang.serving.runtime_functions import LogOptions
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _CUDA: Final = re.compile(r"[0-9]+\.[0-9]+")
@@ -113,7 +117,29 @@ class ServingImage(ABC):
         facts = ImageFacts(
             sglang_version=sglang_version, cuda=cuda, compute_capabilities=compute_capabilities, kind=kind
         )
-        return _RepositoryImage(facts, repository, digest or tag or "")
+        return _RepositoryImage(facts, repository, digest=digest, tag=tag)
+
+    @staticmethod
+    def from_build(
+        *,
+        repository: ecr.IRepository,
+        base: ContainerBase | None = None,
+        source: Path | None = None,
+        log_options: LogOptions | None = None,
+    ) -> ServingImage:
+        """This project's image, with SageMaker's adapter and session contract, built by CodeBuild during the deployment.
+
+        It is built when its content has changed and used by digest. Endpoints of one stack with the same repository share a build.
+
+        Args:
+            repository: Where the image goes; make its tags immutable and its scan on push.
+            base: What it is built on; `ContainerBase.upstream()` by default.
+            source: Folder with the Dockerfile; this project's own by default.
+            log_options: What becomes of the build's logs; kept for 30 days by default.
+        """
+        from cdk_sglang.serving.built_image import BuiltServingImage  # noqa: PLC0415  it builds on this module
+
+        return BuiltServingImage(repository=repository, base=base, source=source, log_options=log_options)
 
     def region_problems(self, region: str) -> list[str]:  # noqa: ARG002  most images are wherever they were pushed
         """Say why the image cannot be pulled in a Region that is known at synth."""
@@ -124,7 +150,8 @@ class ServingImage(ABC):
         """Let the role pull the image and return its URI."""
 
 
-def _grant_pull(role: iam.IRole, repository_arn: str) -> None:
+def grant_pull(role: iam.IRole, repository_arn: str) -> None:
+    """Let a role pull from one repository."""
     role.add_to_principal_policy(
         iam.PolicyStatement(sid="PullImage", actions=list(permissions.PULL_IMAGE), resources=[repository_arn])
     )
@@ -139,30 +166,44 @@ class _DlcImage(ServingImage):
         self._tag = tag.value
 
     def region_problems(self, region: str) -> list[str]:
-        if region_info.RegionInfo.get(region).dlc_repository_account is not None:
-            return []
-        return [
-            (
-                f"AWS publishes no deep learning containers in {region}; "
-                "copy the image to a repository of yours and use from_repository"
-            )
-        ]
+        return dlc_region_problems(region)
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         stack = cdk.Stack.of(scope)
-        account = stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
-        _grant_pull(
+        account = dlc_account(stack)
+        grant_pull(
             role, stack.format_arn(service="ecr", account=account, resource="repository", resource_name="sglang")
         )
         return f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/sglang:{self._tag}"
 
 
+def dlc_region_problems(region: str) -> list[str]:
+    """Say that a Region has none of AWS's deep learning containers."""
+    if region_info.RegionInfo.get(region).dlc_repository_account is not None:
+        return []
+    return [
+        (
+            f"AWS publishes no deep learning containers in {region}; "
+            "copy the image to a repository of yours and use from_repository"
+        )
+    ]
+
+
+def dlc_account(stack: cdk.Stack) -> str:
+    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment."""
+    return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
+
+
 class _RepositoryImage(ServingImage):
-    def __init__(self, facts: ImageFacts, repository: ecr.IRepository, reference: str) -> None:
+    def __init__(self, facts: ImageFacts, repository: ecr.IRepository, *, digest: str | None, tag: str | None) -> None:
         super().__init__(facts)
         self._repository = repository
-        self._reference = reference
+        self._digest = digest
+        self._tag = tag
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:  # noqa: ARG002
-        _grant_pull(role, self._repository.repository_arn)
-        return self._repository.repository_uri_for_tag_or_digest(self._reference)
+        grant_pull(role, self._repository.repository_arn)
+        # Not repository_uri_for_tag_or_digest: it takes a digest that is known at deployment for a tag.
+        if self._digest is not None:
+            return self._repository.repository_uri_for_digest(self._digest)
+        return self._repository.repository_uri_for_tag(self._tag)

@@ -6,6 +6,7 @@ refer to a name that is known at synth.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -34,3 +35,8 @@ def name_problems(path: str, name: str, what: str) -> list[str]:
             "starting and ending with a letter or digit"
         )
     return problems
+
+
+def logical_digest(*parts: str) -> str:
+    """Return eight hexadecimal digits that belong into a logical id, for what must replace the resource when it changes."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8].upper()

@@ -67,3 +67,44 @@ INVOKE: Final = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithRespon
 CALL_WITH_BEARER_TOKEN: Final = ("sagemaker:CallWithBearerToken",)
 """On `*`: the OpenAI-compatible path authorises the token before it knows the endpoint
 (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html)."""
+
+PUSH_IMAGE: Final = (
+    *PULL_IMAGE,  # the layers of the last build are its cache
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",  # which build was the last
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+"""On the image's repository alone."""
+
+READ_SOURCE: Final = ("s3:GetObject", "s3:GetObjectVersion")
+"""On the one archive a build works on
+(https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html)."""
+
+START_BUILD: Final = (
+    "codebuild:BatchGetBuilds",  # does one of them run already
+    "codebuild:ListBuildsForProject",
+    "codebuild:StartBuild",
+)
+"""On the one project."""
+
+WATCH_BUILD: Final = ("codebuild:BatchGetBuilds",)
+"""On the one project."""
+
+READ_BUILD_LOG: Final = ("logs:GetLogEvents",)
+"""On the project's log group: the end of a failed build's log is the reason of the failed deployment."""
+
+FIND_IMAGE: Final = ("ecr:DescribeImages",)
+"""On the image's repository alone."""
+
+WRITE_WEIGHTS: Final = (
+    "s3:AbortMultipartUpload",  # of a file whose hash is wrong
+    "s3:GetObject",  # what is there already, and the headers of what was copied
+    "s3:PutObject",
+)
+"""On the prefix of the one model."""
+
+ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+"""On the key of the model's bucket: an upload in parts needs both
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
