@@ -8,9 +8,10 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Node 24 from the virtual environment: jsii warns about the older node of many machines.
 export JSII_NODE := $(CURDIR)/.venv/bin/node
 export CDK_DISABLE_CLI_TELEMETRY := true
+export PORT ENGINE
 export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
 
-LOCK_HASH := $(shell cat requirements.txt package-lock.json pyproject.toml 2>/dev/null | sha256sum | cut -c1-16)
+LOCK_HASH := $(shell cat requirements.txt package-lock.json 2>/dev/null | sha256sum | cut -c1-16)
 STAMP := .venv/.installed-$(LOCK_HASH)
 
 .PHONY: help
@@ -34,6 +35,58 @@ lock: setup ## regenerate requirements.txt and package-lock.json from their rang
 	@$(BIN)/python -m pip install --quiet uv==0.13.8
 	@$(BIN)/python tools/lock.py
 
+.PHONY: schema
+schema: setup ## regenerate environments/schema.json from the settings
+	@python tools/schema.py
+
 .PHONY: fmt
 fmt: setup ## format and fix what can be fixed
 	@ruff format . && ruff check --fix .
+
+ENV ?= local
+CDK := cdk --no-notices
+
+.PHONY: synth
+synth: setup ## templates of one environment, checked five ways, and its plan: make synth ENV=prod
+	@$(CDK) synth --quiet --no-lookups -c env=$(ENV) -c report=true --output cdk.out/$(ENV)
+
+.PHONY: deploy
+deploy: setup ## deploy one environment with your AWS credentials: make deploy ENV=dev
+	@$(CDK) deploy --all --no-lookups -c env=$(ENV) --output cdk.out/$(ENV) --import-existing-resources
+
+.PHONY: engine
+engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 2 to 7 minutes, once)
+	@$(PYTHON) -m localcloud.engine.install
+
+.PHONY: local
+local: setup engine ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
+	@$(BIN)/python -m localcloud.local up
+
+.PHONY: local-down
+local-down: setup ## destroy and stop what make local started
+	@$(BIN)/python -m localcloud.local down
+
+.PHONY: test
+test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+	@pytest
+
+.PHONY: check
+check: setup ## format, lint, types, layers, and every checker over every environment
+	@ruff format --check --quiet . || (echo "run make fmt"; exit 1)
+	@ruff check --quiet .
+	@mypy
+	@lint-imports --no-cache > .make-imports.log 2>&1 || (cat .make-imports.log; exit 1)
+	@rm -f .make-imports.log
+	@python -m tools.check
+
+.PHONY: mutants
+mutants: setup ## faults put into our own templates, and the checker that finds each
+	@python -m tools.check.mutants
+
+.PHONY: bench
+bench: setup ## benchmarks, each against its baseline in the same run
+	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file; done
+
+.PHONY: clean
+clean: ## remove what make made
+	@rm -rf .venv .venv-engine node_modules cdk.out dist .local

@@ -146,7 +146,7 @@ def main() -> None:
 
 def saturation(content: dict[str, object]) -> dict[str, float]:
     """Return, per engine, predicted over measured throughput when every request is queued at once."""
-    from cdk_sglang.planning.predict import answer, read_calibration  # noqa: PLC0415
+    from cdk_sglang.planning.predict import answer, read_calibration
 
     fitted = read_calibration(content)
     samples = saturated_samples()

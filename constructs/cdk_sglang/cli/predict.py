@@ -10,7 +10,7 @@ import csv
 import io
 import sys
 from itertools import islice
-from pathlib import Path  # noqa: TC003 # typer reads annotations when it runs
+from pathlib import Path  # typer reads annotations when it runs
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer

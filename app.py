@@ -1,0 +1,54 @@
+"""Composition root: one environment in (`-c env=<name>`), its stacks out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+from rich.console import Console
+
+from cdk_sglang import ConfigurationError
+from cdk_sglang.planning import plan_fleet
+from stacks.checks import add_checks
+from stacks.environments import FOLDER, cdk_json_context, load
+from stacks.fleet import add_fleet
+from stacks.planning import request_of, unplanned
+from stacks.report import print_fleet, write_plan
+
+
+def main() -> int:
+    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`."""
+    app = cdk.App(context=cdk_json_context())
+    name = str(app.node.try_get_context("env") or "local")
+    folder = Path(app.node.try_get_context("environments") or FOLDER)
+    try:
+        settings = load(name, folder=folder)
+        env = cdk.Environment(
+            account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
+            region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
+        )
+        serving = add_fleet(app, name=name, settings=settings, source=str(folder / f"{name}.yaml"), env=env)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    add_checks(app)
+    assembly = app.synth()
+    request = request_of(settings, name=name)
+    plan = plan_fleet(request)
+    write_plan(Path(assembly.directory), request=request, plan=plan)
+    if app.node.try_get_context("report"):
+        print_fleet(
+            Console(width=140),
+            name=name,
+            endpoints=[stack.endpoint for stack in serving],
+            plan=plan,
+            unplanned=unplanned(settings),
+            templates=[stack.template_full_path for stack in assembly.stacks],
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

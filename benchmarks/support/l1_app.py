@@ -1,0 +1,144 @@
+"""The resources of `library_app.py` as plain typed L1s, written as somebody without the library would; prints the seconds it took.
+
+Policy documents are taken from the library's template, since nobody needs to write those with constructs. What is the same for
+all components is read from CDK once, and tags are plain lists: the cheapest way there is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main(count: int, outdir: str, template: str) -> None:
+    """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
+    policies = _policies(Path(template))
+    begin = time.perf_counter()
+    import aws_cdk as cdk
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_logs as logs
+    from aws_cdk import aws_sagemaker as sagemaker
+
+    imported = time.perf_counter()
+    app = cdk.App(outdir=outdir)
+    stack = cdk.Stack(app, "Bench", env=cdk.Environment(account="111122223333", region="us-east-1"))
+    tags = [cdk.CfnTag(key="cdk-sglang:endpoint", value="bench")]
+
+    def log_group(construct_id: str, name: str, group_tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
+        group = logs.CfnLogGroup(stack, construct_id, log_group_name=name, retention_in_days=30, tags=group_tags)
+        group.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        return group
+
+    (trust,) = policies["trust"]
+    role = iam.CfnRole(
+        stack,
+        "Role",
+        assume_role_policy_document=trust,
+        description="Runs one SageMaker endpoint: its image, weights, logs and metrics",
+        tags=tags,
+    )
+    role_arn, role_name = role.attr_arn, role.ref
+    attached: list[cdk.CfnResource] = [
+        iam.CfnPolicy(
+            stack, f"Inline{index}", policy_document=document, policy_name=f"inline{index}", roles=[role_name]
+        )
+        for index, document in enumerate(policies["inline"])
+    ]
+    attached += [
+        iam.CfnManagedPolicy(stack, f"Overflow{index}", policy_document=document, roles=[role_name])
+        for index, document in enumerate(policies["managed"])
+    ]
+    endpoint_config = sagemaker.CfnEndpointConfig
+    config = sagemaker.CfnEndpointConfig(
+        stack,
+        "Config",
+        execution_role_arn=role_arn,
+        enable_network_isolation=True,
+        production_variants=[
+            endpoint_config.ProductionVariantProperty(
+                variant_name="AllTraffic",
+                instance_type="ml.g6e.48xlarge",
+                initial_instance_count=1,
+                inference_ami_version="al2023-ami-sagemaker-inference-gpu-4-1",
+                managed_instance_scaling=endpoint_config.ManagedInstanceScalingProperty(
+                    status="ENABLED", min_instance_count=1, max_instance_count=count
+                ),
+                routing_config=endpoint_config.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
+            )
+        ],
+        metrics_config=endpoint_config.MetricsConfigProperty(
+            enable_enhanced_metrics=True, enable_detailed_observability=True, metric_publish_frequency_in_seconds=60
+        ),
+        tags=tags,
+    )
+    needed_by_role = [role, *attached]
+    config.node.add_dependency(*needed_by_role)
+    endpoint = sagemaker.CfnEndpoint(
+        stack, "Endpoint", endpoint_name="bench", endpoint_config_name=config.attr_endpoint_config_name, tags=tags
+    )
+    endpoint.add_resource_dependency(log_group("Logs", "/aws/sagemaker/Endpoints/bench", tags))
+    image = f"763104351884.dkr.ecr.us-east-1.{cdk.Aws.URL_SUFFIX}/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
+    endpoint_name = endpoint.attr_endpoint_name
+    component = sagemaker.CfnInferenceComponent
+    for index in range(count):
+        own_tags = [cdk.CfnTag(key="cdk-sglang:component", value=f"m{index}"), *tags]
+        group = log_group(f"Logs{index}", f"/aws/sagemaker/InferenceComponents/bench-m{index}", own_tags)
+        model = sagemaker.CfnModel(
+            stack,
+            f"Model{index}",
+            execution_role_arn=role_arn,
+            enable_network_isolation=True,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=image,
+                environment={"SM_SGLANG_CONTEXT_LENGTH": "16384", "SM_SGLANG_ENABLE_METRICS": "true"},
+                model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
+                    s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                        s3_uri=f"s3://models/m{index}/", s3_data_type="S3Prefix", compression_type="None"
+                    )
+                ),
+            ),
+            tags=own_tags,
+        )
+        model.node.add_dependency(*needed_by_role)
+        sagemaker.CfnInferenceComponent(
+            stack,
+            f"Component{index}",
+            inference_component_name=f"bench-m{index}",
+            endpoint_name=endpoint_name,
+            variant_name="AllTraffic",
+            runtime_config=component.InferenceComponentRuntimeConfigProperty(copy_count=1),
+            specification=component.InferenceComponentSpecificationProperty(
+                model_name=model.attr_model_name,
+                compute_resource_requirements=component.InferenceComponentComputeResourceRequirementsProperty(
+                    number_of_accelerator_devices_required=1,
+                    number_of_cpu_cores_required=12,
+                    min_memory_required_in_mb=98304,
+                ),
+                startup_parameters=component.InferenceComponentStartupParametersProperty(
+                    model_data_download_timeout_in_seconds=3600, container_startup_health_check_timeout_in_seconds=3600
+                ),
+            ),
+            tags=own_tags,
+        ).add_resource_dependency(group)
+    app.synth()
+    end = time.perf_counter()
+    print(f"{imported - begin:.3f} {end - imported:.3f}")
+
+
+def _policies(template: Path) -> dict[str, list[Any]]:
+    resources = json.loads(template.read_text(encoding="utf-8"))["Resources"].values()
+    places = {
+        "trust": ("AWS::IAM::Role", "AssumeRolePolicyDocument"),
+        "inline": ("AWS::IAM::Policy", "PolicyDocument"),
+        "managed": ("AWS::IAM::ManagedPolicy", "PolicyDocument"),
+    }
+    return {
+        name: [r["Properties"][key] for r in resources if r["Type"] == kind] for name, (kind, key) in places.items()
+    }
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])

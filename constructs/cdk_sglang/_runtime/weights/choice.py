@@ -1,0 +1,103 @@
+"""Which files of a repository are staged: those SGLang reads, once."""
+
+# ruff: noqa: TID252  the asset's root differs from the repository's
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from .hub import HubFile
+from .problems import WeightsError
+
+NEVER: Final = {
+    "original/*": "the same weights in the format they were trained in",
+    "*.gguf": "another format",
+    "*.onnx": "another format",
+    "*.onnx_data": "another format",
+    "onnx/*": "another format",
+    "openvino/*": "another format",
+    "coreml/*": "another format",
+    "*.mlmodel": "another format",
+    "*.tflite": "another format",
+    "*.h5": "another format",
+    "*.msgpack": "another format",
+    "*.ot": "another format",
+    ".git*": "not part of the model",
+    "*.png": "a picture of the model card",
+    "*.jpg": "a picture of the model card",
+    "*.jpeg": "a picture of the model card",
+    "*.gif": "a picture of the model card",
+    "*.pdf": "a paper",
+}
+PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+"""They run code when they are read (https://docs.python.org/3/library/pickle.html)."""
+_CONSOLIDATED: Final = "consolidated*.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is taken of a repository, and why the rest is not."""
+
+    files: tuple[HubFile, ...]
+    left_out: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes that are taken."""
+        return sum(file.size for file in self.files)
+
+
+def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Choice:
+    """Choose what to stage.
+
+    Args:
+        files: All of the repository.
+        include: Patterns taken whatever the rules say.
+        exclude: Patterns left out besides.
+
+    Raises:
+        WeightsError: Nothing that can be served is left, or a path leads out of the prefix.
+    """
+    names = [file.path for file in files]
+    for name in names:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise WeightsError(f"{name!r}: is not a path inside a repository")
+    plain = [name for name in names if name.endswith(".safetensors") and not fnmatchcase(name, "original/*")]
+    taken, left_out = [], {}
+    for file in files:
+        why = _why_not(file.path, exclude=exclude, plain=plain)
+        if why is None or _any(file.path, include):
+            taken.append(file)
+        else:
+            left_out[file.path] = why
+    if not any(file.path.endswith(".safetensors") for file in taken):
+        pickled = [file.path for file in files if _any(file.path, PICKLES)]
+        if pickled and not any(_any(name, include) for name in pickled):
+            raise WeightsError(
+                f"holds pickles alone ({pickled[0]} …), which run code when they are read; take a revision with safetensors, "
+                "or include them by name if you trust their author"
+            )
+        if not pickled:
+            raise WeightsError("holds no weights in safetensors; is it a model that transformers can load?")
+    return Choice(files=tuple(taken), left_out=left_out)
+
+
+def _why_not(name: str, *, exclude: Sequence[str], plain: Sequence[str]) -> str | None:
+    if _any(name, exclude):
+        return "excluded"
+    for pattern, why in NEVER.items():
+        if fnmatchcase(name, pattern):
+            return why
+    if plain and _any(name, PICKLES):
+        return "a pickle, beside safetensors of the same weights"
+    others = any(not fnmatchcase(other, _CONSOLIDATED) for other in plain)
+    if others and (fnmatchcase(name, _CONSOLIDATED) or name == "consolidated.safetensors.index.json"):
+        return "the same weights in one piece"
+    return None
+
+
+def _any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,38 @@
+"""Entry point of the function that checks a model before it is served, called by CDK's provider framework."""
+
+# ruff: noqa: TID252  the asset's root differs from the repository's
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+from .check import check_prefix
+from .problems import WeightsError
+
+# CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
+_REASON_CHARACTERS: Final = 2000
+
+_log = logging.getLogger()
+_log.setLevel(logging.INFO)
+_s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32))
+
+
+def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Fail the deployment when what is to be served is not a whole model."""
+    if event["RequestType"] == "Delete":
+        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+    problems = []
+    for text in event["ResourceProperties"]["Models"]:
+        asked = json.loads(text)
+        found = check_prefix(_s3, asked["bucket"], asked["prefix"], expected_bytes=asked.get("expected_bytes"))
+        _log.info(json.dumps({"asked": asked, "problems": found.problems, "tensor_bytes": found.tensor_bytes}))
+        place = f"s3://{asked['bucket']}/{asked['prefix']}"
+        problems += [f"{place}{problem}" for problem in found.problems]
+    if problems:
+        raise WeightsError("; ".join(problems)[:_REASON_CHARACTERS])
+    return {"PhysicalResourceId": "weights"}

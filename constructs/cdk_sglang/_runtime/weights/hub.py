@@ -1,0 +1,245 @@
+"""A hub of models, spoken to as huggingface.co is: which files a revision has, with their hashes, and their bytes.
+
+huggingface_hub (2.4.0) was weighed for this: it downloads to disk and compares sizes alone (file_download.py, http_get), while here
+bytes go straight on to S3 and every hash is checked; what is left of it, two GET requests, is below.
+"""
+
+# ruff: noqa: TID252  the asset's root differs from the repository's
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import urllib3
+
+from .problems import WeightsError
+
+HUGGING_FACE: Final = "https://huggingface.co"
+_REVISION: Final = re.compile(r"[0-9a-f]{40}")
+_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_CHUNK_BYTES: Final = 1024 * 1024
+_TRIES: Final = 6  # in a row without a byte; waits add up to about a minute
+_TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+_ONLY_REDIRECTS: Final = urllib3.Retry(
+    total=5, connect=0, read=0, status=0, other=0, redirect=5, respect_retry_after_header=False
+)
+_TIMEOUT: Final = urllib3.Timeout(connect=10, read=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubFile:
+    """A file of a revision.
+
+    Attributes:
+        path: Its path in the repository.
+        size: Bytes.
+        sha256: Of its content, when it is kept in large-file storage.
+        git_sha1: Git's id of its blob, when it is not.
+    """
+
+    path: str
+    size: int
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+    @property
+    def hash_name(self) -> str:
+        """Which hash the hub knows of it, and its value."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"git-sha1:{self.git_sha1}"
+
+    def new_hash(self) -> Any:  # noqa: ANN401  hashlib's objects have no public type
+        """Return the hash to feed with its bytes."""
+        if self.sha256:
+            return hashlib.sha256()
+        # Git's own object id, not a safeguard of ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+        return hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
+
+    def matches(self, digest: str) -> bool:
+        """Whether a finished hash is that of the hub."""
+        return digest == (self.sha256 or self.git_sha1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """What the hub says of one commit of a model."""
+
+    repo: str
+    revision: str
+    license: str | None
+    gated: bool
+    files: tuple[HubFile, ...]
+
+
+class Hub:
+    """The two requests that are needed of a hub.
+
+    Args:
+        url: Such as "https://huggingface.co".
+        token: Read token of an account that may see the model; None for public models.
+        wait: Waits so many seconds before another try.
+        on_retry: Told why there is another try.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = HUGGING_FACE,
+        token: str | None = None,
+        wait: Callable[[float], None] = time.sleep,
+        on_retry: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._wait = wait
+        self._on_retry = on_retry
+        # urllib3 drops the Authorization header when it is sent on to another host, as the hub does for large files.
+        headers = {"User-Agent": "cdk-sglang", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._http = urllib3.PoolManager(headers=headers, maxsize=32, retries=False, timeout=_TIMEOUT)
+
+    def describe(self, repo: str, revision: str) -> Revision:
+        """Return what a commit holds.
+
+        Raises:
+            WeightsError: No such model or commit, no access to it, or the revision is a branch.
+        """
+        check_names(repo, revision)
+        path = f"/api/models/{repo}/revision/{revision}?blobs=true"
+        for attempt in range(_TRIES):
+            try:
+                response = self._get(path, repo, revision)
+                content = json.loads(response.read())
+                break
+            except urllib3.exceptions.HTTPError as error:
+                self._again(attempt, f"{repo}: {error}")
+            except ValueError:
+                raise WeightsError(f"{repo}: {self._url} answered something that is not JSON; is it a hub?") from None
+        if content.get("sha") != revision:
+            raise WeightsError(f"{repo}: revision {revision} is commit {content.get('sha')}; give that one")
+        card = content.get("cardData") or {}
+        return Revision(
+            repo=repo,
+            revision=revision,
+            license=card.get("license_name") or card.get("license"),
+            gated=bool(content.get("gated")),
+            files=tuple(_file(entry) for entry in content.get("siblings", [])),
+        )
+
+    def read(self, repo: str, revision: str, file: HubFile) -> Iterator[bytes]:
+        """Yield a file's bytes; a connection that is cut goes on where it was.
+
+        Raises:
+            WeightsError: The hub refuses it, or keeps failing.
+        """
+        path = f"/{repo}/resolve/{revision}/{quote(file.path)}"
+        got = attempt = 0
+        while got < file.size:
+            try:
+                response = self._get(path, repo, revision, start=got)
+                for chunk in _from(response, got):
+                    got += len(chunk)
+                    attempt = 0
+                    yield chunk
+                if got < file.size:
+                    raise urllib3.exceptions.ProtocolError(f"ended after {got} of {file.size} bytes")
+            except urllib3.exceptions.HTTPError as error:
+                self._again(attempt, f"{file.path}: at byte {got}: {error}")
+                attempt += 1
+        if got > file.size:
+            raise WeightsError(f"{file.path}: the hub sent more than the {file.size} bytes it announced")
+
+    def check_access(self, revision: Revision, file: HubFile) -> None:
+        """Ask for the first byte of a file: a gated model lists its files to everybody."""
+        path = f"/{revision.repo}/resolve/{revision.revision}/{quote(file.path)}"
+        for attempt in range(_TRIES):
+            try:
+                self._get(path, revision.repo, revision.revision, start=0, end=0).close()
+            except urllib3.exceptions.HTTPError as error:
+                self._again(attempt, f"{file.path}: {error}")
+            else:
+                return
+
+    def _get(
+        self, path: str, repo: str, revision: str, *, start: int | None = None, end: int | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        headers = dict(self._http.headers)
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        elif end is not None:
+            headers["Range"] = f"bytes=0-{end}"
+        response = self._http.request(
+            "GET", f"{self._url}{path}", headers=headers, preload_content=False, retries=_ONLY_REDIRECTS
+        )
+        if response.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            return response
+        response.close()
+        if response.status in _TRANSIENT:
+            self._wait(min(60.0, _seconds(response.headers.get("Retry-After"))))
+            raise urllib3.exceptions.HTTPError(f"the hub answered {response.status}")
+        raise WeightsError(self._refusal(response, repo, revision, path))
+
+    def _refusal(self, response: urllib3.BaseHTTPResponse, repo: str, revision: str, path: str) -> str:
+        code = response.headers.get("X-Error-Code")
+        page = f"{self._url}/{repo}"
+        if code == "GatedRepo":
+            if self._token:
+                return f"{repo}: is gated, and the token's account has no access; accept its licence at {page}, then stage again"
+            return (
+                f"{repo}: is gated; accept its licence at {page}, store a read token of that account in Secrets Manager, "
+                "and give its secret as token"
+            )
+        if code == "RevisionNotFound":
+            return f"{repo}: has no commit {revision}; see {page}/commits/main"
+        if code == "RepoNotFound" or response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            who = "the token's account cannot see it" if self._token else "it is private and needs a token"
+            return f"{repo}: there is no such model on {self._url}, or {who}"
+        message = response.headers.get("X-Error-Message") or response.reason
+        return f"{repo}: {self._url}{path} answered {response.status}: {message}"
+
+    def _again(self, attempt: int, why: str) -> None:
+        if attempt + 1 >= _TRIES:
+            raise WeightsError(f"{why}; gave up after {_TRIES} tries; stage again to go on where it stopped")
+        self._on_retry(why)
+        self._wait(2.0**attempt)
+
+
+def check_names(repo: str, revision: str) -> None:
+    """Refuse what is not a model, and what may be another one tomorrow."""
+    if not _REPO.fullmatch(repo):
+        raise WeightsError(f"{repo!r} is not a model of a hub; use owner/name, such as Qwen/Qwen3-8B")
+    if not _REVISION.fullmatch(revision):
+        raise WeightsError(
+            f"{repo}: revision {revision!r} can move; use the 40 hexadecimal digits of a commit, from {HUGGING_FACE}/{repo}/commits/main"
+        )
+
+
+def _from(response: urllib3.BaseHTTPResponse, start: int) -> Iterator[bytes]:
+    """Yield what comes after `start`, whether the server knows ranges or begins anew."""
+    skip = start if response.status == HTTPStatus.OK else 0
+    for chunk in response.stream(_CHUNK_BYTES):
+        if skip >= len(chunk):
+            skip -= len(chunk)
+            continue
+        yield chunk[skip:]
+        skip = 0
+
+
+def _file(entry: dict[str, Any]) -> HubFile:
+    large = entry.get("lfs") or {}
+    return HubFile(
+        path=str(entry["rfilename"]),
+        size=int(large.get("size", entry.get("size") or 0)),
+        sha256=large.get("sha256"),
+        git_sha1=None if large else entry.get("blobId"),
+    )
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0

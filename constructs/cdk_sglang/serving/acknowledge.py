@@ -1,0 +1,62 @@
+"""Acknowledged findings of rule packs, each beside its resource with a reason.
+
+The ids are cdk-nag's; acknowledging is part of aws-cdk-lib, so the library works without cdk-nag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import aws_cdk as cdk
+from constructs import Construct, IConstruct
+
+CONTROL_PACKS: Final = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
+"""Rule packs that share their rule names (cdk-nag 3.0.2)."""
+
+_INLINE_REASON: Final = (
+    "a policy of one role belongs to that role: inline, it can neither be attached elsewhere nor outlive the role"
+)
+
+
+def acknowledge(construct: IConstruct, findings: Iterable[str], reason: str) -> None:
+    """Accept findings on a construct and its children."""
+    accepted = [cdk.Acknowledgment(id=finding, reason=reason) for finding in findings]
+    if accepted:
+        cdk.Validations.of(construct).acknowledge(*accepted)
+
+
+def in_packs(rule: str) -> list[str]:
+    """Return the ids of one rule in every control pack."""
+    return [f"{pack}-{rule}" for pack in CONTROL_PACKS]
+
+
+def acknowledge_inline_policy(role: IConstruct) -> None:
+    """Accept that a role's own policy is inline."""
+    acknowledge(role, in_packs("IAMNoInlinePolicy"), _INLINE_REASON)
+
+
+def acknowledge_wildcards(scope: Construct, role: IConstruct, resources: Iterable[str], reason: str) -> None:
+    """Accept ARNs that end in a wildcard, one finding each, since that is how they are reported."""
+    stack = cdk.Stack.of(scope)
+    acknowledge(role, [wildcard_finding(shown(stack.resolve(arn))) for arn in resources], reason)
+
+
+def wildcard_finding(arn: str) -> str:
+    """Return the id of the finding about an ARN with a wildcard, given as cdk-nag writes it."""
+    return f"AwsSolutions-IAM5[Resource::{arn}]"
+
+
+def shown(value: Any) -> str:  # noqa: ANN401  a resolved CloudFormation value
+    """Write a CloudFormation value as cdk-nag writes it: `<LogicalId.Attribute>` for what is known at deployment."""
+    if isinstance(value, str):
+        return value
+    match value:
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(shown(part) for part in parts)
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case _:
+            return str(value)

@@ -1,0 +1,115 @@
+"""Which instances an endpoint may have, and how many: one typed choice per endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.tokens import is_token, token_problem
+
+# botocore 1.44.5, sagemaker CreateEndpointConfig: InstancePools has 1 to 5 entries, the provision timeout 300 to 3600 s.
+POOL_MAX_TYPES: Final = 5
+PROVISION_TIMEOUT_SECONDS: Final = 1800
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """Instance types in order of priority and the bounds of managed instance scaling.
+
+    Make one with `on_demand` or `pool`. Instances follow the copies of the components between the bounds; every instance
+    above `min_instances` is paid for only while copies need it.
+    """
+
+    instances: tuple[GpuInstance, ...]
+    min_instances: int
+    max_instances: int
+
+    @staticmethod
+    def on_demand(instance: GpuInstance | str, *, min_instances: int = 1, max_instances: int) -> Capacity:
+        """One instance type, on demand.
+
+        Args:
+            instance: The type, such as `GpuInstance.G6E_12XLARGE` or "ml.g6e.12xlarge".
+            min_instances: Always running and paid for; 1 or more.
+            max_instances: Never more than this; it bounds the bill.
+
+        Raises:
+            ConfigurationError: The type is unknown or the bounds contradict each other.
+        """
+        return Capacity._checked((instance,), min_instances, max_instances)
+
+    @staticmethod
+    def pool(instances: Sequence[GpuInstance | str], *, min_instances: int = 1, max_instances: int) -> Capacity:
+        """Up to five instance types by priority: SageMaker takes the next where the first has no capacity.
+
+        Args:
+            instances: Two to five types, most wanted first. They share one inference AMI, so their families must agree on one.
+            min_instances: Always running and paid for, over all types; 1 or more.
+            max_instances: Never more than this, over all types.
+
+        Raises:
+            ConfigurationError: A type is unknown or repeated, there are too many, or the bounds contradict each other.
+        """
+        return Capacity._checked(tuple(instances), min_instances, max_instances)
+
+    @staticmethod
+    def _checked(asked: tuple[GpuInstance | str, ...], min_instances: int, max_instances: int) -> Capacity:
+        problems: list[str] = []
+        instances: list[GpuInstance] = []
+        for item in asked:
+            if isinstance(item, str) and is_token(item):
+                problems.append(token_problem("capacity", "the instance type itself"))
+                continue
+            try:
+                instances.append(item if isinstance(item, GpuInstance) else GpuInstance.of(item))
+            except ConfigurationError as error:
+                problems += error.problems
+        if not 1 <= len(asked) <= POOL_MAX_TYPES:
+            problems.append(f"capacity: a pool has 1 to {POOL_MAX_TYPES} instance types, got {len(asked)}")
+        names = [instance.name for instance in instances]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            problems.append(f"capacity: {', '.join(repeated)} stands in the pool more than once; name each type once")
+        bounds = {"min_instances": min_instances, "max_instances": max_instances}
+        tokens = [token_problem(name, "the number itself") for name, value in bounds.items() if is_token(value)]
+        problems += tokens
+        if min_instances < 1 and not tokens:
+            problems.append(f"min_instances: {min_instances} is not allowed; use 1 or more")
+        if max_instances < max(min_instances, 1) and not tokens:
+            problems.append(
+                f"max_instances: {max_instances} is below min_instances {min_instances}; raise it to {max(min_instances, 1)} or more"
+            )
+        if problems:
+            raise ConfigurationError(problems)
+        return Capacity(instances=tuple(instances), min_instances=min_instances, max_instances=max_instances)
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether SageMaker may choose between several types."""
+        return len(self.instances) > 1
+
+    @property
+    def gpus_per_instance(self) -> int:
+        """GPUs a copy can count on: those of the smallest type, since any type of a pool may be the one that is there."""
+        return min(instance.gpu_count for instance in self.instances)
+
+
+def instances_needed(gpus_per_copy: Sequence[int], *, gpus_per_instance: int) -> int:
+    """Return how many instances hold all copies, each within one instance (first fit, largest first).
+
+    Args:
+        gpus_per_copy: GPUs of every single copy; a component with three copies stands here three times.
+        gpus_per_instance: GPUs of one instance; no copy may ask for more.
+    """
+    free: list[int] = []
+    for gpus in sorted(gpus_per_copy, reverse=True):
+        for index, left in enumerate(free):
+            if left >= gpus:
+                free[index] -= gpus
+                break
+        else:
+            free.append(gpus_per_instance - gpus)
+    return len(free)

@@ -1,0 +1,291 @@
+"""A SageMaker endpoint for SGLang models: instances that inference components share.
+
+Deploying it starts `min_instances` GPU instances, which cost money from then on; updating its configuration replaces
+instances one fleet at a time; deleting it stops them and keeps logs (unless told otherwise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from cdk_sglang.serving import metrics, permissions
+from cdk_sglang.serving.acknowledge import acknowledge, in_packs
+from cdk_sglang.serving.capacity import PROVISION_TIMEOUT_SECONDS, Capacity, instances_needed
+from cdk_sglang.serving.component import HostResources, InferenceComponent, SharedValues
+from cdk_sglang.serving.endpoint_checks import bigger_or_fewer, check_endpoint, chosen_ami
+from cdk_sglang.serving.execution_role import make_execution_role
+from cdk_sglang.serving.image import ServingImage
+from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, make_log_group
+from cdk_sglang.serving.model_source import ModelSource
+from cdk_sglang.serving.names import MAX_NAME_LENGTH
+from cdk_sglang.serving.network import EndpointNetwork
+from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.sglang import SglangOptions
+from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.weights_access import WeightsAccess
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_kms as kms
+
+VARIANT_NAME: Final = "AllTraffic"
+"""One variant per endpoint: rolling updates of an endpoint are refused with more than one
+(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
+
+_NO_KEY_ON_NVME: Final = (
+    "CreateEndpointConfig refuses KmsKeyId for instance types with local storage, and every GPU type of this library has NVMe, "
+    "which the hardware encrypts itself: "
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html"
+)
+
+
+class InferenceEndpoint(Construct):
+    """An endpoint on which SGLang models run side by side as inference components.
+
+    Example:
+        endpoint = InferenceEndpoint(
+            self, "Chat", capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2), image=ServingImage.from_dlc()
+        )
+        endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"), server=SglangOptions(tp_size=1))
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        capacity: Instance types and bounds.
+        image: Container of all its components, unless stated otherwise there.
+        routing: To the copy with the fewest outstanding requests by default.
+        network: Subnets and security groups; none by default, then SageMaker's own network.
+        network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
+            SageMaker itself.
+        inference_ami: The one that suits the image's CUDA and the GPU by default.
+        endpoint_name: Derived from the construct path by default; literal, up to 63 characters.
+        log_retention_days: 30 by default; one of the values CloudWatch Logs allows.
+        log_key: KMS key of the log groups; CloudWatch's own encryption by default.
+        log_removal: Logs outlive the stack by default.
+        metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
+
+    Raises:
+        ConfigurationError: With every problem, before any resource exists.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        capacity: Capacity,
+        image: ServingImage,
+        routing: Routing | None = None,
+        network: EndpointNetwork | None = None,
+        network_isolation: bool = True,
+        inference_ami: str | None = None,
+        endpoint_name: str | None = None,
+        log_retention_days: int = 30,
+        log_key: kms.IKey | None = None,
+        log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        metric_frequency_seconds: int = 60,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        routing = routing or Routing.least_outstanding_requests()
+        name = (
+            cdk.Names.unique_resource_name(self, max_length=MAX_NAME_LENGTH - 24, separator="-")
+            if endpoint_name is None
+            else endpoint_name
+        )
+        stack = cdk.Stack.of(self)
+        check_endpoint(
+            construct_id,
+            region=stack.region,
+            name=name,
+            capacity=capacity,
+            image=image,
+            routing=routing,
+            inference_ami=inference_ami,
+            log_retention_days=log_retention_days,
+            metric_frequency_seconds=metric_frequency_seconds,
+        )
+        self.endpoint_name: str = name
+        self.variant_name: str = VARIANT_NAME
+        self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+        self.capacity = capacity
+        self.image = image
+        self.network = network
+        self.network_isolation = network_isolation
+        self.log_retention_days = log_retention_days
+        self.log_key = log_key
+        self.log_removal = log_removal
+        self.components: dict[str, InferenceComponent] = {}
+        self._invokers: list[iam.IGrantable] = []
+        self.role: iam.Role = make_execution_role(
+            self,
+            "ExecutionRole",
+            log_group_arns=[
+                stack.format_arn(
+                    service="logs",
+                    resource="log-group",
+                    resource_name=group,
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                )
+                for group in (f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*")
+            ],
+            network=network,
+        )
+        self.image_uri: str = image.bind(self, self.role)
+        log_key_arn = None if log_key is None else log_key.key_arn
+        self.metrics = metrics.ServingMetrics(
+            dimensions={"EndpointName": name, "VariantName": VARIANT_NAME},
+            utilization_namespace=metrics.ENDPOINT_NAMESPACE,
+        )
+        role_arn = self.role.role_arn
+        self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
+        self.resource = sagemaker.CfnEndpoint(
+            self, "Resource", endpoint_name=name, endpoint_config_name=self.config.attr_endpoint_config_name
+        )
+        self.resource.add_resource_dependency(
+            make_log_group(
+                self,
+                "Logs",
+                name=f"{ENDPOINT_LOG_PREFIX}{name}",
+                retention_days=log_retention_days,
+                key_arn=log_key_arn,
+                removal=log_removal,
+            )
+        )
+        cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
+        self.shared = SharedValues(
+            role_arn=role_arn,
+            endpoint_name=self.resource.attr_endpoint_name,
+            component_arn_prefix=stack.format_arn(
+                service="sagemaker", resource="inference-component", resource_name=""
+            ),
+            log_key_arn=log_key_arn,
+            weights=WeightsAccess(self, self.role),
+        )
+
+    def add_component(
+        self,
+        construct_id: str,
+        *,
+        model: ModelSource,
+        server: SglangOptions | None = None,
+        copies: int = 1,
+        component_name: str | None = None,
+        resources: HostResources | None = None,
+        startup: StartupTimeouts | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> InferenceComponent:
+        """Put a model on the endpoint.
+
+        Args:
+            construct_id: Short name of the model on this endpoint, such as "llama".
+            model: Where its weights are.
+            server: SGLang's options; SGLang's defaults on one GPU by default.
+            copies: Copies to start with; each takes its GPUs on one instance.
+            component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
+            resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
+            startup: Derived from the size of the weights by default.
+            environment: Further environment variables of the container; never secrets.
+
+        Raises:
+            ConfigurationError: With every problem, before any resource exists.
+        """
+        component = InferenceComponent(
+            self,
+            construct_id,
+            model=model,
+            server=server or SglangOptions(),
+            copies=copies,
+            component_name=component_name,
+            resources=resources,
+            startup=startup,
+            environment=environment or {},
+        )
+        self.components[construct_id] = component
+        for grantee in self._invokers:
+            component.grant_invoke(grantee)
+        return component
+
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
+        self._invokers.append(grantee)
+        components = [component.component_arn for component in self.components.values()]
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[self.endpoint_arn, *components]
+        )
+
+    def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
+        )
+
+    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int) -> list[str]:
+        """Say why so many more copies of so many GPUs have no room on this endpoint."""
+        capacity = self.capacity
+        smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
+        if gpus_per_copy > smallest.gpu_count:
+            return [
+                (
+                    f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
+                    f"{bigger_or_fewer(smallest, gpus_per_copy)}"
+                )
+            ]
+        placed = [component.gpus_per_copy for component in self.components.values() for _ in range(component.copies)]
+        wanted = [*placed, *([gpus_per_copy] * copies)]
+        needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
+        if needed > capacity.max_instances:
+            return [
+                (
+                    f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
+                    f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
+                    f"raise max_instances to {needed} or ask for less"
+                )
+            ]
+        return []
+
+    def _build_config(
+        self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
+    ) -> sagemaker.CfnEndpointConfig:
+        cfn = sagemaker.CfnEndpointConfig
+        capacity = self.capacity
+        ami = inference_ami or chosen_ami(capacity, self.image.facts)
+        pools = [
+            cfn.InstancePoolProperty(instance_type=instance.name, priority=priority)
+            for priority, instance in enumerate(capacity.instances, start=1)
+        ]
+        variant = cfn.ProductionVariantProperty(
+            variant_name=VARIANT_NAME,
+            instance_type=None if capacity.is_pool else capacity.instances[0].name,
+            instance_pools=pools if capacity.is_pool else None,
+            variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
+            initial_instance_count=capacity.min_instances,
+            inference_ami_version=ami,
+            managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
+                status="ENABLED",
+                min_instance_count=capacity.min_instances,
+                max_instance_count=capacity.max_instances,
+            ),
+            routing_config=routing.render(),
+        )
+        # No name: a config that is replaced under the same name would leave the endpoint as it was.
+        config = sagemaker.CfnEndpointConfig(
+            self,
+            "Config",
+            execution_role_arn=role_arn,
+            enable_network_isolation=self.network_isolation,
+            vpc_config=None if self.network is None else self.network.render(),
+            production_variants=[variant],
+            metrics_config=cfn.MetricsConfigProperty(
+                enable_enhanced_metrics=True,
+                enable_detailed_observability=True,
+                metric_publish_frequency_in_seconds=metric_frequency_seconds,
+            ),
+        )
+        config.node.add_dependency(self.role)
+        acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
+        return config

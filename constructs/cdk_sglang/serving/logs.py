@@ -1,0 +1,68 @@
+"""Log groups made before SageMaker writes to them: the service would create them without retention or key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+ENDPOINT_LOG_PREFIX: Final = "/aws/sagemaker/Endpoints/"
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
+
+COMPONENT_LOG_PREFIX: Final = "/aws/sagemaker/InferenceComponents/"
+"""Not in AWS's table of log groups; seen in aws-samples/sagemaker-genai-hosting-examples (read 2026-08-06)."""
+
+RETENTION_DAYS: Final = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+
+def make_log_group(
+    scope: Construct,
+    construct_id: str,
+    *,
+    name: str,
+    retention_days: int,
+    key_arn: str | None,
+    removal: cdk.RemovalPolicy,
+    tags: Sequence[cdk.CfnTag] = (),
+) -> logs.CfnLogGroup:
+    """Create the log group SageMaker will write to.
+
+    A retained group outlives its stack under the same name; `cdk deploy --import-existing-resources` takes it back.
+    """
+    group = logs.CfnLogGroup(
+        scope,
+        construct_id,
+        log_group_name=name,
+        retention_in_days=retention_days,
+        kms_key_id=key_arn,
+        tags=list(tags) or None,
+    )
+    group.apply_removal_policy(removal)
+    return group

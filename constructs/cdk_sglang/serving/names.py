@@ -1,0 +1,42 @@
+"""Names of endpoints and inference components: derived, explicit, and checked before anything is made.
+
+CloudFormation gives no name attribute for an inference component, so scaling targets, adapters and log groups can only
+refer to a name that is known at synth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from cdk_sglang.serving.tokens import is_token
+
+MAX_NAME_LENGTH: Final = 63
+"""Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+"""Pattern of both names (botocore 1.44.5)."""
+
+
+def name_problems(path: str, name: str, what: str) -> list[str]:
+    """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
+    if is_token(name):
+        return [f"{path}: the {what} name must be known at synth, got a token; give a literal string"]
+    problems = []
+    if len(name) > MAX_NAME_LENGTH:
+        over = len(name) - MAX_NAME_LENGTH
+        problems.append(
+            f"{path}: {what} name {name!r} has {len(name)} characters, AWS allows {MAX_NAME_LENGTH}; shorten it by {over}"
+        )
+    if not _NAME.fullmatch(name):
+        problems.append(
+            f"{path}: {what} name {name!r} is not allowed; use letters, digits and single hyphens inside, "
+            "starting and ending with a letter or digit"
+        )
+    return problems
+
+
+def logical_digest(*parts: str) -> str:
+    """Return eight hexadecimal digits that belong into a logical id, for what must replace the resource when it changes."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8].upper()

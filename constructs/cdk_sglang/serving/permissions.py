@@ -1,0 +1,110 @@
+"""IAM as reviewable prose: each list of actions has the reason beside it.
+
+Source of the hosting lists: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (read 2026-10).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PULL_IMAGE: Final = (
+    "ecr:BatchCheckLayerAvailability",  # is the layer there
+    "ecr:BatchGetImage",  # the manifest
+    "ecr:GetDownloadUrlForLayer",  # the layers
+)
+"""On the image's repository alone."""
+
+REGISTRY_LOGIN: Final = ("ecr:GetAuthorizationToken",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html)."""
+
+READ_WEIGHTS: Final = ("s3:GetObject",)
+"""On the model's prefix alone."""
+
+LIST_WEIGHTS: Final = ("s3:ListBucket",)
+"""On the bucket, for the model's prefix alone: SageMaker lists an S3Prefix before it downloads."""
+
+DECRYPT: Final = ("kms:Decrypt",)
+"""On the key of the model's bucket."""
+
+WRITE_LOGS: Final = (
+    "logs:CreateLogStream",  # one stream a container
+    "logs:DescribeLogStreams",  # the agent looks for its stream
+    "logs:PutLogEvents",
+)
+"""On the endpoint's own log groups. Groups are made beforehand, so `logs:CreateLogGroup` is not given."""
+
+PUBLISH_METRICS: Final = ("cloudwatch:PutMetricData",)
+"""On `*` with a condition on the namespace: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
+
+METRIC_NAMESPACES: Final = ("AWS/SageMaker", "/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
+
+JOIN_NETWORK: Final = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+)
+"""SageMaker attaches instances to the VPC with the execution role
+(https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html). Limited to the endpoint's subnets and security groups where
+EC2 lets it be: network interfaces have no name known beforehand."""
+
+DESCRIBE_NETWORK: Final = (
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+)
+"""On `*`: EC2's Describe actions have no resource types
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html)."""
+
+INVOKE: Final = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream")
+"""On the endpoint and its inference components."""
+
+CALL_WITH_BEARER_TOKEN: Final = ("sagemaker:CallWithBearerToken",)
+"""On `*`: the OpenAI-compatible path authorises the token before it knows the endpoint
+(https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html)."""
+
+PUSH_IMAGE: Final = (
+    *PULL_IMAGE,  # the layers of the last build are its cache
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",  # which build was the last
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+"""On the image's repository alone."""
+
+READ_SOURCE: Final = ("s3:GetObject", "s3:GetObjectVersion")
+"""On the one archive a build works on
+(https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html)."""
+
+START_BUILD: Final = (
+    "codebuild:BatchGetBuilds",  # does one of them run already
+    "codebuild:ListBuildsForProject",
+    "codebuild:StartBuild",
+)
+"""On the one project."""
+
+WATCH_BUILD: Final = ("codebuild:BatchGetBuilds",)
+"""On the one project."""
+
+READ_BUILD_LOG: Final = ("logs:GetLogEvents",)
+"""On the project's log group: the end of a failed build's log is the reason of the failed deployment."""
+
+FIND_IMAGE: Final = ("ecr:DescribeImages",)
+"""On the image's repository alone."""
+
+WRITE_WEIGHTS: Final = (
+    "s3:AbortMultipartUpload",  # of a file whose hash is wrong
+    "s3:GetObject",  # what is there already, and the headers of what was copied
+    "s3:PutObject",
+)
+"""On the prefix of the one model."""
+
+ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+"""On the key of the model's bucket: an upload in parts needs both
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""

@@ -1,0 +1,182 @@
+"""Lambda functions of the library, and the custom resources they answer: small, in Python, each with its own role and log group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import custom_resources
+from constructs import Construct
+
+from cdk_sglang.serving.acknowledge import (
+    acknowledge,
+    acknowledge_inline_policy,
+    acknowledge_wildcards,
+    in_packs,
+)
+
+_SOURCES: Final = Path(__file__).parent.parent / "_runtime"
+_RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
+_MEMORY_MIB: Final = 256
+
+_FEW_AT_ONCE: Final = (
+    "CloudFormation or a schedule calls it, one event at a time; reserving concurrency would take it from the account's pool, "
+    "and fails in accounts that still have the initial quota of 10: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
+)
+_CALLER_SEES: Final = (
+    "it is called synchronously: its failure is a failed deployment or a failed delivery, which has a queue"
+)
+_NO_VPC: Final = "it reads and calls AWS APIs with IAM alone and receives no traffic; the endpoint's subnets have no route to those APIs"
+_STREAMS: Final = "streams of the function's own log group; Lambda chooses their names"
+_VERSIONS: Final = "CDK's provider framework may invoke any version of the one function it is made for"
+_FRAMEWORK_RUNTIME: Final = "CDK chooses the runtime of its provider framework, with the release of aws-cdk-lib"
+_WAITER_LOGS: Final = (
+    "log delivery to Step Functions has no resource types: "
+    "https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
+)
+_NO_TRACES: Final = "it polls one custom resource during a deployment; its history shows every step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """What becomes of a function's logs: as those of the endpoint."""
+
+    retention_days: int
+    key: kms.IKey | None
+    removal: cdk.RemovalPolicy
+
+
+def make_log_group(scope: Construct, construct_id: str, options: LogOptions) -> logs.LogGroup:
+    """Create a log group under a name CloudFormation makes."""
+    group = logs.LogGroup(scope, construct_id, encryption_key=options.key, removal_policy=options.removal)
+    resource = group.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)
+    resource.retention_in_days = options.retention_days
+    if options.key is None:
+        acknowledge(
+            group, in_packs("CloudWatchLogGroupEncrypted"), "no key was given: CloudWatch Logs encrypts with its own"
+        )
+    return group
+
+
+def make_function(
+    scope: Construct,
+    construct_id: str,
+    *,
+    source: str,
+    entry: str,
+    description: str,
+    timeout: cdk.Duration,
+    log_options: LogOptions,
+    statements: Sequence[iam.PolicyStatement],
+    wildcards: Sequence[str] = (),
+    wildcard_reason: str = "",
+    environment: dict[str, str] | None = None,
+) -> lambda_.Function:
+    """Create a function out of `_runtime/<source>`.
+
+    Args:
+        scope: Parent.
+        construct_id: Id of the function.
+        source: Folder under `_runtime`.
+        entry: Function in its `handler.py`.
+        description: What it does, for whoever finds it in the console.
+        timeout: Of one invocation.
+        log_options: What becomes of its logs.
+        statements: What its role may do besides logging.
+        wildcards: Resources in them that end in a wildcard.
+        wildcard_reason: Why they do.
+        environment: Settings of the function.
+    """
+    group = make_log_group(scope, f"{construct_id}Logs", log_options)
+    role = iam.Role(
+        scope,
+        f"{construct_id}Role",
+        description=description,
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+    )
+    group.grant_write(role)
+    for statement in statements:
+        role.add_to_principal_policy(statement)
+    acknowledge_inline_policy(role)
+    acknowledge_wildcards(scope, role, wildcards, wildcard_reason)
+    function = lambda_.Function(
+        scope,
+        construct_id,
+        description=description,
+        runtime=_RUNTIME,
+        architecture=lambda_.Architecture.ARM_64,
+        code=lambda_.Code.from_asset(
+            str(_SOURCES),
+            # Only this function's folder: a change to another one must not deploy this one anew.
+            exclude=["*", f"!{source}", f"!{source}/*.py"],
+            ignore_mode=cdk.IgnoreMode.GIT,
+        ),
+        handler=f"{source}.handler.{entry}",
+        timeout=timeout,
+        memory_size=_MEMORY_MIB,
+        role=role,
+        log_group=group,
+        logging_format=lambda_.LoggingFormat.JSON,
+        environment=environment,
+    )
+    _acknowledge_function(function)
+    return function
+
+
+def make_provider(
+    scope: Construct,
+    construct_id: str,
+    *,
+    on_event: lambda_.IFunction,
+    is_complete: lambda_.IFunction | None = None,
+    query_interval: cdk.Duration | None = None,
+    total_timeout: cdk.Duration | None = None,
+    log_options: LogOptions,
+) -> custom_resources.Provider:
+    """Create CDK's provider framework around one function, or around one that begins and one that is asked until it is done."""
+    group = make_log_group(scope, f"{construct_id}Logs", log_options)
+    roles = {}
+    for part in ("OnEvent", *(("IsComplete",) if is_complete else ())):
+        role = iam.Role(
+            scope,
+            f"{construct_id}{part}Role",
+            description="Runs CDK's provider framework for one custom resource",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
+        group.grant_write(role)
+        acknowledge_inline_policy(role)
+        handlers = [on_event, *([is_complete] if is_complete else [])]
+        acknowledge_wildcards(scope, role, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
+        roles[part] = role
+    provider = custom_resources.Provider(
+        scope,
+        construct_id,
+        on_event_handler=on_event,
+        is_complete_handler=is_complete,
+        query_interval=query_interval,
+        total_timeout=total_timeout,
+        framework_on_event_role=roles["OnEvent"],
+        framework_complete_and_timeout_role=roles.get("IsComplete"),
+        log_group=group,
+    )
+    _acknowledge_function(provider)
+    acknowledge(provider, ["AwsSolutions-L1"], _FRAMEWORK_RUNTIME)
+    acknowledge(provider, ["AwsSolutions-SF2"], _NO_TRACES)
+    acknowledge(provider, in_packs("IAMNoInlinePolicy"), "policies of the framework's own roles belong to those roles")
+    acknowledge_wildcards(scope, provider, ["*"], _WAITER_LOGS)
+    return provider
+
+
+def _acknowledge_function(construct: Construct) -> None:
+    acknowledge(construct, in_packs("LambdaConcurrency"), _FEW_AT_ONCE)
+    acknowledge(construct, in_packs("LambdaDLQ"), _CALLER_SEES)
+    acknowledge(construct, in_packs("LambdaInsideVPC"), _NO_VPC)

@@ -1,0 +1,27 @@
+"""Values that only CloudFormation knows: what is not known at synth must not be measured against a limit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+
+_MAYBE_A_NUMBER_TOKEN: Final = -1e280
+"""CDK encodes tokens as doubles below this."""
+
+
+def is_token(value: object) -> bool:
+    """Say whether a text or a number is, or contains, something known only at deployment.
+
+    CDK is asked only about what could be a token: each question to it takes about a millisecond.
+    """
+    if isinstance(value, str):
+        return "{Token[" in value and bool(cdk.Token.is_unresolved(value))
+    if isinstance(value, int | float):
+        return value < _MAYBE_A_NUMBER_TOKEN and bool(cdk.Token.is_unresolved(value))
+    return bool(cdk.Token.is_unresolved(value))
+
+
+def token_problem(path: str, what: str = "a literal") -> str:
+    """Return the line for a value that synth itself needs."""
+    return f"{path}: must be known at synth, got a token; give {what}"

@@ -1,0 +1,146 @@
+"""An adapter's folder as PEFT writes it, checked, and as the archive SageMaker wants."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.weights.adapter_config import CONFIG_FILE, AdapterConfig
+from cdk_sglang.weights.safetensors import Header, read_header
+
+WEIGHTS_FILE: Final = "adapter_model.safetensors"
+_OPTIONAL: Final = ("added_tokens.json",)  # SGLang reads it beside the two (srt/lora/lora_config.py)
+_PICKLES: Final = ("adapter_model.bin", "adapter_model.pt")
+_CHUNK_BYTES: Final = 1024 * 1024
+_MATRIX_DIMENSIONS: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFiles:
+    """A checked folder with a LoRA adapter; make one with `read`.
+
+    Attributes:
+        folder: Where the files are.
+        config: What its `adapter_config.json` says.
+        weights_bytes: Size of its tensors.
+    """
+
+    folder: Path
+    config: AdapterConfig
+    weights_bytes: int
+
+    @staticmethod
+    def read(folder: Path) -> AdapterFiles:
+        """Check a folder: both files there, the weights whole and of the rank the config says.
+
+        Raises:
+            ConfigurationError: One line per problem.
+        """
+        if not folder.is_dir():
+            raise ConfigurationError([f"{folder}: no such folder; give the one PEFT's save_pretrained wrote"])
+        weights = folder / WEIGHTS_FILE
+        problems = []
+        if not (folder / CONFIG_FILE).is_file():
+            problems.append(f"{folder}: holds no {CONFIG_FILE}; give the folder PEFT's save_pretrained wrote")
+        if not weights.is_file():
+            pickled = next((name for name in _PICKLES if (folder / name).is_file()), None)
+            problems.append(
+                f"{folder}: holds no {WEIGHTS_FILE}"
+                + (
+                    f" but {pickled}, a pickle that runs code when it is read; save it as safetensors"
+                    if pickled
+                    else ""
+                )
+            )
+        raise_if_any(problems)
+        config = AdapterConfig.read(folder)
+        header = read_header(weights)
+        raise_if_any(_rank_problems(weights, header, config.rank))
+        return AdapterFiles(folder=folder, config=config, weights_bytes=header.data_bytes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that go into the archive; checkpoints, optimizers and read-me files stay out."""
+        return (CONFIG_FILE, WEIGHTS_FILE, *(name for name in _OPTIONAL if (self.folder / name).is_file()))
+
+    def content_hash(self) -> str:
+        """Return a digest of names and contents: the same on every machine, unlike that of a compressed archive."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            digest.update(f"{name}\0{(self.folder / name).stat().st_size}\0".encode())
+            with (self.folder / name).open("rb") as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+        return digest.hexdigest()
+
+    def pack(self, archive: Path) -> None:
+        """Write the tar.gz that an adapter inference component takes: files at the top, the same bytes every time."""
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        partial = archive.with_name(f".{archive.name}.partial")
+        # Level 1: trained weights hardly compress, and SageMaker must unpack them before the adapter answers.
+        with (
+            partial.open("wb") as raw,
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for name in self.names:
+                entry = tarfile.TarInfo(name)
+                entry.size = (self.folder / name).stat().st_size
+                entry.mode = 0o644
+                with (self.folder / name).open("rb") as stream:
+                    tar.addfile(entry, stream)
+        partial.replace(archive)
+
+
+def read_archive(archive: Path) -> AdapterConfig:
+    """Check a tar.gz somebody made and return its config.
+
+    Raises:
+        ConfigurationError: It is no tar.gz, or lacks a file.
+    """
+    try:
+        with tarfile.open(archive, mode="r:gz") as tar:
+            names = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
+            missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
+            raise_if_any(f"{archive}: holds no {name}" for name in missing)
+            config = tar.extractfile(names[CONFIG_FILE])
+            text = config.read() if config is not None else b""
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise ConfigurationError([f"{archive}: is not a tar.gz archive: {error}"]) from None
+    return AdapterConfig.parse(_json(text, archive), path=f"{archive}: {CONFIG_FILE}")
+
+
+def _json(text: bytes, archive: Path) -> dict[str, object]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError([f"{archive}: {CONFIG_FILE}: is not JSON: {error}"]) from None
+    if not isinstance(content, dict):
+        raise ConfigurationError([f"{archive}: {CONFIG_FILE}: expected an object"])
+    return content
+
+
+def _rank_problems(file: Path, header: Header, rank: int) -> list[str]:
+    matrices = {
+        name: shape
+        for name, shape in header.shapes.items()
+        if len(shape) == _MATRIX_DIMENSIONS and ("lora_A" in name or "lora_B" in name)
+    }
+    if not matrices and not any("lora_" in name for name in header.shapes):
+        return [f"{file}: holds no LoRA matrices (lora_A, lora_B); is it a full model?"]
+    wrong = sorted(name for name, shape in matrices.items() if rank not in shape)
+    if wrong:
+        return [
+            (
+                f"{file}: {wrong[0]} has the shape {list(matrices[wrong[0]])}, {CONFIG_FILE} says r {rank}; "
+                "the two files are not of one adapter"
+            )
+        ]
+    return []

@@ -1,0 +1,54 @@
+"""Headers of safetensors files: names, shapes and where the file must end. Format: github.com/huggingface/safetensors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cdk_sglang.errors import ConfigurationError
+
+_LENGTH_BYTES: Final = 8
+_HEADER_MAX_BYTES: Final = 100_000_000
+"""The format's own limit (safetensors/src/tensor.rs, MAX_HEADER_SIZE)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """Names and shapes of a file's tensors.
+
+    Attributes:
+        shapes: Shape by tensor name.
+        data_bytes: Bytes of all tensors.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    data_bytes: int
+
+
+def read_header(file: Path) -> Header:
+    """Read the header of a file and compare its length with what the header announces.
+
+    Raises:
+        ConfigurationError: It is not a safetensors file, or is cut short.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        if size < _LENGTH_BYTES or length > _HEADER_MAX_BYTES or length > size:
+            raise ConfigurationError([f"{file}: is not a safetensors file, or is cut short ({size} bytes)"])
+        text = stream.read(length)
+    try:
+        entries = json.loads(text)
+        entries.pop("__metadata__", None)
+        shapes = {str(name): tuple(int(axis) for axis in entry["shape"]) for name, entry in entries.items()}
+        data = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        raise ConfigurationError([f"{file}: has no readable safetensors header"]) from None
+    whole = _LENGTH_BYTES + length + data
+    if size != whole:
+        raise ConfigurationError(
+            [f"{file}: is cut short: it has {size} bytes, its header announces {whole}; copy it again"]
+        )
+    return Header(shapes=shapes, data_bytes=data)

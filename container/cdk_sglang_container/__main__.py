@@ -1,0 +1,166 @@
+"""`python -m cdk_sglang_container`: read the environment, try the GPUs, become SGLang's server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cdk_sglang_container.arguments import build_arguments
+from cdk_sglang_container.deathwatch import DeathWatch, end_everything
+from cdk_sglang_container.engine import WORKER_APPLICATION, WORKER_APPLICATION_VARIABLE, check_sglang
+from cdk_sglang_container.flags import Flags
+from cdk_sglang_container.preflight import Expectation, Preflight
+from cdk_sglang_container.refused import RefusedError
+from cdk_sglang_container.rules import check_combination
+from cdk_sglang_container.sessions import prepare_sessions
+from cdk_sglang_container.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_EXIT_TERMINATED = 128 + signal.SIGTERM
+logger = logging.getLogger("cdk_sglang_container")
+
+
+def main() -> int:
+    """Start the server; returns when it has stopped."""
+    # As process 1 of a container, SIGTERM without a handler would be ignored for the minutes that loading takes.
+    signal.signal(signal.SIGTERM, _stop_while_starting)
+    try:
+        settings = Settings.from_environment(os.environ)
+        server_args = prepare(settings)
+    except RefusedError as refused:
+        for problem in refused.problems:
+            print(f"cdk-sglang-container: {problem}", file=sys.stderr, flush=True)  # noqa: T201
+        return refused.exit_code
+    return _serve(server_args)
+
+
+def _stop_while_starting(_signal: int, _frame: object) -> None:
+    end_everything(_EXIT_TERMINATED)
+
+
+def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
+    """Everything that can refuse, before weights are read.
+
+    Args:
+        settings: The container's own.
+
+    Returns:
+        SGLang's checked arguments.
+
+    Raises:
+        RefusedError: With what to change.
+    """
+    preflight = Preflight.start()  # tries the GPUs in another process while SGLang's modules are imported here
+    try:
+        arguments, values = parse(os.environ, settings)
+        on_cpu = _on_cpu()
+        problems = check_combination(values, on_cpu=on_cpu)
+        if problems:
+            raise RefusedError(problems)
+        check_sglang(tokenizer_workers=values["tokenizer_worker_num"])
+        preflight.check(_expectation(values, settings), on_cpu=on_cpu)
+    finally:
+        preflight.stop()
+    server_args = _resolve(arguments)
+    logger.warning("starting SGLang with: %s", " ".join(arguments))
+    return server_args
+
+
+class _Parser(argparse.ArgumentParser):
+    """SGLang's command line, without two pages of usage before its complaint."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RefusedError([f"SGLang's parser refuses: {message}"])
+
+
+def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str], dict[str, Any]]:
+    """`SM_SGLANG_*` to SGLang's arguments.
+
+    Args:
+        environment: Usually `os.environ`.
+        settings: The container's own.
+
+    Returns:
+        The argument vector, and its values by field as SGLang's parser reads them.
+
+    Raises:
+        RefusedError: A variable is wrong, or SGLang's parser says so.
+    """
+    from sglang.srt.plugins import load_plugins  # noqa: PLC0415
+    from sglang.srt.server_args import ServerArgs  # noqa: PLC0415
+
+    load_plugins()
+    parser = _Parser()
+    ServerArgs.add_cli_args(parser)
+    arguments = build_arguments(environment, flags=Flags.from_parser(parser), settings=settings)
+    return arguments, vars(parser.parse_args(arguments))
+
+
+def _on_cpu() -> bool:
+    from sglang.srt.platforms import current_platform  # noqa: PLC0415
+
+    return str(current_platform.device_type) == "cpu"
+
+
+def _expectation(values: Mapping[str, Any], settings: Settings) -> Expectation:
+    # With data-parallel attention the replicas share the tensor-parallel GPUs.
+    shared = values["enable_dp_attention"] or (values.get("attn_dp_size") or 1) > 1
+    replicas = 1 if shared else values["dp_size"]
+    return Expectation(
+        gpus=values["tp_size"] * values["pp_size"] * replicas,
+        min_free_gib=settings.min_free_gpu_gib,
+        memory_fraction=values["mem_fraction_static"],
+        nvme=settings.expect_nvme,
+        cuda_major=_cuda_major(),
+    )
+
+
+def _cuda_major() -> int | None:
+    import torch  # noqa: PLC0415
+
+    return int(torch.version.cuda.split(".")[0]) if torch.version.cuda else None
+
+
+def _resolve(arguments: list[str]) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
+    """Let SGLang settle its defaults and check them, so that what it refuses is one line and not a traceback."""
+    from sglang.srt.server_args import prepare_server_args  # noqa: PLC0415
+
+    try:
+        server_args = prepare_server_args(arguments)
+        server_args.resolve_once()
+        server_args.check_server_args()
+    except (ValueError, AssertionError, TypeError, NotImplementedError, OSError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise RefusedError([f"SGLang refuses these settings: {message}"]) from error
+    return server_args
+
+
+def _serve(server_args: Any) -> int:  # noqa: ANN401
+    from sglang.launch_server import run_server  # noqa: PLC0415
+    from sglang.srt.utils import kill_process_tree  # noqa: PLC0415
+
+    os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
+    # SGLang's warm-up generates; a server that skipped it has proved nothing when it says it is up.
+    os.environ["CDK_SGLANG_WARMED_UP"] = "0" if server_args.skip_server_warmup else "1"
+    # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.
+    os.environ.setdefault("SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT", "120")
+    prepare_sessions(os.environ)
+    from cdk_sglang_container import server  # noqa: F401, PLC0415 # puts the contract on SGLang's application
+
+    if server_args.tokenizer_worker_num > 1:
+        DeathWatch().start()
+    try:
+        run_server(server_args)
+    finally:
+        kill_process_tree(os.getpid(), include_parent=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

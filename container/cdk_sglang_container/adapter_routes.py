@@ -1,0 +1,140 @@
+"""`POST /adapters` and `DELETE /adapters/{name}`, with AWS's own handlers around SGLang's LoRA calls.
+
+model-hosting-container-standards owns the routes and their request and response shapes; here is what they do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdk_sglang_container.adapters import AdapterError, check_adapter, check_name, find_folder
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from cdk_sglang_container.engine import SglangEngine
+
+_BAD_REQUEST, _NOT_FOUND, _CONFLICT = 400, 404, 409
+
+
+class Adapters:
+    """What is registered, and how it gets there.
+
+    Args:
+        engine: SGLang.
+    """
+
+    def __init__(self, engine: SglangEngine) -> None:
+        self._engine = engine
+        self._changing = asyncio.Lock()
+
+    async def add(self, name: str, source: str, *, preload: bool, pin: bool) -> None:
+        """Register an adapter. Registering the same one again changes nothing, so SageMaker may retry.
+
+        Args:
+            name: What callers will name.
+            source: Folder in this container.
+            preload: Load it now. Otherwise with its first request.
+            pin: Never evict it from the engine.
+
+        Raises:
+            AdapterError: It cannot be used.
+            ConflictError: The name is another adapter's.
+        """
+        self._require_lora()
+        folder = await asyncio.to_thread(self._checked_folder, check_name(name), source)
+        async with self._changing:
+            known = self._engine.lora_references.get(name)
+            if known is not None:
+                if known.lora_path == str(folder):
+                    return
+                raise ConflictError(f"the adapter {name} is registered from another source; delete it first")
+            if not preload:
+                self._engine.lora_references[name] = _reference(name, folder, pin=pin)
+                return
+            problem = await self._engine.load_adapter(name, str(folder), pin=pin)
+            if problem is not None:
+                self._engine.lora_references.pop(name, None)
+                if name in self._engine.loaded_adapters:
+                    await self._engine.unload_adapter(name)
+                raise AdapterError(problem)
+
+    async def remove(self, name: str) -> None:
+        """Forget an adapter; requests that use it finish first.
+
+        Raises:
+            KeyError: There is no such adapter.
+        """
+        self._require_lora()
+        async with self._changing:
+            # First: what stays in this record, SGLang loads again by itself when a request names it.
+            reference = self._engine.lora_references.pop(name)
+            if name not in self._engine.loaded_adapters:
+                return
+            problem = await self._engine.unload_adapter(name)
+            if problem is not None:
+                self._engine.lora_references[name] = reference
+                raise AdapterError(problem)
+
+    def _require_lora(self) -> None:
+        if not self._engine.lora_enabled:
+            raise AdapterError("this server has LoRA off; start it with SM_SGLANG_ENABLE_LORA=true")
+
+    def _checked_folder(self, name: str, source: str) -> Path:
+        folder = find_folder(source)
+        max_rank, modules = self._engine.lora_limits
+        model = Path(self._engine.model_path)
+        try:
+            check_adapter(folder, model=model, max_rank=max_rank, target_modules=modules)
+        except AdapterError as error:
+            raise AdapterError(f"adapter {name}: {error}") from error
+        return folder
+
+
+class ConflictError(Exception):
+    """The name is taken."""
+
+
+def _reference(name: str, folder: Path, *, pin: bool) -> Any:  # noqa: ANN401 # SGLang's LoRARef
+    from sglang.srt.lora.lora_registry import LoRARef  # noqa: PLC0415
+
+    return LoRARef(lora_name=name, lora_path=str(folder), pinned=pin)
+
+
+def add_adapter_routes(app: Any, *, engine: SglangEngine) -> None:  # noqa: ANN401 # FastAPI
+    """Mount the two routes on SGLang's application."""
+    from fastapi import Request, Response  # noqa: PLC0415
+    from fastapi.exceptions import HTTPException  # noqa: PLC0415
+    from model_hosting_container_standards.common.fastapi.routing import safe_include_router  # noqa: PLC0415
+    from model_hosting_container_standards.sagemaker import (  # noqa: PLC0415
+        register_load_adapter_handler,
+        register_unload_adapter_handler,
+    )
+    from model_hosting_container_standards.sagemaker.sagemaker_router import create_sagemaker_router  # noqa: PLC0415
+
+    adapters = Adapters(engine)
+
+    async def add(asked: SimpleNamespace, _request: Request) -> Response:
+        try:
+            await adapters.add(asked.name, asked.src, preload=asked.preload, pin=asked.pin)
+        except ConflictError as error:
+            raise HTTPException(_CONFLICT, str(error)) from error
+        except AdapterError as error:
+            raise HTTPException(_BAD_REQUEST, str(error)) from error
+        return Response()
+
+    async def remove(asked: SimpleNamespace, _request: Request) -> Response:
+        try:
+            await adapters.remove(asked.name)
+        except KeyError as error:
+            raise HTTPException(_NOT_FOUND, f"The adapter {asked.name} was not found") from error
+        except AdapterError as error:
+            raise HTTPException(_BAD_REQUEST, str(error)) from error
+        return Response()
+
+    shape = {"name": "body.name", "src": "body.src", "preload": "body.preload", "pin": "body.pin"}
+    register_load_adapter_handler(request_shape=shape, response_shape={})(add)
+    register_unload_adapter_handler(request_shape={"name": "path_params.adapter_name"}, response_shape={})(remove)
+    safe_include_router(app, create_sagemaker_router())

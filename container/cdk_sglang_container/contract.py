@@ -1,0 +1,200 @@
+"""SageMaker's container contract, in front of SGLang's routes and inside its process.
+
+An ASGI middleware: a request that uses nothing of SageMaker's passes with a few dictionary look-ups; one that names an
+adapter or a session is read, checked and rewritten here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cdk_sglang_container import bidirectional
+from cdk_sglang_container.choice import choose_adapter
+from cdk_sglang_container.http import (
+    HttpError,
+    VanishedError,
+    answer,
+    answer_error,
+    header,
+    read_body,
+    replay,
+    with_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cdk_sglang_container.health import Health
+    from cdk_sglang_container.http import Application, Message, Receive, Scope, Send
+
+# https://github.com/aws/model-hosting-container-standards, 0.1.16: sagemaker/lora/constants.py, sagemaker/sessions/models.py
+ADAPTER_IDENTIFIER = "X-Amzn-SageMaker-Adapter-Identifier"
+SESSION_ID = "X-Amzn-SageMaker-Session-Id"
+NEW_SESSION_ID = "X-Amzn-SageMaker-New-Session-Id"
+CLOSED_SESSION_ID = "X-Amzn-SageMaker-Closed-Session-Id"
+NEW_SESSION, CLOSE = "NEW_SESSION", "CLOSE"
+
+_INVOCATIONS = "/invocations"
+# What SageMaker lets a caller reach: /invocations, and the OpenAI path's chat completions.
+_CHAT_PATHS = frozenset({_INVOCATIONS, "/v1/chat/completions", "/v1/completions"})
+_OK, _UNAVAILABLE, _ERRORS_FROM = 200, 503, 400
+
+
+class Engine(Protocol):
+    """What the contract asks of SGLang."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process was told to stop."""
+
+    @property
+    def base_model(self) -> str:
+        """The served model name."""
+
+    @property
+    def adapters(self) -> Collection[str] | None:
+        """Names of the adapters that may be used; None when LoRA is off."""
+
+
+class Sessions(Protocol):
+    """Sticky sessions."""
+
+    def create(self) -> tuple[str, str]:
+        """Open a session: its id, and the value of the header that tells SageMaker."""
+
+    def check(self, session: str) -> None:
+        """Raise `HttpError` unless the session is open."""
+
+    def close(self, session: str) -> None:
+        """Close it."""
+
+
+class Contract:
+    """The middleware.
+
+    Args:
+        app: SGLang's application.
+        engine: SGLang's state.
+        health: What `/ping` reports.
+        sessions: Sticky sessions.
+        max_body_bytes: A longer request is answered 413.
+    """
+
+    def __init__(
+        self, app: Application, *, engine: Engine, health: Health, sessions: Sessions, max_body_bytes: int
+    ) -> None:
+        self._app, self._engine, self._health, self._sessions = app, engine, health, sessions
+        self._limit = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        kind = scope["type"]
+        if kind == "http":
+            path = scope["path"]
+            if path == "/ping" and scope["method"] == "GET":
+                await answer(send, _OK if self._health.ok else _UNAVAILABLE, "")
+            elif path in _CHAT_PATHS and scope["method"] == "POST":
+                await self._chat(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        elif kind == "websocket" and scope["path"] == bidirectional.PATH:
+            await bidirectional.serve(self._chat, scope, receive, send, limit=self._limit)
+        elif kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._health.stop()  # before uvicorn hears of it: then it ends the event loop
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self._health.start()
+
+        await self._app(scope, receive, watched)
+
+    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            admitted = await self._admit(scope, receive, send)
+            if admitted is not None:
+                await self._app(*admitted)
+        except HttpError as error:
+            await answer_error(send, error)
+        except VanishedError:
+            return
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send] | None:
+        """What to hand to SGLang; None when the request is answered already."""
+        if self._engine.draining:
+            raise HttpError(_UNAVAILABLE, "this copy is stopping", headers={"connection": "close"})
+        length = header(scope, "content-length")
+        if length is not None and length.isdecimal() and int(length) > self._limit:
+            receive = replay(await read_body(receive, limit=self._limit), receive)  # raises 413 after the last byte
+        if scope["path"] == _INVOCATIONS and not _is_json(header(scope, "content-type")):
+            # SGLang answers 500 to another content type; SageMaker's callers often set none.
+            scope = with_header(scope, "content-type", "application/json")
+        asked, session = header(scope, ADAPTER_IDENTIFIER), header(scope, SESSION_ID)
+        adapters = self._engine.adapters
+        if asked is None and session is None and adapters is None:
+            if length is None:
+                receive = replay(await read_body(receive, limit=self._limit), receive)
+            return scope, receive, send
+        body = await read_body(receive, limit=self._limit)
+        request = _parse(body)
+        if adapters is None and asked is not None:
+            raise HttpError(404, f"The adapter {asked} was not found: this server has LoRA off")
+        if adapters is not None:
+            chosen = choose_adapter(request, asked=asked, base=self._engine.base_model, adapters=adapters)
+            if chosen is not request:
+                body = json.dumps(chosen).encode()
+                scope = with_header(scope, "content-length", str(len(body)))
+        sent = send if session is None else await self._session(session, request, send)
+        return None if sent is None else (scope, replay(body, receive), sent)
+
+    async def _session(self, session: str, request: dict[str, Any], send: Send) -> Send | None:
+        """Open, check or close a session; None when that was the whole request, else what to answer through."""
+        wish = request.get("requestType")
+        if wish not in {None, NEW_SESSION, CLOSE}:
+            raise HttpError(400, f"requestType must be {NEW_SESSION} or {CLOSE}, got {wish!r}")
+        if session == NEW_SESSION:
+            opened, announced = self._sessions.create()
+            if wish == NEW_SESSION:
+                await answer(send, _OK, f"Session {opened} created", headers={NEW_SESSION_ID: announced})
+                return None
+            return self._announcing(opened, announced, send)
+        self._sessions.check(session)
+        if wish == CLOSE:
+            self._sessions.close(session)
+            await answer(send, _OK, f"Session {session} closed", headers={CLOSED_SESSION_ID: session})
+            return None
+        return send
+
+    def _announcing(self, session: str, announced: str, send: Send) -> Send:
+        """Add the new session's header to a good answer; forget the session after a bad one."""
+
+        async def announcing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] < _ERRORS_FROM:
+                    pair = (NEW_SESSION_ID.lower().encode(), announced.encode())
+                    message = {**message, "headers": [*message.get("headers", ()), pair]}
+                else:
+                    self._sessions.close(session)
+            await send(message)
+
+        return announcing
+
+
+def _is_json(content_type: str | None) -> bool:
+    return content_type is not None and content_type.split(";", 1)[0].strip().lower() == "application/json"
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except ValueError as error:
+        raise HttpError(400, f"the request body is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise HttpError(400, f"the request body must be a JSON object, got {type(request).__name__}")
+    return request

@@ -1,0 +1,219 @@
+"""The one module that knows SGLang's names: its server module, its state, its LoRA calls.
+
+Written against sglang 0.5.23. `check_sglang` fails loudly, before any weights are read, when a name has moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdk_sglang_container.contract import Contract
+from cdk_sglang_container.health import Health
+from cdk_sglang_container.refused import RefusedError
+from cdk_sglang_container.sessions import StickySessions
+from cdk_sglang_container.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# Where SGLang's tokenizer workers import the application from (sglang/srt/environ.py: SGLANG_HTTP_SERVER_APP_PATH).
+WORKER_APPLICATION = "cdk_sglang_container.server:app"
+WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
+_ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
+_MANAGER_METHODS = ("generate_request", "load_lora_adapter", "unload_lora_adapter")
+_MANAGER_FIELDS = (
+    "enable_lora",
+    "gracefully_exit",
+    "is_generation",
+    "last_receive_tstamp",
+    "lora_ref_cache",
+    "lora_registry",
+    "rid_to_state",
+    "served_model_name",
+    "server_status",
+)
+_POLL_S = 0.05
+
+
+def check_sglang(*, tokenizer_workers: int = 1) -> None:
+    """Raise unless this SGLang has every name the contract relies on.
+
+    Args:
+        tokenizer_workers: Several of them import the application by a path that SGLang must let us set.
+
+    Raises:
+        RefusedError: With each missing name.
+    """
+    import inspect  # noqa: PLC0415
+
+    from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+    from sglang.srt.environ import envs  # noqa: PLC0415
+    from sglang.srt.managers import io_struct, tokenizer_manager  # noqa: PLC0415
+    from sglang.version import __version__  # noqa: PLC0415
+
+    missing: list[str] = []
+    routes = {
+        (route.path, method)
+        for route in http_server.app.router.routes
+        for method in getattr(route, "methods", None) or ()
+    }
+    missing += [f"route {method} {path}" for path, method in _ROUTES.items() if (path, method) not in routes]
+    missing += [
+        f"http_server.{name}" for name in ("app", "get_global_state", "launch_server") if not hasattr(http_server, name)
+    ]
+    manager = tokenizer_manager.TokenizerManager
+    missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
+    files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
+    sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
+    missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
+    wanted = ("GenerateReqInput", "EmbeddingReqInput", "LoadLoRAAdapterReqInput", "UnloadLoRAAdapterReqInput")
+    missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
+    if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
+        missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
+    if missing:
+        names = ", ".join(missing)
+        raise RefusedError(
+            [f"sglang {__version__} has moved {names}; use sglang 0.5.23, or a container made for this one"]
+        )
+
+
+class SglangEngine:
+    """SGLang's state, as the contract asks for it; valid once the server has started."""
+
+    @functools.cached_property
+    def _manager(self) -> Any:  # noqa: ANN401 # SGLang ships no types
+        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+
+        return http_server.get_global_state().tokenizer_manager
+
+    @property
+    def started(self) -> bool:
+        """Whether SGLang says it is up and not stopping."""
+        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+
+        if http_server.get_global_state() is None:
+            return False
+        return self._manager.server_status == ServerStatus.Up and not self.draining
+
+    @property
+    def draining(self) -> bool:
+        """Whether SIGTERM has come."""
+        return bool(self._manager.gracefully_exit)
+
+    @property
+    def base_model(self) -> str:
+        """The served model name."""
+        return str(self._manager.served_model_name)
+
+    @functools.cached_property
+    def lora_enabled(self) -> bool:
+        """Whether SGLang was started with LoRA."""
+        return bool(self._manager.enable_lora)
+
+    @property
+    def adapters(self) -> Collection[str] | None:
+        """Adapters that were registered, on the GPU or evicted from it; None when LoRA is off."""
+        return self._manager.lora_ref_cache.keys() if self.lora_enabled else None
+
+    @property
+    def lora_references(self) -> dict[str, Any]:
+        """SGLang's own record of registered adapters; what is in it, SGLang loads again by itself when asked for."""
+        references: dict[str, Any] = self._manager.lora_ref_cache
+        return references
+
+    @property
+    def lora_limits(self) -> tuple[int | None, frozenset[str] | None]:
+        """Largest rank and target modules the server was started for."""
+        from sglang.srt.runtime_context import get_lora  # noqa: PLC0415
+
+        modules = get_lora().lora_target_modules
+        return get_lora().max_lora_rank, frozenset(modules) if modules else None
+
+    @property
+    def model_path(self) -> str:
+        """Folder of the base model."""
+        from sglang.srt.runtime_context import get_model  # noqa: PLC0415
+
+        return str(get_model().model_path)
+
+    async def load_adapter(self, name: str, path: str, *, pin: bool) -> str | None:
+        """Load an adapter; the reason when that failed."""
+        from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput  # noqa: PLC0415
+
+        result = await self._manager.load_lora_adapter(
+            LoadLoRAAdapterReqInput(lora_name=name, lora_path=path, pinned=pin)
+        )
+        return None if result.success else str(result.error_message)
+
+    async def unload_adapter(self, name: str) -> str | None:
+        """Take an adapter off the engine after its last request; the reason when that failed."""
+        from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput  # noqa: PLC0415
+
+        result = await self._manager.unload_lora_adapter(UnloadLoRAAdapterReqInput(lora_name=name))
+        return None if result.success else str(result.error_message)
+
+    @property
+    def loaded_adapters(self) -> Collection[str]:
+        """Adapters that are on the engine now."""
+        names: Collection[str] = self._manager.lora_registry.get_all_adapters().keys()
+        return names
+
+    async def generate(self) -> bool:
+        """Make the engine generate one token, as SGLang's own `/health_generate` does, but without its sleeps.
+
+        A scheduler that is at work acknowledges the request without running it, so that is a sign of life too.
+        """
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput  # noqa: PLC0415
+        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+
+        manager = self._manager
+        request_class = GenerateReqInput if manager.is_generation else EmbeddingReqInput
+        sampling = {"max_new_tokens": 1, "temperature": 0.0}
+        rid = f"{HEALTH_CHECK_RID_PREFIX}_{uuid.uuid4().hex}"
+        request = request_class(rid=rid, input_ids=[0], sampling_params=sampling, log_metrics=False)
+
+        async def consume() -> None:
+            async for _ in manager.generate_request(request, None):
+                return
+
+        began = time.time()
+        task = asyncio.create_task(consume())
+        alive = False
+        try:
+            while not alive:
+                await asyncio.sleep(_POLL_S)
+                alive = manager.last_receive_tstamp > began
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            manager.rid_to_state.pop(rid, None)
+            if not manager.gracefully_exit:
+                # A wedged engine that is told to stop must not be waited for: SGLang exits at once when unhealthy.
+                manager.server_status = ServerStatus.Up if alive else ServerStatus.UnHealthy
+        return alive
+
+
+def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks' environment lacks
+    """Put SageMaker's contract on SGLang's application: the middleware, and the adapter routes."""
+    from cdk_sglang_container.adapter_routes import add_adapter_routes  # noqa: PLC0415
+
+    settings = Settings.from_environment(os.environ)
+    engine = SglangEngine()
+    health = Health(
+        generate=engine.generate,
+        started=lambda: engine.started,
+        stopping=lambda: engine.draining,
+        warmed_up=os.environ.get("CDK_SGLANG_WARMED_UP") == "1",
+        wedged_after_s=settings.wedged_after_s,
+    )
+    options = {"engine": engine, "health": health, "sessions": StickySessions()}
+    app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)
+    add_adapter_routes(app, engine=engine)

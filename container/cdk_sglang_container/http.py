@@ -1,0 +1,107 @@
+"""The little of ASGI that the contract needs: headers, whole bodies, short answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+_THROWN_AWAY_MAX_BYTES = 64 * 2**20
+
+
+class HttpError(Exception):
+    """An answer that ends the request.
+
+    Args:
+        status: HTTP status.
+        message: For the caller; no prompts, no paths.
+        headers: More response headers.
+    """
+
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers or {}
+
+
+class VanishedError(Exception):
+    """The caller went away before its request was complete."""
+
+
+def header(scope: Scope, name: str) -> str | None:
+    """The value of a request header, or None."""
+    wanted = name.lower().encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+
+
+def with_header(scope: Scope, name: str, value: str) -> Scope:
+    """The same request with one header set."""
+    key = name.lower().encode()
+    kept = [(other, text) for other, text in scope["headers"] if other != key]
+    return {**scope, "headers": [*kept, (key, value.encode("latin-1"))]}
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes:
+    """The whole request body.
+
+    A body over the limit is read on, and thrown away, before it is refused: a caller that is cut off while it sends
+    sees a broken connection and not the answer.
+
+    Raises:
+        HttpError: 413 when it is longer than `limit` bytes.
+        VanishedError: The caller closed the connection.
+    """
+    parts: list[bytes] = []
+    size, most = 0, limit + _THROWN_AWAY_MAX_BYTES
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise VanishedError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            parts.clear()
+        else:
+            parts.append(part)
+        if size > most or not message.get("more_body", False):
+            break
+    if size > limit:
+        raise HttpError(413, f"the request body is longer than {limit} bytes")
+    return b"".join(parts)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once and then what the connection says (that the caller left)."""
+    pending = [body]
+
+    async def replayed() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+async def answer(send: Send, status: int, content: object, *, headers: dict[str, str] | None = None) -> None:
+    """A short JSON (or, for a string, plain text) response."""
+    text = isinstance(content, str)
+    body = str(content).encode() if text else json.dumps(content).encode()
+    kind = "text/plain; charset=utf-8" if text else "application/json"
+    fields = {"content-type": kind, "content-length": str(len(body)), **(headers or {})}
+    encoded = [(key.lower().encode(), value.encode("latin-1")) for key, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_error(send: Send, error: HttpError) -> None:
+    """An error in the shape of SGLang's OpenAI routes."""
+    kinds = {404: "NotFoundError", 413: "RequestTooLarge", 503: "ServiceUnavailable"}
+    kind = kinds.get(error.status, "BadRequestError")
+    content = {"object": "error", "message": error.message, "type": kind, "param": None, "code": error.status}
+    await answer(send, error.status, content, headers=error.headers)

@@ -1,0 +1,91 @@
+"""What the container takes from its environment besides `SM_SGLANG_*`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang_container.refused import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html (read 2026-11): port 8080, the model
+# under /opt/ml/model; SAGEMAKER_BIND_TO_PORT overrides the port when the platform sets it.
+_DEFAULT_PORT = 8080
+_DEFAULT_MODEL_DIR = "/opt/ml/model"
+# InvokeEndpoint's Body in botocore 1.44.5's sagemaker-runtime model: 6,291,456 bytes at most.
+_DEFAULT_MAX_BODY_BYTES = 6_291_456
+# A wedged engine is out of routing within 10 s; 8 leaves the health checker's own polling some room.
+_DEFAULT_WEDGED_AFTER_S = 8.0
+_WEDGED_AFTER_RANGE_S = (4.0, 300.0)
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The container's own settings.
+
+    Args:
+        model_dir: `CDK_SGLANG_MODEL_DIR`; where the weights are.
+        host: `CDK_SGLANG_HOST`; address to listen on.
+        port: `CDK_SGLANG_PORT`, else `SAGEMAKER_BIND_TO_PORT`.
+        max_body_bytes: `CDK_SGLANG_MAX_BODY_BYTES`; a longer request is answered 413.
+        wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` says no.
+        min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory the plan counts on, per GPU. Default: not checked
+            beyond SGLang's own `--mem-fraction-static`.
+        expect_nvme: `CDK_SGLANG_EXPECT_NVME`; whether an instance-store NVMe disk must be there.
+    """
+
+    model_dir: str = _DEFAULT_MODEL_DIR
+    host: str = "0.0.0.0"
+    port: int = _DEFAULT_PORT
+    max_body_bytes: int = _DEFAULT_MAX_BODY_BYTES
+    wedged_after_s: float = _DEFAULT_WEDGED_AFTER_S
+    min_free_gpu_gib: float | None = None
+    expect_nvme: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read and check everything.
+
+        Args:
+            environment: Usually `os.environ`.
+
+        Raises:
+            RefusedError: With every problem found.
+        """
+        problems: list[str] = []
+
+        def number(name: str, default: float, *, least: float, most: float) -> float:
+            text = environment.get(name, "").strip()
+            if not text:
+                return default
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if least <= value <= most:
+                return value
+            problems.append(f"{name}: must be a number from {least:g} to {most:g}, got {text!r}")
+            return default
+
+        port_name = "CDK_SGLANG_PORT" if environment.get("CDK_SGLANG_PORT") else "SAGEMAKER_BIND_TO_PORT"
+        port = number(port_name, _DEFAULT_PORT, least=1, most=_MAX_PORT)
+        if port != int(port):
+            problems.append(f"{port_name}: must be a whole number, got {environment[port_name]!r}")
+        body = number("CDK_SGLANG_MAX_BODY_BYTES", _DEFAULT_MAX_BODY_BYTES, least=1024, most=2**31)
+        least, most = _WEDGED_AFTER_RANGE_S
+        wedged = number("CDK_SGLANG_WEDGED_AFTER_S", _DEFAULT_WEDGED_AFTER_S, least=least, most=most)
+        free = number("CDK_SGLANG_MIN_FREE_GPU_GIB", 0, least=0, most=1024)
+        if problems:
+            raise RefusedError(problems)
+        return cls(
+            model_dir=environment.get("CDK_SGLANG_MODEL_DIR") or _DEFAULT_MODEL_DIR,
+            host=environment.get("CDK_SGLANG_HOST") or cls.host,
+            port=int(port),
+            max_body_bytes=int(body),
+            wedged_after_s=wedged,
+            min_free_gpu_gib=free or None,
+            expect_nvme=environment.get("CDK_SGLANG_EXPECT_NVME", "").lower() in {"1", "true"},
+        )

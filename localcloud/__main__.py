@@ -1,0 +1,42 @@
+"""`python -m localcloud --port N --state-dir DIR`: the embedded AWS in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from localcloud.server import LocalCloud, StateInUseError
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; 2 when the port is taken."""
+    parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--state-dir", type=Path, default=Path(".local"), help="logs and model folders go here")
+    given = parser.parse_args()
+    try:
+        cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
+    except StateInUseError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        taken = f"port {given.port} is taken; use --port with another, or stop what listens there"
+        text = taken if error.errno == errno.EADDRINUSE else f"cannot start: {error}"
+        sys.stderr.write(f"{text}\n")
+        return 2
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    with cloud:
+        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs\n")
+        sys.stdout.flush()
+        done.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

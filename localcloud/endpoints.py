@@ -1,0 +1,235 @@
+"""Models, endpoint configurations and endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+from moto.sagemaker.models import sagemaker_backends
+
+from localcloud import faults, fleet, validation
+from localcloud.clock import clock
+from localcloud.jobs import plan_now
+from localcloud.operations import handles, listing
+from localcloud.settings import current
+from localcloud.store import Endpoint, Record, Store, gpus_of
+
+_NO_CAPACITY = fleet._NO_CAPACITY
+
+
+@handles("CreateModel")
+def create_model(state: Store, **request: Any) -> dict[str, Any]:
+    """Create a model in moto, after the checks moto does not do."""
+    name = request["ModelName"]
+    if name in state.models():
+        raise ValidationError(f'Cannot create already existing model "{state.arn("model", name.lower())}".')
+    if bool(request.get("PrimaryContainer")) == bool(request.get("Containers")):
+        raise ValidationError("Exactly one of PrimaryContainer and Containers must be provided.")
+    model = sagemaker_backends[state.account][state.region].create_model(
+        model_name=name,
+        execution_role_arn=request.get("ExecutionRoleArn"),
+        primary_container=request.get("PrimaryContainer"),
+        vpc_config=request.get("VpcConfig"),
+        containers=request.get("Containers"),
+        tags=request.get("Tags"),
+    )
+    model.enable_network_isolation = request.get("EnableNetworkIsolation", False)
+    return {"ModelArn": model.arn}
+
+
+@handles("CreateEndpointConfig")
+def create_endpoint_config(state: Store, **request: Any) -> dict[str, Any]:
+    """Create an endpoint configuration; it never changes afterwards."""
+    name, arn = request["EndpointConfigName"], state.arn("endpoint-config", request["EndpointConfigName"].lower())
+    if name in state.configs:
+        raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    if len(set(names)) < len(names):
+        raise ValidationError(f"Production variant names must be unique within an endpoint configuration: {names}")
+    for variant in request["ProductionVariants"]:
+        _check_variant(state, request, variant)
+    data = request | {"EndpointConfigArn": arn, "CreationTime": clock().utc()}
+    state.configs[name] = Record(data=data, tags=list(request.get("Tags", [])))
+    return {"EndpointConfigArn": arn}
+
+
+def _check_variant(state: Store, request: dict[str, Any], variant: dict[str, Any]) -> None:
+    name, model = variant["VariantName"], variant.get("ModelName")
+    if model and model not in state.models():
+        raise ValidationError(f'Could not find model "{state.arn("model", model.lower())}".')
+    if not model and not request.get("ExecutionRoleArn"):
+        raise ValidationError(f"ExecutionRoleArn is required: variant {name} has no ModelName")
+    scaling = variant.get("ManagedInstanceScaling", {})
+    if model and scaling:
+        raise ValidationError(f"ManagedInstanceScaling is not supported for variant {name}, which has a ModelName")
+    if scaling.get("MinInstanceCount", 0) > scaling.get("MaxInstanceCount", 10**6):
+        raise ValidationError(f"Variant {name}: MinInstanceCount must not be greater than MaxInstanceCount")
+    if scaling and variant.get("InitialInstanceCount", 1) > scaling.get("MaxInstanceCount", 10**6):
+        raise ValidationError(f"Variant {name}: InitialInstanceCount must not be greater than MaxInstanceCount")
+    kinds = [key for key in ("InstanceType", "InstancePools", "ServerlessConfig") if variant.get(key)]
+    if len(kinds) != 1:
+        raise ValidationError(f"Variant {name}: exactly one of InstanceType and InstancePools is required, got {kinds}")
+    routing = variant.get("RoutingConfig", {})
+    if routing.get("RoutingStrategy") == "PREFIX_AWARE" and "PrefixAwareRoutingConfig" not in routing:
+        raise ValidationError(f"Variant {name}: PREFIX_AWARE requires PrefixLength and ConcurrencyThreshold")
+    if request.get("KmsKeyId") and any(gpus_of(kind) for kind in fleet.instance_types(variant)):
+        raise ValidationError(f"Variant {name}: KmsKeyId is not supported on instance types with local storage")
+
+
+@handles("DescribeEndpointConfig")
+def describe_endpoint_config(state: Store, EndpointConfigName: str) -> dict[str, Any]:
+    """Describe an endpoint configuration."""
+    data = config(state, EndpointConfigName).data
+    return validation.pick(validation.operation("DescribeEndpointConfig").output_shape, data)
+
+
+@handles("ListEndpointConfigs")
+def list_endpoint_configs(state: Store, **request: Any) -> dict[str, Any]:
+    """List endpoint configurations."""
+    return listing("ListEndpointConfigs", [record.data for record in state.configs.values()], request)
+
+
+@handles("DeleteEndpointConfig")
+def delete_endpoint_config(state: Store, EndpointConfigName: str) -> dict[str, Any]:
+    """Delete an endpoint configuration; AWS does so even while an endpoint uses it."""
+    config(state, EndpointConfigName)
+    del state.configs[EndpointConfigName]
+    return {}
+
+
+@handles("CreateEndpoint")
+def create_endpoint(state: Store, **request: Any) -> dict[str, Any]:
+    """Create an endpoint; it is Creating for a while."""
+    name, arn = request["EndpointName"], state.arn("endpoint", request["EndpointName"].lower())
+    if name in state.endpoints:
+        raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
+    chosen = config(state, request["EndpointConfigName"]).data
+    _check_reservation(state, chosen)
+    now = clock().utc()
+    data = {
+        "EndpointName": name,
+        "EndpointArn": arn,
+        "EndpointConfigName": request["EndpointConfigName"],
+        "EndpointStatus": "Creating",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "LastDeploymentConfig": request.get("DeploymentConfig"),
+    }
+    endpoint = Endpoint(data=data, tags=list(request.get("Tags", [])), until=clock().now() + current().endpoint_s)
+    endpoint.failure = _lacks_capacity(name, chosen)
+    state.endpoints[name] = endpoint
+    return {"EndpointArn": arn}
+
+
+def _check_reservation(state: Store, chosen: dict[str, Any]) -> None:
+    """A training plan must be active, for endpoints, of the variant's type, and large enough."""
+    plans = {record.data["TrainingPlanArn"]: record for record in state.jobs.get("TrainingPlan", {}).values()}
+    for variant in chosen["ProductionVariants"]:
+        arn = variant.get("CapacityReservationConfig", {}).get("MlReservationArn")
+        if not arn:
+            continue
+        if arn not in plans:
+            raise ValidationError(f'Could not find training plan "{arn}".')
+        plan = plan_now(state, plans[arn])
+        if plan["Status"] != "Active" or "endpoint" not in plan["TargetResources"]:
+            raise ValidationError(f"Training plan {arn} is {plan['Status']} for {plan['TargetResources']}")
+        if fleet.instance_types(variant) != [plan["_type"]]:
+            raise ValidationError(f"Training plan {arn} is for {plan['_type']}, not {fleet.instance_types(variant)}")
+        if variant.get("InitialInstanceCount", 1) > plan["TotalInstanceCount"]:
+            raise ValidationError(f"Training plan {arn} has {plan['TotalInstanceCount']} instances")
+
+
+def _lacks_capacity(endpoint: str, chosen: dict[str, Any]) -> str | None:
+    for variant in chosen["ProductionVariants"]:
+        if all(fleet.out_of_capacity(endpoint, kind) for kind in fleet.instance_types(variant)):
+            return _NO_CAPACITY
+    return None
+
+
+@handles("UpdateEndpoint")
+def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
+    """Move an endpoint to another configuration; it serves with the old one until it is done, or rolled back."""
+    found = endpoint(state, request["EndpointName"])
+    _settled(found)
+    chosen = config(state, request["EndpointConfigName"]).data
+    _check_reservation(state, chosen)
+    variants = {variant["VariantName"] for variant in chosen["ProductionVariants"]}
+    for component in state.components.values():
+        on_it = component.data["EndpointName"] == request["EndpointName"] and not component.base
+        if on_it and component.data.get("VariantName") not in variants:
+            raise ValidationError(
+                f"Cannot remove variant {component.data.get('VariantName')}: it hosts inference component {component.name}"
+            )
+    name = request["EndpointName"]
+    found.failure = _lacks_capacity(name, chosen)
+    found.rolls_back = bool(found.failure) or faults.strikes("silent-rollback", name)
+    found.target, found.retain = request["EndpointConfigName"], request.get("RetainAllVariantProperties", False)
+    found.until = clock().now() + current().endpoint_s
+    found.data |= {
+        "EndpointStatus": "Updating",
+        "LastModifiedTime": clock().utc(),
+        "LastDeploymentConfig": request.get("DeploymentConfig"),
+        "PendingDeploymentSummary": {"EndpointConfigName": found.target, "StartTime": clock().utc()},
+    }
+    found.data.pop("FailureReason", None)
+    return {"EndpointArn": found.data["EndpointArn"]}
+
+
+@handles("DescribeEndpoint")
+def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
+    """Describe an endpoint with its present instance counts."""
+    found = endpoint(state, EndpointName)
+    variants = []
+    for variant in state.config_of(found).get("ProductionVariants", []):
+        instances = found.instances.get(variant["VariantName"], [])
+        ready = [instance for instance in instances if instance.ready_at <= clock().now()]
+        summary = {
+            "VariantName": variant["VariantName"],
+            "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
+            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+            "CurrentInstanceCount": len(ready),
+            "DesiredInstanceCount": len(instances) or variant.get("InitialInstanceCount", 1),
+        }
+        variants.append(
+            summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant}
+        )
+    shape = validation.operation("DescribeEndpoint").output_shape
+    return validation.pick(shape, found.data | {"ProductionVariants": variants or None})
+
+
+@handles("ListEndpoints")
+def list_endpoints(state: Store, **request: Any) -> dict[str, Any]:
+    """List endpoints."""
+    return listing("ListEndpoints", [record.data for record in state.endpoints.values()], request)
+
+
+@handles("DeleteEndpoint")
+def delete_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
+    """Delete an endpoint; components must be gone first."""
+    found = endpoint(state, EndpointName)
+    _settled(found)
+    hosted = [c.name for c in state.components.values() if c.data["EndpointName"] == EndpointName]
+    if hosted:
+        raise ValidationError(f"Cannot delete endpoint {EndpointName}: it hosts inference components {hosted}")
+    found.data["EndpointStatus"] = "Deleting"
+    found.until = clock().now() + current().endpoint_s
+    return {}
+
+
+def config(state: Store, name: str) -> Record:
+    """An endpoint configuration, or the service's error."""
+    if name not in state.configs:
+        raise ValidationError(f'Could not find endpoint configuration "{state.arn("endpoint-config", name.lower())}".')
+    return state.configs[name]
+
+
+def endpoint(state: Store, name: str) -> Endpoint:
+    """An endpoint, or the service's error."""
+    if name not in state.endpoints:
+        raise ValidationError(f'Could not find endpoint "{state.arn("endpoint", name.lower())}".')
+    return state.endpoints[name]
+
+
+def _settled(found: Endpoint) -> None:
+    if found.status in ("Creating", "Updating", "RollingBack", "Deleting"):
+        raise ValidationError(f'Cannot update in-progress endpoint "{found.data["EndpointArn"]}".')

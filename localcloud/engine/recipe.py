@@ -1,0 +1,94 @@
+"""Where the engine lives, whether it is the one this checkout asks for, and what its processes need to see."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = ".venv-engine"
+REQUIREMENTS = "requirements-engine.txt"
+PLATFORM = "localcloud/engine/cpu_platform"
+PLATFORM_NAME = "cdk_sglang_cpu"
+STAMP_PREFIX = ".installed-"
+
+# Read by SGLang or by what it imports. SGLANG_USE_CPU_ENGINE must stay unset: with it SGLang imports a CPU build of
+# sgl_kernel that PyPI does not carry (sglang 0.5.23, sglang/kernels/ops/kvcache/cache_move.py).
+_ENVIRONMENT = {
+    "SGLANG_PLATFORM": PLATFORM_NAME,
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class EngineMissingError(RuntimeError):
+    """`.venv-engine` is absent, unfinished, or was made from other pins than this checkout's."""
+
+
+def recipe_hash(*, root: Path = ROOT) -> str:
+    """Hash of all that decides what is in `.venv-engine`: the pins and the platform plug-in's sources.
+
+    Args:
+        root: The repository.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    platform = root / PLATFORM
+    sources = sorted([*(platform / "src").rglob("*.py"), platform / "pyproject.toml"])
+    for path in [root / REQUIREMENTS, *sources]:
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def stamp(*, root: Path = ROOT) -> Path:
+    """The file whose presence means "installed, and from these pins"."""
+    return root / VENV / f"{STAMP_PREFIX}{recipe_hash(root=root)}"
+
+
+def engine_python(*, root: Path = ROOT) -> Path:
+    """The interpreter that runs the engine.
+
+    Args:
+        root: The repository.
+
+    Returns:
+        Path of the interpreter in `.venv-engine`.
+
+    Raises:
+        EngineMissingError: It is not there, or not the one this checkout asks for; the message says what to run.
+    """
+    python = root / VENV / "bin" / "python"
+    if not python.exists():
+        raise EngineMissingError(
+            f"the SGLang engine is not installed: {VENV} is missing; run `make engine` (3 GB, 2 to 7 minutes)"
+        )
+    if not stamp(root=root).exists():
+        raise EngineMissingError(
+            f"the SGLang engine in {VENV} is unfinished or was made from other pins than {REQUIREMENTS}; run `make engine`"
+        )
+    return python
+
+
+def engine_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment for a process that runs the engine on this machine's CPU.
+
+    Args:
+        base: What to start from. Default: this process's environment. What the caller has set wins.
+
+    Returns:
+        A new mapping.
+    """
+    environment = dict(os.environ if base is None else base)
+    environment.pop("SGLANG_USE_CPU_ENGINE", None)
+    threads = str(len(os.sched_getaffinity(0)))
+    return {**_ENVIRONMENT, "OMP_NUM_THREADS": threads, **environment}

@@ -1,0 +1,35 @@
+"""Everything that extends moto, put in place at once."""
+
+from __future__ import annotations
+
+from localcloud import (
+    autoscaling,
+    basics,
+    cloudformation,
+    companions,
+    components,
+    custom,
+    endpoints,
+    fleet,
+    jobs,
+    lambdas,
+    metrics,
+    operations,
+    stepfunctions,
+)
+from localcloud.clock import clock as the_clock
+
+_REGISTERED = (basics, components, custom, endpoints, jobs)  # importing them registers what they implement
+
+
+def install() -> None:
+    """Extend moto in this process; more than once does no harm."""
+    operations.install()
+    cloudformation.install()
+    companions.install()
+    autoscaling.install()
+    lambdas.install()
+    stepfunctions.install()
+    the_clock().every_tick(fleet.tick)
+    the_clock().every_tick(metrics.tick)
+    the_clock().every_tick(autoscaling.tick)

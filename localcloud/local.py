@@ -1,0 +1,317 @@
+"""`make local` and `make local-down`: deploy `environments/local.yaml` to the embedded AWS with the real CDK CLI, and ask it something.
+
+Every step looks at what is there first, so a run that was broken off is taken up by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from rich.console import Console
+
+from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+STATE: Final = ROOT / ".local"
+_SERVER_FILE: Final = STATE / "server.json"
+_SERVER_LOG: Final = STATE / "server.log"
+_ASSEMBLY: Final = "cdk.out/local"
+_ACCOUNT: Final = "123456789012"  # moto's
+_REGION: Final = "us-east-1"
+_FOUNDATION: Final = "cdk-sglang-local-foundation"
+_ENDPOINT: Final = "local-chat"
+_COMPONENT: Final = "local-chat-tiny"
+_WEIGHTS_PREFIX: Final = "weights/tiny-llama/"
+_QUESTION: Final = "hello world, how are you today?"
+_STARTS_WITHIN_S: Final = 30.0
+_STOPS_WITHIN_S: Final = 40.0
+_EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
+
+console = Console(width=120, highlight=False)
+
+
+class LocalError(RuntimeError):
+    """A step could not be done; the message says what to do next."""
+
+
+def main(arguments: list[str]) -> int:
+    """Command line: up or down."""
+    commands: dict[str, Callable[[int], None]] = {"up": up, "down": down}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        print("usage: python -m localcloud.local up|down", file=sys.stderr)
+        return _EXIT_USAGE
+    port = os.environ.get("PORT") or "4566"
+    if not port.isdigit():
+        print(f"PORT: {port!r} is not a port; use a number such as 4566", file=sys.stderr)
+        return _EXIT_USAGE
+    try:
+        commands[arguments[0]](int(port))
+    except (LocalError, EngineMissingError) as error:
+        print(error, file=sys.stderr)
+        return _EXIT_FAILED
+    except KeyboardInterrupt:
+        print("\ninterrupted; `make local` goes on from here, `make local-down` takes everything away", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    return 0
+
+
+def up(port: int) -> None:
+    """Deploy the local environment, ask the model a question, and say where to look next."""
+    started = time.monotonic()
+    python = engine_python()
+    url = _server(port, python)
+    environment = aws_environment(url)
+    _step("synthesising environments/local.yaml")
+    _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
+    session = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=_REGION)
+    cloudformation = session.client("cloudformation", endpoint_url=url)
+    if "CDKToolkit" not in _stacks(cloudformation):
+        _step("cdk bootstrap")
+        _cdk("bootstrap", f"aws://{_ACCOUNT}/{_REGION}", "--app", _ASSEMBLY, environment=environment)
+    _step("cdk deploy Foundation")
+    _deploy("Foundation", environment)
+    _step("a tiny random model with a fixed seed, uploaded as weights")
+    bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
+    _upload(_model(python), session.client("s3", endpoint_url=url), bucket)
+    _step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
+    _deploy("Serving-chat", environment)
+    _step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
+    answer = _ask(session, url)
+    _print_result(answer, url=url, port=port, seconds=time.monotonic() - started)
+
+
+def down(port: int) -> None:
+    """Destroy what was deployed, stop the embedded AWS, and check that nothing is left."""
+    server = _running()
+    if server is None:
+        console.print("nothing is running")
+        return
+    url, pid = server["url"], int(server["pid"])
+    environment = aws_environment(url)
+    if _healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
+        _step("cdk destroy")
+        with suppress(LocalError):  # stopping the server removes everything in it anyway
+            _empty_buckets(url)
+            _cdk("destroy", "--all", "--force", "--app", _ASSEMBLY, environment=environment)
+    _step("stopping the embedded AWS and the model")
+    _stop(pid)
+    _SERVER_FILE.unlink(missing_ok=True)
+    console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
+    del port
+
+
+# --- the embedded AWS ---------------------------------------------------------------------------------------------
+
+
+def _running() -> dict[str, Any] | None:
+    """The server of an earlier run, if its process is still there."""
+    try:
+        server: dict[str, Any] = json.loads(_SERVER_FILE.read_text(encoding="utf-8"))
+        os.kill(int(server["pid"]), 0)
+        command = Path(f"/proc/{server['pid']}/cmdline")
+        if command.exists() and b"localcloud" not in command.read_bytes():
+            return None  # the number was given to another process since
+    except (OSError, ValueError, KeyError):
+        return None
+    return server
+
+
+def _server(port: int, python: Path) -> str:
+    """Start the embedded AWS, or take the one that an earlier run started."""
+    running = _running()
+    if running is not None and _healthy(running["url"]):
+        console.print(f"[dim]embedded AWS is up on {running['url']}[/dim]")
+        return str(running["url"])
+    if running is not None:
+        _stop(int(running["pid"]))
+    STATE.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(STATE / "state")]
+    _step(f"starting the embedded AWS on port {port}")
+    with _SERVER_LOG.open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "LOCALCLOUD_CONTAINER_COMMAND": shlex.join(container_command(python))},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C here must not stop what `make local-down` is there for
+        )
+    url = f"http://localhost:{port}"
+    _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            _SERVER_FILE.unlink(missing_ok=True)
+            last = _SERVER_LOG.read_text(encoding="utf-8").strip().splitlines()[-1:]
+            raise LocalError(f"the embedded AWS did not start: {' '.join(last)}; try `make local PORT={port + 1}`")
+        if _healthy(url):
+            return url
+        time.sleep(0.1)
+    raise LocalError(f"the embedded AWS did not answer within {_STARTS_WITHIN_S:.0f} s; see {_SERVER_LOG}")
+
+
+def container_command(python: Path) -> list[str]:
+    """The command that stands for a container image: the project's own entry, on this machine's CPU."""
+    variables = engine_environment({"CDK_SGLANG_PYTHON": str(python)})
+    return ["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")]
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/localcloud/health", timeout=2) as response:
+            return bool(response.status == 200)  # noqa: PLR2004
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _stop(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOPS_WITHIN_S
+        while time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            os.kill(pid, 0)
+            time.sleep(0.1)
+        os.killpg(pid, signal.SIGKILL)
+
+
+# --- deploying ----------------------------------------------------------------------------------------------------
+
+
+def aws_environment(url: str) -> dict[str, str]:
+    """Environment in which every AWS client talks to the embedded AWS and to nothing else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL_S3": url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": _REGION,
+        "AWS_DEFAULT_REGION": _REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+    }
+
+
+def _cdk(*arguments: str, environment: Mapping[str, str]) -> None:
+    log = STATE / f"cdk-{arguments[0]}.log"
+    with log.open("a", encoding="utf-8") as output:
+        command = ["cdk", *arguments, "--no-notices"]
+        done = subprocess.run(command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, check=False)
+    if done.returncode:
+        tail = "\n".join(log.read_text(encoding="utf-8").strip().splitlines()[-12:])
+        raise LocalError(f"cdk {arguments[0]} failed:\n{tail}\nthe whole log: {log.relative_to(ROOT)}")
+
+
+def _deploy(stack: str, environment: Mapping[str, str]) -> None:
+    options = ("--exclusively", "--require-approval", "never", "--app", _ASSEMBLY)
+    _cdk("deploy", stack, *options, environment=environment)
+
+
+def _stacks(cloudformation: Any) -> set[str]:
+    pages = cloudformation.get_paginator("describe_stacks").paginate()
+    return {stack["StackName"] for page in pages for stack in page["Stacks"]}
+
+
+def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    """The outputs of a stack, by key."""
+    outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+def _model(python: Path) -> Path:
+    folder = STATE / "models"
+    base = folder / "base"
+    if not (base / "model.safetensors").exists():
+        command = [str(python), "-m", "localcloud.engine.tiny_model", str(folder)]
+        environment = engine_environment() | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LocalError(f"the tiny model could not be made:\n{done.stderr.strip()}")
+    return base
+
+
+def _upload(folder: Path, s3: Any, bucket: str) -> None:
+    for file in sorted(folder.iterdir()):
+        s3.upload_file(str(file), bucket, f"{_WEIGHTS_PREFIX}{file.name}")
+
+
+def _empty_buckets(url: str) -> None:
+    s3 = boto3.resource(
+        "s3", endpoint_url=url, region_name=_REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    for bucket in s3.buckets.all():
+        if bucket.name.startswith("cdk-sglang-local"):
+            bucket.object_versions.all().delete()
+
+
+# --- asking -------------------------------------------------------------------------------------------------------
+
+
+def _ask(session: boto3.session.Session, url: str) -> dict[str, Any]:
+    client = session.client("sagemaker-runtime", endpoint_url=url, config=Config(retries={"max_attempts": 0}))
+    body = {"messages": [{"role": "user", "content": _QUESTION}], "max_tokens": 24, "temperature": 0}
+    response = client.invoke_endpoint(
+        EndpointName=_ENDPOINT,
+        InferenceComponentName=_COMPONENT,
+        ContentType="application/json",
+        Body=json.dumps(body).encode(),
+    )
+    answer: dict[str, Any] = json.loads(response["Body"].read())
+    return answer
+
+
+def _engine_line() -> str:
+    """The engine's own log line about the request that was just answered."""
+    logs = sorted((STATE / "state" / "logs").rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    wanted = [line for line in lines if "POST /invocations" in line or "Prefill batch" in line]
+    return wanted[-1].strip() if wanted else "no line of the engine found"
+
+
+def _print_result(answer: dict[str, Any], *, url: str, port: int, seconds: float) -> None:
+    text = answer["choices"][0]["message"]["content"]
+    console.print()
+    console.print(f"question  {_QUESTION}")
+    console.print(f"answer    {text!r}", markup=False)
+    console.print(f"usage     {json.dumps(answer['usage'])}", markup=False)
+    console.print(f"engine    {_engine_line()}", markup=False)
+    console.print(
+        "          (the model is tiny and random: the words mean nothing, the path they took is the real one)"
+    )
+    console.print(f"took      {seconds:.0f} s")
+    console.print()
+    console.print("try next")
+    console.print(f"  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing")
+    console.print(f"  export AWS_DEFAULT_REGION={_REGION}")
+    console.print("  aws sagemaker list-inference-components        # or any SDK: it is the AWS API")
+    console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
+    console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # what SGLang says")
+    console.print("  make local-down                                # destroy and stop it")
+    del port
+
+
+def _step(what: str) -> None:
+    console.print(f"· {what}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

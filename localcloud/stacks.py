@@ -1,0 +1,286 @@
+"""How moto's stacks are deployed: in dependency order, in the background, waiting for each resource, undone on failure.
+
+moto creates resources lazily as references meet them, removes before it adds, and leaves a failed stack half made. What
+is here replaces only that: the template language, change sets, events and outputs stay moto's.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.cloudformation import models, parsing
+
+from localcloud import schemas
+from localcloud.resources import TYPES, Resource, schema_type
+from localcloud.settings import current
+from localcloud.templates import order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NOTHING: dict[str, Any] = {"Resources": {}}
+
+
+class Deployment:
+    """One pass over a stack, towards one template."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        self.map = stack.resource_map
+        self.state: dict[str, dict[str, Any]] = stack.__dict__.setdefault("applied", {})
+        self.replaced: list[tuple[str, Any, dict[str, Any]]] = []
+
+    def apply(self, template: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Create and update, dependencies first; nothing is removed yet."""
+        self.map._template = template
+        self.map._resource_json_map = template["Resources"]
+        self.map.input_parameters = parameters
+        for parameter in list(self.map.resolved_parameters):
+            self.map._parsed_resources.pop(parameter, None)
+        self.map.resolved_parameters = {}
+        self.map.load_mapping()
+        self.map.load_parameters()
+        self.map.load_conditions()
+        for name in order(template):
+            if _exists(self.map, template["Resources"][name]):
+                self._apply_one(name, template["Resources"][name])
+
+    def clean_up(self, template: dict[str, Any], order_before: list[str]) -> None:
+        """Remove what was replaced and what the template no longer has, in reverse order."""
+        for name, resource, state in reversed(self.replaced):
+            self._remove(name, resource, state)
+        self.replaced = []
+        kept = {name for name, body in template["Resources"].items() if _exists(self.map, body)}
+        last = [name for name in self.state if name not in order_before]
+        remaining = [name for name in reversed(order_before + last) if name in self.state and name not in kept]
+        while remaining:  # moto's own models know dependencies that a template does not show
+            problems: dict[str, Exception] = {}
+            for name in remaining:
+                try:
+                    self._remove(name, self.map._parsed_resources.get(name), self.state[name])
+                except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
+                    problems[name] = error
+                else:
+                    self.state.pop(name)
+                    self.map._parsed_resources.pop(name, None)
+            if len(problems) == len(remaining):
+                raise next(iter(problems.values()))
+            remaining = list(problems)
+
+    def undo_replacements(self) -> None:
+        """Put replaced resources back; what replaced them is removed by the next clean-up."""
+        undone = [(name, self.map._parsed_resources[name], self.state[name]) for name, _, _ in self.replaced]
+        for name, resource, state in self.replaced:
+            self.map._parsed_resources[name], self.state[name] = resource, state
+        self.replaced = undone
+
+    def _apply_one(self, name: str, body: dict[str, Any]) -> None:
+        wanted = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
+        before, kind = self.state.get(name), body["Type"]
+        if before and (before["Type"], before["Properties"]) == (kind, wanted["Properties"]):
+            return
+        verb = "UPDATE" if before else "CREATE"
+        self._event(name, kind, f"{verb}_IN_PROGRESS")
+        after = {"Type": kind, "Properties": copy.deepcopy(wanted["Properties"]), "Json": body}
+        try:
+            resource = self._update(name, wanted, before) if before else self._create(name, wanted, after)
+        except Exception as error:
+            self._event(name, kind, f"{verb}_FAILED", reason=_text(error))
+            raise
+        after["Name"] = self.state.get(name, after).get("Name") or after.get("Name")
+        self.map._parsed_resources[name], self.state[name] = resource, after
+        self._event(name, kind, f"{verb}_COMPLETE")
+
+    def _create(self, name: str, wanted: dict[str, Any], after: dict[str, Any]) -> Any:
+        made = resource_class(wanted["Type"])
+        if issubclass(made, Resource):
+            if not wanted["Type"].startswith("Custom::"):
+                schemas.check(wanted["Type"], wanted["Properties"])
+            resource: Any = made(
+                logical_id=name,
+                stack_id=self.stack.stack_id,
+                properties=wanted["Properties"],
+                account=self.stack.account_id,
+                region=self.stack.region_name,
+            )
+            resource.made()
+        else:
+            given = wanted["Properties"].get(made.cloudformation_name_type() or "")
+            after["Name"] = given or parsing.generate_resource_name(wanted["Type"], self.stack.name, name)
+            extra = {"LogicalId": name, "StackId": self.stack.stack_id, "ResourceType": wanted["Type"]}
+            resource = made.create_from_cloudformation_json(
+                after["Name"], wanted, self.stack.account_id, self.stack.region_name, **extra
+            )
+        resource.cf_resource_type, resource.logical_resource_id = wanted["Type"], name
+        return resource
+
+    def _update(self, name: str, wanted: dict[str, Any], before: dict[str, Any]) -> Any:
+        original, made = self.map._parsed_resources[name], resource_class(wanted["Type"])
+        if before["Type"] != wanted["Type"] or (issubclass(made, Resource) and _replaces(before, wanted)):
+            replacement = self._create(name, wanted, {})
+            self.replaced.append((name, original, before))
+            return replacement
+        if issubclass(made, Resource):
+            schemas.check(wanted["Type"], wanted["Properties"])
+            original.properties, old = wanted["Properties"], original.properties
+            try:
+                original._update(old)
+            except Exception:
+                original.properties = old
+                raise
+            return original
+        given = wanted["Properties"].get(made.cloudformation_name_type() or "") or before.get("Name")
+        if hasattr(made.update_from_cloudformation_json, "__isabstractmethod__"):
+            self._remove(name, original, before)  # moto cannot update this type: it goes before its successor comes
+            return self._create(name, wanted, {})
+        updated = made.update_from_cloudformation_json(
+            original_resource=original,
+            new_resource_name=given,
+            cloudformation_json=wanted,
+            account_id=self.stack.account_id,
+            region_name=self.stack.region_name,
+        )
+        updated.cf_resource_type, updated.logical_resource_id = wanted["Type"], name
+        return updated
+
+    def _remove(self, name: str, resource: Any, state: dict[str, Any]) -> None:
+        if resource is None or state["Json"].get("DeletionPolicy", "Delete") != "Delete":
+            return
+        physical = resource.physical_resource_id
+        self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
+        try:
+            if isinstance(resource, Resource):
+                resource._remove()
+            else:
+                self.map._delete_resource(resource, {"Type": state["Type"], "Properties": state["Properties"]})
+        except Exception as error:
+            self._event(name, state["Type"], "DELETE_FAILED", reason=_text(error), physical=physical)
+            raise
+        self._event(name, state["Type"], "DELETE_COMPLETE", physical=physical)
+
+    def _event(
+        self, name: str, kind: str, status: str, *, reason: str | None = None, physical: str | None = None
+    ) -> None:
+        resource = self.map._parsed_resources.get(name)
+        physical = physical or getattr(resource, "physical_resource_id", None) or ""
+        event = models.Event(self.stack.stack_id, self.stack.name, name, physical, kind, status, reason, None)
+        self.stack.events.append(event)
+
+
+def resource_class(type_name: str) -> Any:
+    """What implements a type: this package, else moto, else the registry schema alone."""
+    if type_name.startswith("Custom::"):
+        return TYPES["AWS::CloudFormation::CustomResource"]
+    if type_name not in TYPES and type_name not in parsing.get_model_map():
+        schema_type(type_name)
+    return TYPES.get(type_name) or parsing.get_model_map()[type_name]
+
+
+def _replaces(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    old, new = before["Properties"], wanted["Properties"]
+    return any(old.get(key) != new.get(key) for key in schemas.top_level(wanted["Type"], "createOnlyProperties"))
+
+
+def _exists(resource_map: Any, body: dict[str, Any]) -> bool:
+    return "Condition" not in body or bool(resource_map.lazy_condition_map[body["Condition"]])
+
+
+def _text(error: Exception) -> str:
+    return str(getattr(error, "message", "") or error or type(error).__name__)
+
+
+def run(work: Callable[[], None], stack: Any) -> None:
+    """Do it in the background of a server, or at once where there is none."""
+    if current().base_url:
+        threading.Thread(target=work, name=f"stack-{stack.name}", daemon=True).start()
+    else:
+        work()
+
+
+def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> None:
+    """Bring a stack to a template, or back to where it was."""
+    deployment, before = Deployment(stack), (stack.template, stack.resource_map.input_parameters)
+    old = models.Stack.parse_template(before[0]) if verb == "UPDATE" else _NOTHING
+    new = models.Stack.parse_template(template)
+    if verb == "CREATE":
+        stack.template = template
+    stack.status = f"{verb}_IN_PROGRESS"
+    stack._add_stack_event(stack.status, resource_status_reason="User Initiated")
+    try:
+        deployment.apply(new, parameters)
+    except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
+        return _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=_text(error))
+    stack.template, stack.template_dict, stack.parameters = template, new, parameters
+    stack.description = new.get("Description")
+    _publish(stack)
+    if verb == "UPDATE":
+        _finish(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+    try:
+        deployment.clean_up(new, order(old))
+    except Exception as error:  # noqa: BLE001 -- as on AWS, what cannot be cleaned up does not fail the update
+        stack._add_stack_event("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", resource_status_reason=_text(error))
+    return _finish(stack, f"{verb}_COMPLETE")
+
+
+def _roll_back(
+    stack: Any,
+    deployment: Deployment,
+    *,
+    verb: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    parameters: dict[str, Any],
+    reason: str,
+) -> None:
+    prefix = "UPDATE_ROLLBACK" if verb == "UPDATE" else "ROLLBACK"
+    _finish(stack, f"{prefix}_IN_PROGRESS", reason)
+    deployment.undo_replacements()
+    try:
+        deployment.apply(old, parameters if verb == "UPDATE" else {})
+        deployment.clean_up(old, order(new))
+    except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
+        return _finish(stack, f"{prefix}_FAILED", _text(error))
+    return _finish(stack, f"{prefix}_COMPLETE", reason)
+
+
+def destroy(stack: Any, done: Callable[[], None]) -> None:
+    """Remove every resource, dependents first."""
+    _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
+    deployment = Deployment(stack)
+    try:
+        deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))
+    except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
+        return _finish(stack, "DELETE_FAILED", _text(error))
+    done()
+    return _finish(stack, "DELETE_COMPLETE")
+
+
+def _finish(stack: Any, status: str, reason: str | None = None) -> None:
+    stack._add_stack_event(status, resource_status_reason=reason)
+    stack.stack_status_reason = reason
+    stack.status = status
+
+
+def _publish(stack: Any) -> None:
+    """Resolve Outputs once everything exists, and export them."""
+    stack.output_map = stack._create_output_map()
+    exports = stack.output_map.exports
+    names = {repr(export.value): export.name for export in exports}
+    stack.resolved_outputs = [
+        {
+            "OutputKey": o.key,
+            "OutputValue": str(o.value),
+            "Description": o.description,
+            "ExportName": names.get(repr(o.value)),
+        }
+        for o in stack.output_map.values()
+        if o
+    ]
+    backend = models.cloudformation_backends[stack.account_id][stack.region_name]
+    for name, export in list(backend.exports.items()):
+        if export.exporting_stack_id == stack.stack_id:
+            del backend.exports[name]
+    stack.cross_stack_resources = backend.exports
+    backend.exports.update({export.name: export for export in exports})

@@ -1,0 +1,229 @@
+"""What outlives deployments: network, key, buckets and the image repository of one environment."""
+
+from __future__ import annotations
+
+from typing import Final, Unpack
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
+from cdk_sglang.serving.image_build import ServingImageBuild
+from cdk_sglang.serving.runtime_functions import LogOptions
+from stacks.models import base_of, builds_of
+from stacks.naming import parameter_name
+from stacks.options import StackOptions
+from stacks.settings import Environment, Network
+
+_DEFAULT_CIDR: Final = "10.64.0.0/16"
+_ZONES: Final = 2
+_INTERFACE_ENDPOINTS: Final = {
+    "SagemakerRuntime": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,  # callers inside the VPC
+    "SagemakerApi": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,  # describing and updating from inside
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,  # for what else runs in the VPC
+}
+_NO_SECOND_COPY: Final = (
+    "weights can be fetched again from where they came; a second copy of terabytes is the owner's choice, not a default"
+)
+_LOGS_USE_SSE_S3: Final = (
+    "S3 delivers access logs under SSE-S3: "
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
+)
+_DEFAULT_GROUP_UNUSED: Final = (
+    "CloudFormation cannot close a VPC's default security group without a custom resource that may edit groups; "
+    "nothing here is ever placed in it"
+)
+_OLD_ACCESS_LOGS: Final = cdk.Duration.days(400)
+
+
+class FoundationStack(cdk.Stack):
+    """Everything an environment keeps: deleting it leaves weights, images, keys and logs where they are, unless told otherwise."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: Environment,
+        **options: Unpack[StackOptions],
+    ) -> None:
+        self._zones = settings.network.availability_zones
+        super().__init__(scope, construct_id, **options)
+        self._environment = environment
+        self._removal = cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
+        self._retention = _retention(settings.data.log_retention_days)
+        self.key = self._build_key()
+        self._build_buckets()
+        self._build_repository(settings)
+        if settings.network.vpc == "create":
+            self._build_network(settings.network)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """Zones of the VPC: those of the settings, else the first two of the Region as CloudFormation knows them.
+
+        CDK's own answer is a lookup in the account, which synth must not make.
+        """
+        if self._zones is not None:
+            return list(self._zones)
+        return [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(_ZONES)]
+
+    def _publish(self, construct_id: str, name: str, value: str) -> None:
+        parameter = ssm.StringParameter(
+            self, construct_id, parameter_name=parameter_name(self._environment, name), string_value=value
+        )
+        parameter.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+
+    def _build_key(self) -> kms.Key:
+        key = kms.Key(
+            self,
+            "Key",
+            description=f"Weights, images and logs of cdk-sglang {self._environment}",
+            enable_key_rotation=True,
+            removal_policy=self._removal,
+        )
+        # CloudWatch Logs encrypts with the key only under this grant, narrowed to this account's log groups:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+        groups = self.format_arn(
+            service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptLogs",
+                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+            )
+        )
+        self._publish("KeyArn", "key-arn", key.key_arn)
+        return key
+
+    def _build_buckets(self) -> None:
+        access_logs = s3.Bucket(
+            self,
+            "AccessLogs",
+            # Access logs can only be delivered to SSE-S3 when the bucket is to stay readable by log tools:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                s3.LifecycleRule(expiration=_OLD_ACCESS_LOGS, noncurrent_version_expiration=cdk.Duration.days(30))
+            ],
+            removal_policy=self._removal,
+        )
+        weights = s3.Bucket(
+            self,
+            "Weights",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.key,
+            bucket_key_enabled=True,  # one KMS request for many objects
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            server_access_logs_bucket=access_logs,
+            server_access_logs_prefix="weights/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                )
+            ],
+            removal_policy=self._removal,
+        )
+        self._publish("WeightsBucketName", "weights-bucket", weights.bucket_name)
+        cdk.CfnOutput(
+            self, "WeightsBucket", value=weights.bucket_name, description="Upload weights under their prefix here"
+        )
+        acknowledge(weights, in_packs("S3BucketReplicationEnabled"), _NO_SECOND_COPY)
+        acknowledge(access_logs, in_packs("S3BucketReplicationEnabled"), "access logs need no second copy")
+        acknowledge(
+            access_logs,
+            ["AwsSolutions-S1", *in_packs("S3BucketLoggingEnabled")],
+            "a bucket of access logs that logged itself would never end",
+        )
+        acknowledge(access_logs, in_packs("S3DefaultEncryptionKMS"), _LOGS_USE_SSE_S3)
+
+    def _build_repository(self, settings: Environment) -> None:
+        repository = ecr.Repository(
+            self,
+            "Images",
+            repository_name=f"cdk-sglang/{self._environment}",
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            encryption=ecr.RepositoryEncryption.KMS,
+            encryption_key=self.key,
+            removal_policy=self._removal,
+        )
+        self._publish("ImagesRepositoryName", "images-repository", repository.repository_name)
+        logs_of_builds = LogOptions(
+            retention_days=settings.data.log_retention_days, key=self.key, removal=self._removal
+        )
+        for name, asked in sorted(builds_of(settings).items()):
+            try:
+                build = ServingImageBuild(
+                    self, f"Build-{name}", repository=repository, base=base_of(asked), log_options=logs_of_builds
+                )
+            except FileNotFoundError as error:
+                raise ConfigurationError([f"image.build: {error}"]) from None
+            self._publish(f"Digest-{name}", name, build.image.digest)
+
+    def _build_network(self, network: Network) -> None:
+        cidr = network.cidr or _DEFAULT_CIDR
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            availability_zones=self.availability_zones,
+            nat_gateways=0,
+            restrict_default_security_group=False,  # would need a custom resource; nothing uses that group
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Serving", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=None)
+            ],
+        )
+        acknowledge(vpc, in_packs("VPCDefaultSecurityGroupClosed"), _DEFAULT_GROUP_UNUSED)
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        inside = ec2.SecurityGroup(
+            self, "EndpointAccess", vpc=vpc, description="VPC endpoints, from inside the VPC", allow_all_outbound=False
+        )
+        serving = ec2.SecurityGroup(self, "Serving", vpc=vpc, description="Model instances", allow_all_outbound=False)
+        serving.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3 and the VPC endpoints; there is no route beyond"
+        )
+        inside.add_ingress_rule(serving, ec2.Port.tcp(443), "HTTPS from model instances")
+        inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443), "HTTPS from callers in the VPC")
+        for name, service in _INTERFACE_ENDPOINTS.items():
+            vpc.add_interface_endpoint(name, service=service, security_groups=[inside], open=False)
+        flow_logs = logs.LogGroup(
+            self, "FlowLogs", retention=self._retention, encryption_key=self.key, removal_policy=self._removal
+        )
+        flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
+        acknowledge_inline_policy(flow_log)
+        self._publish(
+            "SubnetIds", "subnet-ids", cdk.Fn.join(",", [subnet.subnet_id for subnet in vpc.isolated_subnets])
+        )
+        self._publish("SecurityGroupId", "security-group-id", serving.security_group_id)
+
+
+def _retention(days: int) -> logs.RetentionDays:
+    names = {3653: "TEN_YEARS"}  # only the name matters to jsii
+    by_days = {
+        1: "ONE_DAY", 3: "THREE_DAYS", 5: "FIVE_DAYS", 7: "ONE_WEEK", 14: "TWO_WEEKS", 30: "ONE_MONTH", 60: "TWO_MONTHS",
+        90: "THREE_MONTHS", 120: "FOUR_MONTHS", 150: "FIVE_MONTHS", 180: "SIX_MONTHS", 365: "ONE_YEAR",
+        400: "THIRTEEN_MONTHS", 545: "EIGHTEEN_MONTHS", 731: "TWO_YEARS", 1096: "THREE_YEARS", 1827: "FIVE_YEARS",
+        2192: "SIX_YEARS", 2557: "SEVEN_YEARS", 2922: "EIGHT_YEARS", 3288: "NINE_YEARS", **names,
+    }  # fmt: skip
+    return logs.RetentionDays[by_days[days]]

@@ -1,0 +1,140 @@
+"""Kinds of values an environment holds: what each looks like, and what to say when it does not.
+
+Each kind carries its part of the JSON Schema too, so that an editor complains about what the app would.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.logs import RETENTION_DAYS
+
+_TAG_SIGNS: Final = frozenset("_.:/=+-@")
+"""With letters, digits and spaces, what every service accepts in tags
+(https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html, read 2026-11)."""
+
+_OWN_TAGS: Final = "cdk-sglang:"
+_INSTANCE_TYPES: Final = tuple(instance.name for instance in GpuInstance.all())
+
+
+def _matching(pattern: str, what: str, *, max_length: int | None = None) -> tuple[AfterValidator, WithJsonSchema]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if max_length is not None and len(value) > max_length:
+            raise ValueError(f"{value!r} has {len(value)} characters; use {max_length} or fewer")
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not allowed; use {what}")
+        return value
+
+    schema: dict[str, Any] = {"type": "string", "pattern": f"^{pattern}$"}
+    return AfterValidator(check), WithJsonSchema(schema if max_length is None else {**schema, "maxLength": max_length})
+
+
+NAME_PATTERN: Final = r"[a-z](-?[a-z0-9])*"
+NAME_WORDS: Final = "lower-case letters, digits and single hyphens, starting with a letter"
+NAME_MAX_LENGTH: Final = 40
+
+Name = Annotated[str, *_matching(NAME_PATTERN, NAME_WORDS, max_length=NAME_MAX_LENGTH)]
+"""Of environments, endpoints and components: part of AWS names."""
+
+AccountId = Annotated[str, *_matching(r"[0-9]{12}", "12 digits in quotes")]
+Region = Annotated[str, *_matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
+Zone = Annotated[str, *_matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]", "an Availability Zone, such as us-east-1a")]
+SubnetId = Annotated[str, *_matching(r"subnet-[0-9a-f]{8,17}", "a subnet id, such as subnet-0123456789abcdef0")]
+SecurityGroupId = Annotated[str, *_matching(r"sg-[0-9a-f]{8,17}", "a security group id, such as sg-0123456789abcdef0")]
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError:
+        network = None
+    # A VPC takes /16 to /28; below /24 four subnets leave no room for instances and VPC endpoints
+    # (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, read 2026-11).
+    if network is None or str(network) != value or not 16 <= network.prefixlen <= 24:  # noqa: PLR2004
+        raise ValueError(f"{value!r} is not allowed; use an IPv4 range from /16 to /24, such as 10.64.0.0/16")
+    return value
+
+
+Cidr = Annotated[
+    str,
+    AfterValidator(_cidr),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/(1[6-9]|2[0-4])$"}),
+]
+
+
+def _tag_text(value: str) -> str:
+    odd = sorted({sign for sign in value if unicodedata.category(sign)[0] not in "LZN" and sign not in _TAG_SIGNS})
+    if odd:
+        raise ValueError(
+            f"{value!r} is not allowed in a tag; use letters, digits, spaces and {' '.join(sorted(_TAG_SIGNS))}, "
+            f"without {' '.join(map(repr, odd))}"
+        )
+    return value
+
+
+def _sized(low: int, high: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not low <= len(value) <= high:
+            raise ValueError(f"{value!r} has {len(value)} characters; use {low} to {high}")
+        return value
+
+    return check
+
+
+def _tag_key(value: str) -> str:
+    if value.lower().startswith("aws:") or value.startswith(_OWN_TAGS):
+        raise ValueError(f"{value!r} is not allowed; tags that begin with aws: are AWS's, {_OWN_TAGS} this library's")
+    return _tag_text(_sized(1, 128)(value))
+
+
+TagKey = Annotated[str, AfterValidator(_tag_key), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
+TagValue = Annotated[
+    str,
+    AfterValidator(_sized(0, 256)),
+    AfterValidator(_tag_text),
+    WithJsonSchema({"type": "string", "maxLength": 256}),
+]
+
+
+def _one_of(
+    values: Sequence[str] | Sequence[int], unknown: Callable[[Any], str]
+) -> tuple[AfterValidator, WithJsonSchema]:
+    def check(value: Any) -> Any:  # noqa: ANN401  text or number
+        if value not in values:
+            raise ValueError(unknown(value))
+        return value
+
+    kind = "string" if isinstance(values[0], str) else "integer"
+    return AfterValidator(check), WithJsonSchema({"type": kind, "enum": list(values)})
+
+
+InstanceType = Annotated[
+    str,
+    *_one_of(
+        _INSTANCE_TYPES, lambda name: f"unknown GPU instance type {name!r}; {did_you_mean(name, _INSTANCE_TYPES)}"
+    ),
+]
+"""One of the GPU types SageMaker hosts on."""
+
+RetentionDays = Annotated[
+    int,
+    *_one_of(RETENTION_DAYS, lambda days: f"{days} is not allowed; use one of {', '.join(map(str, RETENTION_DAYS))}"),
+]
+
+
+def unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that names the same thing twice."""
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"{', '.join(repeated)} stands there more than once; name each once")
+    return values

@@ -1,0 +1,81 @@
+"""What a synth leaves beside its templates (the plan), and what a person reads: who asks for which GPUs, and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from cdk_sglang import InferenceEndpoint
+from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.planning import FleetPlan, FleetRequest
+from cdk_sglang.planning.export import plan_json
+from cdk_sglang.planning.page import plan_html
+from cdk_sglang.serving.capacity import instances_needed
+
+
+def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
+    """Write plan.json, for CI, and plan.html, to look at, into the folder of the templates."""
+    (folder / "plan.json").write_text(plan_json(plan), encoding="utf-8")
+    (folder / "plan.html").write_text(plan_html(plan, request), encoding="utf-8")
+
+
+def print_fleet(
+    console: Console,
+    *,
+    name: str,
+    endpoints: Sequence[InferenceEndpoint],
+    plan: FleetPlan,
+    unplanned: Sequence[str],
+    templates: Sequence[str],
+) -> None:
+    """Print a row per component, with the GPUs its copies ask for and those its endpoint can have.
+
+    Args:
+        console: Where to print.
+        name: Name of the environment.
+        endpoints: Its endpoints.
+        plan: Its plan.
+        unplanned: Components that name no model, so that nobody knows whether they fit.
+        templates: Paths of the templates written.
+    """
+    table = Table(box=box.SIMPLE_HEAD, title=f"{name}: endpoints and the GPUs their components ask for")
+    for heading in ("endpoint", "component"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("copies", "GPUs a copy", "GPUs asked"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("instances")
+    table.add_column("GPUs available", justify="right")
+    for endpoint in endpoints:
+        _add_rows(table, endpoint)
+        table.add_section()
+    console.print(table)
+    if plan.endpoints:
+        print_plan(plan, console)
+    if unplanned:
+        console.print(f"not planned, since model.id is not given: {', '.join(unplanned)}", soft_wrap=True)
+    console.print(f"templates: {', '.join(templates)}", soft_wrap=True)
+
+
+def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
+    capacity = endpoint.capacity
+    components = endpoint.components
+    for row, (component_id, component) in enumerate(components.items()):
+        asked = component.copies * component.gpus_per_copy
+        cells = [endpoint.endpoint_name if row == 0 else "", component_id, str(component.copies)]
+        table.add_row(*cells, str(component.gpus_per_copy), str(asked), "", "")
+    copies = [component.gpus_per_copy for component in components.values() for _ in range(component.copies)]
+    needed = instances_needed(copies, gpus_per_instance=capacity.gpus_per_instance)
+    types = " or ".join(instance.name for instance in capacity.instances)
+    table.add_row(
+        "",
+        "all",
+        str(len(copies)),
+        "",
+        str(sum(copies)),
+        f"{max(needed, capacity.min_instances)} of at most {capacity.max_instances} x {types}",
+        str(capacity.max_instances * capacity.gpus_per_instance),
+    )

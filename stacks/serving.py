@@ -1,0 +1,184 @@
+"""One endpoint of an environment with its components: wiring and outputs only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Unpack
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from cdk_sglang import (
+    Capacity,
+    ConfigurationError,
+    EndpointNetwork,
+    HostResources,
+    InferenceEndpoint,
+    Routing,
+    ServingImage,
+    SglangDlc,
+    StartupTimeouts,
+)
+from cdk_sglang.checks import raise_if_any
+from stacks import settings as asks
+from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
+from stacks.naming import endpoint_name, parameter_name
+from stacks.options import StackOptions
+from stacks.settings import Environment
+from stacks.settings_models import Image
+
+_LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
+
+
+class ServingStack(cdk.Stack):
+    """An endpoint, and the models that share its instances.
+
+    Raises:
+        ConfigurationError: Everything wrong with the endpoint and its components, with paths as in the settings file.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        name: str,
+        settings: Environment,
+        **options: Unpack[StackOptions],
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        self._environment = environment
+        self._settings = settings
+        asked = settings.endpoints[name]
+        key = self._read_key()
+        bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
+        with _under(f"endpoints.{name}.capacity"):
+            capacity = _capacity(asked.capacity)
+        problems: list[str] = []
+        image = self._image(asked.image or settings.image)
+        physical_name = endpoint_name(environment, name)
+        endpoint: InferenceEndpoint | None = None
+        with _under("endpoints", collect=problems):
+            endpoint = InferenceEndpoint(
+                self,
+                name,
+                capacity=capacity,
+                image=image,
+                routing=_routing(asked.routing),
+                network=self._network(),
+                network_isolation=asked.network_isolation,
+                endpoint_name=physical_name,
+                log_retention_days=settings.data.log_retention_days,
+                log_key=key,
+                log_removal=_LOG_REMOVAL[settings.data.on_delete],
+                metric_frequency_seconds=asked.metric_frequency_seconds,
+            )
+        if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
+            with _under("endpoints", collect=problems):
+                endpoint = InferenceEndpoint(
+                    cdk.Stack(), name, capacity=capacity, image=image, endpoint_name=physical_name
+                )
+        for component, wanted in asked.components.items() if endpoint is not None else ():
+            assert endpoint is not None
+            with _under(f"endpoints.{name}.components", collect=problems):
+                added = endpoint.add_component(
+                    component,
+                    model=model_source(self, component, wanted.model, bucket),
+                    server=wanted.server,
+                    copies=wanted.copies,
+                    resources=_resources(wanted.resources),
+                    startup=_startup(wanted.startup),
+                    environment=wanted.environment,
+                )
+                add_adapters(added, wanted, bucket)
+        raise_if_any(dict.fromkeys(problems))
+        assert endpoint is not None
+        self.endpoint = endpoint
+        cdk.CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
+
+    def _read(self, value: str) -> str:
+        return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
+
+    def _read_key(self) -> kms.IKey:
+        return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
+
+    def _image(self, asked: Image) -> ServingImage:
+        if asked.dlc is not None:
+            return ServingImage.from_dlc(SglangDlc(asked.dlc))
+        if asked.build is not None:  # by the foundation, once for all endpoints
+            facts = base_of(asked.build).facts
+            name, digest = self._read("images-repository"), self._read(digest_parameter(asked.build))
+            cuda, sglang_version = facts.cuda, facts.sglang_version
+        else:
+            assert asked.repository is not None
+            given = asked.repository
+            name, digest, cuda, sglang_version = given.name, given.digest, given.cuda, given.sglang_version
+        return ServingImage.from_repository(
+            ecr.Repository.from_repository_name(self, "Images", name),
+            digest=digest,
+            cuda=cuda,
+            sglang_version=sglang_version,
+        )
+
+    def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
+        return s3.Bucket.from_bucket_attributes(
+            self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
+        )
+
+    def _network(self) -> EndpointNetwork | None:
+        network = self._settings.network
+        match network.vpc:
+            case "none":
+                return None
+            case "existing":
+                return EndpointNetwork(
+                    subnet_ids=network.subnet_ids or (), security_group_ids=network.security_group_ids or ()
+                )
+            case "create":
+                zones = len(network.availability_zones or ("first", "second"))
+                subnets = cdk.Fn.split(",", self._read("subnet-ids"), zones)
+                return EndpointNetwork(subnet_ids=tuple(subnets), security_group_ids=(self._read("security-group-id"),))
+
+
+@contextmanager
+def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
+    """Put the place in the settings file before the problems the library finds; collect them, or raise."""
+    try:
+        yield
+    except ConfigurationError as error:
+        problems = [f"{path}.{problem}" for problem in error.problems]
+        if collect is None:
+            raise ConfigurationError(problems) from None
+        collect += problems
+
+
+def _capacity(asked: asks.Capacity) -> Capacity:
+    bounds = {"min_instances": asked.min_instances, "max_instances": asked.max_instances}
+    if asked.pool is not None:
+        return Capacity.pool(asked.pool, **bounds)
+    return Capacity.on_demand(asked.type or "", **bounds)
+
+
+def _routing(asked: asks.Routing | None) -> Routing:
+    if asked is None:
+        return Routing.least_outstanding_requests()
+    return Routing.prefix_aware(
+        prefix_length=asked.prefix_aware.prefix_length,
+        concurrency_threshold=asked.prefix_aware.concurrency_threshold,
+    )
+
+
+def _resources(asked: asks.Resources | None) -> HostResources | None:
+    return None if asked is None else HostResources(cpu_cores=asked.cpu_cores, memory_mib=asked.memory_mib)
+
+
+def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:
+    if asked is None:
+        return None
+    return StartupTimeouts(download_seconds=asked.download_seconds, health_check_seconds=asked.health_check_seconds)

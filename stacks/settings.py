@@ -1,0 +1,243 @@
+"""One environment as typed, frozen values: what `environments/<name>.yaml` may say.
+
+Only shapes, bounds and words are here; what needs hardware or model facts is checked where those are (stacks/fleet.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.serving.routing import (
+    CONCURRENCY_THRESHOLD_MAX,
+    CONCURRENCY_THRESHOLD_MIN,
+    PREFIX_LENGTH_MAX,
+    PREFIX_LENGTH_MIN,
+)
+from cdk_sglang.serving.sglang import SglangOptions
+from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
+from stacks.kinds import (
+    AccountId,
+    Cidr,
+    InstanceType,
+    Name,
+    Region,
+    RetentionDays,
+    SecurityGroupId,
+    SubnetId,
+    TagKey,
+    TagValue,
+    Zone,
+    unique,
+)
+from stacks.settings_base import Settings, exactly_one_of
+from stacks.settings_models import Adapter, Image, Model
+
+_MAX_TAGS: Final = 47
+"""A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
+
+
+def _unique(low: int, high: int) -> tuple[object, ...]:
+    # The length comes first: pydantic writes it as minItems only while it still sees a sequence.
+    return Field(min_length=low, max_length=high, strict=False), AfterValidator(unique)
+
+
+class Network(Settings):
+    """Which network the instances join."""
+
+    vpc: Literal["create", "existing", "none"]
+    """`create`: a VPC of the fleet's own, with two isolated subnets, endpoints for S3 and SageMaker, and flow logs; `existing`:
+    subnets that are there; `none`: SageMaker's own network."""
+    cidr: Cidr | None = None
+    """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
+    availability_zones: Annotated[tuple[Zone, ...], *_unique(2, 4)] | None = None
+    """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
+    have your GPUs."""
+    subnet_ids: Annotated[tuple[SubnetId, ...], *_unique(2, 16)] | None = None
+    """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], *_unique(1, 5)] | None = None
+    """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        belongs = {
+            "cidr": "create",
+            "availability_zones": "create",
+            "subnet_ids": "existing",
+            "security_group_ids": "existing",
+        }
+        problems = []
+        for field, vpc in belongs.items():
+            given = getattr(self, field) is not None
+            if given and self.vpc != vpc:
+                problems.append(f"{field}: goes with vpc: {vpc}, got vpc: {self.vpc}; remove it")
+            if not given and self.vpc == vpc == "existing":
+                problems.append(f"{field}: missing; vpc: existing needs it")
+        raise_if_any(problems)
+        return self
+
+
+class Data(Settings):
+    """What becomes of weights, logs and images."""
+
+    on_delete: Literal["retain", "destroy"] = "retain"
+    """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
+    log_retention_days: RetentionDays = 30
+    """Days that logs are kept."""
+
+
+class Capacity(Settings):
+    """GPU instances of an endpoint: one type, or a pool of types by priority."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("type", "pool"))
+
+    type: InstanceType | None = None
+    """Instance type, such as ml.g6e.12xlarge."""
+    pool: Annotated[tuple[InstanceType, ...], *_unique(2, 5)] | None = None
+    """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
+    min_instances: int = Field(default=1, ge=1, le=1000)
+    """Always running and paid for."""
+    max_instances: int = Field(ge=1, le=1000)
+    """Never more than this: it bounds the bill."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = []
+        if (self.type is None) == (self.pool is None):
+            problems.append("give exactly one of type and pool")
+        if self.max_instances < self.min_instances:
+            problems.append(
+                f"max_instances: {self.max_instances} is below min_instances {self.min_instances}; "
+                f"raise it to {self.min_instances} or more"
+            )
+        raise_if_any(problems)
+        return self
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The instance types by priority."""
+        return self.pool if self.pool is not None else (self.type or "",)
+
+
+class PrefixAware(Settings):
+    """Requests that begin alike go to the same copy, whose cache then serves the shared beginning."""
+
+    prefix_length: int = Field(default=4096, ge=PREFIX_LENGTH_MIN, le=PREFIX_LENGTH_MAX)
+    """How much of a request is compared: bytes of the body, or characters of the messages on the OpenAI path."""
+    concurrency_threshold: int = Field(default=32, ge=CONCURRENCY_THRESHOLD_MIN, le=CONCURRENCY_THRESHOLD_MAX)
+    """Above so many requests at once on a copy, requests go elsewhere."""
+
+
+class Routing(Settings):
+    """How requests are spread. Without this, each goes to the copy with the fewest outstanding requests."""
+
+    prefix_aware: PrefixAware
+    """Send requests that begin alike to the same copy."""
+
+
+class Resources(Settings):
+    """Host cores and memory one copy reserves besides its GPUs."""
+
+    cpu_cores: float = Field(ge=0.25, le=1024, strict=False)
+    """Cores."""
+    memory_mib: int = Field(ge=128, le=8 * 1024 * 1024)
+    """Host memory in MiB (not GPU memory)."""
+
+
+class Startup(Settings):
+    """How long a new copy may take. Without this, both are derived from the size of the weights."""
+
+    download_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
+    """For the weights to come from S3."""
+    health_check_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
+    """From the container's start to its first successful health check."""
+
+
+class Slo(Settings):
+    """Latency asked of a component; the plan says whether it can be had, and where it is cheapest."""
+
+    ttft_ms: float | None = Field(default=None, gt=0, le=600_000, strict=False)
+    """Mean time to the first token, in milliseconds."""
+    tpot_ms: float | None = Field(default=None, gt=0, le=60_000, strict=False)
+    """Mean time per further token, in milliseconds."""
+    at_concurrency: float = Field(default=16, gt=0, le=4096, strict=False)
+    """Requests in flight per copy at which it is asked."""
+
+
+class Component(Settings):
+    """One model on an endpoint."""
+
+    model: Model
+    """The model."""
+    server: SglangOptions = SglangOptions()
+    """SGLang's options."""
+    copies: int = Field(default=1, ge=1, le=1000)
+    """Copies to start with; each takes its GPUs on one instance."""
+    slo: Slo | None = None
+    """Latency asked; without it nothing about speed is checked."""
+    resources: Resources | None = None
+    """Host cores and memory of a copy; by default half of what goes with its GPUs."""
+    startup: Startup | None = None
+    """Start-up time-outs; by default derived from the size of the weights."""
+    adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
+    environment: dict[str, str] = Field(default={})
+    """Further environment variables of the container; never secrets."""
+
+
+class Endpoint(Settings):
+    """Instances, and the models that share them."""
+
+    capacity: Capacity
+    """GPU instances."""
+    image: Image | None = None
+    """The serving container; that of the environment by default."""
+    routing: Routing | None = None
+    """How requests are spread; to the copy with the fewest outstanding requests by default."""
+    network_isolation: bool = True
+    """Containers get neither network nor credentials; weights come through SageMaker."""
+    metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
+    """How often utilisation is published."""
+    components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
+    """The models, by name."""
+
+
+class Environment(Settings):
+    """One deployable fleet."""
+
+    account: AccountId | None = None
+    """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
+    region: Region | None = None
+    """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
+    tags: dict[TagKey, TagValue] = Field(default={}, max_length=_MAX_TAGS)
+    """Tags of every resource, such as cost-centre."""
+    budget_usd_per_hour: float | None = Field(default=None, gt=0, le=1_000_000, strict=False)
+    """Most the fleet may cost per hour when fully scaled out, on demand; no limit by default."""
+    network: Network
+    """Which network the instances join."""
+    data: Data = Data()
+    """What becomes of weights, logs and images."""
+    image: Image = Image(dlc="0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
+    """The serving container of all endpoints; AWS's own by default."""
+    endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
+    """The endpoints, by name."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        zones = self.network.availability_zones or ()
+        problems = [
+            f"network.availability_zones: {zone} is not in region {self.region}; use zones of that Region"
+            for zone in zones
+            if self.region is not None and zone[:-1] != self.region
+        ]
+        seen: dict[str, str] = {}
+        for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
+            if key.lower() in seen:
+                problems.append(
+                    f"tags.{key}: differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                )
+            seen.setdefault(key.lower(), key)
+        raise_if_any(problems)
+        return self

@@ -1,0 +1,42 @@
+"""Settings of every test run: a node that jsii supports, no validation unless a test asks for it, loopback sockets only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Both are read when jsii starts its node process, which importing aws_cdk does.
+_NODE = Path(sys.prefix, "bin", "node")
+if _NODE.exists():
+    os.environ.setdefault("JSII_NODE", str(_NODE))
+os.environ["CDK_VALIDATION"] = "false"  # the built-in engine takes seconds; tests that want it add it to their app
+os.environ.pop("CDK_CONTEXT_JSON", None)
+os.environ.pop("CDK_OUTDIR", None)
+
+import pytest  # noqa: E402
+import pytest_socket  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# The same examples in every run, so that a failure in CI is one everywhere; `--hypothesis-profile=explore` looks further.
+settings.register_profile(
+    "ci",
+    deadline=None,  # the first call into jsii is slow
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("explore", settings.get_profile("ci"), derandomize=False, print_blob=True)
+settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback() -> None:
+    """Refuse connections to anywhere else: nothing may need a network."""
+    pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).parents[1]

@@ -1,0 +1,47 @@
+"""What the container's tests share: its package on the path, and the real engine when it is installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localcloud.engine.recipe import EngineMissingError, engine_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+for folder in (ROOT / "container", Path(__file__).parent):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = _why_no_engine()
+    if reason is None:
+        return
+    for item in items:
+        if item.get_closest_marker("engine") and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _why_no_engine() -> str | None:
+    if os.environ.get("ENGINE") == "0":
+        return "ENGINE=0: tests that need the SGLang engine are left out"
+    try:
+        engine_python()
+    except EngineMissingError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The tiny model and its adapters."""
+    from engine_server import make_tiny_models
+
+    return make_tiny_models(tmp_path_factory.mktemp("models"))

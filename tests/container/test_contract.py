@@ -1,0 +1,268 @@
+"""The contract as an ASGI middleware, in front of an application that records what reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cdk_sglang_container.choice import choose_adapter
+from cdk_sglang_container.contract import Contract
+from cdk_sglang_container.health import Health
+from cdk_sglang_container.http import HttpError, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+ADAPTER, SESSION = "x-amzn-sagemaker-adapter-identifier", "x-amzn-sagemaker-session-id"
+
+
+@dataclass
+class FakeEngine:
+    draining: bool = False
+    base_model: str = "base"
+    adapters: Collection[str] | None = None
+
+
+@dataclass
+class FakeSessions:
+    open: set[str] = field(default_factory=set)
+
+    def create(self) -> tuple[str, str]:
+        self.open.add("s1")
+        return "s1", "s1; Expires=2026-11-21T00:00:00Z"
+
+    def check(self, session: str) -> None:
+        if session not in self.open:
+            raise HttpError(400, f"session {session} is not open")
+
+    def close(self, session: str) -> None:
+        self.open.discard(session)
+
+
+class FakeHealth(Health):
+    def __init__(self) -> None:
+        self.good = True
+
+    @property
+    def ok(self) -> bool:
+        return self.good
+
+
+@dataclass
+class Recorder:
+    """SGLang's place."""
+
+    status: int = 200
+    bodies: list[bytes] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        self.scopes.append(scope)
+        self.bodies.append(body)
+        await send({"type": "http.response.start", "status": self.status, "headers": [(b"x-from", b"sglang")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+@dataclass
+class Setup:
+    app: Recorder = field(default_factory=Recorder)
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    health: FakeHealth = field(default_factory=FakeHealth)
+    sessions: FakeSessions = field(default_factory=FakeSessions)
+
+    def ask(
+        self,
+        body: bytes | dict[str, Any] = b"{}",
+        *,
+        method: str = "POST",
+        path: str = "/invocations",
+        headers: dict[str, str] | None = None,
+        chunks: int = 1,
+        length: bool = True,
+    ) -> tuple[int, dict[str, str], bytes]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        fields = {"content-type": "application/json", **(headers or {})}
+        if length:
+            fields["content-length"] = str(len(content))
+        encoded = [(key.encode(), value.encode()) for key, value in fields.items()]
+        scope: Scope = {"type": "http", "method": method, "path": path, "headers": encoded}
+        size = max(1, -(-len(content) // chunks))
+        parts = [content[start : start + size] for start in range(0, len(content), size)] or [b""]
+        pending = [
+            {"type": "http.request", "body": part, "more_body": index < len(parts) - 1}
+            for index, part in enumerate(parts)
+        ]
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return pending.pop(0) if pending else {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        contract = Contract(
+            self.app, engine=self.engine, health=self.health, sessions=self.sessions, max_body_bytes=1000
+        )
+        asyncio.run(contract(scope, receive, send))
+        headers_out = {key.decode(): value.decode() for key, value in sent[0]["headers"]} if sent else {}
+        return (sent[0]["status"] if sent else 0), headers_out, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def test_ping_says_what_health_says_without_asking_sglang() -> None:
+    setup = Setup()
+    assert setup.ask(method="GET", path="/ping")[0] == 200
+    setup.health.good = False
+    assert setup.ask(method="GET", path="/ping")[0] == 503
+    assert setup.app.scopes == []
+
+
+def test_a_plain_request_passes_untouched() -> None:
+    setup = Setup()
+    assert setup.ask(b'{"messages": []}')[0] == 200
+    assert setup.app.bodies == [b'{"messages": []}']
+
+
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "text/csv", ""])
+def test_another_content_type_becomes_json_on_invocations_alone(content_type: str) -> None:
+    setup = Setup()
+    setup.ask(headers={"content-type": content_type})
+    setup.ask(headers={"content-type": content_type}, path="/v1/chat/completions")
+    seen = [dict(scope["headers"])[b"content-type"].decode() for scope in setup.app.scopes]
+    assert seen == ["application/json", content_type]
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("chunks", [1, 7])
+def test_a_body_over_the_limit_is_refused_and_at_the_limit_it_passes(length: bool, chunks: int) -> None:
+    setup = Setup()
+    assert setup.ask(b"x" * 1001, length=length, chunks=chunks)[0] == 413
+    assert setup.ask(b"x" * 1000, length=length, chunks=chunks)[0] == 200
+    assert setup.app.bodies == [b"x" * 1000]
+
+
+def test_a_caller_that_vanishes_while_sending_costs_nothing() -> None:
+    setup = Setup(engine=FakeEngine(adapters=["a"]))
+    scope: Scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": []}
+    parts = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    contract = Contract(
+        setup.app, engine=setup.engine, health=setup.health, sessions=setup.sessions, max_body_bytes=1000
+    )
+    asyncio.run(contract(scope, receive, send))
+    assert setup.app.scopes == []
+
+
+def test_a_stopping_copy_takes_nothing_new() -> None:
+    setup = Setup(engine=FakeEngine(draining=True))
+    status, headers, _ = setup.ask()
+    assert (status, headers["connection"]) == (503, "close")
+    assert setup.app.scopes == []
+
+
+def test_an_adapter_header_reaches_sglang_as_lora_path() -> None:
+    setup = Setup(engine=FakeEngine(adapters=["a"]))
+    assert setup.ask({"messages": []}, headers={ADAPTER: "a"})[0] == 200
+    assert json.loads(setup.app.bodies[0]) == {"messages": [], "lora_path": "a"}
+    assert dict(setup.app.scopes[0]["headers"])[b"content-length"] == str(len(setup.app.bodies[0])).encode()
+
+
+def test_an_adapter_header_without_lora_is_refused() -> None:
+    setup = Setup()
+    status, _, body = setup.ask({"messages": []}, headers={ADAPTER: "a"})
+    assert status == 404
+    assert json.loads(body)["message"] == "The adapter a was not found: this server has LoRA off"
+    assert setup.app.scopes == []
+
+
+def test_a_chat_opens_a_session_and_a_refused_one_does_not() -> None:
+    setup = Setup()
+    status, headers, _ = setup.ask({"messages": []}, headers={SESSION: "NEW_SESSION"})
+    assert status == 200
+    assert headers["x-amzn-sagemaker-new-session-id"] == "s1; Expires=2026-11-21T00:00:00Z"
+    assert setup.sessions.open == {"s1"}
+    setup.app.status = 400
+    _, headers, _ = setup.ask({"messages": []}, headers={SESSION: "NEW_SESSION"})
+    assert "x-amzn-sagemaker-new-session-id" not in headers
+    assert setup.sessions.open == set()
+
+
+def test_an_unknown_adapter_opens_no_session() -> None:
+    setup = Setup(engine=FakeEngine(adapters=[]))
+    assert setup.ask({}, headers={SESSION: "NEW_SESSION", ADAPTER: "nobody"})[0] == 404
+    assert setup.sessions.open == set()
+
+
+def test_a_session_is_opened_and_closed_on_request_without_asking_sglang() -> None:
+    setup = Setup()
+    assert setup.ask({"requestType": "NEW_SESSION"}, headers={SESSION: "NEW_SESSION"})[0] == 200
+    status, headers, _ = setup.ask({"requestType": "CLOSE"}, headers={SESSION: "s1"})
+    assert (status, headers["x-amzn-sagemaker-closed-session-id"]) == (200, "s1")
+    assert setup.ask({}, headers={SESSION: "s1"})[0] == 400
+    assert setup.ask({"requestType": "PAUSE"}, headers={SESSION: "NEW_SESSION"})[0] == 400
+    assert setup.app.scopes == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff"])
+def test_a_body_that_must_be_read_and_cannot_be_is_the_callers_error(body: bytes) -> None:
+    assert Setup(engine=FakeEngine(adapters=["a"])).ask(body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "asked", "adapter"),
+    [
+        ({}, None, None),
+        ({"model": "base"}, None, None),
+        ({"model": "default"}, None, None),
+        ({"model": ""}, None, None),
+        ({"model": "a"}, None, "a"),
+        ({"model": "base:a"}, None, "a"),
+        ({"model": "default:a"}, None, "a"),
+        ({"lora_path": "a"}, None, "a"),
+        ({}, "a", "a"),
+        ({"model": "base"}, "a", "a"),
+        ({"model": "a"}, "a", "a"),
+        ({"model": "a", "lora_path": "a"}, "a", "a"),
+    ],
+)
+def test_the_right_adapter_is_chosen(body: dict[str, Any], asked: str | None, adapter: str | None) -> None:
+    chosen = choose_adapter(body, asked=asked, base="base", adapters=["a", "b"])
+    assert chosen.get("lora_path") == adapter
+    assert chosen.get("model") == body.get("model")
+
+
+@pytest.mark.parametrize(
+    ("body", "asked", "status", "message"),
+    [
+        ({}, "x", 404, "The adapter x was not found"),
+        ({"model": "x"}, None, 404, "The model x does not exist"),
+        ({"model": "other:a"}, None, 404, "The model other:a does not exist"),
+        ({"model": "base:x"}, None, 404, "The adapter x was not found"),
+        ({"lora_path": "x"}, None, 404, "The adapter x was not found"),
+        ({"model": "b"}, "a", 400, "names adapter b and was sent to adapter a"),
+        ({"model": "base:b", "lora_path": "a"}, None, 400, "model names adapter b and lora_path a"),
+        ({"model": 3}, None, 400, "model must be a string, got int"),
+        ({}, "", 404, "The adapter  was not found"),
+    ],
+)
+def test_a_wrong_name_is_never_the_base_models(
+    body: dict[str, Any], asked: str | None, status: int, message: str
+) -> None:
+    with pytest.raises(HttpError) as refused:
+        choose_adapter(body, asked=asked, base="base", adapters=["a", "b"])
+    assert refused.value.status == status
+    assert message in refused.value.message

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cdk_sglang_container import bidirectional
+from cdk_sglang_container.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cdk_sglang_container.http import Message, Receive, Scope, Send
+
+
+class Pulse:
+    def __init__(self) -> None:
+        self.alive, self.asked, self.up, self.stopping = True, 0, False, False
+
+    async def generate(self) -> bool:
+        self.asked += 1
+        if not self.alive:
+            await asyncio.sleep(3600)
+        return True
+
+
+def _health(pulse: Pulse, *, warmed_up: bool = True, wedged_after_s: float = 0.2) -> Health:
+    return Health(
+        generate=pulse.generate,
+        started=lambda: pulse.up,
+        stopping=lambda: pulse.stopping,
+        warmed_up=warmed_up,
+        wedged_after_s=wedged_after_s,
+    )
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def test_it_is_unhealthy_until_the_engine_is_up_and_healthy_at_once_after_a_warm_up() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        health = _health(pulse, wedged_after_s=300)
+        health.start()
+        await asyncio.sleep(0.05)
+        assert not health.ok
+        pulse.up = True
+        await _until(lambda: health.ok)
+        assert pulse.asked == 0
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_without_a_warm_up_the_first_token_decides() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up, pulse.alive = True, False
+        health = _health(pulse, warmed_up=False)
+        health.start()
+        await _until(lambda: pulse.asked > 1)
+        assert not health.ok
+        pulse.alive = True
+        await _until(lambda: health.ok)
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_a_wedged_engine_is_noticed_in_time_and_so_is_its_recovery() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse)
+        health.start()
+        await _until(lambda: health.ok)
+        pulse.alive = False
+        began = asyncio.get_running_loop().time()
+        await _until(lambda: not health.ok)
+        assert asyncio.get_running_loop().time() - began < 1
+        pulse.alive = True
+        await _until(lambda: health.ok)
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_was_told_to_stop_is_asked_no_more() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.stopping = True
+        await asyncio.sleep(0.1)
+        asked = pulse.asked
+        await asyncio.sleep(0.3)
+        assert pulse.asked == asked
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_a_probe_that_breaks_counts_as_no_token() -> None:
+    async def broken() -> bool:
+        raise RuntimeError("scheduler is gone")
+
+    health = Health(generate=broken, started=lambda: True, stopping=lambda: False, warmed_up=True, wedged_after_s=1)
+    assert asyncio.run(health.probe()) is False
+    assert not health.ok
+
+
+def test_an_engine_that_is_stopping_is_unhealthy_whatever_it_generates() -> None:
+    pulse = Pulse()
+    pulse.up = True
+    health = _health(pulse)
+    assert asyncio.run(health.probe())
+    assert health.ok
+    pulse.up = False
+    assert not health.ok
+
+
+def _event(text: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n"
+
+
+class Chat:
+    """`POST /invocations` that repeats the last message, letter by letter."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.scopes: list[Scope] = []
+        self.left = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = json.loads((await receive())["body"])
+        self.requests.append(request)
+        self.scopes.append(scope)
+        said = str(request["messages"][-1]["content"])
+        if said == "bad":
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"message": "not like that"}'})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if said == "forever":
+            await send({"type": "http.response.body", "body": _event("x"), "more_body": True})
+            assert (await receive())["type"] == "http.disconnect"
+            self.left += 1
+            return
+        stream = b"".join(_event(letter) for letter in said) + b"data: [DONE]\n\n"
+        for start in range(0, len(stream), 10):  # events are cut anywhere
+            await send({"type": "http.response.body", "body": stream[start : start + 10], "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _converse(chat: Chat, *turns: str | bytes, limit: int = 1000, frames: int) -> list[Message]:
+    """Say the turns, wait for a number of frames, leave."""
+    sent: list[Message] = []
+    enough = asyncio.Event()
+    pending: list[Message] = [{"type": "websocket.connect"}]
+    pending += [
+        {"type": "websocket.receive", **({"text": turn} if isinstance(turn, str) else {"bytes": turn})}
+        for turn in turns
+    ]
+
+    async def receive() -> Message:
+        if pending:
+            return pending.pop(0)
+        async with asyncio.timeout(5):
+            await enough.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) > frames:  # the first is the acceptance
+            enough.set()
+
+    scope: Scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "path": bidirectional.PATH,
+        "headers": [(b"x-amzn-sagemaker-adapter-identifier", b"a"), (b"sec-websocket-key", b"x")],
+        "app": "starlette's",
+    }
+    serve: Callable[..., Awaitable[None]] = bidirectional.serve
+    asyncio.run(serve(chat, scope, receive, send, limit=limit))
+    assert sent[0] == {"type": "websocket.accept"}
+    return sent[1:]
+
+
+def test_plain_text_is_a_conversation_with_a_memory() -> None:
+    chat = Chat()
+    frames = _converse(chat, "hi", b"you", frames=7)
+    assert [frame["text"] for frame in frames] == ["h", "i", "[DONE]", "y", "o", "u", "[DONE]"]
+    assert chat.requests[1]["messages"] == [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": "you"},
+    ]
+
+
+def test_a_chat_request_is_answered_chunk_by_chunk_with_the_connections_headers() -> None:
+    chat = Chat()
+    request = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}
+    frames = _converse(chat, json.dumps(request), frames=3)
+    assert json.loads(frames[0]["text"])["choices"][0]["delta"]["content"] == "h"
+    assert frames[-1]["text"] == "[DONE]"
+    assert chat.requests == [{**request, "stream": True}]
+    headers = dict(chat.scopes[0]["headers"])
+    assert headers[b"x-amzn-sagemaker-adapter-identifier"] == b"a"
+    assert b"sec-websocket-key" not in headers
+    assert chat.scopes[0]["app"] == "starlette's"
+
+
+def test_an_error_is_a_frame_and_the_conversation_goes_on_without_it() -> None:
+    chat = Chat()
+    frames = _converse(chat, "bad", "ok", frames=5)
+    assert json.loads(frames[0]["text"]) == {"error": {"code": 400, "message": "not like that"}}
+    assert [frame["text"] for frame in frames[1:]] == ["[DONE]", "o", "k", "[DONE]"]
+    assert chat.requests[1]["messages"] == [{"role": "user", "content": "ok"}]
+
+
+def test_a_caller_that_leaves_stops_its_generation() -> None:
+    chat = Chat()
+    _converse(chat, "forever", frames=1)
+    assert chat.left == 1
+
+
+@pytest.mark.parametrize(("turn", "code"), [("x" * 1001, 1009), ("é" * 600, 1009)])
+def test_a_message_over_the_limit_closes_the_connection(turn: str, code: int) -> None:
+    (frame,) = _converse(Chat(), turn, frames=1)
+    assert (frame["type"], frame["code"]) == ("websocket.close", code)
+
+
+def test_a_caller_that_floods_is_closed() -> None:
+    frames = _converse(Chat(), *["forever"] * 20, frames=1)
+    assert frames[-1]["code"] == 1008
+
+
+def test_bytes_that_are_no_text_are_refused_in_words() -> None:
+    frames = _converse(Chat(), b"\xff\xfe", frames=1)
+    assert json.loads(frames[0]["text"])["error"]["message"] == "a message must be UTF-8 text"

@@ -1,0 +1,250 @@
+"""The contract on the real engine: one server for the whole file."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_server import LORA, EngineServer
+
+from localcloud.engine.recipe import engine_environment, engine_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+ADAPTER = "X-Amzn-SageMaker-Adapter-Identifier"
+SESSION = "X-Amzn-SageMaker-Session-Id"
+
+
+@pytest.fixture(scope="module")
+def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
+    running = EngineServer(model=models["base"], settings=LORA, log=tmp_path_factory.mktemp("log") / "server.log")
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def adapters(server: EngineServer, models: dict[str, Path]) -> Iterator[list[str]]:
+    names = ["adapter-a", "adapter-b"]
+    for name in names:
+        assert server.request("POST", "/adapters", {"name": name, "src": str(models[name])}).status == 200
+    yield names
+    for name in names:
+        server.request("DELETE", f"/adapters/{name}")
+
+
+def test_a_request_without_content_type_is_answered_as_json(server: EngineServer) -> None:
+    wanted = server.chat()
+    assert wanted.status == 200
+    for content_type in ("application/octet-stream", "text/plain", ""):
+        assert server.chat(headers={"content-type": content_type}).text == wanted.text
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"", b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream"])
+def test_what_is_not_a_json_object_is_the_callers_error(server: EngineServer, body: bytes, content_type: str) -> None:
+    assert server.request("POST", "/invocations", body, headers={"content-type": content_type}).status == 400
+
+
+def test_a_body_over_the_limit_is_413_and_the_server_goes_on(server: EngineServer) -> None:
+    assert server.request("POST", "/invocations", b" " * 6_291_457).status == 413
+    assert server.chat().status == 200
+
+
+def test_the_base_and_two_adapters_answer_differently_and_as_sglang_does(
+    server: EngineServer, adapters: list[str]
+) -> None:
+    answers = {None: server.chat().text}
+    for name in adapters:
+        through_sagemaker = server.chat(headers={ADAPTER: name})
+        body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 12, "temperature": 0}
+        model = f"default:{name}"
+        asked_directly = server.request("POST", "/v1/chat/completions", {**body, "model": model})
+        assert through_sagemaker.text == asked_directly.text
+        answers[name] = through_sagemaker.text
+    assert len(set(answers.values())) == 3
+
+
+def test_an_unknown_adapter_is_an_error_and_never_the_base_models_answer(
+    server: EngineServer, adapters: list[str]
+) -> None:
+    assert server.chat(headers={ADAPTER: "nobody"}).status == 404
+    assert server.chat(model="nobody").status == 404
+    assert server.chat(model="default:nobody").status == 404
+    assert server.chat(model="adapter-b", headers={ADAPTER: "adapter-a"}).status == 400
+
+
+def test_a_deleted_adapter_stays_deleted(server: EngineServer, models: dict[str, Path]) -> None:
+    body = {"name": "passing", "src": str(models["adapter-a"])}
+    assert server.request("POST", "/adapters", body).status == 200
+    assert server.request("POST", "/adapters", body).status == 200, "a retry changes nothing"
+    assert server.chat(headers={ADAPTER: "passing"}).status == 200
+    assert server.request("DELETE", "/adapters/passing").status == 200
+    assert server.chat(headers={ADAPTER: "passing"}).status == 404
+    assert server.request("DELETE", "/adapters/passing").status == 404
+
+
+def test_a_name_cannot_change_its_adapter(server: EngineServer, adapters: list[str], models: dict[str, Path]) -> None:
+    reply = server.request("POST", "/adapters", {"name": "adapter-a", "src": str(models["adapter-b"])})
+    assert reply.status == 409
+    assert "delete it first" in reply.json["message"]
+
+
+def test_more_adapters_than_slots_take_turns(server: EngineServer, models: dict[str, Path]) -> None:
+    names = [f"turn-{index}" for index in range(8)]
+    try:
+        for index, name in enumerate(names):
+            source = str(models["adapter-a" if index % 2 else "adapter-b"])
+            body = {"name": name, "src": source, "preload": index < 4}
+            assert server.request("POST", "/adapters", body).status == 200
+        texts = [server.chat(headers={ADAPTER: name}).text for name in names]
+        assert len(set(texts[0::2])) == 1
+        assert len(set(texts[1::2])) == 1
+        assert texts[0] != texts[1]
+    finally:
+        for name in names:
+            assert server.request("DELETE", f"/adapters/{name}").status == 200
+
+
+def test_adapters_come_and_go_under_load_without_a_failed_base_request(
+    server: EngineServer, models: dict[str, Path]
+) -> None:
+    wanted = server.chat().text
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        replies = [pool.submit(server.chat) for _ in range(60)]
+        for _ in range(3):
+            assert server.request("POST", "/adapters", {"name": "busy", "src": str(models["adapter-a"])}).status == 200
+            assert server.chat(headers={ADAPTER: "busy"}).status == 200
+            assert server.request("DELETE", "/adapters/busy").status == 200
+        assert {(reply.result().status, reply.result().text) for reply in replies} == {(200, wanted)}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"name": "x", "src": "/nowhere"}, "is not a folder"),
+        ({"name": "../x", "src": "/nowhere"}, "letters, digits"),
+        ({"name": "x"}, "src"),
+        ({"name": "", "src": "/nowhere"}, "name"),
+    ],
+)
+def test_a_bad_adapter_is_refused_with_the_reason(server: EngineServer, body: dict[str, str], message: str) -> None:
+    reply = server.request("POST", "/adapters", body)
+    assert reply.status == 400
+    assert message in reply.json["message"]
+
+
+def test_a_session_opens_holds_and_closes(server: EngineServer) -> None:
+    opened = server.request("POST", "/invocations", {"requestType": "NEW_SESSION"}, headers={SESSION: "NEW_SESSION"})
+    session, expires = opened.headers["x-amzn-sagemaker-new-session-id"].split("; ")
+    assert expires.startswith("Expires=")
+    assert server.chat(headers={SESSION: session}).status == 200
+    closed = server.request("POST", "/invocations", {"requestType": "CLOSE"}, headers={SESSION: session})
+    assert closed.headers["x-amzn-sagemaker-closed-session-id"] == session
+    refused = server.chat(headers={SESSION: session})
+    assert refused.status == 400
+    assert "is not open" in refused.json["message"]
+
+
+def test_a_chat_may_open_a_session_with_its_first_turn(server: EngineServer) -> None:
+    reply = server.chat(headers={SESSION: "NEW_SESSION"})
+    assert reply.text
+    session = reply.headers["x-amzn-sagemaker-new-session-id"].split(";")[0]
+    assert server.chat(headers={SESSION: session}).status == 200
+
+
+@pytest.mark.parametrize("session", ["9f0c0e1e-0000-4000-8000-000000000000", "../../etc", "x"])
+def test_a_session_of_somewhere_else_is_refused(server: EngineServer, session: str) -> None:
+    assert server.chat(headers={SESSION: session}).status == 400
+
+
+def test_a_bad_first_turn_opens_no_session(server: EngineServer) -> None:
+    reply = server.request("POST", "/invocations", {"messages": 1}, headers={SESSION: "NEW_SESSION"})
+    assert reply.status == 400
+    assert "x-amzn-sagemaker-new-session-id" not in reply.headers
+
+
+def test_streaming_arrives_in_pieces(server: EngineServer) -> None:
+    reply = server.chat(stream=True)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.body.count(b"data: ") > 3
+    assert reply.body.rstrip().endswith(b"data: [DONE]")
+
+
+def test_ping_says_no_within_ten_seconds_of_a_wedged_engine_and_yes_again_after(server: EngineServer) -> None:
+    scheduler = server.scheduler()
+    scheduler.send_signal(signal.SIGSTOP)
+    wedged = time.monotonic()
+    try:
+        while server.ping() == 200:
+            assert time.monotonic() < wedged + 10
+            time.sleep(0.1)
+        asked = time.monotonic()
+        assert server.ping() == 503
+        assert time.monotonic() - asked < 2
+    finally:
+        scheduler.send_signal(signal.SIGCONT)
+    assert server.wait_until_up(timeout_s=15) < 15
+    assert server.chat().status == 200
+
+
+_SPEAK = """
+import json, sys
+from websockets.sync.client import connect
+port, headers, turns = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+with connect(f"ws://127.0.0.1:{port}/invocations-bidirectional-stream", additional_headers=headers) as socket:
+    for turn in turns:
+        socket.send(turn)
+        frames = []
+        while (frame := socket.recv(timeout=60)) != "[DONE]":
+            frames.append(frame)
+        print(json.dumps(frames))
+"""
+
+
+def _speak(server: EngineServer, *turns: str, headers: dict[str, str] | None = None) -> list[list[str]]:
+    arguments = [str(server.port), json.dumps(headers or {}), json.dumps(turns)]
+    command = [str(engine_python()), "-c", _SPEAK, *arguments]
+    done = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_chat_over_a_websocket_streams_what_invocations_answers(server: EngineServer, adapters: list[str]) -> None:
+    request = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 12, "temperature": 0}
+    bad = json.dumps({"messages": 3})
+    (chunks, errors) = _speak(server, json.dumps(request), bad, headers={ADAPTER: "adapter-a"})
+    pieces = [json.loads(chunk)["choices"][0]["delta"].get("content") or "" for chunk in chunks]
+    assert len(pieces) > 3
+    assert "".join(pieces) == server.chat(headers={ADAPTER: "adapter-a"}).text
+    assert json.loads(errors[0])["error"]["code"] == 400
+
+
+def test_a_caller_that_leaves_a_websocket_stops_the_generation(server: EngineServer) -> None:
+    leave = (
+        "import json, sys\nfrom websockets.sync.client import connect\n"
+        "with connect(f'ws://127.0.0.1:{sys.argv[1]}/invocations-bidirectional-stream') as socket:\n"
+        "    socket.send(json.dumps({'messages': [{'role': 'user', 'content': 'hello'}], 'max_tokens': 1900}))\n"
+        "    socket.recv(timeout=60)\n"
+    )
+    subprocess.run([str(engine_python()), "-c", leave, str(server.port)], env=engine_environment(), check=True)
+    deadline = time.monotonic() + 10
+    while server.request("GET", "/v1/loads").json["loads"][0]["num_running_reqs"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_sixteen_callers_at_once_are_all_answered(server: EngineServer) -> None:
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        statuses = [reply.status for reply in pool.map(server.chat, [f"question {index}" for index in range(64)])]
+    assert statuses == [200] * 64

@@ -1,0 +1,98 @@
+"""How a copy starts, stops and dies: each test has its own server."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from engine_server import ROOT, EngineServer
+
+from localcloud.engine.recipe import engine_environment, engine_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+NOT_WARMED_UP = {"SM_SGLANG_SKIP_SERVER_WARMUP": "true"}
+TWO_WORKERS = {"SM_SGLANG_TOKENIZER_WORKER_NUM": "2"}
+
+
+@pytest.fixture
+def start(models: dict[str, Path], tmp_path: Path) -> Iterator[Callable[[dict[str, str]], EngineServer]]:
+    servers: list[EngineServer] = []
+
+    def start_one(settings: dict[str, str]) -> EngineServer:
+        server = EngineServer(model=models["base"], settings=settings, log=tmp_path / "server.log")
+        servers.append(server)
+        return server.start()
+
+    yield start_one
+    for server in servers:
+        server.stop()
+
+
+def test_requests_in_flight_finish_after_sigterm_and_nothing_stays(start: Callable[..., EngineServer]) -> None:
+    server = start(NOT_WARMED_UP)
+    tree = server.tree()
+    assert server.process is not None
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        replies = [pool.submit(server.chat, max_tokens=80) for _ in range(4)]
+        while server.request("GET", "/v1/loads").json["loads"][0]["num_running_reqs"] < 4:
+            time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        while server.ping() == 200:
+            assert time.monotonic() < stopped + 2
+        assert server.chat().status == 503
+        assert [reply.result().status for reply in replies] == [200] * 4
+        assert {reply.result().json["usage"]["completion_tokens"] for reply in replies} == {80}
+    server.process.wait(timeout=stopped + 30 - time.monotonic())
+    assert not psutil.wait_procs(tree, timeout=5)[1]
+
+
+def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
+    start: Callable[..., EngineServer],
+) -> None:
+    server = start(TWO_WORKERS)
+    session = "X-Amzn-SageMaker-Session-Id"
+    opened = server.chat(headers={session: "NEW_SESSION"}).headers["x-amzn-sagemaker-new-session-id"].split(";")[0]
+    for _ in range(12):  # whichever worker answers
+        assert server.chat(headers={"content-type": "application/octet-stream", session: opened}).status == 200
+        assert server.chat(headers={"X-Amzn-SageMaker-Adapter-Identifier": "nobody"}).status == 404
+        assert server.ping() == 200
+    tree = server.tree()
+    server.scheduler().kill()
+    killed = time.monotonic()
+    while server.ping() == 200:
+        assert time.monotonic() < killed + 10
+        time.sleep(0.1)
+    assert not psutil.wait_procs(tree, timeout=20)[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"SM_SGLANG_MEM_FRACTION_STATIC": "1.5", "SM_SGLANG_HICACHE_STORAGE_BACKEND": "file"}, "between 0 and 1"),
+        ({"SM_SGLANG_CONTEXT_LENGTH": "999999"}, "SGLang refuses these settings"),
+        ({"SM_SGLANG_TP_SIZE": "two"}, "SGLang's parser refuses"),
+        ({"SM_SGLANG_CONTEX_LENGTH": "1024"}, "did you mean SM_SGLANG_CONTEXT_LENGTH"),
+    ],
+)
+def test_settings_that_cannot_serve_are_refused_before_loading(
+    models: dict[str, Path], settings: dict[str, str], message: str
+) -> None:
+    base = {"CDK_SGLANG_PYTHON": str(engine_python()), "CDK_SGLANG_MODEL_DIR": str(models["base"])}
+    environment = engine_environment() | {"PYTHONWARNINGS": "ignore"} | base | settings
+    done = subprocess.run(
+        [str(ROOT / "container" / "serve"), "serve"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

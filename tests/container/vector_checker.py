@@ -1,0 +1,65 @@
+"""Runs in `.venv-engine`: SGLang's own parser and resolver, one request per line of standard input.
+
+A request is `{"environment": {...}, "resolve": bool}`; the answer is `{"arguments": [...]}` with `values`, or `{"refused": [...]}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+real_stdout = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # SGLang prints
+
+from cdk_sglang_container import __main__ as entry  # noqa: E402
+from cdk_sglang_container.arguments import _OWNED_BY_THE_CONTRACT  # noqa: E402
+from cdk_sglang_container.refused import RefusedError  # noqa: E402
+from cdk_sglang_container.rules import check_combination  # noqa: E402
+from cdk_sglang_container.settings import Settings  # noqa: E402
+
+
+def check(request: dict[str, Any]) -> dict[str, Any]:
+    environment = request["environment"]
+    try:
+        arguments, values = entry.parse(environment, Settings.from_environment(environment))
+        problems = check_combination(values, on_cpu=True)
+        if problems:
+            return {"refused": problems}
+        if request.get("resolve"):
+            entry._resolve(arguments)
+    except RefusedError as refused:
+        return {"refused": refused.problems}
+    return {"arguments": arguments, "values": {key: repr(value) for key, value in values.items()}}
+
+
+def describe() -> dict[str, Any]:
+    import argparse
+
+    from cdk_sglang_container.flags import Flags
+    from sglang.srt.server_args import ServerArgs
+
+    parser = argparse.ArgumentParser()
+    ServerArgs.add_cli_args(parser)
+    flags = {flag.dest: flag for flag in Flags.from_parser(parser)._by_option.values()}
+    types = {action.dest: getattr(action.type, "__name__", None) for action in parser._actions}
+    return {
+        "owned": sorted(_OWNED_BY_THE_CONTRACT),
+        "flags": [
+            {
+                "dest": flag.dest,
+                "options": flag.options,
+                "arity": flag.arity.name,
+                "choices": flag.choices,
+                "type": types.get(flag.dest),
+            }
+            for flag in flags.values()
+        ],
+    }
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    real_stdout.write(json.dumps(describe() if asked.get("describe") else check(asked)) + "\n")
+    real_stdout.flush()

@@ -1,0 +1,205 @@
+"""What `make local` promises, in the order a fleet lives: deployed, asked, updated, loaded, hurt, destroyed.
+
+The tests share one fleet and build on each other, so they run in the order they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def component(**options: Any) -> dict[str, Any]:
+    server = {
+        "context_length": options.get("context_length", 2048),
+        "dtype": "float32",
+        "extra": {"sleep_on_idle": True},
+    }
+    model = {"prefix": "weights/tiny-llama/", "weights_gib": 0.01}
+    return {"model": model, "server": server, "copies": options.get("copies", 1)}
+
+
+@contextmanager
+def asking(fleet: Any) -> Iterator[Counter[str]]:
+    """Keep asking the first component in the background; count what came of it."""
+    outcome: Counter[str] = Counter()
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                fleet.ask(tokens=4)
+            except ClientError as error:
+                outcome[error.response["Error"]["Code"]] += 1
+            else:
+                outcome["answered"] += 1
+            done.wait(0.2)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield outcome
+    finally:
+        done.set()
+        thread.join()
+
+
+def eventually(holds: Any, *, within_s: float) -> float:
+    started = time.monotonic()
+    while time.monotonic() < started + within_s:
+        if holds():
+            return time.monotonic() - started
+        time.sleep(0.1)
+    raise AssertionError(f"not within {within_s} s")
+
+
+class TestFleet:
+    def test_answers_a_chat_request_through_boto3(self, fleet: Any) -> None:
+        answer = fleet.ask(tokens=8)
+
+        assert answer["usage"]["completion_tokens"] == 8
+        assert answer["choices"][0]["message"]["role"] == "assistant"
+
+    def test_streams_parts_before_the_answer_is_finished(self, fleet: Any) -> None:
+        body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 64, "stream": True, "temperature": 0}
+        stream = fleet.client("sagemaker-runtime").invoke_endpoint_with_response_stream(
+            EndpointName="e2e-chat",
+            InferenceComponentName="e2e-chat-tiny",
+            ContentType="application/json",
+            Body=json.dumps(body),
+        )
+        arrived = [(time.monotonic(), event["PayloadPart"]["Bytes"]) for event in stream["Body"]]
+
+        assert len(arrived) > 2
+        assert b"".join(part for _, part in arrived).endswith(b"data: [DONE]\n\n")
+        assert arrived[-1][0] - arrived[0][0] > 0.02  # the first part was there while the engine went on
+
+    def test_the_openai_client_works_against_the_openai_path(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        from openai import OpenAI
+        from sagemaker.core.token_generator import generate_token
+
+        url = f"{fleet.url}/endpoints/e2e-chat/inference-components/e2e-chat-tiny/openai/v1"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        token = generate_token(region="us-east-1")  # what a client of the real path does
+        with OpenAI(base_url=url, api_key=token, max_retries=0) as client:
+            messages = [{"role": "user", "content": "hello"}]
+            answer = client.chat.completions.create(model="tiny", messages=messages, max_tokens=8, temperature=0)
+
+        assert answer.choices[0].message.content == fleet.ask(tokens=8)["choices"][0]["message"]["content"]
+
+    def test_deploying_again_changes_nothing(self, fleet: Any) -> None:
+        before = fleet.described()
+
+        assert "no changes" in fleet.deploy()
+        assert fleet.described()["LastModifiedTime"] == before["LastModifiedTime"]
+
+    def test_a_changed_option_updates_the_component_in_place(self, fleet: Any) -> None:
+        before = fleet.described()
+        fleet.write({"tiny": component(context_length=1024)})
+        fleet.deploy()
+        after = fleet.described()
+
+        assert (after["InferenceComponentArn"], after["CreationTime"]) == (
+            before["InferenceComponentArn"],
+            before["CreationTime"],
+        )
+        assert fleet.ask(tokens=4)["usage"]["completion_tokens"] == 4
+        with pytest.raises(ClientError, match="longer than the model's context length"):
+            fleet.ask(text="hello " * 1200)
+
+    def test_adding_a_component_and_a_copy_never_stops_the_first(self, fleet: Any) -> None:
+        fleet.write({"tiny": component(context_length=1024, copies=2), "second": component()})
+        with asking(fleet) as outcome:
+            fleet.deploy()
+
+        assert set(outcome) == {"answered"}
+        assert outcome["answered"] > 5
+        assert fleet.ask("second")["usage"]["completion_tokens"] == 8
+        assert fleet.described()["RuntimeConfig"]["CurrentCopyCount"] == 2
+
+    def test_two_hundred_requests_at_once_are_all_answered_by_both_copies(self, fleet: Any) -> None:
+        with ThreadPoolExecutor(200) as pool:
+            answers = list(pool.map(lambda _: fleet.ask(tokens=4), range(200)))
+
+        assert {answer["usage"]["completion_tokens"] for answer in answers} == {4}
+        assert len({answer["choices"][0]["message"]["content"] for answer in answers}) == 1
+        assert len(requests_by_copy(fleet)) == 2
+
+    def test_a_killed_engine_is_out_of_routing_and_replaced(self, fleet: Any) -> None:
+        before = {process.pid for process in fleet.engines()}
+        victim = tiny_engine(fleet)
+        victim.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        outcome: Counter[str] = Counter()
+        while time.monotonic() < killed + 10:
+            try:
+                fleet.ask(tokens=2)
+                outcome["answered"] += 1
+            except ClientError:
+                outcome["failed"] += 1
+        late = [fleet.ask(tokens=2) for _ in range(20)]
+
+        assert outcome["failed"] <= 3
+        assert len(late) == 20
+        eventually(lambda: fleet.described()["RuntimeConfig"]["CurrentCopyCount"] == 2, within_s=180)
+        assert {process.pid for process in fleet.engines()} - before
+
+    def test_removing_a_component_never_stops_the_first(self, fleet: Any) -> None:
+        fleet.write({"tiny": component(context_length=1024, copies=2)})
+        with asking(fleet) as outcome:
+            fleet.deploy()
+
+        assert set(outcome) == {"answered"}
+        with pytest.raises(ClientError, match="Could not find"):
+            fleet.described("second")
+
+    def test_destroying_leaves_nothing_in_any_service(self, fleet: Any) -> None:
+        bucket = fleet.session.resource("s3", endpoint_url=fleet.url)
+        for made in bucket.buckets.all():
+            if made.name.startswith("cdk-sglang-e2e"):
+                made.object_versions.all().delete()
+        done = fleet.cdk("destroy", "--all", "--force")
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fleet.sagemaker.list_endpoints()["Endpoints"] == []
+        assert fleet.sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+        assert fleet.sagemaker.list_inference_components()["InferenceComponents"] == []
+        assert fleet.sagemaker.list_models()["Models"] == []
+        groups = fleet.client("logs").describe_log_groups()["logGroups"]
+        assert [group["logGroupName"] for group in groups if "e2e" in group["logGroupName"]] == []
+        stacks = fleet.client("cloudformation").list_stacks()["StackSummaries"]
+        assert [
+            s["StackName"] for s in stacks if "e2e" in s["StackName"] and s["StackStatus"] != "DELETE_COMPLETE"
+        ] == []
+        assert fleet.engines() == []
+
+
+def requests_by_copy(fleet: Any) -> dict[str, int]:
+    """How many requests each copy of the first component logged."""
+    streams: Counter[str] = Counter()
+    logs = fleet.client("logs")
+    for page in logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/sagemaker/InferenceComponents/e2e-chat-tiny", filterPattern="invocations"
+    ):
+        streams.update(event["logStreamName"] for event in page["events"])
+    return dict(streams.most_common(2)) if streams else {}
+
+
+def tiny_engine(fleet: Any) -> Any:
+    """One engine process of the first component."""
+    return next(
+        process for process in fleet.engines() if "e2e-chat-tiny" in process.environ().get("CDK_SGLANG_MODEL_DIR", "")
+    )

@@ -1,0 +1,122 @@
+"""One embedded AWS for the session, emptied between tests; and the CDK CLI pointed at it."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+import localcloud
+from localcloud import clock as clocks
+from localcloud import faults, settings
+from localcloud.server import LocalCloud, reset
+from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
+
+PROGRAM = Path(__file__).with_name("container_program.py")
+
+
+@pytest.fixture(scope="session")
+def session_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    state = tmp_path_factory.mktemp("localcloud")
+    command = (sys.executable, str(PROGRAM))
+    with LocalCloud(
+        port=0, state_dir=state, images=(("*", command),), endpoint_s=0.2, instance_s=0.1, stop_grace_s=2, provision_s=3
+    ) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(session_cloud: LocalCloud) -> Iterator[LocalCloud]:
+    reset()
+    yield session_cloud
+    reset()
+
+
+@pytest.fixture
+def client(cloud: LocalCloud) -> Callable[[str], Any]:
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=90, max_pool_connections=256)
+    return lambda name: SESSION.client(name, endpoint_url=cloud.url, config=config)
+
+
+@pytest.fixture
+def driven() -> Iterator[Any]:
+    """moto in this process, without processes, on a clock that only the test moves."""
+    before, kept = clocks.clock(), settings.current()
+    settings.configure()
+    localcloud.install()
+    clock = clocks.use(clocks.Clock(driven=True))
+    with mock_aws():
+        yield clock
+        faults.clear()
+    clocks.use(before)
+    settings._current = kept
+
+
+@pytest.fixture
+def sagemaker(driven: Any) -> Any:
+    return SESSION.client("sagemaker")
+
+
+@pytest.fixture
+def serving(client: Callable[[str], Any]) -> Any:
+    """An endpoint with one component of one copy, in service."""
+    sagemaker = client("sagemaker")
+    any_endpoint(sagemaker)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
+    any_component(sagemaker)
+    in_service(sagemaker)
+    return sagemaker
+
+
+@pytest.fixture
+def invoke(client: Callable[[str], Any]) -> Callable[..., Any]:
+    runtime = client("sagemaker-runtime")
+
+    def call(body: dict[str, Any] | None = None, **given: Any) -> Any:
+        request = {"EndpointName": "fleet", "InferenceComponentName": "llama", "ContentType": "application/json"}
+        answer = runtime.invoke_endpoint(**(request | given), Body=json.dumps(body or {}))
+        return answer | {"Body": json.loads(answer["Body"].read())}
+
+    return call
+
+
+@pytest.fixture
+def admin(cloud: LocalCloud) -> Callable[..., Any]:
+    def call(method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{cloud.url}/localcloud/{path}", data=data, method=method)
+        with urllib.request.urlopen(request) as response:
+            return json.loads(response.read())
+
+    return call
+
+
+@pytest.fixture
+def cdk(cloud: LocalCloud, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the unmodified CDK CLI against the embedded AWS."""
+    environment = {
+        "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ENDPOINT_URL_S3": cloud.url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *words, "--no-notices", "--no-color"]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False, timeout=240
+        )
+
+    return run

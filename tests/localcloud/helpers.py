@@ -1,0 +1,58 @@
+"""What the tests of the embedded AWS build again and again."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = "arn:aws:iam::123456789012:role/hosting"
+SESSION = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1")
+
+
+def variant(**changes: Any) -> dict[str, Any]:
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 3}
+    given = {"VariantName": "main", "InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 1}
+    return given | {"ManagedInstanceScaling": scaling} | changes
+
+
+def specification(**changes: Any) -> dict[str, Any]:
+    needs = {"MinMemoryRequiredInMb": 1024, "NumberOfAcceleratorDevicesRequired": 2}
+    return {"Container": {"Image": "sglang:latest"}, "ComputeResourceRequirements": needs} | changes
+
+
+def any_endpoint(sagemaker: Any, name: str = "fleet", **changes: Any) -> str:
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=f"{name}-1", ExecutionRoleArn=ROLE, ProductionVariants=[variant(**changes)]
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-1")
+    return name
+
+
+def any_component(sagemaker: Any, name: str = "llama", *, copies: int = 1, endpoint: str = "fleet", **spec: Any) -> str:
+    sagemaker.create_inference_component(
+        InferenceComponentName=name,
+        EndpointName=endpoint,
+        VariantName="main",
+        Specification=specification(**spec),
+        RuntimeConfig={"CopyCount": copies},
+    )
+    return name
+
+
+def eventually(holds: Callable[[], Any], *, within_s: float = 20) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (value := holds()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def in_service(sagemaker: Any, component: str = "llama") -> None:
+    def settled() -> str | None:
+        status = sagemaker.describe_inference_component(InferenceComponentName=component)["InferenceComponentStatus"]
+        return status if status in ("InService", "Failed") else None
+
+    assert eventually(settled) == "InService"

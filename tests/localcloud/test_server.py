@@ -1,0 +1,132 @@
+"""`python -m localcloud`: the process, its port, its end; and the administration path."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
+
+PROGRAM = Path(__file__).with_name("container_program.py")
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = f"{sys.executable} {PROGRAM}"
+    started = subprocess.Popen(
+        [sys.executable, "-m", "localcloud", "--port", "0", "--state-dir", str(tmp_path / "state")],
+        cwd=ROOT,
+        env=os.environ | {"LOCALCLOUD_CONTAINER_COMMAND": command},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    line = started.stdout.readline()
+    yield started, line.split()[3].rstrip(",")
+    started.kill()
+    started.wait()
+    started.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_the_server_and_every_container(
+    process: tuple[subprocess.Popen[str], str], number: signal.Signals, tmp_path: Path
+) -> None:
+    server, url = process
+    sagemaker = SESSION.client("sagemaker", endpoint_url=url)
+    any_endpoint(sagemaker)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
+    any_component(sagemaker, copies=2)
+    in_service(sagemaker)
+    children = psutil.Process(server.pid).children(recursive=True)
+    assert len(children) == 2
+    server.send_signal(number)
+    assert server.wait(20) == 0
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert not list((tmp_path / "state").glob("copies/*"))
+
+
+def test_server_that_was_killed_leaves_nothing_to_the_next(
+    process: tuple[subprocess.Popen[str], str], tmp_path: Path
+) -> None:
+    server, url = process
+    sagemaker = SESSION.client("sagemaker", endpoint_url=url)
+    any_endpoint(sagemaker)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
+    any_component(sagemaker)
+    in_service(sagemaker)
+    (left,) = psutil.Process(server.pid).children()
+    server.kill()
+    server.wait()
+    command = [sys.executable, "-m", "localcloud", "--port", "0", "--state-dir", str(tmp_path / "state")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline().startswith("embedded AWS on http://localhost:")
+        eventually(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+        assert not list((tmp_path / "state" / "copies").glob("*"))
+        third = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+        assert third.returncode == 2
+        assert third.stderr.endswith("is used by another embedded AWS; stop it, or use --state-dir\n")
+        following.terminate()
+
+
+def test_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(tmp_path)],
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == f"port {port} is taken; use --port with another, or stop what listens there\n"
+
+
+def test_health_says_ok(admin: Callable[..., Any]) -> None:
+    assert admin("GET", "health")["status"] == "ok"
+
+
+def test_faults_are_injected_listed_and_cleared_over_http(admin: Callable[..., Any]) -> None:
+    injected = admin("POST", "faults", {"fault": "silent-rollback", "target": "fleet", "times": 2})
+    assert injected["active"] == [{"name": "silent-rollback", "target": "fleet", "times": 2}]
+    assert "throttling" in injected["known"]
+    assert admin("DELETE", "faults?fault=silent-rollback")["active"] == []
+
+
+def test_unknown_fault_is_a_bad_request(admin: Callable[..., Any]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        admin("POST", "faults", {"fault": "meteor"})
+    assert caught.value.code == 400
+    assert b"unknown fault 'meteor'" in caught.value.read()
+
+
+def test_clock_skips_ahead(admin: Callable[..., Any]) -> None:
+    before = admin("GET", "health")["time"]
+    assert admin("POST", "clock", {"advance": 120})["time"] - before >= 120
+
+
+def test_reset_empties_every_service(admin: Callable[..., Any], serving: Any, client: Any) -> None:
+    client("s3").create_bucket(Bucket="models")
+    children = psutil.Process().children(recursive=True)
+    pids = [child.pid for child in children if str(PROGRAM) in child.cmdline()]
+    assert pids
+    admin("POST", "reset")
+    assert serving.list_endpoints()["Endpoints"] == []
+    assert client("s3").list_buckets()["Buckets"] == []
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_operation_nobody_implements_is_an_error_not_a_crash(client: Any) -> None:
+    sagemaker = client("sagemaker")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="has not been implemented"):
+        sagemaker.list_hubs()

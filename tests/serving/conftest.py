@@ -1,0 +1,58 @@
+"""An endpoint nobody has to describe: what a test does not say does not matter to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSource, ServingImage
+
+MakeEndpoint = Callable[..., InferenceEndpoint]
+MakeComponent = Callable[..., InferenceComponent]
+
+
+@pytest.fixture
+def stack() -> cdk.Stack:
+    return cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="us-east-1"))
+
+
+@pytest.fixture
+def any_endpoint(stack: cdk.Stack) -> MakeEndpoint:
+    def make(construct_id: str = "Chat", *, scope: cdk.Stack | None = None, **options: Any) -> InferenceEndpoint:
+        options.setdefault("capacity", Capacity.on_demand("ml.g6e.12xlarge", max_instances=2))
+        options.setdefault("image", ServingImage.from_dlc())
+        options.setdefault("endpoint_name", construct_id.lower())
+        return InferenceEndpoint(scope or stack, construct_id, **options)
+
+    return make
+
+
+@pytest.fixture
+def any_component(any_endpoint: MakeEndpoint) -> MakeComponent:
+    def make(
+        construct_id: str = "llama", *, endpoint: InferenceEndpoint | None = None, **options: Any
+    ) -> InferenceComponent:
+        options.setdefault("model", ModelSource.from_s3("s3://models/llama/"))
+        return (endpoint or any_endpoint()).add_component(construct_id, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def chat() -> Template:
+    """An endpoint with two components, everything else by default."""
+    stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="us-east-1"))
+    endpoint = InferenceEndpoint(
+        stack,
+        "Chat",
+        capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2),
+        image=ServingImage.from_dlc(),
+        endpoint_name="chat",
+    )
+    endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"))
+    endpoint.add_component("qwen", model=ModelSource.from_s3("s3://models/qwen/"), copies=2)
+    return Template.from_stack(stack)

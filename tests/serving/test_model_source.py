@@ -1,0 +1,159 @@
+"""Where weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Match, Template
+
+from cdk_sglang import ConfigurationError, InferenceComponent, ModelSource
+
+MakeComponent = Callable[..., InferenceComponent]
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("https://models/llama/", "model: 'https://models/llama/' is not an S3 URI; use s3://bucket/prefix/"),
+        ("hf://meta-llama/x", "model: 'hf://meta-llama/x' is not an S3 URI; use s3://bucket/prefix/"),
+        ("s3://UPPER/llama/", "model: 's3://UPPER/llama/' is not an S3 URI; use s3://bucket/prefix/"),
+        ("s3://models", "model: 's3://models' is not an S3 URI; use s3://bucket/prefix/"),
+        ("", "model: '' is not an S3 URI; use s3://bucket/prefix/"),
+        (
+            "s3://models/",
+            "model: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'",
+        ),
+        (
+            "s3://models/llama.tar.gz",
+            "model: 's3://models/llama.tar.gz' is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/",
+        ),
+        (
+            "s3://models//llama/",
+            "model: '/llama/' has an empty part; write it without leading or double slashes",
+        ),
+        (
+            "s3://models/*/",
+            (
+                "model: '*/' has '*', which IAM policies or S3 clients read as something else; "
+                "use letters, digits and ! - _ . ' ( ) = + @ , : &"
+            ),
+        ),
+    ],
+)
+def test_rejects_what_is_no_prefix_of_files_in_s3(uri: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        ModelSource.from_s3(uri)
+    assert error.value.problems == (problem,)
+
+
+@pytest.mark.parametrize("prefix", ["weights/${aws:username}/", "weights/?/", "weights/a\nb/", "weights/a b/"])
+def test_rejects_a_prefix_that_a_policy_would_read_as_something_else(stack: cdk.Stack, prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="which IAM policies or S3 clients read as something else"):
+        ModelSource.from_bucket(s3.Bucket(stack, "Weights"), prefix)
+
+
+def test_rejects_an_empty_and_an_endless_prefix(stack: cdk.Stack) -> None:
+    bucket = s3.Bucket(stack, "Weights")
+    with pytest.raises(ConfigurationError, match=r"^model\.prefix: the prefix is empty"):
+        ModelSource.from_bucket(bucket, "/")
+    with pytest.raises(ConfigurationError, match=r"^model\.prefix: the prefix has 901 characters; use 900 or fewer$"):
+        ModelSource.from_bucket(bucket, "a" * 901)
+
+
+def test_a_uri_must_be_known_at_synth(stack: cdk.Stack) -> None:
+    name = cdk.CfnParameter(stack, "Bucket").value_as_string
+    with pytest.raises(ConfigurationError) as error:
+        ModelSource.from_s3(f"s3://{name}/llama/")
+    assert error.value.problems == (
+        "model: the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)",
+    )
+
+
+def test_weights_in_s3_are_mounted_as_uncompressed_files(any_component: MakeComponent, stack: cdk.Stack) -> None:
+    any_component(model=ModelSource.from_s3("s3://models/llama"))
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::Model",
+        {
+            "PrimaryContainer": {
+                "ModelDataSource": {
+                    "S3DataSource": {
+                        "S3Uri": "s3://models/llama/",
+                        "S3DataType": "S3Prefix",
+                        "CompressionType": "None",
+                    }
+                }
+            }
+        },
+    )
+
+
+def test_the_role_may_read_the_prefix_and_nothing_beside_it(any_component: MakeComponent, stack: cdk.Stack) -> None:
+    any_component(model=ModelSource.from_s3("s3://models/llama"))
+    template = Template.from_stack(stack)
+    arn = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::models"]]}
+    files = {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::models/llama/*"]]}
+    template.has_resource_properties(
+        "AWS::IAM::Policy",
+        {
+            "PolicyDocument": {
+                "Statement": Match.array_with(
+                    [
+                        {"Action": "s3:GetObject", "Effect": "Allow", "Resource": files},
+                        {
+                            "Action": "s3:ListBucket",
+                            "Condition": {"StringLike": {"s3:prefix": ["llama/*"]}},
+                            "Effect": "Allow",
+                            "Resource": arn,
+                        },
+                    ]
+                )
+            }
+        },
+    )
+    assert "kms:Decrypt" not in str(template.to_json())
+
+
+def test_a_buckets_key_comes_with_it(any_component: MakeComponent, stack: cdk.Stack) -> None:
+    key = kms.Key(stack, "Key")
+    bucket = s3.Bucket(stack, "Weights", encryption=s3.BucketEncryption.KMS, encryption_key=key)
+    any_component(model=ModelSource.from_bucket(bucket, "weights/llama"))
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::IAM::Policy",
+        {
+            "PolicyDocument": {
+                "Statement": Match.array_with(
+                    [{"Action": "kms:Decrypt", "Effect": "Allow", "Resource": stack.resolve(key.key_arn)}]
+                )
+            }
+        },
+    )
+    model = next(iter(template.find_resources("AWS::SageMaker::Model").values()))["Properties"]
+    assert model["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"] == {
+        "Fn::Join": ["", ["s3://", stack.resolve(bucket.bucket_name), "/weights/llama/"]]
+    }
+
+
+def test_a_key_can_be_named_for_a_bucket_of_another_account(any_component: MakeComponent, stack: cdk.Stack) -> None:
+    arn = "arn:aws:kms:us-east-1:444455556666:key/0e1c0a5e-0000-4000-8000-000000000000"
+    any_component(model=ModelSource.from_s3("s3://models/llama", key=kms.Key.from_key_arn(stack, "Key", arn)))
+    assert arn in str(Template.from_stack(stack).find_resources("AWS::IAM::Policy"))
+
+
+def test_a_size_known_only_at_deployment_counts_as_unknown(stack: cdk.Stack) -> None:
+    size = cdk.Size.gibibytes(cdk.CfnParameter(stack, "Gib", type="Number").value_as_number)
+    assert ModelSource.from_s3("s3://models/llama", weights_size=size).weights_bytes is None
+    assert ModelSource.from_s3("s3://models/llama", weights_size=cdk.Size.gibibytes(2)).weights_bytes == 2 * 1024**3
+    assert ModelSource.from_s3("s3://models/llama").weights_bytes is None
+
+
+def test_a_prefix_known_only_at_deployment_is_not_measured(any_component: MakeComponent, stack: cdk.Stack) -> None:
+    prefix = cdk.CfnParameter(stack, "Prefix").value_as_string
+    any_component(model=ModelSource.from_bucket(s3.Bucket(stack, "Weights"), prefix))
+    assert {"Ref": "Prefix"} in next(iter(Template.from_stack(stack).find_resources("AWS::SageMaker::Model").values()))[
+        "Properties"
+    ]["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"]["Fn::Join"][1]

@@ -1,0 +1,194 @@
+"""YAML without surprises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cdk_sglang import ConfigurationError
+from stacks.environments import cdk_json_context, load, parse
+from stacks.settings import Environment
+
+FINE = """\
+network: {vpc: none}
+endpoints:
+  chat:
+    capacity: {type: ml.g6e.12xlarge, max_instances: 1}
+    components:
+      llama:
+        model: {prefix: weights/llama/}
+"""
+KEYS = ", ".join(Environment.model_fields)
+
+
+def _problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as error:
+        parse(text, source="e.yaml")
+    return error.value.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [("", "nothing"), ("# only a comment", "nothing"), ("- a\n- b", "a list"), ("prod", "a str"), ("3", "a int")],
+)
+def test_a_file_must_be_a_mapping(text: str, got: str) -> None:
+    assert _problems(text) == (f"e.yaml: expected a mapping with the keys {KEYS}, got {got}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1, 2", "while parsing a flow sequence"),
+        ("a: 1\n\t- b", "found character '\\t' that cannot start any token"),
+        ("--- a\n--- b", "expected a single document in the stream"),
+        ("a: 2026-13-45", "month must be in 1..12"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor for the tag"),
+        ("? {a: b}\n: 3", "a mapping is no key"),
+        ("a: *nowhere", "found undefined alias 'nowhere'"),
+        ("a: \x00", "unacceptable character #x0000"),
+        ("[" * 2000, "maximum recursion depth exceeded"),
+        (f"a: {'9' * 5000}", "Exceeds the limit (4300 digits)"),
+    ],
+)
+def test_what_is_no_yaml_is_one_line(text: str, said: str) -> None:
+    (problem,) = _problems(text)
+    assert problem.startswith("e.yaml: not YAML: ")
+    assert said in problem
+    assert "\n" not in problem
+
+
+def test_a_component_that_stands_there_twice_does_not_replace_the_first() -> None:
+    twice = f"{FINE}      llama:\n        model: {{prefix: weights/other/}}\n"
+    assert _problems(twice) == ("e.yaml: line 8: 'llama' stands there twice, first on line 6; rename or remove one",)
+
+
+def test_every_key_of_a_mapping_that_stands_there_twice_is_named() -> None:
+    assert _problems("a: 1\nb: 1\na: 2\nb: 2\n") == (
+        "e.yaml: line 3: 'a' stands there twice, first on line 1; rename or remove one",
+        "e.yaml: line 4: 'b' stands there twice, first on line 2; rename or remove one",
+    )
+
+
+def test_anchors_and_merge_keys_share_what_is_common() -> None:
+    text = f"""{FINE.replace("components:", "components: &shared")}\
+  code:
+    capacity: {{type: ml.g6e.12xlarge, max_instances: 1}}
+    components:
+      <<: *shared
+      qwen: {{model: {{prefix: weights/qwen/}}}}
+"""
+    assert list(parse(text, source="e.yaml").endpoints["code"].components) == ["llama", "qwen"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "max_instances: 1",
+            "max_instances: '1'",
+            "endpoints.chat.capacity.max_instances: '1' is text; write a number without quotes",
+        ),
+        (
+            "max_instances: 1",
+            "max_instances: true",
+            "endpoints.chat.capacity.max_instances: input should be a valid integer, got True",
+        ),
+        (
+            "max_instances: 1",
+            "max_instances: 1.5",
+            "endpoints.chat.capacity.max_instances: input should be a valid integer, got 1.5",
+        ),
+        (
+            "max_instances: 1",
+            "max_instances: 2000",
+            "endpoints.chat.capacity.max_instances: 2000 is not allowed; use a value <= 1000",
+        ),
+        (
+            "weights/llama/}",
+            "weights/llama/, weights_gib: .nan}",
+            "endpoints.chat.components.llama.model.weights_gib: input should be a finite number, got nan",
+        ),
+        (
+            "prefix: weights/llama/",
+            "prefix: yes",
+            "endpoints.chat.components.llama.model.prefix: True is true or false here; write it in quotes",
+        ),
+        ("vpc: none", "vpc: nonne", "network.vpc: 'nonne' is not allowed; did you mean 'none'"),
+        ("vpc: none", "vpc: 3", "network.vpc: 3 is not allowed; known: create, existing, none"),
+        (
+            "max_instances: 1}",
+            "max_instances: 1}\n    metric_frequency_seconds: 15",
+            "endpoints.chat.metric_frequency_seconds: 15 is not allowed; use 10, 30, 60, 120, 180, 240 or 300",
+        ),
+        (
+            "    capacity: {type: ml.g6e.12xlarge, max_instances: 1}\n",
+            "",
+            "endpoints.chat.capacity: missing; it has no default",
+        ),
+    ],
+)
+def test_types_are_as_they_are_written(old: str, new: str, line: str) -> None:
+    assert _problems(FINE.replace(old, new)) == (f"e.yaml: {line}",)
+
+
+@pytest.mark.parametrize(
+    ("section", "typo", "meant"),
+    [
+        ("", "regoin: us-east-1", "region"),
+        ("", "netwrok: {vpc: none}", "network"),
+        ("data:", "  on_delet: retain", "on_delete"),
+        ("endpoints: &e", "  chat: {capcity: {}}", "capacity"),
+    ],
+)
+def test_unknown_keys_come_with_the_nearest_known_one(section: str, typo: str, meant: str) -> None:
+    text = f"{section}\n{typo}\n" if section else f"{typo}\n"
+    assert any(f"unknown key; did you mean '{meant}'" in problem for problem in _problems(text))
+
+
+def test_a_key_like_no_other_lists_those_that_are_known() -> None:
+    assert f"e.yaml: zzz: unknown key; known: {', '.join(sorted(Environment.model_fields))}" in _problems("zzz: 1")
+
+
+def test_long_values_are_shortened() -> None:
+    (problem,) = _problems(FINE.replace("{vpc: none}", "{vpc: none, cidr: [" + "1, " * 500 + "1]}"))
+    assert len(problem) < 200
+
+
+def test_a_folder_of_that_name_is_no_environment(tmp_path: Path) -> None:
+    (tmp_path / "prod.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match="no such file; environments that exist: prod"):
+        load("prod", folder=tmp_path)
+
+
+def test_the_four_environments_load(root: Path) -> None:
+    found = {name: load(name, folder=root / "environments") for name in ("local", "dev", "staging", "prod")}
+    assert {name: list(settings.endpoints) for name, settings in found.items()} == {
+        "local": ["chat"],
+        "dev": ["chat"],
+        "staging": ["shared"],
+        "prod": ["reasoning", "chat"],
+    }
+    assert found["dev"].account is None, "dev takes the account the CDK CLI is signed in to"
+
+
+def test_settings_survive_a_round_trip_through_yaml(root: Path) -> None:
+    settings = load("prod", folder=root / "environments")
+    dumped = yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True))
+    assert parse(dumped, source="e.yaml") == settings
+
+
+def test_the_context_of_cdk_json_is_read_where_there_is_one(root: Path, tmp_path: Path) -> None:
+    assert cdk_json_context(root / "cdk.json") == json.loads((root / "cdk.json").read_text())["context"]
+    assert cdk_json_context(tmp_path / "cdk.json") == {}
+    (tmp_path / "cdk.json").write_text("{}")
+    assert cdk_json_context(tmp_path / "cdk.json") == {}
+
+
+def test_both_strict_flags_of_the_validation_are_on(root: Path) -> None:
+    context: dict[str, Any] = cdk_json_context(root / "cdk.json")
+    assert context["@aws-cdk/core:validateAgainstDefaultRules"] is True
+    assert context["@aws-cdk/core:strictCfnValidateErrors"] is True

@@ -1,0 +1,144 @@
+"""Templates of the four environments: whole as snapshots, and what must hold of each."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+STACKS = (
+    ("local", "cdk-sglang-local-foundation"),
+    ("local", "cdk-sglang-local-chat"),
+    ("dev", "cdk-sglang-dev-foundation"),
+    ("dev", "cdk-sglang-dev-chat"),
+    ("staging", "cdk-sglang-staging-foundation"),
+    ("staging", "cdk-sglang-staging-shared"),
+    ("prod", "cdk-sglang-prod-foundation"),
+    ("prod", "cdk-sglang-prod-reasoning"),
+    ("prod", "cdk-sglang-prod-chat"),
+)
+Fleets = dict[str, dict[str, Template]]
+
+
+def _scrubbed(template: Template) -> Any:
+    """Replace hashes of assets, which change with their bytes, and CDK's own bootstrap boilerplate by words."""
+    content = template.to_json()
+    content.get("Parameters", {}).pop("BootstrapVersion", None)
+    content.pop("Rules", None)
+    return json.loads(re.sub(r"\b[0-9a-f]{64}\b", "<hash>", json.dumps(content)))
+
+
+@pytest.mark.parametrize(("environment", "stack"), STACKS, ids=[stack for _, stack in STACKS])
+def test_a_stack_is_as_it_was_reviewed(
+    fleets: Fleets, snapshot: SnapshotAssertion, environment: str, stack: str
+) -> None:
+    assert _scrubbed(fleets[environment][stack]) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_there_are_no_other_stacks(fleets: Fleets) -> None:
+    assert {(name, stack) for name, stacks in fleets.items() for stack in stacks} == set(STACKS)
+
+
+def _resources(fleets: Fleets) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (stack, name, resource)
+        for stacks in fleets.values()
+        for stack, template in stacks.items()
+        for name, resource in template.to_json()["Resources"].items()
+    ]
+
+
+def test_no_stack_nears_the_limit_of_resources(fleets: Fleets) -> None:
+    assert max(len(t.to_json()["Resources"]) for stacks in fleets.values() for t in stacks.values()) < 100
+
+
+def test_stacks_are_tied_by_parameters_and_never_by_exports(fleets: Fleets) -> None:
+    for stacks in fleets.values():
+        for template in stacks.values():
+            text = json.dumps(template.to_json())
+            assert "Fn::ImportValue" not in text
+            assert not [o for o in template.to_json().get("Outputs", {}).values() if "Export" in o]
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_what_holds_data_outlives_the_stack(fleets: Fleets, environment: str) -> None:
+    holding = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::ECR::Repository", "AWS::Logs::LogGroup"}
+    found = [r for s, _, r in _resources({environment: fleets[environment]}) if r["Type"] in holding]
+    assert {r["Type"] for r in found} == holding
+    for resource in found:
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), resource
+
+
+def test_what_holds_data_goes_with_the_stack_where_asked(fleets: Fleets) -> None:
+    for _, name, resource in _resources({"local": fleets["local"]}):
+        assert resource.get("DeletionPolicy", "Delete") == "Delete", name
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_models_are_isolated_inside_a_network_without_a_way_out(fleets: Fleets, environment: str) -> None:
+    kinds = [r["Type"] for _, _, r in _resources({environment: fleets[environment]})]
+    assert not {"AWS::EC2::NatGateway", "AWS::EC2::InternetGateway"} & set(kinds)
+    for _, name, resource in _resources({environment: fleets[environment]}):
+        if resource["Type"] in {"AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"}:
+            assert resource["Properties"]["EnableNetworkIsolation"] is True, name
+            assert len(resource["Properties"]["VpcConfig"]["Subnets"]) == 2, name
+
+
+def test_data_at_rest_is_encrypted_with_a_key_of_the_environment(fleets: Fleets) -> None:
+    for stack, name, resource in _resources(fleets):
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            assert "KmsKeyId" in properties, (stack, name)
+        if resource["Type"] == "AWS::ECR::Repository":
+            assert properties["EncryptionConfiguration"]["EncryptionType"] == "KMS", (stack, name)
+        if resource["Type"] == "AWS::KMS::Key":
+            assert properties["EnableKeyRotation"] is True, (stack, name)
+
+
+def test_buckets_are_private_versioned_and_tls_only(fleets: Fleets) -> None:
+    for stacks in fleets.values():
+        for template in stacks.values():
+            buckets = template.find_resources("AWS::S3::Bucket")
+            policies = template.find_resources("AWS::S3::BucketPolicy").values()
+            assert {p["Properties"]["Bucket"]["Ref"] for p in policies} == set(buckets)
+            assert all("aws:SecureTransport" in json.dumps(policy) for policy in policies)
+            for bucket in buckets.values():
+                assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values())
+                assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_everything_that_takes_tags_says_which_environment_it_is_of(fleets: Fleets) -> None:
+    for environment, stacks in fleets.items():
+        for stack, name, resource in _resources({environment: stacks}):
+            tags = resource.get("Properties", {}).get("Tags")
+            if tags is None:
+                continue
+            pairs = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert pairs["cdk-sglang:environment"] == environment, (stack, name)
+            assert "cost-centre" in pairs, (stack, name)
+
+
+def test_prod_shares_gpus_as_it_was_asked(fleets: Fleets) -> None:
+    reasoning, chat = (fleets["prod"][f"cdk-sglang-prod-{name}"] for name in ("reasoning", "chat"))
+    (qwen,) = reasoning.find_resources("AWS::SageMaker::InferenceComponent").values()
+    compute = qwen["Properties"]["Specification"]["ComputeResourceRequirements"]
+    assert (compute["NumberOfAcceleratorDevicesRequired"], qwen["Properties"]["RuntimeConfig"]["CopyCount"]) == (4, 2)
+    chat.has_resource_properties(
+        "AWS::SageMaker::EndpointConfig",
+        {
+            "ProductionVariants": [
+                {
+                    "InstancePools": [
+                        {"InstanceType": "ml.g6e.12xlarge", "Priority": 1},
+                        {"InstanceType": "ml.g6e.24xlarge", "Priority": 2},
+                    ],
+                    "RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"},
+                }
+            ]
+        },
+    )

@@ -1,0 +1,197 @@
+"""The repository as a distribution: what is in it, and how it is from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IGNORED = shutil.ignore_patterns(
+    ".git", ".venv*", "node_modules", "cdk.out*", ".*_cache", ".hypothesis", "__pycache__", "dist", ".local"
+)
+
+
+@pytest.fixture(scope="session")
+def distributions(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Build wheel and sdist from a copy of the repository, with what is installed: no network."""
+    folder = tmp_path_factory.mktemp("dist")
+    copy = tmp_path_factory.mktemp("source") / "repository"
+    shutil.copytree(root, copy, ignore=IGNORED, symlinks=True)
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--sdist",
+        "--outdir",
+        str(folder),
+        str(copy),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    return {"wheel": wheel, "sdist": sdist}
+
+
+def _tracked(root: Path, *folders: str) -> set[str]:
+    return {
+        path.relative_to(root).as_posix()
+        for folder in folders
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_constructs_is_never_a_package(root: Path) -> None:
+    assert not (root / "constructs" / "__init__.py").exists(), "it would shadow PyPI's constructs: docs/adr/0001"
+
+
+def test_constructs_and_the_library_are_where_they_belong() -> None:
+    import constructs
+
+    import cdk_sglang
+
+    assert constructs.__file__ is not None
+    assert "site-packages" in constructs.__file__
+    assert Path(cdk_sglang.__file__).parent.parent.name == "constructs"
+
+
+def test_the_wheel_holds_the_library_its_data_and_the_container(root: Path, distributions: dict[str, Path]) -> None:
+    names = set(zipfile.ZipFile(distributions["wheel"]).namelist())
+    library = {name.removeprefix("constructs/") for name in _tracked(root, "constructs/cdk_sglang")}
+    assert library - names == set()
+    assert {name for name in library if name.endswith((".csv", ".json"))}, "no data files were found to look for"
+    container = {name.replace("container/", "cdk_sglang/_container/", 1) for name in _tracked(root, "container")}
+    assert container
+    assert container - names == set()
+
+
+def test_the_wheel_holds_nothing_of_the_app(distributions: dict[str, Path]) -> None:
+    names = zipfile.ZipFile(distributions["wheel"]).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"cdk_sglang"}
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from(root: Path, distributions: dict[str, Path]) -> None:
+    with tarfile.open(distributions["sdist"]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = _tracked(root, "constructs/cdk_sglang", "container") | {"pyproject.toml", "README.md", "LICENSE"}
+    assert wanted - names == set()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the python of a fresh environment with the wheel, and this one's packages without the project itself."""
+    folder = tmp_path_factory.mktemp("elsewhere") / "venv"
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
+    python = folder / "bin" / "python"
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    # A path in a .pth is searched after this environment's own packages, and no .pth inside it is read: the editable install
+    # of the project is not found there.
+    (here,) = {path for path in map(Path, sys.path) if path.name == "site-packages" and (path / "aws_cdk").is_dir()}
+    (site / "dependencies.pth").write_text(f"{here}\n")
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(python), *install, str(distributions["wheel"])],
+        check=True,
+        timeout=120,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+    )
+    return python
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def other_app(root: Path, elsewhere: Path, tmp_path: Path) -> Run:
+    """Run a file of an example inside an app that has folders of its own called `constructs` and `stacks`."""
+    for name in ("constructs", "stacks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "decoy.py").write_text("raise RuntimeError('a file of the app was taken for a library')\n")
+    shutil.copy(root / "examples" / "two_models" / "app.py", tmp_path)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+        return subprocess.run(
+            [elsewhere, *arguments],
+            cwd=tmp_path,
+            env={**environment, "CDK_OUTDIR": str(tmp_path / "cdk.out")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    return run
+
+
+def test_an_app_elsewhere_synthesises_two_models_in_25_lines(root: Path, other_app: Run, tmp_path: Path) -> None:
+    lines = (root / "examples" / "two_models" / "app.py").read_text().splitlines()
+    assert len(lines) <= 25
+    done = other_app("app.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    template: dict[str, Any] = json.loads((tmp_path / "cdk.out" / "Assistants.template.json").read_text())
+    components = [
+        resource["Properties"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SageMaker::InferenceComponent"
+    ]
+    asked = {
+        component["InferenceComponentName"].rpartition("-")[2]: (
+            component["Specification"]["ComputeResourceRequirements"]["NumberOfAcceleratorDevicesRequired"],
+            component["RuntimeConfig"]["CopyCount"],
+        )
+        for component in components
+    }
+    assert asked == {"llama": (1, 2), "oss": (2, 1)}
+
+
+def test_elsewhere_the_wheels_own_files_are_used(other_app: Run) -> None:
+    code = (
+        "import cdk_sglang, constructs, pathlib, sys;"
+        "print(pathlib.Path(cdk_sglang.__file__).is_relative_to(sys.prefix), hasattr(constructs, 'Construct'));"
+        "from cdk_sglang import GpuInstance; print(len(GpuInstance.all()));"
+        "import importlib.util as u; print(u.find_spec('stacks').origin)"
+    )
+    done = other_app("-c", code)
+    assert done.returncode == 0, done.stderr
+    own, instances, stacks = done.stdout.split("\n")[:3]
+    assert own == "True True"
+    assert int(instances) > 30
+    assert stacks == "None", "stacks is the app's own folder, not ours"
+
+
+def test_the_editable_install_finds_the_checkout_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "constructs").mkdir()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import cdk_sglang.errors, constructs; print(cdk_sglang.__path__[0], constructs.__file__)",
+        ],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    library, constructs = map(Path, done.stdout.split())
+    assert library.parts[-2:] == ("constructs", "cdk_sglang")
+    assert (library.parents[1] / "pyproject.toml").is_file()
+    assert "site-packages" in constructs.parts
+
+
+def test_no_test_folder_is_a_package(root: Path) -> None:
+    assert list((root / "tests").rglob("__init__.py")) == []

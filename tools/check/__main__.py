@@ -1,0 +1,126 @@
+"""Everything `make check` says of templates, in order; exit status 1 when anything is wrong.
+
+Ruff, mypy and import-linter run beside it, from the Makefile.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tools.check import cfn_lint, drift, mutants, workflows
+from tools.check.assemblies import MAX_RESOURCES, Assembly, by_rule
+from tools.check.commands import ROOT
+from tools.check.outcomes import Checks, Outcome
+from tools.check.synthesis import Synthesis, differences, synthesise
+
+
+def main() -> int:
+    """Run every check over every environment."""
+    environments = sorted(file.stem for file in (ROOT / "environments").glob("*.yaml"))
+    if mutants.ENVIRONMENT not in environments:
+        print(f"environments/{mutants.ENVIRONMENT}.yaml: not there, and the faults speak of it", file=sys.stderr)
+        return 1
+    checks = Checks()
+    with tempfile.TemporaryDirectory(prefix="check-") as folder:
+        first, second = Path(folder, "first"), Path(folder, "second")
+        assemblies = [Assembly(environment=name, folder=first / name) for name in environments]
+        if checks.run("synth, strict validation, rule packs", lambda: _synthesised(synthesise(environments, first))):
+            _check_templates(checks, assemblies, second)
+        else:
+            print("     the templates are not checked, since there are none")
+    checks.run("CloudFormation against API", drift.check)
+    return checks.summary()
+
+
+def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -> None:
+    checks.run("nothing unacknowledged", lambda: _findings(assemblies))
+    checks.run("second synth is the same", lambda: _repeated(assemblies, second))
+    checks.run("no Docker image assets", lambda: _each(assemblies, Assembly.docker_problems))
+    checks.run("no lookups in AWS", lambda: _each(assemblies, Assembly.lookup_problems))
+    checks.run("stacks have room", lambda: _sizes(assemblies))
+    checks.run("cfn-lint", lambda: _linted(assemblies))
+    checks.run("state machines", lambda: _state_machines(assemblies))
+    table: list[str] = []
+    prod = next(assembly.folder for assembly in assemblies if assembly.environment == mutants.ENVIRONMENT)
+    checks.run("faults in templates are found", lambda: mutants.check(prod, table.append))
+    print("".join(f"     {line}\n" for line in table), end="")
+
+
+def _synthesised(syntheses: Sequence[Synthesis]) -> Outcome:
+    took = ", ".join(f"{synthesis.environment} {synthesis.took_seconds:.1f} s" for synthesis in syntheses)
+    return Outcome(figures=took, problems=[line for synthesis in syntheses for line in synthesis.problems()])
+
+
+def _findings(assemblies: Sequence[Assembly]) -> Outcome:
+    counted = by_rule(assemblies)
+    return Outcome(
+        figures=f"{counted.total()} acknowledgements of {len(counted)} rules, each with its reason",
+        problems=[
+            *_flat(assembly.finding_problems() for assembly in assemblies),
+            *_flat(assembly.acknowledgement_problems() for assembly in assemblies),
+        ],
+    )
+
+
+def _repeated(assemblies: Sequence[Assembly], into: Path) -> Outcome:
+    problems: list[str] = []
+    for synthesis in synthesise([assembly.environment for assembly in assemblies], into, again=True):
+        first = next(assembly.folder for assembly in assemblies if assembly.environment == synthesis.environment)
+        problems += synthesis.problems() or [
+            f"{synthesis.environment}/{difference}" for difference in differences(first, synthesis.folder)
+        ]
+    files = sum(1 for assembly in assemblies for file in assembly.folder.rglob("*") if file.is_file())
+    return Outcome(figures=f"{files} files byte for byte", problems=problems)
+
+
+def _sizes(assemblies: Sequence[Assembly]) -> Outcome:
+    sizes = [(stack.name, len(stack.resources)) for assembly in assemblies for stack in assembly.stacks]
+    counts = ", ".join(f"{name} {count}" for name, count in sizes)
+    return Outcome(
+        figures=f"of {MAX_RESOURCES} resources: {counts}",
+        problems=_flat(assembly.size_problems() for assembly in assemblies),
+    )
+
+
+def _linted(assemblies: Sequence[Assembly]) -> Outcome:
+    stacks = [stack for assembly in assemblies for stack in assembly.stacks]
+    return Outcome(
+        figures=f"{len(stacks)} templates; ignored for a reason: {', '.join(cfn_lint.IGNORED)}",
+        problems=[
+            f"{stack.name}: {rule}: {message}; fix it, or name the rule with a reason in tools/check/cfn_lint.py"
+            for stack in stacks
+            for rule, message in cfn_lint.findings(stack.template.read_text(encoding="utf-8"), region=stack.region)
+        ],
+    )
+
+
+def _state_machines(assemblies: Sequence[Assembly]) -> Outcome:
+    stacks = [stack for assembly in assemblies for stack in assembly.stacks]
+    templates = {stack.name: json.loads(stack.template.read_text(encoding="utf-8")) for stack in stacks}
+    machines = sum(1 for template in templates.values() for _ in workflows.definitions(template))
+    return Outcome(
+        figures=f"{machines} state machines",
+        problems=[
+            f"{name}: {logical_id}: {message}"
+            for name, template in templates.items()
+            for logical_id, message in workflows.findings(template)
+        ],
+    )
+
+
+def _each(assemblies: Sequence[Assembly], problems: Callable[[Assembly], list[str]]) -> Outcome:
+    return Outcome(
+        figures=f"{len(assemblies)} environments", problems=_flat(problems(assembly) for assembly in assemblies)
+    )
+
+
+def _flat(lists: Iterable[list[str]]) -> list[str]:
+    return [item for items in lists for item in items]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

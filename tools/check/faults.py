@@ -1,0 +1,160 @@
+"""The faults that the checkers must find: each changes one thing in a template that is right.
+
+`on` names a synthesised template of `environments/prod.yaml` by its stack, or a file of `snippets/` for resources that no
+environment has yet. `at` is the resource type (its first resource by logical id is changed) and the path inside the resource; an
+empty type means the path starts at the template's top. In values, `@Type` stands for the logical id of that type's first resource.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+REMOVED: Final = object()
+"""As a value: take away what is there."""
+
+ONE_TYPE: Final = "Serving-reasoning"
+POOL: Final = "Serving-chat"
+FOUNDATION: Final = "Foundation"
+ADAPTER: Final = "adapter.json"
+SCALING: Final = "scaling.json"
+WORKFLOW: Final = "workflow.json"
+
+_CONFIG: Final = "AWS::SageMaker::EndpointConfig"
+_ENDPOINT: Final = "AWS::SageMaker::Endpoint"
+_COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
+_MODEL: Final = "AWS::SageMaker::Model"
+_ROLE: Final = "AWS::IAM::Role"
+_POLICY: Final = "AWS::IAM::Policy"
+_LOGS: Final = "AWS::Logs::LogGroup"
+_TARGET: Final = "AWS::ApplicationAutoScaling::ScalableTarget"
+_SCALING_POLICY: Final = "AWS::ApplicationAutoScaling::ScalingPolicy"
+_ALARM: Final = "AWS::CloudWatch::Alarm"
+_MACHINE: Final = "AWS::StepFunctions::StateMachine"
+
+_VARIANT: Final = "Properties.ProductionVariants.0"
+_SPEC: Final = "Properties.Specification"
+_ENV: Final = "Properties.PrimaryContainer.Environment"
+_S3: Final = "Properties.PrimaryContainer.ModelDataSource.S3DataSource"
+_STATEMENT: Final = "Properties.PolicyDocument.Statement.0"
+_TRACKING: Final = "Properties.TargetTrackingScalingPolicyConfiguration"
+_PART: Final = "Properties.DefinitionString.Fn::Join.1"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One change of one template."""
+
+    what: str
+    on: str
+    at: tuple[str, str]
+    value: Any
+
+
+FAULTS: Final = (
+    # endpoint configuration
+    Fault("routing strategy that does not exist", ONE_TYPE, (_CONFIG, f"{_VARIANT}.RoutingConfig.RoutingStrategy"), "LEAST_BUSY"),
+    Fault("routing strategy only the API has", ONE_TYPE, (_CONFIG, f"{_VARIANT}.RoutingConfig.RoutingStrategy"), "KV_AWARE"),
+    Fault("no routing", ONE_TYPE, (_CONFIG, f"{_VARIANT}.RoutingConfig"), REMOVED),
+    Fault("routing without strategy", ONE_TYPE, (_CONFIG, f"{_VARIANT}.RoutingConfig"), {}),
+    Fault("prefix routing without its settings", POOL, (_CONFIG, f"{_VARIANT}.RoutingConfig.PrefixAwareRoutingConfig"), REMOVED),
+    Fault("prefix length out of range", POOL, (_CONFIG, f"{_VARIANT}.RoutingConfig.PrefixAwareRoutingConfig.PrefixLength"), 512),
+    Fault("prefix routing on one instance", POOL, (_CONFIG, f"{_VARIANT}.ManagedInstanceScaling.MaxInstanceCount"), 1),
+    Fault("inference AMI that does not exist", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InferenceAmiVersion"), "al2023-ami-sagemaker-inference-gpu-9-1"),
+    Fault("no inference AMI", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InferenceAmiVersion"), REMOVED),
+    Fault("no inference AMI on a pool", POOL, (_CONFIG, f"{_VARIANT}.InferenceAmiVersion"), REMOVED),
+    Fault("instance type that does not exist", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InstanceType"), "ml.p5en.49xlarge"),
+    Fault("instance type of EC2", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InstanceType"), "p5en.48xlarge"),
+    Fault("pool type that does not exist", POOL, (_CONFIG, f"{_VARIANT}.InstancePools.1.InstanceType"), "ml.g6e.25xlarge"),
+    Fault("pool priority out of range", POOL, (_CONFIG, f"{_VARIANT}.InstancePools.1.Priority"), 6),
+    Fault("empty pool", POOL, (_CONFIG, f"{_VARIANT}.InstancePools"), []),
+    Fault("no instances", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InitialInstanceCount"), 0),
+    Fault("word for a number", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InitialInstanceCount"), "one"),
+    Fault("variant without name", ONE_TYPE, (_CONFIG, f"{_VARIANT}.VariantName"), REMOVED),
+    Fault("property that does not exist", ONE_TYPE, (_CONFIG, f"{_VARIANT}.InstanceTypes"), ["ml.p5en.48xlarge"]),
+    Fault("property only the API has", ONE_TYPE, (_CONFIG, "Properties.CrossRegionTrafficConfig"), {"MaxCrossRegionPercentPerEndpoint": 10}),
+    Fault("second variant", ONE_TYPE, (_CONFIG, "Properties.ProductionVariants.1"), {
+        "VariantName": "Canary", "InstanceType": "ml.p5en.48xlarge", "InitialInstanceCount": 1,
+        "InferenceAmiVersion": "al2023-ami-sagemaker-inference-gpu-4-1",
+        "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 2},
+        "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
+    }),
+    Fault("fewer instances at most than at least", ONE_TYPE, (_CONFIG, f"{_VARIANT}.ManagedInstanceScaling.MinInstanceCount"), 3),
+    Fault("instances without upper bound", ONE_TYPE, (_CONFIG, f"{_VARIANT}.ManagedInstanceScaling.MaxInstanceCount"), REMOVED),
+    Fault("no execution role", ONE_TYPE, (_CONFIG, "Properties.ExecutionRoleArn"), REMOVED),
+    Fault("KMS key on a GPU type", ONE_TYPE, (_CONFIG, "Properties.KmsKeyId"), "alias/data"),
+    Fault("KMS key on a pool of GPU types", POOL, (_CONFIG, "Properties.KmsKeyId"), "alias/data"),
+    Fault("fixed configuration name", ONE_TYPE, (_CONFIG, "Properties.EndpointConfigName"), "prod-reasoning"),
+    Fault("metrics frequency that is not offered", ONE_TYPE, (_CONFIG, "Properties.MetricsConfig.MetricPublishFrequencyInSeconds"), 45),
+    Fault("metrics off", ONE_TYPE, (_CONFIG, "Properties.MetricsConfig.EnableEnhancedMetrics"), False),
+    Fault("network without subnets", ONE_TYPE, (_CONFIG, "Properties.VpcConfig.Subnets"), REMOVED),
+    Fault("untagged", ONE_TYPE, (_CONFIG, "Properties.Tags"), REMOVED),
+    # endpoint
+    Fault("endpoint without configuration", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), REMOVED),
+    Fault("reference to what is not there", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), {"Ref": "Nowhere"}),
+    Fault("attribute that does not exist", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), {"Fn::GetAtt": [f"@{_CONFIG}", "Name"]}),
+    Fault("endpoint name with an underscore", ONE_TYPE, (_ENDPOINT, "Properties.EndpointName"), "prod_reasoning"),
+    Fault("cycle", ONE_TYPE, (_ROLE, "DependsOn"), [f"@{_CONFIG}"]),
+    # inference component
+    Fault("component without memory", ONE_TYPE, (_COMPONENT, f"{_SPEC}.ComputeResourceRequirements.MinMemoryRequiredInMb"), REMOVED),
+    Fault("component of a pool without memory", POOL, (_COMPONENT, "Properties.Specifications.1.ComputeResourceRequirements.MinMemoryRequiredInMb"), REMOVED),
+    Fault("component without GPUs", ONE_TYPE, (_COMPONENT, f"{_SPEC}.ComputeResourceRequirements.NumberOfAcceleratorDevicesRequired"), REMOVED),
+    Fault("component with no GPU", ONE_TYPE, (_COMPONENT, f"{_SPEC}.ComputeResourceRequirements.NumberOfAcceleratorDevicesRequired"), 0),
+    Fault("component without variant", ONE_TYPE, (_COMPONENT, "Properties.VariantName"), REMOVED),
+    Fault("component without endpoint", ONE_TYPE, (_COMPONENT, "Properties.EndpointName"), REMOVED),
+    Fault("component without count", ONE_TYPE, (_COMPONENT, "Properties.RuntimeConfig.CopyCount"), REMOVED),
+    Fault("component with less than no copies", ONE_TYPE, (_COMPONENT, "Properties.RuntimeConfig.CopyCount"), -1),
+    Fault("component name with an underscore", ONE_TYPE, (_COMPONENT, "Properties.InferenceComponentName"), "prod_qwen"),
+    Fault("start-up time-out out of range", ONE_TYPE, (_COMPONENT, f"{_SPEC}.StartupParameters.ContainerStartupHealthCheckTimeoutInSeconds"), 7200),
+    Fault("component for one type and for several", POOL, (_COMPONENT, _SPEC), {
+        "ModelName": "m", "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024, "NumberOfAcceleratorDevicesRequired": 1},
+    }),
+    Fault("component on a type its pool lacks", POOL, (_COMPONENT, "Properties.Specifications.1.InstanceType"), "ml.g6e.48xlarge"),
+    Fault("adapter with compute", ADAPTER, (_COMPONENT, f"{_SPEC}.ComputeResourceRequirements"), {"MinMemoryRequiredInMb": 1024}),
+    Fault("adapter with copies", ADAPTER, (_COMPONENT, "Properties.RuntimeConfig"), {"CopyCount": 1}),
+    Fault("adapter without files", ADAPTER, (_COMPONENT, f"{_SPEC}.Container"), REMOVED),
+    # model
+    Fault("API key in the environment", ONE_TYPE, (_MODEL, f"{_ENV}.SM_SGLANG_API_KEY"), "secret"),
+    Fault("port in the environment", ONE_TYPE, (_MODEL, f"{_ENV}.SM_SGLANG_PORT"), "30000"),
+    Fault("token in the environment", ONE_TYPE, (_MODEL, f"{_ENV}.HF_TOKEN"), "hf_0"),
+    Fault("isolated model without weights", ONE_TYPE, (_MODEL, "Properties.PrimaryContainer.ModelDataSource"), REMOVED),
+    Fault("compression that does not exist", ONE_TYPE, (_MODEL, f"{_S3}.CompressionType"), "Zip"),
+    Fault("weights from elsewhere than S3", ONE_TYPE, (_MODEL, f"{_S3}.S3Uri"), "hf://Qwen/Qwen3-8B"),
+    Fault("role that is no ARN", ONE_TYPE, (_MODEL, "Properties.ExecutionRoleArn"), "reasoning-role"),
+    # roles and logs
+    Fault("action that does not exist", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Action"), "logs:PutLogEvent"),
+    Fault("effect that does not exist", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Effect"), "Alow"),
+    Fault("statement without resource", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Resource"), REMOVED),
+    Fault("resource that is no ARN", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Resource"), "/aws/sagemaker/Endpoints/prod-reasoning"),
+    Fault("every action on everything", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Action"), "*"),
+    Fault("trust without condition", ONE_TYPE, (_ROLE, "Properties.AssumeRolePolicyDocument.Statement.0.Condition"), REMOVED),
+    Fault("retention that is not offered", ONE_TYPE, (_LOGS, "Properties.RetentionInDays"), 42),
+    Fault("logs kept for ever", ONE_TYPE, (_LOGS, "Properties.RetentionInDays"), REMOVED),
+    # foundation and template
+    Fault("address range that is none", FOUNDATION, ("AWS::EC2::VPC", "Properties.CidrBlock"), "10.64.0.0/33"),
+    Fault("key that is never rotated", FOUNDATION, ("AWS::KMS::Key", "Properties.EnableKeyRotation"), REMOVED),
+    Fault("bucket open to the world", FOUNDATION, ("AWS::S3::Bucket", "Properties.PublicAccessBlockConfiguration"), REMOVED),
+    Fault("security group open to the world", FOUNDATION, ("AWS::EC2::SecurityGroup", "Properties.SecurityGroupIngress"), [
+        {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0", "Description": "everyone"},
+    ]),
+    Fault("bucket policy that allows plain HTTP", FOUNDATION, ("AWS::S3::BucketPolicy", "Properties.PolicyDocument.Statement.0.Effect"), "Allow"),
+    Fault("deletion policy that does not exist", FOUNDATION, ("AWS::KMS::Key", "DeletionPolicy"), "Keep"),
+    Fault("resource type that does not exist", FOUNDATION, ("AWS::KMS::Key", "Type"), "AWS::KMS::Keys"),
+    Fault("output of what is not there", FOUNDATION, ("", "Outputs.Extra"), {"Value": {"Ref": "Nowhere"}}),
+    # scaling
+    Fault("fewer copies at most than at least", SCALING, (_TARGET, "Properties.MinCapacity"), 9),
+    Fault("dimension that does not exist", SCALING, (_TARGET, "Properties.ScalableDimension"), "sagemaker:inference-component:CopyCount"),
+    Fault("dimension of another service", SCALING, (_TARGET, "Properties.ScalableDimension"), "ecs:service:DesiredCount"),
+    Fault("dimension of the variant", SCALING, (_TARGET, "Properties.ScalableDimension"), "sagemaker:variant:DesiredInstanceCount"),
+    Fault("another resource than the dimension's", SCALING, (_TARGET, "Properties.ResourceId"), "endpoint/chat/variant/AllTraffic"),
+    Fault("metric that does not exist", SCALING, (_SCALING_POLICY, f"{_TRACKING}.PredefinedMetricSpecification.PredefinedMetricType"), "SageMakerInferenceComponentLatency"),
+    Fault("metric of the variant", SCALING, (_SCALING_POLICY, f"{_TRACKING}.PredefinedMetricSpecification.PredefinedMetricType"), "SageMakerVariantInvocationsPerInstance"),
+    Fault("tracking without target", SCALING, (_SCALING_POLICY, f"{_TRACKING}.TargetValue"), REMOVED),
+    Fault("alarm dimension that is not published", SCALING, (_ALARM, "Properties.Dimensions.0.Name"), "GpuId"),
+    Fault("comparison that does not exist", SCALING, (_ALARM, "Properties.ComparisonOperator"), "AtLeast"),
+    Fault("alarm without evaluation periods", SCALING, (_ALARM, "Properties.EvaluationPeriods"), REMOVED),
+    # state machine
+    Fault("transition to a state that is not there", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Stat"},"Done":{"Type":"Succeed"}}}'),
+    Fault("state of a type that does not exist", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Sleep","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}}'),
+    Fault("definition that is no JSON", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}'),
+)  # fmt: skip

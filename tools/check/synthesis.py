@@ -1,0 +1,133 @@
+"""Synthesises environments as a user does, with the CDK CLI, without an AWS account; twice, to compare."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tools.check.commands import run
+
+_AT_ONCE: Final = 2
+"""A synth keeps one core busy (node) and a second one half (Python)."""
+
+_COMMAND: Final = ("cdk", "synth", "--quiet", "--no-notices", "--no-lookups")
+_TIMEOUT_SECONDS: Final = 300
+_OUTPUT_LINES: Final = 40
+
+_FIRST: Final = {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+_SECOND: Final = {"PYTHONHASHSEED": "4294967295", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
+
+VALIDATION_REPORT: Final = "validation-report.json"
+
+_TIMINGS: Final = "performance-counters.json"
+"""Durations, which CDK writes when a synth was slow."""
+
+_KERNEL_FOLDER: Final = re.compile(rb"[^\s\"]*/(?:jsii-kernel-|tmp)\w+/(?=node_modules/|lib/program\.js)")
+"""jsii unpacks its libraries into fresh temporary folders, whose names CDK writes into the stack traces of *.metadata.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """How one environment's synth went."""
+
+    environment: str
+    folder: Path
+    took_seconds: float
+    exit_status: int
+    output: str
+
+    def problems(self) -> list[str]:
+        """Return what the CDK CLI said, when it failed."""
+        if self.exit_status == 0:
+            return []
+        said = [line for line in self.output.splitlines() if line.strip()][-_OUTPUT_LINES:]
+        command = f"cdk synth -c env={self.environment}"
+        return [f"environments/{self.environment}.yaml: `{command}` exits {self.exit_status}:", *said]
+
+
+def synthesise(environments: Sequence[str], into: Path, *, again: bool = False) -> list[Synthesis]:
+    """Synthesise environments, two at once.
+
+    Args:
+        environments: Their names.
+        into: Folder under which each gets one of its own.
+        again: The second time, to compare with the first: under another hash seed, time zone and locale.
+    """
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(lambda name: _synthesise(name, into / name, _SECOND if again else _FIRST), environments))
+
+
+def _synthesise(environment: str, folder: Path, variables: dict[str, str]) -> Synthesis:
+    started = time.monotonic()
+    status, output = run(
+        [*_COMMAND, "--context", f"env={environment}", "--output", str(folder)],
+        timeout_seconds=_TIMEOUT_SECONDS,
+        variables={**_without_aws(), **variables},
+    )
+    return Synthesis(
+        environment=environment,
+        folder=folder,
+        took_seconds=time.monotonic() - started,
+        exit_status=status,
+        output=output,
+    )
+
+
+def _without_aws() -> dict[str, str]:
+    """Return this process's variables without an AWS account: whoever is signed in must get the same templates."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_DEFAULT_"))}
+    return {
+        **kept,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+    }
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Return the files that are not the same, byte for byte, in two cloud assemblies.
+
+    Two things are no difference: how long synth took, and the names of jsii's temporary folders.
+    """
+    names = {
+        str(file.relative_to(folder))
+        for folder in (first, second)
+        for file in folder.rglob("*")
+        if file.is_file() and file.name != _TIMINGS
+    }
+    problems = []
+    for name in sorted(names):
+        missing = [folder for folder in (first, second) if not (folder / name).is_file()]
+        if missing:
+            problems.append(
+                f"{name}: only in one of two synths; synth must not depend on hash order, clock or time zone"
+            )
+        elif _content(first / name) != _content(second / name):
+            line = _first_difference(_content(first / name), _content(second / name))
+            problems.append(
+                f"{name}: differs between two synths at {line}; find what depends on hash order, clock or time zone"
+            )
+    return problems
+
+
+def _content(file: Path) -> bytes:
+    return _KERNEL_FOLDER.sub(b"jsii-kernel", file.read_bytes())
+
+
+def _first_difference(first: bytes, second: bytes) -> str:
+    before, after = first.splitlines(), second.splitlines()
+    for number, (one, other) in enumerate(zip(before, after, strict=False), start=1):
+        if one != other:
+            return f"line {number}: {_shown(one)} / {_shown(other)}"
+    return f"line {min(len(before), len(after)) + 1}: one of them ends"
+
+
+def _shown(line: bytes) -> str:
+    return line.decode(errors="replace").strip()[:120]

@@ -1,0 +1,39 @@
+"""Write environments/schema.json: what editors with a YAML language server complete and check environments by."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+TARGET: Final = ROOT / "environments" / "schema.json"
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of an environment, the same bytes every time."""
+    from stacks.settings import Environment  # noqa: PLC0415  after sys.path is set below
+
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "generated from stacks/settings.py by `make schema`; do not edit",
+        **_on_one_line(Environment.model_json_schema()),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _on_one_line(part: Any) -> Any:  # noqa: ANN401  any part of a JSON document
+    """Join descriptions that wrap in the source: editors show them as they are."""
+    if isinstance(part, dict):
+        return {
+            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _on_one_line(value)
+            for key, value in part.items()
+        }
+    return [_on_one_line(item) for item in part] if isinstance(part, list) else part
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "constructs")]
+    TARGET.write_text(schema_text(), encoding="utf-8")
+    print(f"wrote {TARGET.relative_to(ROOT)}")
