@@ -104,18 +104,16 @@ def _weights_error(row: dict[str, str]) -> float | None:
 
 
 def _tokens_error(row: dict[str, str]) -> float | None:
-    """From the log's own free memory: the rule of the scheduler, not a guess of the GPU."""
+    """From the log's own memory after load: the rule of SGLang's scheduler, not a guess of the GPU."""
     found = _model(row)
     try:
-        fraction, before, after, tokens = (
-            float(row[k])
-            for k in ("mem_fraction_or_util", "avail_before_load_GiB", "avail_after_load_GiB", "kv_tokens")
-        )
+        names = ("mem_fraction_or_util", "weights_GiB_per_gpu", "avail_after_load_GiB", "kv_tokens")
+        fraction, weights, after, tokens = (float(row[name]) for name in names)
     except ValueError:
         return None
-    if found is None:
+    if found is None or row["engine"] != "sglang":
         return None
-    pool = after - before * (1 - fraction)
+    pool = after - (after + weights) * (1 - fraction)
     return pool * 2**30 / kv_bytes_per_token(*found).all_layers / tokens - 1
 
 

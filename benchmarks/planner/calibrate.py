@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fitting import Targets, fit, nearby_of, neighbourhood
+from fitting import LeaveOut, Targets, fit, nearby_of, neighbourhood
 from samples import Sample, closed_loop_samples, saturated_samples, table
 
 from cdk_sglang import planning
@@ -31,6 +31,7 @@ def held_out(samples: list[Sample], *, start: dict[str, float] | None = None) ->
     """Return predictions of every sample by a planner that saw no row of the same model on the same GPU."""
     rows, targets = table(samples), Targets(samples)
     start = fit(rows, targets) if start is None else start
+    refit = LeaveOut(rows, targets, start)
     names = np.array([s.combination for s in samples])
     out = {
         key: np.full(len(samples), np.nan) for key in ("tpot", "tpot_sd", "ttft", "ttft_sd", "base_tpot", "base_ttft")
@@ -39,7 +40,7 @@ def held_out(samples: list[Sample], *, start: dict[str, float] | None = None) ->
         test, train = names == name, names != name
         kept = [s for s, use in zip(samples, train, strict=True) if use]
         part = {key: values[train] for key, values in rows.items()}
-        coefficients = fit(part, targets.take(train), start=start, steps=4)
+        coefficients = refit.without(test)
         unseen = {key: values[test] for key, values in rows.items()}
         predicted = dict(zip(("tpot", "ttft"), times_ms(coefficients, unseen), strict=True))
         fitted = dict(zip(("tpot", "ttft"), times_ms(coefficients, part), strict=True))

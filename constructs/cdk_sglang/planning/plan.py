@@ -8,17 +8,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cdk_sglang.hardware import MAX_AGE_DAYS, price_usd_per_hour
+from cdk_sglang.hardware import price_usd_per_hour
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, fitting_splits, nearest_fit, question
-from cdk_sglang.planning.features import Load, columns, features
+from cdk_sglang.planning.cost import price_warnings, token_prices
 from cdk_sglang.planning.fleet import ComponentPlan, EndpointPlan, FleetPlan, Range
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.packing import Need, pack, unusable_share
 from cdk_sglang.planning.parallel import GIB, Parallelism
-from cdk_sglang.planning.predict import answer, calibration
-from cdk_sglang.planning.price import usd_per_million_tokens
+from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.startup import start_up
-from cdk_sglang.planning.timing import step_parts_ms
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
@@ -66,7 +64,7 @@ def _plan_endpoint(
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
     price = price_usd_per_hour(first, request.region, table=request.prices)
-    _price_warnings(
+    price_warnings(
         request=request, where=where, instance=first, price=price, reserved=endpoint.reserved, warnings=warnings
     )
     plans = []
@@ -188,7 +186,7 @@ def _plan_component(
         alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
     rate = given.output_tok_s_per_gpu if given and given.fits else None
-    prices = _token_prices(
+    prices = token_prices(
         component=component,
         instance=instance,
         split=split,
@@ -301,57 +299,3 @@ def _check_slo(
                 f"{instance.name} at {slo.at_concurrency:g} requests in flight per copy; allow more, ask for fewer in flight, or use a "
                 "faster instance"
             )
-
-
-def _token_prices(
-    *,
-    component: ComponentRequest,
-    instance: GpuInstance,
-    split: Parallelism,
-    tokens_s: float | None,
-    price: Price | None,
-    concurrency: float,
-) -> tuple[float | None, float | None]:
-    """Return dollars per million input and output tokens: the hour's price split by the time prompts and answers take."""
-    if price is None or tokens_s is None:
-        return None, None
-    usd = price.usd_per_hour * split.gpus / instance.gpu_count
-    load = Load(input_tokens=component.input_tokens, output_tokens=component.output_tokens, running=concurrency)
-    row = features(
-        component.facts.architecture, instance.gpu, split, load, engine="sglang", kv_dtype=component.kv_dtype or "bf16"
-    )
-    step, mixed = step_parts_ms(calibration().coefficients, columns([row]))
-    prompt_share = float(mixed[0] / (mixed[0] + step[0]))
-    input_s = tokens_s * component.input_tokens / component.output_tokens
-    return usd_per_million_tokens(usd * prompt_share, input_s), usd_per_million_tokens(
-        usd * (1 - prompt_share), tokens_s
-    )
-
-
-def _price_warnings(
-    *,
-    request: FleetRequest,
-    where: str,
-    instance: GpuInstance,
-    price: Price | None,
-    reserved: bool,
-    warnings: list[str],
-) -> None:
-    if price is None:
-        warnings.append(
-            f"{where}: no price of {instance.name} is known; give one with: cdk-sglang prices update --region {request.region}"
-        )
-        return
-    if price.is_estimate:
-        warnings.append(
-            f"{where}: the price of {instance.name} in {request.region} is an estimate ({price.kind}, {price.region}, {price.date})"
-        )
-    if request.today is not None and price.age_days(request.today) > MAX_AGE_DAYS:
-        warnings.append(
-            f"{where}: the price of {instance.name} is {price.age_days(request.today)} days old ({price.date}); refresh it with: "
-            f"cdk-sglang prices update --region {request.region}"
-        )
-    if reserved:
-        warnings.append(
-            f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
-        )

@@ -243,6 +243,8 @@ def _kv_dtype(cells: _Cells, facts: ModelFacts | None, engine: str) -> str:
         return _KV_NAMES[name]
     assert set(_KV_NAMES.values()) - {""} == set(KV_BYTES)
     quantization = facts.architecture.quantization if facts else None
-    if quantization and engine == "trtllm" and (quantization.kv_cache == "fp8" or quantization.method != "bf16"):
+    if quantization and quantization.kv_cache == "fp8":
+        return "fp8"  # engines follow a checkpoint that states its cache's format
+    if quantization and engine == "trtllm" and quantization.method != "bf16":
         return "fp8"  # TensorRT-LLM's published serving recipes set an fp8 cache beside quantized weights
     return "bf16"
