@@ -1,9 +1,9 @@
 """What the container's contract costs: `sglang.launch_server` against our entry, same machine, same run, real engine.
 
-    .venv/bin/python benchmarks/container_overhead.py [--requests 500] [--rounds 3]
+    .venv/bin/python benchmarks/container_overhead.py [--requests 500] [--rounds 10] [--starts 3]
 
-Prints ratios against bare SGLang. Both servers are up and take turns in small rounds, so that other work on the machine
-meets both; only one is asked at any moment.
+Prints ratios against bare SGLang. Both start at the same moment, then take turns request by request (latency) and round by
+round (throughput, eight callers), so that other work on the machine meets both; only one is asked at any moment.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from localcloud.engine.recipe import engine_environment, engine_python  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4, "temperature": 0}).encode()
 MAX_ADDED_P50_MS, MIN_THROUGHPUT_RATIO, MAX_STARTUP_RATIO = 1.0, 0.98, 1.05
@@ -71,25 +75,24 @@ class Server:
             return connection.getresponse().status == 200
         return False
 
-    def ask(self, requests: int) -> list[float]:
-        """Latencies in ms of requests one after the other on one connection."""
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[http.client.HTTPConnection]:
+        """One kept-alive connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        latencies = []
         with contextlib.closing(connection):
+            yield connection
+
+    def ask_often(self, requests: int) -> None:
+        """Requests one after the other."""
+        with self.connect() as connection:
             for _ in range(requests):
-                began = time.perf_counter()
-                connection.request("POST", "/invocations", BODY, {"content-type": "application/json"})
-                response = connection.getresponse()
-                response.read()
-                assert response.status == 200, response.status
-                latencies.append((time.perf_counter() - began) * 1000)
-        return latencies
+                ask(connection)
 
     def load(self, requests: int) -> float:
         """Requests per second with several callers."""
         began = time.perf_counter()
         with ThreadPoolExecutor(CONCURRENCY) as pool:
-            list(pool.map(self.ask, [requests // CONCURRENCY] * CONCURRENCY))
+            list(pool.map(self.ask_often, [requests // CONCURRENCY] * CONCURRENCY))
         return requests // CONCURRENCY * CONCURRENCY / (time.perf_counter() - began)
 
     def stop(self) -> None:
@@ -98,6 +101,16 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def ask(connection: http.client.HTTPConnection) -> float:
+    """One request; its latency in ms."""
+    began = time.perf_counter()
+    connection.request("POST", "/invocations", BODY, {"content-type": "application/json"})
+    response = connection.getresponse()
+    response.read()
+    assert response.status == 200, response.status
+    return (time.perf_counter() - began) * 1000
 
 
 def free_port() -> int:
@@ -110,7 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=500, help="per server, sequential and again concurrent")
     parser.add_argument("--rounds", type=int, default=10, help="turns the servers take")
-    parser.add_argument("--starts", type=int, default=2, help="starts of each server")
+    parser.add_argument("--starts", type=int, default=3, help="starts of each server")
     options = parser.parse_args()
     python = str(engine_python())
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +132,7 @@ def main() -> int:
         )
         model = f"{folder}/base"
         ports = free_port(), free_port()
-        environment = engine_environment() | {"PYTHONWARNINGS": "ignore"}
+        environment = engine_environment() | {"PYTHONWARNINGS": "ignore", "SGLANG_TIMEOUT_KEEP_ALIVE": "300"}
         contract = {
             "CDK_SGLANG_PYTHON": python,
             "CDK_SGLANG_MODEL_DIR": model,
@@ -142,32 +155,42 @@ def main() -> int:
 
 def measure(bare: Server, ours: Server, *, requests: int, rounds: int, starts: int) -> None:
     for attempt in range(starts):
-        for server in (bare, ours) if attempt % 2 == 0 else (ours, bare):
-            server.start()
-            if attempt < starts - 1:
-                server.stop()
-    for server in (bare, ours):
-        server.ask(20)
+        with ThreadPoolExecutor(2) as pool:  # at the same time: other work on the machine slows both alike
+            list(pool.map(Server.start, (bare, ours) if attempt % 2 == 0 else (ours, bare)))
+        if attempt < starts - 1:
+            bare.stop()
+            ours.stop()
+    with bare.connect() as to_bare, ours.connect() as to_ours:
+        for turn in range(20 + requests):
+            pair = [(bare, to_bare), (ours, to_ours)]
+            for server, connection in pair if turn % 2 == 0 else reversed(pair):
+                latency = ask(connection)
+                if turn >= 20:  # the first are warm-up
+                    server.latencies_ms.append(latency)
     for turn in range(rounds):
         for server in (bare, ours) if turn % 2 == 0 else (ours, bare):
-            server.latencies_ms += server.ask(requests // rounds)
             server.requests_per_s.append(server.load(requests // rounds))
 
 
 def report(bare: Server, ours: Server) -> int:
     added = statistics.median(ours.latencies_ms) - statistics.median(bare.latencies_ms)
-    throughput = statistics.median(ours.requests_per_s) / statistics.median(bare.requests_per_s)
-    startup = min(ours.startups_s) / min(bare.startups_s)
+    throughput = median_ratio(ours.requests_per_s, bare.requests_per_s)
+    startup = median_ratio(ours.startups_s, bare.startups_s)
     lines = [
         ("added p50 latency, ms", added, added <= MAX_ADDED_P50_MS, f"<= {MAX_ADDED_P50_MS}"),
         ("throughput ratio", throughput, throughput >= MIN_THROUGHPUT_RATIO, f">= {MIN_THROUGHPUT_RATIO}"),
         ("start-up ratio", startup, startup <= MAX_STARTUP_RATIO, f"<= {MAX_STARTUP_RATIO}"),
     ]
     print(f"{len(bare.latencies_ms)} requests each, bare p50 {statistics.median(bare.latencies_ms):.2f} ms, ", end="")
-    print(f"start {min(bare.startups_s):.1f} s; container against bare SGLang:")
+    print(f"start {statistics.median(bare.startups_s):.1f} s; container against bare SGLang:")
     for name, value, good, bound in lines:
         print(f"  {name:24} {value:7.3f}   {bound:8} {'ok' if good else 'MISSED'}")
     return 0 if all(good for _, _, good, _ in lines) else 1
+
+
+def median_ratio(ours: list[float], bare: list[float]) -> float:
+    """Median of the ratios of what was measured side by side."""
+    return statistics.median(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
 
 
 if __name__ == "__main__":

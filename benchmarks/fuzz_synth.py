@@ -1,6 +1,6 @@
 """Random environments through synth and CDK's own validation in strict mode, many in one app.
 
-`python benchmarks/fuzz_synth.py [count]` sends 2,000; the tests send 200.
+`make bench` sends 2,000 that pass the settings (`PYTHONPATH=constructs:. python benchmarks/fuzz_synth.py [count]`); the tests send 200.
 """
 
 from __future__ import annotations

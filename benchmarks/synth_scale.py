@@ -77,7 +77,7 @@ def shape(template: Path) -> list[Any]:
             return sorted((plain(item) for item in value), key=json.dumps)
         return ids.get(value, value) if isinstance(value, str) else value
 
-    return sorted((plain(dict(resource)) for resource in resources.values()), key=json.dumps)
+    return sorted((plain(resource) for resource in resources.values()), key=json.dumps)
 
 
 def compare(folder: Path, repetitions: int) -> tuple[float, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import os
 import shlex
-import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +15,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 def _default_command() -> tuple[str, ...]:
     if given := os.environ.get("LOCALCLOUD_CONTAINER_COMMAND"):
         return tuple(shlex.split(given))
-    engine = _REPOSITORY / ".venv-engine" / "bin" / "python"
-    return (str(engine) if engine.exists() else sys.executable, str(_REPOSITORY / "container" / "serve"))
+    return (str(_REPOSITORY / "container" / "serve"), "serve")
 
 
 @dataclass(frozen=True, kw_only=True)

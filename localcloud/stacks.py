@@ -7,7 +7,6 @@ is here replaces only that: the template language, change sets, events and outpu
 from __future__ import annotations
 
 import copy
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +204,8 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     deployment, before = Deployment(stack), (stack.template, stack.resource_map.input_parameters)
     old = models.Stack.parse_template(before[0]) if verb == "UPDATE" else _NOTHING
     new = models.Stack.parse_template(template)
+    if verb == "CREATE":
+        stack.template = template
     stack.status = f"{verb}_IN_PROGRESS"
     stack._add_stack_event(stack.status, resource_status_reason="User Initiated")
     try:
@@ -241,8 +242,6 @@ def _roll_back(
         deployment.clean_up(old, order(new))
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, f"{prefix}_FAILED", _text(error))
-    if verb == "CREATE":
-        stack.template = json.dumps(_NOTHING)
     return _finish(stack, f"{prefix}_COMPLETE", reason)
 
 

@@ -10,6 +10,7 @@ import functools
 import os
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdk_sglang_container.contract import Contract
@@ -68,7 +69,8 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
     ]
     manager = tokenizer_manager.TokenizerManager
     missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
-    sources = "".join(inspect.getsource(base) for base in manager.__mro__ if base is not object)
+    files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
+    sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
     missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
     wanted = ("GenerateReqInput", "EmbeddingReqInput", "LoadLoRAAdapterReqInput", "UnloadLoRAAdapterReqInput")
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]

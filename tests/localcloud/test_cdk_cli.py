@@ -18,8 +18,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_ssm as ssm
+from aws_cdk import custom_resources
 
 from localcloud.store import stores
+from tests.localcloud.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(400)
 Cdk = Callable[..., CompletedProcess[str]]
@@ -298,6 +300,47 @@ def test_custom_resource_really_invokes_its_function(prepared: Cdk, assembly: An
     events = client("logs").filter_log_events(logGroupName=groups[0]["logGroupName"])["events"]
     assert [e["message"].split()[-1] for e in events if "seen" in e["message"]][-1] == "Delete"
     assert client("lambda").list_functions()["Functions"] == []
+
+
+PROVIDED = """
+import pathlib, tempfile
+
+def on_event(event, context):
+    return {"PhysicalResourceId": "made"}
+
+def is_complete(event, context):
+    polls = pathlib.Path(tempfile.gettempdir(), event["RequestId"])
+    count = len(polls.read_text()) if polls.exists() else 0
+    polls.write_text("x" * (count + 1))
+    return {"IsComplete": count > 0, "Data": {"Answer": "polled"}} if count else {"IsComplete": False}
+"""
+
+
+@pytest.mark.skipif(
+    not (ROOT / "node_modules" / "@aws-sdk" / "client-sfn").exists(),
+    reason="CDK's provider framework needs @aws-sdk/client-lambda and @aws-sdk/client-sfn, which npm did not install",
+)
+def test_provider_framework_polls_until_complete(prepared: Cdk, assembly: Any, client: Any) -> None:
+    def build(stack: cdk.Stack) -> None:
+        def function(name: str, handler: str) -> lambda_.Function:
+            code, runtime = lambda_.Code.from_inline(PROVIDED), lambda_.Runtime.PYTHON_3_12
+            return lambda_.Function(stack, name, runtime=runtime, handler=handler, code=code)
+
+        provider = custom_resources.Provider(
+            stack,
+            "Provider",
+            on_event_handler=function("OnEvent", "index.on_event"),
+            is_complete_handler=function("IsComplete", "index.is_complete"),
+            query_interval=cdk.Duration.seconds(1),
+        )
+        made = cdk.CustomResource(stack, "Made", service_token=provider.service_token)
+        cdk.CfnOutput(stack, "Answer", value=made.get_att_string("Answer"))
+
+    folder = assembly("provider", build)
+    done = deployed(prepared, folder)
+    assert done.returncode == 0, done.stderr
+    assert "Fleet.Answer = polled" in done.stdout + done.stderr
+    assert prepared("destroy", "Fleet", "-f", "--app", folder).returncode == 0
 
 
 def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, client: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path  # typer reads annotations when it runs
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
@@ -93,9 +94,9 @@ def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None
     return 1 if made.problems else 0
 
 
-def print_plan(made: FleetPlan) -> None:
-    """Print a plan as tables on stdout, its warnings on stderr."""
-    out = stdout()
+def print_plan(made: FleetPlan, console: Console | None = None) -> None:
+    """Print a plan as tables on stdout or a console of the caller's, its warnings on stderr."""
+    out = console or stdout()
     table = Table(
         "endpoint",
         "component",

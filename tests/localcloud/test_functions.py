@@ -1,0 +1,112 @@
+"""Lambda functions and state machines, which custom resources and pipelines are made of."""
+
+import io
+import json
+import textwrap
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.localcloud.helpers import ROLE, eventually
+
+
+def packed(name: str, code: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, textwrap.dedent(code))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def function(client: Any) -> Any:
+    lambdas = client("lambda")
+    client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument="{}")
+
+    def invoke(name: str, code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any) -> Any:
+        lambdas.create_function(
+            FunctionName="f",
+            Runtime=runtime,
+            Role=ROLE,
+            Handler="index.handler",
+            Timeout=timeout,
+            Environment={"Variables": {"WHO": "world"}},
+            Code={"ZipFile": packed(name, code)},
+        )
+        answer = lambdas.invoke(FunctionName="f", Payload=json.dumps({"n": 2}), **given)
+        payload = answer["Payload"].read()
+        return answer.get("FunctionError"), json.loads(payload) if payload else None
+
+    return invoke
+
+
+def test_python_function_gets_event_environment_and_context(function: Any) -> None:
+    code = """
+        import os
+        def handler(event, context):
+            left = context.get_remaining_time_in_millis()
+            return [event["n"], os.environ["WHO"], 0 < left <= 10000, context.function_name]
+    """
+    assert function("index.py", code) == (None, [2, "world", True, "f"])
+
+
+def test_function_talks_to_the_embedded_services(function: Any, client: Any) -> None:
+    client("ssm").put_parameter(Name="/x", Value="found", Type="String")
+    code = """
+        import boto3
+        def handler(event, context):
+            return boto3.client("ssm").get_parameter(Name="/x")["Parameter"]["Value"]
+    """
+    assert function("index.py", code) == (None, "found")
+
+
+def test_node_function_runs(function: Any) -> None:
+    code = (
+        "exports.handler = async (event, context) => ({ n: event.n, who: process.env.WHO, f: context.functionName });"
+    )
+    assert function("index.js", code, runtime="nodejs22.x") == (None, {"n": 2, "who": "world", "f": "f"})
+
+
+def test_exception_is_a_function_error_with_its_type(function: Any) -> None:
+    error, payload = function("index.py", "def handler(event, context):\n    raise ValueError('no')\n")
+    assert error == "Unhandled"
+    assert payload == {"errorMessage": "no", "errorType": "ValueError"}
+
+
+def test_function_that_takes_too_long_is_ended(function: Any) -> None:
+    error, payload = function("index.py", "import time\ndef handler(*_):\n    time.sleep(30)\n", timeout=1)
+    assert error == "Unhandled"
+    assert payload["errorMessage"] == "Task timed out after 1.00 seconds"
+
+
+def test_event_invocation_is_answered_at_once_and_logged(function: Any, client: Any) -> None:
+    assert function("index.py", "def handler(*_):\n    print('done later')\n", InvocationType="Event") == (None, None)
+
+    def logged() -> bool:
+        groups = client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/f")["logGroups"]
+        return bool(groups and client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"])
+
+    assert eventually(logged)
+
+
+def test_state_machine_of_a_template_runs_functions(function: Any, client: Any) -> None:
+    function("index.py", "def handler(event, context):\n    return event['n'] + 1\n")
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+    task |= {"Parameters": {"FunctionName": arn, "Payload.$": "$"}, "OutputPath": "$.Payload"}
+    definition = json.dumps({"StartAt": "Add", "States": {"Add": task}})
+    machine = {"DefinitionString": definition, "RoleArn": ROLE, "StateMachineName": "m"}
+    template = {"Resources": {"M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": machine}}}
+    client("cloudformation").create_stack(StackName="s", TemplateBody=json.dumps(template))
+    states = client("stepfunctions")
+    eventually(lambda: states.list_state_machines()["stateMachines"])
+    for number in (1, 2):  # executions without names do not collide
+        execution = states.start_execution(
+            stateMachineArn="arn:aws:states:us-east-1:123456789012:stateMachine:m", input=json.dumps({"n": number})
+        )["executionArn"]
+        described = eventually(
+            lambda execution=execution: (
+                (d := states.describe_execution(executionArn=execution))["status"] != "RUNNING" and d
+            )
+        )
+        assert (described["status"], described["output"]) == ("SUCCEEDED", str(number + 1)), described
