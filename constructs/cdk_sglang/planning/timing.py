@@ -93,37 +93,39 @@ _TERMS = (
     ("queue_share", 0.15, 0.8),
 )
 
+_LAUNCH = "layer_ms expert_layer_ms"
+_COMPUTE = "dense_compute expert_compute"
+_FIRST = "prompt_dense prompt_expert prompt_layer_ms first_ms queue_share"
+
 _SHIFTS = (
     # terms, flags, how much a flag may plausibly change a term (as a logarithm)
+    (f"dense_read expert_read {_COMPUTE} layer_ms message_ms cache_read mixed_dense mixed_expert", "blackwell", 0.125),
     (
-        "dense_read expert_read dense_compute expert_compute layer_ms expert_layer_ms message_ms cache_read mixed_dense mixed_expert",
-        "blackwell",
-        0.125,
-    ),
-    (
-        "dense_read expert_read dense_compute expert_compute layer_ms expert_layer_ms message_ms cache_read mixed_dense mixed_expert",
+        f"dense_read expert_read {_COMPUTE} {_LAUNCH} message_ms cache_read mixed_dense mixed_expert",
         "rtx ada ampere",
         0.25,
     ),
+    ("expert_layer_ms", "blackwell", 0.3),
     ("dense_read expert_read cache_read mixed_dense mixed_expert", "trtllm vllm", 0.036),
-    ("layer_ms expert_layer_ms", "trtllm vllm", 0.3),
+    (_LAUNCH, "trtllm vllm", 0.4),
     ("step_ms request_ms", "trtllm vllm", 0.5),
-    ("dense_read dense_compute mixed_dense", "fp8 nvfp4", 0.036),
+    ("dense_read dense_compute mixed_dense", "fp8 nvfp4", 0.05),
     ("dense_read dense_compute mixed_dense", "emulated", 0.1),
-    ("expert_read expert_compute mixed_expert expert_layer_ms", "fp8 nvfp4", 0.072),
-    ("expert_read expert_compute mixed_expert expert_layer_ms", "emulated", 0.2),
-    ("cache_read layer_ms attention_compute mixed_attention", "latent sparse", 0.072),
+    ("expert_read expert_compute mixed_expert expert_layer_ms", "fp8 nvfp4", 0.1),
+    ("expert_read expert_compute mixed_expert expert_layer_ms", "emulated", 0.4),
+    ("cache_read attention_compute mixed_attention", "latent sparse", 0.072),
+    ("layer_ms", "latent sparse", 0.15),
     ("expert_read expert_layer_ms expert_compute", "expert_parallel", 0.036),
-    ("layer_ms expert_layer_ms", "width", 0.05),
-    ("first_ms prompt_layer_ms prompt_expert queue_share", "release", 0.3),
+    (_LAUNCH, "width", 0.05),
     ("expert_layer_ms", "experts", 0.025),
-    ("message_ms", "gpus", 0.3),
+    ("message_ms", "gpus", 0.5),
     ("message_ms message_bytes prompt_messages mixed_messages", "pcie", 0.7),
     ("layer_ms", "attention_dp", 0.1),
-    ("prompt_dense prompt_expert prompt_layer_ms first_ms queue_share", "blackwell rtx ada ampere", 0.175),
-    ("prompt_dense prompt_expert prompt_layer_ms first_ms queue_share", "trtllm vllm", 0.35),
-    ("prompt_dense prompt_expert", "fp8 nvfp4 emulated", 0.175),
+    (_FIRST, "blackwell rtx ada ampere", 0.175),
+    (_FIRST, "trtllm vllm", 0.5),
+    ("prompt_dense prompt_expert", "fp8 nvfp4 emulated", 0.25),
     ("prompt_layer_ms first_ms", "latent sparse linear experts_used", 0.175),
+    ("first_ms prompt_layer_ms prompt_expert queue_share", "release", 0.3),
     ("prompt_layer_ms", "gpus", 0.2),
 )
 
