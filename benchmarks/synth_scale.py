@@ -112,7 +112,7 @@ def compare(folder: Path, repetitions: int) -> tuple[float, float]:
 def _without_descriptions(shapes: list[Any]) -> list[str]:
     # CDK writes a description on the policies it splits off; nobody writes that by hand.
     return sorted(
-        json.dumps({**part, "Properties": {k: v for k, v in part["Properties"].items() if k != "Description"}})
+        json.dumps({**part, "Properties": {k: v for k, v in part.get("Properties", {}).items() if k != "Description"}})
         for part in shapes
     )
 

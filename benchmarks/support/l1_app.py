@@ -10,12 +10,17 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_CHECK: Final = "CdkSglangWeightsCheck"
+"""Beginning of the ids of the resources that check the weights: a dozen however many components there are, taken as they are."""
 
 
 def main(count: int, outdir: str, template: str) -> None:
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
-    policies = _policies(Path(template))
+    resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
+    check = {name: resource for name, resource in resources.items() if name.startswith(_CHECK)}
+    policies = _policies([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
     from aws_cdk import aws_iam as iam
@@ -74,7 +79,21 @@ def main(count: int, outdir: str, template: str) -> None:
         ),
         tags=tags,
     )
+    checked = {
+        name: cdk.CfnResource(stack, name, type=resource["Type"], properties=resource.get("Properties", {}))
+        for name, resource in check.items()
+    }
+    for name, resource in check.items():
+        if "DeletionPolicy" in resource:
+            retain = resource["DeletionPolicy"] == "Retain"
+            checked[name].apply_removal_policy(cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY)
+        if "DependsOn" in resource:
+            checked[name].node.add_dependency(*(checked[other] for other in resource["DependsOn"]))
     needed_by_role = [role, *attached]
+    needed_by_model = [
+        *needed_by_role,
+        *(checked[name] for name in check if check[name]["Type"].startswith("Custom::")),
+    ]
     config.node.add_dependency(*needed_by_role)
     endpoint = sagemaker.CfnEndpoint(
         stack, "Endpoint", endpoint_name="bench", endpoint_config_name=config.attr_endpoint_config_name, tags=tags
@@ -102,7 +121,7 @@ def main(count: int, outdir: str, template: str) -> None:
             ),
             tags=own_tags,
         )
-        model.node.add_dependency(*needed_by_role)
+        model.node.add_dependency(*needed_by_model)
         sagemaker.CfnInferenceComponent(
             stack,
             f"Component{index}",
@@ -128,8 +147,7 @@ def main(count: int, outdir: str, template: str) -> None:
     print(f"{imported - begin:.3f} {end - imported:.3f}")
 
 
-def _policies(template: Path) -> dict[str, list[Any]]:
-    resources = json.loads(template.read_text(encoding="utf-8"))["Resources"].values()
+def _policies(resources: list[Any]) -> dict[str, list[Any]]:
     places = {
         "trust": ("AWS::IAM::Role", "AssumeRolePolicyDocument"),
         "inline": ("AWS::IAM::Policy", "PolicyDocument"),

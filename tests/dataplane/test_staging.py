@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+import urllib3
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
@@ -424,6 +425,7 @@ def cloud() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    urllib3.request("POST", f"http://{host}:{port}/moto-api/reset")
     yield f"http://{host}:{port}"
     server.stop()
 
@@ -506,7 +508,7 @@ def test_the_program_reads_its_token_from_secrets_manager(hub: HubServer, cloud:
 def test_a_token_in_the_environment_is_refused(cloud: str) -> None:
     done = run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", HF_TOKEN="hf_mine")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         "error: HF_TOKEN is set: tokens come from Secrets Manager alone, since environments are logged and inherited; "
         "unset it and give --token-secret\n"

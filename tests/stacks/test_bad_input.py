@@ -110,7 +110,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a model in two places": (
         [((*LLAMA, "model", "s3"), "s3://models/llama/")],
-        ["endpoints.chat.components.llama.model: give exactly one of s3 and prefix"],
+        ["endpoints.chat.components.llama.model: give exactly one of hugging_face, prefix and s3"],
     ),
     "an endpoint that is called foundation": (
         [

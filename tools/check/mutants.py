@@ -92,8 +92,14 @@ def _key(place: Any, part: str) -> str | int:  # noqa: ANN401  a template value
 
 
 def _first(template: Template, resource_type: str) -> str:
-    """Return the logical id of a type's first resource; the order of ids is the template's own, so it is stable."""
-    found = sorted(name for name, resource in template["Resources"].items() if resource["Type"] == resource_type)
+    """Return the logical id of a type's first resource, one of the endpoint's own before those of its helpers.
+
+    The order of ids is the template's own, so it is stable.
+    """
+    found = sorted(
+        (name for name, resource in template["Resources"].items() if resource["Type"] == resource_type),
+        key=lambda name: (name.startswith("CdkSglang"), name),
+    )
     if not found:
         raise LookupError(f"no {resource_type}; bring tools/check/faults.py up to date")
     return str(found[0])

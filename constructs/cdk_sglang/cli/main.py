@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cdk_sglang.cli import models, plan, predict, prices
+from cdk_sglang.cli import adapters, models, plan, predict, prices, weights
 from cdk_sglang.errors import ConfigurationError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
+app.add_typer(weights.app, name="weights")
+app.add_typer(adapters.app, name="adapters")
 
 
 def main() -> None:

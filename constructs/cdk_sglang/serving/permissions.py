@@ -69,9 +69,11 @@ CALL_WITH_BEARER_TOKEN: Final = ("sagemaker:CallWithBearerToken",)
 (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html)."""
 
 PUSH_IMAGE: Final = (
-    *PULL_IMAGE,  # the layers of the last build are its cache
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",  # the layers of the last build are its cache
     "ecr:CompleteLayerUpload",
     "ecr:DescribeImages",  # which build was the last
+    "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload",
     "ecr:PutImage",
     "ecr:UploadLayerPart",

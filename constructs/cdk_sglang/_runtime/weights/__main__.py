@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from . import manifest
 from .check import check_prefix
 from .hub import HUGGING_FACE, Hub
-from .problems import WeightsError
+from .problems import UsageError, WeightsError
 from .stage import WORKERS, Order, stage
 
 _TOKEN_VARIABLES: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = _Reporter(as_json=asked.json)
     try:
         return int(asked.run(asked, report))
+    except UsageError as error:
+        report("error", {"message": str(error)})
+        return 2
     except WeightsError as error:
         report("error", {"message": str(error)})
     except (ClientError, BotoCoreError) as error:
@@ -100,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 def _stage(asked: argparse.Namespace, report: _Reporter) -> int:
     for name in _TOKEN_VARIABLES:
         if os.environ.get(name):
-            raise WeightsError(
+            raise UsageError(
                 f"{name} is set: tokens come from Secrets Manager alone, since environments are logged and inherited; "
                 "unset it and give --token-secret"
             )

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from .problems import WeightsError
+from .problems import UsageError, WeightsError
 
 HUGGING_FACE: Final = "https://huggingface.co"
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
@@ -213,9 +213,9 @@ class Hub:
 def check_names(repo: str, revision: str) -> None:
     """Refuse what is not a model, and what may be another one tomorrow."""
     if not _REPO.fullmatch(repo):
-        raise WeightsError(f"{repo!r} is not a model of a hub; use owner/name, such as Qwen/Qwen3-8B")
+        raise UsageError(f"{repo!r} is not a model of a hub; use owner/name, such as Qwen/Qwen3-8B")
     if not _REVISION.fullmatch(revision):
-        raise WeightsError(
+        raise UsageError(
             f"{repo}: revision {revision!r} can move; use the 40 hexadecimal digits of a commit, from {HUGGING_FACE}/{repo}/commits/main"
         )
 

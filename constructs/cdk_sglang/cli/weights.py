@@ -1,0 +1,159 @@
+"""`cdk-sglang weights`: stage a model from a terminal, check one in S3, list what is staged.
+
+It runs the program that CodeBuild and the deployment's check run (`_runtime/weights`), as a process of its own, and shows what
+it says as a progress bar: what works here works there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from cdk_sglang.cli.output import stdout
+from cdk_sglang.errors import ConfigurationError
+
+app = typer.Typer(help="Weights in S3: stage, verify, list.", no_args_is_help=True)
+
+_RUNTIME: Final = Path(__file__).parent.parent / "_runtime"
+_SHORT: Final = 12
+
+Bucket = Annotated[str, typer.Option("--bucket", help="Bucket; the foundation stack's output WeightsBucket.")]
+
+
+@app.command("stage")
+def stage(  # noqa: PLR0917  options of a command
+    repo: Annotated[str, typer.Argument(help="Model of Hugging Face, such as Qwen/Qwen3-8B.")],
+    revision: Annotated[str, typer.Option("--revision", help="Commit, 40 hexadecimal digits.")],
+    bucket: Bucket,
+    token_secret: Annotated[
+        str | None, typer.Option("--token-secret", help="Secret with a read token, for gated and private models.")
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option("--include", help="Pattern of files to take in any case.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of files to leave out.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Files at once, where memory allows.")] = 16,
+    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub that speaks like Hugging Face.")] = None,
+) -> None:
+    """Copy a model to S3: every file held to the hub's hash, what is there skipped, the manifest last."""
+    arguments = ["stage", repo, "--revision", revision, "--bucket", bucket, "--workers", str(workers)]
+    for option, value in (("--token-secret", token_secret), ("--hub-url", hub_url)):
+        arguments += [option, value] if value else []
+    arguments += [f"--include={pattern}" for pattern in include or ()]
+    arguments += [f"--exclude={pattern}" for pattern in exclude or ()]
+    with _running(arguments) as events:
+        _show_progress(events, Console(stderr=True))
+
+
+@app.command("verify")
+def verify(
+    bucket: Bucket,
+    prefix: Annotated[str, typer.Option("--prefix", help="Such as weights/Qwen/Qwen3-8B/<revision>/.")],
+) -> None:
+    """Check a model in S3: config, tokenizer, every shard there and whole; the manifest's files, where there is one."""
+    with _running(["verify", "--bucket", bucket, "--prefix", prefix]) as events:
+        for event in events:
+            if event["event"] == "whole":
+                how = "as its manifest says" if event["manifest"] else "without a manifest"
+                size = event["tensor_bytes"] / 1e9
+                stdout().print(f"whole, {how}: {event['files']} files, {size:.2f} GB of tensors", soft_wrap=True)
+
+
+@app.command("list")
+def list_staged(bucket: Bucket) -> None:
+    """List the models that were staged into a bucket."""
+    table = Table("model", "revision", "licence", "files", "GB", "staged")
+    with _running(["list", "--bucket", bucket]) as events:
+        for event in events:
+            if event["event"] == "model":
+                table.add_row(
+                    event["repo"],
+                    event["revision"][:_SHORT],
+                    event["license"] or "unknown",
+                    str(event["files"]),
+                    f"{event['bytes'] / 1e9:.2f}",
+                    event["staged_at"],
+                )
+    stdout().print(table if table.row_count else f"nothing was staged into {bucket}")
+
+
+@contextmanager
+def _running(arguments: Sequence[str]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Run the program; yield what it says; exit as it does, with its errors on stderr."""
+    if importlib.util.find_spec("boto3") is None:
+        raise ConfigurationError(["boto3 is not installed; run pip install 'cdk-sglang[client]'"])
+    process = subprocess.Popen(  # noqa: S603  our own program, its arguments as a list
+        [sys.executable, "-m", "weights", "--json", *arguments],
+        env={**os.environ, "PYTHONPATH": str(_RUNTIME), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield _events(process)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        typer.echo("stopped; stage again to go on with the files that are missing", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        if process.stdout is not None:
+            process.stdout.close()
+        code = process.wait()
+    if code != 0:
+        raise typer.Exit(code)
+
+
+def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "error":
+            typer.echo(event["message"], err=True)
+        else:
+            yield event
+    process.wait()
+
+
+def _show_progress(events: Iterator[dict[str, Any]], console: Console) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("asking the hub", total=None)
+        for event in events:
+            match event["event"]:
+                case "plan":
+                    progress.update(task, total=event["bytes"], description=event["repo"])
+                    progress.console.print(
+                        f"{event['files']} files to copy, {event['there']} there already, {event['left_out']} left out; "
+                        f"licence {event['license'] or 'not stated'}"
+                    )
+                case "progress":
+                    progress.update(task, completed=event["bytes"])
+                case "retry":
+                    progress.console.print(f"again: {event['message']}", soft_wrap=True)
+                case "done":
+                    progress.update(task, description="staged", total=event["bytes"], completed=event["bytes"])
+                    stdout().print(
+                        f"staged {event['files']} files, {event['copied']} of them copied: {event['prefix']}",
+                        soft_wrap=True,
+                    )
