@@ -7,13 +7,16 @@ all components is read from CDK once, and tags are plain lists: the cheapest way
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 _CHECK: Final = "CdkSglangWeightsCheck"
-"""Beginning of the ids of the resources that check the weights: a dozen however many components there are, taken as they are."""
+"""Beginning of the ids of the resources that check the weights: a dozen however many components there are, made from the
+library's template."""
 
 
 def main(count: int, outdir: str, template: str) -> None:
@@ -24,6 +27,7 @@ def main(count: int, outdir: str, template: str) -> None:
     begin = time.perf_counter()
     import aws_cdk as cdk
     from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sagemaker as sagemaker
 
@@ -79,10 +83,21 @@ def main(count: int, outdir: str, template: str) -> None:
         ),
         tags=tags,
     )
-    checked = {
-        name: cdk.CfnResource(stack, name, type=resource["Type"], properties=resource.get("Properties", {}))
-        for name, resource in check.items()
+    classes: dict[str, Any] = {
+        "AWS::IAM::Role": iam.CfnRole,
+        "AWS::IAM::Policy": iam.CfnPolicy,
+        "AWS::IAM::ManagedPolicy": iam.CfnManagedPolicy,
+        "AWS::Lambda::Function": lambda_.CfnFunction,
+        "AWS::Logs::LogGroup": logs.CfnLogGroup,
     }
+    checked: dict[str, Any] = {}
+    for name, resource in check.items():
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        checked[name] = (
+            classes[kind](stack, name, **_typed(properties, cdk.Token.as_string))
+            if kind in classes
+            else cdk.CfnResource(stack, name, type=kind, properties=properties)
+        )
     for name, resource in check.items():
         if "DeletionPolicy" in resource:
             retain = resource["DeletionPolicy"] == "Retain"
@@ -145,6 +160,30 @@ def main(count: int, outdir: str, template: str) -> None:
     app.synth()
     end = time.perf_counter()
     print(f"{imported - begin:.3f} {end - imported:.3f}")
+
+
+def _typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[str, Any]:
+    """Return a template's properties as arguments of a typed construct; policy documents stay as they are."""
+
+    def inner(value: Any) -> Any:  # noqa: ANN401  any part of a template
+        if isinstance(value, list):
+            return [inner(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
+            return reference(value)
+        # A mapping inside another goes to CDK as it is, so it needs JavaScript's names; variables are not names of CDK's.
+        return {
+            key[:1].lower() + key[1:]: {name: inner(text) for name, text in item.items()}
+            if key == "Variables"
+            else inner(item)
+            for key, item in value.items()
+        }
+
+    return {
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower(): value if key.endswith("Document") else inner(value)
+        for key, value in properties.items()
+    }
 
 
 def _policies(resources: list[Any]) -> dict[str, list[Any]]:
