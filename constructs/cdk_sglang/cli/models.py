@@ -122,6 +122,13 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
             body = reply.read(MAX_CONFIG_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        error.close()  # it is also the reply, and keeps its socket
+        raise ConfigurationError(
+            [
+                f"{url}: {error}; check the name, or download config.json yourself and give its path (gated models need your token)"
+            ]
+        ) from error
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         advice = "download config.json yourself and give its path (gated models need your token)"
         raise ConfigurationError([f"{url}: {error}; {advice}"]) from error

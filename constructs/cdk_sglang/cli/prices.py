@@ -113,6 +113,9 @@ def _fetch(url: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
             content = json.load(reply)
+    except urllib.error.HTTPError as error:
+        error.close()  # it is also the reply, and keeps its socket
+        raise ConfigurationError([f"{url}: {error}; check the Region"]) from error
     except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
         raise ConfigurationError([f"{url}: {error}; check the Region and the network"]) from error
     if not isinstance(content, dict):

@@ -216,14 +216,12 @@ class InferenceComponent(Construct):
             ),
             tags=tags,
         )
-        model.node.add_dependency(endpoint.role)
         ready = source.prepare(
             self,
             endpoint.shared.weights,
             LogOptions(retention_days=endpoint.log_retention_days, key=endpoint.log_key, removal=endpoint.log_removal),
         )
-        if ready is not None:
-            model.node.add_dependency(ready)
+        model.node.add_dependency(endpoint.role, *(() if ready is None else (ready,)))
         return model
 
     def _build_component(

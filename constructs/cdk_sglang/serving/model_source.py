@@ -236,7 +236,9 @@ class _S3Source(ModelSource):
     def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
         arn = f"arn:{access.partition}:s3:::{self._bucket}"
         bucket = KnownBucket(name=self._bucket, arn=arn, key=self._key)
-        return _checked(scope, log_options, bucket, self._prefix, self.weights_bytes) if self._check else None
+        if not self._check:
+            return None
+        return _checked(scope, access, log_options, bucket, self._prefix, expected_bytes=self.weights_bytes)
 
 
 class _BucketSource(ModelSource):
@@ -255,7 +257,9 @@ class _BucketSource(ModelSource):
 
     def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
         bucket = access.known(self._bucket)
-        return _checked(scope, log_options, bucket, self._prefix, self.weights_bytes) if self._check else None
+        if not self._check:
+            return None
+        return _checked(scope, access, log_options, bucket, self._prefix, expected_bytes=self.weights_bytes)
 
 
 class _HubSource(ModelSource):
@@ -275,8 +279,16 @@ class _HubSource(ModelSource):
 
 
 def _checked(
-    scope: Construct, log_options: LogOptions, bucket: KnownBucket, prefix: str, expected_bytes: float | None
+    scope: Construct,
+    access: WeightsAccess,
+    log_options: LogOptions,
+    bucket: KnownBucket,
+    prefix: str,
+    *,
+    expected_bytes: float | None,
 ) -> IDependable:
     from cdk_sglang.serving.weights_check import WeightsCheck  # noqa: PLC0415  loading Lambda takes time
 
-    return WeightsCheck.of(scope, log_options=log_options).check(bucket, prefix, expected_bytes=expected_bytes)
+    if access.check is None:  # one of the stack, looked for once by each endpoint
+        access.check = WeightsCheck.of(scope, log_options=log_options)
+    return access.check.check(bucket, prefix, expected_bytes=expected_bytes)

@@ -12,7 +12,6 @@ from typing import Final
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.planning import start_up
 from cdk_sglang.serving.tokens import is_token
 
 # StartupParameters of an inference component: botocore 1.44.5, sagemaker CreateInferenceComponent.
@@ -51,6 +50,8 @@ class StartupTimeouts:
         """Derive both from the planner's start-up times on the slowest of the types; unknown size gives the longest allowed."""
         if weights_bytes is None:
             return StartupTimeouts(download_seconds=TIMEOUT_MAX_SECONDS, health_check_seconds=TIMEOUT_MAX_SECONDS)
+        from cdk_sglang.planning import start_up  # noqa: PLC0415  loads numpy, a quarter of a second
+
         planned = [start_up(weights_bytes / _BYTES_PER_GB, instance) for instance in instances]
         return StartupTimeouts(
             download_seconds=max(times.download_timeout for times in planned),

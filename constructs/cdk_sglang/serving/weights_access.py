@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
 
+    from cdk_sglang.serving.weights_check import WeightsCheck
+
 _PREFIXES_PER_STATEMENT: Final = 25
 """Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
@@ -52,6 +54,7 @@ class WeightsAccess:
     def __init__(self, scope: Construct, role: iam.Role) -> None:
         self._stack = cdk.Stack.of(scope)
         self.partition: str = self._stack.partition
+        self.check: WeightsCheck | None = None
         self._role = role
         self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
         self._written: set[tuple[str, str]] = set()
