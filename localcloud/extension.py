@@ -5,6 +5,7 @@ from __future__ import annotations
 from localcloud import (
     autoscaling,
     basics,
+    builds,
     cloudformation,
     companions,
     components,
@@ -19,7 +20,7 @@ from localcloud import (
 )
 from localcloud.clock import clock as the_clock
 
-_REGISTERED = (basics, components, custom, endpoints, jobs)  # importing them registers what they implement
+_REGISTERED = (basics, builds, components, custom, endpoints, jobs)  # importing them registers what they implement
 
 
 def install() -> None:
@@ -28,6 +29,7 @@ def install() -> None:
     cloudformation.install()
     companions.install()
     autoscaling.install()
+    builds.install()
     lambdas.install()
     stepfunctions.install()
     the_clock().every_tick(fleet.tick)

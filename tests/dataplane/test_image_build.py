@@ -90,7 +90,8 @@ def test_another_base_is_another_tag(content: Path) -> None:
 
     assert jobs(synth(content))[0]["fingerprint"] != jobs(synth(content, base=pinned))[0]["fingerprint"]
     assert (
-        jobs(synth(content, base=pinned))[0]["variables"]["BASE_IMAGE"] == f"lmsysorg/sglang:v0.5.23@sha256:{'b' * 64}"
+        jobs(synth(content, base=pinned))[0]["variables"]["BASE_IMAGE"]
+        == f"lmsysorg/sglang:v0.5.23-cu130@sha256:{'b' * 64}"
     )
 
 

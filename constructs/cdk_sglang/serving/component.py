@@ -187,7 +187,7 @@ class InferenceComponent(Construct):
             cdk.Annotations.of(self).add_warning_v2(
                 "cdk-sglang:more-adapters-than-places",
                 f"more adapters than server.lora.max_loaded_loras ({places}) keeps in host memory: SGLang drops one for each beyond, "
-                "and reads it from disk again when a request names it, which that request waits for",
+                "and reads it from disk again when a request names it, which that request waits for; raise max_loaded_loras, or leave it out",
             )
 
     def _build_model(

@@ -11,7 +11,7 @@ import aws_cdk as cdk
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.image import ImageFacts, SglangDlc, dlc_account
 
-_UPSTREAM: Final = "lmsysorg/sglang:v0.5.23"
+_UPSTREAM: Final = "lmsysorg/sglang:v0.5.23-cu130"
 """Docker Hub tag of the SGLang release whose options this library knows (0.5.23, 2026-11)."""
 
 _UPSTREAM_CUDA: Final = "13.0"
@@ -46,6 +46,8 @@ class ContainerBase:
     @staticmethod
     def dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None) -> ContainerBase:
         """AWS's SGLang container: patched by AWS, from a registry of the stack's Region, some releases behind.
+
+        This project's entry is written against SGLang 0.5.23 and stops with one line on a release that lacks what it relies on.
 
         Args:
             tag: Which.

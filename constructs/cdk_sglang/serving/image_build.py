@@ -108,6 +108,11 @@ class ServingImageBuild(Construct):
         options = log_options or LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
         folder = source or shipped.find_folder("container", holds="Dockerfile")
         content = assets.Asset(self, "Content", path=str(folder), exclude=_EXCLUDE)
+        if "@sha256:" not in base.name:
+            cdk.Annotations.of(self).add_info_v2(
+                "cdk-sglang:base-image-not-pinned",
+                f"{base.name} is a tag, which may move between two builds; give its digest (docker buildx imagetools inspect {base.name})",
+            )
         base_image = base.reference(cdk.Stack.of(self))
         # The base's name, not its URI: the same content has the same tag in every Region.
         fingerprint = hashlib.sha256(f"{content.asset_hash}\x00{base.name}\x00{_SCRIPT}".encode()).hexdigest()[:24]
