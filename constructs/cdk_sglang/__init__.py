@@ -4,6 +4,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import Gpu, GpuInstance
 from cdk_sglang.serving.adapter import Adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
+from cdk_sglang.serving.alarms import Alarms, NoAlarms
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import HostResources, InferenceComponent
 from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -20,6 +21,7 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "Alarms",
     "Capacity",
     "ConfigurationError",
     "EndpointNetwork",
@@ -30,6 +32,7 @@ __all__ = [
     "InferenceEndpoint",
     "LoraOptions",
     "ModelSource",
+    "NoAlarms",
     "Routing",
     "ServingImage",
     "ServingMetrics",

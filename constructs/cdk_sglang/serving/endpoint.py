@@ -33,6 +33,8 @@ from cdk_sglang.serving.weights_access import WeightsAccess
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
 
+    from cdk_sglang.serving.alarms import Alarms, NoAlarms
+
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
 (https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
@@ -68,6 +70,7 @@ class InferenceEndpoint(Construct):
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default.
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
+        alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -89,6 +92,7 @@ class InferenceEndpoint(Construct):
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         metric_frequency_seconds: int = 60,
+        alarms: Alarms | NoAlarms | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
@@ -114,6 +118,7 @@ class InferenceEndpoint(Construct):
         self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
         self.capacity = capacity
         self.image = image
+        self.alarms = alarms
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
