@@ -8,6 +8,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo
+from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.serving.component import HostResources
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
@@ -119,6 +120,7 @@ def _component(
         vcpus=host.cpu_cores,
         lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
+        lora_modules=ALL_MODULES if lora is None or lora.target_modules is None else lora.target_modules,
     )
 
 

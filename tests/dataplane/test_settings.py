@@ -11,9 +11,11 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.planning import plan_fleet
 from stacks.checks import nag_packs
 from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
+from stacks.planning import request_of
 
 REVISION = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 LORA = {"max_rank": 16, "target_modules": ["all"]}
@@ -113,6 +115,25 @@ def test_a_folder_of_an_adapter_is_checked_with_its_place_in_the_file(adapter_fo
 
     (problem,) = refused(environment(component=component, image={"build": {}}))
     assert problem.startswith("endpoints.chat.components.llama.adapters.triage: rank 32 is over ")
+
+
+@pytest.mark.parametrize(
+    ("more", "less"),
+    [
+        ({"max_rank": 64}, {"max_rank": 16}),
+        ({"max_loras_per_batch": 32}, {}),  # 8 by default
+        ({}, {"target_modules": ["q_proj", "o_proj"]}),
+        ({}, None),
+    ],
+)
+def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str, Any] | None) -> None:
+    def cache_gib(lora: dict[str, Any] | None) -> float:
+        server = {"context_length": 8192, **({"lora": {**LORA, **lora}} if lora is not None else {})}
+        component = {"model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}, "server": server}
+        asked = request_of(check(environment(component=component, image={"build": {}}), source=SOURCE), name="test")
+        return plan_fleet(asked).endpoints[0].components[0].memory.cache_gib
+
+    assert cache_gib(more) < cache_gib(less)
 
 
 @pytest.mark.parametrize(
