@@ -7,6 +7,7 @@ from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.alarms import Alarms, NoAlarms
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import HostResources, InferenceComponent
+from cdk_sglang.serving.container_base import ContainerBase
 from cdk_sglang.serving.endpoint import InferenceEndpoint
 from cdk_sglang.serving.image import ServingImage, SglangDlc
 from cdk_sglang.serving.metrics import ServingMetrics
@@ -24,6 +25,7 @@ __all__ = [
     "Alarms",
     "Capacity",
     "ConfigurationError",
+    "ContainerBase",
     "EndpointNetwork",
     "Gpu",
     "GpuInstance",
