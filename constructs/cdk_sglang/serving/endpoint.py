@@ -183,6 +183,11 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        if alarms is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "cdk-sglang:no-alarms",
+                "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+            )
         self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
