@@ -24,7 +24,7 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     environment = request["environment"]
     try:
         arguments, values = entry.parse(environment, Settings.from_environment(environment))
-        problems = check_combination(values, on_cpu=True)
+        problems = check_combination(values, on_cpu=request.get("on_cpu", True))
         if problems:
             return {"refused": problems}
         if request.get("resolve"):
