@@ -14,10 +14,13 @@ from localcloud import (
     custom,
     endpoints,
     fleet,
+    invocations,
     jobs,
     lambdas,
     metrics,
     operations,
+    scheduledactions,
+    scheduler,
     stepfunctions,
 )
 from localcloud.clock import clock as the_clock
@@ -42,7 +45,13 @@ def install() -> None:
     autoscaling.install()
     builds.install()
     lambdas.install()
+    invocations.install()
+    scheduledactions.install()
+    scheduler.install()
     stepfunctions.install()
     the_clock().every_tick(fleet.tick)
     the_clock().every_tick(metrics.tick)
+    the_clock().every_tick(scheduledactions.tick)
     the_clock().every_tick(autoscaling.tick)
+    the_clock().every_tick(scheduler.tick)
+    the_clock().every_tick(invocations.tick)
