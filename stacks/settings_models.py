@@ -149,8 +149,7 @@ class ImageBuild(Settings):
 
     @model_validator(mode="after")
     def _held_fast(self) -> Self:
-        (problem, *_) = pin_problems("build", digest=self.digest, unpinned=self.unpinned) or [None]
-        if problem is not None:
+        for problem in pin_problems("build", digest=self.digest, unpinned=self.unpinned):
             raise ValueError(problem.removeprefix("build: "))
         return self
 
