@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu, GpuInstance
     from cdk_sglang.serving.adapter import Adapter
     from cdk_sglang.serving.adapter_source import AdapterSource
+    from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.capacity import Capacity
     from cdk_sglang.serving.component import HostResources, InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -21,31 +22,46 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.metrics import ServingMetrics
     from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.network import EndpointNetwork
+    from cdk_sglang.serving.placement import Placement
     from cdk_sglang.serving.routing import Routing
+    from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
+    from cdk_sglang.serving.schedules import NightlyStop, Window
     from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
     from cdk_sglang.serving.startup import StartupTimeouts
+    from cdk_sglang.serving.waste import IdleAlarm
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "Alarms",
     "Capacity",
+    "ComponentScaling",
+    "Concurrency",
     "ConfigurationError",
     "EndpointNetwork",
     "Gpu",
     "GpuInstance",
     "HostResources",
+    "IdleAlarm",
     "InferenceComponent",
     "InferenceEndpoint",
+    "InvocationsPerMinute",
     "LoraOptions",
+    "MetricMath",
+    "MetricStat",
     "ModelSource",
+    "NightlyStop",
+    "NoAlarms",
+    "Placement",
     "Routing",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
     "StartupTimeouts",
+    "Window",
 ]
 
 _HOMES = {
@@ -56,6 +72,10 @@ _HOMES = {
     ),
     "serving.adapter": ("Adapter",),
     "serving.adapter_source": ("AdapterSource",),
+    "serving.alarms": (
+        "Alarms",
+        "NoAlarms",
+    ),
     "serving.capacity": ("Capacity",),
     "serving.component": (
         "HostResources",
@@ -69,12 +89,25 @@ _HOMES = {
     "serving.metrics": ("ServingMetrics",),
     "serving.model_source": ("ModelSource",),
     "serving.network": ("EndpointNetwork",),
+    "serving.placement": ("Placement",),
     "serving.routing": ("Routing",),
+    "serving.scaling": (
+        "ComponentScaling",
+        "Concurrency",
+        "InvocationsPerMinute",
+        "MetricMath",
+        "MetricStat",
+    ),
+    "serving.schedules": (
+        "NightlyStop",
+        "Window",
+    ),
     "serving.sglang": (
         "LoraOptions",
         "SglangOptions",
     ),
     "serving.startup": ("StartupTimeouts",),
+    "serving.waste": ("IdleAlarm",),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""
