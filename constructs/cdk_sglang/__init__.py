@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.component import HostResources, InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
     from cdk_sglang.serving.image import ServingImage, SglangDlc
+    from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.metrics import ServingMetrics
     from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.network import EndpointNetwork
@@ -47,6 +48,7 @@ __all__ = [
     "IdleAlarm",
     "InferenceComponent",
     "InferenceEndpoint",
+    "InferenceRoute",
     "InvocationsPerMinute",
     "LoraOptions",
     "MetricMath",
@@ -55,6 +57,7 @@ __all__ = [
     "NightlyStop",
     "NoAlarms",
     "Placement",
+    "RouteDestination",
     "Routing",
     "ServingImage",
     "ServingMetrics",
@@ -86,6 +89,7 @@ _HOMES = {
         "ServingImage",
         "SglangDlc",
     ),
+    "serving.inference_route": ("InferenceRoute", "RouteDestination"),
     "serving.metrics": ("ServingMetrics",),
     "serving.model_source": ("ModelSource",),
     "serving.network": ("EndpointNetwork",),

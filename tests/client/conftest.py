@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from anyio import to_thread
 
-from cdk_sglang.client import Progress
+from cdk_sglang.client import InferenceClient, Progress
 from cdk_sglang.client.errors import WaitCancelledError
 from localcloud.store import stores
 from tests.localcloud.conftest import (  # noqa: F401  fixtures
@@ -22,6 +22,22 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
     session_cloud,
 )
 from tests.localcloud.helpers import SESSION, eventually
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every client of a test at its end, so that no test pays for another's connections."""
+    made: list[InferenceClient] = []
+    begin = InferenceClient.__init__
+
+    def note(self: InferenceClient, *given: Any, **more: Any) -> None:
+        begin(self, *given, **more)
+        made.append(self)
+
+    monkeypatch.setattr(InferenceClient, "__init__", note)
+    yield
+    for one in made:
+        one.close()
 
 
 class CloudTime:

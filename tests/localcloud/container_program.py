@@ -80,7 +80,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for index in range(3):
-            said = {"choices": [{"index": 0, "delta": {"content": f"part {index} "}}], "object": "chat.completion.chunk"}
+            said = {
+                "choices": [{"index": 0, "delta": {"content": f"part {index} "}}],
+                "object": "chat.completion.chunk",
+            }
             event = f"data: {json.dumps({'token': index, 'at': time.time(), **said})}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.flush()

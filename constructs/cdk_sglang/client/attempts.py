@@ -220,6 +220,10 @@ class Attempts:
                 course.waits(refused.refusal, copies)
                 await self._clock.asleep(pause)
 
+    def close(self) -> None:
+        """Close the connections for describing."""
+        self._watch.close()
+
     def _course(self) -> Course:
         return Course(router=self._router, wait=self._wait, clock=self._clock, on_progress=self._on_progress)
 

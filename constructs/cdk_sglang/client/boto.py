@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -147,6 +147,13 @@ class InferenceClient:
     def close(self) -> None:
         """Close the connections."""
         self._runtime.close()
+        self._attempts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _send(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
         def attempt(lease: Lease) -> dict[str, Any]:

@@ -247,6 +247,7 @@ class WaitingTransport(httpx2.BaseTransport):
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
+        self._line.attempts.close()
 
 
 class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
@@ -286,6 +287,7 @@ class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+        self._line.attempts.close()
 
 
 def _exceeded(error: WaitExceededError) -> OpenAIWaitExceededError:

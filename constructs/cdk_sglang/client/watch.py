@@ -60,6 +60,13 @@ class Watch:
             self._seen[component] = (self._clock.now(), copies)
             return copies
 
+    def close(self) -> None:
+        """Close the connections; a later look opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def _describe(self, component: str) -> Copies | None:
         try:
             if self._client is None:
