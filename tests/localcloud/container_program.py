@@ -65,8 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             "writable": os.access(model, os.W_OK) and os.geteuid() != 0,
             "adapters": sorted(ADAPTERS),
         }
-        if "messages" in body:
-            said = {"role": "assistant", "content": f"heard: {body['messages'][-1]['content']}"}
+        if (asked := body.get("messages")) and isinstance(asked[-1], dict):
+            said = {"role": "assistant", "content": f"heard: {asked[-1]['content']}"}
             answer |= {"object": "chat.completion", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
         if self.headers.get("X-Amzn-SageMaker-Session-Id") == "NEW_SESSION":
             return self.reply(
