@@ -188,6 +188,10 @@ _PLAN_DELAY = timedelta(minutes=30)
 """The earliest start of a plan (reserve-capacity-with-training-plans page, read 2026-11-21)."""
 
 
+_TERMINATION = timedelta(minutes=30)
+"""Instances terminate from half an hour before a plan ends (training-plan-utilization-for-inference-endpoints page)."""
+
+
 @handles("SearchTrainingPlanOfferings")
 def search_offerings(state: Store, **request: Any) -> dict[str, Any]:
     """Offer one plan that starts as early as asked; the embedded cloud always has capacity and no prices."""
@@ -252,7 +256,8 @@ def plan_now(state: Store, record: Record) -> dict[str, Any]:
     }
     free = data["TotalInstanceCount"] - in_use
     counts = {"InUseInstanceCount": in_use, "AvailableInstanceCount": free}
-    return data | counts | {"Status": status, "ReservedCapacitySummaries": [capacity]}
+    usable = status == "Active" and now < data["EndTime"] - _TERMINATION
+    return data | counts | {"Status": status, "ReservedCapacitySummaries": [capacity], "_usable": usable}
 
 
 @handles("DescribeTrainingPlan")
