@@ -9,8 +9,8 @@ from moto.sagemaker.models import sagemaker_backends
 
 from localcloud import faults, instances, rollouts, validation
 from localcloud.clock import clock
-from localcloud.jobs import plan_now
 from localcloud.operations import handles, listing
+from localcloud.plans import plan_now
 from localcloud.settings import current
 from localcloud.store import Endpoint, Record, Store, gpus_of
 

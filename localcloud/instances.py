@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import faults
 from localcloud.clock import clock
-from localcloud.jobs import plan_now
+from localcloud.plans import plan_now
 from localcloud.settings import current
 from localcloud.store import Component, Endpoint, Instance, Store, gpus_of
 

@@ -133,6 +133,7 @@ class Store:
         self.jobs: dict[str, dict[str, Record]] = {}
         self.last_metrics = 0.0
         self.last_utilisation = 0.0
+        self.last_forgotten = 0.0
         self.last_alarms = 0.0
         self.policy_runs: dict[str, float] = {}
 
