@@ -43,7 +43,7 @@ class InvokeError(Exception):
 def find(account: str, region: str, name: str) -> Any:
     """The function that is to be invoked; raises InvokeError as the API would."""
     for fault, code in (("throttling", "TooManyRequestsException"), ("access-denied", "AccessDeniedException")):
-        if faults.strikes(fault, "Invoke"):
+        if faults.strikes(fault, "Invoke") or faults.strikes(fault, "lambda:InvokeFunction"):
             raise InvokeError(code, f"{code} (injected fault)")
     try:
         return get_backend(account, region).get_function(name)
