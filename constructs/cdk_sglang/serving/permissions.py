@@ -110,3 +110,9 @@ WRITE_WEIGHTS: Final = (
 ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 """On the key of the model's bucket: an upload in parts needs both
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
+
+READ_ROUTE: Final = ("ssm:GetParameter",)
+"""On the one parameter that holds a route's destinations; they are names, no secrets."""
+
+WATCH_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On a route's components: a waiting client says how many copies there are, and why none answers. It waits without it too."""
