@@ -1,6 +1,6 @@
 """What the container's contract costs: `sglang.launch_server` against our entry, same machine, same run, real engine.
 
-    .venv/bin/python benchmarks/container_overhead.py [--requests 500] [--rounds 10] [--starts 3]
+    .venv/bin/python benchmarks/container_overhead.py [--requests 500] [--rounds 20] [--starts 3]
 
 Prints ratios against bare SGLang. Both start at the same moment, then take turns request by request (latency) and round by
 round (throughput, eight callers), so that other work on the machine meets both; only one is asked at any moment, and the other
