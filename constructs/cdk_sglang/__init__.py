@@ -12,9 +12,13 @@ from cdk_sglang.serving.image import ServingImage, SglangDlc
 from cdk_sglang.serving.metrics import ServingMetrics
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.network import EndpointNetwork
+from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
+from cdk_sglang.serving.schedules import Window
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.waste import IdleAlarm
 from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -23,20 +27,28 @@ __all__ = [
     "AdapterSource",
     "Alarms",
     "Capacity",
+    "ComponentScaling",
+    "Concurrency",
     "ConfigurationError",
     "EndpointNetwork",
     "Gpu",
     "GpuInstance",
     "HostResources",
+    "IdleAlarm",
     "InferenceComponent",
     "InferenceEndpoint",
+    "InvocationsPerMinute",
     "LoraOptions",
+    "MetricMath",
+    "MetricStat",
     "ModelSource",
     "NoAlarms",
+    "Placement",
     "Routing",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
     "StartupTimeouts",
+    "Window",
 ]

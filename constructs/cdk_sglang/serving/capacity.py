@@ -20,20 +20,20 @@ class Capacity:
     """Instance types in order of priority and the bounds of managed instance scaling.
 
     Make one with `on_demand` or `pool`. Instances follow the copies of the components between the bounds; every instance
-    above `min_instances` is paid for only while copies need it.
+    above `min_instances` is paid for only while copies need it. Without `min_instances` it is 1, or 0 where every component may go to zero.
     """
 
     instances: tuple[GpuInstance, ...]
-    min_instances: int
+    min_instances: int | None
     max_instances: int
 
     @staticmethod
-    def on_demand(instance: GpuInstance | str, *, min_instances: int = 1, max_instances: int) -> Capacity:
+    def on_demand(instance: GpuInstance | str, *, min_instances: int | None = None, max_instances: int) -> Capacity:
         """One instance type, on demand.
 
         Args:
             instance: The type, such as `GpuInstance.G6E_12XLARGE` or "ml.g6e.12xlarge".
-            min_instances: Always running and paid for; 1 or more.
+            min_instances: Always running and paid for; by default 1, or 0 where every component may go to zero.
             max_instances: Never more than this; it bounds the bill.
 
         Raises:
@@ -42,12 +42,14 @@ class Capacity:
         return Capacity._checked((instance,), min_instances, max_instances)
 
     @staticmethod
-    def pool(instances: Sequence[GpuInstance | str], *, min_instances: int = 1, max_instances: int) -> Capacity:
+    def pool(
+        instances: Sequence[GpuInstance | str], *, min_instances: int | None = None, max_instances: int
+    ) -> Capacity:
         """Up to five instance types by priority: SageMaker takes the next where the first has no capacity.
 
         Args:
             instances: Two to five types, most wanted first. They share one inference AMI, so their families must agree on one.
-            min_instances: Always running and paid for, over all types; 1 or more.
+            min_instances: Always running and paid for, over all types; by default 1, or 0 where every component may go to zero.
             max_instances: Never more than this, over all types.
 
         Raises:
@@ -56,7 +58,7 @@ class Capacity:
         return Capacity._checked(tuple(instances), min_instances, max_instances)
 
     @staticmethod
-    def _checked(asked: tuple[GpuInstance | str, ...], min_instances: int, max_instances: int) -> Capacity:
+    def _checked(asked: tuple[GpuInstance | str, ...], min_instances: int | None, max_instances: int) -> Capacity:
         problems: list[str] = []
         instances: list[GpuInstance] = []
         for item in asked:
@@ -73,14 +75,16 @@ class Capacity:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             problems.append(f"capacity: {', '.join(repeated)} stands in the pool more than once; name each type once")
-        bounds = {"min_instances": min_instances, "max_instances": max_instances}
+        least = 0 if min_instances is None else min_instances
+        bounds = {"min_instances": least, "max_instances": max_instances}
         tokens = [token_problem(name, "the number itself") for name, value in bounds.items() if is_token(value)]
         problems += tokens
-        if min_instances < 1 and not tokens:
-            problems.append(f"min_instances: {min_instances} is not allowed; use 1 or more")
-        if max_instances < max(min_instances, 1) and not tokens:
+        if least < 0 and not tokens:
+            problems.append(f"min_instances: {least} is not allowed; use 0 or more")
+        if max_instances < max(least, 1) and not tokens:
             problems.append(
-                f"max_instances: {max_instances} is below min_instances {min_instances}; raise it to {max(min_instances, 1)} or more"
+                f"max_instances: {max_instances} is below {f'min_instances {least}' if least > 1 else '1'}; "
+                f"raise it to {max(least, 1)} or more"
             )
         if problems:
             raise ConfigurationError(problems)
