@@ -13,12 +13,15 @@ from cdk_sglang.serving.metrics import ServingMetrics
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.placement import Placement
+from cdk_sglang.serving.rollback_alarms import RollbackAlarms
+from cdk_sglang.serving.rollout import BatchSize, ComponentRollout, EndpointRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
 from cdk_sglang.serving.schedules import Window
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.waste import IdleAlarm
+from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
 from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -26,11 +29,14 @@ __all__ = [
     "AdapterConfig",
     "AdapterSource",
     "Alarms",
+    "BatchSize",
     "Capacity",
+    "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "EndpointNetwork",
+    "EndpointRollout",
     "Gpu",
     "GpuInstance",
     "HostResources",
@@ -43,12 +49,16 @@ __all__ = [
     "MetricStat",
     "ModelSource",
     "NoAlarms",
+    "NoTruthCheck",
     "Placement",
+    "RollbackAlarms",
     "Routing",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "SmokeRequest",
     "StartupTimeouts",
+    "TruthCheck",
     "Window",
 ]

@@ -31,9 +31,7 @@ def test_rejects_bounds_that_contradict_each_other() -> None:
 def test_rejects_an_endpoint_without_instances() -> None:
     with pytest.raises(ConfigurationError) as error:
         Capacity.on_demand("ml.g6e.12xlarge", min_instances=0, max_instances=0)
-    assert error.value.problems == (
-        "max_instances: 0 is below 1; raise it to 1 or more",
-    )
+    assert error.value.problems == ("max_instances: 0 is below 1; raise it to 1 or more",)
 
 
 def test_rejects_a_pool_that_names_a_type_twice() -> None:

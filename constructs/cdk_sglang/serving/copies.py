@@ -101,7 +101,7 @@ class LiveCopies(Construct):
         self._allow(endpoint, component_name)
         asked = cdk.CfnResource(
             scope,
-            "Copies",
+            "LiveCopies",
             type="Custom::CdkSglangCopies",
             properties={
                 "ServiceToken": self._service_token,

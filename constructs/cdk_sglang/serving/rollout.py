@@ -144,7 +144,9 @@ class ComponentRollout:
             problems.append(_too_short(path, self.timeout_seconds, waits))
         return problems
 
-    def render(self, alarm_names: list[str]) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
+    def render(
+        self, alarm_names: list[str]
+    ) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
         """Return the property of the component."""
         cfn = sagemaker.CfnInferenceComponent
         return cfn.InferenceComponentDeploymentConfigProperty(
@@ -191,7 +193,9 @@ class EndpointRollout:
             timeout_seconds: For all of it, 600 to 28800; SageMaker's own limit by default.
             alarms: What takes it back; errors and missing capacity by default.
         """
-        return EndpointRollout._checked("ALL_AT_ONCE", None, wait_seconds, termination_wait_seconds, timeout_seconds, alarms)
+        return EndpointRollout._checked(
+            "ALL_AT_ONCE", None, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
+        )
 
     @staticmethod
     def canary(
@@ -203,7 +207,9 @@ class EndpointRollout:
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
         """Start a second fleet, move some traffic, watch, and move the rest; `percent` is 1 to 50."""
-        return EndpointRollout._checked("CANARY", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms)
+        return EndpointRollout._checked(
+            "CANARY", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
+        )
 
     @staticmethod
     def linear(
@@ -215,7 +221,9 @@ class EndpointRollout:
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
         """Start a second fleet and move the traffic in equal steps, watching after each; `percent` is 10 to 50."""
-        return EndpointRollout._checked("LINEAR", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms)
+        return EndpointRollout._checked(
+            "LINEAR", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
+        )
 
     @staticmethod
     def rolling(
@@ -273,10 +281,10 @@ class EndpointRollout:
             alarms=alarms or RollbackAlarms(),
         )
 
-    def problems(self, path: str, *, min_instances: int) -> list[str]:
-        """Say what does not go together with the instances an endpoint may have when an update comes."""
+    def problems(self, path: str, *, min_instances: int | None) -> list[str]:
+        """Say what does not go together with the instances an endpoint may have when an update comes; None is not stated."""
         problems = self.alarms.problems(f"{path}.alarms", may_be_zero=min_instances == 0)
-        if self.step_percent is not None and min_instances < _FEWEST_TO_SPLIT:
+        if self.step_percent is not None and (min_instances or 0) < _FEWEST_TO_SPLIT:
             problems.append(
                 f"{path}.percent: {self.step_percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
                 "raise min_instances to 2 or more, or use blue_green_all_at_once"

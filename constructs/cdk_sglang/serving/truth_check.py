@@ -129,13 +129,15 @@ class TruthCheck:
     smoke: SmokeRequest = field(default_factory=SmokeRequest)
 
     def __post_init__(self) -> None:
-        if not is_token(self.timeout_minutes) and not TIMEOUT_MIN_MINUTES <= self.timeout_minutes <= TIMEOUT_MAX_MINUTES:
-            raise ConfigurationError(
-                [
-                    f"truth_check.timeout_minutes: {self.timeout_minutes} is not allowed; use {TIMEOUT_MIN_MINUTES} to {TIMEOUT_MAX_MINUTES}: "
-                    "CloudFormation waits an hour for it and no longer"
-                ]
+        if (
+            not is_token(self.timeout_minutes)
+            and not TIMEOUT_MIN_MINUTES <= self.timeout_minutes <= TIMEOUT_MAX_MINUTES
+        ):
+            problem = (
+                f"truth_check.timeout_minutes: {self.timeout_minutes} is not allowed; use {TIMEOUT_MIN_MINUTES} to {TIMEOUT_MAX_MINUTES}: "
+                "CloudFormation waits an hour for it and no longer"
             )
+            raise ConfigurationError([problem])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,21 +264,23 @@ class EndpointTruth:
         self._functions.allow(endpoint)
         self._components: list[InferenceComponent] = []
         self._parts: list[cdk.CfnResource] = []
+        self._part_of: dict[str, cdk.CfnResource] = {}
         self._add_part()
 
     def add(self, component: InferenceComponent) -> None:
-        """Check a component too, after it has been deployed."""
+        """Check a component too, after it and its scaling have been deployed."""
         if self._components and len(self._components) % _PER_RESOURCE == 0:
             self._add_part()
         self._components.append(component)
         if not component.component_name.startswith(f"{self._endpoint.endpoint_name}-"):
             self._functions.allow_component(component.component_arn)
-        self.wait_for(component.resource)
+        self._part_of[component.component_name] = self._parts[-1]
+        self.wait_for(component, component.resource, *component.scaling_resources)
 
-    def wait_for(self, *resources: cdk.CfnResource) -> None:
-        """Look only after these have been deployed: components, scaling targets, adapters."""
+    def wait_for(self, component: InferenceComponent, *resources: cdk.CfnResource) -> None:
+        """Look at a component only after these have been deployed too, such as its adapters."""
         for resource in resources:
-            self._parts[-1].add_resource_dependency(resource)
+            self._part_of[component.component_name].add_resource_dependency(resource)
 
     def _add_part(self) -> None:
         endpoint, part = self._endpoint, len(self._parts)
@@ -315,9 +319,9 @@ class EndpointTruth:
             "name": component.component_name,
             "model": component.model_name,
             "environment": {name: _short(value) for name, value in sorted(component.environment.items())},
-            "instance_types": component.specified_types,
+            "instance_types": list(component.specified_types),
             "copies": [fewest, most],
-            "scaling": component.scaling_bounds,
+            "scaling": [] if component.scaling is None else [list(bounds) for bounds in component.scaling.all_bounds],
             "startup_seconds": component.startup_seconds,
             "fingerprint": component.fingerprint,  # read by nobody: what changes it makes CloudFormation ask again
             **own,

@@ -11,7 +11,9 @@ from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong 
 
 _ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
-_TARGETS_AT_ONCE = 50  # ResourceIds of DescribeScalableTargets: botocore 1.44.5 gives no bound, the API reference says 50
+_TARGETS_AT_ONCE = (
+    50  # ResourceIds of DescribeScalableTargets: botocore 1.44.5 gives no bound, the API reference says 50
+)
 _SHOWN = 3
 DIGEST = "sha256:"
 _AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
@@ -30,7 +32,11 @@ def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: A
     if status in _ON_ITS_WAY:
         return [waiting(f"endpoint {name}: is {status}")]
     if status != "InService":
-        return [wrong(f"endpoint {name}: is {status}{_because(found)}; look at its events, and deploy again when that is mended")]
+        return [
+            wrong(
+                f"endpoint {name}: is {status}{_because(found)}; look at its events, and deploy again when that is mended"
+            )
+        ]
     if config != asked.config:
         return [
             wrong(
@@ -76,7 +82,9 @@ def _component(found: dict[str, Any], asked: Asked, component: Component) -> tup
     types = {specification.get("InstanceType", "") for specification in specifications}
     if component.instance_types and types != set(component.instance_types):
         findings.append(
-            wrong(f"{name}: asked for {', '.join(component.instance_types)}, has specifications for {', '.join(sorted(types))}")
+            wrong(
+                f"{name}: asked for {', '.join(component.instance_types)}, has specifications for {', '.join(sorted(types))}"
+            )
         )
     runtime = found.get("RuntimeConfig", {})
     wanted, there = runtime.get("DesiredCopyCount", 0), runtime.get("CurrentCopyCount", 0)
@@ -114,7 +122,9 @@ def _model(model: dict[str, Any], found: dict[str, Any], component: Component) -
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         findings.append(
-            wrong(f"{name}: model {component.model} has another environment than asked: {', '.join(names[:_SHOWN])}{more} differ")
+            wrong(
+                f"{name}: model {component.model} has another environment than asked: {', '.join(names[:_SHOWN])}{more} differ"
+            )
         )
     return findings
 
@@ -163,7 +173,9 @@ def _target(component: Component, target: dict[str, Any] | None, *, copies: int)
     name = f"component {component.name}"
     asked = " or ".join(f"{low} to {high}" for low, high in component.scaling)
     if target is None:
-        return [wrong(f"{name}: asked for scaling from {asked} copies, has no scaling target; deploy again to register it")]
+        return [
+            wrong(f"{name}: asked for scaling from {asked} copies, has no scaling target; deploy again to register it")
+        ]
     low, high = target["MinCapacity"], target["MaxCapacity"]
     if (low, high) not in component.scaling:
         return [

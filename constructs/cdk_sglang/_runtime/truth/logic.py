@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
 from .findings import Finding, waiting  # noqa: TID252
@@ -69,7 +69,9 @@ def look(aws: Clients, asked: Asked, *, elapsed: float, budget_seconds: float) -
         )
         findings = _late(asked.components, seen, "looked at")
         findings += [finding for found, _ in seen.values() for finding in found]
-        findings += scaling_findings(aws.scaling, asked.components, copies=lambda name: seen[name][1] if name in seen else 1)
+        findings += scaling_findings(
+            aws.scaling, asked.components, copies=lambda name: seen[name][1] if name in seen else 1
+        )
         if any(finding.kind == "wrong" for finding in findings):
             return findings
         ready = [component for component in asked.components if component.name in seen and not seen[component.name][0]]
@@ -95,7 +97,7 @@ def _late(components: Sequence[Component], done: dict[str, Any], what: str) -> l
 class _Pool:
     """Threads that are not waited for beyond the time there is."""
 
-    def __enter__(self) -> _Pool:
+    def __enter__(self) -> Self:
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE)
         return self
 

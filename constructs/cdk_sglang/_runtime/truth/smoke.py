@@ -57,9 +57,7 @@ def smoke_finding(
     )
 
 
-def _refused(
-    name: str, component: Component, error: ClientError, *, copies: int, elapsed: float
-) -> Finding:
+def _refused(name: str, component: Component, error: ClientError, *, copies: int, elapsed: float) -> Finding:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code == "ModelError":
         status = int(str(error.response.get("OriginalStatusCode") or _SERVER_ERROR))
