@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from localcloud import (
+    alarmresources,
+    alarms,
     autoscaling,
     basics,
     builds,
@@ -20,7 +22,15 @@ from localcloud import (
 )
 from localcloud.clock import clock as the_clock
 
-_REGISTERED = (basics, builds, components, custom, endpoints, jobs)  # importing them registers what they implement
+_REGISTERED = (
+    alarmresources,
+    basics,
+    builds,
+    components,
+    custom,
+    endpoints,
+    jobs,
+)  # importing them registers what they implement
 
 
 def install() -> None:
@@ -28,6 +38,7 @@ def install() -> None:
     operations.install()
     cloudformation.install()
     companions.install()
+    alarms.install()
     autoscaling.install()
     builds.install()
     lambdas.install()
