@@ -20,8 +20,8 @@ from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, Invocation
 from cdk_sglang.serving.schedules import Window
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
-from cdk_sglang.serving.waste import IdleAlarm
 from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
+from cdk_sglang.serving.waste import IdleAlarm
 from cdk_sglang.weights import AdapterConfig
 
 __all__ = [

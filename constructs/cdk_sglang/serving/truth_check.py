@@ -14,7 +14,7 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct
+from constructs import Construct, Dependable, DependencyGroup, IConstruct
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
@@ -169,6 +169,18 @@ class _Components:
         return self._produce()
 
 
+class _Later(Dependable):
+    """What a resource depends on, complete when the app is synthesised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.roots: list[IConstruct] = []
+
+    @property
+    def dependency_roots(self) -> list[IConstruct]:
+        return self.roots
+
+
 class TruthFunctions(Construct):
     """The functions that look: one pair in a stack, whatever endpoints it has."""
 
@@ -263,8 +275,8 @@ class EndpointTruth:
         self._functions = TruthFunctions.of(endpoint, log_options=log_options)
         self._functions.allow(endpoint)
         self._components: list[InferenceComponent] = []
-        self._parts: list[cdk.CfnResource] = []
-        self._part_of: dict[str, cdk.CfnResource] = {}
+        self._parts: list[_Later] = []
+        self._part_of: dict[str, _Later] = {}
         self._add_part()
 
     def add(self, component: InferenceComponent) -> None:
@@ -279,8 +291,7 @@ class EndpointTruth:
 
     def wait_for(self, component: InferenceComponent, *resources: cdk.CfnResource) -> None:
         """Look at a component only after these have been deployed too, such as its adapters."""
-        for resource in resources:
-            self._part_of[component.component_name].add_resource_dependency(resource)
+        self._part_of[component.component_name].roots += resources
 
     def _add_part(self) -> None:
         endpoint, part = self._endpoint, len(self._parts)
@@ -308,8 +319,11 @@ class EndpointTruth:
                 "Asked": cdk.Stack.of(endpoint).to_json_string(asked),
             },
         )
-        resource.add_resource_dependency(endpoint.resource)
-        self._parts.append(resource)
+        after, later = DependencyGroup(), _Later()
+        later.roots.append(endpoint.resource)
+        Dependable.implement(after, later)
+        resource.node.add_dependency(after)
+        self._parts.append(later)
 
     @staticmethod
     def _rendered(component: InferenceComponent) -> dict[str, Any]:
