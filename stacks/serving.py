@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_sglang import (
     Alarms,
     Capacity,
+    ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
     HostResources,
@@ -32,6 +33,7 @@ from stacks import settings as asks
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
+from stacks.planning import planned_concurrency
 from stacks.settings import Environment
 from stacks.settings_models import Image
 
@@ -82,6 +84,10 @@ class ServingStack(cdk.Stack):
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
                 alarms=self._alarms(),
+                idle_alarm=asked.idle_alarm.typed(),
+                nightly_stop=None if asked.nightly_stop is None else asked.nightly_stop.typed(),
+                rollout=None if asked.rollout is None else asked.rollout.typed(),
+                truth_check=asked.verify.typed(),
             )
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
@@ -96,9 +102,13 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket),
                     server=wanted.server,
                     copies=wanted.copies,
+                    scaling=_scaling(wanted, capacity),
+                    placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=_resources(wanted.resources),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
+                    rollout=None if wanted.rollout is None else wanted.rollout.typed(),
+                    smoke=None if wanted.smoke is None else wanted.smoke.typed(),
                 )
                 add_adapters(added, wanted, bucket)
         raise_if_any(dict.fromkeys(problems))
@@ -171,10 +181,10 @@ def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
 
 
 def _capacity(asked: asks.Capacity) -> Capacity:
-    bounds = {"min_instances": asked.min_instances, "max_instances": asked.max_instances}
+    least, most = asked.min_instances, asked.max_instances
     if asked.pool is not None:
-        return Capacity.pool(asked.pool, **bounds)
-    return Capacity.on_demand(asked.type or "", **bounds)
+        return Capacity.pool(asked.pool, min_instances=least, max_instances=most)
+    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most)
 
 
 def _routing(asked: asks.Routing | None) -> Routing:
@@ -184,6 +194,13 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
+
+
+def _scaling(asked: asks.Component, capacity: Capacity) -> ComponentScaling | None:
+    if asked.scaling is None:
+        return None
+    planned = planned_concurrency(asked, capacity.instances) if asked.scaling.is_planned else None
+    return asked.scaling.typed(asked.load, concurrency=planned)
 
 
 def _resources(asked: asks.Resources | None) -> HostResources | None:

@@ -17,7 +17,7 @@ from cdk_sglang.serving.rollback_alarms import RollbackAlarms
 from cdk_sglang.serving.rollout import BatchSize, ComponentRollout, EndpointRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
-from cdk_sglang.serving.schedules import Window
+from cdk_sglang.serving.schedules import NightlyStop, Window
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
@@ -48,6 +48,7 @@ __all__ = [
     "MetricMath",
     "MetricStat",
     "ModelSource",
+    "NightlyStop",
     "NoAlarms",
     "NoTruthCheck",
     "Placement",

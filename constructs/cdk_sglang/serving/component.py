@@ -119,6 +119,7 @@ class InferenceComponent(Construct):
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
+        scaling = _with_nightly_stop(construct_id, scaling, copies, endpoint)
         _check(
             endpoint,
             construct_id,
@@ -410,16 +411,29 @@ def _check(
         copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
         asked_by="copies" if scaling is None else "scaling.max_copies",
     )
-    fewest, most = (copies, copies) if scaling is None else scaling.copy_bounds
     if rollout is not None:
-        problems += rollout.problems(f"{construct_id}.rollout", fewest=fewest, most=most)
-    if fewest == 0 and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
+        bounds = [(copies, copies)] if scaling is None else scaling.all_bounds
+        problems += rollout.problems(f"{construct_id}.rollout", bounds=bounds)
+    may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
+    if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
         problems.append(
             f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
             "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
         )
     if problems:
         raise ConfigurationError(problems)
+
+
+def _with_nightly_stop(
+    path: str, scaling: ComponentScaling | None, copies: int, endpoint: InferenceEndpoint
+) -> ComponentScaling | None:
+    stop = endpoint.nightly_stop
+    if stop is None:
+        return scaling
+    try:
+        return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{path}.{problem}" for problem in error.problems]) from None
 
 
 def _concurrency(

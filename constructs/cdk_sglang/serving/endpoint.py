@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.placement import Placement
     from cdk_sglang.serving.scaling import ComponentScaling
+    from cdk_sglang.serving.schedules import NightlyStop
 
 
 @jsii.implements(cdk.IStableNumberProducer)
@@ -91,6 +92,7 @@ class InferenceEndpoint(Construct):
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
         alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
+        nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
         rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
             fleet, all at once, no alarms.
         truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
@@ -118,6 +120,7 @@ class InferenceEndpoint(Construct):
         metric_frequency_seconds: int = 60,
         alarms: Alarms | NoAlarms | None = None,
         idle_alarm: IdleAlarm | None = None,
+        nightly_stop: NightlyStop | None = None,
         rollout: EndpointRollout | None = None,
         truth_check: TruthCheck | NoTruthCheck | None = None,
     ) -> None:
@@ -147,6 +150,7 @@ class InferenceEndpoint(Construct):
         self.capacity = capacity
         self.image = image
         self.alarms = alarms
+        self.nightly_stop = nightly_stop
         self.rollout = rollout
         self.truth: EndpointTruth | None = None
         self.network = network
@@ -201,6 +205,11 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        if alarms is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "cdk-sglang:no-alarms",
+                "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+            )
         self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(

@@ -7,6 +7,7 @@ property for both, sends it with updates alone. Its alarms exist from the first 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,23 +116,26 @@ class ComponentRollout:
             alarms=alarms or RollbackAlarms(),
         )
 
-    def problems(self, path: str, *, fewest: int, most: int) -> list[str]:
+    def problems(self, path: str, *, bounds: Sequence[tuple[int, int]]) -> list[str]:
         """Say what does not go together with the copies a component may have when an update comes.
 
         Args:
             path: Of the rollout, for messages.
-            fewest: Copies it has at least.
-            most: Copies it has at most.
+            bounds: Fewest and most copies, a pair for each that can hold.
         """
-        problems = self.alarms.problems(f"{path}.alarms", may_be_zero=fewest == 0)
-        size, copies = self.max_batch, max(fewest, 1)
-        if size.percent_value is not None and copies < _FEWEST_TO_SPLIT:
+        problems = self.alarms.problems(f"{path}.alarms", may_be_zero=any(low == 0 for low, _ in bounds))
+        size = self.max_batch
+        fewest = min(
+            (max(low, 1) for low, high in bounds if high > 0), default=1
+        )  # with none, there is nothing to roll
+        most = max(high for _, high in bounds)
+        if size.percent_value is not None and fewest < _FEWEST_TO_SPLIT:
             problems.append(
                 f"{path}.max_batch: {size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             )
         if size.copies_value is not None:
-            highest, lowest = copies * BATCH_MAX_PERCENT // 100, math.ceil(most * BATCH_MIN_PERCENT / 100)
+            highest, lowest = fewest * BATCH_MAX_PERCENT // 100, math.ceil(most * BATCH_MIN_PERCENT / 100)
             if not lowest <= size.copies_value <= highest:
                 allowed = f"{lowest} to {highest}" if lowest <= highest else "no number"
                 problems.append(
