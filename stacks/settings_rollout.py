@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
@@ -19,6 +20,15 @@ from cdk_sglang import (
 from cdk_sglang.serving.rollout import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS, WAIT_MAX_SECONDS
 from cdk_sglang.serving.truth_check import SMOKE_MAX_SECONDS, TIMEOUT_MAX_MINUTES, TIMEOUT_MIN_MINUTES
 from stacks.settings_base import Settings, exactly_one_of
+
+
+def _without(prefix: str, make: Callable[[], object]) -> None:
+    """Make it, and name its problems from where they are in the file."""
+    try:
+        make()
+    except ConfigurationError as error:
+        problems = [problem.removeprefix(f"{prefix}.").removeprefix(f"{prefix}: ") for problem in error.problems]
+        raise ConfigurationError(problems) from None
 
 
 class RollbackAlarmSettings(Settings):
@@ -218,12 +228,3 @@ class Verify(Settings):
             timeout_minutes=TIMEOUT_MAX_MINUTES if self.timeout_minutes is None else self.timeout_minutes,
             smoke=SmokeRequest() if self.smoke is None else self.smoke.typed(),
         )
-
-
-def _without(prefix: str, make: object) -> None:
-    """Make it, and name its problems from where they are in the file."""
-    assert callable(make)
-    try:
-        make()
-    except ConfigurationError as error:
-        raise ConfigurationError([problem.removeprefix(f"{prefix}.") for problem in error.problems]) from None
