@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema, model_validator
 
 from cdk_sglang import (
     BatchSize,
@@ -182,7 +182,10 @@ class EndpointRolloutSettings(Settings):
 class Smoke(Settings):
     """The request that shows that a component answers."""
 
-    body: dict[str, JsonValue] | None = Field(default=None, min_length=1)
+    body: (
+        Annotated[dict[str, JsonValue], Field(min_length=1), WithJsonSchema({"type": "object", "minProperties": 1})]
+        | None
+    ) = None
     """JSON body of the chat request; a short one by default."""
     expect: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] | None = None
     """Where the answer must hold something, such as [choices.0.message.content]; one of them is enough."""

@@ -263,7 +263,7 @@ class TruthFunctions(Construct):
 
 
 class EndpointTruth:
-    """The check of one endpoint: a resource, and another for every forty components.
+    """The check of one endpoint: one resource for every forty components.
 
     A plain value, not a construct. Components are collected in Python and handed over at synth: for a hundred of them, calls into
     jsii are what a synth takes its time for.
@@ -272,20 +272,25 @@ class EndpointTruth:
     def __init__(self, endpoint: InferenceEndpoint, check: TruthCheck, *, log_options: LogOptions) -> None:
         self._endpoint = endpoint
         self._check = check
-        self._functions = TruthFunctions.of(endpoint, log_options=log_options)
-        self._functions.allow(endpoint)
+        self._log_options = log_options
+        self._functions: TruthFunctions | None = None
         self._components: list[InferenceComponent] = []
         self._parts: list[_Later] = []
         self._part_of: dict[str, _Later] = {}
-        self._add_part()
 
     def add(self, component: InferenceComponent) -> None:
         """Check a component too, after it and its scaling have been deployed."""
-        if self._components and len(self._components) % _PER_RESOURCE == 0:
-            self._add_part()
+        # With the first component and not before: until then, a mistake in the settings must leave no files of functions behind.
+        functions = self._functions = self._functions or TruthFunctions.of(
+            self._endpoint, log_options=self._log_options
+        )
+        if not self._components:
+            functions.allow(self._endpoint)
+        if len(self._components) % _PER_RESOURCE == 0:
+            self._add_part(functions.service_token)
         self._components.append(component)
         if not component.component_name.startswith(f"{self._endpoint.endpoint_name}-"):
-            self._functions.allow_component(component.component_arn)
+            functions.allow_component(component.component_arn)
         self._part_of[component.component_name] = self._parts[-1]
         self.wait_for(component, component.resource, *component.scaling_resources)
 
@@ -293,7 +298,7 @@ class EndpointTruth:
         """Look at a component only after these have been deployed too, such as its adapters."""
         self._part_of[component.component_name].roots += resources
 
-    def _add_part(self) -> None:
+    def _add_part(self, service_token: str) -> None:
         endpoint, part = self._endpoint, len(self._parts)
         first = part * _PER_RESOURCE
         asked = {
@@ -314,7 +319,7 @@ class EndpointTruth:
             f"{TRUTH_ID}{part}",
             type="Custom::CdkSglangTruth",
             properties={
-                "ServiceToken": self._functions.service_token,
+                "ServiceToken": service_token,
                 "ServiceTimeout": 3600,
                 "Asked": cdk.Stack.of(endpoint).to_json_string(asked),
             },
