@@ -1,4 +1,4 @@
-"""Updates that go wrong, through the unmodified CDK CLI: each ends with the old version serving, and the reason on screen."""
+"""Updates that go wrong, by the unmodified CDK CLI: each ends with the old version serving, and the reason on screen."""
 
 from __future__ import annotations
 
