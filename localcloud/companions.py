@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
@@ -29,11 +30,12 @@ class ScalableTarget(Resource):
         self.attributes = {"Id": self.physical_resource_id}
 
     def _update(self, old: dict[str, Any]) -> None:
-        del old
         given = self.properties
         low, high = int(given["MinCapacity"]), int(given["MaxCapacity"])
         role = given.get("RoleARN", "")
         self._backend().register_scalable_target(*self._key(), low, high, role, given.get("SuspendedState"))
+        kept = {action["ScheduledActionName"] for action in given.get("ScheduledActions", [])}
+        self._delete_actions(a for a in old.get("ScheduledActions", []) if a["ScheduledActionName"] not in kept)
         for action in self.properties.get("ScheduledActions", []):
             self._backend().put_scheduled_action(
                 self.properties["ServiceNamespace"],
@@ -48,10 +50,13 @@ class ScalableTarget(Resource):
             )
 
     def _remove(self) -> None:
+        self._delete_actions(self.properties.get("ScheduledActions", []))
+        self._backend().deregister_scalable_target(*self._key())
+
+    def _delete_actions(self, actions: Iterable[dict[str, Any]]) -> None:
         namespace, resource, dimension = self._key()
-        for action in self.properties.get("ScheduledActions", []):
+        for action in actions:
             self._backend().delete_scheduled_action(namespace, action["ScheduledActionName"], resource, dimension)
-        self._backend().deregister_scalable_target(namespace, resource, dimension)
 
     def _key(self) -> tuple[str, str, str]:
         given = self.properties

@@ -252,3 +252,12 @@ def test_endpoint_policy_is_refused_for(fleet: Any, deployment: dict[str, Any], 
 def test_endpoint_of_two_variants_does_not_roll(fleet: Any) -> None:
     two = [variant(), variant(VariantName="second")]
     assert "one production variant" in refusal(move, fleet, fleet_rolling(), two)
+
+
+def test_alarm_that_was_set_and_put_right_again_still_counts(fleet: Any, driven: Any) -> None:
+    update(fleet, rolling(wait_s=60))
+    driven.advance(30)
+    alarm()
+    alarm("OK")
+    driven.advance(1)
+    assert "alarm p99" in described(fleet)["FailureReason"]

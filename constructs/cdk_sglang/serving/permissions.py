@@ -131,3 +131,9 @@ SMOKE_REQUEST: Final = ("sagemaker:InvokeEndpoint",)
 DESCRIBE_SCALING: Final = ("application-autoscaling:DescribeScalableTargets",)
 """On `*`: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html)."""
+
+READ_ROUTE: Final = ("ssm:GetParameter",)
+"""On the one parameter that holds a route's destinations; they are names, no secrets."""
+
+WATCH_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On a route's components: a waiting client says how many copies there are, and why none answers. It waits without it too."""
