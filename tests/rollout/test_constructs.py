@@ -292,7 +292,7 @@ def test_an_endpoint_that_may_have_one_instance_has_no_steps() -> None:
     assert said == [
         (
             "Chat.rollout.percent: 50% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
-            "raise min_instances to 2 or more, or use blue_green_all_at_once"
+            "raise min_instances to 2 or more, or move all traffic at once"
         )
     ]
 

@@ -291,7 +291,7 @@ class EndpointRollout:
         if self.step_percent is not None and (min_instances or 0) < _FEWEST_TO_SPLIT:
             problems.append(
                 f"{path}.percent: {self.step_percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
-                "raise min_instances to 2 or more, or use blue_green_all_at_once"
+                "raise min_instances to 2 or more, or move all traffic at once"
             )
         return problems
 
