@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.capacity import Capacity
     from cdk_sglang.serving.component import HostResources, InferenceComponent
+    from cdk_sglang.serving.container_base import ContainerBase
     from cdk_sglang.serving.endpoint import InferenceEndpoint
     from cdk_sglang.serving.image import ServingImage, SglangDlc
     from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
@@ -46,6 +47,7 @@ __all__ = [
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
+    "ContainerBase",
     "EndpointNetwork",
     "EndpointRollout",
     "Gpu",
@@ -94,6 +96,7 @@ _HOMES = {
         "HostResources",
         "InferenceComponent",
     ),
+    "serving.container_base": ("ContainerBase",),
     "serving.endpoint": ("InferenceEndpoint",),
     "serving.image": (
         "ServingImage",

@@ -21,13 +21,14 @@ from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.autoscaling import make_scaling
-from cdk_sglang.serving.copies import LiveCopies
+from cdk_sglang.serving.copies import copies_to_send
+from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
 from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.planned import planned_concurrency
-from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS
+from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS, alarms_of_component
 from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency
@@ -116,6 +117,8 @@ class InferenceComponent(Construct):
         smoke: SmokeRequest | None,
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
+        memory_mib = _least_memory_mib(endpoint, resources, server.gpus_per_copy)
+        server = sized_for_host(server, memory_mib)
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
@@ -125,6 +128,7 @@ class InferenceComponent(Construct):
             construct_id,
             name,
             server=server,
+            memory_mib=memory_mib,
             copies=copies,
             scaling=scaling,
             added=environment,
@@ -330,7 +334,7 @@ class InferenceComponent(Construct):
                 scheduling_config=scheduling,
                 data_cache_config=caching,
             )
-        alarms = self._rollback_alarms()
+        alarms = alarms_of_component(self)
         # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
         # with both in the logical id, such a change makes a new component.
         return sagemaker.CfnInferenceComponent(
@@ -339,39 +343,19 @@ class InferenceComponent(Construct):
             inference_component_name=self.component_name,
             endpoint_name=endpoint.shared.endpoint_name,
             variant_name=endpoint.variant_name,
-            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=self._copy_count(alarms)),
+            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies_to_send(self, alarms)),
             specification=one,
             specifications=per_type,
             deployment_config=None if self.rollout is None else self.rollout.render(alarms),
             tags=tags,
         )
 
-    def _rollback_alarms(self) -> list[str]:
-        if self.rollout is None:
-            return []
-        self.endpoint.allow_reading_alarms()
-        return self.rollout.alarms.make(
-            self,
-            choice=self.endpoint.alarms,
-            what=f"Component {self.component_name}",
-            dimensions={"InferenceComponentName": self.component_name},
-            may_be_zero=self.copy_bounds[0] == 0,
-        )
 
-    def _copy_count(self, alarm_names: list[str]) -> float:
-        """Return the copies CloudFormation sends: those there are, where anything but CloudFormation changes them."""
-        if self.copy_bounds[0] == self.copy_bounds[1]:
-            return self.copies
-        return LiveCopies.of(self, log_options=self.endpoint.log_options).count(
-            self,
-            endpoint=self.endpoint,
-            component_name=self.component_name,
-            model_name=self.model_name,
-            initial=self.copies,
-            bounds=self.copy_bounds,
-            alarm_names=alarm_names,
-            resource=lambda: self.resource,
-        )
+def _least_memory_mib(endpoint: InferenceEndpoint, resources: HostResources | None, gpus: int) -> int:
+    """Host memory of a copy on the type that has least."""
+    if resources is not None:
+        return resources.memory_mib
+    return min(HostResources.share_of(instance, gpus=gpus).memory_mib for instance in endpoint.capacity.instances)
 
 
 def _check(
@@ -380,6 +364,7 @@ def _check(
     name: str,
     *,
     server: SglangOptions,
+    memory_mib: int,
     copies: int,
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
@@ -404,6 +389,7 @@ def _check(
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
+    problems += host_cache_problems(f"{construct_id}.server", server, memory_mib)
     problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
     problems += endpoint.room_problems(
         construct_id,

@@ -22,6 +22,7 @@ from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make
 if TYPE_CHECKING:
     from aws_cdk import aws_sagemaker as sagemaker
 
+    from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
 
 _ID: Final = "CdkSglangCopies"
@@ -71,49 +72,35 @@ class LiveCopies(Construct):
         assert isinstance(found, LiveCopies)
         return found
 
-    def count(
-        self,
-        scope: Construct,
-        *,
-        endpoint: InferenceEndpoint,
-        component_name: str,
-        model_name: str,
-        initial: int,
-        bounds: tuple[int, int],
-        alarm_names: Sequence[str],
-        resource: Callable[[], sagemaker.CfnInferenceComponent],
-    ) -> float:
+    def count(self, component: InferenceComponent, alarm_names: Sequence[str]) -> float:
         """Return, as a token, the copies to send with an update of a component.
 
         Its properties are whatever the update changes of the component, so it is asked in exactly those updates that touch it.
         Were it asked in others, its answer would touch the component; were it not asked, an old count would be sent.
 
         Args:
-            scope: The component.
-            endpoint: Its endpoint; the count is read after the endpoint's own update.
-            component_name: Name of the component.
-            model_name: Name of its model, a token: models are replaced with every change.
-            initial: Copies of a component that does not exist yet.
-            bounds: Fewest and most copies it may have.
-            alarm_names: Tokens in its deployment configuration besides.
-            resource: Gives the component's resource when the app is synthesised.
+            component: Whose; its resource is looked at when the app is synthesised.
+            alarm_names: Tokens in its deployment configuration.
         """
+        endpoint, component_name = component.endpoint, component.component_name
+        fewest, most = component.copy_bounds
         self._allow(endpoint, component_name)
         asked = cdk.CfnResource(
-            scope,
+            component,
             "LiveCopies",
             type="Custom::CdkSglangCopies",
             properties={
                 "ServiceToken": self._service_token,
                 "ServiceTimeout": _SERVICE_TIMEOUT_SECONDS,
                 "Component": component_name,
+                # A reference, so that the count is read after the endpoint's own update, which may take hours.
                 "Endpoint": endpoint.shared.endpoint_name,
-                "Model": model_name,
-                "Initial": initial,
-                "Fewest": bounds[0],
-                "Most": bounds[1],
+                "Model": component.model_name,
+                "Initial": component.copies,
+                "Fewest": fewest,
+                "Most": most,
                 "Alarms": list(alarm_names),
-                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(resource()))),
+                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(component.resource))),
             },
         )
         return float(cdk.Token.as_number(asked.get_att("Copies")))
@@ -139,3 +126,11 @@ def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:
     properties = cdk.Stack.of(resource).resolve(resource._cfn_properties)  # noqa: SLF001  protected in TypeScript, as rendered
     said = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def copies_to_send(component: InferenceComponent, alarm_names: Sequence[str]) -> float:
+    """Return the copies CloudFormation sends: those there are, where anything but CloudFormation changes them."""
+    fewest, most = component.copy_bounds
+    if fewest == most:
+        return component.copies
+    return LiveCopies.of(component, log_options=component.endpoint.log_options).count(component, alarm_names)

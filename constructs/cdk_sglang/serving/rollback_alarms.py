@@ -14,6 +14,7 @@ from cdk_sglang.serving.tokens import is_token
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.component import InferenceComponent
 
 _PERIOD_SECONDS: Final = 60
 _MICROSECONDS_PER_MILLISECOND: Final = 1000
@@ -143,4 +144,18 @@ def _missing(path: str) -> str:
     return (
         f"{path}: alarms missing for rollback; without one SageMaker finishes every update, however bad: "
         "give server_errors, model_errors or p99_latency_ms"
+    )
+
+
+def alarms_of_component(component: InferenceComponent) -> list[str]:
+    """Create the alarms of a component's rollout and return their names; none without a rollout."""
+    if component.rollout is None:
+        return []
+    component.endpoint.allow_reading_alarms()
+    return component.rollout.alarms.make(
+        component,
+        choice=component.endpoint.alarms,
+        what=f"Component {component.component_name}",
+        dimensions={"InferenceComponentName": component.component_name},
+        may_be_zero=component.copy_bounds[0] == 0,
     )
