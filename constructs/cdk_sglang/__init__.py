@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.network import EndpointNetwork
     from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.rollback_alarms import RollbackAlarms
+    from cdk_sglang.serving.rollout import BatchSize, ComponentRollout, EndpointRollout
     from cdk_sglang.serving.routing import Routing
     from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
     from cdk_sglang.serving.schedules import NightlyStop, Window
     from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
     from cdk_sglang.serving.startup import StartupTimeouts
+    from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.waste import IdleAlarm
     from cdk_sglang.weights import AdapterConfig
 
@@ -38,12 +41,15 @@ __all__ = [
     "AdapterConfig",
     "AdapterSource",
     "Alarms",
+    "BatchSize",
     "Capacity",
+    "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
     "EndpointNetwork",
+    "EndpointRollout",
     "Gpu",
     "GpuInstance",
     "HostResources",
@@ -58,14 +64,18 @@ __all__ = [
     "ModelSource",
     "NightlyStop",
     "NoAlarms",
+    "NoTruthCheck",
     "Placement",
+    "RollbackAlarms",
     "RouteDestination",
     "Routing",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "SmokeRequest",
     "StartupTimeouts",
+    "TruthCheck",
     "Window",
 ]
 
@@ -97,6 +107,12 @@ _HOMES = {
     "serving.model_source": ("ModelSource",),
     "serving.network": ("EndpointNetwork",),
     "serving.placement": ("Placement",),
+    "serving.rollback_alarms": ("RollbackAlarms",),
+    "serving.rollout": (
+        "BatchSize",
+        "ComponentRollout",
+        "EndpointRollout",
+    ),
     "serving.routing": ("Routing",),
     "serving.scaling": (
         "ComponentScaling",
@@ -114,6 +130,11 @@ _HOMES = {
         "SglangOptions",
     ),
     "serving.startup": ("StartupTimeouts",),
+    "serving.truth_check": (
+        "NoTruthCheck",
+        "SmokeRequest",
+        "TruthCheck",
+    ),
     "serving.waste": ("IdleAlarm",),
     "weights": ("AdapterConfig",),
 }

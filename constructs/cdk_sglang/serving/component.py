@@ -21,17 +21,21 @@ from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.autoscaling import make_scaling
+from cdk_sglang.serving.copies import copies_to_send
 from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
 from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.planned import planned_concurrency
+from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS, alarms_of_component
+from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.tokens import is_token, token_problem
+from cdk_sglang.serving.truth_check import TRUTH_ID, SmokeRequest
 from cdk_sglang.serving.weights_access import WeightsAccess
 from cdk_sglang.weights import AdapterConfig
 
@@ -42,7 +46,9 @@ _HOST_SHARE: Final = 0.5
 """Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
 that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
 
-_PARTS_OF_AN_ENDPOINT: Final = frozenset({"Config", "ExecutionRole", "Idle", "Logs", "Resource"})
+_PARTS_OF_AN_ENDPOINT: Final = frozenset(
+    {"Config", "ExecutionRole", "Idle", "Logs", "Resource", f"{TRUTH_ID}0", *ROLLBACK_ALARM_IDS}
+)
 
 _MIB_PER_GIB: Final = 1024
 _MIN_MEMORY_MIB: Final = 128  # ComputeResourceRequirements.MinMemoryRequiredInMb: botocore 1.44.5
@@ -107,6 +113,8 @@ class InferenceComponent(Construct):
         resources: HostResources | None,
         startup: StartupTimeouts | None,
         environment: Mapping[str, str],
+        rollout: ComponentRollout | None,
+        smoke: SmokeRequest | None,
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
         memory_mib = _least_memory_mib(endpoint, resources, server.gpus_per_copy)
@@ -125,6 +133,7 @@ class InferenceComponent(Construct):
             scaling=scaling,
             added=environment,
             rendered=rendered,
+            rollout=rollout,
         )
         concurrency = _concurrency(construct_id, scaling, model.model_id, server, endpoint)
         super().__init__(endpoint, construct_id)
@@ -138,6 +147,9 @@ class InferenceComponent(Construct):
         self.server: SglangOptions = server
         self.model_id: str | None = model.model_id
         self.adapters: dict[str, Adapter] = {}
+        self.rollout: ComponentRollout | None = rollout
+        self.smoke: SmokeRequest | None = smoke
+        self.environment: dict[str, str] = {**rendered, **environment}
         self._readable: set[str] = set()
         self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
         self.metrics = metrics.ServingMetrics(
@@ -157,16 +169,17 @@ class InferenceComponent(Construct):
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        self._model = self._build_model(model, {**rendered, **environment}, tags)
-        self.resource = self._build_component(
-            resources,
-            placement,
-            startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances),
-            tags,
-        )
+        startup = startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances)
+        self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
+        self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
+        self._model = self._build_model(model, self.environment, tags)
+        self.model_name: str = self._model.attr_model_name
+        self.resource = self._build_component(resources, placement, startup, tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
             make_scaling(self, scaling, concurrency=concurrency)
+        if endpoint.truth is not None:
+            endpoint.truth.add(self)
 
     @property
     def copy_bounds(self) -> tuple[int, int]:
@@ -177,6 +190,12 @@ class InferenceComponent(Construct):
     def most_copies(self) -> int:
         """Most copies there can be at once, those of the first deployment included."""
         return max(self.copies, self.copy_bounds[1])
+
+    @property
+    def specified_types(self) -> tuple[str, ...]:
+        """Instance types with a specification of their own; none where one is for all."""
+        capacity = self.endpoint.capacity
+        return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
@@ -210,6 +229,8 @@ class InferenceComponent(Construct):
         """
         adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
         self.adapters[name] = adapter
+        if self.endpoint.truth is not None:
+            self.endpoint.truth.wait_for(self, adapter.resource)
         self._warn_of_reloads()
         return adapter
 
@@ -289,7 +310,7 @@ class InferenceComponent(Construct):
             )
 
         instances = endpoint.capacity.instances
-        model_name = self._model.attr_model_name
+        model_name = self.model_name
         scheduling = None if placement is None else placement.scheduling()
         caching = None if placement is None else placement.caching()
         one = per_type = None
@@ -313,6 +334,7 @@ class InferenceComponent(Construct):
                 scheduling_config=scheduling,
                 data_cache_config=caching,
             )
+        alarms = alarms_of_component(self)
         # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
         # with both in the logical id, such a change makes a new component.
         return sagemaker.CfnInferenceComponent(
@@ -321,9 +343,10 @@ class InferenceComponent(Construct):
             inference_component_name=self.component_name,
             endpoint_name=endpoint.shared.endpoint_name,
             variant_name=endpoint.variant_name,
-            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=self.copies),
+            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies_to_send(self, alarms)),
             specification=one,
             specifications=per_type,
+            deployment_config=None if self.rollout is None else self.rollout.render(alarms),
             tags=tags,
         )
 
@@ -346,6 +369,7 @@ def _check(
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
     rendered: Mapping[str, str],
+    rollout: ComponentRollout | None,
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
@@ -373,6 +397,15 @@ def _check(
         copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
         asked_by="copies" if scaling is None else "scaling.max_copies",
     )
+    if rollout is not None:
+        bounds = [(copies, copies)] if scaling is None else scaling.all_bounds
+        problems += rollout.problems(f"{construct_id}.rollout", bounds=bounds)
+    may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
+    if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
+        problems.append(
+            f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
+            "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
+        )
     if problems:
         raise ConfigurationError(problems)
 

@@ -26,9 +26,12 @@ from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, m
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import MAX_NAME_LENGTH
 from cdk_sglang.serving.network import EndpointNetwork
+from cdk_sglang.serving.rollout import ComponentRollout, EndpointRollout
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.truth_check import EndpointTruth, NoTruthCheck, SmokeRequest, TruthCheck
 from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
 
@@ -90,6 +93,10 @@ class InferenceEndpoint(Construct):
         alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
         nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
+        rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
+            fleet, all at once, no alarms.
+        truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
+            `NoTruthCheck(reason=...)`.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -114,6 +121,8 @@ class InferenceEndpoint(Construct):
         alarms: Alarms | NoAlarms | None = None,
         idle_alarm: IdleAlarm | None = None,
         nightly_stop: NightlyStop | None = None,
+        rollout: EndpointRollout | None = None,
+        truth_check: TruthCheck | NoTruthCheck | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
@@ -133,6 +142,7 @@ class InferenceEndpoint(Construct):
             inference_ami=inference_ami,
             log_retention_days=log_retention_days,
             metric_frequency_seconds=metric_frequency_seconds,
+            rollout=rollout,
         )
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
@@ -141,13 +151,17 @@ class InferenceEndpoint(Construct):
         self.image = image
         self.alarms = alarms
         self.nightly_stop = nightly_stop
+        self.rollout = rollout
+        self.truth: EndpointTruth | None = None
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
         self.log_key = log_key
         self.log_removal = log_removal
+        self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
         self.components: dict[str, InferenceComponent] = {}
         self._invokers: list[iam.IGrantable] = []
+        self._reads_alarms = False
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
@@ -171,7 +185,15 @@ class InferenceEndpoint(Construct):
         role_arn = self.role.role_arn
         self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
         self.resource = sagemaker.CfnEndpoint(
-            self, "Resource", endpoint_name=name, endpoint_config_name=self.config.attr_endpoint_config_name
+            self,
+            "Resource",
+            endpoint_name=name,
+            endpoint_config_name=self.config.attr_endpoint_config_name,
+            deployment_config=None if rollout is None else rollout.render(self._rollback_alarms(rollout)),
+            # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
+            # InitialInstanceCount, and takes running copies away with them:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+            retain_all_variant_properties=True,
         )
         self.resource.add_resource_dependency(
             make_log_group(
@@ -199,6 +221,10 @@ class InferenceEndpoint(Construct):
             log_key_arn=log_key_arn,
             weights=WeightsAccess(self, self.role),
         )
+        if isinstance(truth_check, NoTruthCheck):
+            self.resource.add_metadata("cdk-sglang:no-truth-check", truth_check.reason)
+        else:
+            self.truth = EndpointTruth(self, truth_check or TruthCheck(), log_options=self.log_options)
 
     def add_component(
         self,
@@ -213,6 +239,8 @@ class InferenceEndpoint(Construct):
         resources: HostResources | None = None,
         startup: StartupTimeouts | None = None,
         environment: Mapping[str, str] | None = None,
+        rollout: ComponentRollout | None = None,
+        smoke: SmokeRequest | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -228,6 +256,8 @@ class InferenceEndpoint(Construct):
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
             startup: Derived from the size of the weights by default.
             environment: Further environment variables of the container; never secrets.
+            rollout: How a new version reaches the copies, and which alarms take it back; all copies at once and none by default.
+            smoke: The request of the truth check; that of the endpoint's by default.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
@@ -244,6 +274,8 @@ class InferenceEndpoint(Construct):
             resources=resources,
             startup=startup,
             environment=environment or {},
+            rollout=rollout,
+            smoke=smoke,
         )
         self.components[construct_id] = component
         for grantee in self._invokers:
@@ -262,6 +294,24 @@ class InferenceEndpoint(Construct):
         """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
+        )
+
+    def allow_reading_alarms(self) -> None:
+        """Let SageMaker read the alarms of a rollout with the endpoint's role."""
+        if not self._reads_alarms:
+            self._reads_alarms = True
+            self.role.add_to_principal_policy(
+                iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
+            )
+
+    def _rollback_alarms(self, rollout: EndpointRollout) -> list[str]:
+        self.allow_reading_alarms()
+        return rollout.alarms.make(
+            self,
+            choice=self.alarms,
+            what=f"Endpoint {self.endpoint_name}",
+            dimensions={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
+            may_be_zero=self.capacity.min_instances == 0,
         )
 
     def least_instances(self) -> int:

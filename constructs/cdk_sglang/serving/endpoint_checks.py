@@ -10,6 +10,7 @@ from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.image import ImageFacts, ServingImage
 from cdk_sglang.serving.logs import RETENTION_DAYS
 from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.rollout import EndpointRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.tokens import is_token, token_problem
 
@@ -64,6 +65,7 @@ def check_endpoint(
     inference_ami: str | None,
     log_retention_days: int,
     metric_frequency_seconds: int,
+    rollout: EndpointRollout | None,
 ) -> None:
     """Collect everything wrong with an endpoint before any of it exists."""
     problems = name_problems(path, name, "endpoint")
@@ -84,4 +86,6 @@ def check_endpoint(
             f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
             f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}"
         )
+    if rollout is not None:
+        problems += rollout.problems(f"{path}.rollout", min_instances=capacity.min_instances)
     raise_if_any(problems)

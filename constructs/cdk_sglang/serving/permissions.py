@@ -111,6 +111,27 @@ ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 """On the key of the model's bucket: an upload in parts needs both
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
 
+READ_ALARMS: Final = ("cloudwatch:DescribeAlarms",)
+"""On `*`, for the execution role of an endpoint with a rollout: SageMaker reads the alarms of the rollout with it
+(https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html). Alarms can be named by ARN, but the pages on guardrails do
+not say that SageMaker asks for them one by one, and a role that is too narrow would show in the middle of an update."""
+
+DESCRIBE_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On the components of the endpoint: model, status and copies."""
+
+DESCRIBE_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
+"""On the one endpoint: which configuration it serves with."""
+
+DESCRIBE_MODEL: Final = ("sagemaker:DescribeModel",)
+"""On models with the endpoint's tag: image and environment. CloudFormation makes their names."""
+
+SMOKE_REQUEST: Final = ("sagemaker:InvokeEndpoint",)
+"""On the endpoint and its components: one short request each."""
+
+DESCRIBE_SCALING: Final = ("application-autoscaling:DescribeScalableTargets",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html)."""
+
 READ_ROUTE: Final = ("ssm:GetParameter",)
 """On the one parameter that holds a route's destinations; they are names, no secrets."""
 
