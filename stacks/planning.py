@@ -55,7 +55,8 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     instances=instances,
                     components=components,
                     min_instances=capacity.min_instances,
-                    max_instances=capacity.max_instances,
+                    max_instances=capacity.most_instances,
+                    reserved=capacity.reserved is not None,
                 )
             )
     if problems:

@@ -19,7 +19,9 @@ from cdk_sglang import (
     EndpointNetwork,
     HostResources,
     InferenceEndpoint,
+    OnDemandMove,
     Routing,
+    ScaleIn,
     ServingImage,
     SglangDlc,
     StartupTimeouts,
@@ -159,10 +161,27 @@ def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
 
 
 def _capacity(asked: asks.Capacity) -> Capacity:
-    bounds = {"min_instances": asked.min_instances, "max_instances": asked.max_instances}
+    leave = None
+    if asked.scale_in is not None:
+        make = {"idle_release": ScaleIn.idle_release, "consolidation": ScaleIn.consolidation}[asked.scale_in.strategy]
+        leave = make(cooldown_minutes=asked.scale_in.cooldown_minutes, max_step=asked.scale_in.max_step)
+    least, most = asked.min_instances, asked.most_instances
+    if asked.reserved is not None:
+        plan = asked.reserved
+        move = OnDemandMove(max_instances=plan.on_demand_max_instances or most, hours_before=plan.hours_before)
+        return Capacity.reserved(
+            plan.training_plan,
+            plan.type,
+            plan.count,
+            until=plan.until,
+            min_instances=least,
+            max_instances=most,
+            on_expiry=move if plan.on_expiry == "on_demand" else None,
+            scale_in=leave,
+        )
     if asked.pool is not None:
-        return Capacity.pool(asked.pool, **bounds)
-    return Capacity.on_demand(asked.type or "", **bounds)
+        return Capacity.pool(asked.pool, min_instances=least, max_instances=most, scale_in=leave)
+    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most, scale_in=leave)
 
 
 def _routing(asked: asks.Routing | None) -> Routing:

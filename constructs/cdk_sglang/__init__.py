@@ -12,8 +12,10 @@ from cdk_sglang.serving.metrics import ServingMetrics
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.scale_in import ScaleIn
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.training_plan import OnDemandMove
 from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "InferenceEndpoint",
     "LoraOptions",
     "ModelSource",
+    "OnDemandMove",
     "Routing",
+    "ScaleIn",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",

@@ -101,6 +101,7 @@ class InferenceEndpoint(Construct):
         check_endpoint(
             construct_id,
             region=stack.region,
+            account=stack.account,
             name=name,
             capacity=capacity,
             image=image,
@@ -263,12 +264,25 @@ class InferenceEndpoint(Construct):
             instance_type=None if capacity.is_pool else capacity.instances[0].name,
             instance_pools=pools if capacity.is_pool else None,
             variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
-            initial_instance_count=capacity.min_instances,
+            initial_instance_count=capacity.initial_instances,
             inference_ami_version=ami,
             managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
                 status="ENABLED",
                 min_instance_count=capacity.min_instances,
                 max_instance_count=capacity.max_instances,
+                scale_in_policy=None
+                if capacity.scale_in is None
+                else cfn.ScaleInPolicyProperty(
+                    strategy=capacity.scale_in.strategy,
+                    cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
+                    maximum_step_size=capacity.scale_in.max_step,
+                ),
+            ),
+            capacity_reservation_config=None
+            if capacity.reservation is None
+            else cfn.CapacityReservationConfigProperty(
+                capacity_reservation_preference="capacity-reservations-only",
+                ml_reservation_arn=capacity.reservation.training_plan_arn,
             ),
             routing_config=routing.render(),
         )

@@ -1,0 +1,22 @@
+"""What can be wrong with an endpoint's capacity where it is deployed: Regions without pools or without zero, plans of elsewhere."""
+
+from __future__ import annotations
+
+from cdk_sglang.hardware import pool_region_problems, zero_instances_problems
+from cdk_sglang.serving.capacity import Capacity
+from cdk_sglang.serving.tokens import is_token
+
+
+def capacity_place_problems(path: str, capacity: Capacity, *, region: str, account: str) -> list[str]:
+    """Say what is wrong with the capacity in this Region and account; an empty list where those are known only at deployment."""
+    problems = []
+    if not is_token(region):
+        if capacity.is_pool:
+            problems += [f"{path}.pool: {problem}" for problem in pool_region_problems(region)]
+        if capacity.min_instances == 0:
+            refusals = (zero_instances_problems(region, instance) for instance in capacity.instances)
+            problems += [f"{path}.min_instances: {problem}" for refusal in refusals for problem in refusal]
+    if capacity.reservation is not None:
+        found = capacity.reservation.place_problems(region=region, account=account)
+        problems += [f"{path}.reserved.{problem}" for problem in found]
+    return problems
