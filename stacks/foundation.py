@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -64,6 +65,8 @@ class FoundationStack(cdk.Stack):
         self.key = self._build_key()
         self._build_buckets()
         self._build_repository(settings)
+        if settings.alarms.kind == "create":
+            self._build_topic()
         if settings.network.vpc == "create":
             self._build_network(settings.network)
 
@@ -107,6 +110,33 @@ class FoundationStack(cdk.Stack):
         )
         self._publish("KeyArn", "key-arn", key.key_arn)
         return key
+
+    def _build_topic(self) -> None:
+        # An encrypted topic takes alarms only when CloudWatch may use the key:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        here = {"StringEquals": {"aws:SourceAccount": self.account}}
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptAlarms",
+                principals=[cloudwatch],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions=here,
+            )
+        )
+        topic = sns.Topic(self, "Alarms", master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="PublishAlarms",
+                principals=[cloudwatch],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions=here,
+            )
+        )
+        self._publish("AlarmTopicArn", "alarm-topic-arn", topic.topic_arn)
+        cdk.CfnOutput(self, "AlarmTopic", value=topic.topic_arn, description="Subscribe here to be told of alarms")
 
     def _build_buckets(self) -> None:
         access_logs = s3.Bucket(

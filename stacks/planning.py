@@ -54,7 +54,7 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     name=endpoint,
                     instances=instances,
                     components=components,
-                    min_instances=capacity.min_instances,
+                    min_instances=1 if capacity.min_instances is None else capacity.min_instances,
                     max_instances=capacity.most_instances,
                     reserved=capacity.reserved is not None,
                 )

@@ -76,6 +76,6 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
         str(len(copies)),
         "",
         str(sum(copies)),
-        f"{max(needed, capacity.min_instances)} of at most {capacity.max_instances} x {types}",
+        f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
         str(capacity.max_instances * capacity.gpus_per_instance),
     )

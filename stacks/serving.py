@@ -10,15 +10,18 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang import (
+    Alarms,
     Capacity,
     ConfigurationError,
     EndpointNetwork,
     HostResources,
     InferenceEndpoint,
+    NoAlarms,
     OnDemandMove,
     Routing,
     ScaleIn,
@@ -80,6 +83,7 @@ class ServingStack(cdk.Stack):
                 log_key=key,
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
+                alarms=self._alarms(),
             )
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
@@ -128,6 +132,14 @@ class ServingStack(cdk.Stack):
             sglang_version=sglang_version,
         )
 
+    def _alarms(self) -> Alarms | NoAlarms:
+        asked = self._settings.alarms
+        if asked.none is not None:
+            return NoAlarms(reason=asked.none)
+        topic_arn = self._read("alarm-topic-arn") if asked.kind == "create" else asked.topic
+        assert topic_arn is not None
+        return Alarms(topic=sns.Topic.from_topic_arn(self, "Alarms", topic_arn))
+
     def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
         return s3.Bucket.from_bucket_attributes(
             self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
@@ -174,7 +186,7 @@ def _capacity(asked: asks.Capacity) -> Capacity:
             plan.type,
             plan.count,
             until=plan.until,
-            min_instances=least,
+            min_instances=1 if least is None else least,
             max_instances=most,
             on_expiry=move if plan.on_expiry == "on_demand" else None,
             scale_in=leave,

@@ -31,6 +31,7 @@ from stacks.kinds import (
     Zone,
     unique,
 )
+from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
 from stacks.settings_models import Adapter, Image, Model
@@ -188,6 +189,8 @@ class Environment(Settings):
     """What becomes of weights, logs and images."""
     image: Image = Image(dlc="0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
     """The serving container of all endpoints; AWS's own by default."""
+    alarms: Alarms = Alarms(topic="create")
+    """Who is told when something is wrong; a topic of the environment's own by default."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
 

@@ -119,8 +119,8 @@ class Capacity(Settings):
     """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
     reserved: Reserved | None = None
     """A training plan: paid up front, there until it ends."""
-    min_instances: int = Field(default=1, ge=0, le=_MAX_INSTANCES)
-    """Always running and paid for; 0 where every component may be at zero copies."""
+    min_instances: int | None = Field(default=None, ge=0, le=_MAX_INSTANCES)
+    """Always running and paid for; by default 1, or 0 where every component may go to zero."""
     max_instances: int | None = Field(default=None, ge=1, le=_MAX_INSTANCES)
     """Never more than this: it bounds the bill. With `reserved`, all of the plan by default."""
     scale_in: ScaleIn | None = None
@@ -139,24 +139,21 @@ class Capacity(Settings):
 
     def _bound_problems(self) -> list[str]:
         problems = []
-        reserved, most = self.reserved, self.most_instances
+        reserved, most, least = self.reserved, self.most_instances, self.min_instances or 0
         if reserved is not None and self.min_instances == 0:
             problems.append("min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more")
-        if most and most < self.min_instances:
+        if most and most < least:
             what = "max_instances" if self.max_instances is not None else "reserved.count"
-            problems.append(
-                f"{what}: {most} is below min_instances {self.min_instances}; raise it to {self.min_instances} or more"
-            )
+            problems.append(f"{what}: {most} is below min_instances {least}; raise it to {least} or more")
         if reserved is not None and most > reserved.count:
             problems.append(
                 f"max_instances: {most} is above the {reserved.count} reserved, and SageMaker refuses to scale beyond a reservation; "
                 f"lower it to {reserved.count}, or reserve more"
             )
         after = None if reserved is None else reserved.on_demand_max_instances
-        if after is not None and after < self.min_instances:
+        if after is not None and after < least:
             problems.append(
-                f"reserved.on_demand_max_instances: {after} is below min_instances {self.min_instances}; "
-                f"raise it to {self.min_instances} or more"
+                f"reserved.on_demand_max_instances: {after} is below min_instances {least}; raise it to {least} or more"
             )
         return problems
 

@@ -9,7 +9,17 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, OnDemandMove, ScaleIn, ServingImage
+from cdk_sglang import (
+    Capacity,
+    ComponentScaling,
+    Concurrency,
+    ConfigurationError,
+    InferenceEndpoint,
+    ModelSource,
+    OnDemandMove,
+    ScaleIn,
+    ServingImage,
+)
 
 PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 UNTIL = dt.date(2027, 3, 1)
@@ -166,6 +176,27 @@ def test_rejects_zero_instances_where_the_region_refuses_them() -> None:
         "Chat.capacity.min_instances: 0 is refused for ml.g6e.12xlarge in eu-west-3: MinInstanceCount 0 was rejected in eu-west-3 and "
         "accepted in us-east-1 (field report stdapi.ai#43, read 2026-11-21); use 1 or more, or another Region"
     )
+
+
+@pytest.mark.parametrize("least", [None, 1])
+def test_a_component_goes_to_zero_where_instances_cannot_only_if_one_is_kept_knowingly(least: int | None) -> None:
+    stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="eu-west-3"))
+    capacity = Capacity.on_demand("ml.g6e.12xlarge", min_instances=least, max_instances=2)
+    chat = InferenceEndpoint(stack, "Chat", capacity=capacity, image=ServingImage.from_dlc(), endpoint_name="chat")
+    asked: dict[str, Any] = {
+        "model": ModelSource.from_s3("s3://models/llama/", check=False),
+        "scaling": ComponentScaling(min_copies=0, max_copies=2, target=Concurrency(requests_per_copy=8)),
+    }
+    if least is not None:
+        assert chat.add_component("llama", **asked)
+        return
+    with pytest.raises(ConfigurationError) as error:
+        chat.add_component("llama", **asked)
+    (problem,) = error.value.problems
+    assert problem.startswith(
+        "llama.scaling.min_copies: 0 copies would leave no instance, and 0 is refused for ml.g6e.12xlarge in eu-west-3: "
+    )
+    assert problem.endswith("use 1 or more, or another Region (min_instances: 1 keeps one, which is paid for)")
 
 
 def test_rejects_a_pool_in_a_region_without_pools() -> None:

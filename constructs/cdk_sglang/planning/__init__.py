@@ -1,5 +1,6 @@
 """Arithmetic: memory, performance, packing and cost. Pure Python: no CDK, no network."""
 
+from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
 from cdk_sglang.planning.fleet import (
     Alternative,
     ComponentPlan,
@@ -18,6 +19,7 @@ from cdk_sglang.planning.predict import Answer, Band, answer
 from cdk_sglang.planning.startup import StartUp, start_up
 
 __all__ = [
-    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
-    "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "plan_fleet", "plan_memory", "split_problems", "start_up",
+    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
+    "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "concurrency_limits", "plan_fleet", "plan_memory",
+    "split_problems", "start_up", "target_concurrency",
 ]  # fmt: skip

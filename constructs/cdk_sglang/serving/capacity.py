@@ -23,24 +23,29 @@ class Capacity:
     """Instance types in order of priority and the bounds of managed instance scaling.
 
     Make one with `on_demand`, `pool` or `reserved`. Instances follow the copies of the components between the bounds; every
-    instance above `min_instances` is paid for only while copies need it, unless it is reserved.
+    instance above `min_instances` is paid for only while copies need it, unless it is reserved. Without `min_instances` it is 1, or 0
+    where every component may go to zero.
     """
 
     instances: tuple[GpuInstance, ...]
-    min_instances: int
+    min_instances: int | None
     max_instances: int
     scale_in: ScaleIn | None = None
     reservation: Reservation | None = None
 
     @staticmethod
     def on_demand(
-        instance: GpuInstance | str, *, min_instances: int = 1, max_instances: int, scale_in: ScaleIn | None = None
+        instance: GpuInstance | str,
+        *,
+        min_instances: int | None = None,
+        max_instances: int,
+        scale_in: ScaleIn | None = None,
     ) -> Capacity:
         """One instance type, on demand.
 
         Args:
             instance: The type, such as `GpuInstance.G6E_12XLARGE` or "ml.g6e.12xlarge".
-            min_instances: Always running and paid for; 0 lets an endpoint whose components may all be at zero run none.
+            min_instances: Always running and paid for; by default 1, or 0 where every component may go to zero.
             max_instances: Never more than this; it bounds the bill.
             scale_in: How instances leave; SageMaker decides by default.
 
@@ -53,7 +58,7 @@ class Capacity:
     def pool(
         instances: Sequence[GpuInstance | str],
         *,
-        min_instances: int = 1,
+        min_instances: int | None = None,
         max_instances: int,
         scale_in: ScaleIn | None = None,
     ) -> Capacity:
@@ -61,7 +66,7 @@ class Capacity:
 
         Args:
             instances: Two to five types, most wanted first. They share one inference AMI, so their families must agree on one.
-            min_instances: Always running and paid for, over all types; 0 as for one type.
+            min_instances: Always running and paid for, over all types; by default 1, or 0 where every component may go to zero.
             max_instances: Never more than this, over all types.
             scale_in: How instances leave, the least wanted type first; SageMaker decides by default.
 
@@ -107,7 +112,7 @@ class Capacity:
     @staticmethod
     def _checked(
         asked: tuple[GpuInstance | str, ...],
-        min_instances: int,
+        min_instances: int | None,
         max_instances: int,
         *,
         scale_in: ScaleIn | None,
@@ -129,20 +134,22 @@ class Capacity:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             problems.append(f"capacity: {', '.join(repeated)} stands in the pool more than once; name each type once")
-        bounds = {"min_instances": min_instances, "max_instances": max_instances}
+        least = 0 if min_instances is None else min_instances
+        bounds = {"min_instances": least, "max_instances": max_instances}
         tokens = [token_problem(name, "the number itself") for name, value in bounds.items() if is_token(value)]
         problems += tokens
-        if min_instances < 0 and not tokens:
-            problems.append(f"min_instances: {min_instances} is not allowed; use 0 or more")
+        if least < 0 and not tokens:
+            problems.append(f"min_instances: {least} is not allowed; use 0 or more")
         if min_instances == 0 and reservation is not None:
             problems.append("min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more")
-        if max_instances < max(min_instances, 1) and not tokens:
+        if max_instances < max(least, 1) and not tokens:
             problems.append(
-                f"max_instances: {max_instances} is below min_instances {min_instances}; raise it to {max(min_instances, 1)} or more"
+                f"max_instances: {max_instances} is below {f'min_instances {least}' if least > 1 else '1'}; "
+                f"raise it to {max(least, 1)} or more"
             )
         if reservation is not None:
             only = instances[0] if instances else None
-            problems += reservation.problems(instance=only, min_instances=min_instances, max_instances=max_instances)
+            problems += reservation.problems(instance=only, min_instances=least, max_instances=max_instances)
         if problems:
             raise ConfigurationError(problems)
         return Capacity(
@@ -156,7 +163,7 @@ class Capacity:
     @property
     def initial_instances(self) -> int:
         """Instances an endpoint starts with: one at the least, also where it may go to zero afterwards."""
-        return max(self.min_instances, 1)
+        return max(self.min_instances or 1, 1)
 
     @property
     def is_pool(self) -> bool:

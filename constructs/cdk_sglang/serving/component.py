@@ -20,10 +20,15 @@ from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
+from cdk_sglang.serving.autoscaling import make_scaling
+from cdk_sglang.serving.capacity_checks import zero_copies_problems
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
+from cdk_sglang.serving.placement import Placement
+from cdk_sglang.serving.planned import planned_concurrency
 from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.scaling import ComponentScaling, Concurrency
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.tokens import is_token, token_problem
@@ -37,7 +42,7 @@ _HOST_SHARE: Final = 0.5
 """Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
 that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
 
-_PARTS_OF_AN_ENDPOINT: Final = frozenset({"Config", "ExecutionRole", "Logs", "Resource"})
+_PARTS_OF_AN_ENDPOINT: Final = frozenset({"Config", "ExecutionRole", "Idle", "Logs", "Resource"})
 
 _MIB_PER_GIB: Final = 1024
 _MIN_MEMORY_MIB: Final = 128  # ComputeResourceRequirements.MinMemoryRequiredInMb: botocore 1.44.5
@@ -95,7 +100,9 @@ class InferenceComponent(Construct):
         *,
         model: ModelSource,
         server: SglangOptions,
-        copies: int,
+        copies: int | None,
+        scaling: ComponentScaling | None,
+        placement: Placement | None,
         component_name: str | None,
         resources: HostResources | None,
         startup: StartupTimeouts | None,
@@ -103,11 +110,25 @@ class InferenceComponent(Construct):
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
-        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, rendered=rendered)
+        if copies is None:
+            copies = 1 if scaling is None else max(1, scaling.min_copies)
+        _check(
+            endpoint,
+            construct_id,
+            name,
+            server=server,
+            copies=copies,
+            scaling=scaling,
+            added=environment,
+            rendered=rendered,
+        )
+        concurrency = _concurrency(construct_id, scaling, model.model_id, server, endpoint)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
         self.copies: int = copies
+        self.scaling: ComponentScaling | None = scaling
+        self.scaling_resources: list[cdk.CfnResource] = []
         self.short_name: str = construct_id
         self.endpoint: InferenceEndpoint = endpoint
         self.server: SglangOptions = server
@@ -134,9 +155,24 @@ class InferenceComponent(Construct):
             )
         self._model = self._build_model(model, {**rendered, **environment}, tags)
         self.resource = self._build_component(
-            resources, startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances), tags
+            resources,
+            placement,
+            startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances),
+            tags,
         )
         self.resource.add_resource_dependency(log_group)
+        if scaling is not None:
+            make_scaling(self, scaling, concurrency=concurrency)
+
+    @property
+    def copy_bounds(self) -> tuple[int, int]:
+        """Fewest and most copies that scaling and its schedules may set."""
+        return (self.copies, self.copies) if self.scaling is None else self.scaling.copy_bounds
+
+    @property
+    def most_copies(self) -> int:
+        """Most copies there can be at once, those of the first deployment included."""
+        return max(self.copies, self.copy_bounds[1])
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
@@ -225,7 +261,11 @@ class InferenceComponent(Construct):
         return model
 
     def _build_component(
-        self, resources: HostResources | None, startup: StartupTimeouts, tags: list[cdk.CfnTag]
+        self,
+        resources: HostResources | None,
+        placement: Placement | None,
+        startup: StartupTimeouts,
+        tags: list[cdk.CfnTag],
     ) -> sagemaker.CfnInferenceComponent:
         endpoint = self.endpoint
         cfn = sagemaker.CfnInferenceComponent
@@ -246,6 +286,8 @@ class InferenceComponent(Construct):
 
         instances = endpoint.capacity.instances
         model_name = self._model.attr_model_name
+        scheduling = None if placement is None else placement.scheduling()
+        caching = None if placement is None else placement.caching()
         one = per_type = None
         if endpoint.capacity.is_pool:
             per_type = [
@@ -254,6 +296,8 @@ class InferenceComponent(Construct):
                     model_name=model_name,
                     compute_resource_requirements=compute(instance),
                     startup_parameters=start,
+                    scheduling_config=scheduling,
+                    data_cache_config=caching,
                 )
                 for instance in instances
             ]
@@ -262,6 +306,8 @@ class InferenceComponent(Construct):
                 model_name=model_name,
                 compute_resource_requirements=compute(instances[0]),
                 startup_parameters=start,
+                scheduling_config=scheduling,
+                data_cache_config=caching,
             )
         # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
         # with both in the logical id, such a change makes a new component.
@@ -285,6 +331,7 @@ def _check(
     *,
     server: SglangOptions,
     copies: int,
+    scaling: ComponentScaling | None,
     added: Mapping[str, str],
     rendered: Mapping[str, str],
 ) -> None:
@@ -299,10 +346,43 @@ def _check(
         raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:
         problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
+    elif scaling is not None and not scaling.min_copies <= copies <= scaling.max_copies:
+        problems.append(
+            f"{construct_id}.copies: {copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those"
+        )
+    if scaling is not None and scaling.copy_bounds[0] == 0:
+        problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
     problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
-    problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
+    problems += endpoint.room_problems(
+        construct_id,
+        gpus_per_copy=server.gpus_per_copy,
+        copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
+        asked_by="copies" if scaling is None else "scaling.max_copies",
+    )
     if problems:
         raise ConfigurationError(problems)
+
+
+def _concurrency(
+    path: str,
+    scaling: ComponentScaling | None,
+    model_id: str | None,
+    server: SglangOptions,
+    endpoint: InferenceEndpoint,
+) -> float | None:
+    if scaling is None or not scaling.has_policy or not isinstance(scaling.target, Concurrency):
+        return None
+    target = scaling.target
+    if target.requests_per_copy is not None:
+        return target.requests_per_copy
+    return planned_concurrency(
+        path,
+        model_id,
+        server,
+        endpoint.capacity.instances,
+        input_tokens=target.input_tokens,
+        output_tokens=target.output_tokens,
+    )

@@ -6,10 +6,11 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -28,10 +29,27 @@ from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
+
+    from cdk_sglang.serving.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.scaling import ComponentScaling
+
+
+@jsii.implements(cdk.IStableNumberProducer)
+class _Number:
+    """A number that is known when the app is synthesised."""
+
+    def __init__(self, produce: Callable[[], int]) -> None:
+        self._produce = produce
+
+    def produce(self) -> int:
+        return self._produce()
+
 
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
@@ -68,6 +86,8 @@ class InferenceEndpoint(Construct):
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default.
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
+        alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
+        idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -89,6 +109,8 @@ class InferenceEndpoint(Construct):
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         metric_frequency_seconds: int = 60,
+        alarms: Alarms | NoAlarms | None = None,
+        idle_alarm: IdleAlarm | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
@@ -115,6 +137,7 @@ class InferenceEndpoint(Construct):
         self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
         self.capacity = capacity
         self.image = image
+        self.alarms = alarms
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
@@ -157,6 +180,7 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
             role_arn=role_arn,
@@ -174,7 +198,9 @@ class InferenceEndpoint(Construct):
         *,
         model: ModelSource,
         server: SglangOptions | None = None,
-        copies: int = 1,
+        copies: int | None = None,
+        scaling: ComponentScaling | None = None,
+        placement: Placement | None = None,
         component_name: str | None = None,
         resources: HostResources | None = None,
         startup: StartupTimeouts | None = None,
@@ -186,7 +212,10 @@ class InferenceEndpoint(Construct):
             construct_id: Short name of the model on this endpoint, such as "llama".
             model: Where its weights are.
             server: SGLang's options; SGLang's defaults on one GPU by default.
-            copies: Copies to start with; each takes its GPUs on one instance.
+            copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
+                least. SageMaker creates no component at zero copies.
+            scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
+            placement: How copies are spread over instances; SageMaker's own way by default.
             component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
             startup: Derived from the size of the weights by default.
@@ -201,6 +230,8 @@ class InferenceEndpoint(Construct):
             model=model,
             server=server or SglangOptions(),
             copies=copies,
+            scaling=scaling,
+            placement=placement,
             component_name=component_name,
             resources=resources,
             startup=startup,
@@ -225,8 +256,14 @@ class InferenceEndpoint(Construct):
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
         )
 
-    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int) -> list[str]:
-        """Say why so many more copies of so many GPUs have no room on this endpoint."""
+    def least_instances(self) -> int:
+        """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""
+        if self.capacity.min_instances is not None:
+            return self.capacity.min_instances
+        return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
+
+    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int, asked_by: str = "copies") -> list[str]:
+        """Say why so many more copies of so many GPUs have no room on this endpoint; `asked_by` is the option they come from."""
         capacity = self.capacity
         smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
         if gpus_per_copy > smallest.gpu_count:
@@ -236,13 +273,15 @@ class InferenceEndpoint(Construct):
                     f"{bigger_or_fewer(smallest, gpus_per_copy)}"
                 )
             ]
-        placed = [component.gpus_per_copy for component in self.components.values() for _ in range(component.copies)]
+        placed = [
+            component.gpus_per_copy for component in self.components.values() for _ in range(component.most_copies)
+        ]
         wanted = [*placed, *([gpus_per_copy] * copies)]
         needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
         if needed > capacity.max_instances:
             return [
                 (
-                    f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
+                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
                     f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
                     f"raise max_instances to {needed} or ask for less"
                 )
@@ -268,7 +307,7 @@ class InferenceEndpoint(Construct):
             inference_ami_version=ami,
             managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
                 status="ENABLED",
-                min_instance_count=capacity.min_instances,
+                min_instance_count=cdk.Lazy.number(_Number(self.least_instances)),
                 max_instance_count=capacity.max_instances,
                 scale_in_policy=None
                 if capacity.scale_in is None

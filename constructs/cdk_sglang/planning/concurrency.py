@@ -1,0 +1,141 @@
+"""How many requests one copy should have in flight before scaling adds another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.memory import plan_memory
+from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.predict import MAX_RUNNING, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cdk_sglang.hardware import GpuInstance
+    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.predict import Answer
+
+CACHE_SHARE = 0.8
+"""Share of the cache that the target fills. A new copy takes minutes to start, and what arrives meanwhile needs room: a
+full cache makes SGLang queue prompts and retract answers that it began."""
+_GRID = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcurrencyLimits:
+    """What bounds the requests in flight of one copy.
+
+    Args:
+        cache: Requests of prompt plus whole answer that the KV cache (and the engine's cap) holds; 0 when the model
+            does not fit.
+        latency: Most requests at which the upper ends of the predicted bands meet the latency asked; None when none is
+            asked, 0 when even one request misses it.
+        cap: The component's own `max_running_requests`; None for the engine's.
+    """
+
+    cache: int
+    latency: int | None = None
+    cap: int | None = None
+
+    @property
+    def target(self) -> float:
+        """Requests in flight per copy at which to add a copy; at least 1."""
+        bounds = [CACHE_SHARE * self.cache, self.latency, self.cap]
+        return round(max(1.0, min(float(bound) for bound in bounds if bound is not None)), 1)
+
+    @property
+    def reason(self) -> str:
+        """Which bound decides, in words."""
+        if self.latency is not None and self.latency < 1:
+            return "the latency asked is not certain even for one request in flight; more copies do not help, a faster instance does"
+        if self.cap is not None and self.target >= self.cap:
+            return f"max_running_requests is {self.cap}"
+        if self.latency is not None and self.latency <= CACHE_SHARE * self.cache:
+            return f"the latency asked is met at up to {self.latency} requests in flight"
+        return f"the cache holds {self.cache} requests; {CACHE_SHARE:.0%} of it is the target"
+
+
+def concurrency_limits(
+    component: ComponentRequest, instance: GpuInstance, *, gpus: int, max_running_requests: int | None = None
+) -> ConcurrencyLimits:
+    """Return what bounds the requests in flight of one copy on an instance type.
+
+    Args:
+        component: The component; its `input_tokens` and `output_tokens` are the load expected, its `slo` the latency.
+        instance: Where it runs.
+        gpus: GPUs of a copy (`ComponentPlan.gpus`).
+        max_running_requests: SGLang's option of that name when the component sets it.
+    """
+    split = Parallelism(gpus=gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
+    memory = plan_memory(
+        component.facts.architecture,
+        instance.gpu,
+        split,
+        kv_dtype=component.kv_dtype or "bf16",
+        fraction=component.mem_fraction,
+        draft_gib=component.draft_gib,
+        mtp=component.mtp,
+        lora_slots=component.lora_slots,
+        lora_rank=component.lora_rank,
+    )
+    held = memory.requests(component.input_tokens + component.output_tokens) * split.attention_dp
+    cache = min(held, MAX_RUNNING["sglang"])
+    slo = component.slo
+    latency = None
+    if slo is not None and (slo.ttft_ms is not None or slo.tpot_ms is not None) and cache >= 1:
+        latency = _most_in_time(component, instance, split, cache)
+    return ConcurrencyLimits(cache=cache, latency=latency, cap=max_running_requests)
+
+
+def target_concurrency(
+    component: ComponentRequest,
+    instances: Iterable[GpuInstance],
+    *,
+    gpus: int,
+    max_running_requests: int | None = None,
+) -> float:
+    """Return the requests in flight per copy at which scaling should add a copy.
+
+    The smallest over the instance types of a pool, since a copy may land on any of them and they share one target.
+
+    Args:
+        component: The component.
+        instances: Instance types its copies may run on, at least one.
+        gpus: GPUs of a copy.
+        max_running_requests: SGLang's option of that name when the component sets it.
+    """
+    return min(
+        concurrency_limits(component, instance, gpus=gpus, max_running_requests=max_running_requests).target
+        for instance in instances
+    )
+
+
+def _most_in_time(component: ComponentRequest, instance: GpuInstance, split: Parallelism, most: int) -> int:
+    """Return the most requests in flight, of 1 to `most`, up to which every prediction meets the latency; 0 for none."""
+
+    def in_time(candidates: Sequence[int]) -> tuple[int, int | None]:
+        questions = [question(component, instance, split, concurrency=float(c)) for c in candidates]
+        last = 0
+        for count, given in zip(candidates, answer(questions), strict=True):
+            if not _meets(component, given):
+                return last, count
+            last = count
+        return last, None
+
+    last, first_late = in_time(sorted({round(c) for c in np.geomspace(1, most, _GRID)}))
+    if first_late is None or first_late - last <= 1:
+        return last
+    return max(last, in_time(range(last + 1, first_late))[0])
+
+
+def _meets(component: ComponentRequest, given: Answer) -> bool:
+    slo = component.slo
+    assert slo is not None
+    if given.ttft_ms is None or given.tpot_ms is None:
+        return False
+    first = slo.ttft_ms is None or given.ttft_ms.high <= slo.ttft_ms
+    return first and (slo.tpot_ms is None or given.tpot_ms.high <= slo.tpot_ms)
