@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
 
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.reservation import ReservationGuard
     from cdk_sglang.serving.scaling import ComponentScaling
 
 
@@ -166,6 +167,7 @@ class InferenceEndpoint(Construct):
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
         role_arn = self.role.role_arn
+        self._guard = self._make_guard()
         self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
         self.resource = sagemaker.CfnEndpoint(
             self, "Resource", endpoint_name=name, endpoint_config_name=self.config.attr_endpoint_config_name
@@ -180,6 +182,8 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        if self._guard is not None:
+            self._guard.watch()
         self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
@@ -288,6 +292,13 @@ class InferenceEndpoint(Construct):
             ]
         return []
 
+    def _make_guard(self) -> ReservationGuard | None:
+        if self.capacity.reservation is None:
+            return None
+        from cdk_sglang.serving.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
+
+        return ReservationGuard(self, self.capacity.reservation)
+
     def _build_config(
         self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
     ) -> sagemaker.CfnEndpointConfig:
@@ -325,13 +336,14 @@ class InferenceEndpoint(Construct):
             ),
             routing_config=routing.render(),
         )
+        network = None if self.network is None else self.network.render()
         # No name: a config that is replaced under the same name would leave the endpoint as it was.
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
             execution_role_arn=role_arn,
             enable_network_isolation=self.network_isolation,
-            vpc_config=None if self.network is None else self.network.render(),
+            vpc_config=network,
             production_variants=[variant],
             metrics_config=cfn.MetricsConfigProperty(
                 enable_enhanced_metrics=True,
@@ -340,5 +352,8 @@ class InferenceEndpoint(Construct):
             ),
         )
         config.node.add_dependency(self.role)
+        if self._guard is not None:
+            said = cdk.Stack.of(self).resolve([variant, self.network_isolation, network, metric_frequency_seconds])
+            config.node.add_dependency(self._guard.check(said))
         acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
         return config
