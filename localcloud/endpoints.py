@@ -7,7 +7,7 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
-from localcloud import faults, fleet, validation
+from localcloud import faults, fleet, rollouts, validation
 from localcloud.clock import clock
 from localcloud.jobs import plan_now
 from localcloud.operations import handles, listing
@@ -160,15 +160,20 @@ def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
             raise ValidationError(
                 f"Cannot remove variant {component.data.get('VariantName')}: it hosts inference component {component.name}"
             )
+    deployment = request.get("DeploymentConfig")
+    if deployment is None and request.get("RetainDeploymentConfig"):
+        deployment = found.data.get("LastDeploymentConfig")
+    rollout, waits_s = rollouts.for_endpoint(state, found, deployment, chosen["ProductionVariants"])
     name = request["EndpointName"]
     found.failure = _lacks_capacity(name, chosen)
     found.rolls_back = bool(found.failure) or faults.strikes("silent-rollback", name)
     found.target, found.retain = request["EndpointConfigName"], request.get("RetainAllVariantProperties", False)
-    found.until = clock().now() + current().endpoint_s
+    found.until = clock().now() + current().endpoint_s + (0 if found.rolls_back else waits_s)
+    found.rollout = rollout
     found.data |= {
         "EndpointStatus": "Updating",
         "LastModifiedTime": clock().utc(),
-        "LastDeploymentConfig": request.get("DeploymentConfig"),
+        "LastDeploymentConfig": deployment,
         "PendingDeploymentSummary": {"EndpointConfigName": found.target, "StartTime": clock().utc()},
     }
     found.data.pop("FailureReason", None)

@@ -11,6 +11,7 @@ KNOWN = {
     "component-health-check": "copies never become healthy (target: inference component name)",
     "silent-rollback": "UpdateEndpoint ends InService with the old configuration (target: endpoint name)",
     "throttling": "requests are refused with ThrottlingException (target: operation, as in CreateEndpoint)",
+    "access-denied": "requests are refused with AccessDeniedException (target: operation, as in DescribeAlarms)",
     "optimization-job-failed": "the job ends FAILED (target: job name)",
     "optimization-job-hangs": "the job stays INPROGRESS (target: job name)",
 }

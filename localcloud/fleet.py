@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud import faults
+from localcloud import faults, rollouts
 from localcloud.clock import clock
 from localcloud.copies import Copy, ProcessCopy
 from localcloud.settings import current
@@ -47,6 +47,9 @@ def instance_types(variant: dict[str, Any]) -> list[str]:
 
 
 def _endpoint(state: Store, endpoint: Endpoint) -> None:
+    if endpoint.status == "Updating" and (reason := rollouts.tripped(state, endpoint.rollout)):
+        endpoint.failure, endpoint.rolls_back, endpoint.until = reason, True, clock().now()
+        endpoint.rollout = None
     if clock().now() < endpoint.until:
         return
     if endpoint.status == "Deleting":
@@ -70,7 +73,7 @@ def _settle(endpoint: Endpoint, status: str) -> None:
     endpoint.data.pop("PendingDeploymentSummary", None)
     if endpoint.failure:
         endpoint.data["FailureReason"] = endpoint.failure
-    endpoint.target, endpoint.failure, endpoint.rolls_back = None, None, False
+    endpoint.target, endpoint.failure, endpoint.rolls_back, endpoint.rollout = None, None, False, None
 
 
 def _first_instances(state: Store, endpoint: Endpoint) -> None:
@@ -110,9 +113,13 @@ def _component(state: Store, component: Component) -> None:
         if component.status == "Creating" or component.previous:
             _give_up(component, f"Container failed to start: {copy.failure}. See its logs in CloudWatch.")
             return
-    _stop(wanted[component.desired :])
-    del wanted[component.desired :]
-    while len(wanted) < component.desired and clock().now() >= component.not_before:
+    if reason := rollouts.tripped(state, component.rollout):
+        _give_up(component, reason)
+        return
+    due = rollouts.due(component)
+    _stop(wanted[due:])
+    del wanted[due:]
+    while len(wanted) < due and clock().now() >= component.not_before:
         problem = _start(state, component, wanted)
         if problem and (problem == _NO_CAPACITY or _starved(state, component)):
             _give_up(component, problem)
@@ -120,16 +127,19 @@ def _component(state: Store, component: Component) -> None:
         if problem is not None:
             break
     healthy = [copy for copy in wanted if copy.state == "healthy"]
-    if len(healthy) == component.desired:
+    if len(healthy) == due:
         _serve(component)
 
 
 def _serve(component: Component) -> None:
     outdated = [copy for copy in component.copies if copy.revision != component.revision]
-    _stop(outdated)
     component.unplaced_since = None
+    if not rollouts.step(component, outdated):
+        return
+    _stop(outdated)
     if component.status in ("Creating", "Updating") and not outdated:
         component.status, component.previous, component.restarts = "InService", None, 0
+        component.rollout = None
         component.data["LastModifiedTime"] = clock().utc()
     elif clock().now() - component.not_before > _RESTART_MAX_S:
         component.restarts = 0
@@ -145,9 +155,12 @@ def _give_up(component: Component, reason: str) -> None:
         failed = component.revision
         component.revision, component.specs = component.previous
         component.previous = None
-        _stop([copy for copy in component.copies if copy.revision == failed])
+        if component.rollout:
+            rollouts.turn_back(component, failed, reason)
+        else:
+            _stop([copy for copy in component.copies if copy.revision == failed])
     else:  # more copies were wanted than fit: those that fit serve, the count stays wanted
-        component.status = "InService"
+        component.status, component.rollout = "InService", None
 
 
 def _starved(state: Store, component: Component) -> bool:
@@ -162,8 +175,8 @@ def _start(state: Store, component: Component, wanted: list[Copy]) -> str | None
     instance, problem = _place(state, component)
     if instance is None:
         outdated = [c for c in component.copies if c.revision != component.revision and c.state != "stopping"]
-        if problem == _NO_ROOM and outdated and "LastDeploymentConfig" not in component.data:
-            _stop(outdated[:1])  # without a rolling policy and without room the old copy makes way
+        if problem == _NO_ROOM and outdated and (component.rollout is None or component.rollout.reason):
+            _stop(outdated[:1])  # without room the old copy makes way; in a rolling update only on the way back
         return problem
     spec = spec_for(component.specs, instance.type)
     container = container_of(state, spec)

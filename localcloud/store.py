@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localcloud.copies import Copy
+    from localcloud.rollouts import Rollout
 
 LOCK = threading.RLock()
 """Held by whoever reads or changes the state below."""
@@ -63,6 +64,7 @@ class Endpoint(Record):
     failure: str | None = None
     rolls_back: bool = False
     retain: bool = False
+    rollout: Rollout | None = None
     instances: dict[str, list[Instance]] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,7 @@ class Component(Record):
     revision: int = 1
     copies: list[Copy] = field(default_factory=list)
     previous: tuple[int, list[dict[str, Any]]] | None = None
+    rollout: Rollout | None = None
     unplaced_since: float | None = None
     not_before: float = 0
     restarts: int = 0
@@ -119,6 +122,7 @@ class Store:
         self.components: dict[str, Component] = {}
         self.jobs: dict[str, dict[str, Record]] = {}
         self.last_metrics = 0.0
+        self.last_utilisation = 0.0
         self.last_alarms = 0.0
         self.policy_runs: dict[str, float] = {}
 
