@@ -12,6 +12,7 @@ KNOWN = {
     "silent-rollback": "UpdateEndpoint ends InService with the old configuration (target: endpoint name)",
     "throttling": "requests are refused with ThrottlingException (target: operation, as in CreateEndpoint)",
     "access-denied": "requests are refused with AccessDeniedException (target: operation, as in DescribeAlarms)",
+    "plan-quota": "the account may reserve no instances, as every new account (target: training plan name)",
     "optimization-job-failed": "the job ends FAILED (target: job name)",
     "optimization-job-hangs": "the job stays INPROGRESS (target: job name)",
 }

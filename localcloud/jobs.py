@@ -184,13 +184,15 @@ def delete_workload(state: Store, AIWorkloadConfigName: str) -> dict[str, Any]:
     return {"AIWorkloadConfigArn": record.data["AIWorkloadConfigArn"]}
 
 
+_PLAN_USD_PER_HOUR = 31.25
+"""Of one instance, whatever its type: made up, so that prices differ with what is asked for."""
 _PLAN_DELAY = timedelta(minutes=30)
 """The earliest start of a plan (reserve-capacity-with-training-plans page, read 2026-11-21)."""
 
 
 @handles("SearchTrainingPlanOfferings")
 def search_offerings(state: Store, **request: Any) -> dict[str, Any]:
-    """Offer one plan that starts as early as asked; the embedded cloud always has capacity and no prices."""
+    """Offer one plan that starts as early as asked; the embedded cloud always has capacity, at made-up prices."""
     if "InstanceType" not in request:
         return {"TrainingPlanOfferings": []}
     start = max(request.get("StartTimeAfter", clock().utc()).astimezone(UTC), clock().utc() + _PLAN_DELAY)
@@ -201,7 +203,7 @@ def search_offerings(state: Store, **request: Any) -> dict[str, Any]:
         "TrainingPlanOfferingId": f"tpo-{uuid.uuid4().hex[:12]}",
         "TargetResources": request.get("TargetResources", ["endpoint"]),
         "DurationHours": hours,
-        "UpfrontFee": "0.00",
+        "UpfrontFee": f"{hours * count * _PLAN_USD_PER_HOUR:.2f}",
         "CurrencyCode": "USD",
         "ReservedCapacityOfferings": [capacity],
     }
@@ -215,6 +217,8 @@ def create_plan(state: Store, **request: Any) -> dict[str, Any]:
     name, plans = request["TrainingPlanName"], state.jobs.setdefault("TrainingPlan", {})
     if name in plans:
         raise taken("CreateTrainingPlan", f"Training plan {name} already exists")
+    if faults.strikes("plan-quota", name):
+        raise ServiceException("ResourceLimitExceeded", "The account-level service limit is 0 Instances")
     offer = _find(state, "Offering", "CreateTrainingPlan", request["TrainingPlanOfferingId"]).data
     capacity, arn = offer["ReservedCapacityOfferings"][0], state.arn("training-plan", name)
     data = {key: offer[key] for key in ("TargetResources", "DurationHours", "UpfrontFee", "CurrencyCode")}

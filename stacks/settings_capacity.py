@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.serving.scale_in import (
     COOLDOWN_DEFAULT_MINUTES,
     COOLDOWN_MAX_MINUTES,
@@ -17,14 +17,11 @@ from cdk_sglang.serving.scale_in import (
     STEP_MIN,
 )
 from cdk_sglang.serving.training_plan import (
-    COUNTS,
     HOURS_BEFORE_DEFAULT,
     HOURS_BEFORE_MAX,
     HOURS_BEFORE_MIN,
     PLAN_ARN_PATTERN,
-    count_problem,
     plan_arn_problem,
-    reservable_problem,
 )
 from stacks.kinds import InstanceType, unique
 from stacks.settings_base import Settings
@@ -45,7 +42,7 @@ def _reservable(value: str) -> str:
 
 
 def _count(value: int) -> int:
-    if problem := count_problem(value):
+    if problem := plan_count_problem(value):
         raise ValueError(problem)
     return value
 
@@ -59,7 +56,7 @@ class Reserved(Settings):
     """ARN of the plan, of this account and Region; `cdk-sglang capacity status` prints it."""
     type: Annotated[InstanceType, AfterValidator(_reservable)]
     """Instance type of the plan."""
-    count: Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "enum": list(COUNTS)})]
+    count: Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "enum": list(PLAN_COUNTS)})]
     """Instances the plan holds."""
     until: dt.date
     """Day the plan lasts to, at the least, such as 2027-03-01: a deployment fails when the plan ends before."""

@@ -10,9 +10,19 @@ from cdk_sglang.hardware.regions import (
     regions_without,
     zero_instances_problems,
 )
+from cdk_sglang.hardware.reservations import (
+    PLAN_COUNTS,
+    PLAN_MAX_DAYS,
+    PLAN_MIN_DAYS,
+    plan_count_problem,
+    reservable_problem,
+)
 
 __all__ = [
     "MAX_AGE_DAYS",
+    "PLAN_COUNTS",
+    "PLAN_MAX_DAYS",
+    "PLAN_MIN_DAYS",
     "Gpu",
     "GpuInstance",
     "InferenceAmi",
@@ -21,10 +31,12 @@ __all__ = [
     "ami_problems",
     "inference_ami_for",
     "packaged_prices",
+    "plan_count_problem",
     "pool_region_problems",
     "price_usd_per_hour",
     "read_prices",
     "region_problems",
     "regions_without",
+    "reservable_problem",
     "zero_instances_problems",
 ]

@@ -7,17 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.hardware import GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 PLAN_ARN_PATTERN: Final = (
     r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]+):([0-9]{12}):training-plan/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}"
 )
 """botocore 1.44.5, sagemaker: TrainingPlanArn with TrainingPlanName; Region and account are its groups."""
-
-COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
-"""Instances a plan can hold: https://docs.aws.amazon.com/sagemaker/latest/dg/reserve-capacity-with-training-plans.html
-(read 2026-11-21)."""
 
 HOURS_BEFORE_MIN: Final = 2
 HOURS_BEFORE_MAX: Final = 336
@@ -34,21 +30,6 @@ def plan_arn_problem(arn: str) -> str | None:
         f"{arn!r} is not the ARN of a training plan; use arn:aws:sagemaker:<region>:<account>:training-plan/<name>, "
         "as `cdk-sglang capacity status` prints it"
     )
-
-
-def reservable_problem(instance: GpuInstance) -> str | None:
-    """Say why no plan can reserve the type for endpoints; None when one can."""
-    if instance.reservable:
-        return None
-    types = ", ".join(other.name for other in GpuInstance.all() if other.reservable)
-    return f"{instance.name} cannot be reserved for endpoints; use one of {types}"
-
-
-def count_problem(count: int) -> str | None:
-    """Say why no plan holds so many instances; None when one can."""
-    if count in COUNTS:
-        return None
-    return f"{count} is not allowed; a plan holds {', '.join(map(str, COUNTS))} instances"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +96,7 @@ class Reservation:
             )
         if is_token(self.count):
             found.append(token_problem("count", "the number itself"))
-        elif problem := count_problem(self.count):
+        elif problem := plan_count_problem(self.count):
             found.append(f"count: {problem}")
         elif not is_token(max_instances) and max_instances > self.count:
             found.append(
