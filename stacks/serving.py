@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_sglang import (
     Alarms,
     Capacity,
+    ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
     HostResources,
@@ -34,6 +35,7 @@ from stacks import settings as asks
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
+from stacks.planning import planned_concurrency
 from stacks.settings import Environment
 from stacks.settings_models import Image
 
@@ -84,6 +86,8 @@ class ServingStack(cdk.Stack):
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
                 alarms=self._alarms(),
+                idle_alarm=asked.idle_alarm.typed(),
+                nightly_stop=None if asked.nightly_stop is None else asked.nightly_stop.typed(),
             )
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
@@ -98,6 +102,8 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket),
                     server=wanted.server,
                     copies=wanted.copies,
+                    scaling=_scaling(wanted, capacity),
+                    placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=_resources(wanted.resources),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
@@ -203,6 +209,13 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
+
+
+def _scaling(asked: asks.Component, capacity: Capacity) -> ComponentScaling | None:
+    if asked.scaling is None:
+        return None
+    planned = planned_concurrency(asked, capacity.instances) if asked.scaling.is_planned else None
+    return asked.scaling.typed(asked.load, concurrency=planned)
 
 
 def _resources(asked: asks.Resources | None) -> HostResources | None:

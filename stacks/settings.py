@@ -35,6 +35,7 @@ from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
 from stacks.settings_models import Adapter, Image, Model
+from stacks.settings_scaling import IdleAlarmSettings, Load, NightlyStopSettings, PlacementSettings, Scaling
 
 _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
@@ -141,8 +142,14 @@ class Component(Settings):
     """The model."""
     server: SglangOptions = SglangOptions()
     """SGLang's options."""
-    copies: int = Field(default=1, ge=1, le=1000)
-    """Copies to start with; each takes its GPUs on one instance."""
+    copies: int | None = Field(default=None, ge=1, le=1000)
+    """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
+    scaling: Scaling | None = None
+    """Bounds between which load and hours change the copies; without it they stay as they are."""
+    load: Load = Load()
+    """What callers are expected to send."""
+    placement: PlacementSettings | None = None
+    """How copies are placed on instances; SageMaker's own way by default."""
     slo: Slo | None = None
     """Latency asked; without it nothing about speed is checked."""
     resources: Resources | None = None
@@ -153,6 +160,11 @@ class Component(Settings):
     """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
     environment: dict[str, str] = Field(default={})
     """Further environment variables of the container; never secrets."""
+
+    @property
+    def first_copies(self) -> int:
+        """Copies at the first deployment."""
+        return self.copies or max(1, 0 if self.scaling is None else self.scaling.min_copies)
 
 
 class Endpoint(Settings):
@@ -168,6 +180,10 @@ class Endpoint(Settings):
     """Containers get neither network nor credentials; weights come through SageMaker."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
     """How often utilisation is published."""
+    idle_alarm: IdleAlarmSettings = IdleAlarmSettings()
+    """When GPUs that do nothing are worth an alarm."""
+    nightly_stop: NightlyStopSettings | None = None
+    """Hours in which the endpoint is off; never by default."""
     components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""
 

@@ -16,7 +16,7 @@ from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.scale_in import ScaleIn
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
-from cdk_sglang.serving.schedules import Window
+from cdk_sglang.serving.schedules import NightlyStop, Window
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.training_plan import OnDemandMove
@@ -44,6 +44,7 @@ __all__ = [
     "MetricMath",
     "MetricStat",
     "ModelSource",
+    "NightlyStop",
     "NoAlarms",
     "OnDemandMove",
     "Placement",

@@ -112,6 +112,7 @@ class InferenceComponent(Construct):
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
+        scaling = _with_nightly_stop(construct_id, scaling, copies, endpoint)
         _check(
             endpoint,
             construct_id,
@@ -364,6 +365,18 @@ def _check(
     )
     if problems:
         raise ConfigurationError(problems)
+
+
+def _with_nightly_stop(
+    path: str, scaling: ComponentScaling | None, copies: int, endpoint: InferenceEndpoint
+) -> ComponentScaling | None:
+    stop = endpoint.nightly_stop
+    if stop is None:
+        return scaling
+    try:
+        return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{path}.{problem}" for problem in error.problems]) from None
 
 
 def _concurrency(

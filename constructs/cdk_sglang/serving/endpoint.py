@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.serving.placement import Placement
     from cdk_sglang.serving.reservation import ReservationGuard
     from cdk_sglang.serving.scaling import ComponentScaling
+    from cdk_sglang.serving.schedules import NightlyStop
 
 
 @jsii.implements(cdk.IStableNumberProducer)
@@ -89,6 +90,7 @@ class InferenceEndpoint(Construct):
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
         alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
+        nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -112,6 +114,7 @@ class InferenceEndpoint(Construct):
         metric_frequency_seconds: int = 60,
         alarms: Alarms | NoAlarms | None = None,
         idle_alarm: IdleAlarm | None = None,
+        nightly_stop: NightlyStop | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
@@ -139,6 +142,7 @@ class InferenceEndpoint(Construct):
         self.capacity = capacity
         self.image = image
         self.alarms = alarms
+        self.nightly_stop = nightly_stop
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
@@ -184,6 +188,11 @@ class InferenceEndpoint(Construct):
         )
         if self._guard is not None:
             self._guard.watch()
+        if alarms is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "cdk-sglang:no-alarms",
+                "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+            )
         self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(

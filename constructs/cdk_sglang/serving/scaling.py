@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
-from cdk_sglang.serving.schedules import Bounds, Window, window_problems, zone_problems
+from cdk_sglang.serving.schedules import Bounds, NightlyStop, Window, window_problems, zone_problems
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 WAKE_PERIODS_SECONDS: Final = (10, 30, 60)
@@ -131,6 +131,17 @@ class ComponentScaling:
     def fixed(copies: int, *, schedules: Mapping[str, Window], time_zone: str = "UTC") -> ComponentScaling:
         """So many copies, and other bounds at certain hours; nothing else changes them."""
         return ComponentScaling(min_copies=copies, max_copies=copies, schedules=schedules, time_zone=time_zone)
+
+    def stopped_nightly(self, stop: NightlyStop) -> ComponentScaling:
+        """The same, and no copies in those hours.
+
+        Raises:
+            ConfigurationError: The hours overlap a schedule, or the schedules are in another time zone.
+        """
+        if self.schedules and self.time_zone != stop.time_zone:
+            problem = f"scaling.time_zone: {self.time_zone} differs from that of nightly_stop, {stop.time_zone}"
+            raise ConfigurationError([f"{problem}; the schedules of a component share one time zone"])
+        return replace(self, schedules={**self.schedules, "nightly-stop": stop.window}, time_zone=stop.time_zone)
 
     @property
     def own_bounds(self) -> Bounds:

@@ -111,6 +111,40 @@ class Window:
         return [(start, start + length) for start in starts]
 
 
+@dataclass(frozen=True, kw_only=True)
+class NightlyStop:
+    """Hours in which a whole endpoint is off: no copies, then no instances, nothing paid for, and every request fails.
+
+    Args:
+        begins: "HH:MM".
+        ends: "HH:MM"; at or before the beginning it is the next day's. Copies are asked for then and serve a start-up time later.
+        days: On which it begins; every day by default.
+        time_zone: Of both; UTC by default.
+
+    Raises:
+        ConfigurationError: A day, an hour or the time zone is none.
+    """
+
+    begins: str
+    ends: str
+    days: tuple[str, ...] = DAYS
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        problems = zone_problems("time_zone", self.time_zone)
+        try:
+            _ = self.window
+        except ConfigurationError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigurationError([f"nightly_stop.{problem}" for problem in problems])
+
+    @property
+    def window(self) -> Window:
+        """The hours, as a schedule of every component."""
+        return Window.off(days=self.days, begins=self.begins, ends=self.ends)
+
+
 def _minute(clock: str) -> int:
     hours, minutes = clock.split(":")
     return int(hours) * 60 + int(minutes)
