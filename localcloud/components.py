@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from localcloud import fleet, rollouts, validation
+from localcloud import fleet, instances, rollouts, validation
 from localcloud.clock import clock
 from localcloud.endpoints import endpoint as find_endpoint
 from localcloud.operations import handles, listing
@@ -81,7 +81,7 @@ def _check_base(state: Store, request: dict[str, Any], specs: list[dict[str, Any
 
 def check_specs(state: Store, variant: dict[str, Any], specs: list[dict[str, Any]]) -> None:
     """What must hold between a component's specifications, its model and its variant."""
-    types = fleet.instance_types(variant)
+    types = instances.instance_types(variant)
     for spec in specs:
         if bool(spec.get("ModelName")) == bool(spec.get("Container", {}).get("Image")):
             raise ValidationError("Exactly one of ModelName and Container.Image is required in a Specification.")

@@ -36,6 +36,7 @@ class Copy:
         failure: Why it failed, as the component's FailureReason says it.
         outstanding: Requests in flight; `peak` is their maximum since it was last read,
             `busiest` that of the present minute.
+        leaving: Another copy takes its place, then it stops: its instance is being emptied.
         adapters: State of each adapter: loading, loaded, or why it failed.
     """
 
@@ -48,6 +49,7 @@ class Copy:
         self.spec = spec
         self.state = "starting"
         self.failure = ""
+        self.leaving = False
         self.outstanding = self.peak = self.busiest = 0
         self.adapters: dict[str, str] = {}
         self.port = 0

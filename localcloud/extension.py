@@ -19,6 +19,7 @@ from localcloud import (
     lambdas,
     metrics,
     operations,
+    refusals,
     scheduledactions,
     scheduler,
     stepfunctions,
@@ -39,6 +40,7 @@ _REGISTERED = (
 def install() -> None:
     """Extend moto in this process; more than once does no harm."""
     operations.install()
+    refusals.install()
     cloudformation.install()
     companions.install()
     alarms.install()

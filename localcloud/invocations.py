@@ -43,7 +43,7 @@ class InvokeError(Exception):
 def find(account: str, region: str, name: str) -> Any:
     """The function that is to be invoked; raises InvokeError as the API would."""
     for fault, code in (("throttling", "TooManyRequestsException"), ("access-denied", "AccessDeniedException")):
-        if faults.strikes(fault, "Invoke"):
+        if faults.strikes(fault, "Invoke") or faults.strikes(fault, "lambda:InvokeFunction"):
             raise InvokeError(code, f"{code} (injected fault)")
     try:
         return get_backend(account, region).get_function(name)
@@ -145,7 +145,13 @@ def _function(self: Any, account_id: str, spec: dict[str, Any], *args: Any, **gi
 
 
 def _function_of_template(
-    cls: Any, resource_name: str, cloudformation_json: dict[str, Any], account_id: str, region_name: str, **given: Any
+    cls: type[Any],
+    /,
+    resource_name: str,
+    cloudformation_json: dict[str, Any],
+    account_id: str,
+    region_name: str,
+    **given: Any,
 ) -> Any:
     made = _moto_function_of_template(cls, resource_name, cloudformation_json, account_id, region_name, **given)
     dead_letters = cloudformation_json["Properties"].get("DeadLetterConfig", {})

@@ -19,6 +19,7 @@ _UTILISATION = ("/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents"
 _BUSY_PERCENT = 10.0
 """GPUUtilizationNormalized per request that ran at once on a copy: a stand-in, nobody measures a GPU here."""
 _KEPT_S = 3 * 3600
+_FORGET_S = 600
 
 
 def count(component: Component, metric: str) -> None:
@@ -35,6 +36,8 @@ def tick() -> None:
                 state.last_metrics = clock().now()
                 for component in state.components.values():
                     _publish(state, component)
+            if clock().now() - state.last_forgotten >= _FORGET_S:
+                state.last_forgotten = clock().now()
                 _forget(state)
             if clock().now() - state.last_utilisation >= _UTILISATION_S:
                 state.last_utilisation = clock().now()

@@ -100,6 +100,9 @@ def _answer(request: Request, match: re.Match[str]) -> Response:
     state = store(DEFAULT_ACCOUNT_ID, _region(request))
     if faults.strikes("throttling", operation):
         raise RuntimeFailureError("ThrottlingException", "Rate exceeded")
+    if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
+        message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
+        raise RuntimeFailureError("AccessDeniedException", message)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dateutil.zoneinfo import get_zonefile_instance
+from dateutil.zoneinfo import get_zonefile_instance  # type: ignore[import-untyped]
 
 _MINUTE_S = 60
 _UNITS_S = {"minute": 60, "hour": 3600, "day": 86400}
