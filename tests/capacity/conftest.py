@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from moto.cloudwatch.models import cloudwatch_backends
 
 from tests.localcloud.conftest import driven, sagemaker  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROLE, SESSION
@@ -75,21 +76,18 @@ class Fleet:
         return self.sagemaker.describe_endpoint_config(EndpointConfigName=self.described()["EndpointConfigName"])
 
     def metric(self, name: str) -> list[float]:
-        """Return what was published in the last two hours, oldest first."""
-        found = self.cloudwatch.get_metric_statistics(
-            Namespace="cdk-sglang/Reservations",
-            MetricName=name,
-            Dimensions=[{"Name": "EndpointName", "Value": "chat"}],
-            StartTime=dt.datetime.now(tz=dt.UTC) - dt.timedelta(hours=2),
-            EndTime=dt.datetime.now(tz=dt.UTC) + dt.timedelta(hours=2),
-            Period=60,
-            Statistics=["Minimum", "Maximum"],
-        )["Datapoints"]
-        return [value for point in found for value in (point["Minimum"], point["Maximum"])]
+        """Return what was published about the endpoint, oldest first."""
+        backend = cloudwatch_backends["123456789012"]["us-east-1"]
+        wanted = ("cdk-sglang/Reservations", name, ["chat"])
+        return [
+            datum.value
+            for datum in backend.metric_data
+            if (datum.namespace, datum.name, [dimension.value for dimension in datum.dimensions]) == wanted
+        ]
 
 
 def bought(sagemaker: Any, *, name: str = "peak", hours: int = 24 * 7, count: int = 2, kind: str = TYPE) -> str:  # noqa: F811
-    (offering,) = sagemaker.search_training_plan_offerings(
+    offering, *_ = sagemaker.search_training_plan_offerings(
         TargetResources=["endpoint"], InstanceType=kind, InstanceCount=count, DurationHours=hours
     )["TrainingPlanOfferings"]
     plan = sagemaker.create_training_plan(

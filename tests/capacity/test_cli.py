@@ -17,6 +17,7 @@ from cdk_sglang.cli.offerings import search as search_pages
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from localcloud import faults
+from localcloud.settings import current
 from tests.capacity.conftest import Fleet, bought
 
 Run = Callable[..., tuple[int, str, str]]
@@ -58,21 +59,24 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
 def test_search_shows_offerings_with_price_hours_start_and_price_per_gpu_hour(run: Run) -> None:
     code, out, _ = run(*SEARCH, "--count", "2", "--days", "3")
     assert code == 0
-    row = next(line for line in out.splitlines() if "tpo-" in line)
-    cells = [cell.strip() for cell in row.strip("│┃|").split("│")]
-    assert cells[2] == "2 x ml.p5en.48xlarge"
-    assert cells[5:8] == ["72", "4500.00 USD", "3.91"]
+    rows = [[cell.strip() for cell in line.strip("│┃|").split("│")] for line in out.splitlines() if "tpo-" in line]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert sorted(row[2] for row in rows) == ["2 x ml.p5en.48xlarge"] * 2 + ["2 x ml.p5en.48xlarge, 2 blocks"]
+    assert sorted(row[7] for row in rows) == ["3.60", "4.00", "4.00"]
+    whole = next(row for row in rows if row[5] == "72" and row[7] == "4.00")
+    assert whole[6] == f"{72 * 2 * 8 * 4}.00 USD"
 
 
-def test_search_as_json_is_for_other_programs(run: Run) -> None:
-    code, out, err = run(*SEARCH, "--count", "4", "--days", "1", "--after", "2027-03-01", "--json")
+def test_search_as_json_is_for_other_programs(run: Run, driven: Any) -> None:
+    after = driven.utc().date() + dt.timedelta(days=10)
+    code, out, err = run(*SEARCH, "--count", "4", "--days", "1", "--after", f"{after}", "--json")
     assert (code, err) == (0, "")
-    (offering,) = json.loads(out)
+    offering = json.loads(out)[-1]
     assert offering["offering"].startswith("tpo-")
-    assert offering["start"] == "2027-03-01T00:00:00+00:00"
-    assert offering["end"] == "2027-03-02T00:00:00+00:00"
-    assert (offering["hours"], offering["upfront_fee"], offering["currency"]) == (24, "3000.00", "USD")
-    assert offering["price_per_gpu_hour"] == pytest.approx(3000 / 24 / 32)
+    assert offering["start"] == f"{after}T11:30:00+00:00"
+    assert offering["end"] == f"{after + dt.timedelta(days=1)}T11:30:00+00:00"
+    assert (offering["hours"], offering["upfront_fee"], offering["currency"]) == (24, "3072.00", "USD")
+    assert offering["price_per_gpu_hour"] == 4
 
 
 def test_search_asks_for_every_page_and_sorts_by_start() -> None:
@@ -226,10 +230,11 @@ def test_status_as_json(run: Run, fleet: Fleet) -> None:
 
 
 def test_status_asks_for_every_page(run: Run, fleet: Fleet) -> None:
-    for number in range(110):
+    for number in range(24):
         bought(fleet.sagemaker, name=f"plan-{number}", hours=24)
+    assert "NextToken" in fleet.sagemaker.list_training_plans()
     _, out, _ = run("status", "--json")
-    assert len(json.loads(out)) == 111
+    assert len(json.loads(out)) == 25
 
 
 def test_no_plans_is_no_error(run: Run) -> None:
@@ -247,6 +252,7 @@ def test_waiting_ends_when_the_plan_is_active(
     run: Run, sagemaker: Any, driven: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bought(sagemaker)
+    driven.advance(current().job_s + 1)  # until it is paid
     waited: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -263,15 +269,20 @@ def test_waiting_ends_when_the_plan_is_active(
 
 def test_waiting_is_bounded(run: Run, sagemaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bought(sagemaker)
-    monkeypatch.setattr(capacity, "_sleep", lambda _: None)
+    looks: list[float] = []
+    monkeypatch.setattr(capacity, "_sleep", looks.append)  # it stays Pending
     code, _, err = run("status", "peak", "--wait", "--timeout-minutes", "31")
     assert code == 1
-    assert err.splitlines()[-1].startswith("peak starts at ")
+    assert err.splitlines()[-1] == "peak is being set up"
+    assert sum(looks) == 31 * 60
 
 
-def test_nobody_waits_for_a_plan_that_starts_in_days(run: Run, sagemaker: Any) -> None:
+def test_nobody_waits_for_a_plan_that_starts_in_days(
+    run: Run, sagemaker: Any, driven: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "_sleep", lambda _: driven.advance(60))
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=3)
-    (offering,) = sagemaker.search_training_plan_offerings(
+    offering, *_ = sagemaker.search_training_plan_offerings(
         TargetResources=["endpoint"], InstanceType="ml.p5.48xlarge", StartTimeAfter=later
     )["TrainingPlanOfferings"]
     sagemaker.create_training_plan(TrainingPlanName="later", TrainingPlanOfferingId=offering["TrainingPlanOfferingId"])
@@ -289,7 +300,7 @@ def test_control_c_ends_the_wait_cleanly(run: Run, sagemaker: Any, monkeypatch: 
     monkeypatch.setattr(capacity, "_sleep", interrupt)
     code, _, err = run("status", "peak", "--wait")
     assert code == 1
-    assert err.splitlines()[-1].startswith("stopped waiting; peak starts at ")
+    assert err.splitlines()[-1] == "stopped waiting; peak is being set up, and goes on without you"
 
 
 def test_an_expired_plan_is_no_success(run: Run, fleet: Fleet) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from localcloud import faults
+from tests.capacity.conftest import bought
 from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROOT
 
@@ -26,7 +26,7 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that ctrl-C is a signal, as at a term
 from cdk_sglang.cli.main import main
 main()
 """
-PRICE = "Type the price to buy it (5250.00), anything else to stop: "
+PRICE = re.compile(r"Type the price to buy it \(([0-9.]+)\), anything else to stop: ")
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def talk(cloud: Any, tmp_path: Path) -> Talk:  # noqa: F811
             questions = len(re.findall(r"to stop: |Which one, 1 to \d+\? ", screen))
             if questions > asked and waiting:
                 asked = questions
-                os.write(ours, waiting.pop(0).encode())
+                price = PRICE.search(screen)
+                os.write(ours, waiting.pop(0).format(price=price[1] if price else "").encode())
         os.close(ours)
         if process.poll() is None and time.monotonic() >= deadline:
             process.kill()
@@ -86,9 +87,8 @@ def plans(client: Any) -> Callable[[], list[str]]:  # noqa: F811
 
 
 def test_the_price_typed_back_buys_the_plan_and_says_what_to_write_down(talk: Talk, plans: Any) -> None:
-    code, screen = talk("5250.00\n")
+    code, screen = talk("1\n", "{price}\n")
     assert code == 0, screen
-    assert PRICE in screen
     assert "paid up front, final, neither resizable nor refundable" in screen
     arn = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/peak"
     assert f"bought: {arn}" in screen
@@ -98,26 +98,27 @@ def test_the_price_typed_back_buys_the_plan_and_says_what_to_write_down(talk: Ta
     )
     assert plans() == ["peak"]
 
-    code, screen = talk("5250.00\n")
+    code, screen = talk("1\n", "{price}\n")
     assert code == 1
     assert "there is a plan named peak already; choose another --name. Nothing was bought" in screen
 
 
-@pytest.mark.parametrize("answer", ["yes\n", "5250\n", "\x04", "\x03"])
+@pytest.mark.parametrize("answer", ["yes\n", "{price}0\n", "\x04", "\x03"])
 def test_anything_else_buys_nothing(talk: Talk, plans: Any, answer: str) -> None:
-    code, screen = talk(answer)
+    code, screen = talk("1\n", answer)
     assert code == 1, screen
     assert "nothing was bought" in screen
     assert "Traceback" not in screen
     assert plans() == []
 
 
-def test_a_quota_of_zero_says_where_it_is_raised(talk: Talk, plans: Any) -> None:
-    faults.inject("plan-quota")
-    code, screen = talk("5250.00\n")
+def test_a_quota_that_is_used_up_says_where_it_is_raised(talk: Talk, plans: Any, client: Any) -> None:  # noqa: F811
+    for number in range(25):
+        bought(client("sagemaker"), name=f"plan-{number}", hours=24)
+    code, screen = talk("1\n", "{price}\n")
     assert code == 1
     assert "servicequotas/home/services/sagemaker/quotas" in screen
-    assert plans() == []
+    assert "peak" not in plans()
 
 
 def test_an_offering_that_is_gone_buys_nothing(talk: Talk, plans: Any) -> None:

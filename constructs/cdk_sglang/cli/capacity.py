@@ -131,17 +131,17 @@ def status(  # typer: options are keyword-like on the command line
 
 def _wait(sagemaker: Any, plan: PlanStatus, *, minutes: int) -> PlanStatus:  # noqa: ANN401  boto3 has no types at run time
     """Ask until the plan is active, has failed, or time is up."""
-    if plan.start is not None and plan.status == "Scheduled":
-        left = plan.start - dt.datetime.now(tz=dt.UTC)
-        if left > dt.timedelta(minutes=minutes):
-            fail(f"{plan.explanation}; that is longer than --timeout-minutes {minutes}, so nobody waits", code=1)
     console = Console(stderr=True)
     shown = ""
     try:
         with console.status(plan.explanation) as progress:
-            for _ in range(minutes * 60 // POLL_SECONDS):
+            for left_s in range(minutes * 60, 0, -POLL_SECONDS):
                 if plan.status not in {"Pending", "Scheduled"}:
                     return plan
+                if plan.status == "Scheduled" and _is_later(plan, seconds=left_s):
+                    fail(
+                        f"{plan.explanation}; that is longer than --timeout-minutes {minutes}, so nobody waits", code=1
+                    )
                 if not console.is_terminal and plan.explanation != shown:
                     typer.echo(plan.explanation, err=True)
                     shown = plan.explanation
@@ -151,6 +151,10 @@ def _wait(sagemaker: Any, plan: PlanStatus, *, minutes: int) -> PlanStatus:  # n
     except KeyboardInterrupt:
         fail(f"stopped waiting; {plan.explanation}, and goes on without you", code=1)
     return plan
+
+
+def _is_later(plan: PlanStatus, *, seconds: int) -> bool:
+    return plan.start is not None and plan.start - dt.datetime.now(tz=dt.UTC) > dt.timedelta(seconds=seconds)
 
 
 def _chosen(offerings: list[Offering], wanted: str | None) -> Offering:

@@ -66,20 +66,21 @@ def look(aws: Clients, watched: Watched, *, now: dt.datetime) -> dict[str, Any]:
                 prefix=watched.prefix,
             )
     except Exception:
-        _publish(aws, watched, values | {MOVE_FAILED: 1.0})
+        _publish(aws, watched, values | {MOVE_FAILED: 1.0}, now)
         raise
     # An endpoint in service on a plan that it was to leave: SageMaker has taken the last attempt back.
-    _publish(aws, watched, values | {MOVE_FAILED: float(done == move.STARTED_AGAIN)})
+    _publish(aws, watched, values | {MOVE_FAILED: float(done == move.STARTED_AGAIN)}, now)
     return {"plan": found["Status"], "days_left": left, "endpoint": done}
 
 
-def _publish(aws: Clients, watched: Watched, values: dict[str, float]) -> None:
+def _publish(aws: Clients, watched: Watched, values: dict[str, float], now: dt.datetime) -> None:
     aws.cloudwatch.put_metric_data(
         Namespace=NAMESPACE,
         MetricData=[
             {
                 "MetricName": name,
                 "Dimensions": [{"Name": "EndpointName", "Value": watched.endpoint}],
+                "Timestamp": now,
                 "Value": value,
                 "Unit": "None",
             }
