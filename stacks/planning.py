@@ -11,7 +11,8 @@ from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest,
 from cdk_sglang.serving.component import HostResources
 from cdk_sglang.serving.planned import component_request
 from stacks.environments import load
-from stacks.settings import Capacity, Component, Endpoint, Environment
+from stacks.settings import Component, Endpoint, Environment
+from stacks.settings_capacity import Capacity
 
 DEFAULT_REGION: Final = "us-east-1"
 """Region of the prices when neither the file nor the CDK CLI names one."""

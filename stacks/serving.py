@@ -32,6 +32,7 @@ from cdk_sglang import (
 )
 from cdk_sglang.checks import raise_if_any
 from stacks import settings as asks
+from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
@@ -178,7 +179,7 @@ def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
         collect += problems
 
 
-def _capacity(asked: asks.Capacity) -> Capacity:
+def _capacity(asked: settings_capacity.Capacity) -> Capacity:
     leave = None
     if asked.scale_in is not None:
         make = {"idle_release": ScaleIn.idle_release, "consolidation": ScaleIn.consolidation}[asked.scale_in.strategy]

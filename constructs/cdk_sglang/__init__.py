@@ -1,59 +1,27 @@
 """AWS CDK constructs for serving open-weight models with SGLang on Amazon SageMaker."""
 
-from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.hardware import Gpu, GpuInstance
-from cdk_sglang.serving.adapter import Adapter
-from cdk_sglang.serving.adapter_source import AdapterSource
-from cdk_sglang.serving.alarms import Alarms, NoAlarms
-from cdk_sglang.serving.capacity import Capacity
-from cdk_sglang.serving.component import HostResources, InferenceComponent
-from cdk_sglang.serving.endpoint import InferenceEndpoint
-from cdk_sglang.serving.image import ServingImage, SglangDlc
-from cdk_sglang.serving.metrics import ServingMetrics
-from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.network import EndpointNetwork
-from cdk_sglang.serving.placement import Placement
-from cdk_sglang.serving.routing import Routing
-from cdk_sglang.serving.scale_in import ScaleIn
-from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
-from cdk_sglang.serving.schedules import NightlyStop, Window
-from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
-from cdk_sglang.serving.startup import StartupTimeouts
-from cdk_sglang.serving.training_plan import OnDemandMove
-from cdk_sglang.serving.waste import IdleAlarm
-from cdk_sglang.weights import AdapterConfig
+from __future__ import annotations
 
-__all__ = [
-    "Adapter",
-    "AdapterConfig",
-    "AdapterSource",
-    "Alarms",
-    "Capacity",
-    "ComponentScaling",
-    "Concurrency",
-    "ConfigurationError",
-    "EndpointNetwork",
-    "Gpu",
-    "GpuInstance",
-    "HostResources",
-    "IdleAlarm",
-    "InferenceComponent",
-    "InferenceEndpoint",
-    "InvocationsPerMinute",
-    "LoraOptions",
-    "MetricMath",
-    "MetricStat",
-    "ModelSource",
-    "NightlyStop",
-    "NoAlarms",
-    "OnDemandMove",
-    "Placement",
-    "Routing",
-    "ScaleIn",
-    "ServingImage",
-    "ServingMetrics",
-    "SglangDlc",
-    "SglangOptions",
-    "StartupTimeouts",
-    "Window",
-]
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_sglang.api import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    """Load the constructs when the first of them is asked for.
+
+    They start CDK's node process, which takes seconds; the command line plans, searches and asks without it, and a ctrl-C there would
+    make it write a traceback over the command's own last line.
+    """
+    if name == "__all__" or not name.startswith("_"):
+        api = importlib.import_module("cdk_sglang.api")
+        if name == "__all__" or name in api.__all__:
+            found: object = getattr(api, name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(importlib.import_module("cdk_sglang.api").__all__)
