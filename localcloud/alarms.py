@@ -168,6 +168,8 @@ def _move(state: Store, alarm: Any, new: str, reason: str) -> None:
     if new == old:
         return
     alarm.update_state(reason, "{}", new)
+    if new == "ALARM":
+        alarm.alarmed_at = clock().now()
     alarm.state_updated_timestamp = clock().utc().replace(tzinfo=None)
     notifications.alarm_changed(state.account, state.region, alarm, old)
 
@@ -252,6 +254,8 @@ def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, 
         old = self.alarms[alarm_name].state_value if alarm_name in self.alarms else ""
         _moto_set_alarm_state(self, alarm_name, reason, reason_data, state_value)
         alarm = self.alarms[alarm_name]
+        if state_value == "ALARM":
+            alarm.alarmed_at = clock().now()
         if old != state_value:
             notifications.alarm_changed(self.account_id, self.region_name, alarm, old)
             if state_value == "ALARM" and alarm.actions_enabled and alarm.threshold is not None:

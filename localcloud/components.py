@@ -117,7 +117,7 @@ def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
             found.previous = (found.revision, found.specs)
             found.revision += 1
             found.specs = specs
-            found.rollout = rollout
+            found.rollout = None if found.base else rollout
             for copy in state.components[found.base].copies if found.base else []:
                 copy.unload_adapter(found.name)
     if found.base:

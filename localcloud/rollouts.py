@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -26,6 +26,7 @@ class Rollout:
 
     Args:
         alarms: Names of the CloudWatch alarms that take it back.
+        began: Seconds on the clock.
         deadline: When it is taken back for having taken too long; seconds on the clock.
         batch: Copies per step.
         rollback_batch: Copies per step on the way back.
@@ -37,6 +38,7 @@ class Rollout:
 
     alarms: list[str]
     deadline: float
+    began: float = field(default_factory=lambda: clock().now())
     batch: int = 0
     rollback_batch: int = 0
     wait_s: float = 0
@@ -142,8 +144,9 @@ def tripped(state: Store, rollout: Rollout | None) -> str | None:
         return None
     alarms = cloudwatch_backends[state.account][state.region].alarms
     for name in rollout.alarms:
-        if name in alarms and alarms[name].state_value == "ALARM":
-            return f"The update was rolled back: CloudWatch alarm {name} went into ALARM ({alarms[name].state_reason})"
+        alarm = alarms.get(name)  # one that was set by hand may have been put right since
+        if alarm and (alarm.state_value == "ALARM" or alarm.__dict__.get("alarmed_at", -math.inf) >= rollout.began):
+            return f"The update was rolled back: CloudWatch alarm {name} went into ALARM ({alarm.state_reason})"
     if clock().now() > rollout.deadline:
         return "The update was rolled back: it did not end within MaximumExecutionTimeoutInSeconds"
     return None

@@ -207,7 +207,8 @@ def _respond(
     kind = upstream.headers.get("Content-Type") or "application/octet-stream"
     headers = {name: upstream.headers[name] for name in _RETURNED if name in upstream.headers}
     headers["x-Amzn-Invoked-Production-Variant"] = call.component.data["VariantName"]
-    sessions = call.component.sessions
+    base = call.component.base  # an adapter's sessions are kept by the copies of its base
+    sessions = (call.state.components[base] if base else call.component).sessions
     if opened := headers.get("X-Amzn-SageMaker-New-Session-Id"):
         sessions[opened.split(";")[0]] = call.copy
     sessions.pop(headers.get("X-Amzn-SageMaker-Closed-Session-Id", ""), None)

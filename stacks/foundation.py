@@ -18,9 +18,10 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from cdk_sglang.serving.image_build import ServingImageBuild
+from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
 from cdk_sglang.serving.runtime_functions import LogOptions
 from stacks.models import base_of, builds_of
-from stacks.naming import parameter_name
+from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment, Network
 
@@ -69,6 +70,7 @@ class FoundationStack(cdk.Stack):
             self._build_topic()
         if settings.network.vpc == "create":
             self._build_network(settings.network)
+        self._build_routes(settings)
 
     @property
     def availability_zones(self) -> list[str]:
@@ -110,6 +112,22 @@ class FoundationStack(cdk.Stack):
         )
         self._publish("KeyArn", "key-arn", key.key_arn)
         return key
+
+    def _build_routes(self, settings: Environment) -> None:
+        # Here rather than with one of the endpoints: a route names endpoints of several stacks, by names known at synth, and must
+        # not make one stack wait for another. While an endpoint is not there, a client passes it over.
+        for name, targets in settings.routes.items():
+            split = (target.partition("/") for target in targets)
+            full = [(endpoint_name(self._environment, endpoint), component) for endpoint, _, component in split]
+            InferenceRoute(
+                self,
+                f"Route-{name}",
+                parameter_name=parameter_name(self._environment, f"routes/{name}"),
+                destinations=[
+                    RouteDestination(endpoint_name=endpoint, component_name=f"{endpoint}-{component}")
+                    for endpoint, component in full
+                ],
+            )
 
     def _build_topic(self) -> None:
         # An encrypted topic takes alarms only when CloudWatch may use the key:

@@ -35,6 +35,7 @@ from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
 from stacks.settings_models import Adapter, Image, Model
+from stacks.settings_routes import Destinations, route_problems
 from stacks.settings_scaling import IdleAlarmSettings, Load, NightlyStopSettings, PlacementSettings, Scaling
 
 _MAX_TAGS: Final = 47
@@ -209,6 +210,9 @@ class Environment(Settings):
     """Who is told when something is wrong; a topic of the environment's own by default."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
+    routes: dict[Name, Destinations] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """Several components behind one name, such as reasoning: [reserved/qwen, burst/qwen], most wanted first; `Route.load` of
+    cdk_sglang.client reads them."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -225,5 +229,6 @@ class Environment(Settings):
                     f"tags.{key}: differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
                 )
             seen.setdefault(key.lower(), key)
+        problems += route_problems(self.routes, self.endpoints)
         raise_if_any(problems)
         return self

@@ -1,5 +1,6 @@
 """Rolling updates, blue/green deployments, and the alarms that take them back, on a driven clock."""
 
+import json
 from typing import Any
 
 import pytest
@@ -252,3 +253,47 @@ def test_endpoint_policy_is_refused_for(fleet: Any, deployment: dict[str, Any], 
 def test_endpoint_of_two_variants_does_not_roll(fleet: Any) -> None:
     two = [variant(), variant(VariantName="second")]
     assert "one production variant" in refusal(move, fleet, fleet_rolling(), two)
+
+
+def test_alarm_that_was_set_and_put_right_again_still_counts(fleet: Any, driven: Any) -> None:
+    update(fleet, rolling(wait_s=60))
+    driven.advance(30)
+    alarm()
+    alarm("OK")
+    driven.advance(1)
+    assert "alarm p99" in described(fleet)["FailureReason"]
+
+
+def test_stack_whose_update_an_alarm_takes_back_fails_with_the_reason_and_serves_the_old_version(
+    fleet: Any, driven: Any
+) -> None:
+    component: dict[str, Any] = {
+        "InferenceComponentName": "qwen",
+        "EndpointName": "fleet",
+        "VariantName": "main",
+        "Specification": specification(),
+        "RuntimeConfig": {"CopyCount": "2"},
+        "DeploymentConfig": rolling(wait_s=60),
+    }
+    template = {"Resources": {"Qwen": {"Type": "AWS::SageMaker::InferenceComponent", "Properties": component}}}
+    cloudformation = SESSION.client("cloudformation")
+    cloudformation.create_stack(StackName="s", TemplateBody=json.dumps(template))
+    fleet.update_inference_component_runtime_config(
+        InferenceComponentName="llama", DesiredRuntimeConfig={"CopyCount": 1}
+    )
+    driven.advance(5)
+    SESSION.client("cloudwatch").put_metric_alarm(
+        AlarmName="p99", MetricName="None", Namespace="Shop", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="breaching",
+    )  # fmt: skip
+    component["Specification"] = specification(Container={"Image": "sglang:next"})
+    cloudformation.update_stack(StackName="s", TemplateBody=json.dumps(template))
+    (stack,) = cloudformation.describe_stacks(StackName="s")["Stacks"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    reasons = [
+        e.get("ResourceStatusReason", "") for e in cloudformation.describe_stack_events(StackName="s")["StackEvents"]
+    ]
+    assert any("CloudWatch alarm p99 went into ALARM" in reason for reason in reasons)
+    live = fleet.describe_inference_component(InferenceComponentName="qwen")
+    assert live["Specification"]["Container"]["DeployedImage"]["SpecifiedImage"] == "sglang:latest"
+    assert live["RuntimeConfig"]["CurrentCopyCount"] == 2

@@ -172,11 +172,15 @@ def _chosen(offerings: list[Offering], wanted: str | None) -> Offering:
 
 
 def _ask(question: str) -> str:
+    typer.echo(question, nl=False)
     try:
-        return input(question).strip()
-    except (EOFError, KeyboardInterrupt):
+        answer = sys.stdin.readline()  # not input(): GNU readline can miss a ctrl-C that comes as it starts
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer:
         typer.echo("", err=True)
         fail("stopped; nothing was bought", code=1)
+    return answer.strip()
 
 
 def _buy(sagemaker: Any, offering: Offering, name: str) -> str:  # noqa: ANN401  boto3 has no types at run time

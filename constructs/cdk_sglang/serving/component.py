@@ -22,6 +22,7 @@ from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.autoscaling import make_scaling
 from cdk_sglang.serving.capacity_checks import zero_copies_problems
+from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
@@ -109,6 +110,8 @@ class InferenceComponent(Construct):
         environment: Mapping[str, str],
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
+        memory_mib = _least_memory_mib(endpoint, resources, server.gpus_per_copy)
+        server = sized_for_host(server, memory_mib)
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
@@ -118,6 +121,7 @@ class InferenceComponent(Construct):
             construct_id,
             name,
             server=server,
+            memory_mib=memory_mib,
             copies=copies,
             scaling=scaling,
             added=environment,
@@ -325,12 +329,20 @@ class InferenceComponent(Construct):
         )
 
 
+def _least_memory_mib(endpoint: InferenceEndpoint, resources: HostResources | None, gpus: int) -> int:
+    """Host memory of a copy on the type that has least."""
+    if resources is not None:
+        return resources.memory_mib
+    return min(HostResources.share_of(instance, gpus=gpus).memory_mib for instance in endpoint.capacity.instances)
+
+
 def _check(
     endpoint: InferenceEndpoint,
     construct_id: str,
     name: str,
     *,
     server: SglangOptions,
+    memory_mib: int,
     copies: int,
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
@@ -356,6 +368,7 @@ def _check(
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
+    problems += host_cache_problems(f"{construct_id}.server", server, memory_mib)
     problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
     problems += endpoint.room_problems(
         construct_id,

@@ -148,3 +148,9 @@ KEEP_FAILED_EVENTS: Final = ("sqs:SendMessage",)
 
 INVOKE_FUNCTION: Final = ("lambda:InvokeFunction",)
 """On the one function."""
+
+READ_ROUTE: Final = ("ssm:GetParameter",)
+"""On the one parameter that holds a route's destinations; they are names, no secrets."""
+
+WATCH_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On a route's components: a waiting client says how many copies there are, and why none answers. It waits without it too."""

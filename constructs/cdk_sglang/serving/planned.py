@@ -74,6 +74,7 @@ def component_request(
         vcpus=vcpus,
         lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
+        lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
     )
 
 
