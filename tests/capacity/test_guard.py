@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from localcloud import faults
 from tests.capacity.conftest import PREFIX, Fleet, Runtime, component
@@ -88,6 +88,32 @@ def test_called_twice_it_updates_once(fleet: Fleet, look: Look) -> None:
     assert look()["endpoint"] == "on-demand"
     configs = fleet.sagemaker.list_endpoint_configs(NameContains=PREFIX)["EndpointConfigs"]
     assert len(configs) == 1
+
+
+def test_called_twice_at_the_same_moment_it_updates_once(
+    fleet: Fleet, look: Look, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.before_the_end(hours=2)
+    seen = runtime.move.place(fleet.sagemaker, "chat", fleet.plan_arn)
+    assert look()["endpoint"] == "move started"
+    monkeypatch.setattr(runtime.move, "place", lambda *_: seen)  # the second had looked before the first acted
+    assert look()["endpoint"] == "busy"
+    assert len(fleet.sagemaker.list_endpoint_configs(NameContains=PREFIX)["EndpointConfigs"]) == 1
+
+
+def test_a_call_that_times_out_fails_the_look_and_says_so(
+    fleet: Fleet, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://sagemaker")
+
+    fleet.before_the_end(hours=2)
+    with monkeypatch.context() as broken:
+        broken.setattr(fleet.sagemaker, "update_endpoint", hang)
+        with pytest.raises(ReadTimeoutError):
+            look()
+    assert fleet.metric("MoveFailed") == [1]
+    assert look()["endpoint"] == "move started again"
 
 
 def test_an_update_in_progress_is_left_alone(fleet: Fleet, look: Look) -> None:

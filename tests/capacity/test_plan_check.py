@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from localcloud import faults
 from localcloud.settings import current
@@ -168,6 +168,25 @@ def test_a_rollback_is_not_kept_back_by_a_plan_that_has_ended(
 def test_a_failing_describe_is_never_taken_for_a_good_plan(handler: ModuleType, event: Any) -> None:
     faults.inject("throttling", target="DescribeTrainingPlan")
     with pytest.raises(ClientError, match="ThrottlingException"):
+        handler.on_event(event(), None)
+
+
+def test_a_describe_that_times_out_is_never_taken_for_a_good_plan(
+    handler: ModuleType, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://sagemaker")
+
+    monkeypatch.setattr(handler._sagemaker, "describe_training_plan", hang)
+    with pytest.raises(ReadTimeoutError):
+        handler.on_event(event(), None)
+
+
+def test_a_check_without_permission_fails_the_deployment(
+    handler: ModuleType, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied(monkeypatch, handler._sagemaker, "describe_training_plan")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
         handler.on_event(event(), None)
 
 

@@ -15,7 +15,8 @@ from . import guard, move, plan  # noqa: TID252  the asset's root differs from t
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
-_config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=20)
+# Four attempts of at most 20 s each end before the function's two minutes do.
+_config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=15)
 _sagemaker = boto3.client("sagemaker", config=_config)
 
 
