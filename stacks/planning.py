@@ -11,7 +11,8 @@ from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest,
 from cdk_sglang.serving.component import HostResources
 from cdk_sglang.serving.planned import component_request
 from stacks.environments import load
-from stacks.settings import Capacity, Component, Endpoint, Environment
+from stacks.settings import Component, Endpoint, Environment
+from stacks.settings_capacity import Capacity
 
 DEFAULT_REGION: Final = "us-east-1"
 """Region of the prices when neither the file nor the CDK CLI names one."""
@@ -54,7 +55,8 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     instances=instances,
                     components=components,
                     min_instances=_least_instances(capacity, components),
-                    max_instances=capacity.max_instances,
+                    max_instances=capacity.most_instances,
+                    reserved=capacity.reserved is not None,
                 )
             )
     if problems:

@@ -23,13 +23,16 @@ from cdk_sglang import (
     HostResources,
     InferenceEndpoint,
     NoAlarms,
+    OnDemandMove,
     Routing,
+    ScaleIn,
     ServingImage,
     SglangDlc,
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
 from stacks import settings as asks
+from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
@@ -180,11 +183,28 @@ def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
         collect += problems
 
 
-def _capacity(asked: asks.Capacity) -> Capacity:
-    least, most = asked.min_instances, asked.max_instances
+def _capacity(asked: settings_capacity.Capacity) -> Capacity:
+    leave = None
+    if asked.scale_in is not None:
+        make = {"idle_release": ScaleIn.idle_release, "consolidation": ScaleIn.consolidation}[asked.scale_in.strategy]
+        leave = make(cooldown_minutes=asked.scale_in.cooldown_minutes, max_step=asked.scale_in.max_step)
+    least, most = asked.min_instances, asked.most_instances
+    if asked.reserved is not None:
+        plan = asked.reserved
+        move = OnDemandMove(max_instances=plan.on_demand_max_instances or most, hours_before=plan.hours_before)
+        return Capacity.reserved(
+            plan.training_plan,
+            plan.type,
+            plan.count,
+            until=plan.until,
+            min_instances=1 if least is None else least,
+            max_instances=most,
+            on_expiry=move if plan.on_expiry == "on_demand" else None,
+            scale_in=leave,
+        )
     if asked.pool is not None:
-        return Capacity.pool(asked.pool, min_instances=least, max_instances=most)
-    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most)
+        return Capacity.pool(asked.pool, min_instances=least, max_instances=most, scale_in=leave)
+    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most, scale_in=leave)
 
 
 def _routing(asked: asks.Routing | None) -> Routing:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.routing import (
@@ -21,7 +21,6 @@ from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
 from stacks.kinds import (
     AccountId,
     Cidr,
-    InstanceType,
     Name,
     Region,
     RetentionDays,
@@ -33,7 +32,8 @@ from stacks.kinds import (
     unique,
 )
 from stacks.settings_alarms import Alarms
-from stacks.settings_base import Settings, exactly_one_of
+from stacks.settings_base import Settings
+from stacks.settings_capacity import Capacity
 from stacks.settings_models import Adapter, Image, Model
 from stacks.settings_rollout import ComponentRolloutSettings, EndpointRolloutSettings, Smoke, Verify
 from stacks.settings_routes import Destinations, route_problems
@@ -90,39 +90,6 @@ class Data(Settings):
     """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
     log_retention_days: RetentionDays = 30
     """Days that logs are kept."""
-
-
-class Capacity(Settings):
-    """GPU instances of an endpoint: one type, or a pool of types by priority."""
-
-    model_config = ConfigDict(json_schema_extra=exactly_one_of("type", "pool"))
-
-    type: InstanceType | None = None
-    """Instance type, such as ml.g6e.12xlarge."""
-    pool: Annotated[tuple[InstanceType, ...], *_unique(2, 5)] | None = None
-    """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
-    min_instances: int | None = Field(default=None, ge=0, le=1000)
-    """Always running and paid for; by default 1, or 0 where every component may go to zero."""
-    max_instances: int = Field(ge=1, le=1000)
-    """Never more than this: it bounds the bill."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        problems = []
-        if (self.type is None) == (self.pool is None):
-            problems.append("give exactly one of type and pool")
-        if self.min_instances is not None and self.max_instances < self.min_instances:
-            problems.append(
-                f"max_instances: {self.max_instances} is below min_instances {self.min_instances}; "
-                f"raise it to {self.min_instances} or more"
-            )
-        raise_if_any(problems)
-        return self
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The instance types by priority."""
-        return self.pool if self.pool is not None else (self.type or "",)
 
 
 class PrefixAware(Settings):

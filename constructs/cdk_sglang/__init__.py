@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.rollback_alarms import RollbackAlarms
     from cdk_sglang.serving.rollout import BatchSize, ComponentRollout, EndpointRollout
     from cdk_sglang.serving.routing import Routing
+    from cdk_sglang.serving.scale_in import ScaleIn
     from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
     from cdk_sglang.serving.schedules import NightlyStop, Window
     from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
     from cdk_sglang.serving.startup import StartupTimeouts
+    from cdk_sglang.serving.training_plan import OnDemandMove
     from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.waste import IdleAlarm
     from cdk_sglang.weights import AdapterConfig
@@ -65,10 +67,12 @@ __all__ = [
     "NightlyStop",
     "NoAlarms",
     "NoTruthCheck",
+    "OnDemandMove",
     "Placement",
     "RollbackAlarms",
     "RouteDestination",
     "Routing",
+    "ScaleIn",
     "ServingImage",
     "ServingMetrics",
     "SglangDlc",
@@ -114,6 +118,7 @@ _HOMES = {
         "EndpointRollout",
     ),
     "serving.routing": ("Routing",),
+    "serving.scale_in": ("ScaleIn",),
     "serving.scaling": (
         "ComponentScaling",
         "Concurrency",
@@ -135,6 +140,7 @@ _HOMES = {
         "SmokeRequest",
         "TruthCheck",
     ),
+    "serving.training_plan": ("OnDemandMove",),
     "serving.waste": ("IdleAlarm",),
     "weights": ("AdapterConfig",),
 }

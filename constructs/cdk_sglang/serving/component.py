@@ -21,6 +21,7 @@ from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.autoscaling import make_scaling
+from cdk_sglang.serving.capacity_checks import zero_copies_problems
 from cdk_sglang.serving.copies import copies_to_send
 from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
@@ -386,6 +387,8 @@ def _check(
         problems.append(
             f"{construct_id}.copies: {copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those"
         )
+    if scaling is not None and scaling.copy_bounds[0] == 0:
+        problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
 
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.reservation import ReservationGuard
     from cdk_sglang.serving.scaling import ComponentScaling
     from cdk_sglang.serving.schedules import NightlyStop
 
@@ -135,6 +136,7 @@ class InferenceEndpoint(Construct):
         check_endpoint(
             construct_id,
             region=stack.region,
+            account=stack.account,
             name=name,
             capacity=capacity,
             image=image,
@@ -183,6 +185,7 @@ class InferenceEndpoint(Construct):
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
         role_arn = self.role.role_arn
+        self._guard = self._make_guard()
         self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
         self.resource = sagemaker.CfnEndpoint(
             self,
@@ -205,6 +208,8 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        if self._guard is not None:
+            self._guard.watch()
         if alarms is None:
             cdk.Annotations.of(self).add_warning_v2(
                 "cdk-sglang:no-alarms",
@@ -346,6 +351,13 @@ class InferenceEndpoint(Construct):
             ]
         return []
 
+    def _make_guard(self) -> ReservationGuard | None:
+        if self.capacity.reservation is None:
+            return None
+        from cdk_sglang.serving.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
+
+        return ReservationGuard(self, self.capacity.reservation)
+
     def _build_config(
         self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
     ) -> sagemaker.CfnEndpointConfig:
@@ -361,22 +373,36 @@ class InferenceEndpoint(Construct):
             instance_type=None if capacity.is_pool else capacity.instances[0].name,
             instance_pools=pools if capacity.is_pool else None,
             variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
-            initial_instance_count=max(1, capacity.min_instances or 1),  # CreateEndpointConfig takes no 0
+            initial_instance_count=capacity.initial_instances,
             inference_ami_version=ami,
             managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
                 status="ENABLED",
                 min_instance_count=cdk.Lazy.number(_Number(self.least_instances)),
                 max_instance_count=capacity.max_instances,
+                scale_in_policy=None
+                if capacity.scale_in is None
+                else cfn.ScaleInPolicyProperty(
+                    strategy=capacity.scale_in.strategy,
+                    cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
+                    maximum_step_size=capacity.scale_in.max_step,
+                ),
+            ),
+            capacity_reservation_config=None
+            if capacity.reservation is None
+            else cfn.CapacityReservationConfigProperty(
+                capacity_reservation_preference="capacity-reservations-only",
+                ml_reservation_arn=capacity.reservation.training_plan_arn,
             ),
             routing_config=routing.render(),
         )
+        network = None if self.network is None else self.network.render()
         # No name: a config that is replaced under the same name would leave the endpoint as it was.
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
             execution_role_arn=role_arn,
             enable_network_isolation=self.network_isolation,
-            vpc_config=None if self.network is None else self.network.render(),
+            vpc_config=network,
             production_variants=[variant],
             metrics_config=cfn.MetricsConfigProperty(
                 enable_enhanced_metrics=True,
@@ -385,5 +411,8 @@ class InferenceEndpoint(Construct):
             ),
         )
         config.node.add_dependency(self.role)
+        if self._guard is not None:
+            said = cdk.Stack.of(self).resolve([variant, self.network_isolation, network, metric_frequency_seconds])
+            config.node.add_dependency(self._guard.check(said))
         acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
         return config

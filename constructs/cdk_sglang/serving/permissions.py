@@ -131,6 +131,43 @@ SMOKE_REQUEST: Final = ("sagemaker:InvokeEndpoint",)
 DESCRIBE_SCALING: Final = ("application-autoscaling:DescribeScalableTargets",)
 """On `*`: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html)."""
+READ_TRAINING_PLAN: Final = ("sagemaker:DescribeTrainingPlan",)
+"""On the one plan."""
+
+READ_OWN_STACK: Final = ("cloudformation:DescribeStacks",)
+"""On the stack itself: a stack that rolls back must not be kept from it by a plan that has ended since."""
+
+READ_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
+"""On the one endpoint: which config it runs on."""
+
+READ_ENDPOINT_CONFIGS: Final = ("sagemaker:DescribeEndpointConfig",)
+"""On the account's endpoint configs: CloudFormation names them, and an endpoint that was rolled back runs on an older one."""
+
+FIND_CONFIG_COPIES: Final = ("sagemaker:ListEndpointConfigs",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html)."""
+
+DELETE_CONFIG_COPIES: Final = ("sagemaker:DeleteEndpointConfig",)
+"""On the copies a move has made, known by the beginning of their names."""
+
+COPY_CONFIG: Final = ("sagemaker:AddTags", "sagemaker:CreateEndpointConfig")
+"""On the copies a move makes, known by the beginning of their names; with the tags of the original."""
+
+READ_CONFIG_TAGS: Final = ("sagemaker:ListTags",)
+"""On the account's endpoint configs, as READ_ENDPOINT_CONFIGS."""
+
+UPDATE_ENDPOINT: Final = ("sagemaker:UpdateEndpoint",)
+"""On the one endpoint and the copies: to these alone can it be moved."""
+
+PASS_EXECUTION_ROLE: Final = ("iam:PassRole",)
+"""On the endpoint's execution role, to SageMaker alone: a config names it
+(https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createendpoint-perms)."""
+
+KEEP_FAILED_EVENTS: Final = ("sqs:SendMessage",)
+"""On the one queue."""
+
+INVOKE_FUNCTION: Final = ("lambda:InvokeFunction",)
+"""On the one function."""
 
 READ_ROUTE: Final = ("ssm:GetParameter",)
 """On the one parameter that holds a route's destinations; they are names, no secrets."""
