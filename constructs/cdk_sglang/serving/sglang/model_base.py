@@ -6,14 +6,19 @@ that calls `SglangOptions(...)` gets one `ConfigurationError` with a line per pr
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError
@@ -22,9 +27,9 @@ from cdk_sglang.errors import ConfigurationError
 class OptionsModel(BaseModel):
     """Frozen, keyword-only, no unknown keys, no silent conversion ("4" is not 4, true is not 1)."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
-    )
+    # Not use_attribute_docstrings: it reads and parses the source of every model whenever one is imported, for what only a schema
+    # and one message want (`meanings`).
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     _switch: ClassVar[str | None] = None
     """SGLang's switch that turns this group on."""
@@ -46,6 +51,17 @@ class OptionsModel(BaseModel):
         __init__.__pydantic_base_init__ = True
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe every field with the text that stands below it."""
+        written = handler(schema)
+        described = handler.resolve_ref_schema(written)
+        for name, meaning in meanings(cls).items():
+            place = described.get("properties", {}).get(name)
+            if place is not None:
+                place.setdefault("description", meaning)
+        return written
+
+    @classmethod
     def dest_of(cls, field: str) -> str:
         """Return the name under which SGLang stores a field."""
         return cls._dests.get(field, field)
@@ -54,6 +70,26 @@ class OptionsModel(BaseModel):
     def switch(cls) -> str | None:
         """Return the name of SGLang's switch that turns this group on, `None` for the root."""
         return cls._switch
+
+
+@cache
+def meanings(model: type[OptionsModel]) -> Mapping[str, str]:
+    """Return the text below each field of a model, as written in its source."""
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if owner is OptionsModel or not issubclass(owner, OptionsModel):
+            continue
+        try:
+            source = inspect.getsource(owner)
+        except OSError:  # installed without sources: there is nothing to tell
+            continue
+        (definition,) = ast.parse(textwrap.dedent(source)).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, text in pairwise(definition.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
+                    found[name] = inspect.cleandoc(meaning)
+    return found
 
 
 def problem_lines(error: ValidationError, *, path: str, model: type[BaseModel]) -> list[str]:
@@ -80,8 +116,8 @@ def _said(detail: ErrorDetails, *, model: type[BaseModel]) -> str:
             said = f"unknown key; {did_you_mean(str(loc[-1]), owner.model_fields) if owner else 'remove it'}"
         case "missing":
             owner = _model_at(model, loc[:-1])
-            field = owner.model_fields.get(str(loc[-1])) if owner else None
-            meaning = f" ({_first_sentence(field.description)})" if field is not None and field.description else ""
+            text = _meaning(owner, str(loc[-1]))
+            meaning = f" ({_first_sentence(text)})" if text else ""
             said = f"missing{meaning}; add it"
         case "literal_error":
             expected = str(detail.get("ctx", {}).get("expected", ""))
@@ -113,6 +149,15 @@ def _hint(wrong: str, got: object) -> str:
     if isinstance(got, str):
         return "write it in full, without quotes or a suffix"
     return "change it"
+
+
+def _meaning(owner: type[BaseModel] | None, name: str) -> str | None:
+    if owner is None:
+        return None
+    if issubclass(owner, OptionsModel):
+        return meanings(owner).get(name)
+    field = owner.model_fields.get(name)
+    return None if field is None else field.description
 
 
 def _first_sentence(text: str) -> str:
