@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
@@ -47,6 +48,16 @@ def _count(value: int) -> int:
     return value
 
 
+def _day(value: object) -> object:
+    """YAML makes a day of 2027-03-01 and a text of the same in quotes; both are meant."""
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:  # no such day
+        return value
+
+
 class Reserved(Settings):
     """A training plan that was bought for endpoints; nothing here ever buys one (`cdk-sglang capacity reserve` asks)."""
 
@@ -58,7 +69,7 @@ class Reserved(Settings):
     """Instance type of the plan."""
     count: Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "enum": list(PLAN_COUNTS)})]
     """Instances the plan holds."""
-    until: dt.date
+    until: Annotated[dt.date, BeforeValidator(_day)]
     """Day the plan lasts to, at the least, such as 2027-03-01: a deployment fails when the plan ends before."""
     on_expiry: Literal["alarm", "on_demand"] = "alarm"
     """Before the plan ends: `alarm` 14, 3 and 1 days before; `on_demand`: alarm, and move the endpoint to on-demand instances."""

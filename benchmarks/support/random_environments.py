@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 from typing import Any
 
 from hypothesis import strategies as st
 
-from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, reservable_problem
 
 _INSTANCES = sorted(GpuInstance.all(), key=lambda instance: (instance.gpu_count, instance.name))
 _POOLS = (
@@ -89,6 +90,49 @@ _NIGHTS = st.sampled_from(
         {"begins": "12:00", "ends": "13:00", "days": ["sat"]},
     )
 )
+_TAKEN_BACK_BY = st.sampled_from(
+    (
+        {},
+        {"server_errors": None, "p99_latency_ms": 60_000, "minutes": 3},
+        {"no_capacity": None},
+        {"server_errors": None, "model_errors": None, "p99_latency_ms": 30.5, "no_capacity": None},
+    )
+)
+_COMPONENT_ROLLOUTS = st.sampled_from(
+    (
+        {"max_batch": {"percent": 50}},
+        {"max_batch": {"copies": 1}, "wait_seconds": 0, "rollback_batch": {"percent": 100}},
+        {"max_batch": {"percent": 5}, "wait_seconds": 60, "timeout_seconds": 7200, "rollback_batch": {"copies": 2}},
+    )
+)
+_ENDPOINT_ROLLOUTS = st.sampled_from(
+    (
+        {"strategy": "all_at_once", "termination_wait_seconds": 600},
+        {"strategy": "canary", "percent": 10, "wait_seconds": 3600},
+        {"strategy": "linear", "percent": 50, "timeout_seconds": 28800},
+        {"strategy": "rolling", "percent": 5, "wait_seconds": 60, "rollback_percent": 100},
+    )
+)
+_SMOKES = st.sampled_from(
+    (
+        {},
+        {"body": {"prompt": "1+1=", "max_tokens": 2}, "expect": ["choices.0.text"], "timeout_seconds": 5},
+        {"body": {"messages": [{"role": "user", "content": "x" * 200}]}},
+    )
+)
+_VERIFICATIONS = st.sampled_from(({}, {"none": "a test"}, {"timeout_minutes": 5, "smoke": {"timeout_seconds": 30}}))
+_SCALE_INS = st.sampled_from(
+    ({"strategy": "idle_release"}, {"strategy": "consolidation", "cooldown_minutes": 1440, "max_step": 100})
+)
+_EXPIRIES = st.sampled_from(
+    (
+        {},
+        {"on_expiry": "alarm"},
+        {"on_expiry": "on_demand"},
+        {"on_expiry": "on_demand", "on_demand_max_instances": 3, "on_demand_hours_before": 48},
+    )
+)
+_RESERVABLE = [instance for instance in _INSTANCES if reservable_problem(instance) is None]
 _ALARMS = st.sampled_from(
     (None, None, {"topic": "create"}, {"topic": "arn:aws:sns:us-east-1:111122223333:alarms"}, {"none": "a test"})
 )
@@ -148,6 +192,10 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
         component["load"] = draw(st.sampled_from(({}, {"input_tokens": 8000, "output_tokens": 500})))
     if draw(st.integers(0, 3)) == 0:
         component["placement"] = draw(st.sampled_from(({}, {"strategy": "binpack", "max_zone_imbalance": 20})))
+    if draw(st.integers(0, 3)) == 0:
+        component["rollout"] = {**copy.deepcopy(draw(_COMPONENT_ROLLOUTS)), "alarms": dict(draw(_TAKEN_BACK_BY))}
+    if draw(st.integers(0, 3)) == 0:
+        component["smoke"] = copy.deepcopy(draw(_SMOKES))
     if draw(st.booleans()):
         component["environment"] = draw(_VARIABLES) or {}
     if draw(st.integers(0, 3)) == 0:
@@ -157,19 +205,34 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
 
 
 @st.composite
-def endpoints(draw: st.DrawFn) -> dict[str, Any]:
-    """One endpoint whose components fit it."""
-    if draw(st.integers(0, 3)) == 0:
+def capacities(draw: st.DrawFn, *, region: str) -> tuple[dict[str, Any], int]:
+    """One type, a pool or a reservation, as yet without bounds, and the GPUs of its smallest type."""
+    kind = draw(st.sampled_from(("type", "type", "type", "pool", "pool", "reserved")))
+    if kind == "pool":
         pool = draw(st.sampled_from(_POOLS))
-        gpus = min(GpuInstance.of(name).gpu_count for name in pool)
-        capacity: dict[str, Any] = {"pool": list(pool)}
-    else:
+        return {"pool": list(pool)}, min(GpuInstance.of(name).gpu_count for name in pool)
+    if kind == "type":
         instance = draw(st.sampled_from(_INSTANCES))
-        gpus = instance.gpu_count
-        capacity = {"type": instance.name}
+        return {"type": instance.name}, instance.gpu_count
+    instance = draw(st.sampled_from(_RESERVABLE))
+    reserved = {
+        "training_plan": f"arn:aws:sagemaker:{region}:111122223333:training-plan/for-chat",
+        "type": instance.name,
+        "count": draw(st.sampled_from(PLAN_COUNTS)),
+        "until": draw(st.sampled_from((dt.date(2027, 3, 1), "2027-03-01"))),
+        **draw(_EXPIRIES),
+    }
+    return {"reserved": reserved}, instance.gpu_count
+
+
+@st.composite
+def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
+    """One endpoint whose components fit it."""
+    capacity, gpus = draw(capacities(region=region))
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
     made = {name: draw(components(gpus=gpus)) for name in names}
-    capacity["max_instances"] = 1 + sum(component["copies"] for component in made.values())
+    most = 1 + sum(component["copies"] for component in made.values())
+    capacity["max_instances"] = min(most, capacity["reserved"]["count"]) if "reserved" in capacity else most
     endpoint: dict[str, Any] = {"capacity": capacity, "components": made}
     if draw(st.booleans()):
         capacity["min_instances"] = 2
@@ -179,6 +242,12 @@ def endpoints(draw: st.DrawFn) -> dict[str, Any]:
         endpoint["metric_frequency_seconds"] = draw(st.sampled_from((10, 60, 300)))
     if draw(st.integers(0, 3)) == 0:
         endpoint["nightly_stop"] = copy.deepcopy(draw(_NIGHTS))
+    if draw(st.integers(0, 3)) == 0:
+        capacity["scale_in"] = dict(draw(_SCALE_INS))
+    if draw(st.integers(0, 3)) == 0:
+        endpoint["rollout"] = {**draw(_ENDPOINT_ROLLOUTS), "alarms": dict(draw(_TAKEN_BACK_BY))}
+    if draw(st.integers(0, 2)) == 0:
+        endpoint["verify"] = copy.deepcopy(draw(_VERIFICATIONS))
     return endpoint
 
 
@@ -186,19 +255,34 @@ def endpoints(draw: st.DrawFn) -> dict[str, Any]:
 def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
     """An environment as a YAML file would hold it, with up to so many things wrong."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
+    region = draw(_REGIONS)
+    made = {name: draw(endpoints(region=region or "us-east-1")) for name in names}
     content: dict[str, Any] = {
-        "region": draw(_REGIONS),
+        "region": region,
         "account": draw(st.sampled_from((None, "111122223333"))),
         "network": copy.deepcopy(draw(_NETWORKS)),
         "data": draw(_DATA),
         "tags": draw(_TAGS),
         "alarms": draw(_ALARMS),
-        "endpoints": {name: draw(endpoints()) for name in names},
+        "endpoints": made,
+        "routes": draw(_routes(made)),
     }
     content = {key: value for key, value in copy.deepcopy(content).items() if value is not None}
     for _ in range(draw(st.sampled_from((0, 0, 0, *range(1, max_faults + 1))))):
         _break(draw, content)
     return content
+
+
+@st.composite
+def _routes(draw: st.DrawFn, made: dict[str, Any]) -> dict[str, Any] | None:
+    """Name a route over what serves the model of the first component, where more than one does."""
+    served = [
+        (f"{name}/{short}", part["model"]) for name, one in made.items() for short, part in one["components"].items()
+    ]
+    same = [target for target, model in served if model == served[0][1]]
+    if len(same) > 1 and draw(st.booleans()):
+        return {"all": draw(st.permutations(same))}
+    return draw(st.sampled_from((None, None, {})))
 
 
 def _places(value: object) -> list[tuple[Any, Any]]:

@@ -63,6 +63,12 @@ def test_a_reservation_needs_no_bounds_of_its_own() -> None:
     assert capacity.reservation.on_expiry is None
 
 
+def test_a_day_may_stand_in_quotes() -> None:
+    plain = settings(reserved()).endpoints["chat"].capacity
+    assert settings(reserved(until="2027-03-01")).endpoints["chat"].capacity == plain
+    assert "2027-02-30" in lines(reserved(until="2027-02-30"))[0]
+
+
 def test_a_move_keeps_the_bounds_and_starts_six_hours_before_the_end() -> None:
     capacity = _capacity(settings(reserved(on_expiry="on_demand")).endpoints["chat"].capacity)
     assert capacity.reservation is not None
