@@ -178,7 +178,7 @@ class InferenceComponent(Construct):
         self.resource = self._build_component(resources, placement, startup, tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
-            make_scaling(self, scaling, concurrency=concurrency)
+            make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
         if endpoint.truth is not None:
             endpoint.truth.add(self)
 
