@@ -43,7 +43,7 @@ def choose(fitted: Fitted, posterior: Posterior, kind: str) -> dict[str, float]:
     """Return better settings, by steps up and down for each."""
     settings, best = dict(SETTINGS[kind]), loss(fitted, posterior, kind)
     for _ in range(ROUNDS):
-        for name in settings:
+        for name in SETTINGS[kind]:
             for factor in (0.6, 1.6):
                 while True:
                     tried = {**settings, name: settings[name] * factor}
