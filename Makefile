@@ -68,7 +68,7 @@ local-down: setup ## destroy and stop what make local started
 
 .PHONY: test
 test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@pytest
+	@pytest --numprocesses 2 --dist loadfile
 
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import enum
 import math
-from datetime import UTC
 from typing import Any
 
 from moto.applicationautoscaling import models, responses
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.sagemaker.exceptions import SagemakerClientError
 
+from localcloud import alarms
 from localcloud.clock import clock
 from localcloud.operations import call
 from localcloud.store import LOCK, Component, Store, stores
@@ -29,82 +29,24 @@ _PREDEFINED = {
     "SageMakerInferenceComponentInvocationsPerCopy": ("InvocationsPerCopy", "Sum", 60),
     "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": ("ConcurrentRequestsPerCopy", "Maximum", 10),
 }
-_STATISTICS: dict[str, Any] = {
-    "Sum": sum,
-    "Average": lambda values: sum(values) / len(values),
-    "Minimum": min,
-    "Maximum": max,
-    "SampleCount": len,
-}
-_COMPARE: dict[str, Any] = {
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-}
 
 
 def tick() -> None:
-    """Evaluate every alarm, act on those that are in ALARM, keep copies within the targets' bounds."""
+    """Keep copies within the targets' bounds, evaluate every alarm, let the policies of those in ALARM act."""
     with LOCK:
         for state in stores():
-            if clock().now() - state.last_alarms < _EVALUATION_S:
-                continue
-            state.last_alarms = clock().now()
-            _bounds(state)
-            backend = models.applicationautoscaling_backends[state.account][state.region]
-            policies = {policy.policy_arn: policy for policy in backend.policies.values()}
-            for alarm in list(cloudwatch_backends[state.account][state.region].alarms.values()):
-                value = _evaluate(state, alarm)
-                if alarm.state_value == "ALARM" and alarm.actions_enabled and value is not None:
-                    for action in alarm.alarm_actions or []:
-                        if action in policies:
-                            _act(state, policies[action], alarm, value)
+            if clock().now() - state.last_alarms >= _EVALUATION_S:
+                state.last_alarms = clock().now()
+                _bounds(state)
+                alarms.evaluate(state)
 
 
-def _points(state: Store, alarm: Any) -> list[float | None]:
-    """The alarm's last periods, newest first; None where there is no data."""
-    period, now = int(alarm.period), clock().now()
-    wanted = {(dimension.name, dimension.value) for dimension in alarm.dimensions}
-    periods: list[list[float]] = [[] for _ in range(int(alarm.evaluation_periods))]
-    for datum in cloudwatch_backends[state.account][state.region].metric_data:
-        if (datum.namespace, datum.name) != (alarm.namespace, alarm.metric_name):
-            continue
-        if {(dimension.name, dimension.value) for dimension in datum.dimensions} != wanted:
-            continue
-        stamp = datum.timestamp if datum.timestamp.tzinfo else datum.timestamp.replace(tzinfo=UTC)
-        age = math.floor((now - stamp.timestamp()) / period)
-        if 0 <= age < len(periods):
-            periods[age].append(datum.value if hasattr(datum, "value") else datum.sum)
-    statistic = _percentile(alarm.extended_statistic) if alarm.extended_statistic else _STATISTICS[alarm.statistic]
-    return [float(statistic(values)) if values else None for values in periods]
-
-
-def _percentile(name: str) -> Any:
-    share = float(name.removeprefix("p")) / 100
-    return lambda values: sorted(values)[min(len(values) - 1, math.floor(share * len(values)))]
-
-
-def _evaluate(state: Store, alarm: Any) -> float | None:
-    """Set the alarm's state; the value that decided it, if there is one."""
-    if not alarm.metric_name or alarm.comparison_operator not in _COMPARE:
-        return None
-    points = _points(state, alarm)
-    known = [point for point in points if point is not None]
-    missing = alarm.treat_missing_data or "missing"
-    compare = _COMPARE[alarm.comparison_operator]
-    breaching = sum(compare(point, alarm.threshold) for point in known)
-    if missing == "breaching":
-        breaching += len(points) - len(known)
-    if breaching >= (alarm.datapoints_to_alarm or len(points)):
-        new = "ALARM"
-    elif known or missing in ("notBreaching", "breaching"):
-        new = "OK"
-    else:
-        new = alarm.state_value if missing == "ignore" else "INSUFFICIENT_DATA"
-    if new != alarm.state_value:
-        alarm.update_state(f"Threshold Crossed: {len(known)} of {len(points)} datapoints", "{}", new)
-    return known[0] if known else None
+def _actions(state: Store, alarm: Any, value: float) -> None:
+    """Let the scaling policies among an alarm's actions act on the value that decided it."""
+    policies = models.applicationautoscaling_backends[state.account][state.region].policies.values()
+    for policy in list(policies):
+        if policy.policy_arn in (alarm.alarm_actions or []):
+            _act(state, policy, alarm, value)
 
 
 def _target(state: Store, resource_id: str) -> tuple[Any, Component] | None:
@@ -186,31 +128,40 @@ def _create_alarms(self: Any) -> None:
     tracking = self.target_tracking_scaling_policy_configuration
     predefined = tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
     custom = tracking.get("CustomizedMetricSpecification", {})
-    if predefined not in _PREDEFINED and not custom.get("MetricName"):
-        return  # metric math is not evaluated here
-    metric, statistic, period = _PREDEFINED.get(predefined) or (custom["MetricName"], custom["Statistic"], 60)
+    if predefined not in _PREDEFINED and not custom.get("MetricName") and not custom.get("Metrics"):
+        return  # a metric of another kind of target
     name = self.resource_id.partition("/")[2]
-    dimensions = custom.get("Dimensions") or [{"Name": "InferenceComponentName", "Value": name}]
-    target = float(tracking["TargetValue"])
-    cloudwatch = cloudwatch_backends[self.account_id][self.region_name]
+    target, period = float(tracking["TargetValue"]), _PREDEFINED.get(predefined, ("", "", 60))[2]
     high = ("AlarmHigh", "GreaterThanThreshold", _HIGH_POINTS, period, target)
     low = ("AlarmLow", "LessThanThreshold", _LOW_POINTS, 60, target * _LOW_SHARE)
     for side, operator, points, seconds, threshold in (high, low):
-        alarm = cloudwatch.put_metric_alarm(
+        alarm = cloudwatch_backends[self.account_id][self.region_name].put_metric_alarm(
             name=f"TargetTracking-{self.resource_id}-{side}-{self._guid}",
-            namespace=custom.get("Namespace", "AWS/SageMaker"),
-            metric_name=metric,
             comparison_operator=operator,
             evaluation_periods=points,
-            period=seconds,
             threshold=threshold,
-            statistic=statistic,
             description=f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {self.policy_arn}",
-            dimensions=dimensions,
             alarm_actions=[self.policy_arn],
+            **_watched(predefined, custom, name, seconds),
         )
-        alarm.state_value = "INSUFFICIENT_DATA"
         self.alarms.append(alarm)
+
+
+def _watched(predefined: str | None, custom: dict[str, Any], component: str, period: int) -> dict[str, Any]:
+    """What an alarm of a target-tracking policy looks at: one metric, or metric math."""
+    if custom.get("Metrics"):
+        queries = alarms.queries(custom["Metrics"])
+        nothing = dict.fromkeys(("namespace", "metric_name", "statistic", "period"))
+        return nothing | {"metric_data_queries": queries, "dimensions": []}
+    own = (custom.get("MetricName", ""), custom.get("Statistic", ""), 60)
+    metric, statistic, _ = _PREDEFINED.get(predefined or "", own)
+    return {
+        "namespace": custom.get("Namespace", "AWS/SageMaker"),
+        "metric_name": metric,
+        "statistic": statistic,
+        "period": period,
+        "dimensions": custom.get("Dimensions") or [{"Name": "InferenceComponentName", "Value": component}],
+    }
 
 
 def _put_scaling_policy(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -244,5 +195,6 @@ def install() -> None:
     known = {member.name: member.value for member in models.ScalableDimensionValueSet}
     extended = enum.Enum("ScalableDimensionValueSet", known | {"INFERENCE_COMPONENT": DIMENSION})  # type: ignore[misc]
     models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = extended
+    alarms.scaling_action = _actions
     models.FakeApplicationAutoscalingPolicy.create_alarms = _create_alarms
     models.ApplicationAutoscalingBackend.put_scaling_policy = _put_scaling_policy

@@ -48,10 +48,10 @@ class Clock:
         for work in self._work:
             work()
 
-    def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, second by second."""
+    def advance(self, seconds: float, *, step_s: float = _DRIVEN_STEP_S) -> None:
+        """Let so many seconds pass, second by second; larger steps make days pass quickly, and see less of them."""
         while seconds > 0:
-            step = min(_DRIVEN_STEP_S, seconds)
+            step = min(step_s, seconds)
             if self.driven:
                 self._now += step
             else:

@@ -199,6 +199,21 @@ def _delete_vpc_endpoint(self: Any, account_id: str, region: str) -> None:
 _moto_create_change_set = _Backend.create_change_set
 
 
+_moto_name = parsing.generate_resource_name
+_NAME_MAX = {"AWS::StepFunctions::StateMachine": 80}
+"""Longest names that the service takes where moto checks them (CreateStateMachine, API reference, read 2026-11)."""
+
+
+def _generated_name(resource_type: str, stack_name: str, logical_id: str) -> str:
+    """A name as CloudFormation makes it, cut to what the service takes; its random end stays."""
+    name = str(_moto_name(resource_type, stack_name, logical_id))
+    most = _NAME_MAX.get(resource_type, len(name))
+    if len(name) <= most:
+        return name
+    start, _, end = name.rpartition("-")
+    return f"{start[: most - len(end) - 1]}-{end}"
+
+
 def install() -> None:
     """Put all of it in place of moto's."""
     _Backend.create_stack = _create_stack
@@ -215,6 +230,7 @@ def install() -> None:
         lambda self: [r for r in list(self.resource_map._parsed_resources.values()) if hasattr(r, "cf_resource_type")]
     )
     models.Stack.stack_parameters = property(_raw_parameters)
+    parsing.generate_resource_name = _generated_name
     parsing.ResourceMap.__getitem__ = _get_resource
     parsing.ResourceMap.parse_ssm_parameter = _parse_ssm_parameter
     parsing.ResourceMap.validate_outputs = lambda _: None  # outputs are resolved when their resources exist

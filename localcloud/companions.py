@@ -1,13 +1,13 @@
-"""CloudFormation types beside SageMaker that need behaviour: scaling, alarms, log groups, bucket policies, workloads."""
+"""CloudFormation types beside SageMaker that need behaviour: scaling, log groups, bucket policies, workloads."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudtrail.responses import CloudTrailResponse
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.logs.models import logs_backends
@@ -30,11 +30,12 @@ class ScalableTarget(Resource):
         self.attributes = {"Id": self.physical_resource_id}
 
     def _update(self, old: dict[str, Any]) -> None:
-        del old
         given = self.properties
         low, high = int(given["MinCapacity"]), int(given["MaxCapacity"])
         role = given.get("RoleARN", "")
         self._backend().register_scalable_target(*self._key(), low, high, role, given.get("SuspendedState"))
+        kept = {action["ScheduledActionName"] for action in given.get("ScheduledActions", [])}
+        self._delete_actions(a for a in old.get("ScheduledActions", []) if a["ScheduledActionName"] not in kept)
         for action in self.properties.get("ScheduledActions", []):
             self._backend().put_scheduled_action(
                 self.properties["ServiceNamespace"],
@@ -49,10 +50,13 @@ class ScalableTarget(Resource):
             )
 
     def _remove(self) -> None:
+        self._delete_actions(self.properties.get("ScheduledActions", []))
+        self._backend().deregister_scalable_target(*self._key())
+
+    def _delete_actions(self, actions: Iterable[dict[str, Any]]) -> None:
         namespace, resource, dimension = self._key()
-        for action in self.properties.get("ScheduledActions", []):
+        for action in actions:
             self._backend().delete_scheduled_action(namespace, action["ScheduledActionName"], resource, dimension)
-        self._backend().deregister_scalable_target(namespace, resource, dimension)
 
     def _key(self) -> tuple[str, str, str]:
         given = self.properties
@@ -92,48 +96,6 @@ class ScalingPolicy(Resource):
 
     def _backend(self) -> Any:
         return applicationautoscaling_backends[self.account][self.region]
-
-
-class Alarm(Resource):
-    """AWS::CloudWatch::Alarm; alarms over metric math or PromQL are kept but not evaluated."""
-
-    TYPE = "AWS::CloudWatch::Alarm"
-    NAME = "AlarmName"
-
-    def _create(self) -> None:
-        given = self.properties
-        period = given.get("Period", 60)
-        alarm = cloudwatch_backends[self.account][self.region].put_metric_alarm(
-            name=self.name,
-            namespace=given.get("Namespace", ""),
-            metric_name=given.get("MetricName", ""),
-            comparison_operator=given.get("ComparisonOperator", ""),
-            evaluation_periods=int(given.get("EvaluationPeriods", 1)),
-            datapoints_to_alarm=int(given["DatapointsToAlarm"]) if "DatapointsToAlarm" in given else None,
-            period=int(period),
-            threshold=float(given.get("Threshold", 0)),
-            statistic=given.get("Statistic", ""),
-            extended_statistic=given.get("ExtendedStatistic"),
-            description=given.get("AlarmDescription", ""),
-            dimensions=given.get("Dimensions", []),
-            alarm_actions=given.get("AlarmActions", []),
-            ok_actions=given.get("OKActions", []),
-            insufficient_data_actions=given.get("InsufficientDataActions", []),
-            actions_enabled=str(given.get("ActionsEnabled", True)).lower() == "true",
-            treat_missing_data=given.get("TreatMissingData"),
-            unit=given.get("Unit"),
-            tags=given.get("Tags"),
-        )
-        alarm.state_value = "INSUFFICIENT_DATA"
-        self.physical_resource_id = self.name
-        self.attributes = {"Arn": alarm.alarm_arn}
-
-    def _update(self, old: dict[str, Any]) -> None:
-        del old
-        self._create()
-
-    def _remove(self) -> None:
-        cloudwatch_backends[self.account][self.region].delete_alarms([self.name])
 
 
 class LogGroup(Resource):

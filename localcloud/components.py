@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from localcloud import fleet, validation
+from localcloud import fleet, instances, rollouts, validation
 from localcloud.clock import clock
 from localcloud.endpoints import endpoint as find_endpoint
 from localcloud.operations import handles, listing
@@ -81,7 +81,7 @@ def _check_base(state: Store, request: dict[str, Any], specs: list[dict[str, Any
 
 def check_specs(state: Store, variant: dict[str, Any], specs: list[dict[str, Any]]) -> None:
     """What must hold between a component's specifications, its model and its variant."""
-    types = fleet.instance_types(variant)
+    types = instances.instance_types(variant)
     for spec in specs:
         if bool(spec.get("ModelName")) == bool(spec.get("Container", {}).get("Image")):
             raise ValidationError("Exactly one of ModelName and Container.Image is required in a Specification.")
@@ -107,6 +107,8 @@ def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
     changes = "Specification" in request or "Specifications" in request
     if found.base and ("RuntimeConfig" in request or (changes and _adapter_changes_base(found, request))):
         raise ValidationError("Only the artifact of an adapter inference component can be updated")
+    copies = request.get("RuntimeConfig", {}).get("CopyCount", found.desired)
+    rollout = rollouts.for_component(state, request, copies)
     if changes:
         specs = _specs(request)
         if not found.base:
@@ -115,11 +117,12 @@ def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
             found.previous = (found.revision, found.specs)
             found.revision += 1
             found.specs = specs
+            found.rollout = None if found.base else rollout
             for copy in state.components[found.base].copies if found.base else []:
                 copy.unload_adapter(found.name)
     if found.base:
         found.previous = None
-    found.desired = request.get("RuntimeConfig", {}).get("CopyCount", found.desired)
+    found.desired = copies
     found.data |= {"LastModifiedTime": clock().utc(), "InferenceComponentStatus": "Updating"}
     found.data.pop("FailureReason", None)
     found.data.pop("LastDeploymentConfig", None)

@@ -34,7 +34,9 @@ class Copy:
     Attributes:
         state: starting, healthy, unhealthy (its ``/ping`` fails: no requests), failed, stopping or stopped.
         failure: Why it failed, as the component's FailureReason says it.
-        outstanding: Requests in flight; `peak` is their maximum since it was last read.
+        outstanding: Requests in flight; `peak` is their maximum since it was last read,
+            `busiest` that of the present minute.
+        leaving: Another copy takes its place, then it stops: its instance is being emptied.
         adapters: State of each adapter: loading, loaded, or why it failed.
     """
 
@@ -47,7 +49,8 @@ class Copy:
         self.spec = spec
         self.state = "starting"
         self.failure = ""
-        self.outstanding = self.peak = 0
+        self.leaving = False
+        self.outstanding = self.peak = self.busiest = 0
         self.adapters: dict[str, str] = {}
         self.port = 0
         self._due = clock().now() + current().copy_start_s

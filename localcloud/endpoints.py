@@ -7,14 +7,12 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
-from localcloud import faults, fleet, validation
+from localcloud import faults, instances, rollouts, validation
 from localcloud.clock import clock
-from localcloud.jobs import plan_now
 from localcloud.operations import handles, listing
+from localcloud.plans import plan_now
 from localcloud.settings import current
 from localcloud.store import Endpoint, Record, Store, gpus_of
-
-_NO_CAPACITY = fleet._NO_CAPACITY
 
 
 @handles("CreateModel")
@@ -72,7 +70,7 @@ def _check_variant(state: Store, request: dict[str, Any], variant: dict[str, Any
     routing = variant.get("RoutingConfig", {})
     if routing.get("RoutingStrategy") == "PREFIX_AWARE" and "PrefixAwareRoutingConfig" not in routing:
         raise ValidationError(f"Variant {name}: PREFIX_AWARE requires PrefixLength and ConcurrencyThreshold")
-    if request.get("KmsKeyId") and any(gpus_of(kind) for kind in fleet.instance_types(variant)):
+    if request.get("KmsKeyId") and any(gpus_of(kind) for kind in instances.instance_types(variant)):
         raise ValidationError(f"Variant {name}: KmsKeyId is not supported on instance types with local storage")
 
 
@@ -133,16 +131,18 @@ def _check_reservation(state: Store, chosen: dict[str, Any]) -> None:
         plan = plan_now(state, plans[arn])
         if plan["Status"] != "Active" or "endpoint" not in plan["TargetResources"]:
             raise ValidationError(f"Training plan {arn} is {plan['Status']} for {plan['TargetResources']}")
-        if fleet.instance_types(variant) != [plan["_type"]]:
-            raise ValidationError(f"Training plan {arn} is for {plan['_type']}, not {fleet.instance_types(variant)}")
+        if instances.instance_types(variant) != [plan["_type"]]:
+            raise ValidationError(
+                f"Training plan {arn} is for {plan['_type']}, not {instances.instance_types(variant)}"
+            )
         if variant.get("InitialInstanceCount", 1) > plan["TotalInstanceCount"]:
             raise ValidationError(f"Training plan {arn} has {plan['TotalInstanceCount']} instances")
 
 
 def _lacks_capacity(endpoint: str, chosen: dict[str, Any]) -> str | None:
     for variant in chosen["ProductionVariants"]:
-        if all(fleet.out_of_capacity(endpoint, kind) for kind in fleet.instance_types(variant)):
-            return _NO_CAPACITY
+        if all(instances.out_of_capacity(endpoint, kind) for kind in instances.instance_types(variant)):
+            return instances.NO_CAPACITY
     return None
 
 
@@ -160,15 +160,20 @@ def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
             raise ValidationError(
                 f"Cannot remove variant {component.data.get('VariantName')}: it hosts inference component {component.name}"
             )
+    deployment = request.get("DeploymentConfig")
+    if deployment is None and request.get("RetainDeploymentConfig"):
+        deployment = found.data.get("LastDeploymentConfig")
+    rollout, waits_s = rollouts.for_endpoint(state, found, deployment, chosen["ProductionVariants"])
     name = request["EndpointName"]
     found.failure = _lacks_capacity(name, chosen)
     found.rolls_back = bool(found.failure) or faults.strikes("silent-rollback", name)
     found.target, found.retain = request["EndpointConfigName"], request.get("RetainAllVariantProperties", False)
-    found.until = clock().now() + current().endpoint_s
+    found.until = clock().now() + current().endpoint_s + (0 if found.rolls_back else waits_s)
+    found.rollout = rollout
     found.data |= {
         "EndpointStatus": "Updating",
         "LastModifiedTime": clock().utc(),
-        "LastDeploymentConfig": request.get("DeploymentConfig"),
+        "LastDeploymentConfig": deployment,
         "PendingDeploymentSummary": {"EndpointConfigName": found.target, "StartTime": clock().utc()},
     }
     found.data.pop("FailureReason", None)
@@ -181,14 +186,16 @@ def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
     found = endpoint(state, EndpointName)
     variants = []
     for variant in state.config_of(found).get("ProductionVariants", []):
-        instances = found.instances.get(variant["VariantName"], [])
-        ready = [instance for instance in instances if instance.ready_at <= clock().now()]
+        present = found.instances.get(variant["VariantName"], [])
+        ready = [instance for instance in present if instance.ready_at <= clock().now()]
         summary = {
             "VariantName": variant["VariantName"],
             "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
             "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
             "CurrentInstanceCount": len(ready),
-            "DesiredInstanceCount": len(instances) or variant.get("InitialInstanceCount", 1),
+            "DesiredInstanceCount": (
+                variant.get("InitialInstanceCount", 1) if found.status == "Creating" else len(present)
+            ),
         }
         variants.append(
             summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant}

@@ -10,7 +10,8 @@ KNOWN = {
     "insufficient-capacity": "no instance is to be had for the endpoint (target: endpoint name)",
     "component-health-check": "copies never become healthy (target: inference component name)",
     "silent-rollback": "UpdateEndpoint ends InService with the old configuration (target: endpoint name)",
-    "throttling": "requests are refused with ThrottlingException (target: operation, as in CreateEndpoint)",
+    "throttling": "requests are refused as too many (target: operation, as in CreateEndpoint or logs:PutRetentionPolicy)",
+    "access-denied": "requests are refused as not permitted (target: operation, as in cloudwatch:DescribeAlarms)",
     "optimization-job-failed": "the job ends FAILED (target: job name)",
     "optimization-job-hangs": "the job stays INPROGRESS (target: job name)",
 }

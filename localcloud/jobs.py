@@ -1,13 +1,12 @@
-"""Things that run for a while and end: optimization jobs, AI benchmark jobs and their workloads, training plans."""
+"""Things that run for a while and end: optimization jobs, AI benchmark jobs and their workloads."""
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.exceptions import ServiceException
+from moto.sagemaker.exceptions import SagemakerClientError
 
 from localcloud import faults, validation
 from localcloud.clock import clock
@@ -127,7 +126,7 @@ def _rest(kind: _Kind) -> None:
     def delete(state: Store, **request: Any) -> dict[str, Any]:
         record = _find(state, kind.noun, f"Delete{kind.noun}", request[name_key])
         if clock().now() < record.data["_ends"]:
-            raise ServiceException("ResourceInUse", f"{kind.noun} {request[name_key]} is still running")
+            raise SagemakerClientError("ResourceInUse", f"{kind.noun} {request[name_key]} is still running")
         del state.jobs[kind.noun][request[name_key]]
         return {f"{kind.prefix}Arn": record.data[f"{kind.prefix}Arn"]}
 
@@ -182,92 +181,3 @@ def delete_workload(state: Store, AIWorkloadConfigName: str) -> dict[str, Any]:
     record = _find(state, "AIWorkloadConfig", "DeleteAIWorkloadConfig", AIWorkloadConfigName)
     del state.jobs["AIWorkloadConfig"][AIWorkloadConfigName]
     return {"AIWorkloadConfigArn": record.data["AIWorkloadConfigArn"]}
-
-
-_PLAN_DELAY = timedelta(minutes=30)
-"""The earliest start of a plan (reserve-capacity-with-training-plans page, read 2026-11-21)."""
-
-
-@handles("SearchTrainingPlanOfferings")
-def search_offerings(state: Store, **request: Any) -> dict[str, Any]:
-    """Offer one plan that starts as early as asked; the embedded cloud always has capacity and no prices."""
-    if "InstanceType" not in request:
-        return {"TrainingPlanOfferings": []}
-    start = max(request.get("StartTimeAfter", clock().utc()).astimezone(UTC), clock().utc() + _PLAN_DELAY)
-    hours, count = request.get("DurationHours", 24), request.get("InstanceCount", 1)
-    capacity = {"InstanceType": request["InstanceType"], "InstanceCount": count, "DurationHours": hours}
-    capacity |= {"StartTime": start, "EndTime": start + timedelta(hours=hours)}
-    offering = {
-        "TrainingPlanOfferingId": f"tpo-{uuid.uuid4().hex[:12]}",
-        "TargetResources": request.get("TargetResources", ["endpoint"]),
-        "DurationHours": hours,
-        "UpfrontFee": "0.00",
-        "CurrencyCode": "USD",
-        "ReservedCapacityOfferings": [capacity],
-    }
-    state.jobs.setdefault("Offering", {})[offering["TrainingPlanOfferingId"]] = Record(data=offering)
-    return {"TrainingPlanOfferings": [offering]}
-
-
-@handles("CreateTrainingPlan")
-def create_plan(state: Store, **request: Any) -> dict[str, Any]:
-    """Take a plan out of an offering."""
-    name, plans = request["TrainingPlanName"], state.jobs.setdefault("TrainingPlan", {})
-    if name in plans:
-        raise taken("CreateTrainingPlan", f"Training plan {name} already exists")
-    offer = _find(state, "Offering", "CreateTrainingPlan", request["TrainingPlanOfferingId"]).data
-    capacity, arn = offer["ReservedCapacityOfferings"][0], state.arn("training-plan", name)
-    data = {key: offer[key] for key in ("TargetResources", "DurationHours", "UpfrontFee", "CurrencyCode")}
-    data |= {
-        "TrainingPlanArn": arn,
-        "TrainingPlanName": name,
-        "StartTime": capacity["StartTime"],
-        "EndTime": capacity["EndTime"],
-        "TotalInstanceCount": capacity["InstanceCount"],
-        "CreationTime": clock().utc(),
-        "_type": capacity["InstanceType"],
-        "_capacity": state.arn("reserved-capacity", uuid.uuid4().hex[:12]),
-    }
-    plans[name] = Record(data=data, tags=list(request.get("Tags", [])))
-    return {"TrainingPlanArn": arn}
-
-
-def plan_now(state: Store, record: Record) -> dict[str, Any]:
-    """A training plan as it is at this moment: Scheduled, Active or Expired."""
-    data, now = record.data, clock().utc()
-    status = "Scheduled" if now < data["StartTime"] else "Active" if now < data["EndTime"] else "Expired"
-    in_use = sum(
-        len(endpoint.instances.get(variant["VariantName"], []))
-        for endpoint in state.endpoints.values()
-        for variant in state.config_of(endpoint).get("ProductionVariants", [])
-        if variant.get("CapacityReservationConfig", {}).get("MlReservationArn") == data["TrainingPlanArn"]
-    )
-    capacity = {
-        "ReservedCapacityArn": data["_capacity"],
-        "InstanceType": data["_type"],
-        "TotalInstanceCount": data["TotalInstanceCount"],
-        "Status": status,
-        "StartTime": data["StartTime"],
-        "EndTime": data["EndTime"],
-    }
-    free = data["TotalInstanceCount"] - in_use
-    counts = {"InUseInstanceCount": in_use, "AvailableInstanceCount": free}
-    return data | counts | {"Status": status, "ReservedCapacitySummaries": [capacity]}
-
-
-@handles("DescribeTrainingPlan")
-def describe_plan(state: Store, TrainingPlanName: str) -> dict[str, Any]:
-    """Describe a plan by name or ARN."""
-    record = _find(state, "TrainingPlan", "DescribeTrainingPlan", TrainingPlanName.rsplit("/", 1)[-1])
-    return validation.pick(validation.operation("DescribeTrainingPlan").output_shape, plan_now(state, record))
-
-
-@handles("ListTrainingPlans")
-def list_plans(state: Store, **request: Any) -> dict[str, Any]:
-    """List plans."""
-    wanted = {item["Value"] for item in request.pop("Filters", [])}
-    after, before = request.pop("StartTimeAfter", None), request.pop("StartTimeBefore", None)
-    plans = [plan_now(state, record) for record in state.jobs.get("TrainingPlan", {}).values()]
-    plans = [plan for plan in plans if not wanted or plan["Status"] in wanted]
-    plans = [plan for plan in plans if not after or plan["StartTime"] > after]
-    return listing("ListTrainingPlans", [plan for plan in plans if not before or plan["StartTime"] < before], request)

@@ -8,12 +8,18 @@ from typing import Any
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.clock import clock
-from localcloud.store import LOCK, Component, Store, stores
+from localcloud.store import LOCK, Component, Endpoint, Store, gpus_of, stores
 
 PERIOD_S = 10
-"""High-resolution metrics have one point in 10 s; here all have."""
+"""High-resolution metrics have one point in 10 s; here all invocation metrics have."""
+_UTILISATION_S = 60
+"""MetricPublishFrequencyInSeconds, its default."""
 _NAMESPACE = "AWS/SageMaker"
+_UTILISATION = ("/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
+_BUSY_PERCENT = 10.0
+"""GPUUtilizationNormalized per request that ran at once on a copy: a stand-in, nobody measures a GPU here."""
 _KEPT_S = 3 * 3600
+_FORGET_S = 600
 
 
 def count(component: Component, metric: str) -> None:
@@ -30,7 +36,13 @@ def tick() -> None:
                 state.last_metrics = clock().now()
                 for component in state.components.values():
                     _publish(state, component)
+            if clock().now() - state.last_forgotten >= _FORGET_S:
+                state.last_forgotten = clock().now()
                 _forget(state)
+            if clock().now() - state.last_utilisation >= _UTILISATION_S:
+                state.last_utilisation = clock().now()
+                for endpoint in state.endpoints.values():
+                    _publish_utilisation(state, endpoint)
 
 
 def _publish(state: Store, component: Component) -> None:
@@ -45,6 +57,7 @@ def _publish(state: Store, component: Component) -> None:
         peaks = []
         for copy in healthy:
             peaks.append(float(max(copy.peak, copy.outstanding)))
+            copy.busiest = max(copy.busiest, copy.peak, copy.outstanding)
             copy.peak = copy.outstanding
         data.append(("ConcurrentRequestsPerCopy", peaks, "None"))
     if latencies:
@@ -67,8 +80,43 @@ def _publish(state: Store, component: Component) -> None:
         cloudwatch_backends[state.account][state.region].put_metric_data(_NAMESPACE, points)
 
 
+def _publish_utilisation(state: Store, endpoint: Endpoint) -> None:
+    """What of the GPUs is reserved by copies, and how busy they were; only while there are instances."""
+    name = endpoint.data["EndpointName"]
+    components = [c for c in state.components.values() if c.data["EndpointName"] == name and not c.base]
+    for variant, instances in endpoint.instances.items():
+        ready = {instance.id: gpus_of(instance.type) for instance in instances if instance.ready_at <= clock().now()}
+        total = sum(ready.values())
+        if not total:
+            continue
+        reserved = busy = 0.0
+        for component in components:
+            copies = [copy for copy in component.copies if copy.instance_id in ready and copy.state != "stopped"]
+            shares = [min(100.0, _BUSY_PERCENT * copy.busiest) for copy in copies]
+            reserved += sum(copy.gpus for copy in copies)
+            busy += sum(copy.gpus * share for copy, share in zip(copies, shares, strict=True))
+            for copy in copies:
+                copy.busiest = copy.outstanding
+            if copies:
+                own = {"InferenceComponentName": component.name}
+                _put(state, _UTILISATION[1], own, {"GPUUtilizationNormalized": sum(shares) / len(shares)})
+        values = {"GPUReservation": 100 * reserved / total, "GPUUtilizationNormalized": busy / total}
+        _put(state, _UTILISATION[0], {"EndpointName": name, "VariantName": variant}, values)
+
+
+def _put(state: Store, namespace: str, dimensions: dict[str, str], percent: dict[str, float]) -> None:
+    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    points = [
+        {"MetricName": name, "Dimensions": named, "Value": value, "Unit": "Percent", "Timestamp": clock().utc()}
+        for name, value in percent.items()
+    ]
+    cloudwatch_backends[state.account][state.region].put_metric_data(namespace, points)
+
+
 def _forget(state: Store) -> None:
     """Points below a minute are kept for three hours (CloudWatch's retention); older ones would pile up here."""
     backend = cloudwatch_backends[state.account][state.region]
     oldest = datetime.fromtimestamp(clock().now() - _KEPT_S, UTC)
-    backend.metric_data = [d for d in backend.metric_data if d.namespace != _NAMESPACE or d.timestamp > oldest]
+    backend.metric_data = [
+        d for d in backend.metric_data if d.namespace not in (_NAMESPACE, *_UTILISATION) or d.timestamp > oldest
+    ]

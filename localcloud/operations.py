@@ -79,6 +79,7 @@ def listing(operation_name: str, records: list[dict[str, Any]], request: dict[st
     name_key = next(key for key in keys if key.endswith("Name"))
     status_key = next((key for key in keys if key.endswith("Status") or key == "Status"), name_key)
     sort_key = {"Name": name_key, "Status": status_key}.get(request.get("SortBy", ""), "CreationTime")
+    sort_key = request["SortBy"] if request.get("SortBy") in keys else sort_key
     found = [record for record in records if _wanted(record, request, name_key, status_key)]
     found.sort(key=lambda record: record.get(sort_key) or record[name_key])
     if request.get("SortOrder", "Descending") == "Descending":

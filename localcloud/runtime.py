@@ -100,6 +100,9 @@ def _answer(request: Request, match: re.Match[str]) -> Response:
     state = store(DEFAULT_ACCOUNT_ID, _region(request))
     if faults.strikes("throttling", operation):
         raise RuntimeFailureError("ThrottlingException", "Rate exceeded")
+    if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
+        message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
+        raise RuntimeFailureError("AccessDeniedException", message)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:
@@ -204,7 +207,8 @@ def _respond(
     kind = upstream.headers.get("Content-Type") or "application/octet-stream"
     headers = {name: upstream.headers[name] for name in _RETURNED if name in upstream.headers}
     headers["x-Amzn-Invoked-Production-Variant"] = call.component.data["VariantName"]
-    sessions = call.component.sessions
+    base = call.component.base  # an adapter's sessions are kept by the copies of its base
+    sessions = (call.state.components[base] if base else call.component).sessions
     if opened := headers.get("X-Amzn-SageMaker-New-Session-Id"):
         sessions[opened.split(";")[0]] = call.copy
     sessions.pop(headers.get("X-Amzn-SageMaker-Closed-Session-Id", ""), None)

@@ -59,7 +59,18 @@ def _validator(type_name: str) -> Any:
     for name, pattern in (("integer", r"-?\d+"), ("number", r"-?\d+(\.\d+)?"), ("boolean", "true|false")):
         checker = checker.redefine(name, _lenient(base.TYPE_CHECKER, name, pattern))
     checker = checker.redefine("string", lambda _, value: isinstance(value, str | int | float))
-    return jsonschema.validators.extend(base, type_checker=checker)(found)
+    bounds = {name: _numeric(base.VALIDATORS[name]) for name in ("minimum", "maximum")}
+    return jsonschema.validators.extend(base, bounds, type_checker=checker)(found)
+
+
+def _numeric(rule: Any) -> Any:
+    """A bound holds for numbers that are written as text, too."""
+
+    def check(validator: Any, bound: Any, value: Any, node: Any) -> Any:
+        numeric = isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)
+        return rule(validator, bound, float(value) if numeric else value, node)
+
+    return check
 
 
 def _lenient(strict: Any, name: str, pattern: str) -> Any:

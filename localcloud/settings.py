@@ -33,7 +33,7 @@ class Settings:
         copy_start_s: Seconds until a copy without a process is healthy.
         idle_release_s: Seconds an instance above the minimum stays empty before it is released.
         provision_s: Seconds a copy stays unplaced before an update or create fails; a shorter variant timeout wins.
-        job_s: Seconds an optimization or benchmark job is in progress.
+        job_s: Seconds an optimization or benchmark job is in progress, and a bought training plan is Pending.
         invocation_timeout_s: Seconds a container has to answer (SageMaker: 60, your-algorithms-inference-code page).
         stop_grace_s: Seconds between SIGTERM and SIGKILL (SageMaker: 30, same page).
         ping_timeout_s: Seconds a ``/ping`` may take (SageMaker: 2, same page).

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localcloud.copies import Copy
+    from localcloud.rollouts import Rollout
 
 LOCK = threading.RLock()
 """Held by whoever reads or changes the state below."""
@@ -38,11 +39,12 @@ def gpus_of(instance_type: str) -> int:
 
 @dataclass(kw_only=True, eq=False)
 class Instance:
-    """One machine behind a variant; `ready_at` and `empty_since` are seconds on the clock."""
+    """One machine behind a variant; `ready_at` and `empty_since` are seconds on the clock, a `draining` one goes."""
 
     type: str
     ready_at: float
     empty_since: float
+    draining: bool = False
     id: str = field(default_factory=lambda: f"i-{uuid.uuid4().hex[:17]}")
 
 
@@ -56,14 +58,20 @@ class Record:
 
 @dataclass(kw_only=True, eq=False)
 class Endpoint(Record):
-    """An endpoint; `until` is when its present state ends, `target` the configuration it is moving to."""
+    """An endpoint; `until` is when its present state ends, `target` the configuration it is moving to.
+
+    `quiet_since` is when what runs where last changed, `activity` what ran where then.
+    """
 
     until: float = 0
     target: str | None = None
     failure: str | None = None
     rolls_back: bool = False
     retain: bool = False
+    rollout: Rollout | None = None
     instances: dict[str, list[Instance]] = field(default_factory=dict)
+    quiet_since: float = 0
+    activity: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -73,14 +81,19 @@ class Endpoint(Record):
 
 @dataclass(kw_only=True, eq=False)
 class Component(Record):
-    """An inference component; copies of `revision` are wanted, those of others are on their way out."""
+    """An inference component; copies of `revision` are wanted, those of others are on their way out.
+
+    A component is `short` while its FailureReason says that copies find no instance.
+    """
 
     specs: list[dict[str, Any]]
     desired: int
     revision: int = 1
     copies: list[Copy] = field(default_factory=list)
     previous: tuple[int, list[dict[str, Any]]] | None = None
+    rollout: Rollout | None = None
     unplaced_since: float | None = None
+    short: bool = False
     not_before: float = 0
     restarts: int = 0
     sessions: dict[str, Copy] = field(default_factory=dict)
@@ -119,6 +132,8 @@ class Store:
         self.components: dict[str, Component] = {}
         self.jobs: dict[str, dict[str, Record]] = {}
         self.last_metrics = 0.0
+        self.last_utilisation = 0.0
+        self.last_forgotten = 0.0
         self.last_alarms = 0.0
         self.policy_runs: dict[str, float] = {}
 

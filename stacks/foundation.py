@@ -11,15 +11,17 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from cdk_sglang.serving.image_build import ServingImageBuild
+from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
 from cdk_sglang.serving.runtime_functions import LogOptions
 from stacks.models import base_of, builds_of
-from stacks.naming import parameter_name
+from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment, Network
 
@@ -64,8 +66,11 @@ class FoundationStack(cdk.Stack):
         self.key = self._build_key()
         self._build_buckets()
         self._build_repository(settings)
+        if settings.alarms.kind == "create":
+            self._build_topic()
         if settings.network.vpc == "create":
             self._build_network(settings.network)
+        self._build_routes(settings)
 
     @property
     def availability_zones(self) -> list[str]:
@@ -107,6 +112,49 @@ class FoundationStack(cdk.Stack):
         )
         self._publish("KeyArn", "key-arn", key.key_arn)
         return key
+
+    def _build_routes(self, settings: Environment) -> None:
+        # Here rather than with one of the endpoints: a route names endpoints of several stacks, by names known at synth, and must
+        # not make one stack wait for another. While an endpoint is not there, a client passes it over.
+        for name, targets in settings.routes.items():
+            split = (target.partition("/") for target in targets)
+            full = [(endpoint_name(self._environment, endpoint), component) for endpoint, _, component in split]
+            InferenceRoute(
+                self,
+                f"Route-{name}",
+                parameter_name=parameter_name(self._environment, f"routes/{name}"),
+                destinations=[
+                    RouteDestination(endpoint_name=endpoint, component_name=f"{endpoint}-{component}")
+                    for endpoint, component in full
+                ],
+            )
+
+    def _build_topic(self) -> None:
+        # An encrypted topic takes alarms only when CloudWatch may use the key:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+        cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+        here = {"StringEquals": {"aws:SourceAccount": self.account}}
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptAlarms",
+                principals=[cloudwatch],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions=here,
+            )
+        )
+        topic = sns.Topic(self, "Alarms", master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="PublishAlarms",
+                principals=[cloudwatch],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions=here,
+            )
+        )
+        self._publish("AlarmTopicArn", "alarm-topic-arn", topic.topic_arn)
+        cdk.CfnOutput(self, "AlarmTopic", value=topic.topic_arn, description="Subscribe here to be told of alarms")
 
     def _build_buckets(self) -> None:
         access_logs = s3.Bucket(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def base_of(asked: ImageBuild) -> ContainerBase:
     """Return what an image is built on."""
     if asked.base == "dlc":
-        return ContainerBase.dlc(SglangDlc.V0_5_17_UBUNTU, digest=asked.digest)
-    return ContainerBase.upstream(digest=asked.digest)
+        return ContainerBase.dlc(SglangDlc.V0_5_17_UBUNTU, digest=asked.digest, unpinned=asked.unpinned)
+    return ContainerBase.upstream(digest=asked.digest, unpinned=asked.unpinned)
 
 
 def builds_of(settings: Environment) -> dict[str, ImageBuild]:

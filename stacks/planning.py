@@ -6,20 +6,16 @@ from typing import Final
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models import catalogue
-from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo
+from cdk_sglang.models import ModelFacts, catalogue
+from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
 from cdk_sglang.serving.component import HostResources
+from cdk_sglang.serving.planned import component_request
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
+from stacks.settings_capacity import Capacity
 
 DEFAULT_REGION: Final = "us-east-1"
 """Region of the prices when neither the file nor the CDK CLI names one."""
-
-_DEFAULT_LORA_SLOTS: Final = 8
-"""SGLang's --max-loras-per-batch when absent (0.5.23)."""
-
-_KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
-"""SGLang's names of cache formats to the planner's; all others are 16 bits."""
 
 
 def fleet_request(name: str) -> FleetRequest:
@@ -45,7 +41,11 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
         components = tuple(
             request
             for component, wanted in asked.components.items()
-            if (request := _component(component, wanted, instances, f"{path}.components.{component}", problems))
+            if (
+                request := _component(
+                    component, wanted, asked, instances, path=f"{path}.components.{component}", problems=problems
+                )
+            )
         )
         if instances and components:
             capacity = asked.capacity
@@ -54,8 +54,9 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     name=endpoint,
                     instances=instances,
                     components=components,
-                    min_instances=capacity.min_instances,
-                    max_instances=capacity.max_instances,
+                    min_instances=_least_instances(capacity, components),
+                    max_instances=capacity.most_instances,
+                    reserved=capacity.reserved is not None,
                 )
             )
     if problems:
@@ -88,8 +89,35 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     return tuple(found)
 
 
+def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) -> float | None:
+    """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
+    try:
+        facts = None if asked.model.id is None else catalogue(asked.model.id)
+    except ConfigurationError:
+        facts = None
+    if facts is None or not facts.architecture.kv_known:
+        return None  # the component says so, with what to do
+    request = _request("", asked, facts, instances, bounds=(1, 1))
+    server = asked.server
+    return target_concurrency(
+        request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
+    )
+
+
+def _least_instances(capacity: Capacity, components: tuple[ComponentRequest, ...]) -> int:
+    if capacity.min_instances is not None:
+        return capacity.min_instances
+    return min(1, max(component.min_copies for component in components))
+
+
 def _component(
-    name: str, asked: Component, instances: tuple[GpuInstance, ...], path: str, problems: list[str]
+    name: str,
+    asked: Component,
+    endpoint: Endpoint,
+    instances: tuple[GpuInstance, ...],
+    *,
+    path: str,
+    problems: list[str],
 ) -> ComponentRequest | None:
     if asked.model.id is None:
         return None
@@ -98,27 +126,31 @@ def _component(
     except ConfigurationError as error:
         problems += [f"{path}.model.id: {problem}" for problem in error.problems]
         return None
-    server = asked.server
-    if server.gpus_per_copy > min((instance.gpu_count for instance in instances), default=0):
+    if asked.server.gpus_per_copy > min((instance.gpu_count for instance in instances), default=0):
         return None  # the endpoint says so, with what to do
-    slo, lora = asked.slo, server.lora
+    low = high = asked.first_copies
+    if asked.scaling is not None:
+        low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
+    if endpoint.nightly_stop is not None:
+        low = 0
+    return _request(name, asked, facts, instances, bounds=(low, high))
+
+
+def _request(
+    name: str, asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], *, bounds: tuple[int, int]
+) -> ComponentRequest:
+    slo = asked.slo
     host = _host(asked, instances[0])
-    return ComponentRequest(
-        name=name,
-        facts=facts,
-        tp_size=server.tp_size,
-        expert_parallel=server.ep_size > 1,
-        attention_dp=server.attn_dp_size,
-        context_length=server.context_length,
-        kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
-        mem_fraction=server.mem_fraction_static,
-        min_copies=asked.copies,
-        max_copies=asked.copies,
+    return component_request(
+        name,
+        facts,
+        asked.server,
+        bounds=bounds,
         slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
+        input_tokens=asked.load.input_tokens,
+        output_tokens=asked.load.output_tokens,
         host_memory_gib=host.memory_mib / 1024,
         vcpus=host.cpu_cores,
-        lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
-        lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
     )
 
 

@@ -64,10 +64,12 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
     capacity = endpoint.capacity
     components = endpoint.components
     for row, (component_id, component) in enumerate(components.items()):
-        asked = component.copies * component.gpus_per_copy
-        cells = [endpoint.endpoint_name if row == 0 else "", component_id, str(component.copies)]
+        least, most = component.copy_bounds
+        asked = component.most_copies * component.gpus_per_copy
+        copies_shown = str(most) if least == most else f"{least} to {most}"
+        cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
         table.add_row(*cells, str(component.gpus_per_copy), str(asked), "", "")
-    copies = [component.gpus_per_copy for component in components.values() for _ in range(component.copies)]
+    copies = [component.gpus_per_copy for component in components.values() for _ in range(component.most_copies)]
     needed = instances_needed(copies, gpus_per_instance=capacity.gpus_per_instance)
     types = " or ".join(instance.name for instance in capacity.instances)
     table.add_row(
@@ -76,6 +78,6 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
         str(len(copies)),
         "",
         str(sum(copies)),
-        f"{max(needed, capacity.min_instances)} of at most {capacity.max_instances} x {types}",
+        f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
         str(capacity.max_instances * capacity.gpus_per_instance),
     )

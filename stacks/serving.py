@@ -10,25 +10,33 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang import (
+    Alarms,
     Capacity,
+    ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
     HostResources,
     InferenceEndpoint,
+    NoAlarms,
+    OnDemandMove,
     Routing,
+    ScaleIn,
     ServingImage,
     SglangDlc,
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
 from stacks import settings as asks
+from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
+from stacks.planning import planned_concurrency
 from stacks.settings import Environment
 from stacks.settings_models import Image
 
@@ -78,6 +86,11 @@ class ServingStack(cdk.Stack):
                 log_key=key,
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
+                alarms=self._alarms(),
+                idle_alarm=asked.idle_alarm.typed(),
+                nightly_stop=None if asked.nightly_stop is None else asked.nightly_stop.typed(),
+                rollout=None if asked.rollout is None else asked.rollout.typed(),
+                truth_check=asked.verify.typed(),
             )
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
@@ -92,9 +105,13 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket),
                     server=wanted.server,
                     copies=wanted.copies,
+                    scaling=_scaling(wanted, capacity),
+                    placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=_resources(wanted.resources),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
+                    rollout=None if wanted.rollout is None else wanted.rollout.typed(),
+                    smoke=None if wanted.smoke is None else wanted.smoke.typed(),
                 )
                 add_adapters(added, wanted, bucket)
         raise_if_any(dict.fromkeys(problems))
@@ -125,6 +142,14 @@ class ServingStack(cdk.Stack):
             cuda=cuda,
             sglang_version=sglang_version,
         )
+
+    def _alarms(self) -> Alarms | NoAlarms:
+        asked = self._settings.alarms
+        if asked.none is not None:
+            return NoAlarms(reason=asked.none)
+        topic_arn = self._read("alarm-topic-arn") if asked.kind == "create" else asked.topic
+        assert topic_arn is not None
+        return Alarms(topic=sns.Topic.from_topic_arn(self, "Alarms", topic_arn))
 
     def _read_bucket(self, key: kms.IKey) -> s3.IBucket:
         return s3.Bucket.from_bucket_attributes(
@@ -158,11 +183,28 @@ def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
         collect += problems
 
 
-def _capacity(asked: asks.Capacity) -> Capacity:
-    bounds = {"min_instances": asked.min_instances, "max_instances": asked.max_instances}
+def _capacity(asked: settings_capacity.Capacity) -> Capacity:
+    leave = None
+    if asked.scale_in is not None:
+        make = {"idle_release": ScaleIn.idle_release, "consolidation": ScaleIn.consolidation}[asked.scale_in.strategy]
+        leave = make(cooldown_minutes=asked.scale_in.cooldown_minutes, max_step=asked.scale_in.max_step)
+    least, most = asked.min_instances, asked.most_instances
+    if asked.reserved is not None:
+        plan = asked.reserved
+        move = OnDemandMove(max_instances=plan.on_demand_max_instances or most, hours_before=plan.hours_before)
+        return Capacity.reserved(
+            plan.training_plan,
+            plan.type,
+            plan.count,
+            until=plan.until,
+            min_instances=1 if least is None else least,
+            max_instances=most,
+            on_expiry=move if plan.on_expiry == "on_demand" else None,
+            scale_in=leave,
+        )
     if asked.pool is not None:
-        return Capacity.pool(asked.pool, **bounds)
-    return Capacity.on_demand(asked.type or "", **bounds)
+        return Capacity.pool(asked.pool, min_instances=least, max_instances=most, scale_in=leave)
+    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most, scale_in=leave)
 
 
 def _routing(asked: asks.Routing | None) -> Routing:
@@ -172,6 +214,13 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
+
+
+def _scaling(asked: asks.Component, capacity: Capacity) -> ComponentScaling | None:
+    if asked.scaling is None:
+        return None
+    planned = planned_concurrency(asked, capacity.instances) if asked.scaling.is_planned else None
+    return asked.scaling.typed(asked.load, concurrency=planned)
 
 
 def _resources(asked: asks.Resources | None) -> HostResources | None:

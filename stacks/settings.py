@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.routing import (
@@ -21,7 +21,6 @@ from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
 from stacks.kinds import (
     AccountId,
     Cidr,
-    InstanceType,
     Name,
     Region,
     RetentionDays,
@@ -32,8 +31,13 @@ from stacks.kinds import (
     Zone,
     unique,
 )
-from stacks.settings_base import Settings, exactly_one_of
+from stacks.settings_alarms import Alarms
+from stacks.settings_base import Settings
+from stacks.settings_capacity import Capacity
 from stacks.settings_models import Adapter, Image, Model
+from stacks.settings_rollout import ComponentRolloutSettings, EndpointRolloutSettings, Smoke, Verify
+from stacks.settings_routes import Destinations, route_problems
+from stacks.settings_scaling import IdleAlarmSettings, Load, NightlyStopSettings, PlacementSettings, Scaling
 
 _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
@@ -88,39 +92,6 @@ class Data(Settings):
     """Days that logs are kept."""
 
 
-class Capacity(Settings):
-    """GPU instances of an endpoint: one type, or a pool of types by priority."""
-
-    model_config = ConfigDict(json_schema_extra=exactly_one_of("type", "pool"))
-
-    type: InstanceType | None = None
-    """Instance type, such as ml.g6e.12xlarge."""
-    pool: Annotated[tuple[InstanceType, ...], *_unique(2, 5)] | None = None
-    """Two to five types, most wanted first; SageMaker takes the next where the first has no capacity."""
-    min_instances: int = Field(default=1, ge=1, le=1000)
-    """Always running and paid for."""
-    max_instances: int = Field(ge=1, le=1000)
-    """Never more than this: it bounds the bill."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        problems = []
-        if (self.type is None) == (self.pool is None):
-            problems.append("give exactly one of type and pool")
-        if self.max_instances < self.min_instances:
-            problems.append(
-                f"max_instances: {self.max_instances} is below min_instances {self.min_instances}; "
-                f"raise it to {self.min_instances} or more"
-            )
-        raise_if_any(problems)
-        return self
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The instance types by priority."""
-        return self.pool if self.pool is not None else (self.type or "",)
-
-
 class PrefixAware(Settings):
     """Requests that begin alike go to the same copy, whose cache then serves the shared beginning."""
 
@@ -173,18 +144,33 @@ class Component(Settings):
     """The model."""
     server: SglangOptions = SglangOptions()
     """SGLang's options."""
-    copies: int = Field(default=1, ge=1, le=1000)
-    """Copies to start with; each takes its GPUs on one instance."""
+    copies: int | None = Field(default=None, ge=1, le=1000)
+    """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
+    scaling: Scaling | None = None
+    """Bounds between which load and hours change the copies; without it they stay as they are."""
+    load: Load = Load()
+    """What callers are expected to send."""
+    placement: PlacementSettings | None = None
+    """How copies are placed on instances; SageMaker's own way by default."""
     slo: Slo | None = None
     """Latency asked; without it nothing about speed is checked."""
     resources: Resources | None = None
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
     startup: Startup | None = None
     """Start-up time-outs; by default derived from the size of the weights."""
+    rollout: ComponentRolloutSettings | None = None
+    """How a new version reaches the copies; all at once and without alarms by default."""
+    smoke: Smoke | None = None
+    """The request that shows after a deployment that it answers; that of `verify` by default."""
     adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
     environment: dict[str, str] = Field(default={})
     """Further environment variables of the container; never secrets."""
+
+    @property
+    def first_copies(self) -> int:
+        """Copies at the first deployment."""
+        return self.copies or max(1, 0 if self.scaling is None else self.scaling.min_copies)
 
 
 class Endpoint(Settings):
@@ -200,6 +186,14 @@ class Endpoint(Settings):
     """Containers get neither network nor credentials; weights come through SageMaker."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
     """How often utilisation is published."""
+    idle_alarm: IdleAlarmSettings = IdleAlarmSettings()
+    """When GPUs that do nothing are worth an alarm."""
+    nightly_stop: NightlyStopSettings | None = None
+    """Hours in which the endpoint is off; never by default."""
+    rollout: EndpointRolloutSettings | None = None
+    """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
+    verify: Verify = Verify()
+    """What is compared with what was asked before a deployment counts as done; everything by default."""
     components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""
 
@@ -221,8 +215,13 @@ class Environment(Settings):
     """What becomes of weights, logs and images."""
     image: Image = Image(dlc="0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
     """The serving container of all endpoints; AWS's own by default."""
+    alarms: Alarms = Alarms(topic="create")
+    """Who is told when something is wrong; a topic of the environment's own by default."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
+    routes: dict[Name, Destinations] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """Several components behind one name, such as reasoning: [reserved/qwen, burst/qwen], most wanted first; `Route.load` of
+    cdk_sglang.client reads them."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -239,5 +238,6 @@ class Environment(Settings):
                     f"tags.{key}: differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
                 )
             seen.setdefault(key.lower(), key)
+        problems += route_problems(self.routes, self.endpoints)
         raise_if_any(problems)
         return self

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJ
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.adapter_source import adapter_key_problems, adapter_uri_problems
+from cdk_sglang.serving.container_base import pin_problems
 from cdk_sglang.serving.hub import hub_problems
 from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
 from stacks.settings_base import Settings, exactly_one_of
@@ -135,12 +136,22 @@ class Adapter(Settings):
 
 
 class ImageBuild(Settings):
-    """This project's image, built by CodeBuild when its content has changed."""
+    """This project's image, built by CodeBuild when its content has changed; exactly one of digest and unpinned."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("digest", "unpinned"))
 
     base: Literal["upstream", "dlc"] = "upstream"
     """What it is built on: SGLang's own image, or AWS's, which is some releases behind and patched by AWS."""
     digest: Digest | None = None
-    """Digest of the base, so that it cannot move."""
+    """Digest of the base, so that it cannot move; `cdk-sglang image pin` looks it up."""
+    unpinned: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Without a digest: why the base may move between two builds."""
+
+    @model_validator(mode="after")
+    def _held_fast(self) -> Self:
+        for problem in pin_problems("build", digest=self.digest, unpinned=self.unpinned):
+            raise ValueError(problem.removeprefix("build: "))
+        return self
 
 
 class RepositoryImage(Settings):
@@ -162,7 +173,7 @@ class Image(Settings):
     model_config = ConfigDict(json_schema_extra=exactly_one_of("build", "dlc", "repository"))
 
     build: ImageBuild | None = None
-    """This project's image: adapters, sticky sessions, deep health checks. `build: {}` takes the defaults."""
+    """This project's image: adapters, sticky sessions, deep health checks."""
     dlc: Literal["0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker", "server-sagemaker-cuda-v1.3"] | None = None
     """Tag of AWS's own SGLang container: no adapters, no sessions, nothing to build."""
     repository: RepositoryImage | None = None

@@ -12,20 +12,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-_CHECK: Final = "CdkSglangWeightsCheck"
-"""Beginning of the ids of the resources that check the weights: a dozen however many components there are, made from the
-library's template."""
+_ONCE: Final = ("CdkSglang", "ChatIdle")
+"""Beginnings of the ids of what there is once, however many components there are: the functions that check weights and deployments,
+and an alarm. Made from the library's template."""
 
 
-def main(count: int, outdir: str, template: str) -> None:
+def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as long as what it makes
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
-    check = {name: resource for name, resource in resources.items() if name.startswith(_CHECK)}
+    check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
+    truth = _truth(resources)
     policies = _policies([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
+    from aws_cdk import aws_cloudwatch as cloudwatch
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_logs as logs
@@ -83,27 +85,18 @@ def main(count: int, outdir: str, template: str) -> None:
         ),
         tags=tags,
     )
-    classes: dict[str, Any] = {
-        "AWS::IAM::Role": iam.CfnRole,
-        "AWS::IAM::Policy": iam.CfnPolicy,
-        "AWS::IAM::ManagedPolicy": iam.CfnManagedPolicy,
-        "AWS::Lambda::Function": lambda_.CfnFunction,
-        "AWS::Logs::LogGroup": logs.CfnLogGroup,
-    }
-    checked: dict[str, Any] = {}
-    for name, resource in check.items():
-        kind, properties = resource["Type"], resource.get("Properties", {})
-        checked[name] = (
-            classes[kind](stack, name, **_typed(properties, cdk.Token.as_string))
-            if kind in classes
-            else cdk.CfnResource(stack, name, type=kind, properties=properties)
-        )
-    for name, resource in check.items():
-        if "DeletionPolicy" in resource:
-            retain = resource["DeletionPolicy"] == "Retain"
-            checked[name].apply_removal_policy(cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY)
-        if "DependsOn" in resource:
-            checked[name].node.add_dependency(*(checked[other] for other in resource["DependsOn"]))
+    checked = _made_once(
+        stack,
+        check,
+        {
+            "AWS::CloudWatch::Alarm": cloudwatch.CfnAlarm,
+            "AWS::IAM::Role": iam.CfnRole,
+            "AWS::IAM::Policy": iam.CfnPolicy,
+            "AWS::IAM::ManagedPolicy": iam.CfnManagedPolicy,
+            "AWS::Lambda::Function": lambda_.CfnFunction,
+            "AWS::Logs::LogGroup": logs.CfnLogGroup,
+        },
+    )
     needed_by_role = [role, *attached]
     needed_by_model = [
         *needed_by_role,
@@ -111,12 +104,19 @@ def main(count: int, outdir: str, template: str) -> None:
     ]
     config.node.add_dependency(*needed_by_role)
     endpoint = sagemaker.CfnEndpoint(
-        stack, "Endpoint", endpoint_name="bench", endpoint_config_name=config.attr_endpoint_config_name, tags=tags
+        stack,
+        "Endpoint",
+        endpoint_name="bench",
+        endpoint_config_name=config.attr_endpoint_config_name,
+        retain_all_variant_properties=True,
+        tags=tags,
     )
     endpoint.add_resource_dependency(log_group("Logs", "/aws/sagemaker/Endpoints/bench", tags))
     image = f"763104351884.dkr.ecr.us-east-1.{cdk.Aws.URL_SUFFIX}/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
     endpoint_name = endpoint.attr_endpoint_name
     component = sagemaker.CfnInferenceComponent
+    asked: list[dict[str, Any]] = []
+    deployed: list[cdk.CfnResource] = []
     for index in range(count):
         own_tags = [cdk.CfnTag(key="cdk-sglang:component", value=f"m{index}"), *tags]
         group = log_group(f"Logs{index}", f"/aws/sagemaker/InferenceComponents/bench-m{index}", own_tags)
@@ -137,7 +137,8 @@ def main(count: int, outdir: str, template: str) -> None:
             tags=own_tags,
         )
         model.node.add_dependency(*needed_by_model)
-        sagemaker.CfnInferenceComponent(
+        model_name = model.attr_model_name
+        made = sagemaker.CfnInferenceComponent(
             stack,
             f"Component{index}",
             inference_component_name=f"bench-m{index}",
@@ -145,7 +146,7 @@ def main(count: int, outdir: str, template: str) -> None:
             variant_name="AllTraffic",
             runtime_config=component.InferenceComponentRuntimeConfigProperty(copy_count=1),
             specification=component.InferenceComponentSpecificationProperty(
-                model_name=model.attr_model_name,
+                model_name=model_name,
                 compute_resource_requirements=component.InferenceComponentComputeResourceRequirementsProperty(
                     number_of_accelerator_devices_required=1,
                     number_of_cpu_cores_required=12,
@@ -156,10 +157,89 @@ def main(count: int, outdir: str, template: str) -> None:
                 ),
             ),
             tags=own_tags,
-        ).add_resource_dependency(group)
+        )
+        made.add_resource_dependency(group)
+        asked.append({"name": f"bench-m{index}", "model": model_name, **truth.component})
+        deployed.append(made)
+    begins = next(name for name in checked if "TruthProviderframeworkonEvent" in name)
+    same = {"config": config.attr_endpoint_config_name, "image": image}
+    _check_deployment(stack, truth, checked[begins].attr_arn, same, [endpoint, *deployed], asked)
     app.synth()
     end = time.perf_counter()
     print(f"{imported - begin:.3f} {end - imported:.3f}")
+
+
+def _made_once(stack: Any, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    import aws_cdk as cdk
+
+    made: dict[str, Any] = {}
+    for name, resource in check.items():
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        made[name] = (
+            classes[kind](stack, name, **_typed(properties, cdk.Token.as_string))
+            if kind in classes
+            else cdk.CfnResource(stack, name, type=kind, properties=properties)
+        )
+    for name, resource in check.items():
+        if "DeletionPolicy" in resource:
+            retain = resource["DeletionPolicy"] == "Retain"
+            made[name].apply_removal_policy(cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY)
+        if "DependsOn" in resource:
+            made[name].node.add_dependency(*(made[other] for other in resource["DependsOn"]))
+    return made
+
+
+class _Truth(NamedTuple):
+    """What the check of a deployment says of every endpoint and component alike."""
+
+    per_resource: int
+    endpoint: dict[str, Any]
+    smoke: dict[str, Any]
+    component: dict[str, Any]
+
+
+def _truth(resources: dict[str, Any]) -> _Truth:
+    texts = [
+        r["Properties"]["Asked"]["Fn::Join"][1] for r in resources.values() if r["Type"] == "Custom::CdkSglangTruth"
+    ]
+    parts = [json.loads("".join(part if isinstance(part, str) else "" for part in text)) for text in texts]
+    (first,) = (part for part in parts if part["part"] == 0)
+    component = {key: value for key, value in first["components"][0].items() if key not in {"name", "model"}}
+    return _Truth(len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component)
+
+
+def _check_deployment(  # noqa: PLR0917
+    stack: Any,  # noqa: ANN401  aws_cdk is imported on the clock
+    truth: _Truth,
+    service_token: str,
+    same: dict[str, str],
+    deployed: list[Any],
+    asked: list[dict[str, Any]],
+) -> None:
+    import aws_cdk as cdk
+
+    endpoint, *components = deployed
+    for part, first in enumerate(range(0, len(asked), truth.per_resource)):
+        last = first + truth.per_resource
+        everything = {
+            "endpoint": "bench",
+            "config": same["config"],
+            "part": part,
+            **truth.endpoint,
+            "image": same["image"],
+            "smoke": truth.smoke,
+            "components": asked[first:last],
+        }
+        cdk.CfnResource(
+            stack,
+            f"Truth{part}",
+            type="Custom::CdkSglangTruth",
+            properties={
+                "ServiceToken": service_token,
+                "ServiceTimeout": 3600,
+                "Asked": stack.to_json_string(everything),
+            },
+        ).node.add_dependency(endpoint, *components[first:last])
 
 
 def _typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[str, Any]:

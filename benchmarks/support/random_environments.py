@@ -54,6 +54,44 @@ _MODELS = st.sampled_from(
         {"s3": "s3://models-of-mine/llama/", "id": "meta-llama/Llama-3.2-3B-Instruct"},
     )
 )
+_WEEKDAYS = ["mon", "tue", "wed", "thu", "fri"]
+_SCALINGS = st.sampled_from(
+    (
+        {"min_copies": 0, "concurrency": 8},
+        {"min_copies": 1, "concurrency": 2.5, "scale_in_cooldown_seconds": 0},
+        {"min_copies": 0, "invocations_per_minute": 90, "wake_after_seconds": 10},
+        {"min_copies": 1},
+        {
+            "min_copies": 1,
+            "concurrency": 8,
+            "time_zone": "Europe/Berlin",
+            "schedules": {"day": {"days": _WEEKDAYS, "begins": "08:00", "ends": "18:00", "max_copies": 2}},
+        },
+        {
+            "min_copies": 0,
+            "concurrency": 1,
+            "schedules": {"launch": {"begins": "2027-03-01T06:00", "ends": "2027-03-02T06:00", "min_copies": 1}},
+        },
+        {
+            "min_copies": 1,
+            "metric": {
+                "expression": "load / 2",
+                "metrics": {"load": {"name": "ConcurrentRequestsPerCopy", "statistic": "Maximum"}},
+                "target": 3,
+            },
+        },
+    )
+)
+_NIGHTS = st.sampled_from(
+    (
+        {"begins": "20:00", "ends": "06:00"},
+        {"begins": "20:00", "ends": "06:00", "days": _WEEKDAYS, "time_zone": "Europe/Berlin"},
+        {"begins": "12:00", "ends": "13:00", "days": ["sat"]},
+    )
+)
+_ALARMS = st.sampled_from(
+    (None, None, {"topic": "create"}, {"topic": "arn:aws:sns:us-east-1:111122223333:alarms"}, {"none": "a test"})
+)
 _VARIABLES = st.sampled_from((None, {}, {"OMP_NUM_THREADS": "8"}, {"A": "x" * 1024}))
 
 JUNK = st.one_of(
@@ -105,6 +143,11 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
     if draw(st.booleans()):
         server["tp_size"] = draw(st.sampled_from(sizes))
     component["server"] = server
+    if draw(st.integers(0, 2)) == 0:
+        component["scaling"] = {"max_copies": component["copies"], **copy.deepcopy(draw(_SCALINGS))}
+        component["load"] = draw(st.sampled_from(({}, {"input_tokens": 8000, "output_tokens": 500})))
+    if draw(st.integers(0, 3)) == 0:
+        component["placement"] = draw(st.sampled_from(({}, {"strategy": "binpack", "max_zone_imbalance": 20})))
     if draw(st.booleans()):
         component["environment"] = draw(_VARIABLES) or {}
     if draw(st.integers(0, 3)) == 0:
@@ -132,7 +175,10 @@ def endpoints(draw: st.DrawFn) -> dict[str, Any]:
         capacity["min_instances"] = 2
         endpoint["routing"] = {"prefix_aware": draw(st.sampled_from(({}, {"prefix_length": 65536})))}
         endpoint["network_isolation"] = draw(st.booleans())
+        endpoint["idle_alarm"] = draw(st.sampled_from(({}, {"gpu_below_percent": 5, "for_hours": 24})))
         endpoint["metric_frequency_seconds"] = draw(st.sampled_from((10, 60, 300)))
+    if draw(st.integers(0, 3)) == 0:
+        endpoint["nightly_stop"] = copy.deepcopy(draw(_NIGHTS))
     return endpoint
 
 
@@ -146,6 +192,7 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
         "network": copy.deepcopy(draw(_NETWORKS)),
         "data": draw(_DATA),
         "tags": draw(_TAGS),
+        "alarms": draw(_ALARMS),
         "endpoints": {name: draw(endpoints()) for name in names},
     }
     content = {key: value for key, value in copy.deepcopy(content).items() if value is not None}

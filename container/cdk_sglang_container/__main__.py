@@ -13,6 +13,7 @@ from cdk_sglang_container.arguments import build_arguments
 from cdk_sglang_container.deathwatch import DeathWatch, end_everything
 from cdk_sglang_container.engine import WORKER_APPLICATION, WORKER_APPLICATION_VARIABLE, check_sglang
 from cdk_sglang_container.flags import Flags
+from cdk_sglang_container.model_files import model_problems
 from cdk_sglang_container.preflight import Expectation, Preflight
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
@@ -60,7 +61,7 @@ def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
     try:
         arguments, values = parse(os.environ, settings)
         on_cpu = _on_cpu()
-        problems = check_combination(values, on_cpu=on_cpu)
+        problems = check_combination(values, on_cpu=on_cpu) + model_problems(values)
         if problems:
             raise RefusedError(problems)
         check_sglang(tokenizer_workers=values["tokenizer_worker_num"])
@@ -135,7 +136,7 @@ def _resolve(arguments: list[str]) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
         server_args = prepare_server_args(arguments)
         server_args.resolve_once()
         server_args.check_server_args()
-    except (ValueError, AssertionError, TypeError, NotImplementedError, OSError) as error:
+    except Exception as error:  # SGLang refuses with whatever its authors had at hand, RuntimeError among them
         message = " ".join(str(error).split()) or type(error).__name__
         raise RefusedError([f"SGLang refuses these settings: {message}"]) from error
     return server_args

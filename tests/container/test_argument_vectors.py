@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 from engine_server import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from cdk_sglang import ConfigurationError, SglangOptions
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.serving.sglang.strategies import a_few_options
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -92,6 +96,7 @@ def test_sglang_reads_what_was_meant(ask: Ask, variables: dict[str, str], values
         {"CHUNKED_PREFILL_SIZE": "100", "PAGE_SIZE": "16"},
         {"ENABLE_HIERARCHICAL_CACHE": "true", "DISABLE_RADIX_CACHE": "true"},
         {"MAX_RUNNING_REQUESTS": "many"},
+        {"KV_CACHE_DTYPE": "fp4_mx_block16"},  # a RuntimeError, where there is no GPU
     ],
 )
 def test_what_sglang_refuses_is_one_line_of_ours(ask: Ask, variables: dict[str, str]) -> None:
@@ -145,6 +150,84 @@ def test_any_valid_settings_become_a_vector_that_sglangs_parser_takes(
     answer = ask({"environment": environment})
     refusals = [problem for problem in answer.get("refused", ()) if problem.startswith("SGLang's parser")]
     assert refusals == [], (environment, answer)
+
+
+# What SGLang says of the GPU that this machine has not, or of the tiny Llama: no other refusal is left to it.
+_HARDWARE_OR_MODEL = re.compile(
+    r"CUDA|\bGPUs?\b|SM ?\d\d|CpuPlatform|Unknown quantization method|not validated for|backend 'intel_amx'"
+    r"|no prediction layers of its own"
+)
+_ONE_OF = st.sampled_from
+
+
+def _realistic(draft: str) -> dict[str, st.SearchStrategy[Any]]:
+    """Values as users write them: of a real machine, within the tiny model's context, paths that are there."""
+    widths = ("tp_size", "attn_dp_size", "ep_size")
+    return {
+        **dict.fromkeys(widths, _ONE_OF([1, 2, 4, 8])),
+        **dict.fromkeys(("pp_size", "dp_size"), _ONE_OF([1, 2])),
+        "chat_template": _ONE_OF(["llama-2", "chatml"]),
+        "chunked_prefill_size": _ONE_OF([-1, 512, 4096]),
+        "context_length": _ONE_OF([512, 2048]),
+        "draft_model_path": st.just(draft),
+        "draft_model_revision": st.just("main"),
+        "eagle_topk": _ONE_OF([1, 4]),
+        "extra": st.just({}),
+        "max_prefill_tokens": _ONE_OF([4096, 16384]),
+        "max_running_requests": _ONE_OF([1, 48, 256]),
+        "max_total_tokens": _ONE_OF([2048, 16384]),
+        "model_loader_extra_config": st.just({"num_threads": 4}),
+        "num_draft_tokens": _ONE_OF([3, 4, 8]),
+        "num_steps": _ONE_OF([2, 3]),
+        "page_size": _ONE_OF([1, 16, 64]),
+        "storage_extra_config": st.just({}),
+        "token_map": st.just(f"{draft}/config.json"),
+    }
+
+
+def test_settings_that_synth_lets_pass_are_accepted_by_sglangs_parser_and_resolver(
+    ask: Ask, models: dict[str, Path]
+) -> None:
+    resolved = 0
+
+    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(asked=a_few_options(_realistic(str(models["base"])), most=6))
+    def check(asked: dict[str, Any]) -> None:
+        nonlocal resolved
+        try:
+            options = SglangOptions.model_validate(asked)
+        except (ConfigurationError, ValidationError):
+            return
+        if options.problems("server", model_max_context=2048):
+            return
+        answer = ask({"environment": options.environment(), "resolve": True, "on_cpu": False})
+        refusals = [line for line in answer.get("refused", ()) if not _HARDWARE_OR_MODEL.search(line)]
+        assert refusals == [], options.environment()
+        resolved += "refused" not in answer
+
+    check()
+    assert resolved > 100
+
+
+_SILENT = [
+    {"mem_fraction_static": "1.5"},
+    {"speculative_draft_model_path": "."},
+    {"hicache_storage_backend": "file"},
+    {"load_format": "remote_instance"},
+    {"attention_backend": "fa3"},
+    {"kv_cache_dtype": "fp8_e4m3"},
+]
+
+
+@pytest.mark.parametrize("variables", _SILENT, ids=[next(iter(row)) for row in _SILENT])
+def test_what_sglang_takes_without_a_word_and_serves_wrongly_is_refused_by_the_entry(
+    ask: Ask, models: dict[str, Path], variables: dict[str, str]
+) -> None:
+    base = str(models["base"])
+    environment = {f"SM_SGLANG_{name.upper()}": base if text == "." else text for name, text in variables.items()}
+    assert "refused" not in ask({"environment": environment, "resolve": True, "rules": False})
+    (problem,) = ask({"environment": environment, "resolve": True})["refused"]
+    assert problem.startswith(next(iter(environment)))
 
 
 _known: list[str] = []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import signal
+import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_server import LORA, EngineServer
@@ -100,20 +101,48 @@ def test_a_name_cannot_change_its_adapter(server: EngineServer, adapters: list[s
     assert "delete it first" in reply.json["message"]
 
 
-def test_more_adapters_than_slots_take_turns(server: EngineServer, models: dict[str, Path]) -> None:
-    names = [f"turn-{index}" for index in range(8)]
+def test_three_hundred_adapters_on_eight_slots_take_turns(server: EngineServer, models: dict[str, Path]) -> None:
+    names = [f"turn-{index}" for index in range(300)]
     try:
         for index, name in enumerate(names):
             source = str(models["adapter-a" if index % 2 else "adapter-b"])
-            body = {"name": name, "src": source, "preload": index < 4}
+            body = {"name": name, "src": source, "preload": index < 20}
             assert server.request("POST", "/adapters", body).status == 200
-        texts = [server.chat(headers={ADAPTER: name}).text for name in names]
+        asked = [*names[:6], *names[148:152], *names[-6:]]  # loaded and evicted since, never loaded, the last
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            texts = list(pool.map(lambda name: server.chat(headers={ADAPTER: name}).text, asked))
         assert len(set(texts[0::2])) == 1
         assert len(set(texts[1::2])) == 1
         assert texts[0] != texts[1]
     finally:
         for name in names:
             assert server.request("DELETE", f"/adapters/{name}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": 16}, "rank 16 is greater than the server's max_lora_rank 8"),
+        ({"use_dora": True}, "use_dora is not supported by SGLang"),
+        ({"width": 64}, "the base model 128; the adapter is of another model"),
+        ({"cut": True}, "is cut short"),
+    ],
+)
+def test_an_adapter_that_would_kill_the_engine_is_refused_and_the_engine_goes_on(
+    server: EngineServer, models: dict[str, Path], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    good = models["adapter-a"]
+    config = json.loads((good / "adapter_config.json").read_text())
+    weights = (good / "adapter_model.safetensors").read_bytes()
+    if "width" in change:  # the same adapter for a base of half the width
+        weights = weights.replace(b'"shape":[4,128]', b'"shape":[4, 64]')
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}))
+    (tmp_path / "adapter_model.safetensors").write_bytes(weights[:-1] if "cut" in change else weights)
+    reply = server.request("POST", "/adapters", {"name": "bad", "src": str(tmp_path)})
+    assert reply.status == 400
+    assert message in reply.json["message"]
+    assert server.chat(headers={ADAPTER: "bad"}).status == 404
+    assert server.chat().status == 200
 
 
 def test_adapters_come_and_go_under_load_without_a_failed_base_request(
@@ -242,6 +271,71 @@ def test_a_caller_that_leaves_a_websocket_stops_the_generation(server: EngineSer
     while server.request("GET", "/v1/loads").json["loads"][0]["num_running_reqs"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def _slowly(server: EngineServer, body: bytes) -> socket.socket:
+    """A caller that has sent its head and half of its body."""
+    caller = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    head = f"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    caller.sendall(head.encode() + body[: len(body) // 2])
+    return caller
+
+
+def test_slow_callers_hold_up_nobody_and_are_answered(server: EngineServer) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}).encode()
+    callers = [_slowly(server, body) for _ in range(20)]
+    try:
+        assert server.chat().status == 200
+        for caller in callers:
+            caller.sendall(body[len(body) // 2 :])
+        assert {caller.recv(4096).split(b"\r\n")[0] for caller in callers} == {b"HTTP/1.1 200 OK"}
+    finally:
+        for caller in callers:
+            caller.close()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_callers_that_vanish_stop_their_generation(server: EngineServer, streams: bool) -> None:
+    wish = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1900, "stream": streams}
+    body = json.dumps(wish).encode()
+    callers = [_slowly(server, body) for _ in range(4)]
+    callers[0].close()  # in the middle of its request
+    for caller in callers[1:]:
+        caller.sendall(body[len(body) // 2 :])
+    running = lambda: server.request("GET", "/v1/loads").json["loads"][0]["num_running_reqs"]  # noqa: E731
+    deadline = time.monotonic() + 60
+    while running() < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for caller in callers[1:]:
+        caller.close()
+    left = time.monotonic()
+    while running():
+        assert time.monotonic() < left + 20
+        time.sleep(0.1)
+    assert server.chat().status == 200
+
+
+def test_nothing_of_a_prompt_reaches_the_log(server: EngineServer, adapters: list[str]) -> None:
+    """By default, whatever becomes of the request; the log is what SageMaker keeps in CloudWatch."""
+    secret = "zebra-4711-quartz"
+    assert server.chat(secret).status == 200
+    assert server.chat(secret, stream=True).status == 200
+    assert server.chat(secret, headers={ADAPTER: "adapter-a"}).status == 200
+    assert server.chat(secret, headers={ADAPTER: "nobody"}).status == 404
+    assert server.chat(secret, headers={SESSION: "NEW_SESSION"}).status == 200
+    assert server.chat(secret, model="nobody").status == 404
+    assert server.chat(secret * 400).status == 400  # longer than the context
+    assert server.chat(secret, max_tokens=-1).status == 400
+    assert server.chat(secret, temperature="warm").status == 400
+    assert server.chat(secret, response_format={"type": "json_schema", "json_schema": {"name": secret}}).status >= 200
+    assert server.request("POST", "/invocations", f'{{"messages": "{secret}'.encode()).status == 400
+    good = {"messages": [{"role": "user", "content": secret}], "max_tokens": 4}
+    _speak(server, json.dumps(good), json.dumps({"messages": secret}))
+    assert server.log is not None
+    log = server.log.read_text(errors="replace")
+    assert "POST /invocations" in log
+    assert secret not in log
 
 
 def test_sixteen_callers_at_once_are_all_answered(server: EngineServer) -> None:

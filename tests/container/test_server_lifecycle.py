@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -16,7 +19,6 @@ from localcloud.engine.recipe import engine_environment, engine_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -38,8 +40,36 @@ def start(models: dict[str, Path], tmp_path: Path) -> Iterator[Callable[[dict[st
         server.stop()
 
 
-def test_requests_in_flight_finish_after_sigterm_and_nothing_stays(start: Callable[..., EngineServer]) -> None:
-    server = start(NOT_WARMED_UP)
+# Root may write anywhere; without this capability it minds permissions as every other user does.
+_MINDING_PERMISSIONS = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+
+
+@pytest.fixture
+def read_only_model(models: dict[str, Path], tmp_path: Path) -> Iterator[Path]:
+    """As SageMaker mounts it: files that only read, in a folder that takes no new ones."""
+    folder = tmp_path / "model"
+    shutil.copytree(models["base"], folder)
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    folder.chmod(0o555)
+    tried = subprocess.run([*_MINDING_PERMISSIONS, "touch", folder / "new"], capture_output=True, check=False)
+    assert tried.returncode != 0, "the folder can be written, so the test would show nothing"
+    yield folder
+    folder.chmod(0o755)
+
+
+def test_a_read_only_model_is_served_and_requests_in_flight_finish_after_sigterm(
+    read_only_model: Path, tmp_path: Path
+) -> None:
+    command = (*_MINDING_PERMISSIONS, str(ROOT / "container" / "serve"), "serve")
+    server = EngineServer(model=read_only_model, settings=NOT_WARMED_UP, log=tmp_path / "server.log", command=command)
+    try:
+        _stops_in_order(server.start())
+    finally:
+        server.stop()
+
+
+def _stops_in_order(server: EngineServer) -> None:
     tree = server.tree()
     assert server.process is not None
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -82,6 +112,7 @@ def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"CDK_SGLANG_MODEL_DIR": "/nowhere"}, "model folder /nowhere: is not there"),
         ({"SM_SGLANG_MEM_FRACTION_STATIC": "1.5", "SM_SGLANG_HICACHE_STORAGE_BACKEND": "file"}, "between 0 and 1"),
         ({"SM_SGLANG_CONTEXT_LENGTH": "999999"}, "SGLang refuses these settings"),
         ({"SM_SGLANG_TP_SIZE": "two"}, "SGLang's parser refuses"),

@@ -104,3 +104,8 @@ def test_good_settings_pass() -> None:
         "tokenizer_worker_num": 4,
     }
     assert check_combination(values, on_cpu=False) == []
+
+
+def test_adaptive_speculation_may_begin_with_one_number() -> None:
+    values = {"speculative_algorithm": "EAGLE", "speculative_draft_model_path": "/d", "speculative_num_steps": 3}
+    assert check_combination({**values, "speculative_adaptive": True}, on_cpu=False) == []

@@ -1,6 +1,7 @@
 """Runs in `.venv-engine`: SGLang's own parser and resolver, one request per line of standard input.
 
-A request is `{"environment": {...}, "resolve": bool}`; the answer is `{"arguments": [...]}` with `values`, or `{"refused": [...]}`.
+A request is `{"environment": {...}, "resolve": bool}`, with `"rules": false` to leave ours out and `"on_cpu": false` to leave out
+those for a machine without a GPU; the answer is `{"arguments": [...]}` with `values`, or `{"refused": [...]}`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     environment = request["environment"]
     try:
         arguments, values = entry.parse(environment, Settings.from_environment(environment))
-        problems = check_combination(values, on_cpu=True)
+        rules = request.get("rules", True)
+        problems = check_combination(values, on_cpu=request.get("on_cpu", True)) if rules else []
         if problems:
             return {"refused": problems}
         if request.get("resolve"):

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 import urllib3
 from moto.server import ThreadedMotoServer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cdk_sglang import ConfigurationError
@@ -58,6 +62,24 @@ def test_staging_from_a_terminal_says_what_it_does_and_where_it_is(hub: HubServe
     assert code == 0
     assert out == f"staged 5 files, 5 of them copied: {PREFIX}\n"
     assert "5 files to copy, 0 there already, 2 left out; licence apache-2.0" in err
+
+
+def test_the_progress_bar_follows_the_bytes_on_a_terminal(hub: HubServer, s3: object) -> None:
+    hub.models[REPO] = a_model(4, rows=200_000)
+    terminal = io.StringIO()
+    arguments = ["stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, "--workers", "2"]
+    seen: list[dict[str, Any]] = []
+    with weights._running(arguments) as events:
+        kept = (seen.append(event) or event for event in events)  # type: ignore[func-returns-value]
+        weights._show_progress(kept, Console(file=terminal, force_terminal=True, width=160))
+
+    total = next(event["bytes"] for event in seen if event["event"] == "plan")
+    sizes = [event["bytes"] for event in seen if event["event"] == "progress"]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] <= total
+    drawn = terminal.getvalue()
+    assert "━" in drawn
+    assert re.search(r"(\d+\.\d)/\1 MB", drawn), "the bar never reached its end"
 
 
 def test_verify_and_list_read_what_was_staged(hub: HubServer, s3: object) -> None:

@@ -20,6 +20,7 @@ from aws_cdk import aws_ecr as ecr
 from cdk_sglang import (
     AdapterSource,
     Capacity,
+    ContainerBase,
     InferenceEndpoint,
     LoraOptions,
     ModelSource,
@@ -32,6 +33,7 @@ from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
 from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.timeout(600)
+BASE = f"sha256:{'b' * 64}"
 Deploy = Callable[..., CompletedProcess[str]]
 FILES = {
     "config.json": b'{"model_type": "llama"}',
@@ -79,7 +81,9 @@ def deploy(cdk_cli: Any, client: Any, tmp_path: Path, content: Path) -> Deploy: 
             stack,
             "Chat",
             capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2),
-            image=ServingImage.from_build(repository=repository, source=content),
+            image=ServingImage.from_build(
+                repository=repository, base=ContainerBase.upstream(digest=BASE), source=content
+            ),
             endpoint_name="fleet",
         )
         component = endpoint.add_component(

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,19 @@ import pytest
 from aws_cdk import aws_ecr as ecr
 from aws_cdk.assertions import Match, Template
 
-from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, ServingImage, SglangDlc
+from cdk_sglang import (
+    Capacity,
+    ConfigurationError,
+    ContainerBase,
+    InferenceEndpoint,
+    ModelSource,
+    ServingImage,
+    SglangDlc,
+)
 from cdk_sglang.assets import find_folder
-from cdk_sglang.serving.container_base import ContainerBase
 from cdk_sglang.serving.image_build import _SCRIPT
+
+PINNED = ContainerBase.upstream(digest=f"sha256:{'a' * 64}")
 
 
 @pytest.fixture
@@ -27,9 +37,7 @@ def content(tmp_path: Path) -> Path:
     return folder
 
 
-def synth(
-    content: Path, *, endpoints: int = 1, base: ContainerBase | None = None, region: str = "us-east-1"
-) -> Template:
+def synth(content: Path, *, endpoints: int = 1, base: ContainerBase = PINNED, region: str = "us-east-1") -> Template:
     stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(region=region, account="111122223333"))
     repository = ecr.Repository(stack, "Images")
     for index in range(endpoints):
@@ -141,7 +149,7 @@ def test_the_build_machine_has_docker_and_room_for_the_base(content: Path) -> No
 
 
 def test_awss_container_as_a_base_comes_from_the_registry_of_the_region(content: Path) -> None:
-    template = synth(content, base=ContainerBase.dlc(SglangDlc.V0_5_17_UBUNTU))
+    template = synth(content, base=ContainerBase.dlc(SglangDlc.V0_5_17_UBUNTU, unpinned="AWS patches it"))
 
     asked = jobs(template)[0]
     assert asked["variables"]["BASE_IMAGE"].startswith("763104351884.dkr.ecr.us-east-1.")
@@ -153,6 +161,16 @@ def test_a_base_digest_must_be_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ContainerBase.upstream(digest="latest")
     assert str(caught.value) == "base.digest: 'latest' is not a digest; use 'sha256:' and 64 hexadecimal digits"
+
+
+@pytest.mark.parametrize("make", [ContainerBase.upstream, ContainerBase.dlc])
+def test_a_base_that_may_move_is_refused_without_a_reason(make: Callable[..., ContainerBase]) -> None:
+    for wrong in ({}, {"digest": f"sha256:{'a' * 64}", "unpinned": "why not"}):
+        with pytest.raises(ConfigurationError, match="give exactly one of digest"):
+            make(**wrong)
+    with pytest.raises(ConfigurationError, match="unpinned: is empty; say why"):
+        make(unpinned=" ")
+    assert "@" not in make(unpinned="a sandbox that is rebuilt every night").name
 
 
 def test_a_digest_that_is_known_at_deployment_stays_a_digest(content: Path) -> None:

@@ -11,13 +11,16 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.planning import plan_fleet
 from stacks.checks import nag_packs
 from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
+from stacks.planning import request_of
 
 REVISION = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 LORA = {"max_rank": 16, "target_modules": ["all"]}
 SOURCE = "environments/test.yaml"
+BUILT = {"build": {"unpinned": "a test"}}
 
 
 def environment(*, component: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -111,8 +114,27 @@ def test_a_folder_of_an_adapter_is_checked_with_its_place_in_the_file(adapter_fo
     folder = adapter_folder(rank=32)
     component = {"server": {"lora": LORA}, "adapters": {"triage": {"folder": str(folder)}}}
 
-    (problem,) = refused(environment(component=component, image={"build": {}}))
+    (problem,) = refused(environment(component=component, image=BUILT))
     assert problem.startswith("endpoints.chat.components.llama.adapters.triage: rank 32 is over ")
+
+
+@pytest.mark.parametrize(
+    ("more", "less"),
+    [
+        ({"max_rank": 64}, {"max_rank": 16}),
+        ({"max_loras_per_batch": 32}, {}),  # 8 by default
+        ({}, {"target_modules": ["q_proj", "o_proj"]}),
+        ({}, None),
+    ],
+)
+def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str, Any] | None) -> None:
+    def cache_gib(lora: dict[str, Any] | None) -> float:
+        server = {"context_length": 8192, **({"lora": {**LORA, **lora}} if lora is not None else {})}
+        component = {"model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}, "server": server}
+        asked = request_of(check(environment(component=component, image=BUILT), source=SOURCE), name="test")
+        return plan_fleet(asked).endpoints[0].components[0].memory.cache_gib
+
+    assert cache_gib(more) < cache_gib(less)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +176,7 @@ def test_a_model_that_cannot_be_meant(model: dict[str, Any], said: str) -> None:
 )
 def test_an_adapter_that_cannot_be_meant(adapter: dict[str, Any], said: str) -> None:
     component = {"server": {"lora": LORA}, "adapters": {"triage": adapter}}
-    problems = refused(environment(component=component, image={"build": {}}))
+    problems = refused(environment(component=component, image=BUILT))
 
     assert len(problems) == 1
     assert said in problems[0]
@@ -172,6 +194,7 @@ def test_adapters_need_an_image_of_ours() -> None:
     [
         ({}, "image: give exactly one of build, dlc and repository"),
         ({"build": {"digest": "latest"}}, "image.build.digest: 'latest' is not a digest; use 'sha256:'"),
+        ({"build": {}}, "image.build: give exactly one of digest (`cdk-sglang image pin` looks it up) and unpinned"),
         ({"build": {"base": "vllm"}}, "image.build.base: 'vllm' is not allowed; known: dlc, upstream"),
         ({"dlc": "latest"}, "image.dlc: 'latest' is not allowed"),
     ],
@@ -183,7 +206,7 @@ def test_an_image_that_cannot_be_meant(image: dict[str, Any], said: str) -> None
 
 
 def test_an_endpoint_may_have_another_image_than_its_environment() -> None:
-    content = environment(image={"build": {}})
+    content = environment(image=BUILT)
     content["endpoints"]["chat"]["image"] = {"dlc": "0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"}
     model = next(iter(fleet(content)["Serving-chat"].find_resources("AWS::SageMaker::Model").values()))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the engine; keep these tests in their order, since they share one fleet's life."""
     reason = _why_no_engine()
     here = [index for index, item in enumerate(items) if Path(__file__).parent in item.path.parents]
-    ordered = sorted((items[index] for index in here), key=lambda item: item.reportinfo()[1] or 0)
+    ordered = sorted((items[index] for index in here), key=lambda item: (item.path, item.reportinfo()[1] or 0))
     for index, item in zip(here, ordered, strict=True):
         items[index] = item
         item.add_marker(pytest.mark.engine)
@@ -61,8 +63,9 @@ class Fleet:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=256)
         return self.session.client(name, endpoint_url=self.url, config=config)
 
-    def write(self, components: dict[str, Any]) -> None:
+    def write(self, components: dict[str, Any], **more: Any) -> None:
         settings = {
+            **more,
             "account": "123456789012",
             "region": "us-east-1",
             "network": {"vpc": "none"},
@@ -87,17 +90,20 @@ class Fleet:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def ask(self, component: str = "tiny", *, text: str = "hello", tokens: int = 8) -> dict[str, Any]:
-        import json
+    def ask(self, component: str = "tiny", *, text: str = "hello", tokens: int = 8, **more: Any) -> dict[str, Any]:
+        body = {"messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0, **more}
+        return dict(json.loads(self.invoke(component, body)["Body"].read()))
 
-        body = {"messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0}
+    def invoke(self, component: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        """One InvokeEndpoint, answered or raised as boto3 has it."""
         answer = self.client("sagemaker-runtime").invoke_endpoint(
             EndpointName="e2e-chat",
             InferenceComponentName=f"e2e-chat-{component}",
             ContentType="application/json",
             Body=json.dumps(body),
+            **headers,
         )
-        return dict(json.loads(answer["Body"].read()))
+        return dict(answer)
 
     def described(self, component: str = "tiny") -> dict[str, Any]:
         return dict(self.sagemaker.describe_inference_component(InferenceComponentName=f"e2e-chat-{component}"))
@@ -108,21 +114,26 @@ class Fleet:
         return [process for process in children if "cdk_sglang_container" in " ".join(process.cmdline())]
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    python = engine_python()
-    folder = tmp_path_factory.mktemp("e2e")
-    models = folder / "models"
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model and its adapters, each a folder."""
+    folder = tmp_path_factory.mktemp("models")
     subprocess.run(
-        [python, "-m", "localcloud.engine.tiny_model", models],
+        [engine_python(), "-m", "localcloud.engine.tiny_model", folder],
         env=engine_environment() | {"PYTHONPATH": str(ROOT)},
         check=True,
         capture_output=True,
     )
-    command = tuple(local.container_command(python))
+    return folder
+
+
+@contextmanager
+def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any) -> Iterator[Fleet]:
+    """A fleet with the tiny model; nothing of it outlives the block."""
+    command = tuple(local.container_command(engine_python()))
     with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),)) as cloud:
         made = Fleet(cloud, folder)
-        made.write({"tiny": component(context_length=2048)})
+        made.write(components, **more)
         bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1")
         assert bootstrapped.returncode == 0, bootstrapped.stdout + bootstrapped.stderr
         made.deploy("Foundation")
@@ -132,6 +143,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         made.deploy()
         yield made
     assert not made.engines(), "a container outlived its server"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Fleet]:
+    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=2048)}) as made:
+        yield made
 
 
 def component(*, context_length: int, copies: int = 1) -> dict[str, Any]:

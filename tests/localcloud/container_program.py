@@ -65,6 +65,9 @@ class Handler(BaseHTTPRequestHandler):
             "writable": os.access(model, os.W_OK) and os.geteuid() != 0,
             "adapters": sorted(ADAPTERS),
         }
+        if (asked := body.get("messages")) and isinstance(asked[-1], dict):
+            said = {"role": "assistant", "content": f"heard: {asked[-1]['content']}"}
+            answer |= {"object": "chat.completion", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
         if self.headers.get("X-Amzn-SageMaker-Session-Id") == "NEW_SESSION":
             return self.reply(
                 200, answer, {"X-Amzn-SageMaker-New-Session-Id": "session-1; Expires=2030-01-01T00:00:00Z"}
@@ -77,7 +80,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for index in range(3):
-            event = f"data: {json.dumps({'token': index, 'at': time.time()})}\n\n".encode()
+            said = {
+                "choices": [{"index": 0, "delta": {"content": f"part {index} "}}],
+                "object": "chat.completion.chunk",
+            }
+            event = f"data: {json.dumps({'token': index, 'at': time.time(), **said})}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.flush()
             if body.get("break_after") == index:

@@ -375,3 +375,18 @@ def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, clien
     assert client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
     vpcs = client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
     assert vpcs == []
+
+
+@pytest.mark.parametrize("logical_id", ["Short", "CdkSglangBuildJobsProviderwaiterstatemachine6905F6F7", "L" * 200])
+def test_generated_name_of_a_state_machine_fits_and_stays_unique(logical_id: str) -> None:
+    from moto.cloudformation import parsing
+
+    import localcloud
+
+    localcloud.install()
+    names = {
+        parsing.generate_resource_name("AWS::StepFunctions::StateMachine", "cdk-sglang-e2e-foundation", logical_id)
+        for _ in range(20)
+    }
+    assert max(map(len, names)) <= 80
+    assert len(names) == 20

@@ -303,7 +303,9 @@ def test_other_component_never_stops_answering_while_one_comes_and_goes(serving:
     assert answered > 3
 
 
-def test_adapter_is_loaded_into_the_copies_and_named_in_its_requests(serving: Any, invoke: Any, client: Any) -> None:
+@pytest.fixture
+def triage(serving: Any, client: Any) -> None:
+    """An adapter on the component."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("adapter_config.json"))
@@ -312,6 +314,20 @@ def test_adapter_is_loaded_into_the_copies_and_named_in_its_requests(serving: An
     adapter = {"BaseInferenceComponentName": "llama", "Container": {"ArtifactUrl": "s3://models/triage.tar.gz"}}
     serving.create_inference_component(InferenceComponentName="triage", EndpointName="fleet", Specification=adapter)
     in_service(serving, "triage")
+
+
+def test_session_of_an_adapter_sticks_to_its_copy(serving: Any, invoke: Any, triage: None) -> None:
+    serving.update_inference_component_runtime_config(
+        InferenceComponentName="llama", DesiredRuntimeConfig={"CopyCount": 2}
+    )
+    in_service(serving)
+    assert eventually(lambda: len({invoke(InferenceComponentName="triage")["Body"]["pid"] for _ in range(10)}) == 2)
+    opened = invoke(InferenceComponentName="triage", SessionId="NEW_SESSION")
+    pids = {invoke(InferenceComponentName="triage", SessionId="session-1")["Body"]["pid"] for _ in range(20)}
+    assert pids == {opened["Body"]["pid"]}
+
+
+def test_adapter_is_loaded_into_the_copies_and_named_in_its_requests(serving: Any, invoke: Any, triage: None) -> None:
     body = invoke(InferenceComponentName="triage")["Body"]
     assert body["adapters"] == ["triage"]
     headers = {name.lower(): value for name, value in body["headers"].items()}

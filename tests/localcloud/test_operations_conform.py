@@ -173,6 +173,7 @@ def test_training_plan_must_be_active_and_of_the_type_for_an_endpoint(sagemaker:
         given = {"VariantName": "main", "InstanceType": kind, "InitialInstanceCount": 1}
         given |= {"CapacityReservationConfig": reserved, "ManagedInstanceScaling": scaling}
         sagemaker.create_endpoint_config(EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[given])
+    driven.advance(5)
     with pytest.raises(ClientError, match="is Scheduled for"):
         sagemaker.create_endpoint(EndpointName="fleet", EndpointConfigName="right")
     driven.advance(1900)

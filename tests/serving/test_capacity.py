@@ -31,10 +31,7 @@ def test_rejects_bounds_that_contradict_each_other() -> None:
 def test_rejects_an_endpoint_without_instances() -> None:
     with pytest.raises(ConfigurationError) as error:
         Capacity.on_demand("ml.g6e.12xlarge", min_instances=0, max_instances=0)
-    assert error.value.problems == (
-        "min_instances: 0 is not allowed; use 1 or more",
-        "max_instances: 0 is below min_instances 0; raise it to 1 or more",
-    )
+    assert error.value.problems == ("max_instances: 0 is below 1; raise it to 1 or more",)
 
 
 def test_rejects_a_pool_that_names_a_type_twice() -> None:
@@ -60,11 +57,11 @@ def test_rejects_a_pool_of_six_and_one_of_none() -> None:
 
 def test_reports_every_problem_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
-        Capacity.pool(["ml.a", "ml.b"], min_instances=0, max_instances=1)
+        Capacity.pool(["ml.a", "ml.b"], min_instances=-1, max_instances=1)
     assert [line.split(";")[0] for line in error.value.problems] == [
         "unknown GPU instance type 'ml.a'",
         "unknown GPU instance type 'ml.b'",
-        "min_instances: 0 is not allowed",
+        "min_instances: -1 is not allowed",
     ]
 
 
@@ -88,7 +85,7 @@ def test_an_instance_type_must_be_known_at_synth(stack: cdk.Stack) -> None:
 def test_types_are_taken_by_name_or_as_values() -> None:
     capacity = Capacity.pool([GpuInstance.G6E_48XLARGE, "ml.g6e.12xlarge"], max_instances=3)
     assert capacity.instances == (GpuInstance.G6E_48XLARGE, GpuInstance.G6E_12XLARGE)
-    assert (capacity.min_instances, capacity.max_instances, capacity.is_pool) == (1, 3, True)
+    assert (capacity.min_instances, capacity.max_instances, capacity.is_pool) == (None, 3, True)
 
 
 def test_a_copy_counts_on_the_smallest_type_of_a_pool() -> None:

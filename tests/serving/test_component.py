@@ -20,6 +20,8 @@ from cdk_sglang import (
     SglangOptions,
     StartupTimeouts,
 )
+from cdk_sglang.serving.host_cache import sized_for_host
+from cdk_sglang.serving.sglang import HicacheOptions
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 MakeComponent = Callable[..., InferenceComponent]
@@ -46,6 +48,41 @@ def test_rejects_more_gpus_than_any_type_of_the_family_has(any_endpoint: MakeEnd
         "llama.server: 16 GPUs asked for one copy, ml.g6e.12xlarge has 4; use 4 or fewer; "
         "no type of the g6e family has 16"
     )
+
+
+def _hicache_gb(component: InferenceComponent) -> str | None:
+    model = Template.from_stack(cdk.Stack.of(component)).find_resources("AWS::SageMaker::Model")
+    (made,) = model.values()
+    found: str | None = made["Properties"]["PrimaryContainer"]["Environment"].get("SM_SGLANG_HICACHE_SIZE")
+    return found
+
+
+def test_the_host_tier_of_the_cache_is_sized_from_what_a_copy_reserves(any_endpoint: MakeEndpoint) -> None:
+    resources = HostResources(cpu_cores=8, memory_mib=100_000)
+    component = any_endpoint().add_component(
+        "llama", model=MODEL, server=SglangOptions(tp_size=2, hicache=HicacheOptions()), resources=resources
+    )
+    assert _hicache_gb(component) == "41"  # 0.8 x 104.9 GB for two processes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"ratio": 1.5}, {"host_memory_fraction": 0.3}, {"host_memory_mode": "buffer_only", "storage_backend": "file"}],
+)
+def test_a_host_tier_whose_size_is_said_is_left_alone(given: dict[str, Any]) -> None:
+    options = SglangOptions(hicache=HicacheOptions(**given))
+    assert sized_for_host(options, 100_000) is options
+
+
+def test_a_host_tier_larger_than_the_copys_memory_is_refused(any_endpoint: MakeEndpoint) -> None:
+    endpoint, resources = any_endpoint(), HostResources(cpu_cores=8, memory_mib=20_000)
+    options = SglangOptions(tp_size=2, hicache=HicacheOptions(size_gb=16))
+    assert _problems(endpoint, server=options, resources=resources) == (
+        "llama.server.hicache.size_gb: 16 GB for each of 2 GPUs, and 8 GB fit into 20000 MiB of host memory; use 8 or raise resources.memory_mib",
+    )
+    small = HostResources(cpu_cores=1, memory_mib=1024)
+    (problem,) = _problems(endpoint, server=SglangOptions(hicache=HicacheOptions()), resources=small)
+    assert problem.startswith("llama.server.hicache: the copy reserves 1024 MiB of its host, too little for a tier")
 
 
 def test_a_pool_is_as_small_as_its_smallest_type(any_endpoint: MakeEndpoint) -> None:

@@ -51,6 +51,92 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         [(("endpoints", "chat", "components"), {})],
         ["endpoints.chat.components: dictionary should have at least 1 item after validation, not 0, got {}"],
     ),
+    "fewest copies above the most": (
+        [((*LLAMA, "scaling"), {"min_copies": 3, "max_copies": 2})],
+        ["endpoints.chat.components.llama.scaling.max_copies: 2 is below min_copies 3; raise it to 3 or more"],
+    ),
+    "a target of zero": (
+        [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 0})],
+        ["endpoints.chat.components.llama.scaling.concurrency: 0 is not allowed; use a value > 0.0"],
+    ),
+    "two targets": (
+        [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2, "invocations_per_minute": 9})],
+        [
+            "endpoints.chat.components.llama.scaling: concurrency and invocations_per_minute are two targets; keep one",
+        ],
+    ),
+    "a target nobody can plan": (
+        [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2})],
+        [
+            (
+                "endpoints.chat.components.llama.scaling.concurrency: comes from the plan, and the model has no id; give its catalogue id, "
+                "or a number: scaling.concurrency: 16"
+            )
+        ],
+    ),
+    "unknown time zone": (
+        [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2, "time_zone": "Europe/Berln"})],
+        [
+            (
+                "endpoints.chat.components.llama.scaling.time_zone: unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin', "
+                "as in the IANA database"
+            )
+        ],
+    ),
+    "an hour without quotes, which YAML reads as a number": (
+        [(("endpoints", "chat", "nightly_stop"), {"begins": 1200, "ends": "06:00"})],
+        ["endpoints.chat.nightly_stop.begins: 1200 is a number here; write it in quotes"],
+    ),
+    "a schedule in the past": (
+        [
+            (
+                (*LLAMA, "scaling", "schedules"),
+                {"launch": {"begins": "2025-01-01T08:00", "ends": "2025-01-01T09:00", "min_copies": 2}},
+            ),
+            ((*LLAMA, "scaling", "min_copies"), 1),
+            ((*LLAMA, "scaling", "max_copies"), 2),
+        ],
+        [
+            "endpoints.chat.components.llama.scaling.schedules.launch.ends: 2025-01-01T09:00 is in the past; remove the schedule"
+        ],
+    ),
+    "a nightly stop over business hours": (
+        [
+            ((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2}),
+            (
+                (*LLAMA, "scaling", "schedules"),
+                {"day": {"days": ["mon"], "begins": "08:00", "ends": "21:00", "min_copies": 2}},
+            ),
+            (("endpoints", "chat", "nightly_stop"), {"begins": "20:00", "ends": "06:00"}),
+        ],
+        [
+            (
+                "endpoints.chat.components.llama.scaling.schedules.nightly-stop: overlaps day (mon 20:00); give one of them other hours"
+            )
+        ],
+    ),
+    "more copies than can ever be placed": (
+        [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 5, "concurrency": 2})],
+        [
+            (
+                "endpoints.chat.components.llama.scaling.max_copies: 5 GPUs asked by all copies of the endpoint, max_instances 1 x "
+                "ml.g6e.12xlarge has 4, and no copy spans instances; raise max_instances to 2 or ask for less"
+            )
+        ],
+    ),
+    "alarms to nowhere without a reason": (
+        [(("alarms",), {})],
+        ["alarms: give exactly one of topic and none"],
+    ),
+    "alarms to something else than a topic": (
+        [(("alarms",), {"topic": "arn:aws:sns:us-east-1:111122223333:alarms.fifo"})],
+        [
+            (
+                "alarms.topic: 'arn:aws:sns:us-east-1:111122223333:alarms.fifo' is not allowed; use create, or the ARN of an SNS topic "
+                "(not a FIFO one)"
+            )
+        ],
+    ),
     "unknown key": (
         [(("endpoints", "chat", "capacty"), {})],
         ["endpoints.chat.capacty: unknown key; did you mean 'capacity'"],

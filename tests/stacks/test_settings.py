@@ -18,7 +18,7 @@ def test_what_is_left_out_has_safe_defaults(fine: dict[str, Any]) -> None:
     assert (settings.account, settings.region, dict(settings.tags)) == (None, None, {})
     assert (settings.data.on_delete, settings.data.log_retention_days) == ("retain", 30)
     assert (endpoint.network_isolation, endpoint.routing, endpoint.metric_frequency_seconds) == (True, None, 60)
-    assert (endpoint.capacity.min_instances, endpoint.components["llama"].copies) == (1, 1)
+    assert (endpoint.capacity.min_instances, endpoint.components["llama"].first_copies) == (None, 1)
 
 
 def test_nothing_costs_money_by_default(fine: dict[str, Any]) -> None:

@@ -127,7 +127,8 @@ def test_prod_shares_gpus_as_it_was_asked(fleets: Fleets) -> None:
     reasoning, chat = (fleets["prod"][f"cdk-sglang-prod-{name}"] for name in ("reasoning", "chat"))
     (qwen,) = reasoning.find_resources("AWS::SageMaker::InferenceComponent").values()
     compute = qwen["Properties"]["Specification"]["ComputeResourceRequirements"]
-    assert (compute["NumberOfAcceleratorDevicesRequired"], qwen["Properties"]["RuntimeConfig"]["CopyCount"]) == (4, 2)
+    (copies,) = reasoning.find_resources("Custom::CdkSglangCopies").values()  # its copies scale, so they are kept
+    assert (compute["NumberOfAcceleratorDevicesRequired"], copies["Properties"]["Initial"]) == (4, 2)
     chat.has_resource_properties(
         "AWS::SageMaker::EndpointConfig",
         {

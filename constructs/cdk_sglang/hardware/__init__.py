@@ -4,10 +4,25 @@ from cdk_sglang.hardware.amis import InferenceAmi, ami_problems, inference_ami_f
 from cdk_sglang.hardware.gpus import Gpu
 from cdk_sglang.hardware.instances import GpuInstance
 from cdk_sglang.hardware.prices import MAX_AGE_DAYS, Price, PriceTable, packaged_prices, price_usd_per_hour, read_prices
-from cdk_sglang.hardware.regions import region_problems, regions_without
+from cdk_sglang.hardware.regions import (
+    pool_region_problems,
+    region_problems,
+    regions_without,
+    zero_instances_problems,
+)
+from cdk_sglang.hardware.reservations import (
+    PLAN_COUNTS,
+    PLAN_MAX_DAYS,
+    PLAN_MIN_DAYS,
+    plan_count_problem,
+    reservable_problem,
+)
 
 __all__ = [
     "MAX_AGE_DAYS",
+    "PLAN_COUNTS",
+    "PLAN_MAX_DAYS",
+    "PLAN_MIN_DAYS",
     "Gpu",
     "GpuInstance",
     "InferenceAmi",
@@ -16,8 +31,12 @@ __all__ = [
     "ami_problems",
     "inference_ami_for",
     "packaged_prices",
+    "plan_count_problem",
+    "pool_region_problems",
     "price_usd_per_hour",
     "read_prices",
     "region_problems",
     "regions_without",
+    "reservable_problem",
+    "zero_instances_problems",
 ]

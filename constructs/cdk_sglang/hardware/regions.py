@@ -31,6 +31,35 @@ def region_problems(region: str, instance: GpuInstance) -> list[str]:
     return []
 
 
+def pool_region_problems(region: str) -> list[str]:
+    """Return what speaks against a pool of several instance types in the Region."""
+    known = _pool_regions()
+    if region in known or region not in _sagemaker_regions():
+        return []
+    there = ", ".join(sorted(known))
+    return [
+        f"{region} is not documented to have instance pools; use one instance type, or a Region that has them: {there}"
+    ]
+
+
+def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
+    """Return what is known to speak against scaling the type to no instance in the Region."""
+    source = _zero_refused().get((region, instance.name)) or _zero_refused().get((region, "*"))
+    if source is None:
+        return []
+    return [f"0 is refused for {instance.name} in {region}: {source}; use 1 or more, or another Region"]
+
+
+@cache
+def _pool_regions() -> frozenset[str]:
+    return frozenset(row["region"] for row in read_table(__file__, "pool_regions.csv"))
+
+
+@cache
+def _zero_refused() -> dict[tuple[str, str], str]:
+    return {(row["region"], row["instance"]): row["source"] for row in read_table(__file__, "zero_instances.csv")}
+
+
 @cache
 def _sagemaker_regions() -> frozenset[str]:
     return frozenset(row["region"] for row in read_table(__file__, "regions.csv"))

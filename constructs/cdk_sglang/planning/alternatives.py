@@ -58,6 +58,7 @@ def fitting_splits(component: ComponentRequest, instance: GpuInstance, context: 
             mtp=component.mtp,
             lora_slots=component.lora_slots,
             lora_rank=component.lora_rank,
+            lora_modules=component.lora_modules,
         )
         if memory.cache_gib > 0 and memory.shortfall_gib(context) <= 0:
             fits.append(split)

@@ -81,6 +81,7 @@ def concurrency_limits(
         mtp=component.mtp,
         lora_slots=component.lora_slots,
         lora_rank=component.lora_rank,
+        lora_modules=component.lora_modules,
     )
     held = memory.requests(component.input_tokens + component.output_tokens) * split.attention_dp
     cache = min(held, MAX_RUNNING["sglang"])

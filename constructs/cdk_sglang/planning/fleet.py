@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.adapters import ALL_MODULES
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -53,6 +55,7 @@ class ComponentRequest:
         mtp: The model's own prediction layers are the draft.
         lora_slots: Adapters kept on the GPU.
         lora_rank: Their rank.
+        lora_modules: What they may change, as SGLang takes it.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
     """
@@ -75,6 +78,7 @@ class ComponentRequest:
     mtp: bool = False
     lora_slots: int = 0
     lora_rank: int = 16
+    lora_modules: tuple[str, ...] = ALL_MODULES
     host_memory_gib: float = 0.0
     vcpus: float = 0.0
 

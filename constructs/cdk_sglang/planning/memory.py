@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.adapters import ALL_MODULES, adapter_slots_gib
 from cdk_sglang.planning.parallel import (
     GIB,
     LOADER_OVERHEAD_GIB,
@@ -103,6 +104,7 @@ def plan_memory(
     mtp: bool = False,
     lora_slots: int = 0,
     lora_rank: int = 16,
+    lora_modules: tuple[str, ...] = ALL_MODULES,
 ) -> MemoryPlan:
     """Return what fits on each GPU.
 
@@ -120,6 +122,7 @@ def plan_memory(
         mtp: Load the model's own prediction layers as draft.
         lora_slots: Adapters kept on the GPU; 0 for none.
         lora_rank: Their rank.
+        lora_modules: What they may change, as SGLang takes it.
     """
     communication = COMMUNICATION_GIB if split.tensor > 1 and gpu.nvlink_gb_s is not None else 0.0
     before = gpu.memory_gib - communication
@@ -127,7 +130,7 @@ def plan_memory(
     draft = draft_gib + (
         (weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)) / GIB if mtp else 0.0
     )
-    adapters = lora_slots * lora_gib(model, split, rank=lora_rank)
+    adapters = adapter_slots_gib(model, split, slots=lora_slots, rank=lora_rank, modules=lora_modules)
     share = default_fraction(engine, gpu, split) if fraction is None else fraction
     after = before - weights - draft - adapters
     if engine == "vllm":
@@ -153,15 +156,6 @@ def plan_memory(
         kv=kv,
         kv_tokens=tokens,
     )
-
-
-def lora_gib(model: ModelArchitecture, split: Parallelism, *, rank: int) -> float:
-    """Return GiB per GPU of one adapter of that rank on every linear layer of attention and dense MLPs."""
-    query, value = model.heads * model.head_dim, model.kv_heads * model.v_head_dim
-    per_layer = 2 * (model.hidden_size + query) + 2 * (model.hidden_size + value)
-    mlp = model.mlp_matrices * (model.hidden_size + model.intermediate_size)
-    values = rank * (model.attention_layers * per_layer + model.dense_layers * mlp)
-    return values * 2 / split.tensor / GIB
 
 
 def smallest_split(

@@ -260,6 +260,7 @@ def _check(
         mtp=component.mtp,
         lora_slots=component.lora_slots,
         lora_rank=component.lora_rank,
+        lora_modules=component.lora_modules,
     )
     where = f"{path}.server.tp_size"
     if split.gpus > instance.gpu_count:

@@ -23,11 +23,11 @@ class BuiltServingImage(ServingImage):
         self,
         *,
         repository: ecr.IRepository,
-        base: ContainerBase | None,
+        base: ContainerBase,
         source: Path | None,
         log_options: LogOptions | None,
     ) -> None:
-        self._base = base or ContainerBase.upstream()
+        self._base = base
         super().__init__(self._base.facts)
         self._repository = repository
         self._source = source

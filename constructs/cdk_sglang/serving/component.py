@@ -20,13 +20,23 @@ from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter import Adapter, make_adapter
 from cdk_sglang.serving.adapter_source import AdapterSource
+from cdk_sglang.serving.autoscaling import make_scaling
+from cdk_sglang.serving.capacity_checks import zero_copies_problems
+from cdk_sglang.serving.copies import copies_to_send
+from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest, name_problems
+from cdk_sglang.serving.placement import Placement
+from cdk_sglang.serving.planned import planned_concurrency
+from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS, alarms_of_component
+from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.scaling import ComponentScaling, Concurrency
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.tokens import is_token, token_problem
+from cdk_sglang.serving.truth_check import TRUTH_ID, SmokeRequest
 from cdk_sglang.serving.weights_access import WeightsAccess
 from cdk_sglang.weights import AdapterConfig
 
@@ -37,7 +47,9 @@ _HOST_SHARE: Final = 0.5
 """Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
 that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
 
-_PARTS_OF_AN_ENDPOINT: Final = frozenset({"Config", "ExecutionRole", "Logs", "Resource"})
+_PARTS_OF_AN_ENDPOINT: Final = frozenset(
+    {"Config", "ExecutionRole", "Idle", "Logs", "Resource", f"{TRUTH_ID}0", *ROLLBACK_ALARM_IDS}
+)
 
 _MIB_PER_GIB: Final = 1024
 _MIN_MEMORY_MIB: Final = 128  # ComputeResourceRequirements.MinMemoryRequiredInMb: botocore 1.44.5
@@ -95,24 +107,50 @@ class InferenceComponent(Construct):
         *,
         model: ModelSource,
         server: SglangOptions,
-        copies: int,
+        copies: int | None,
+        scaling: ComponentScaling | None,
+        placement: Placement | None,
         component_name: str | None,
         resources: HostResources | None,
         startup: StartupTimeouts | None,
         environment: Mapping[str, str],
+        rollout: ComponentRollout | None,
+        smoke: SmokeRequest | None,
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
+        memory_mib = _least_memory_mib(endpoint, resources, server.gpus_per_copy)
+        server = sized_for_host(server, memory_mib)
         rendered = server.environment(image_kind=endpoint.image.facts.kind)
-        _check(endpoint, construct_id, name, server=server, copies=copies, added=environment, rendered=rendered)
+        if copies is None:
+            copies = 1 if scaling is None else max(1, scaling.min_copies)
+        scaling = _with_nightly_stop(construct_id, scaling, copies, endpoint)
+        _check(
+            endpoint,
+            construct_id,
+            name,
+            server=server,
+            memory_mib=memory_mib,
+            copies=copies,
+            scaling=scaling,
+            added=environment,
+            rendered=rendered,
+            rollout=rollout,
+        )
+        concurrency = _concurrency(construct_id, scaling, model.model_id, server, endpoint)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.gpus_per_copy: int = server.gpus_per_copy
         self.copies: int = copies
+        self.scaling: ComponentScaling | None = scaling
+        self.scaling_resources: list[cdk.CfnResource] = []
         self.short_name: str = construct_id
         self.endpoint: InferenceEndpoint = endpoint
         self.server: SglangOptions = server
         self.model_id: str | None = model.model_id
         self.adapters: dict[str, Adapter] = {}
+        self.rollout: ComponentRollout | None = rollout
+        self.smoke: SmokeRequest | None = smoke
+        self.environment: dict[str, str] = {**rendered, **environment}
         self._readable: set[str] = set()
         self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
         self.metrics = metrics.ServingMetrics(
@@ -132,11 +170,33 @@ class InferenceComponent(Construct):
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        self._model = self._build_model(model, {**rendered, **environment}, tags)
-        self.resource = self._build_component(
-            resources, startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances), tags
-        )
+        startup = startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances)
+        self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
+        self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
+        self._model = self._build_model(model, self.environment, tags)
+        self.model_name: str = self._model.attr_model_name
+        self.resource = self._build_component(resources, placement, startup, tags)
         self.resource.add_resource_dependency(log_group)
+        if scaling is not None:
+            make_scaling(self, scaling, concurrency=concurrency)
+        if endpoint.truth is not None:
+            endpoint.truth.add(self)
+
+    @property
+    def copy_bounds(self) -> tuple[int, int]:
+        """Fewest and most copies that scaling and its schedules may set."""
+        return (self.copies, self.copies) if self.scaling is None else self.scaling.copy_bounds
+
+    @property
+    def most_copies(self) -> int:
+        """Most copies there can be at once, those of the first deployment included."""
+        return max(self.copies, self.copy_bounds[1])
+
+    @property
+    def specified_types(self) -> tuple[str, ...]:
+        """Instance types with a specification of their own; none where one is for all."""
+        capacity = self.endpoint.capacity
+        return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
@@ -170,6 +230,8 @@ class InferenceComponent(Construct):
         """
         adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
         self.adapters[name] = adapter
+        if self.endpoint.truth is not None:
+            self.endpoint.truth.wait_for(self, adapter.resource)
         self._warn_of_reloads()
         return adapter
 
@@ -225,7 +287,11 @@ class InferenceComponent(Construct):
         return model
 
     def _build_component(
-        self, resources: HostResources | None, startup: StartupTimeouts, tags: list[cdk.CfnTag]
+        self,
+        resources: HostResources | None,
+        placement: Placement | None,
+        startup: StartupTimeouts,
+        tags: list[cdk.CfnTag],
     ) -> sagemaker.CfnInferenceComponent:
         endpoint = self.endpoint
         cfn = sagemaker.CfnInferenceComponent
@@ -245,7 +311,9 @@ class InferenceComponent(Construct):
             )
 
         instances = endpoint.capacity.instances
-        model_name = self._model.attr_model_name
+        model_name = self.model_name
+        scheduling = None if placement is None else placement.scheduling()
+        caching = None if placement is None else placement.caching()
         one = per_type = None
         if endpoint.capacity.is_pool:
             per_type = [
@@ -254,6 +322,8 @@ class InferenceComponent(Construct):
                     model_name=model_name,
                     compute_resource_requirements=compute(instance),
                     startup_parameters=start,
+                    scheduling_config=scheduling,
+                    data_cache_config=caching,
                 )
                 for instance in instances
             ]
@@ -262,7 +332,10 @@ class InferenceComponent(Construct):
                 model_name=model_name,
                 compute_resource_requirements=compute(instances[0]),
                 startup_parameters=start,
+                scheduling_config=scheduling,
+                data_cache_config=caching,
             )
+        alarms = alarms_of_component(self)
         # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
         # with both in the logical id, such a change makes a new component.
         return sagemaker.CfnInferenceComponent(
@@ -271,11 +344,19 @@ class InferenceComponent(Construct):
             inference_component_name=self.component_name,
             endpoint_name=endpoint.shared.endpoint_name,
             variant_name=endpoint.variant_name,
-            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=self.copies),
+            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies_to_send(self, alarms)),
             specification=one,
             specifications=per_type,
+            deployment_config=None if self.rollout is None else self.rollout.render(alarms),
             tags=tags,
         )
+
+
+def _least_memory_mib(endpoint: InferenceEndpoint, resources: HostResources | None, gpus: int) -> int:
+    """Host memory of a copy on the type that has least."""
+    if resources is not None:
+        return resources.memory_mib
+    return min(HostResources.share_of(instance, gpus=gpus).memory_mib for instance in endpoint.capacity.instances)
 
 
 def _check(
@@ -284,9 +365,12 @@ def _check(
     name: str,
     *,
     server: SglangOptions,
+    memory_mib: int,
     copies: int,
+    scaling: ComponentScaling | None,
     added: Mapping[str, str],
     rendered: Mapping[str, str],
+    rollout: ComponentRollout | None,
 ) -> None:
     """Collect everything wrong with a component before any of it exists."""
     problems = []
@@ -299,10 +383,65 @@ def _check(
         raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:
         problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
+    elif scaling is not None and not scaling.min_copies <= copies <= scaling.max_copies:
+        problems.append(
+            f"{construct_id}.copies: {copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those"
+        )
+    if scaling is not None and scaling.copy_bounds[0] == 0:
+        problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
     capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
     problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
     problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
+    problems += host_cache_problems(f"{construct_id}.server", server, memory_mib)
     problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
-    problems += endpoint.room_problems(construct_id, gpus_per_copy=server.gpus_per_copy, copies=max(copies, 0))
+    problems += endpoint.room_problems(
+        construct_id,
+        gpus_per_copy=server.gpus_per_copy,
+        copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
+        asked_by="copies" if scaling is None else "scaling.max_copies",
+    )
+    if rollout is not None:
+        bounds = [(copies, copies)] if scaling is None else scaling.all_bounds
+        problems += rollout.problems(f"{construct_id}.rollout", bounds=bounds)
+    may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
+    if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
+        problems.append(
+            f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
+            "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
+        )
     if problems:
         raise ConfigurationError(problems)
+
+
+def _with_nightly_stop(
+    path: str, scaling: ComponentScaling | None, copies: int, endpoint: InferenceEndpoint
+) -> ComponentScaling | None:
+    stop = endpoint.nightly_stop
+    if stop is None:
+        return scaling
+    try:
+        return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{path}.{problem}" for problem in error.problems]) from None
+
+
+def _concurrency(
+    path: str,
+    scaling: ComponentScaling | None,
+    model_id: str | None,
+    server: SglangOptions,
+    endpoint: InferenceEndpoint,
+) -> float | None:
+    if scaling is None or not scaling.has_policy or not isinstance(scaling.target, Concurrency):
+        return None
+    target = scaling.target
+    if target.requests_per_copy is not None:
+        return target.requests_per_copy
+    return planned_concurrency(
+        path,
+        model_id,
+        server,
+        endpoint.capacity.instances,
+        input_tokens=target.input_tokens,
+        output_tokens=target.output_tokens,
+    )

@@ -8,10 +8,10 @@ from typing import Final
 
 import aws_cdk as cdk
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.image import ImageFacts, SglangDlc, dlc_account
 
-_UPSTREAM: Final = "lmsysorg/sglang:v0.5.23-cu130"
+UPSTREAM_TAG: Final = "lmsysorg/sglang:v0.5.23-cu130"
 """Docker Hub tag of the SGLang release whose options this library knows (0.5.23, 2026-11)."""
 
 _UPSTREAM_CUDA: Final = "13.0"
@@ -22,7 +22,10 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerBase:
-    """A base image; make one with `upstream`, `dlc` or `of`.
+    """A base image; make one with `upstream`, `dlc` or `of`, each with the digest that `cdk-sglang image pin` looks up.
+
+    A tag moves: two builds of the same content would be two images, and a rollback would not go back. Whoever wants that all the
+    same says why in `unpinned`.
 
     Attributes:
         name: Its reference without a registry that depends on the Region; part of the image's tag.
@@ -35,16 +38,24 @@ class ContainerBase:
     is_dlc: bool = False
 
     @staticmethod
-    def upstream(*, digest: str | None = None) -> ContainerBase:
+    def upstream(*, digest: str | None = None, unpinned: str | None = None) -> ContainerBase:
         """SGLang's own image from Docker Hub: the release this library's options are checked against.
 
         Args:
-            digest: "sha256:…" of the tag, so that the base cannot move; Docker Hub's tag is trusted otherwise.
+            digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
+
+        Raises:
+            ConfigurationError: Neither digest nor reason, both, or no digest at all.
         """
-        return ContainerBase.of(_UPSTREAM, digest=digest, cuda=_UPSTREAM_CUDA, sglang_version="0.5.23")
+        return ContainerBase.of(
+            UPSTREAM_TAG, digest=digest, unpinned=unpinned, cuda=_UPSTREAM_CUDA, sglang_version="0.5.23"
+        )
 
     @staticmethod
-    def dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None) -> ContainerBase:
+    def dlc(
+        tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None, unpinned: str | None = None
+    ) -> ContainerBase:
         """AWS's SGLang container: patched by AWS, from a registry of the stack's Region, some releases behind.
 
         This project's entry is written against SGLang 0.5.23 and stops with one line on a release that lacks what it relies on.
@@ -52,8 +63,12 @@ class ContainerBase:
         Args:
             tag: Which.
             digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
+
+        Raises:
+            ConfigurationError: Neither digest nor reason, both, or no digest at all.
         """
-        _check(digest)
+        raise_if_any(pin_problems("base", digest=digest, unpinned=unpinned))
         name = f"sglang:{tag.value}" + (f"@{digest}" if digest else "")
         return ContainerBase(name=name, facts=replace(tag.facts, kind="cdk-sglang"), is_dlc=True)
 
@@ -62,6 +77,7 @@ class ContainerBase:
         reference: str,
         *,
         digest: str | None = None,
+        unpinned: str | None = None,
         cuda: str,
         sglang_version: str,
         compute_capabilities: frozenset[str] | None = None,
@@ -71,6 +87,7 @@ class ContainerBase:
         Args:
             reference: "registry/name:tag".
             digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
             cuda: CUDA toolkit of the image, such as "13.0".
             sglang_version: SGLang inside the image.
             compute_capabilities: GPU generations it was compiled for; None skips that check.
@@ -78,9 +95,10 @@ class ContainerBase:
         Raises:
             ConfigurationError: A value has the wrong form.
         """
-        _check(digest)
+        problems = pin_problems("base", digest=digest, unpinned=unpinned)
         if not re.fullmatch(r"\d+\.\d+", cuda):
-            raise ConfigurationError([f"base.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'"])
+            problems.append(f"base.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'")
+        raise_if_any(problems)
         facts = ImageFacts(
             sglang_version=sglang_version, cuda=cuda, compute_capabilities=compute_capabilities, kind="cdk-sglang"
         )
@@ -103,6 +121,19 @@ class ContainerBase:
         ]
 
 
-def _check(digest: str | None) -> None:
+def pin_problems(path: str, *, digest: str | None, unpinned: str | None) -> list[str]:
+    """Say why a base image is not held fast: no digest and no reason, both, or something that is none.
+
+    Args:
+        path: What to put before each.
+        digest: The digest.
+        unpinned: The reason there is none.
+    """
     if digest is not None and not _DIGEST.fullmatch(digest):
-        raise ConfigurationError([f"base.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits"])
+        return [f"{path}.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits"]
+    if unpinned is not None and not unpinned.strip():
+        return [f"{path}.unpinned: is empty; say why the base may move between two builds, or give its digest"]
+    if (digest is None) == (unpinned is None):
+        how = "digest (`cdk-sglang image pin` looks it up) and unpinned, the reason why the base may move between two builds"
+        return [f"{path}: give exactly one of {how}"]
+    return []

@@ -6,10 +6,11 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -25,13 +26,35 @@ from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, m
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import MAX_NAME_LENGTH
 from cdk_sglang.serving.network import EndpointNetwork
+from cdk_sglang.serving.rollout import ComponentRollout, EndpointRollout
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.truth_check import EndpointTruth, NoTruthCheck, SmokeRequest, TruthCheck
+from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
+
+    from cdk_sglang.serving.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.reservation import ReservationGuard
+    from cdk_sglang.serving.scaling import ComponentScaling
+    from cdk_sglang.serving.schedules import NightlyStop
+
+
+@jsii.implements(cdk.IStableNumberProducer)
+class _Number:
+    """A number that is known when the app is synthesised."""
+
+    def __init__(self, produce: Callable[[], int]) -> None:
+        self._produce = produce
+
+    def produce(self) -> int:
+        return self._produce()
+
 
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
@@ -68,6 +91,13 @@ class InferenceEndpoint(Construct):
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default.
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
+        alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
+        idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
+        nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
+        rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
+            fleet, all at once, no alarms.
+        truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
+            `NoTruthCheck(reason=...)`.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -89,6 +119,11 @@ class InferenceEndpoint(Construct):
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         metric_frequency_seconds: int = 60,
+        alarms: Alarms | NoAlarms | None = None,
+        idle_alarm: IdleAlarm | None = None,
+        nightly_stop: NightlyStop | None = None,
+        rollout: EndpointRollout | None = None,
+        truth_check: TruthCheck | NoTruthCheck | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
@@ -101,6 +136,7 @@ class InferenceEndpoint(Construct):
         check_endpoint(
             construct_id,
             region=stack.region,
+            account=stack.account,
             name=name,
             capacity=capacity,
             image=image,
@@ -108,19 +144,26 @@ class InferenceEndpoint(Construct):
             inference_ami=inference_ami,
             log_retention_days=log_retention_days,
             metric_frequency_seconds=metric_frequency_seconds,
+            rollout=rollout,
         )
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
         self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
         self.capacity = capacity
         self.image = image
+        self.alarms = alarms
+        self.nightly_stop = nightly_stop
+        self.rollout = rollout
+        self.truth: EndpointTruth | None = None
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
         self.log_key = log_key
         self.log_removal = log_removal
+        self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
         self.components: dict[str, InferenceComponent] = {}
         self._invokers: list[iam.IGrantable] = []
+        self._reads_alarms = False
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
@@ -142,9 +185,18 @@ class InferenceEndpoint(Construct):
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
         role_arn = self.role.role_arn
+        self._guard = self._make_guard()
         self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
         self.resource = sagemaker.CfnEndpoint(
-            self, "Resource", endpoint_name=name, endpoint_config_name=self.config.attr_endpoint_config_name
+            self,
+            "Resource",
+            endpoint_name=name,
+            endpoint_config_name=self.config.attr_endpoint_config_name,
+            deployment_config=None if rollout is None else rollout.render(self._rollback_alarms(rollout)),
+            # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
+            # InitialInstanceCount, and takes running copies away with them:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+            retain_all_variant_properties=True,
         )
         self.resource.add_resource_dependency(
             make_log_group(
@@ -156,6 +208,14 @@ class InferenceEndpoint(Construct):
                 removal=log_removal,
             )
         )
+        if self._guard is not None:
+            self._guard.watch()
+        if alarms is None:
+            cdk.Annotations.of(self).add_warning_v2(
+                "cdk-sglang:no-alarms",
+                "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+            )
+        self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
             role_arn=role_arn,
@@ -166,6 +226,10 @@ class InferenceEndpoint(Construct):
             log_key_arn=log_key_arn,
             weights=WeightsAccess(self, self.role),
         )
+        if isinstance(truth_check, NoTruthCheck):
+            self.resource.add_metadata("cdk-sglang:no-truth-check", truth_check.reason)
+        else:
+            self.truth = EndpointTruth(self, truth_check or TruthCheck(), log_options=self.log_options)
 
     def add_component(
         self,
@@ -173,11 +237,15 @@ class InferenceEndpoint(Construct):
         *,
         model: ModelSource,
         server: SglangOptions | None = None,
-        copies: int = 1,
+        copies: int | None = None,
+        scaling: ComponentScaling | None = None,
+        placement: Placement | None = None,
         component_name: str | None = None,
         resources: HostResources | None = None,
         startup: StartupTimeouts | None = None,
         environment: Mapping[str, str] | None = None,
+        rollout: ComponentRollout | None = None,
+        smoke: SmokeRequest | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -185,11 +253,16 @@ class InferenceEndpoint(Construct):
             construct_id: Short name of the model on this endpoint, such as "llama".
             model: Where its weights are.
             server: SGLang's options; SGLang's defaults on one GPU by default.
-            copies: Copies to start with; each takes its GPUs on one instance.
+            copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
+                least. SageMaker creates no component at zero copies.
+            scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
+            placement: How copies are spread over instances; SageMaker's own way by default.
             component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
             startup: Derived from the size of the weights by default.
             environment: Further environment variables of the container; never secrets.
+            rollout: How a new version reaches the copies, and which alarms take it back; all copies at once and none by default.
+            smoke: The request of the truth check; that of the endpoint's by default.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
@@ -200,10 +273,14 @@ class InferenceEndpoint(Construct):
             model=model,
             server=server or SglangOptions(),
             copies=copies,
+            scaling=scaling,
+            placement=placement,
             component_name=component_name,
             resources=resources,
             startup=startup,
             environment=environment or {},
+            rollout=rollout,
+            smoke=smoke,
         )
         self.components[construct_id] = component
         for grantee in self._invokers:
@@ -224,8 +301,32 @@ class InferenceEndpoint(Construct):
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
         )
 
-    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int) -> list[str]:
-        """Say why so many more copies of so many GPUs have no room on this endpoint."""
+    def allow_reading_alarms(self) -> None:
+        """Let SageMaker read the alarms of a rollout with the endpoint's role."""
+        if not self._reads_alarms:
+            self._reads_alarms = True
+            self.role.add_to_principal_policy(
+                iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
+            )
+
+    def _rollback_alarms(self, rollout: EndpointRollout) -> list[str]:
+        self.allow_reading_alarms()
+        return rollout.alarms.make(
+            self,
+            choice=self.alarms,
+            what=f"Endpoint {self.endpoint_name}",
+            dimensions={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
+            may_be_zero=self.capacity.min_instances == 0,
+        )
+
+    def least_instances(self) -> int:
+        """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""
+        if self.capacity.min_instances is not None:
+            return self.capacity.min_instances
+        return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
+
+    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int, asked_by: str = "copies") -> list[str]:
+        """Say why so many more copies of so many GPUs have no room on this endpoint; `asked_by` is the option they come from."""
         capacity = self.capacity
         smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
         if gpus_per_copy > smallest.gpu_count:
@@ -235,18 +336,27 @@ class InferenceEndpoint(Construct):
                     f"{bigger_or_fewer(smallest, gpus_per_copy)}"
                 )
             ]
-        placed = [component.gpus_per_copy for component in self.components.values() for _ in range(component.copies)]
+        placed = [
+            component.gpus_per_copy for component in self.components.values() for _ in range(component.most_copies)
+        ]
         wanted = [*placed, *([gpus_per_copy] * copies)]
         needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
         if needed > capacity.max_instances:
             return [
                 (
-                    f"{path}.copies: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
+                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
                     f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
                     f"raise max_instances to {needed} or ask for less"
                 )
             ]
         return []
+
+    def _make_guard(self) -> ReservationGuard | None:
+        if self.capacity.reservation is None:
+            return None
+        from cdk_sglang.serving.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
+
+        return ReservationGuard(self, self.capacity.reservation)
 
     def _build_config(
         self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
@@ -263,22 +373,36 @@ class InferenceEndpoint(Construct):
             instance_type=None if capacity.is_pool else capacity.instances[0].name,
             instance_pools=pools if capacity.is_pool else None,
             variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
-            initial_instance_count=capacity.min_instances,
+            initial_instance_count=capacity.initial_instances,
             inference_ami_version=ami,
             managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
                 status="ENABLED",
-                min_instance_count=capacity.min_instances,
+                min_instance_count=cdk.Lazy.number(_Number(self.least_instances)),
                 max_instance_count=capacity.max_instances,
+                scale_in_policy=None
+                if capacity.scale_in is None
+                else cfn.ScaleInPolicyProperty(
+                    strategy=capacity.scale_in.strategy,
+                    cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
+                    maximum_step_size=capacity.scale_in.max_step,
+                ),
+            ),
+            capacity_reservation_config=None
+            if capacity.reservation is None
+            else cfn.CapacityReservationConfigProperty(
+                capacity_reservation_preference="capacity-reservations-only",
+                ml_reservation_arn=capacity.reservation.training_plan_arn,
             ),
             routing_config=routing.render(),
         )
+        network = None if self.network is None else self.network.render()
         # No name: a config that is replaced under the same name would leave the endpoint as it was.
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
             execution_role_arn=role_arn,
             enable_network_isolation=self.network_isolation,
-            vpc_config=None if self.network is None else self.network.render(),
+            vpc_config=network,
             production_variants=[variant],
             metrics_config=cfn.MetricsConfigProperty(
                 enable_enhanced_metrics=True,
@@ -287,5 +411,8 @@ class InferenceEndpoint(Construct):
             ),
         )
         config.node.add_dependency(self.role)
+        if self._guard is not None:
+            said = cdk.Stack.of(self).resolve([variant, self.network_isolation, network, metric_frequency_seconds])
+            config.node.add_dependency(self._guard.check(said))
         acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
         return config

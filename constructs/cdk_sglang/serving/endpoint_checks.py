@@ -7,9 +7,11 @@ from typing import Final
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
 from cdk_sglang.serving.capacity import Capacity
+from cdk_sglang.serving.capacity_checks import capacity_place_problems
 from cdk_sglang.serving.image import ImageFacts, ServingImage
 from cdk_sglang.serving.logs import RETENTION_DAYS
 from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.rollout import EndpointRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.tokens import is_token, token_problem
 
@@ -57,6 +59,7 @@ def check_endpoint(
     path: str,
     *,
     region: str,
+    account: str,
     name: str,
     capacity: Capacity,
     image: ServingImage,
@@ -64,6 +67,7 @@ def check_endpoint(
     inference_ami: str | None,
     log_retention_days: int,
     metric_frequency_seconds: int,
+    rollout: EndpointRollout | None,
 ) -> None:
     """Collect everything wrong with an endpoint before any of it exists."""
     problems = name_problems(path, name, "endpoint")
@@ -75,6 +79,7 @@ def check_endpoint(
             for problem in region_problems(region, instance)
         )
         problems += [f"{path}.image: {problem}" for problem in image.region_problems(region)]
+    problems += capacity_place_problems(f"{path}.capacity", capacity, region=region, account=account)
     problems += routing.problems(f"{path}.routing", max_instances=capacity.max_instances)
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
@@ -84,4 +89,6 @@ def check_endpoint(
             f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
             f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}"
         )
+    if rollout is not None:
+        problems += rollout.problems(f"{path}.rollout", min_instances=capacity.min_instances)
     raise_if_any(problems)

@@ -123,7 +123,7 @@ class ServingImage(ABC):
     def from_build(
         *,
         repository: ecr.IRepository,
-        base: ContainerBase | None = None,
+        base: ContainerBase,
         source: Path | None = None,
         log_options: LogOptions | None = None,
     ) -> ServingImage:
@@ -133,7 +133,7 @@ class ServingImage(ABC):
 
         Args:
             repository: Where the image goes; make its tags immutable and its scan on push.
-            base: What it is built on; `ContainerBase.upstream()` by default.
+            base: What it is built on, such as `ContainerBase.upstream(digest="sha256:…")`.
             source: Folder with the Dockerfile; this project's own by default.
             log_options: What becomes of the build's logs; kept for 30 days by default.
         """

@@ -80,7 +80,7 @@ class ServingImageBuild(Construct):
         scope: Parent.
         construct_id: Id, unique in the parent.
         repository: Where the image goes; make its tags immutable and its scan on push.
-        base: What it is built on; upstream SGLang by default.
+        base: What it is built on.
         source: Folder with the Dockerfile; this project's own by default.
         compute_type: Build machine; 8 vCPUs and 128 GB of disk by default, enough for a base of 17 GB compressed.
         wait: How long a deployment waits for the build; three hours by default, though CloudFormation's own limit is one.
@@ -97,22 +97,16 @@ class ServingImageBuild(Construct):
         construct_id: str,
         *,
         repository: ecr.IRepository,
-        base: ContainerBase | None = None,
+        base: ContainerBase,
         source: Path | None = None,
         compute_type: ComputeType = "BUILD_GENERAL1_LARGE",
         wait: cdk.Duration = _WAIT,
         log_options: LogOptions | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        base = base or ContainerBase.upstream()
         options = log_options or LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
         folder = source or shipped.find_folder("container", holds="Dockerfile")
         content = assets.Asset(self, "Content", path=str(folder), exclude=_EXCLUDE)
-        if "@sha256:" not in base.name:
-            cdk.Annotations.of(self).add_info_v2(
-                "cdk-sglang:base-image-not-pinned",
-                f"{base.name} is a tag, which may move between two builds; give its digest (docker buildx imagetools inspect {base.name})",
-            )
         base_image = base.reference(cdk.Stack.of(self))
         # The base's name, not its URI: the same content has the same tag in every Region.
         fingerprint = hashlib.sha256(f"{content.asset_hash}\x00{base.name}\x00{_SCRIPT}".encode()).hexdigest()[:24]

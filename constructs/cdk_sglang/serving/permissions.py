@@ -110,3 +110,67 @@ WRITE_WEIGHTS: Final = (
 ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 """On the key of the model's bucket: an upload in parts needs both
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
+
+READ_ALARMS: Final = ("cloudwatch:DescribeAlarms",)
+"""On `*`, for the execution role of an endpoint with a rollout: SageMaker reads the alarms of the rollout with it
+(https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html). Alarms can be named by ARN, but the pages on guardrails do
+not say that SageMaker asks for them one by one, and a role that is too narrow would show in the middle of an update."""
+
+DESCRIBE_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On the components of the endpoint: model, status and copies."""
+
+DESCRIBE_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
+"""On the one endpoint: which configuration it serves with."""
+
+DESCRIBE_MODEL: Final = ("sagemaker:DescribeModel",)
+"""On models with the endpoint's tag: image and environment. CloudFormation makes their names."""
+
+SMOKE_REQUEST: Final = ("sagemaker:InvokeEndpoint",)
+"""On the endpoint and its components: one short request each."""
+
+DESCRIBE_SCALING: Final = ("application-autoscaling:DescribeScalableTargets",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html)."""
+READ_TRAINING_PLAN: Final = ("sagemaker:DescribeTrainingPlan",)
+"""On the one plan."""
+
+READ_OWN_STACK: Final = ("cloudformation:DescribeStacks",)
+"""On the stack itself: a stack that rolls back must not be kept from it by a plan that has ended since."""
+
+READ_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
+"""On the one endpoint: which config it runs on."""
+
+READ_ENDPOINT_CONFIGS: Final = ("sagemaker:DescribeEndpointConfig",)
+"""On the account's endpoint configs: CloudFormation names them, and an endpoint that was rolled back runs on an older one."""
+
+FIND_CONFIG_COPIES: Final = ("sagemaker:ListEndpointConfigs",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html)."""
+
+DELETE_CONFIG_COPIES: Final = ("sagemaker:DeleteEndpointConfig",)
+"""On the copies a move has made, known by the beginning of their names."""
+
+COPY_CONFIG: Final = ("sagemaker:AddTags", "sagemaker:CreateEndpointConfig")
+"""On the copies a move makes, known by the beginning of their names; with the tags of the original."""
+
+READ_CONFIG_TAGS: Final = ("sagemaker:ListTags",)
+"""On the account's endpoint configs, as READ_ENDPOINT_CONFIGS."""
+
+UPDATE_ENDPOINT: Final = ("sagemaker:UpdateEndpoint",)
+"""On the one endpoint and the copies: to these alone can it be moved."""
+
+PASS_EXECUTION_ROLE: Final = ("iam:PassRole",)
+"""On the endpoint's execution role, to SageMaker alone: a config names it
+(https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createendpoint-perms)."""
+
+KEEP_FAILED_EVENTS: Final = ("sqs:SendMessage",)
+"""On the one queue."""
+
+INVOKE_FUNCTION: Final = ("lambda:InvokeFunction",)
+"""On the one function."""
+
+READ_ROUTE: Final = ("ssm:GetParameter",)
+"""On the one parameter that holds a route's destinations; they are names, no secrets."""
+
+WATCH_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On a route's components: a waiting client says how many copies there are, and why none answers. It waits without it too."""

@@ -170,7 +170,7 @@ class HicacheOptions(OptionsModel):
     """Host cache as a multiple of the GPU's KV cache. SGLang takes 2.0 (1.2 with `buffer_only`), less when it does not fit."""
 
     size_gb: Count | None = None
-    """Host cache per GPU process in gigabytes (10^9 bytes), instead of `ratio`."""
+    """Host cache per GPU process in gigabytes (10^9 bytes). With no size given: four fifths of the copy's host memory."""
 
     host_memory_fraction: Share | None = None
     """Largest share of the copy's host memory the cache may take when neither ratio nor size is given. SGLang takes 0.8."""

@@ -86,6 +86,42 @@ def _spanning_experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
         )
 
 
+@_BOOK.rule("a2a-attention-groups", source="arg_groups/moe_hook.py, _handle_a2a_moe (assertions)")
+def _a2a_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
+    groups, tp_size = options.attn_dp_size, options.tp_size
+    if options.moe_a2a_backend == "pplx" and groups < 2:  # noqa: PLR2004
+        yield Problem(field="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
+    # Muse Spark's sequence-parallel prefill is SGLang's one exception; it sets enable_layernorm_sp.
+    sliced = options.get("enable_layernorm_sp") and (tp_size, options.ep_size) in {(4, 4), (8, 8)} and groups == 1
+    if options.moe_a2a_backend == "flashinfer" and not sliced and (groups != tp_size or groups == 1):
+        yield Problem(
+            field="attn_dp_size",
+            text=f"moe_a2a_backend flashinfer needs an attention group per GPU, got {groups} with tp_size {tp_size}; "
+            f"use {max(2, tp_size)}",
+        )
+
+
+@_BOOK.rule(
+    "remote-weights", source="arg_groups/model_path_hook.py, _handle_load_format (auto instead, with a warning)"
+)
+def _remote_weights(options: SglangOptions, _: Context) -> Iterator[Problem]:
+    backend = options.get("remote_instance_weight_loader_backend")
+    if options.load_format != "remote_instance" or backend == "modelexpress":
+        return
+    needed = ["seed_instance_ip", "seed_instance_service_port"]
+    needed += ["send_weights_group_ports"] if backend == "nccl" else []
+    names = [f"remote_instance_weight_loader_{name}" for name in needed]
+    missing = [f"extra.{name}" for name in names if options.get(name) is None]
+    if missing:
+        yield Problem(field="load_format", text=f"remote_instance is auto without {', '.join(missing)}; set them")
+
+
+@_BOOK.rule("expert-pack-path", source="arg_groups/expert_pack_hook.py (ValueError)")
+def _expert_pack(options: SglangOptions, _: Context) -> Iterator[Problem]:
+    if options.load_format == "expert_pack" and not (options.model_loader_extra_config or {}).get("pack_path"):
+        yield Problem(field="model_loader_extra_config", text="expert_pack reads the folder in pack_path; add it")
+
+
 @_BOOK.rule("dense-moe-width", source="arg_groups/validation_hook.py, check_server_args (assertion)")
 def _dense_moe_width(options: SglangOptions, _: Context) -> Iterator[Problem]:
     width = options.get("moe_dense_tp_size")

@@ -18,6 +18,8 @@ _EAGLES: Final = ("EAGLE", "EAGLE3", "NEXTN")
 _EAGLE_FAMILY: Final = (*_EAGLES, "STANDALONE")  # share _handle_eagle_family
 _NEED_DRAFT: Final = ("EAGLE", "EAGLE3", "STANDALONE", "DFLASH")  # DSPARK's may be bundled with the model
 _PAGED_TREES: Final = ("flashinfer", "fa3", "triton")
+# Backends that page in 64 tokens when nothing is said (arg_groups/overrides.py, _mla_backend_page_constraints).
+_PAGE_OF: Final = dict.fromkeys(("flashmla", "trtllm_mla", "cutedsl_mla", "trtllm_mha", "hpc_ops"), 64)
 
 
 def _of(options: SglangOptions, *algorithms: str) -> SpeculativeOptions | None:
@@ -113,19 +115,22 @@ def _dp_head(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule("paged-trees", source=f"{_HOOK}, _handle_eagle_family and _handle_ngram (ValueError)")
 def _paged_trees(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative, backend = options.speculative, options.attention_backend
-    if speculative is None or backend is None or (options.page_size or 1) == 1:
+    if speculative is None or backend is None:
+        return
+    page = options.page_size or _PAGE_OF.get(backend, 1)
+    if page == 1:
         return
     if speculative.algorithm in _EAGLE_FAMILY and (speculative.eagle_topk or 1) > 1 and backend not in _PAGED_TREES:
         yield Problem(
             field="attention_backend",
-            text=f"draft trees (eagle_topk {speculative.eagle_topk}) over pages of {options.page_size} tokens run on "
+            text=f"draft trees (eagle_topk {speculative.eagle_topk}) over pages of {page} tokens run on "
             f"{', '.join(_PAGED_TREES)}, got {backend}; use one of them, eagle_topk 1 or page_size 1",
         )
     breadth = options.get("speculative_ngram_max_bfs_breadth")
     if speculative.algorithm == "NGRAM" and breadth > 1 and backend != "flashinfer":
         yield Problem(
             field="attention_backend",
-            text=f"NGRAM trees over pages of {options.page_size} tokens run on flashinfer, got {backend}; use it, "
+            text=f"NGRAM trees over pages of {page} tokens run on flashinfer, got {backend}; use it, "
             "page_size 1 or extra.speculative_ngram_max_bfs_breadth: 1",
         )
 

@@ -1,0 +1,34 @@
+"""Entry point of the function that answers how many copies a component has, called by CDK's provider framework."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from . import logic  # noqa: TID252  the asset's root differs from the repository's
+
+_log = logging.getLogger()
+_log.setLevel(logging.INFO)
+_sagemaker = boto3.client(
+    "sagemaker", config=Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=20)
+)
+
+
+def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer with the copies there are; an error fails the deployment, since a guess would set them back."""
+    if event["RequestType"] == "Delete":
+        return {"PhysicalResourceId": event["PhysicalResourceId"]}
+    asked = logic.Asked.parse(event["ResourceProperties"])
+    old = event.get("OldResourceProperties")
+    copies, physical_id = logic.answer(
+        _sagemaker,
+        asked,
+        before=logic.Asked.parse(old) if old else None,
+        physical_id=event.get("PhysicalResourceId", ""),
+    )
+    _log.info(json.dumps({"request": event["RequestType"], "component": asked.component, "copies": copies}))
+    return {"PhysicalResourceId": physical_id, "Data": {"Copies": copies}}

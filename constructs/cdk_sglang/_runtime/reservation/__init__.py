@@ -1,0 +1,1 @@
+"""Looks at the training plan an endpoint runs on: before a deployment, and every hour until it ends."""

@@ -1,0 +1,85 @@
+"""What was asked of an endpoint: the property of the custom resource, read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoke:
+    """One request to a component, and where its answer must hold something."""
+
+    body: str
+    timeout_seconds: int
+    expect: tuple[str, ...]
+    """Paths in the answer, such as choices.0.message.content; one of them is enough."""
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Smoke:
+        """Read it."""
+        return cls(body=json.dumps(data["body"]), timeout_seconds=data["timeout_seconds"], expect=tuple(data["expect"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """What was asked of one component."""
+
+    name: str
+    model: str
+    image: str
+    environment: dict[str, str]
+    instance_types: tuple[str, ...]
+    """Types with a specification of their own; empty where one specification is for all."""
+    fewest: int
+    most: int
+    scaling: tuple[tuple[int, int], ...]
+    """Bounds its scaling target may have, those of schedules included; empty where no target was asked for."""
+    startup_seconds: int
+    smoke: Smoke
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked of an endpoint, and of some or all of its components."""
+
+    endpoint: str
+    config: str
+    part: int
+    timeout_seconds: int
+    components: tuple[Component, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Asked:
+        """Read the property; CloudFormation hands numbers over as strings, so it is one JSON text."""
+        data = json.loads(text)
+        common = {"image": data["image"], "smoke": data["smoke"]}
+        return cls(
+            endpoint=data["endpoint"],
+            config=data["config"],
+            part=data["part"],
+            timeout_seconds=data["timeout_seconds"],
+            components=tuple(_component(common | component) for component in data["components"]),
+        )
+
+    @property
+    def physical_id(self) -> str:
+        """The same for every content."""
+        return f"{self.endpoint}/truth/{self.part}"
+
+
+def _component(data: dict[str, Any]) -> Component:
+    fewest, most = data["copies"]
+    return Component(
+        name=data["name"],
+        model=data["model"],
+        image=data["image"],
+        environment=data["environment"],
+        instance_types=tuple(data["instance_types"]),
+        fewest=fewest,
+        most=most,
+        scaling=tuple((low, high) for low, high in data["scaling"]),
+        startup_seconds=data["startup_seconds"],
+        smoke=Smoke.parse(data["smoke"]),
+    )

@@ -1,0 +1,199 @@
+"""What is live, compared with what was asked: endpoint, components, models, scaling targets. No request to a model is made here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
+from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong  # noqa: TID252
+
+_ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+_DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
+_TARGETS_AT_ONCE = (
+    50  # ResourceIds of DescribeScalableTargets: botocore 1.44.5 gives no bound, the API reference says 50
+)
+_SHOWN = 3
+DIGEST = "sha256:"
+_AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
+
+
+def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: ANN401  boto3 has no types at run time
+    """Say what is not as asked about the endpoint itself."""
+    name = asked.endpoint
+    try:
+        found = call(sagemaker.describe_endpoint, EndpointName=name)
+    except NotThereError:
+        return [wrong(f"endpoint {name}: does not exist; it was deleted outside of CloudFormation")]
+    except UnseenError as error:
+        return [error.finding]
+    status, config = found["EndpointStatus"], found.get("EndpointConfigName", "none")
+    if status in _ON_ITS_WAY:
+        return [waiting(f"endpoint {name}: is {status}")]
+    if status != "InService":
+        return [
+            wrong(
+                f"endpoint {name}: is {status}{_because(found)}; look at its events, and deploy again when that is mended"
+            )
+        ]
+    if config != asked.config:
+        return [
+            wrong(
+                f"endpoint {name}: asked for configuration {asked.config}, serves with {config}: "
+                f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
+            )
+        ]
+    return []
+
+
+def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tuple[list[Finding], int]:  # noqa: ANN401
+    """Say what is not as asked about a component, and how many copies it wants now."""
+    try:
+        found = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
+        findings, copies = _component(found, asked, component)
+        if not any(finding.kind == "wrong" for finding in findings):
+            findings += _model(call(sagemaker.describe_model, ModelName=component.model), found, component)
+    except NotThereError as error:
+        return [wrong(f"component {component.name}: {error}; it was deleted outside of CloudFormation")], 0
+    except UnseenError as error:
+        return [error.finding], 0
+    return findings, copies
+
+
+def _component(found: dict[str, Any], asked: Asked, component: Component) -> tuple[list[Finding], int]:
+    name, status = f"component {component.name}", found.get("InferenceComponentStatus")
+    if status in _ON_ITS_WAY:
+        return [waiting(f"{name}: is {status}")], 0
+    if status != "InService":
+        return [wrong(f"{name}: is {status}{_because(found)}; see its logs, mend it, and deploy again")], 0
+    findings = []
+    if found["EndpointName"] != asked.endpoint:
+        findings.append(wrong(f"{name}: asked for on endpoint {asked.endpoint}, is on {found['EndpointName']}"))
+    specifications = found.get("Specifications") or [found.get("Specification", {})]
+    models = sorted({specification.get("ModelName", "none") for specification in specifications})
+    if models != [component.model]:
+        findings.append(
+            wrong(
+                f"{name}: asked for model {component.model}, serves {', '.join(models)}: "
+                f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
+            )
+        )
+    types = {specification.get("InstanceType", "") for specification in specifications}
+    if component.instance_types and types != set(component.instance_types):
+        findings.append(
+            wrong(
+                f"{name}: asked for {', '.join(component.instance_types)}, has specifications for {', '.join(sorted(types))}"
+            )
+        )
+    runtime = found.get("RuntimeConfig", {})
+    wanted, there = runtime.get("DesiredCopyCount", 0), runtime.get("CurrentCopyCount", 0)
+    findings += _copies(name, component, wanted=wanted, there=there)
+    return findings, wanted
+
+
+def _copies(name: str, component: Component, *, wanted: int, there: int) -> list[Finding]:
+    bounds = f"{component.fewest}" if component.fewest == component.most else f"{component.fewest} to {component.most}"
+    if not component.fewest <= wanted <= component.most:
+        text = f"{name}: asked for {bounds} copies, {wanted} are wanted now"
+        if component.scaling:  # a target moves a count that is out of its bounds, within a minute or two
+            return [waiting(f"{text}; scaling has not moved them yet")]
+        return [wrong(f"{text}; somebody changed the count outside of CloudFormation: set it back, or state it")]
+    if there < wanted:
+        return [waiting(f"{name}: {there} of {wanted} copies are there")]
+    return []
+
+
+def _model(model: dict[str, Any], found: dict[str, Any], component: Component) -> list[Finding]:
+    name, findings = f"component {component.name}", []
+    container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
+    image, environment = container.get("Image", "none"), container.get("Environment") or {}
+    if image != component.image:
+        findings.append(wrong(f"{name}: asked for image {component.image}, model {component.model} has {image}"))
+    resolved = (found.get("Specification", {}).get("Container", {}).get("DeployedImage") or {}).get("ResolvedImage", "")
+    digest = component.image.partition("@")[2]
+    if digest and "@" in resolved and resolved.partition("@")[2] != digest:
+        findings.append(wrong(f"{name}: asked for image {digest}, runs {resolved.partition('@')[2]}"))
+    names = sorted(
+        variable
+        for variable in {*environment, *component.environment}
+        if not _same(environment.get(variable), component.environment.get(variable))
+    )
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        findings.append(
+            wrong(
+                f"{name}: model {component.model} has another environment than asked: {', '.join(names[:_SHOWN])}{more} differ"
+            )
+        )
+    return findings
+
+
+def _same(live: str | None, asked: str | None) -> bool:
+    if live is not None and asked is not None and asked.startswith(DIGEST):  # long values travel as their digests
+        return hashlib.sha256(live.encode()).hexdigest() == asked.removeprefix(DIGEST)
+    return live == asked
+
+
+def scaling_findings(
+    scaling: Any,  # noqa: ANN401  boto3 has no types at run time
+    components: Sequence[Component],
+    *,
+    copies: Callable[[str], int],
+) -> list[Finding]:
+    """Say which scaling targets are missing, have other bounds than asked, or let nothing run.
+
+    Args:
+        scaling: Client of Application Auto Scaling.
+        components: Those of the endpoint.
+        copies: How many copies the one of this name wants now.
+    """
+    scaled = [component for component in components if component.scaling]
+    targets: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(scaled), _TARGETS_AT_ONCE):
+        ids = [f"inference-component/{component.name}" for component in scaled[first : first + _TARGETS_AT_ONCE]]
+        request: dict[str, Any] = {"ServiceNamespace": "sagemaker", "ScalableDimension": _DIMENSION, "ResourceIds": ids}
+        while True:
+            try:
+                page = call(scaling.describe_scalable_targets, **request)
+            except (NotThereError, UnseenError) as error:
+                return [error.finding if isinstance(error, UnseenError) else UnseenError(str(error)).finding]
+            targets |= {target["ResourceId"].partition("/")[2]: target for target in page["ScalableTargets"]}
+            if not page.get("NextToken"):
+                break
+            request["NextToken"] = page["NextToken"]
+    return [
+        finding
+        for component in scaled
+        for finding in _target(component, targets.get(component.name), copies=copies(component.name))
+    ]
+
+
+def _target(component: Component, target: dict[str, Any] | None, *, copies: int) -> list[Finding]:
+    name = f"component {component.name}"
+    asked = " or ".join(f"{low} to {high}" for low, high in component.scaling)
+    if target is None:
+        return [
+            wrong(f"{name}: asked for scaling from {asked} copies, has no scaling target; deploy again to register it")
+        ]
+    low, high = target["MinCapacity"], target["MaxCapacity"]
+    if (low, high) not in component.scaling:
+        return [
+            wrong(
+                f"{name}: asked for scaling from {asked} copies, its target has {low} to {high}; "
+                "somebody changed it outside of CloudFormation: set it back, or state it"
+            )
+        ]
+    if high == 0 and copies == 0:
+        return [
+            wrong(
+                f"{name}: its schedule has stopped it (0 copies at most), so nothing can be asked of it; "
+                "deploy when the schedule lets it run"
+            )
+        ]
+    return []
+
+
+def _because(found: dict[str, Any], *, otherwise: str = "") -> str:
+    reason = " ".join(str(found.get("FailureReason", "")).split())[:300]
+    return f" ({reason})" if reason else otherwise

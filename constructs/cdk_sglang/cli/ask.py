@@ -1,0 +1,64 @@
+"""`cdk-sglang ask`: one question to a component or a route, waited for when it is at zero copies."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cdk_sglang.errors import ConfigurationError
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    *,
+    endpoint: Annotated[str | None, typer.Option(help="Endpoint, such as prod-chat.")] = None,
+    component: Annotated[str | None, typer.Option(help="Component or adapter, such as prod-chat-llama.")] = None,
+    route: Annotated[
+        str | None, typer.Option(help="Instead of both: <environment>/<route>, such as prod/reasoning.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Region; that of your AWS settings by default.")] = None,
+    wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")] = 900,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer, in tokens.")] = 256,
+) -> None:
+    """Ask one question with your AWS credentials and print the answer as it comes; wake the component where it sleeps.
+
+    Progress goes to stderr. Exit code 1: no copy answered, or SageMaker or the model said no.
+    """
+    environment, _, name = (route or "").partition("/")
+    if (route is None) == (endpoint is None and component is None) or (
+        route is not None and not (environment and name)
+    ):
+        raise ConfigurationError(["ask: give --endpoint and --component, or --route <environment>/<route>"])
+    if route is None and not (endpoint and component):
+        raise ConfigurationError(["ask: --endpoint and --component go together; give both"])
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  an optional dependency
+
+        from cdk_sglang.client import (  # noqa: PLC0415  as above
+            InferenceClient,
+            InferenceClientError,
+            ProgressLine,
+            Route,
+            Wait,
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigurationError([f"ask: needs {error.name}; pip install 'cdk-sglang[client]'"]) from None
+    try:
+        found = None if route is None else Route.load(environment, name, region=region)
+        with InferenceClient(
+            endpoint,
+            component,
+            route=found,
+            region=region,
+            wait=Wait(up_to_seconds=wait_seconds),
+            on_progress=ProgressLine(),
+        ) as client:
+            for chunk in client.stream_chat([{"role": "user", "content": question}], max_tokens=max_tokens):
+                for choice in chunk.get("choices", []):
+                    typer.echo(choice.get("delta", {}).get("content") or "", nl=False)
+            typer.echo()
+    except (InferenceClientError, ClientError, BotoCoreError) as error:
+        print(f"ask: {error}", file=sys.stderr)  # noqa: T201  the command's own stderr
+        raise typer.Exit(1) from None

@@ -1,0 +1,101 @@
+"""How commands talk to AWS: boto3 when it is there, and every failure as one line with an exit code.
+
+Exit code 1: AWS says no, or cannot be reached. Exit code 2: nobody is signed in, or something was asked wrongly.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+from cdk_sglang.errors import ConfigurationError
+
+_SIGN_IN = "sign in with `aws login` or `aws sso login`, or set AWS_PROFILE"
+_NOT_SIGNED_IN = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+    "SSOTokenLoadError",
+    "LoginRefreshRequired",
+}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
+
+
+def fail(text: str, *, code: int) -> NoReturn:
+    """Print one line on stderr and end the command."""
+    typer.echo(" ".join(text.split()), err=True)
+    raise typer.Exit(code)
+
+
+def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # noqa: ANN401  boto3's clients have no types at run time
+    """Return a client of boto3, which is an optional dependency.
+
+    Args:
+        service: Such as `sagemaker`.
+        region: Region; that of the profile or of AWS_REGION by default.
+        attempts: How often a request is tried in all; 1 for what must not be asked for twice.
+
+    Raises:
+        ConfigurationError: boto3 is not installed.
+    """
+    try:
+        boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
+    except ImportError:
+        raise ConfigurationError(
+            ["boto3 is not installed, and this command asks AWS; install it with: pip install 'cdk-sglang[client]'"]
+        ) from None
+    retries = {"total_max_attempts": attempts, "mode": "standard"}
+    with failures_of(service):
+        return boto3.client(
+            service,
+            region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
+            config=config.Config(retries=retries, connect_timeout=10, read_timeout=60),
+        )
+
+
+@contextmanager
+def failures_of(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong between here and AWS into one line and an exit code.
+
+    Args:
+        what: What is asked of AWS, such as `sagemaker:ListTrainingPlans`.
+    """
+    exceptions = importlib.import_module("botocore.exceptions")
+    try:
+        yield
+    except exceptions.ClientError as error:
+        _refused(what, error.response.get("Error", {}))
+    except exceptions.BotoCoreError as error:
+        kind = type(error).__name__
+        if kind in _NOT_SIGNED_IN:
+            fail(f"{what}: no usable AWS credentials ({error}); {_SIGN_IN}", code=2)
+        if kind == "NoRegionError":
+            fail(f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
+        if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
+            fail(f"{what}: {error}", code=2)
+        fail(f"{what}: AWS was not reached: {error}; check the network and the Region", code=1)
+
+
+def _refused(what: str, error: dict[str, str]) -> NoReturn:
+    code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
+    if code in _EXPIRED:
+        fail(f"{what}: the AWS credentials are not valid any more ({code}); {_SIGN_IN}", code=2)
+    if code.startswith("AccessDenied"):
+        fail(f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
+    if code in _THROTTLED:
+        fail(f"{what}: AWS is asked too often ({message}); try again in a minute", code=1)
+    if code == "ResourceLimitExceeded":
+        fail(
+            f"{what}: a quota is used up ({message}); the quota 'Number of <type> instances in reserved capacity across training plans' is 0 "
+            "until it is raised: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
+            code=1,
+        )
+    fail(f"{what}: {code}: {message}", code=2 if code.startswith("Validation") else 1)

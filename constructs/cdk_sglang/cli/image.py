@@ -1,0 +1,145 @@
+"""`cdk-sglang image`: look up the digest of what the serving image is built on, so that the base cannot move.
+
+At authoring time, since synth asks nobody: the digest goes into the settings, and from there into the build.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from email.message import Message
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from cdk_sglang.cli.output import stdout
+from cdk_sglang.errors import ConfigurationError
+
+app = typer.Typer(help="The serving image's base.", no_args_is_help=True)
+
+_DOCKER_HUB: Final = "registry-1.docker.io"
+_MANIFESTS: Final = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
+_TIMEOUT_S: Final = 30
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `pin` a command of its own."""
+
+
+@app.command("pin")
+def pin(
+    base: Annotated[
+        Literal["upstream", "dlc"], typer.Option("--base", help="As image.build.base has it.")
+    ] = "upstream",
+    region: Annotated[str, typer.Option("--region", help="Region of AWS's registry, with --base dlc.")] = "us-east-1",
+    registry_url: Annotated[
+        str | None, typer.Option("--registry-url", help="A mirror that speaks like Docker Hub, with --base upstream.")
+    ] = None,
+) -> None:
+    """Print the digest that the base's tag has now, and the settings that hold it fast."""
+    if base == "dlc":
+        from cdk_sglang.serving.image import SglangDlc  # noqa: PLC0415  loads the CDK, which takes a second
+
+        reference = f"sglang:{SglangDlc.V0_5_17_UBUNTU.value}"
+        digest = _of_aws(reference, region)
+    else:
+        from cdk_sglang.serving.container_base import UPSTREAM_TAG  # noqa: PLC0415  as above
+
+        reference = UPSTREAM_TAG
+        digest = look_up(reference, registry_url=registry_url)
+    stdout().print(f"{reference} is {digest}", soft_wrap=True)
+    stdout().print(f'image: {{build: {{base: {base}, digest: "{digest}"}}}}', soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: Message
+    body: bytes
+
+
+def look_up(reference: str, *, registry_url: str | None = None) -> str:
+    """Return the digest of "name:tag" in Docker Hub, or of "registry/name:tag" elsewhere (OCI distribution specification, 1.1).
+
+    Args:
+        reference: The image.
+        registry_url: Where to ask instead.
+
+    Raises:
+        ConfigurationError: The registry cannot be reached, or does not have it.
+    """
+    name, _, tag = reference.rpartition(":")
+    first, _, rest = name.partition("/")
+    host, name = (first, rest) if "." in first or ":" in first else (_DOCKER_HUB, name)
+    url = f"{registry_url or f'https://{host}'}/v2/{name}/manifests/{tag}"
+    answer = _ask("HEAD", url, {"Accept": _MANIFESTS})
+    if answer.status == _UNAUTHORIZED:  # also for public images: a token for nobody in particular
+        token = _token(answer.headers.get("WWW-Authenticate", ""), url)
+        answer = _ask("HEAD", url, {"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
+    digest = answer.headers.get("Docker-Content-Digest", "")
+    if answer.status in {_UNAUTHORIZED, _NOT_FOUND}:
+        raise ConfigurationError([f"{reference}: {host} has no such image for everybody (HTTP {answer.status})"])
+    if answer.status != 200 or not _DIGEST.fullmatch(digest):  # noqa: PLR2004
+        raise ConfigurationError([f"{reference}: {url} answered {answer.status} without a digest; try again later"])
+    return digest
+
+
+def _token(challenge: str, url: str) -> str:
+    fields = dict(_CHALLENGE.findall(challenge))
+    realm = fields.pop("realm", "")
+    if not challenge.lower().startswith("bearer ") or not realm.startswith(("https://", "http://127.0.0.1")):
+        raise ConfigurationError([f"{url} wants to be signed in to; give a registry that is open to everybody"])
+    query = urllib.parse.urlencode({key: value for key, value in fields.items() if key in {"service", "scope"}})
+    answer = _ask("GET", f"{realm}?{query}", {})
+    try:
+        found: dict[str, Any] = json.loads(answer.body)
+        return str(found.get("token") or found["access_token"])
+    except (ValueError, LookupError) as error:
+        raise ConfigurationError([f"{realm} answered {answer.status} without a token; try again later"]) from error
+
+
+def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
+    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310  https, but for a mirror of yours
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            return _Answer(response.status, response.headers, response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return _Answer(error.code, error.headers, error.read())
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise ConfigurationError([f"{urllib.parse.urlsplit(url).netloc} cannot be reached: {reason}"]) from error
+
+
+def _of_aws(reference: str, region: str) -> str:
+    try:
+        import boto3  # noqa: PLC0415  an extra
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(["boto3 is not installed; run pip install 'cdk-sglang[client]'"]) from None
+    from aws_cdk import region_info  # noqa: PLC0415  loads the CDK
+
+    account = region_info.RegionInfo.get(region).dlc_repository_account
+    if account is None:
+        raise ConfigurationError([f"--region: AWS publishes no deep learning containers in {region}; name another"])
+    name, _, tag = reference.partition(":")
+    ecr = boto3.client("ecr", region_name=region)
+    try:  # what pulling needs, and no more: AWS lets other accounts do nothing else there
+        found = ecr.batch_get_image(registryId=account, repositoryName=name, imageIds=[{"imageTag": tag}])
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigurationError([f"{reference}: AWS's registry {account} in {region} says: {error}"]) from error
+    images = found["images"]
+    if not images:
+        raise ConfigurationError([f"{reference}: AWS's registry {account} in {region} has no such image"])
+    return str(images[0]["imageId"]["imageDigest"])

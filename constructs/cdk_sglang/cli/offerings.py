@@ -1,0 +1,199 @@
+"""Offerings of training plans: searched, priced per GPU-hour, and shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from rich.table import Table
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.cli.aws import failures_of
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import (
+    PLAN_MAX_DAYS,
+    PLAN_MIN_DAYS,
+    GpuInstance,
+    plan_count_problem,
+    price_usd_per_hour,
+    reservable_problem,
+)
+
+SEARCH = "sagemaker:SearchTrainingPlanOfferings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is searched for.
+
+    Args:
+        instance: Type.
+        count: Instances.
+        days: Length.
+        after: Earliest start; now by default.
+        before: Latest end; any by default.
+    """
+
+    instance: GpuInstance
+    count: int
+    days: int
+    after: dt.datetime | None
+    before: dt.datetime | None
+
+    @classmethod
+    def parse(cls, kind: str, *, count: int, days: int, after: str | None, before: str | None) -> Asked:
+        """Check the options of a command.
+
+        Raises:
+            ConfigurationError: One line per option that is wrong.
+        """
+        problems = []
+        instance = None
+        try:
+            instance = GpuInstance.of(kind)
+        except ConfigurationError as error:
+            problems += [f"--type: {problem}" for problem in error.problems]
+        if instance is not None and (problem := reservable_problem(instance)):
+            problems.append(f"--type: {problem}")
+        if problem := plan_count_problem(count):
+            problems.append(f"--count: {problem}")
+        if not PLAN_MIN_DAYS <= days <= PLAN_MAX_DAYS:
+            problems.append(f"--days: {days} is not allowed; use {PLAN_MIN_DAYS} to {PLAN_MAX_DAYS}")
+        start, end = _day("--after", after, problems), _day("--before", before, problems)
+        if start and end and end - start < dt.timedelta(days=days):
+            problems.append(f"--before: {before} leaves no room for {days} days after {after}; make it later")
+        raise_if_any(problems)
+        assert instance is not None
+        return cls(instance=instance, count=count, days=days, after=start, before=end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offering:
+    """One plan that can be bought."""
+
+    id: str
+    instance: str
+    count: int
+    start: dt.datetime | None
+    end: dt.datetime | None
+    hours: float
+    fee: str
+    currency: str
+    zone: str
+    blocks: int
+
+    @property
+    def per_gpu_hour(self) -> float | None:
+        """Price of one GPU for an hour; None where the fee is no number."""
+        try:
+            gpus = GpuInstance.of(self.instance).gpu_count
+            return float(Decimal(self.fee)) / (self.hours * self.count * gpus)
+        except (InvalidOperation, ZeroDivisionError, ConfigurationError):
+            return None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for other programs."""
+        return {
+            "offering": self.id,
+            "instance_type": self.instance,
+            "instance_count": self.count,
+            "start": None if self.start is None else self.start.isoformat(),
+            "end": None if self.end is None else self.end.isoformat(),
+            "hours": self.hours,
+            "blocks": self.blocks,
+            "availability_zone": self.zone or None,
+            "upfront_fee": self.fee or None,
+            "currency": self.currency,
+            "price_per_gpu_hour": self.per_gpu_hour,
+        }
+
+
+def search(sagemaker: Any, asked: Asked) -> list[Offering]:  # noqa: ANN401  boto3 has no types at run time
+    """Return what is offered for endpoints, soonest first.
+
+    The operation answers in one page (botocore 1.44.5); should it ever give a token, the next pages are asked for too.
+    """
+    request: dict[str, Any] = {
+        "TargetResources": ["endpoint"],
+        "InstanceType": asked.instance.name,
+        "InstanceCount": asked.count,
+        "DurationHours": asked.days * 24,
+    }
+    if asked.after is not None:
+        request["StartTimeAfter"] = asked.after
+    if asked.before is not None:
+        request["EndTimeBefore"] = asked.before
+    found: list[dict[str, Any]] = []
+    with failures_of(SEARCH):
+        while True:
+            page = sagemaker.search_training_plan_offerings(**request)
+            found += page["TrainingPlanOfferings"]
+            if not page.get("NextToken"):
+                break
+            request["NextToken"] = page["NextToken"]
+    offerings = [_offering(item) for item in found if "endpoint" in item.get("TargetResources", [])]
+    far = dt.datetime.max.replace(tzinfo=dt.UTC)
+    return sorted(offerings, key=lambda offering: (offering.start or far, offering.id))
+
+
+def table(offerings: list[Offering], *, region: str) -> Table:
+    """Return the offerings as a table; a row's number is what `reserve` asks for."""
+    shown = Table(
+        "#", "offering", "instances", "start (UTC)", "end (UTC)", "hours", "price", "per GPU-hour", "on demand"
+    )
+    for number, offering in enumerate(offerings, start=1):
+        usd = offering.per_gpu_hour
+        shown.add_row(
+            str(number),
+            offering.id,
+            f"{offering.count} x {offering.instance}" + (f", {offering.blocks} blocks" if offering.blocks > 1 else ""),
+            moment(offering.start),
+            moment(offering.end),
+            f"{offering.hours:g}",
+            f"{offering.fee or 'unknown'} {offering.currency}",
+            "unknown" if usd is None else f"{usd:.2f}",
+            _on_demand(offering.instance, region),
+        )
+    return shown
+
+
+def moment(value: dt.datetime | None) -> str:
+    """Write a time in UTC."""
+    return "unknown" if value is None else f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def _on_demand(name: str, region: str) -> str:
+    instance = GpuInstance.of(name)
+    price = price_usd_per_hour(instance, region)
+    if price is None:
+        return "unknown"
+    return f"{price.usd_per_hour / instance.gpu_count:.2f}" + (" (estimate)" if price.is_estimate else "")
+
+
+def _offering(item: dict[str, Any]) -> Offering:
+    blocks = item.get("ReservedCapacityOfferings", [])
+    hours = sum(block.get("DurationHours", 0) + block.get("DurationMinutes", 0) / 60 for block in blocks)
+    return Offering(
+        id=item["TrainingPlanOfferingId"],
+        instance=blocks[0]["InstanceType"] if blocks else "",
+        count=blocks[0]["InstanceCount"] if blocks else 0,
+        start=min((block["StartTime"] for block in blocks if block.get("StartTime")), default=None),
+        end=max((block["EndTime"] for block in blocks if block.get("EndTime")), default=None),
+        hours=hours or float(item.get("DurationHours", 0)),
+        fee=str(item.get("UpfrontFee", "")),
+        currency=str(item.get("CurrencyCode", "USD")),
+        zone=", ".join(sorted({block["AvailabilityZone"] for block in blocks if block.get("AvailabilityZone")})),
+        blocks=len(blocks),
+    )
+
+
+def _day(option: str, text: str | None, problems: list[str]) -> dt.datetime | None:
+    if text is None:
+        return None
+    try:
+        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), tzinfo=dt.UTC)
+    except ValueError:
+        problems.append(f"{option}: {text!r} is not a date; write it as 2027-03-01")
+        return None

@@ -1,0 +1,140 @@
+"""Training plans that were bought: their state, and which endpoints use them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cdk_sglang.cli.aws import fail, failures_of
+from cdk_sglang.cli.offerings import moment
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}")
+_NAME_MAX_LENGTH = 64
+"""botocore 1.44.5, sagemaker TrainingPlanName."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanStatus:
+    """A plan as AWS describes it now."""
+
+    arn: str
+    name: str
+    status: str
+    message: str
+    instance: str
+    count: int
+    in_use: int | None
+    start: dt.datetime | None
+    end: dt.datetime | None
+    targets: tuple[str, ...]
+
+    @property
+    def explanation(self) -> str:
+        """Say what its status means for an endpoint."""
+        said = f" ({self.message})" if self.message else ""
+        match self.status:
+            case "Active":
+                return f"{self.name} is active until {moment(self.end)} UTC{said}"
+            case "Scheduled":
+                return f"{self.name} starts at {moment(self.start)} UTC{said}"
+            case "Pending":
+                return f"{self.name} is being set up{said}"
+            case "Expired":
+                return f"{self.name} ended at {moment(self.end)} UTC{said}"
+            case other:
+                return f"{self.name} is {other}{said}"
+
+    def days_left(self, now: dt.datetime) -> float | None:
+        """Return days to its end while it runs."""
+        if self.status != "Active" or self.end is None:
+            return None
+        return (self.end - now).total_seconds() / 86400
+
+    def as_json(self, now: dt.datetime) -> dict[str, Any]:
+        """Return it for other programs."""
+        return {
+            "arn": self.arn,
+            "name": self.name,
+            "status": self.status,
+            "message": self.message or None,
+            "instance_type": self.instance,
+            "instance_count": self.count,
+            "in_use": self.in_use,
+            "start": None if self.start is None else self.start.isoformat(),
+            "end": None if self.end is None else self.end.isoformat(),
+            "days_left": self.days_left(now),
+            "target_resources": list(self.targets),
+        }
+
+
+def plan_name_problems(name: str) -> list[str]:
+    """Say what is wrong with the name of a plan; an empty list when it is legal."""
+    if len(name) <= _NAME_MAX_LENGTH and _NAME.fullmatch(name):
+        return []
+    return [f"{name!r} is not allowed; use up to {_NAME_MAX_LENGTH} letters, digits and hyphens inside"]
+
+
+def find(sagemaker: Any, plan: str) -> PlanStatus:  # noqa: ANN401  boto3 has no types at run time
+    """Return one plan, or end the command where there is none."""
+    with failures_of("sagemaker:DescribeTrainingPlan"):
+        try:
+            return _status(sagemaker.describe_training_plan(TrainingPlanName=plan))
+        except sagemaker.exceptions.ResourceNotFound:
+            fail(
+                f"{plan}: no such training plan in {sagemaker.meta.region_name}; list them with: cdk-sglang capacity status",
+                code=1,
+            )
+
+
+def list_plans(sagemaker: Any) -> list[PlanStatus]:  # noqa: ANN401  boto3 has no types at run time
+    """Return every plan of the account and Region, latest end first."""
+    with failures_of("sagemaker:ListTrainingPlans"):
+        pages = sagemaker.get_paginator("list_training_plans").paginate()
+        plans = [_status(item) for page in pages for item in page["TrainingPlanSummaries"]]
+    long_ago = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return sorted(plans, key=lambda plan: (plan.end or long_ago, plan.name), reverse=True)
+
+
+def endpoints_on(sagemaker: Any) -> dict[str, list[str]]:  # noqa: ANN401  boto3 has no types at run time
+    """Return the endpoints on each plan, by the plan's ARN: what runs now, not what a template says."""
+    using: dict[str, list[str]] = {}
+    with failures_of("sagemaker:ListEndpoints, DescribeEndpoint and DescribeEndpointConfig"):
+        pages = sagemaker.get_paginator("list_endpoints").paginate()
+        for endpoint in [item["EndpointName"] for page in pages for item in page["Endpoints"]]:
+            for plan in _plans_of(sagemaker, endpoint):
+                using.setdefault(plan, []).append(endpoint)
+    return using
+
+
+def _plans_of(sagemaker: Any, endpoint: str) -> set[str]:  # noqa: ANN401  boto3 has no types at run time
+    from botocore.exceptions import ClientError  # noqa: PLC0415  optional
+
+    try:
+        live = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=live)
+    except ClientError as error:
+        if "could not find" in str(error).lower():  # deleted since it was listed, or its config was
+            return set()
+        raise
+    found = (
+        variant.get("CapacityReservationConfig", {}).get("MlReservationArn") for variant in config["ProductionVariants"]
+    )
+    return {arn for arn in found if arn}
+
+
+def _status(item: dict[str, Any]) -> PlanStatus:
+    blocks = item.get("ReservedCapacitySummaries", [])
+    return PlanStatus(
+        arn=item["TrainingPlanArn"],
+        name=item["TrainingPlanName"],
+        status=item["Status"],
+        message=item.get("StatusMessage", ""),
+        instance=", ".join(sorted({block["InstanceType"] for block in blocks})) or "unknown type",
+        count=item.get("TotalInstanceCount", 0),
+        in_use=item.get("InUseInstanceCount"),
+        start=item.get("StartTime"),
+        end=item.get("EndTime"),
+        targets=tuple(item.get("TargetResources", ())),
+    )

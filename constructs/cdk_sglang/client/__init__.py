@@ -1,0 +1,76 @@
+"""A client that waits: scale-from-zero, throttling and lost connections become a bounded wait with progress.
+
+Works on top of boto3 (`InferenceClient`) and of the openai client (`openai_client`, `async_openai_client`). Needs
+`pip install 'cdk-sglang[client]'`, and no CDK. What is tried again, and why, is in docs/client.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdk_sglang.client.boto import InferenceClient
+    from cdk_sglang.client.errors import InferenceClientError, RouteError, WaitCancelledError, WaitExceededError
+    from cdk_sglang.client.failures import Reason
+    from cdk_sglang.client.openai_path import async_openai_client, openai_client
+    from cdk_sglang.client.progress import Copies, OnProgress, Progress, ProgressLine, State
+    from cdk_sglang.client.route import Destination, Route
+    from cdk_sglang.client.transports import OpenAIWaitCancelledError, OpenAIWaitExceededError
+    from cdk_sglang.client.wait import Wait
+
+__all__ = [
+    "Copies",
+    "Destination",
+    "InferenceClient",
+    "InferenceClientError",
+    "OnProgress",
+    "OpenAIWaitCancelledError",
+    "OpenAIWaitExceededError",
+    "Progress",
+    "ProgressLine",
+    "Reason",
+    "Route",
+    "RouteError",
+    "State",
+    "Wait",
+    "WaitCancelledError",
+    "WaitExceededError",
+    "async_openai_client",
+    "openai_client",
+]
+
+_HOMES = {
+    "boto": ("InferenceClient",),
+    "errors": ("InferenceClientError", "RouteError", "WaitCancelledError", "WaitExceededError"),
+    "failures": ("Reason",),
+    "openai_path": ("async_openai_client", "openai_client"),
+    "progress": ("Copies", "OnProgress", "Progress", "ProgressLine", "State"),
+    "route": ("Destination", "Route"),
+    "transports": ("OpenAIWaitCancelledError", "OpenAIWaitExceededError"),
+    "wait": ("Wait",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_OPTIONAL = frozenset({"boto3", "botocore", "openai", "httpx2", "anyio", "sagemaker"})
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+    """Import a public name when it is first used: who needs boto3 alone does not pay for openai, or have it."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
+            raise
+        raise ModuleNotFoundError(
+            f"{name} needs {error.name}: pip install 'cdk-sglang[client]'", name=error.name
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -1,0 +1,214 @@
+"""InvokeEndpoint and InvokeEndpointWithResponseStream through boto3, waiting for a copy."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from cdk_sglang.client.attempts import Attempts
+from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
+from cdk_sglang.client.progress import OnProgress
+from cdk_sglang.client.route import Lease, Route
+from cdk_sglang.client.sse import events
+from cdk_sglang.client.wait import Clock, SystemClock, Wait
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+T = TypeVar("T")
+_DEFAULT_WAIT: Final = Wait()
+READ_TIMEOUT_SECONDS: Final = 75
+"""SageMaker gives a container 60 s for an answer, or for the first part of a stream
+(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html, read 2026-11)."""
+_NEVER_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
+"""botocore 1.44.5, httpsession.py: a refused connection, a name that does not resolve, a connect timeout. ConnectionClosedError and
+ReadTimeoutError come after the request was sent."""
+
+
+class InferenceClient:
+    """A component, or a route, as a boto3 client that waits until a copy can answer.
+
+    boto3's own retries are off (`total_max_attempts` 1): its standard mode repeats a read timeout, a broken connection and every
+    500, 502, 503 and 504, though a copy may be at work on the request (botocore 1.44.5, retries/standard.py).
+
+    Safe to use from many threads.
+
+    Args:
+        endpoint: SageMaker's name of the endpoint, such as prod-chat; goes with `component`.
+        component: SageMaker's name of the inference component or adapter, such as prod-chat-llama.
+        route: Instead of both, several destinations behind one name (`Route.load`).
+        region: Region of the endpoint; that of the session by default.
+        wait: How long a request waits.
+        on_progress: Called while a request waits, such as `ProgressLine()`; nobody by default.
+        cancel: Once set, by any thread, waiting ends with `WaitCancelledError`. Ctrl-C ends it in any case.
+        session: Where credentials come from; boto3's default chain by default.
+        endpoint_url: Of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
+        read_timeout_seconds: Between two parts of an answer.
+        max_connections: Requests at once; further ones wait for a connection.
+        clock: What waiting is measured by; for tests.
+
+    Raises:
+        ValueError: Neither endpoint and component nor a route is given, or both are.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        component: str | None = None,
+        *,
+        route: Route | None = None,
+        region: str | None = None,
+        wait: Wait = _DEFAULT_WAIT,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        max_connections: int = 50,
+        clock: Clock | None = None,
+    ) -> None:
+        session = session if session is not None else boto3.Session()
+        config = Config(
+            connect_timeout=5,
+            read_timeout=read_timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=max_connections,
+        )
+        chosen = route_of(endpoint, component, route)
+        self._runtime: SageMakerRuntimeClient = session.client(
+            "sagemaker-runtime", region_name=region, endpoint_url=endpoint_url, config=config
+        )
+        self._attempts = Attempts(
+            route=chosen,
+            wait=wait,
+            on_progress=on_progress,
+            cancel=cancel,
+            session=session,
+            region=region,
+            endpoint_url=endpoint_url,
+            clock=clock if clock is not None else SystemClock(),
+        )
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  boto3's parameters
+        """Call InvokeEndpoint with boto3's parameters; endpoint and component are filled in.
+
+        Raises:
+            WaitExceededError: No copy took the request in time.
+            WaitCancelledError: `cancel` was set.
+            botocore.exceptions.ClientError: What SageMaker or the model says otherwise; never tried again.
+        """
+        answer, lease = self._send(self._runtime.invoke_endpoint, request)
+        lease.release()
+        return answer
+
+    def invoke_endpoint_with_response_stream(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  as above
+        """Call InvokeEndpointWithResponseStream with boto3's parameters; the stream, once there, is never begun again.
+
+        Raises:
+            WaitExceededError: No copy took the request in time.
+            WaitCancelledError: `cancel` was set.
+            botocore.exceptions.ClientError: As above; also out of the stream, as EventStreamError.
+        """
+        answer, lease = self._send(self._runtime.invoke_endpoint_with_response_stream, request)
+        return {**answer, "Body": HeldStream(answer["Body"], lease)}
+
+    def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+        """Ask a question in the OpenAI chat format; return the whole answer.
+
+        Args:
+            messages: Such as [{"role": "user", "content": "…"}].
+            options: Further members of the body, such as max_tokens.
+        """
+        body = json.dumps({"messages": list(messages), **options})
+        answer = self.invoke_endpoint(Body=body, ContentType="application/json")
+        return dict(json.loads(answer["Body"].read()))
+
+    def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
+        """Ask a question in the OpenAI chat format; yield the answer's chunks as they come.
+
+        Args:
+            messages: As for `chat`.
+            options: As for `chat`.
+        """
+        body = json.dumps({"messages": list(messages), **options, "stream": True})
+        answer = self.invoke_endpoint_with_response_stream(Body=body, ContentType="application/json")
+        stream: HeldStream = answer["Body"]
+        try:
+            yield from events(part["PayloadPart"]["Bytes"] for part in stream if "PayloadPart" in part)
+        finally:
+            stream.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runtime.close()
+        self._attempts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
+        def attempt(lease: Lease) -> dict[str, Any]:
+            at = lease.destination
+            try:
+                return dict(
+                    operation(**{**request, "EndpointName": at.endpoint, "InferenceComponentName": at.component})
+                )
+            except (ClientError, *_NEVER_SENT) as error:
+                refusal = refusal_of(error)
+                if refusal is None or (refusal.reason is Reason.MISSING and lease.is_last):
+                    raise
+                raise RefusedError(refusal) from error
+
+        return self._attempts.run(attempt)
+
+
+class HeldStream:
+    """boto3's event stream, which keeps its place at the destination until it ends or is closed."""
+
+    def __init__(self, stream: Any, lease: Lease) -> None:  # noqa: ANN401  boto3's EventStream
+        self._stream, self._lease = stream, lease
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._stream
+        finally:
+            self._lease.release()
+
+    def close(self) -> None:
+        """Close the connection beneath."""
+        self._stream.close()
+        self._lease.release()
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """Return what an error of boto3 is where no copy saw the request, else None."""
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        return service_refusal(said.get("Code", ""), said.get("Message", ""))
+    if isinstance(error, _NEVER_SENT) and not is_certificate_problem(error):
+        return Refusal(reason=Reason.UNREACHABLE, message=str(error))
+    return None
+
+
+def route_of(endpoint: str | None, component: str | None, route: Route | None) -> Route:
+    """Return the route that is meant.
+
+    Raises:
+        ValueError: Neither or both are given.
+    """
+    if route is not None and endpoint is None and component is None:
+        return route
+    if route is None and endpoint and component:
+        return Route.to(endpoint, component)
+    raise ValueError(
+        f"give endpoint and component, or a route; got endpoint={endpoint!r}, component={component!r}, route={route!r}"
+    )

@@ -1,0 +1,106 @@
+"""What a waiting request tells its caller, and a line on the terminal for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rich.console import Console
+from rich.status import Status
+
+
+class State(StrEnum):
+    """What a request is doing."""
+
+    NO_COPY = "no copy can answer"
+    ASLEEP = "at zero copies; the request has asked for one"
+    STARTING = "a copy is starting"
+    THROTTLED = "throttled"
+    UNREACHABLE = "SageMaker cannot be reached"
+    MOVED_ON = "tries the next destination of the route"
+    ANSWERED = "answered"
+    GAVE_UP = "gave up"
+    CANCELLED = "cancelled"
+    FAILED = "a copy took it, and failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the request waits no more."""
+        return self in {State.ANSWERED, State.GAVE_UP, State.CANCELLED, State.FAILED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """A component as DescribeInferenceComponent shows it."""
+
+    current: int
+    """Copies that answer."""
+    desired: int
+    """Copies asked for."""
+    status: str
+    """InService, Creating, Updating, Failed or Deleting."""
+    failure: str = ""
+    """FailureReason, where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One step of a wait."""
+
+    state: State
+    endpoint: str
+    component: str
+    attempt: int
+    """Attempts made so far."""
+    elapsed_seconds: float
+    """Since the first attempt."""
+    remaining_seconds: float
+    """Until the client gives up."""
+    copies: Copies | None = None
+    """None where the caller may not describe the component, or it was not asked."""
+
+
+OnProgress = Callable[[Progress], None]
+"""Is called in the caller's thread before each pause, and once at the end of a wait. What it raises ends the request."""
+
+
+class ProgressLine:
+    """Shows a wait on the terminal: `InferenceClient(..., on_progress=ProgressLine())`.
+
+    On a terminal it is one line that changes and goes away; elsewhere one line for each change of state.
+
+    Args:
+        console: Where to write; standard error by default.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console if console is not None else Console(stderr=True, highlight=False)
+        self._status: Status | None = None
+        self._last: State | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one step."""
+        if not self._console.is_terminal:
+            if progress.state != self._last:
+                self._console.print(line(progress), markup=False)
+        elif progress.state.is_final:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            self._console.print(line(progress), markup=False)
+        elif self._status is None:
+            self._status = self._console.status(line(progress))
+            self._status.start()
+        else:
+            self._status.update(line(progress))
+        self._last = None if progress.state.is_final else progress.state
+
+
+def line(progress: Progress) -> str:
+    """Return a step as one line of text."""
+    copies = ""
+    if progress.copies is not None:
+        copies = f", {progress.copies.current} of {progress.copies.desired} copies, {progress.copies.status}"
+    left = "" if progress.state.is_final else f", {progress.remaining_seconds:.0f} s left"
+    return f"{progress.component}: {progress.state} after {progress.elapsed_seconds:.0f} s{copies}{left}"

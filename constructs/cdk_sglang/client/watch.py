@@ -1,0 +1,94 @@
+"""Looks at a component while a request waits for it, where the caller may."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cdk_sglang.client.progress import Copies
+from cdk_sglang.client.wait import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+_DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "UnrecognizedClientException"})
+
+
+class Watch:
+    """DescribeInferenceComponent, asked now and then; whatever goes wrong with it never ends a wait.
+
+    Args:
+        session: Where credentials come from.
+        region: Region of the components.
+        endpoint_url: Of SageMaker's API; AWS's own by default.
+        every_seconds: How often each component is asked at most; 0: never.
+        clock: What the time is measured by.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: boto3.Session,
+        region: str | None,
+        endpoint_url: str | None,
+        every_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._session, self._region, self._endpoint_url = session, region, endpoint_url
+        self._every_seconds, self._clock = every_seconds, clock
+        self._lock = threading.Lock()
+        self._client: SageMakerClient | None = None
+        self._seen: dict[str, tuple[float, Copies | None]] = {}
+        self._allowed = every_seconds > 0
+
+    @property
+    def allowed(self) -> bool:
+        """Whether components may be described, as far as is known."""
+        return self._allowed
+
+    def look(self, component: str) -> Copies | None:
+        """Return the component's copies, or None where they cannot be known."""
+        with self._lock:
+            asked, copies = self._seen.get(component, (float("-inf"), None))
+            if not self._allowed or self._clock.now() - asked < self._every_seconds:
+                return copies
+            copies = self._describe(component)
+            self._seen[component] = (self._clock.now(), copies)
+            return copies
+
+    def close(self) -> None:
+        """Close the connections; a later look opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _describe(self, component: str) -> Copies | None:
+        try:
+            if self._client is None:
+                # One quick try: the wait goes on without it, and asks again later.
+                config = Config(
+                    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
+                )
+                self._client = self._session.client(
+                    "sagemaker", region_name=self._region, endpoint_url=self._endpoint_url, config=config
+                )
+            found = self._client.describe_inference_component(InferenceComponentName=component)
+        except ClientError as error:
+            self._allowed = error.response.get("Error", {}).get("Code") not in _DENIED
+            return None
+        except BotoCoreError:
+            return None
+        counts = found.get("RuntimeConfig")
+        if counts is None:
+            return None  # an adapter: it has no copies of its own
+        return Copies(
+            current=counts["CurrentCopyCount"],
+            desired=counts["DesiredCopyCount"],
+            status=found["InferenceComponentStatus"],
+            failure=found.get("FailureReason", ""),
+        )

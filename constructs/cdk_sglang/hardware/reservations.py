@@ -1,0 +1,27 @@
+"""What SageMaker training plans can reserve for endpoints: types, counts and terms."""
+
+from __future__ import annotations
+
+from cdk_sglang.hardware.instances import GpuInstance
+
+# https://docs.aws.amazon.com/sagemaker/latest/dg/reserve-capacity-with-training-plans.html (read 2026-11-21)
+PLAN_COUNTS = (1, 2, 4, 8, 16, 32, 64)
+"""Instances a plan can hold."""
+PLAN_MIN_DAYS = 1
+PLAN_MAX_DAYS = 182
+"""Terms, in steps of a day."""
+
+
+def reservable_problem(instance: GpuInstance) -> str | None:
+    """Say why no plan can reserve the type for endpoints; None when one can."""
+    if instance.reservable:
+        return None
+    types = ", ".join(other.name for other in GpuInstance.all() if other.reservable)
+    return f"{instance.name} cannot be reserved for endpoints; use one of {types}"
+
+
+def plan_count_problem(count: int) -> str | None:
+    """Say why no plan holds so many instances; None when one can."""
+    if count in PLAN_COUNTS:
+        return None
+    return f"{count} is not allowed; a plan holds {', '.join(map(str, PLAN_COUNTS))} instances"

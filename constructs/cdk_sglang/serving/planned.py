@@ -1,0 +1,119 @@
+"""What the planner is asked about a component: its model's facts and the server options that decide memory and speed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.models import catalogue
+from cdk_sglang.serving.sglang import SglangOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.hardware import GpuInstance
+    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning import ComponentRequest, Slo
+    from cdk_sglang.serving.schedules import Bounds
+
+_DEFAULT_LORA_SLOTS: Final = 8
+"""SGLang's --max-loras-per-batch when absent (0.5.23)."""
+
+_KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
+"""SGLang's names of cache formats to the planner's; all others are 16 bits."""
+
+EXPECTED_INPUT_TOKENS: Final = 1024
+EXPECTED_OUTPUT_TOKENS: Final = 256
+"""Mean prompt and answer where nobody says: the planner's own assumption."""
+
+
+def component_request(
+    name: str,
+    facts: ModelFacts,
+    server: SglangOptions,
+    *,
+    bounds: Bounds,
+    slo: Slo | None = None,
+    input_tokens: float = EXPECTED_INPUT_TOKENS,
+    output_tokens: float = EXPECTED_OUTPUT_TOKENS,
+    host_memory_gib: float = 0.0,
+    vcpus: float = 0.0,
+) -> ComponentRequest:
+    """Return the planner's question about one component.
+
+    Args:
+        name: The component.
+        facts: Its model.
+        server: SGLang's options.
+        bounds: Fewest and most copies at any hour.
+        slo: Latency asked.
+        input_tokens: Mean prompt expected.
+        output_tokens: Mean answer expected.
+        host_memory_gib: Host memory reserved per copy.
+        vcpus: CPU cores reserved per copy.
+    """
+    from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    lora = server.lora
+    return ComponentRequest(
+        name=name,
+        facts=facts,
+        tp_size=server.tp_size,
+        expert_parallel=server.ep_size > 1,
+        attention_dp=server.attn_dp_size,
+        context_length=server.context_length,
+        kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
+        mem_fraction=server.mem_fraction_static,
+        min_copies=bounds[0],
+        max_copies=bounds[1],
+        slo=slo,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        host_memory_gib=host_memory_gib,
+        vcpus=vcpus,
+        lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
+        lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
+        lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+    )
+
+
+def planned_concurrency(
+    path: str,
+    model_id: str | None,
+    server: SglangOptions,
+    instances: Sequence[GpuInstance],
+    *,
+    input_tokens: float,
+    output_tokens: float,
+) -> float:
+    """Return the requests in flight per copy at which a copy is to be added, out of the model's plan.
+
+    Raises:
+        ConfigurationError: The model names nothing of the catalogue, so that nobody knows its cache.
+    """
+    advice = "give its catalogue id, or a number: scaling.concurrency: 16"
+    if model_id is None:
+        raise ConfigurationError(
+            [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
+        )
+    try:
+        facts = catalogue(model_id)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
+        ) from None
+    from cdk_sglang.planning import target_concurrency  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    if not facts.architecture.kv_known:
+        raise_if_any(
+            [
+                f"{path}.scaling.concurrency: the cache of {model_id} is not known; give a number: scaling.concurrency: 16"
+            ]
+        )
+    request = component_request(
+        path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
+    )
+    return target_concurrency(
+        request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
+    )

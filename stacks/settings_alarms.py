@@ -1,0 +1,47 @@
+"""Who is told when something is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, StringConstraints, WithJsonSchema, model_validator
+
+from stacks.settings_base import Settings, exactly_one_of
+
+_TOPIC: Final = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
+"""A standard topic (CloudWatch refuses FIFO ones):
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html (read 2026-11)."""
+
+
+def _topic(value: str) -> str:
+    if value != "create" and not re.fullmatch(_TOPIC, value):
+        raise ValueError(f"{value!r} is not allowed; use create, or the ARN of an SNS topic (not a FIFO one)")
+    return value
+
+
+class Alarms(Settings):
+    """Where alarms go; exactly one of topic and none."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("topic", "none"))
+
+    topic: (
+        Annotated[str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^(create|{_TOPIC})$"})]
+        | None
+    ) = None
+    """`create`: an encrypted topic of the environment's own, to which you subscribe; or the ARN of yours."""
+    none: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)] | None = None
+    """Why nobody is to be told. Alarms that roll back a bad update are made all the same."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.topic is None) == (self.none is None):
+            raise ValueError("give exactly one of topic and none")
+        return self
+
+    @property
+    def kind(self) -> Literal["create", "existing", "none"]:
+        """Which of the three it is."""
+        if self.topic is None:
+            return "none"
+        return "create" if self.topic == "create" else "existing"

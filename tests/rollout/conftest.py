@@ -1,0 +1,194 @@
+"""A small fleet that is deployed again and again by the unmodified CDK CLI, and looked at from outside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ecr as ecr
+
+from cdk_sglang import (
+    Capacity,
+    ComponentRollout,
+    ComponentScaling,
+    Concurrency,
+    InferenceEndpoint,
+    ModelSource,
+    NoTruthCheck,
+    ServingImage,
+    SmokeRequest,
+    TruthCheck,
+)
+from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
+from tests.localcloud.conftest import (  # noqa: F401  fixtures
+    client,
+    cloud,
+    driven,
+    sagemaker,
+    session_cloud,
+)
+from tests.localcloud.helpers import eventually
+
+BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
+SMOKE = SmokeRequest(expect=("path",))  # the container of the tests answers with the path it was asked at
+UNCHECKED = NoTruthCheck(reason="this test looks for itself")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One version of the fleet."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    image: str = "1"
+    """A digit that the digest of the image is made of."""
+    max_instances: int = 3
+    copies: int | None = None
+    scaling: ComponentScaling | None = None
+    rollout: ComponentRollout | None = None
+    check: TruthCheck | NoTruthCheck = field(default_factory=lambda: TruthCheck(smoke=SMOKE))
+    siblings: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def scaling(low: int = 1, high: int = 8) -> ComponentScaling:
+    return ComponentScaling(min_copies=low, max_copies=high, target=Concurrency(requests_per_copy=5))
+
+
+def flat(done: CompletedProcess[str]) -> str:
+    """What the CLI said, without the line breaks of its table."""
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def _ends(event: dict[str, Any]) -> bool:
+    return event["LogicalResourceId"] == "Fleet" and not event["ResourceStatus"].endswith("_IN_PROGRESS")
+
+
+class Fleet:
+    """Deploys versions, and says what is there."""
+
+    def __init__(self, cdk_cli: Any, client: Any, folder: Path) -> None:  # noqa: F811  values of fixtures
+        self._cdk, self.client, self._folder, self._runs = cdk_cli, client, folder, 0
+
+    def synth(self, wanted: Wanted) -> str:
+        self._runs += 1
+        outdir = str(self._folder / f"assembly-{self._runs}")
+        app = cdk.App(outdir=outdir, analytics_reporting=False)
+        stack = cdk.Stack(app, "Fleet", env=cdk.Environment(account="123456789012", region="us-east-1"))
+        endpoint = InferenceEndpoint(
+            stack,
+            "Chat",
+            capacity=Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
+            image=ServingImage.from_repository(
+                ecr.Repository.from_repository_name(stack, "Images", "sglang"),
+                digest=f"sha256:{wanted.image * 64}",
+                cuda="13.0",
+                sglang_version="0.5.17",
+            ),
+            endpoint_name="fleet",
+            truth_check=wanted.check,
+        )
+        model = ModelSource.from_s3("s3://models/llama/", check=False)
+        endpoint.add_component(
+            "llama",
+            model=model,
+            environment=wanted.variables,
+            copies=wanted.copies,
+            scaling=wanted.scaling,
+            rollout=wanted.rollout,
+        )
+        for name, variables in wanted.siblings.items():
+            endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))
+        app.synth()
+        return outdir
+
+    def deploy(self, wanted: Wanted) -> CompletedProcess[str]:
+        done: CompletedProcess[str] = self._cdk(
+            "deploy", "Fleet", "--app", self.synth(wanted), "--require-approval", "never"
+        )
+        return done
+
+    def deployed(self, wanted: Wanted) -> None:
+        """Deploy what is expected to work, without the CLI, which takes most of the time."""
+        reasons = self.apply(wanted)
+        assert self.status() in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), reasons
+
+    def apply(self, wanted: Wanted) -> list[str]:
+        """Bring the stack to a version through CloudFormation, and return why its resources failed."""
+        outdir = Path(self.synth(wanted))
+        for name, asset in json.loads((outdir / "Fleet.assets.json").read_text())["files"].items():
+            source = outdir / asset["source"]["path"]
+            if source.is_dir():
+                place = next(iter(asset["destinations"].values()))
+                packed = shutil.make_archive(str(outdir / f"packed-{name}"), "zip", source)
+                self.client("s3").put_object(Bucket=BUCKET, Key=place["objectKey"], Body=Path(packed).read_bytes())
+        cloudformation = self.client("cloudformation")
+        there = cloudformation.list_stacks(
+            StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
+        )
+        change = cloudformation.update_stack if there["StackSummaries"] else cloudformation.create_stack
+        before = set() if not there["StackSummaries"] else {event["EventId"] for event in self._events()}
+        change(
+            StackName="Fleet",
+            TemplateBody=(outdir / "Fleet.template.json").read_text(),
+            Capabilities=["CAPABILITY_IAM"],
+        )
+
+        def new() -> list[dict[str, Any]]:
+            return [event for event in self._events() if event["EventId"] not in before]
+
+        eventually(lambda: any(_ends(event) for event in new()), within_s=180)
+        return [event["ResourceStatusReason"] for event in new() if event["ResourceStatus"].endswith("_FAILED")]
+
+    def _events(self) -> list[dict[str, Any]]:
+        pages = self.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName="Fleet")
+        return [event for page in pages for event in page["StackEvents"]]
+
+    def ask(self, component: str = "fleet-llama") -> dict[str, Any]:
+        answer = self.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="fleet", InferenceComponentName=component, ContentType="application/json", Body=b"{}"
+        )
+        body: dict[str, Any] = json.loads(answer["Body"].read())
+        return body
+
+    def variable(self, name: str) -> str | None:
+        value: str | None = self.ask()["environment"].get(name)
+        return value
+
+    def component(self, name: str = "fleet-llama") -> Any:
+        return self.client("sagemaker").describe_inference_component(InferenceComponentName=name)
+
+    def copies(self, name: str = "fleet-llama") -> tuple[int, int]:
+        runtime = self.component(name)["RuntimeConfig"]
+        return runtime["DesiredCopyCount"], runtime["CurrentCopyCount"]
+
+    def scale(self, copies: int, name: str = "fleet-llama") -> None:
+        """As Application Auto Scaling does it."""
+        self.client("sagemaker").update_inference_component_runtime_config(
+            InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": copies}
+        )
+
+    def config(self) -> str:
+        return str(self.client("sagemaker").describe_endpoint(EndpointName="fleet")["EndpointConfigName"])
+
+    def status(self) -> str:
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="Fleet")["Stacks"]
+        return str(stack["StackStatus"])
+
+    def events(self, fragment: str) -> list[str]:
+        """States of the resources whose logical id has this in it, oldest first."""
+        return [event["ResourceStatus"] for event in reversed(self._events()) if fragment in event["LogicalResourceId"]]
+
+
+@pytest.fixture
+def fleet(cdk_cli: Callable[..., Any], client: Any, tmp_path: Path) -> Fleet:  # noqa: F811  fixtures
+    client("s3").create_bucket(Bucket=BUCKET)
+    client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+    client("s3").create_bucket(Bucket="models")
+    client("s3").put_object(Bucket="models", Key="llama/config.json", Body=b"{}")
+    return Fleet(cdk_cli, client, tmp_path)
