@@ -65,10 +65,18 @@ def memory() -> None:
         ("weights per GPU", _weights_error, 0.03),
         ("KV tokens given the fraction", _tokens_error, 0.05),
     ):
-        found = [(row["row_id"], error) for row in rows if (error := check(row)) is not None]
-        shown = ", ".join(f"{name} {error:+.2%}" for name, error in found)
+        found = [(row, error) for row in rows if (error := check(row)) is not None]
+        shown = ", ".join(f"{row['row_id']} {error:+.2%}{_why(row, error, goal)}" for row, error in found)
         inside = sum(abs(error) <= goal for _, error in found)
         print(f"{title}: {inside} of {len(found)} within {goal:.1%}: {shown}")
+
+
+def _why(row: dict[str, str], error: float, goal: float) -> str:
+    """Return what the log leaves open about a row that is missed."""
+    unsaid = [name for name in ("tp", "weights_dtype", "kv_dtype") if not row[name]]
+    reasons = [row["flag"]] if row["flag"] else []
+    reasons += [f"not recorded: {', '.join(unsaid)}"] if unsaid else []
+    return f" ({'; '.join(reasons)})" if abs(error) > goal and reasons else ""
 
 
 def _model(row: dict[str, str]) -> tuple[object, Parallelism, str] | None:
