@@ -27,6 +27,12 @@ SYSTEMS = {
     "A100-SXM-80GB": "a100_sxm", "L40S-48GB": "l40s", "L4-24GB": "l4", "RTX-PRO-6000-BW-SE-96GB": "rtx_pro_6000_server",
 }  # fmt: skip
 FORMATS = {"fp8": "fp8", "nvfp4": "nvfp4", "int4": "int4_wo", "bf16": "bfloat16"}
+ITS_NAMES = {
+    "llama-3.1-70b": "meta-llama/Meta-Llama-3.1-70B", "llama-3.1-8b-instruct": "meta-llama/Meta-Llama-3.1-8B",
+    "meta-llama-3.1-70b": "meta-llama/Meta-Llama-3.1-70B", "deepseek-r1-0528": "deepseek-ai/DeepSeek-R1",
+    "glm-5": "zai-org/GLM-5-FP8", "llama-3.1-8b-instruct-fp8": "meta-llama/Meta-Llama-3.1-8B",
+}  # fmt: skip
+"""Names under which it carries the same architecture: it would look others up in the network."""
 TIMEOUT_S = 3600
 
 
@@ -66,8 +72,9 @@ def _request(sample: Sample) -> dict[str, object] | None:
     if system is None or q.split.pipeline > 1:
         return None
     model = q.facts.architecture
+    its_name = ITS_NAMES.get(q.facts.id.split("/")[-1].lower(), q.facts.id)
     request: dict[str, object] = {
-        "model_path": q.facts.id,
+        "model_path": its_name,
         "system_name": system,
         "backend_name": q.engine,
         "isl": round(q.input_tokens),
@@ -79,10 +86,13 @@ def _request(sample: Sample) -> dict[str, object] | None:
     if model.moe is not None:
         request["moe_ep_size" if q.split.expert_parallel else "moe_tp_size"] = q.split.tensor
     method = model.quantization.method
-    if method != catalogue(q.facts.id).architecture.quantization.method and method in FORMATS:
-        request["gemm_quant_mode"] = FORMATS[method]
+    if (
+        method != catalogue(q.facts.id).architecture.quantization.method or its_name != q.facts.id
+    ) and method in FORMATS:
+        blocks = method == "fp8" and model.moe is not None  # checkpoints of mixtures in fp8 are quantized by blocks
+        request["gemm_quant_mode"] = "fp8_block" if blocks else FORMATS[method]
         if model.moe is not None:
-            request["moe_quant_mode"] = FORMATS[method]
+            request["moe_quant_mode"] = request["gemm_quant_mode"]
     return request
 
 
