@@ -243,7 +243,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "type and pool": (
         [(("endpoints", "chat", "capacity", "pool"), ["ml.g6e.12xlarge", "ml.g6e.24xlarge"])],
-        ["endpoints.chat.capacity: give exactly one of type and pool"],
+        ["endpoints.chat.capacity: give exactly one of type, pool and reserved"],
     ),
     "a type twice in a pool": (
         [(("endpoints", "chat", "capacity"), {"pool": ["ml.g6e.xlarge", "ml.g6e.xlarge"], "max_instances": 1})],
