@@ -23,8 +23,8 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{margin:2.2rem 0 .6rem;font-size:1.25rem}h3{margin:1.2rem 0 .4rem;font-size:1rem}
 p{margin:.3rem 0}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
-table{border-collapse:collapse;width:100%;margin:.5rem 0}.wide{overflow-x:auto}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
+table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.87rem}.wide{overflow-x:auto}th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom;min-width:4em}.text{text-align:left}
 .hosts{display:flex;flex-wrap:wrap;gap:.8rem}.host{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.5rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:1rem}figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem}
 figcaption{font-weight:600;margin-bottom:.3rem}svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
@@ -200,9 +200,16 @@ def _money(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    """Return a table; columns of words are set left, columns of numbers right."""
+    words = [any(row[index][:1].isalpha() and row[index] != "unknown" for row in rows) for index in range(len(head))]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        left = (' class="text"' if text else "" for text in words)
+        shown = (f"<{tag}{side}>{escape(cell)}</{tag}>" for side, cell in zip(left, cells, strict=True))
+        return "<tr>" + "".join(shown) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
