@@ -110,7 +110,7 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     parts.append(f'<p class="soft">{room}; {endpoint.fragmentation:.0%} of GPUs in gaps no copy fits</p>')
     parts.append("<h3>Memory of each GPU</h3>")
     parts.append(
-        '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights'
+        '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights, draft, adapters and buffers'
         '<span class="key" style="background:var(--kv)"></span>cache<span class="key" style="background:var(--rest)"></span>kept for activations and graphs</p>'
     )
     parts += [_memory(component) for component in endpoint.components]
@@ -235,15 +235,23 @@ def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
     return f'<p class="soft">{keys}</p><div class="hosts">{"".join(hosts)}</div>'
 
 
+_WORTH_SHOWING_GIB = 0.05
+
+
 def _memory(component: ComponentPlan) -> str:
     memory = component.memory
     total = max(memory.total_gib, memory.weights_gib)
-    loaded = memory.weights_gib + memory.draft_gib + memory.adapters_gib + memory.communication_gib
+    others = {
+        "draft": memory.draft_gib,
+        "adapters": memory.adapters_gib,
+        "communication buffers": memory.communication_gib,
+    }
+    loaded = memory.weights_gib + sum(others.values())
     cache = max(0.0, memory.cache_gib)
     scale = 600 / total
     bars, x = [], 0.0
     for size, shade, name in (
-        (loaded, "--weights", "weights"),
+        (loaded, "--weights", "weights and what is loaded with them"),
         (cache, "--kv", "cache"),
         (max(0.0, memory.total_gib - loaded - cache), "--rest", "kept free"),
     ):
@@ -252,7 +260,11 @@ def _memory(component: ComponentPlan) -> str:
             f'<rect x="{x:.1f}" y="2" width="{width:.1f}" height="22" fill="var({shade})"><title>{name} {size:.1f} GiB</title></rect>'
         )
         x += width
-    label = f"{component.name}: {loaded:.1f} GiB weights, {cache:.1f} GiB cache, {memory.total_gib:.1f} GiB in all"
+    beside = "".join(f", {size:.1f} GiB {name}" for name, size in others.items() if size >= _WORTH_SHOWING_GIB)
+    label = (
+        f"{component.name}: {memory.weights_gib:.1f} GiB weights{beside}, {cache:.1f} GiB cache, "
+        f"{memory.total_gib:.1f} GiB in all"
+    )
     return f'<p>{escape(label)}</p><svg viewBox="0 0 600 26" role="img" aria-label="{escape(label)}" preserveAspectRatio="none" style="height:26px">{"".join(bars)}</svg>'
 
 
