@@ -8,7 +8,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts, catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
-from cdk_sglang.serving.component import HostResources
+from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.planned import component_request
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
