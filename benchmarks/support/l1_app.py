@@ -1,5 +1,7 @@
 """The resources of `library_app.py` as plain typed L1s, written as somebody without the library would; prints the seconds it took.
 
+Functions get their code as assets, without which nothing could be deployed; the folders are those of the library's own output.
+
 Policy documents are taken from the library's template, since nobody needs to write those with constructs. What is the same for
 all components is read from CDK once, and tags are plain lists: the cheapest way there is.
 """
@@ -87,7 +89,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     )
     checked = _made_once(
         stack,
-        check,
+        _with_assets(stack, check, Path(template).parent),
         {
             "AWS::CloudWatch::Alarm": cloudwatch.CfnAlarm,
             "AWS::IAM::Role": iam.CfnRole,
@@ -167,6 +169,25 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     app.synth()
     end = time.perf_counter()
     print(f"{imported - begin:.3f} {end - imported:.3f}")
+
+
+def _with_assets(stack: Any, check: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: ANN401
+    """Return the resources with the code of each function staged as an asset, one asset for all that share it."""
+    from aws_cdk import aws_s3_assets as assets
+
+    keys: dict[str, dict[str, str]] = {}
+    made = {}
+    for name, resource in check.items():
+        code = resource.get("Properties", {}).get("Code")
+        if code is None:
+            made[name] = resource
+            continue
+        digest = code["S3Key"].removesuffix(".zip")
+        if digest not in keys:
+            asset = assets.Asset(stack, f"Code{len(keys)}", path=str(folder / f"asset.{digest}"))
+            keys[digest] = {"S3Bucket": asset.s3_bucket_name, "S3Key": asset.s3_object_key}
+        made[name] = {**resource, "Properties": {**resource["Properties"], "Code": keys[digest]}}
+    return made
 
 
 def _made_once(stack: Any, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401

@@ -5,6 +5,7 @@ from cdk_sglang.hardware.gpus import Gpu
 from cdk_sglang.hardware.instances import GpuInstance
 from cdk_sglang.hardware.prices import MAX_AGE_DAYS, Price, PriceTable, packaged_prices, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.regions import (
+    dlc_account,
     pool_region_problems,
     region_problems,
     regions_without,
@@ -29,6 +30,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "ami_problems",
+    "dlc_account",
     "inference_ami_for",
     "packaged_prices",
     "plan_count_problem",

@@ -50,6 +50,16 @@ def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
     return [f"0 is refused for {instance.name} in {region}: {source}; use 1 or more, or another Region"]
 
 
+def dlc_account(region: str) -> str | None:
+    """Return the account with AWS's deep learning containers in the Region; None where it has none, or is newer than the table."""
+    return _dlc_accounts().get(region)
+
+
+@cache
+def _dlc_accounts() -> dict[str, str]:
+    return {row["region"]: row["account"] for row in read_table(__file__, "dlc_accounts.csv")}
+
+
 @cache
 def _pool_regions() -> frozenset[str]:
     return frozenset(row["region"] for row in read_table(__file__, "pool_regions.csv"))

@@ -5,8 +5,8 @@ The ids are cdk-nag's; acknowledging is part of aws-cdk-lib, so the library work
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
 import aws_cdk as cdk
 from constructs import Construct, IConstruct
@@ -19,11 +19,20 @@ _INLINE_REASON: Final = (
 )
 
 
+Accepted: TypeAlias = tuple[Iterable[str], str]
+"""Findings and the reason for which they are accepted."""
+
+
 def acknowledge(construct: IConstruct, findings: Iterable[str], reason: str) -> None:
     """Accept findings on a construct and its children."""
-    accepted = [cdk.Acknowledgment(id=finding, reason=reason) for finding in findings]
-    if accepted:
-        cdk.Validations.of(construct).acknowledge(*accepted)
+    acknowledge_all(construct, (findings, reason))
+
+
+def acknowledge_all(construct: IConstruct, *accepted: Accepted) -> None:
+    """Accept findings on a construct and its children, each group with its own reason, in one question to CDK."""
+    every = [cdk.Acknowledgment(id=finding, reason=reason) for findings, reason in accepted for finding in findings]
+    if every:
+        cdk.Validations.of(construct).acknowledge(*every)
 
 
 def in_packs(rule: str) -> list[str]:
@@ -31,15 +40,26 @@ def in_packs(rule: str) -> list[str]:
     return [f"{pack}-{rule}" for pack in CONTROL_PACKS]
 
 
+def inline_policy() -> Accepted:
+    """Return, for `acknowledge_all` on a role, that its own policy is inline."""
+    return in_packs("IAMNoInlinePolicy"), _INLINE_REASON
+
+
 def acknowledge_inline_policy(role: IConstruct) -> None:
     """Accept that a role's own policy is inline."""
-    acknowledge(role, in_packs("IAMNoInlinePolicy"), _INLINE_REASON)
+    acknowledge_all(role, inline_policy())
 
 
-def acknowledge_wildcards(scope: Construct, role: IConstruct, resources: Iterable[str], reason: str) -> None:
-    """Accept ARNs that end in a wildcard, one finding each, since that is how they are reported."""
-    stack = cdk.Stack.of(scope)
-    acknowledge(role, [wildcard_finding(shown(stack.resolve(arn))) for arn in resources], reason)
+def wildcards(scope: Construct, resources: Sequence[str], reason: str) -> Accepted:
+    """Return, for `acknowledge_all`, ARNs that end in a wildcard: one finding each, since that is how they are reported."""
+    if not any("${Token[" in arn for arn in resources):  # CDK need not be asked
+        return [wildcard_finding(arn) for arn in resources], reason
+    return [wildcard_finding(shown(arn)) for arn in cdk.Stack.of(scope).resolve(list(resources))], reason
+
+
+def acknowledge_wildcards(scope: Construct, role: IConstruct, resources: Sequence[str], reason: str) -> None:
+    """Accept ARNs that end in a wildcard."""
+    acknowledge_all(role, wildcards(scope, resources, reason))
 
 
 def wildcard_finding(arn: str) -> str:

@@ -15,9 +15,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
-from cdk_sglang.serving.adapter import Adapter, make_adapter
-from cdk_sglang.serving.adapter_source import AdapterSource
-from cdk_sglang.serving.autoscaling import make_scaling
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
 from cdk_sglang.serving.component_resources import make_component, make_model
 from cdk_sglang.serving.host import HostResources, least_memory_mib
@@ -25,17 +22,19 @@ from cdk_sglang.serving.host_cache import sized_for_host
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest
-from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.rollout import ComponentRollout
-from cdk_sglang.serving.scaling import ComponentScaling
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
 from cdk_sglang.serving.truth_check import SmokeRequest
 from cdk_sglang.serving.weights_access import WeightsAccess
-from cdk_sglang.weights import AdapterConfig
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
+    from cdk_sglang.serving.adapter import Adapter
+    from cdk_sglang.serving.adapter_source import AdapterSource
     from cdk_sglang.serving.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.placement import Placement
+    from cdk_sglang.serving.scaling import ComponentScaling
+    from cdk_sglang.weights import AdapterConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +129,8 @@ class InferenceComponent(Construct):
         self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
+            from cdk_sglang.serving.autoscaling import make_scaling  # noqa: PLC0415  see above
+
             make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
         if endpoint.truth is not None:
             endpoint.truth.add(self)
@@ -180,6 +181,8 @@ class InferenceComponent(Construct):
         Raises:
             ConfigurationError: With every problem, before anything exists.
         """
+        from cdk_sglang.serving.adapter import make_adapter  # noqa: PLC0415  see above
+
         adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
         self.adapters[name] = adapter
         if self.endpoint.truth is not None:

@@ -12,15 +12,14 @@ from cdk_sglang.serving.endpoint_checks import bigger_or_fewer
 from cdk_sglang.serving.endpoint_truth import TRUTH_ID
 from cdk_sglang.serving.host_cache import host_cache_problems
 from cdk_sglang.serving.names import name_problems
-from cdk_sglang.serving.planned import planned_concurrency
 from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS
-from cdk_sglang.serving.rollout import ComponentRollout
-from cdk_sglang.serving.scaling import ComponentScaling, Concurrency
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.rollout import ComponentRollout
+    from cdk_sglang.serving.scaling import ComponentScaling
 
 _PARTS_OF_AN_ENDPOINT: Final = frozenset(
     {"Config", "ExecutionRole", "Idle", "Logs", "Resource", f"{TRUTH_ID}0", *ROLLBACK_ALARM_IDS}
@@ -118,6 +117,8 @@ def with_nightly_stop(
     stop = endpoint.nightly_stop
     if stop is None:
         return scaling
+    from cdk_sglang.serving.scaling import ComponentScaling  # noqa: PLC0415  not every component scales
+
     try:
         return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
     except ConfigurationError as error:
@@ -132,11 +133,17 @@ def chosen_concurrency(
     endpoint: InferenceEndpoint,
 ) -> float | None:
     """Return the requests a copy is kept at: as asked, else as planned; None when nothing scales by concurrency."""
-    if scaling is None or not scaling.has_policy or not isinstance(scaling.target, Concurrency):
+    if scaling is None or not scaling.has_policy:
+        return None
+    from cdk_sglang.serving.scaling import Concurrency  # noqa: PLC0415  not every component scales
+
+    if not isinstance(scaling.target, Concurrency):
         return None
     target = scaling.target
     if target.requests_per_copy is not None:
         return target.requests_per_copy
+    from cdk_sglang.serving.planned import planned_concurrency  # noqa: PLC0415  loads the catalogue
+
     return planned_concurrency(
         path,
         model_id,

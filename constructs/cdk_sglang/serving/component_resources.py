@@ -8,16 +8,17 @@ import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.serving.copies import copies_to_send
 from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import logical_digest
-from cdk_sglang.serving.placement import Placement
 from cdk_sglang.serving.rollback_alarms import alarms_of_component
 from cdk_sglang.serving.startup import StartupTimeouts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cdk_sglang.serving.component import InferenceComponent
+    from cdk_sglang.serving.placement import Placement
 
 
 def make_model(component: InferenceComponent, source: ModelSource, tags: list[cdk.CfnTag]) -> sagemaker.CfnModel:
@@ -110,9 +111,19 @@ def make_component(
         inference_component_name=component.component_name,
         endpoint_name=endpoint.shared.endpoint_name,
         variant_name=endpoint.variant_name,
-        runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies_to_send(component, alarms)),
+        runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=_copies_to_send(component, alarms)),
         specification=one,
         specifications=per_type,
         deployment_config=None if component.rollout is None else component.rollout.render(alarms),
         tags=tags,
     )
+
+
+def _copies_to_send(component: InferenceComponent, alarm_names: Sequence[str]) -> float:
+    """Return the copies CloudFormation sends: those there are, where anything but CloudFormation changes them."""
+    fewest, most = component.copy_bounds
+    if fewest == most:
+        return component.copies
+    from cdk_sglang.serving.copies import LiveCopies  # noqa: PLC0415  not every component scales
+
+    return LiveCopies.of(component, log_options=component.endpoint.log_options).count(component, alarm_names)

@@ -126,11 +126,3 @@ def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:
     properties = cdk.Stack.of(resource).resolve(resource._cfn_properties)  # noqa: SLF001  protected in TypeScript, as rendered
     said = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def copies_to_send(component: InferenceComponent, alarm_names: Sequence[str]) -> float:
-    """Return the copies CloudFormation sends: those there are, where anything but CloudFormation changes them."""
-    fewest, most = component.copy_bounds
-    if fewest == most:
-        return component.copies
-    return LiveCopies.of(component, log_options=component.endpoint.log_options).count(component, alarm_names)

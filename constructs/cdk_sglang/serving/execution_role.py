@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import acknowledge_inline_policy, acknowledge_wildcards
+from cdk_sglang.serving.acknowledge import acknowledge_all, inline_policy, wildcards
 from cdk_sglang.serving.network import EndpointNetwork
 
 _NO_RESOURCE_TYPE: Final = (
@@ -59,14 +59,14 @@ def make_execution_role(
             conditions={"StringEquals": {"cloudwatch:namespace": list(permissions.METRIC_NAMESPACES)}},
         ),
     ]
+    accepted = []
     if network is not None:
         allow += _join(stack, network)
-        acknowledge_wildcards(scope, role, [_interfaces(stack)], _INTERFACES)
+        accepted.append(wildcards(scope, [_interfaces(stack)], _INTERFACES))
     for statement in allow:
-        role.add_to_principal_policy(statement)
-    acknowledge_wildcards(scope, role, ["*"], _NO_RESOURCE_TYPE)
-    acknowledge_wildcards(scope, role, streams, _STREAMS)
-    acknowledge_inline_policy(role)
+        role.add_to_policy(statement)
+    accepted += [wildcards(scope, ["*"], _NO_RESOURCE_TYPE), wildcards(scope, streams, _STREAMS), inline_policy()]
+    acknowledge_all(role, *accepted)
     return role
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import region_info
 from constructs import Construct
 
+from cdk_sglang import hardware
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 
@@ -179,6 +179,10 @@ class _DlcImage(ServingImage):
 
 def dlc_region_problems(region: str) -> list[str]:
     """Say that a Region has none of AWS's deep learning containers."""
+    if hardware.dlc_account(region) is not None:
+        return []
+    from aws_cdk import region_info  # noqa: PLC0415  CDK's facts take time to load, and the table has nearly all Regions
+
     if region_info.RegionInfo.get(region).dlc_repository_account is not None:
         return []
     return [
@@ -190,7 +194,12 @@ def dlc_region_problems(region: str) -> list[str]:
 
 
 def dlc_account(stack: cdk.Stack) -> str:
-    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment."""
+    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment where that is not known."""
+    known = hardware.dlc_account(stack.region)
+    if known is not None:
+        return known
+    from aws_cdk import region_info  # noqa: PLC0415  as above
+
     return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
 
 

@@ -15,16 +15,16 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 from constructs import Construct
 
-from cdk_sglang.serving.acknowledge import (
-    acknowledge,
-    acknowledge_inline_policy,
-    acknowledge_wildcards,
-    in_packs,
-)
+from cdk_sglang.serving.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
+from cdk_sglang.serving.acknowledge import wildcards as accepted_wildcards
+from cdk_sglang.serving.logs import RETENTION_DAYS
 
 _SOURCES: Final = Path(__file__).parent.parent / "_runtime"
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _MEMORY_MIB: Final = 256
+_RETENTION: Final = dict(
+    zip(RETENTION_DAYS, (days for days in logs.RetentionDays if days is not logs.RetentionDays.INFINITE), strict=True)
+)
 
 _FEW_AT_ONCE: Final = (
     "CloudFormation or a schedule calls it, one event at a time; reserving concurrency would take it from the account's pool, "
@@ -56,10 +56,14 @@ class LogOptions:
 
 def make_log_group(scope: Construct, construct_id: str, options: LogOptions) -> logs.LogGroup:
     """Create a log group under a name CloudFormation makes."""
-    group = logs.LogGroup(scope, construct_id, encryption_key=options.key, removal_policy=options.removal)
-    resource = group.node.default_child
-    assert isinstance(resource, logs.CfnLogGroup)
-    resource.retention_in_days = options.retention_days
+    retention = _RETENTION.get(options.retention_days)
+    group = logs.LogGroup(
+        scope, construct_id, encryption_key=options.key, removal_policy=options.removal, retention=retention
+    )
+    if retention is None:  # a number that is known at deployment
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.retention_in_days = options.retention_days
     if options.key is None:
         acknowledge(
             group, in_packs("CloudWatchLogGroupEncrypted"), "no key was given: CloudWatch Logs encrypts with its own"
@@ -105,9 +109,8 @@ def make_function(
     )
     group.grant_write(role)
     for statement in statements:
-        role.add_to_principal_policy(statement)
-    acknowledge_inline_policy(role)
-    acknowledge_wildcards(scope, role, wildcards, wildcard_reason)
+        role.add_to_policy(statement)
+    acknowledge_all(role, inline_policy(), accepted_wildcards(scope, wildcards, wildcard_reason))
     function = lambda_.Function(
         scope,
         construct_id,
@@ -128,7 +131,7 @@ def make_function(
         logging_format=lambda_.LoggingFormat.JSON,
         environment=environment,
     )
-    _acknowledge_function(function)
+    acknowledge_all(function, *_of_a_function())
     return function
 
 
@@ -144,6 +147,8 @@ def make_provider(
 ) -> custom_resources.Provider:
     """Create CDK's provider framework around one function, or around one that begins and one that is asked until it is done."""
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
+    handlers = [on_event, *([is_complete] if is_complete else [])]
+    versions = accepted_wildcards(scope, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
     roles = {}
     for part in ("OnEvent", *(("IsComplete",) if is_complete else ())):
         role = iam.Role(
@@ -153,9 +158,7 @@ def make_provider(
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         )
         group.grant_write(role)
-        acknowledge_inline_policy(role)
-        handlers = [on_event, *([is_complete] if is_complete else [])]
-        acknowledge_wildcards(scope, role, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
+        acknowledge_all(role, inline_policy(), versions)
         roles[part] = role
     provider = custom_resources.Provider(
         scope,
@@ -168,15 +171,20 @@ def make_provider(
         framework_complete_and_timeout_role=roles.get("IsComplete"),
         log_group=group,
     )
-    _acknowledge_function(provider)
-    acknowledge(provider, ["AwsSolutions-L1"], _FRAMEWORK_RUNTIME)
-    acknowledge(provider, ["AwsSolutions-SF2"], _NO_TRACES)
-    acknowledge(provider, in_packs("IAMNoInlinePolicy"), "policies of the framework's own roles belong to those roles")
-    acknowledge_wildcards(scope, provider, ["*"], _WAITER_LOGS)
+    acknowledge_all(
+        provider,
+        *_of_a_function(),
+        (["AwsSolutions-L1"], _FRAMEWORK_RUNTIME),
+        (["AwsSolutions-SF2"], _NO_TRACES),
+        (in_packs("IAMNoInlinePolicy"), "policies of the framework's own roles belong to those roles"),
+        accepted_wildcards(scope, ["*"], _WAITER_LOGS),
+    )
     return provider
 
 
-def _acknowledge_function(construct: Construct) -> None:
-    acknowledge(construct, in_packs("LambdaConcurrency"), _FEW_AT_ONCE)
-    acknowledge(construct, in_packs("LambdaDLQ"), _CALLER_SEES)
-    acknowledge(construct, in_packs("LambdaInsideVPC"), _NO_VPC)
+def _of_a_function() -> list[Accepted]:
+    return [
+        (in_packs("LambdaConcurrency"), _FEW_AT_ONCE),
+        (in_packs("LambdaDLQ"), _CALLER_SEES),
+        (in_packs("LambdaInsideVPC"), _NO_VPC),
+    ]

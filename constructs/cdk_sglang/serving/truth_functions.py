@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk_sglang.serving import permissions
-from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_wildcards
+from cdk_sglang.serving.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
 
 if TYPE_CHECKING:
@@ -71,11 +71,16 @@ class TruthFunctions(Construct):
             total_timeout=_PROVIDER_TIMEOUT,
             log_options=log_options,
         )
+        versions = []
         for part in ("framework-isComplete", "framework-onTimeout"):
             function = self._provider.node.find_child(part)
             assert isinstance(function, lambda_.Function)
-            acknowledge_wildcards(self, self._provider, [f"{function.function_arn}:*"], _WAITER_INVOKES)
-        acknowledge(self._provider, ["AwsSolutions-SF1"], _WAITER_LOGS_ERRORS)
+            versions.append(f"{function.function_arn}:*")
+        acknowledge_all(
+            self._provider,
+            wildcards(self, versions, _WAITER_INVOKES),
+            (["AwsSolutions-SF1"], _WAITER_LOGS_ERRORS),
+        )
         self.service_token: str = self._provider.service_token
 
     @staticmethod
@@ -105,8 +110,7 @@ class TruthFunctions(Construct):
         )
         role = self._look.role
         assert role is not None
-        acknowledge_wildcards(self, role, [components], _NAMES)
-        acknowledge_wildcards(self, role, [models], _MODELS)
+        acknowledge_all(role, wildcards(self, [components], _NAMES), wildcards(self, [models], _MODELS))
 
     def allow_component(self, component_arn: str) -> None:
         """Let them look at a component whose name does not begin with that of its endpoint."""

@@ -76,9 +76,7 @@ class WeightsAccess:
         """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
         if key is not None and not any(other is key for other in self._keys):
             self._keys.append(key)
-            self._role.add_to_principal_policy(
-                iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn])
-            )
+            self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
         if (bucket_arn, prefix) not in self._written:
             self._written.add((bucket_arn, prefix))
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
@@ -94,8 +92,8 @@ class WeightsAccess:
 
     def _allow(self, bucket_arn: str, prefixes: list[str]) -> None:
         files = [f"{bucket_arn}/{prefix}" for prefix in prefixes]
-        self._role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
-        self._role.add_to_principal_policy(
+        self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
+        self._role.add_to_policy(
             iam.PolicyStatement(
                 actions=list(permissions.LIST_WEIGHTS),
                 resources=[bucket_arn],
@@ -105,7 +103,9 @@ class WeightsAccess:
 
     def _acknowledge(self, bucket_arn: str, prefixes: list[str]) -> None:
         bucket = shown(self._stack.resolve(bucket_arn))
-        below = [shown(self._stack.resolve(prefix)) if is_token(prefix) else prefix for prefix in prefixes]
+        below = prefixes
+        if any(is_token(prefix) for prefix in prefixes):
+            below = [shown(prefix) for prefix in self._stack.resolve(prefixes)]
         acknowledge(self._role, [wildcard_finding(f"{bucket}/{prefix}") for prefix in below], _REASON)
 
 
