@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts, catalogue
-from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
-from cdk_sglang.serving.component import HostResources
+from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
 from cdk_sglang.serving.planned import component_request
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
@@ -57,6 +56,8 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     min_instances=_least_instances(capacity, components),
                     max_instances=capacity.most_instances,
                     reserved=capacity.reserved is not None,
+                    reserved_count=None if capacity.reserved is None else capacity.reserved.count,
+                    update=_update(asked),
                 )
             )
     if problems:
@@ -97,11 +98,17 @@ def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) ->
         facts = None
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    request = _request("", asked, facts, instances, bounds=(1, 1))
+    request = _request("", asked, facts, bounds=(1, 1))
     server = asked.server
     return target_concurrency(
         request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
     )
+
+
+def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
+    if asked.rollout is None:
+        return None
+    return "rolling" if asked.rollout.strategy == "rolling" else "blue_green"
 
 
 def _least_instances(capacity: Capacity, components: tuple[ComponentRequest, ...]) -> int:
@@ -133,14 +140,13 @@ def _component(
         low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
-    return _request(name, asked, facts, instances, bounds=(low, high))
+    return _request(name, asked, facts, bounds=(low, high))
 
 
-def _request(
-    name: str, asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], *, bounds: tuple[int, int]
-) -> ComponentRequest:
+def _request(name: str, asked: Component, facts: ModelFacts, *, bounds: tuple[int, int]) -> ComponentRequest:
     slo = asked.slo
-    host = _host(asked, instances[0])
+    host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
+    batch = None if asked.rollout is None else asked.rollout.max_batch
     return component_request(
         name,
         facts,
@@ -149,12 +155,7 @@ def _request(
         slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
         input_tokens=asked.load.input_tokens,
         output_tokens=asked.load.output_tokens,
-        host_memory_gib=host.memory_mib / 1024,
-        vcpus=host.cpu_cores,
+        host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
+        vcpus=0.0 if host is None else host.cpu_cores,
+        rolling=None if batch is None else Batch(percent=batch.percent, copies=batch.copies),
     )
-
-
-def _host(asked: Component, instance: GpuInstance) -> HostResources:
-    if asked.resources is not None:
-        return HostResources(cpu_cores=asked.resources.cpu_cores, memory_mib=asked.resources.memory_mib)
-    return HostResources.share_of(instance, gpus=asked.server.gpus_per_copy)

@@ -3,6 +3,7 @@
 from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
 from cdk_sglang.planning.fleet import (
     Alternative,
+    Batch,
     ComponentPlan,
     ComponentRequest,
     EndpointPlan,
@@ -19,7 +20,7 @@ from cdk_sglang.planning.predict import Answer, Band, answer
 from cdk_sglang.planning.startup import StartUp, start_up
 
 __all__ = [
-    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
+    "Alternative", "Answer", "Band", "Batch", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
     "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "concurrency_limits", "plan_fleet", "plan_memory",
     "split_problems", "start_up", "target_concurrency",
 ]  # fmt: skip

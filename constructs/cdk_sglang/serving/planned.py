@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import ComponentRequest, Slo
+    from cdk_sglang.planning import Batch, ComponentRequest, Slo
     from cdk_sglang.serving.schedules import Bounds
 
 _DEFAULT_LORA_SLOTS: Final = 8
@@ -39,6 +39,7 @@ def component_request(
     output_tokens: float = EXPECTED_OUTPUT_TOKENS,
     host_memory_gib: float = 0.0,
     vcpus: float = 0.0,
+    rolling: Batch | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -52,6 +53,7 @@ def component_request(
         output_tokens: Mean answer expected.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
+        rolling: How many copies an update replaces at a time.
     """
     from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
 
@@ -72,6 +74,7 @@ def component_request(
         output_tokens=output_tokens,
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
+        rolling=rolling,
         lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
