@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.adapter_source import AdapterSource
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.capacity import Capacity
-    from cdk_sglang.serving.component import HostResources, InferenceComponent
+    from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.container_base import ContainerBase
     from cdk_sglang.serving.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.endpoint_rollout import EndpointRollout
+    from cdk_sglang.serving.host import HostResources
     from cdk_sglang.serving.image import ServingImage, SglangDlc
     from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.metrics import ServingMetrics
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.network import EndpointNetwork
     from cdk_sglang.serving.placement import Placement
     from cdk_sglang.serving.rollback_alarms import RollbackAlarms
-    from cdk_sglang.serving.rollout import BatchSize, ComponentRollout, EndpointRollout
+    from cdk_sglang.serving.rollout import BatchSize, ComponentRollout
     from cdk_sglang.serving.routing import Routing
     from cdk_sglang.serving.scale_in import ScaleIn
     from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
@@ -96,12 +98,11 @@ _HOMES = {
         "NoAlarms",
     ),
     "serving.capacity": ("Capacity",),
-    "serving.component": (
-        "HostResources",
-        "InferenceComponent",
-    ),
+    "serving.component": ("InferenceComponent",),
     "serving.container_base": ("ContainerBase",),
     "serving.endpoint": ("InferenceEndpoint",),
+    "serving.endpoint_rollout": ("EndpointRollout",),
+    "serving.host": ("HostResources",),
     "serving.image": (
         "ServingImage",
         "SglangDlc",
@@ -115,7 +116,6 @@ _HOMES = {
     "serving.rollout": (
         "BatchSize",
         "ComponentRollout",
-        "EndpointRollout",
     ),
     "serving.routing": ("Routing",),
     "serving.scale_in": ("ScaleIn",),

@@ -6,32 +6,34 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
-from cdk_sglang.serving.acknowledge import acknowledge, in_packs
-from cdk_sglang.serving.capacity import PROVISION_TIMEOUT_SECONDS, Capacity, instances_needed
-from cdk_sglang.serving.component import HostResources, InferenceComponent, SharedValues
-from cdk_sglang.serving.endpoint_checks import bigger_or_fewer, check_endpoint, chosen_ami
+from cdk_sglang.serving.capacity import Capacity
+from cdk_sglang.serving.component import InferenceComponent, SharedValues
+from cdk_sglang.serving.endpoint_checks import check_endpoint
+from cdk_sglang.serving.endpoint_config import VARIANT_NAME, make_config
+from cdk_sglang.serving.endpoint_rollout import EndpointRollout
+from cdk_sglang.serving.endpoint_truth import EndpointTruth
 from cdk_sglang.serving.execution_role import make_execution_role
+from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.image import ServingImage
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import MAX_NAME_LENGTH
 from cdk_sglang.serving.network import EndpointNetwork
-from cdk_sglang.serving.rollout import ComponentRollout, EndpointRollout
+from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.runtime_functions import LogOptions
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
-from cdk_sglang.serving.truth_check import EndpointTruth, NoTruthCheck, SmokeRequest, TruthCheck
+from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
 from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
 
@@ -43,28 +45,6 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.serving.reservation import ReservationGuard
     from cdk_sglang.serving.scaling import ComponentScaling
     from cdk_sglang.serving.schedules import NightlyStop
-
-
-@jsii.implements(cdk.IStableNumberProducer)
-class _Number:
-    """A number that is known when the app is synthesised."""
-
-    def __init__(self, produce: Callable[[], int]) -> None:
-        self._produce = produce
-
-    def produce(self) -> int:
-        return self._produce()
-
-
-VARIANT_NAME: Final = "AllTraffic"
-"""One variant per endpoint: rolling updates of an endpoint are refused with more than one
-(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
-
-_NO_KEY_ON_NVME: Final = (
-    "CreateEndpointConfig refuses KmsKeyId for instance types with local storage, and every GPU type of this library has NVMe, "
-    "which the hardware encrypts itself: "
-    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html"
-)
 
 
 class InferenceEndpoint(Construct):
@@ -186,7 +166,14 @@ class InferenceEndpoint(Construct):
         )
         role_arn = self.role.role_arn
         self._guard = self._make_guard()
-        self.config = self._build_config(routing, inference_ami, metric_frequency_seconds, role_arn)
+        self.config = make_config(
+            self,
+            routing=routing,
+            inference_ami=inference_ami,
+            metric_frequency_seconds=metric_frequency_seconds,
+            role_arn=role_arn,
+            guard=self._guard,
+        )
         self.resource = sagemaker.CfnEndpoint(
             self,
             "Resource",
@@ -325,94 +312,9 @@ class InferenceEndpoint(Construct):
             return self.capacity.min_instances
         return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
 
-    def room_problems(self, path: str, *, gpus_per_copy: int, copies: int, asked_by: str = "copies") -> list[str]:
-        """Say why so many more copies of so many GPUs have no room on this endpoint; `asked_by` is the option they come from."""
-        capacity = self.capacity
-        smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
-        if gpus_per_copy > smallest.gpu_count:
-            return [
-                (
-                    f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
-                    f"{bigger_or_fewer(smallest, gpus_per_copy)}"
-                )
-            ]
-        placed = [
-            component.gpus_per_copy for component in self.components.values() for _ in range(component.most_copies)
-        ]
-        wanted = [*placed, *([gpus_per_copy] * copies)]
-        needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
-        if needed > capacity.max_instances:
-            return [
-                (
-                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
-                    f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
-                    f"raise max_instances to {needed} or ask for less"
-                )
-            ]
-        return []
-
     def _make_guard(self) -> ReservationGuard | None:
         if self.capacity.reservation is None:
             return None
         from cdk_sglang.serving.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
 
         return ReservationGuard(self, self.capacity.reservation)
-
-    def _build_config(
-        self, routing: Routing, inference_ami: str | None, metric_frequency_seconds: int, role_arn: str
-    ) -> sagemaker.CfnEndpointConfig:
-        cfn = sagemaker.CfnEndpointConfig
-        capacity = self.capacity
-        ami = inference_ami or chosen_ami(capacity, self.image.facts)
-        pools = [
-            cfn.InstancePoolProperty(instance_type=instance.name, priority=priority)
-            for priority, instance in enumerate(capacity.instances, start=1)
-        ]
-        variant = cfn.ProductionVariantProperty(
-            variant_name=VARIANT_NAME,
-            instance_type=None if capacity.is_pool else capacity.instances[0].name,
-            instance_pools=pools if capacity.is_pool else None,
-            variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
-            initial_instance_count=capacity.initial_instances,
-            inference_ami_version=ami,
-            managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
-                status="ENABLED",
-                min_instance_count=cdk.Lazy.number(_Number(self.least_instances)),
-                max_instance_count=capacity.max_instances,
-                scale_in_policy=None
-                if capacity.scale_in is None
-                else cfn.ScaleInPolicyProperty(
-                    strategy=capacity.scale_in.strategy,
-                    cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
-                    maximum_step_size=capacity.scale_in.max_step,
-                ),
-            ),
-            capacity_reservation_config=None
-            if capacity.reservation is None
-            else cfn.CapacityReservationConfigProperty(
-                capacity_reservation_preference="capacity-reservations-only",
-                ml_reservation_arn=capacity.reservation.training_plan_arn,
-            ),
-            routing_config=routing.render(),
-        )
-        network = None if self.network is None else self.network.render()
-        # No name: a config that is replaced under the same name would leave the endpoint as it was.
-        config = sagemaker.CfnEndpointConfig(
-            self,
-            "Config",
-            execution_role_arn=role_arn,
-            enable_network_isolation=self.network_isolation,
-            vpc_config=network,
-            production_variants=[variant],
-            metrics_config=cfn.MetricsConfigProperty(
-                enable_enhanced_metrics=True,
-                enable_detailed_observability=True,
-                metric_publish_frequency_in_seconds=metric_frequency_seconds,
-            ),
-        )
-        config.node.add_dependency(self.role)
-        if self._guard is not None:
-            said = cdk.Stack.of(self).resolve([variant, self.network_isolation, network, metric_frequency_seconds])
-            config.node.add_dependency(self._guard.check(said))
-        acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
-        return config

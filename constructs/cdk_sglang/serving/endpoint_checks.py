@@ -8,10 +8,10 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.capacity_checks import capacity_place_problems
+from cdk_sglang.serving.endpoint_rollout import EndpointRollout
 from cdk_sglang.serving.image import ImageFacts, ServingImage
 from cdk_sglang.serving.logs import RETENTION_DAYS
 from cdk_sglang.serving.names import name_problems
-from cdk_sglang.serving.rollout import EndpointRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.tokens import is_token, token_problem
 

@@ -1,4 +1,4 @@
-"""How an update reaches copies and instances: in steps, watched by alarms that take it back.
+"""How an update reaches the copies of a component: in steps, watched by alarms that take it back.
 
 A policy belongs to updates: `CreateInferenceComponent` does not take one (botocore 1.44.5), and CloudFormation, which shows the
 property for both, sends it with updates alone. Its alarms exist from the first deployment on, since the first update needs them.
@@ -25,8 +25,8 @@ TIMEOUT_MAX_SECONDS: Final = 28800
 BATCH_MIN_PERCENT: Final = 5
 BATCH_MAX_PERCENT: Final = 50
 LINEAR_MIN_PERCENT: Final = 10
-_WHOLE_PERCENT: Final = 100
-_FEWEST_TO_SPLIT: Final = 2
+WHOLE_PERCENT: Final = 100
+FEWEST_TO_SPLIT: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class BatchSize:
     def steps(self, whole: int) -> int:
         """Return how many steps so many copies take."""
         if self.percent_value is not None:
-            return math.ceil(_WHOLE_PERCENT / max(self.percent_value, 1))
+            return math.ceil(WHOLE_PERCENT / max(self.percent_value, 1))
         return math.ceil(whole / max(self.copies_value or 1, 1))
 
     def render(self) -> sagemaker.CfnInferenceComponent.InferenceComponentCapacitySizeProperty:
@@ -101,10 +101,10 @@ class ComponentRollout:
             ConfigurationError: Everything that is outside what SageMaker takes.
         """
         problems = [
-            *_share_problems("rollout.max_batch", max_batch),
-            *_share_problems("rollout.rollback_batch", rollback_batch, low=1, high=_WHOLE_PERCENT),
-            *_seconds_problems("rollout.wait_seconds", wait_seconds, 0, WAIT_MAX_SECONDS),
-            *_seconds_problems("rollout.timeout_seconds", timeout_seconds, TIMEOUT_MIN_SECONDS, TIMEOUT_MAX_SECONDS),
+            *share_problems("rollout.max_batch", max_batch),
+            *share_problems("rollout.rollback_batch", rollback_batch, low=1, high=WHOLE_PERCENT),
+            *seconds_problems("rollout.wait_seconds", wait_seconds, 0, WAIT_MAX_SECONDS),
+            *seconds_problems("rollout.timeout_seconds", timeout_seconds, TIMEOUT_MIN_SECONDS, TIMEOUT_MAX_SECONDS),
         ]
         if problems:
             raise ConfigurationError(problems)
@@ -129,7 +129,7 @@ class ComponentRollout:
             (max(low, 1) for low, high in bounds if high > 0), default=1
         )  # with none, there is nothing to roll
         most = max(high for _, high in bounds)
-        if size.percent_value is not None and fewest < _FEWEST_TO_SPLIT:
+        if size.percent_value is not None and fewest < FEWEST_TO_SPLIT:
             problems.append(
                 f"{path}.max_batch: {size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
@@ -145,7 +145,7 @@ class ComponentRollout:
                 )
         waits = self.wait_seconds * size.steps(most)
         if self.timeout_seconds is not None and self.timeout_seconds <= waits:
-            problems.append(_too_short(path, self.timeout_seconds, waits))
+            problems.append(too_short(path, self.timeout_seconds, waits))
         return problems
 
     def render(
@@ -166,173 +166,10 @@ class ComponentRollout:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndpointRollout:
-    """How a new configuration reaches the instances of an endpoint; make one with a static method.
-
-    Blue/green needs as many further instances as there are while it lasts; rolling needs one batch.
-    """
-
-    kind: str
-    step_percent: int | None
-    wait_seconds: int
-    termination_wait_seconds: int
-    rollback_percent: int | None
-    timeout_seconds: int | None
-    alarms: RollbackAlarms
-
-    @staticmethod
-    def blue_green_all_at_once(
-        *,
-        wait_seconds: int = 300,
-        termination_wait_seconds: int = 0,
-        timeout_seconds: int | None = None,
-        alarms: RollbackAlarms | None = None,
-    ) -> EndpointRollout:
-        """Start a second fleet, move all traffic, watch, and end the first.
-
-        Args:
-            wait_seconds: How long the alarms are watched before the old fleet goes; 0 to 3600, 300 by default.
-            termination_wait_seconds: How much longer the old fleet stays; 0 to 3600, 0 by default.
-            timeout_seconds: For all of it, 600 to 28800; SageMaker's own limit by default.
-            alarms: What takes it back; errors and missing capacity by default.
-        """
-        return EndpointRollout._checked(
-            "ALL_AT_ONCE", None, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
-        )
-
-    @staticmethod
-    def canary(
-        *,
-        percent: int,
-        wait_seconds: int = 300,
-        termination_wait_seconds: int = 0,
-        timeout_seconds: int | None = None,
-        alarms: RollbackAlarms | None = None,
-    ) -> EndpointRollout:
-        """Start a second fleet, move some traffic, watch, and move the rest; `percent` is 1 to 50."""
-        return EndpointRollout._checked(
-            "CANARY", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
-        )
-
-    @staticmethod
-    def linear(
-        *,
-        percent: int,
-        wait_seconds: int = 300,
-        termination_wait_seconds: int = 0,
-        timeout_seconds: int | None = None,
-        alarms: RollbackAlarms | None = None,
-    ) -> EndpointRollout:
-        """Start a second fleet and move the traffic in equal steps, watching after each; `percent` is 10 to 50."""
-        return EndpointRollout._checked(
-            "LINEAR", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
-        )
-
-    @staticmethod
-    def rolling(
-        *,
-        percent: int,
-        wait_seconds: int = 300,
-        rollback_percent: int | None = None,
-        timeout_seconds: int | None = None,
-        alarms: RollbackAlarms | None = None,
-    ) -> EndpointRollout:
-        """Replace some instances at a time, watching after each step; `percent` is 5 to 50.
-
-        Args:
-            percent: Of the instances.
-            wait_seconds: How long the alarms are watched after each step; 0 to 3600, 300 by default.
-            rollback_percent: How many go back at a time; all at once by default.
-            timeout_seconds: For all steps, 600 to 28800; SageMaker's own limit by default.
-            alarms: What takes it back; errors and missing capacity by default.
-        """
-        return EndpointRollout._checked("ROLLING", percent, wait_seconds, 0, timeout_seconds, alarms, rollback_percent)
-
-    @staticmethod
-    def _checked(  # noqa: PLR0917  four callers, all above
-        kind: str,
-        percent: int | None,
-        wait_seconds: int,
-        termination_wait_seconds: int,
-        timeout_seconds: int | None,
-        alarms: RollbackAlarms | None,
-        rollback_percent: int | None = None,
-    ) -> EndpointRollout:
-        lowest = {"CANARY": 1, "LINEAR": LINEAR_MIN_PERCENT}.get(kind, BATCH_MIN_PERCENT)
-        step = None if percent is None else BatchSize.percent(percent)
-        back = None if rollback_percent is None else BatchSize.percent(rollback_percent)
-        problems = [
-            *_share_problems("rollout.percent", step, low=lowest),
-            *_share_problems("rollout.rollback_percent", back, low=BATCH_MIN_PERCENT, high=_WHOLE_PERCENT),
-            *_seconds_problems("rollout.wait_seconds", wait_seconds, 0, WAIT_MAX_SECONDS),
-            *_seconds_problems("rollout.termination_wait_seconds", termination_wait_seconds, 0, WAIT_MAX_SECONDS),
-            *_seconds_problems("rollout.timeout_seconds", timeout_seconds, TIMEOUT_MIN_SECONDS, TIMEOUT_MAX_SECONDS),
-        ]
-        steps = 1 if kind in {"ALL_AT_ONCE", "CANARY"} or step is None else step.steps(0)
-        waits = wait_seconds * steps + termination_wait_seconds
-        if not problems and timeout_seconds is not None and timeout_seconds <= waits:
-            problems.append(_too_short("rollout", timeout_seconds, waits))
-        if problems:
-            raise ConfigurationError(problems)
-        return EndpointRollout(
-            kind=kind,
-            step_percent=percent,
-            wait_seconds=wait_seconds,
-            termination_wait_seconds=termination_wait_seconds,
-            rollback_percent=rollback_percent,
-            timeout_seconds=timeout_seconds,
-            alarms=alarms or RollbackAlarms(),
-        )
-
-    def problems(self, path: str, *, min_instances: int | None) -> list[str]:
-        """Say what does not go together with the instances an endpoint may have when an update comes; None is not stated."""
-        problems = self.alarms.problems(f"{path}.alarms", may_be_zero=min_instances == 0)
-        if self.step_percent is not None and (min_instances or 0) < _FEWEST_TO_SPLIT:
-            problems.append(
-                f"{path}.percent: {self.step_percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
-                "raise min_instances to 2 or more, or move all traffic at once"
-            )
-        return problems
-
-    def render(self, alarm_names: list[str]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
-        """Return the property of the endpoint."""
-        cfn = sagemaker.CfnEndpoint
-
-        def percent(value: int | None) -> sagemaker.CfnEndpoint.CapacitySizeProperty | None:
-            return None if value is None else cfn.CapacitySizeProperty(type="CAPACITY_PERCENT", value=value)
-
-        rollback = cfn.AutoRollbackConfigProperty(alarms=[cfn.AlarmProperty(alarm_name=name) for name in alarm_names])
-        step = percent(self.step_percent)
-        if self.kind == "ROLLING":
-            assert step is not None
-            return cfn.DeploymentConfigProperty(
-                rolling_update_policy=cfn.RollingUpdatePolicyProperty(
-                    maximum_batch_size=step,
-                    wait_interval_in_seconds=self.wait_seconds,
-                    rollback_maximum_batch_size=percent(self.rollback_percent),
-                    maximum_execution_timeout_in_seconds=self.timeout_seconds,
-                ),
-                auto_rollback_configuration=rollback,
-            )
-        return cfn.DeploymentConfigProperty(
-            blue_green_update_policy=cfn.BlueGreenUpdatePolicyProperty(
-                traffic_routing_configuration=cfn.TrafficRoutingConfigProperty(
-                    type=self.kind,
-                    wait_interval_in_seconds=self.wait_seconds,
-                    canary_size=step if self.kind == "CANARY" else None,
-                    linear_step_size=step if self.kind == "LINEAR" else None,
-                ),
-                termination_wait_in_seconds=self.termination_wait_seconds,
-                maximum_execution_timeout_in_seconds=self.timeout_seconds,
-            ),
-            auto_rollback_configuration=rollback,
-        )
-
-
-def _share_problems(
+def share_problems(
     path: str, size: BatchSize | None, *, low: int = BATCH_MIN_PERCENT, high: int = BATCH_MAX_PERCENT
 ) -> list[str]:
+    """Say what is wrong with a step's size; percents are bounded as given."""
     if size is None:
         return []
     if (size.percent_value is None) == (size.copies_value is None):
@@ -347,13 +184,15 @@ def _share_problems(
     return []
 
 
-def _seconds_problems(path: str, seconds: int | None, low: int, high: int) -> list[str]:
+def seconds_problems(path: str, seconds: int | None, low: int, high: int) -> list[str]:
+    """Say what is wrong with a time that SageMaker bounds."""
     if seconds is None or is_token(seconds) or low <= seconds <= high:
         return []
     return [f"{path}: {seconds} is not allowed; use {low} to {high} seconds"]
 
 
-def _too_short(path: str, timeout: int, waits: int) -> str:
+def too_short(path: str, timeout: int, waits: int) -> str:
+    """Say that all steps together wait longer than the time-out."""
     return (
         f"{path}.timeout_seconds: {timeout} is not above the {waits} s that its steps wait; "
         "raise it, wait less, or take bigger steps"
