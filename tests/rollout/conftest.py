@@ -23,7 +23,6 @@ from cdk_sglang import (
     ModelSource,
     NoTruthCheck,
     ServingImage,
-    SmokeRequest,
     TruthCheck,
 )
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
@@ -37,7 +36,6 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
-SMOKE = SmokeRequest(expect=("path",))  # the container of the tests answers with the path it was asked at
 UNCHECKED = NoTruthCheck(reason="this test looks for itself")
 
 
@@ -52,7 +50,7 @@ class Wanted:
     copies: int | None = None
     scaling: ComponentScaling | None = None
     rollout: ComponentRollout | None = None
-    check: TruthCheck | NoTruthCheck = field(default_factory=lambda: TruthCheck(smoke=SMOKE))
+    check: TruthCheck | NoTruthCheck = field(default_factory=TruthCheck)
     siblings: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
