@@ -8,7 +8,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts, catalogue
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
-from cdk_sglang.serving.planned import component_request
+from cdk_sglang.serving.planned import component_request, planned_tp_sizes
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
@@ -98,11 +98,15 @@ def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) ->
         facts = None
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    request = _request("", asked, facts, bounds=(1, 1))
+    sizes = _sizes(asked, instances)
+    request = _request("", asked, facts, sizes, bounds=(1, 1))
     server = asked.server
-    return target_concurrency(
-        request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
-    )
+    gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
+    return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
+
+
+def _sizes(asked: Component, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
+    return planned_tp_sizes(asked.model.id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
 
 
 def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
@@ -133,17 +137,21 @@ def _component(
     except ConfigurationError as error:
         problems += [f"{path}.model.id: {problem}" for problem in error.problems]
         return None
-    if asked.server.gpus_per_copy > min((instance.gpu_count for instance in instances), default=0):
+    sizes = _sizes(asked, instances)
+    others = asked.server.pp_size * asked.server.dp_size
+    if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do
     low = high = asked.first_copies
     if asked.scaling is not None:
         low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
-    return _request(name, asked, facts, bounds=(low, high))
+    return _request(name, asked, facts, sizes, bounds=(low, high))
 
 
-def _request(name: str, asked: Component, facts: ModelFacts, *, bounds: tuple[int, int]) -> ComponentRequest:
+def _request(
+    name: str, asked: Component, facts: ModelFacts, sizes: dict[str, int], *, bounds: tuple[int, int]
+) -> ComponentRequest:
     slo = asked.slo
     host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
     batch = None if asked.rollout is None else asked.rollout.max_batch
@@ -157,5 +165,6 @@ def _request(name: str, asked: Component, facts: ModelFacts, *, bounds: tuple[in
         output_tokens=asked.load.output_tokens,
         host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
         vcpus=0.0 if host is None else host.cpu_cores,
+        tp_sizes=sizes,
         rolling=None if batch is None else Batch(percent=batch.percent, copies=batch.copies),
     )

@@ -106,7 +106,9 @@ def test_blue_green_says_what_the_second_fleet_costs() -> None:
         "endpoints.chat: an update of the endpoint is blue/green: it needs 1 to 2 more ml.g6e.12xlarge until the old fleet ends, "
         "13.12 to 26.24 USD per hour more, and the quota for twice as many"
     )
-    asked = EndpointRequest(name="chat", instances=(GpuInstance.G6E_12XLARGE,), components=(component(),))
+    asked = EndpointRequest(
+        name="chat", instances=(GpuInstance.G6E_12XLARGE,), components=(component(), component("b"))
+    )
     assert note in plan_html(plan, FleetRequest(environment="t", region="us-east-1", endpoints=(asked,)))
 
 
