@@ -47,6 +47,9 @@ class Wanted:
     image: str = "1"
     """A digit that the digest of the image is made of."""
     max_instances: int = 3
+    capacity: Capacity | None = None
+    """Two to `max_instances` of one type when None."""
+    tp_size_by_type: dict[str, int] = field(default_factory=dict)
     copies: int | None = None
     scaling: ComponentScaling | None = None
     rollout: ComponentRollout | None = None
@@ -81,7 +84,8 @@ class Fleet:
         endpoint = InferenceEndpoint(
             stack,
             "Chat",
-            capacity=Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
+            capacity=wanted.capacity
+            or Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
             image=ServingImage.from_repository(
                 ecr.Repository.from_repository_name(stack, "Images", "sglang"),
                 digest=f"sha256:{wanted.image * 64}",
@@ -99,6 +103,7 @@ class Fleet:
             copies=wanted.copies,
             scaling=wanted.scaling,
             rollout=wanted.rollout,
+            tp_size_by_type=wanted.tp_size_by_type,
         )
         for name, variables in wanted.siblings.items():
             endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))

@@ -108,6 +108,7 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
         else "a rolling update needs another instance"
     )
     parts.append(f'<p class="soft">{room}; {endpoint.fragmentation:.0%} of GPUs in gaps no copy fits</p>')
+    parts += [f'<p class="soft">{escape(note)}</p>' for note in endpoint.notes]
     parts.append("<h3>Memory of each GPU</h3>")
     parts.append(
         '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights, draft, adapters and buffers'
