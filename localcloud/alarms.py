@@ -61,8 +61,7 @@ class _History:
         self._data: dict[_Key, list[tuple[float, _Datum]]] = {}
         old = 0
         for datum in reversed(models.cloudwatch_backends[state.account][state.region].metric_data):
-            stamp = datum.timestamp if datum.timestamp.tzinfo else datum.timestamp.replace(tzinfo=UTC)
-            age = self._now - stamp.timestamp()
+            age = self._now - datum.timestamp.replace(tzinfo=UTC).timestamp()
             old = old + 1 if age > seconds else 0
             if old > _OLD_IN_A_ROW:
                 break
@@ -263,9 +262,10 @@ def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, 
 
 
 def _put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> None:
-    """Data without a time of their own are of now, as the clock has it."""
+    """Data without a time of their own are of now, as the clock has it; all are kept as moto keeps times: UTC without a zone."""
     for datum in metric_data:
-        datum.setdefault("Timestamp", clock().utc())
+        stamp = datum.get("Timestamp") or clock().utc()
+        datum["Timestamp"] = stamp.astimezone(UTC).replace(tzinfo=None) if stamp.tzinfo else stamp
     _moto_put_metric_data(self, namespace, metric_data)
 
 

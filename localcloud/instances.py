@@ -52,7 +52,9 @@ def first(state: Store, endpoint: Endpoint) -> None:
         instances = endpoint.instances.setdefault(variant["VariantName"], [])
         wanted = len(instances) if endpoint.retain and instances else int(variant.get("InitialInstanceCount", 1))
         while len(instances) < wanted:
-            instances.append(_instance(instance_types(variant)[0], delay_s=0))
+            types = instance_types(variant)
+            had = [kind for kind in types if not out_of_capacity(endpoint.data["EndpointName"], kind)]
+            instances.append(_instance((had or types)[0], delay_s=0))
     for gone in set(endpoint.instances) - {variant["VariantName"] for variant in variants}:
         del endpoint.instances[gone]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,6 +41,11 @@ _QUESTION: Final = "hello world, how are you today?"
 _STARTS_WITHIN_S: Final = 30.0
 _STOPS_WITHIN_S: Final = 40.0
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_ERROR: Final = re.compile(r"(‣ )?\w*Error: |❌ Deployment failed: ")
+"""How CDK CLI 2.1148.1 begins the error a command ends with."""
+_LAST_LINES: Final = 12
 
 console = Console(width=120, highlight=False)
 
@@ -213,12 +219,27 @@ def aws_environment(url: str) -> dict[str, str]:
 
 def _cdk(*arguments: str, environment: Mapping[str, str]) -> None:
     log = STATE / f"cdk-{arguments[0]}.log"
+    before = log.stat().st_size if log.exists() else 0
     with log.open("a", encoding="utf-8") as output:
         command = ["cdk", *arguments, "--no-notices"]
         done = subprocess.run(command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, check=False)
     if done.returncode:
-        tail = "\n".join(log.read_text(encoding="utf-8").strip().splitlines()[-12:])
-        raise LocalError(f"cdk {arguments[0]} failed:\n{tail}\nthe whole log: {log.relative_to(ROOT)}")
+        said = log.read_bytes()[before:].decode(errors="replace")
+        raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(said)}\nthe whole log: {log.relative_to(ROOT)}")
+
+
+def reason_of(said: str) -> str:
+    """Return the part of the CLI's output that says why: the error up to its first gap, else the last lines.
+
+    After the error the CLI shows logs of functions and a stack trace of its own, which would push the reason off the screen.
+    """
+    lines = _COLOUR.sub("", said).strip().splitlines()
+    starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    if not starts:
+        return "\n".join(lines[-_LAST_LINES:])
+    told = lines[starts[-1] :]
+    gap = next((number for number, line in enumerate(told) if number and not line.strip()), len(told))
+    return "\n".join(told[: max(gap, 2)])
 
 
 def _deploy(stack: str, environment: Mapping[str, str]) -> None:

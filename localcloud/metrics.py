@@ -116,7 +116,7 @@ def _put(state: Store, namespace: str, dimensions: dict[str, str], percent: dict
 def _forget(state: Store) -> None:
     """Points below a minute are kept for three hours (CloudWatch's retention); older ones would pile up here."""
     backend = cloudwatch_backends[state.account][state.region]
-    oldest = datetime.fromtimestamp(clock().now() - _KEPT_S, UTC)
+    oldest = datetime.fromtimestamp(clock().now() - _KEPT_S, UTC).replace(tzinfo=None)  # as moto keeps times
     backend.metric_data = [
         d for d in backend.metric_data if d.namespace not in (_NAMESPACE, *_UTILISATION) or d.timestamp > oldest
     ]

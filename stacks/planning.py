@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts, catalogue
-from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
-from cdk_sglang.serving.host import HostResources
-from cdk_sglang.serving.planned import component_request
+from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
+from cdk_sglang.serving.planned import component_request, planned_tp_sizes
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
@@ -57,6 +56,8 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
                     min_instances=_least_instances(capacity, components),
                     max_instances=capacity.most_instances,
                     reserved=capacity.reserved is not None,
+                    reserved_count=None if capacity.reserved is None else capacity.reserved.count,
+                    update=_update(asked),
                 )
             )
     if problems:
@@ -97,11 +98,21 @@ def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) ->
         facts = None
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    request = _request("", asked, facts, instances, bounds=(1, 1))
+    sizes = _sizes(asked, instances)
+    request = _request("", asked, facts, sizes, bounds=(1, 1))
     server = asked.server
-    return target_concurrency(
-        request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
-    )
+    gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
+    return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
+
+
+def _sizes(asked: Component, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
+    return planned_tp_sizes(asked.model.id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
+
+
+def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
+    if asked.rollout is None:
+        return None
+    return "rolling" if asked.rollout.strategy == "rolling" else "blue_green"
 
 
 def _least_instances(capacity: Capacity, components: tuple[ComponentRequest, ...]) -> int:
@@ -126,21 +137,24 @@ def _component(
     except ConfigurationError as error:
         problems += [f"{path}.model.id: {problem}" for problem in error.problems]
         return None
-    if asked.server.gpus_per_copy > min((instance.gpu_count for instance in instances), default=0):
+    sizes = _sizes(asked, instances)
+    others = asked.server.pp_size * asked.server.dp_size
+    if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do
     low = high = asked.first_copies
     if asked.scaling is not None:
         low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
-    return _request(name, asked, facts, instances, bounds=(low, high))
+    return _request(name, asked, facts, sizes, bounds=(low, high))
 
 
 def _request(
-    name: str, asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], *, bounds: tuple[int, int]
+    name: str, asked: Component, facts: ModelFacts, sizes: dict[str, int], *, bounds: tuple[int, int]
 ) -> ComponentRequest:
     slo = asked.slo
-    host = _host(asked, instances[0])
+    host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
+    batch = None if asked.rollout is None else asked.rollout.max_batch
     return component_request(
         name,
         facts,
@@ -149,12 +163,8 @@ def _request(
         slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
         input_tokens=asked.load.input_tokens,
         output_tokens=asked.load.output_tokens,
-        host_memory_gib=host.memory_mib / 1024,
-        vcpus=host.cpu_cores,
+        host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
+        vcpus=0.0 if host is None else host.cpu_cores,
+        tp_sizes=sizes,
+        rolling=None if batch is None else Batch(percent=batch.percent, copies=batch.copies),
     )
-
-
-def _host(asked: Component, instance: GpuInstance) -> HostResources:
-    if asked.resources is not None:
-        return HostResources(cpu_cores=asked.resources.cpu_cores, memory_mib=asked.resources.memory_mib)
-    return HostResources.share_of(instance, gpus=asked.server.gpus_per_copy)

@@ -15,6 +15,7 @@ from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.serving.capacity import instances_needed
+from cdk_sglang.serving.component_checks import gpus_of_copies
 
 
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
@@ -63,21 +64,25 @@ def print_fleet(
 def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
     capacity = endpoint.capacity
     components = endpoint.components
+    first = capacity.instances[0]
     for row, (component_id, component) in enumerate(components.items()):
         least, most = component.copy_bounds
-        asked = component.most_copies * component.gpus_per_copy
+        gpus = [str(count) for count in dict.fromkeys(component.gpus_by_type.values())]
+        asked = [str(component.most_copies * count) for count in dict.fromkeys(component.gpus_by_type.values())]
         copies_shown = str(most) if least == most else f"{least} to {most}"
         cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
-        table.add_row(*cells, str(component.gpus_per_copy), str(asked), "", "")
-    copies = [component.gpus_per_copy for component in components.values() for _ in range(component.most_copies)]
-    needed = instances_needed(copies, gpus_per_instance=capacity.gpus_per_instance)
+        table.add_row(*cells, " or ".join(gpus), " or ".join(asked), "", "")
+    copies = {instance.name: gpus_of_copies(components.values(), instance) for instance in capacity.instances}
+    needed = max(
+        instances_needed(copies[instance.name], gpus_per_instance=instance.gpu_count) for instance in capacity.instances
+    )
     types = " or ".join(instance.name for instance in capacity.instances)
     table.add_row(
         "",
         "all",
-        str(len(copies)),
+        str(len(copies[first.name])),
         "",
-        str(sum(copies)),
+        " or ".join(str(total) for total in dict.fromkeys(sum(of_type) for of_type in copies.values())),
         f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
         str(capacity.max_instances * capacity.gpus_per_instance),
     )

@@ -112,6 +112,7 @@ class ServingStack(cdk.Stack):
                     environment=wanted.environment,
                     rollout=None if wanted.rollout is None else wanted.rollout.typed(),
                     smoke=None if wanted.smoke is None else wanted.smoke.typed(),
+                    tp_size_by_type=wanted.tp_size_by_type,
                 )
                 add_adapters(added, wanted, bucket)
         raise_if_any(dict.fromkeys(problems))

@@ -21,6 +21,7 @@ from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
 from stacks.kinds import (
     AccountId,
     Cidr,
+    InstanceType,
     Name,
     Region,
     RetentionDays,
@@ -164,6 +165,8 @@ class Component(Settings):
     """The request that shows after a deployment that it answers; that of `verify` by default."""
     adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
+    tp_size_by_type: dict[InstanceType, Annotated[int, Field(ge=1, le=64)]] = Field(default={})
+    """GPUs a forward pass is split over on some types of a pool; on the others server.tp_size, or the fewest that hold the model."""
     environment: dict[str, str] = Field(default={})
     """Further environment variables of the container; never secrets."""
 

@@ -2,13 +2,14 @@
 
     python benchmarks/planner/bench.py
 
-Every row is predicted by a planner fitted without any row of the same model on the same GPU.
+Every row is predicted by a planner fitted without the rows of its group: the same model on the same GPU, the same model
+on any GPU, or any model on the same GPU. With AICONFIGURATOR_PYTHON set to a Python that has aiconfigurator 0.12, the same
+rows are asked of it.
 """
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import itertools
 import re
@@ -20,8 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from calibrate import held_out, measured_throughput, throughput
-from samples import DATA, Sample, closed_loop_samples, measured_rows, table
+from calibrate import LOW, Fitted
+from peer import compare
+from samples import DATA, measured_rows
 
 from cdk_sglang.cli.predict import predict_table
 from cdk_sglang.errors import ConfigurationError
@@ -29,28 +31,29 @@ from cdk_sglang.hardware import Gpu
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import Parallelism, plan_memory
 from cdk_sglang.planning.parallel import KV_BYTES, kv_bytes_per_token
-from cdk_sglang.planning.predict import calibration
 from cdk_sglang.planning.price import cheapest_gpu_hour, usd_per_million_tokens
 
-LOW = 64
+NOISE = 0.06
+"""Identical repeats of a throughput differ by this much: a smaller difference does not say which GPU is cheaper."""
 
 
 def main() -> None:
     """Print every figure with its goal."""
     memory()
-    samples = closed_loop_samples()
+    fitted = Fitted()
+    names = {kind: len(set(groups)) for kind, groups in fitted.groups.items()}
     print(
-        f"\n{len(samples)} closed-loop rows, {len({s.combination for s in samples})} model and GPU combinations, each left out in turn"
+        f"\n{len(fitted.samples)} closed-loop rows; left out in turn: {', '.join(f'{n} x {k}' for k, n in names.items())}"
     )
-    out = held_out(samples)
-    errors(samples, out)
-    bands(samples, out)
-    cheapest(samples, out)
+    roofline(fitted)
+    for left_out in fitted.left_out:
+        print(f"\nleft out: {left_out}")
+        errors(fitted, left_out)
+        bands(fitted, left_out)
+        cheapest(fitted, left_out)
+    print()
     table_speed()
-    if importlib.util.find_spec("aiconfigurator") is None:
-        print("aiconfigurator: not installed, comparison skipped (pip install aiconfigurator==0.12.0, x86-64 only)")
-    else:
-        print("aiconfigurator: installed, but no comparison is written for it yet")
+    compare(fitted)
 
 
 def memory() -> None:
@@ -62,10 +65,18 @@ def memory() -> None:
         ("weights per GPU", _weights_error, 0.03),
         ("KV tokens given the fraction", _tokens_error, 0.05),
     ):
-        found = [(row["row_id"], error) for row in rows if (error := check(row)) is not None]
-        shown = ", ".join(f"{name} {error:+.2%}" for name, error in found)
+        found = [(row, error) for row in rows if (error := check(row)) is not None]
+        shown = ", ".join(f"{row['row_id']} {error:+.2%}{_why(row, error, goal)}" for row, error in found)
         inside = sum(abs(error) <= goal for _, error in found)
         print(f"{title}: {inside} of {len(found)} within {goal:.1%}: {shown}")
+
+
+def _why(row: dict[str, str], error: float, goal: float) -> str:
+    """Return what the log leaves open about a row that is missed."""
+    unsaid = [name for name in ("tp", "weights_dtype", "kv_dtype") if not row[name]]
+    reasons = [row["flag"]] if row["flag"] else []
+    reasons += [f"not recorded: {', '.join(unsaid)}"] if unsaid else []
+    return f" ({'; '.join(reasons)})" if abs(error) > goal and reasons else ""
 
 
 def _model(row: dict[str, str]) -> tuple[object, Parallelism, str] | None:
@@ -117,66 +128,80 @@ def _tokens_error(row: dict[str, str]) -> float | None:
     return pool * 2**30 / kv_bytes_per_token(*found).all_layers / tokens - 1
 
 
-def errors(samples: list[Sample], out: dict[str, np.ndarray]) -> None:
-    """Print mean absolute percentage errors beside a roofline's."""
-    rows = table(samples)
-    roof_tpot = np.maximum(
+def _report(title: str, error: np.ndarray, goal: float) -> None:
+    shown = f"{error.mean():.1%} (median {np.median(error):.1%})"
+    print(f"  {title}, {len(error)} rows: {shown}, goal {goal:.0%}")
+
+
+def errors(fitted: Fitted, left_out: str) -> None:
+    """Print mean absolute percentage errors."""
+    low = fitted.rows["running"] <= LOW
+    for kind, goal in (("tpot", 0.15), ("ttft", 0.35), ("throughput", 0.12)):
+        measured = fitted.measured[kind]
+        predicted = fitted.predicted(kind, left_out) * np.exp(fitted.bands[kind].centre)
+        error = np.abs(predicted / measured - 1)
+        some = np.isfinite(error) & low
+        _report(f"{kind} at up to {LOW} in flight", error[some], goal)
+        if kind == "throughput":
+            _report("throughput at any load", error[np.isfinite(error)], goal)
+
+
+def roofline(fitted: Fitted) -> None:
+    """Print a plain roofline's errors on the same rows."""
+    rows = fitted.rows
+    tpot = np.maximum(
         rows["dense_read"] + rows["expert_read"] + rows["cache_read"], rows["dense_compute"] + rows["expert_compute"]
     )
-    roof_ttft = rows["prompt_dense"] + rows["prompt_expert"] + rows["prompt_attention"]
+    ttft = rows["prompt_dense"] + rows["prompt_expert"] + rows["prompt_attention"]
     low = rows["running"] <= LOW
-    for kind, roof, goal in (("tpot", roof_tpot, 0.15), ("ttft", roof_ttft, 0.35)):
-        measured = np.array([getattr(s, f"{kind}_ms") for s in samples])
-        use = low & np.isfinite(measured)
-        mine, theirs = (np.abs(values[use] / measured[use] - 1) for values in (out[kind], roof))
-        print(
-            f"{kind.upper()} at up to {LOW} in flight, {use.sum()} rows: {mine.mean():.1%} (median {np.median(mine):.1%}), goal {goal:.0%}; roofline {theirs.mean():.1%}"
-        )
-    measured = measured_throughput(samples)
-    use = np.isfinite(measured)
-    mine = np.abs(throughput(samples, out["tpot"], out["ttft"])[use] / measured[use] - 1)
-    theirs = np.abs(throughput(samples, roof_tpot, roof_ttft)[use] / measured[use] - 1)
-    print(
-        f"output tokens/s per GPU, {use.sum()} rows: {mine.mean():.1%} (median {np.median(mine):.1%}), goal 12%; roofline {theirs.mean():.1%}"
-    )
+    print("roofline at full bandwidth and peak:")
+    for kind, values in (("tpot", tpot), ("ttft", ttft), ("throughput", fitted.throughput(tpot, ttft))):
+        error = np.abs(values / fitted.measured[kind] - 1)
+        use = np.isfinite(error) & (low | (kind == "throughput"))
+        print(f"  {kind}, {use.sum()} rows: {error[use].mean():.1%} (median {np.median(error[use]):.1%})")
 
 
-def bands(samples: list[Sample], out: dict[str, np.ndarray]) -> None:
+def bands(fitted: Fitted, left_out: str) -> None:
     """Print how often the measured value is inside the band, and how wide the band is."""
-    fitted = calibration()
-    for kind, width in (("tpot", fitted.band_tpot), ("ttft", fitted.band_ttft)):
-        measured = np.array([getattr(s, f"{kind}_ms") for s in samples])
-        use = np.isfinite(measured)
-        half = width.half_width(out[f"{kind}_sd"][use])
-        inside = np.abs(np.log(measured[use] / out[kind][use])) <= half
+    for kind, band in fitted.bands.items():
+        error = np.log(fitted.measured[kind] / fitted.predicted(kind, left_out))
+        low, high = band.ends(fitted.columns(kind, left_out))
+        use = np.isfinite(error)
+        inside = ((low <= error) & (error <= high))[use]
+        down, up = np.median((low - band.centre)[use]), np.median((high - band.centre)[use])
         print(
-            f"{kind.upper()} band: {inside.mean():.1%} inside, goal 80%; median band -{1 - np.exp(-np.median(half)):.0%} to +{np.exp(np.median(half)) - 1:.0%}"
+            f"  {kind} band: {inside.mean():.1%} inside, goal 80%; median band {np.exp(down) - 1:+.0%} to {np.exp(up) - 1:+.0%} of the value given"
         )
 
 
-def cheapest(samples: list[Sample], out: dict[str, np.ndarray]) -> None:
-    """Print how often the cheaper of two measured systems is the one predicted to be cheaper."""
-    predicted, measured = throughput(samples, out["tpot"], out["ttft"]), measured_throughput(samples)
+def cheapest(fitted: Fitted, left_out: str) -> None:
+    """Print how often the cheaper of two measured GPUs is the one predicted to be cheaper.
+
+    Compared are GPUs on which the same model was measured at the same lengths and load by the same engine in the same
+    format; where a GPU was measured with several splits, the cheapest as measured against the cheapest as predicted.
+    """
+    predicted, measured = fitted.predicted("throughput", left_out), fitted.measured["throughput"]
     groups: dict[tuple[object, ...], dict[str, tuple[float, float]]] = {}
-    for sample, mine, real in zip(samples, predicted, measured, strict=True):
+    for sample, mine, real in zip(fitted.samples, predicted, measured, strict=True):
         offer = cheapest_gpu_hour(sample.question.gpu.name, 1)
         if offer is None or not np.isfinite(real):
             continue
         q = sample.question
-        key = (sample.combination.split(" on ")[0], q.input_tokens, q.output_tokens, q.concurrency)
+        form = q.facts.architecture.quantization.method
+        key = (sample.combination.split(" on ")[0], form, q.engine, q.input_tokens, q.output_tokens, q.concurrency)
         costs = groups.setdefault(key, {})
         pair = (usd_per_million_tokens(offer[0], mine), usd_per_million_tokens(offer[0], real))
         known = costs.get(q.gpu.name, (np.inf, np.inf))
         costs[q.gpu.name] = (min(known[0], pair[0]), min(known[1], pair[1]))
-    right = total = 0
-    for costs in groups.values():
-        for first, second in itertools.combinations(costs.values(), 2):
-            total += 1
-            right += (first[0] < second[0]) == (first[1] < second[1])
-    if total:
-        print(
-            f"cheaper of two GPUs for the same model and load: {right} of {total} right ({right / total:.1%}), goal 90%"
-        )
+    pairs = [pair for costs in groups.values() for pair in itertools.combinations(costs.values(), 2)]
+    right = np.array([(a[0] < b[0]) == (a[1] < b[1]) for a, b in pairs])
+    clear = np.array([abs(np.log(a[1] / b[1])) > np.log(1 + NOISE) for a, b in pairs])
+    kinds = len({key[:3] for key, costs in groups.items() if len(costs) > 1})
+    print(
+        f"  cheaper of two GPUs for the same model, format, engine and load: {right.sum()} of {len(right)} right ({right.mean():.1%}), goal "
+        f"90%; of those that differ by more than {NOISE:.0%}: {right[clear].sum()} of {clear.sum()} ({right[clear].mean():.1%}); {kinds} "
+        "models in a format on an engine"
+    )
 
 
 def table_speed() -> None:

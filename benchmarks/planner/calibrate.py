@@ -1,169 +1,227 @@
-"""Fits the planner to the measured rows, checks it on combinations it has not seen, and writes the coefficients.
+"""Fits the planner to the measured rows, checks it on what it has not seen, and writes the calibration.
 
-python benchmarks/planner/calibrate.py [--write]
+    python benchmarks/planner/calibrate.py [--write]
+
+The same rows give the same file: nothing in it is drawn at random.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fitting import LeaveOut, Targets, fit, nearby_of, neighbourhood
+from fitting import Targets, fit
+from posterior import SETTINGS, Posterior, fit_together, groups_of
 from samples import Sample, closed_loop_samples, saturated_samples, table
 
 from cdk_sglang import planning
-from cdk_sglang.planning.nearby import LOAD_SCALES, MODEL_SCALES, SYSTEM_SCALES
+from cdk_sglang.planning.predict import SPREAD_COLUMNS, Spread, spread_columns
 from cdk_sglang.planning.timing import priors, times_ms
 
-COVERAGE = 0.83
+COVERAGE = 0.82
 """Share of left-out rows inside the band: a little above the 80% promised."""
-FLOORS = {"tpot": 0.16, "ttft": 0.24, "throughput": 0.16}
-"""Widths that gave the narrowest median band at that coverage."""
+BANDS_FROM = ("model and GPU", "model")
+"""What is left out to choose bands: a known model on another GPU, and a model never seen."""
+INDIRECT_SD = 0.1
+"""Deviation of a time per token that was worked out from a throughput and a predicted time to the first token."""
+LOW = 64
 OUT = Path(planning.__file__).parent / "data" / "calibration.json"
 
 
-def held_out(samples: list[Sample], *, start: dict[str, float] | None = None) -> dict[str, np.ndarray]:
-    """Return predictions of every sample by a planner that saw no row of the same model on the same GPU."""
-    rows, targets = table(samples), Targets(samples)
-    start = fit(rows, targets) if start is None else start
-    refit = LeaveOut(rows, targets, start)
-    names = np.array([s.combination for s in samples])
-    out = {
-        key: np.full(len(samples), np.nan) for key in ("tpot", "tpot_sd", "ttft", "ttft_sd", "base_tpot", "base_ttft")
-    }
-    for name in sorted(set(names)):
-        test, train = names == name, names != name
-        kept = [s for s, use in zip(samples, train, strict=True) if use]
-        part = {key: values[train] for key, values in rows.items()}
-        coefficients = refit.without(test)
-        unseen = {key: values[test] for key, values in rows.items()}
-        predicted = dict(zip(("tpot", "ttft"), times_ms(coefficients, unseen), strict=True))
-        fitted = dict(zip(("tpot", "ttft"), times_ms(coefficients, part), strict=True))
-        measured = {"tpot": targets.take(train).tpot, "ttft": targets.take(train).ttft}
-        points, means = neighbourhood(kept, part, {kind: measured[kind] - np.log(fitted[kind]) for kind in fitted})
-        for kind in ("tpot", "ttft"):
-            shift, sd = nearby_of(points, *means[kind], kind).correct(unseen)
-            out[f"base_{kind}"][test] = predicted[kind]
-            out[kind][test] = predicted[kind] * np.exp(shift)
-            out[f"{kind}_sd"][test] = sd
-    return out
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Predictions of rows whose group was left out, as logarithms; deviations; the formula's part alone."""
+
+    tpot: np.ndarray
+    ttft: np.ndarray
+    tpot_sd: np.ndarray
+    ttft_sd: np.ndarray
+    formula_tpot: np.ndarray
+    formula_ttft: np.ndarray
 
 
-def throughput(samples: list[Sample], tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
-    """Return output tokens per second and GPU in a closed loop."""
-    rows = table(samples)
-    gpus = np.array([float(s.question.split.gpus) for s in samples])
-    return 1000 * rows["running"] * rows["osl"] / (ttft + (rows["osl"] - 1) * tpot) / gpus
+class Fitted:
+    """The samples, what was fitted to them, and what it says about rows left out."""
+
+    def __init__(self) -> None:
+        """Read the samples and fit."""
+        self.samples = closed_loop_samples()
+        self.rows = table(self.samples)
+        targets = Targets(self.samples)
+        self.gpus = targets.gpus
+        self.tokens = np.array([s.output_tok_s_per_gpu for s in self.samples])
+        start = fit(self.rows, targets)
+        logs, indirect = self._tpot_logs(targets, times_ms(start, self.rows)[1])
+        self.posteriors = {}
+        self.posteriors["tpot"] = Posterior(
+            "tpot", self.samples, self.rows, logs=logs, indirect=indirect, settings=SETTINGS["tpot"]
+        )
+        after_tpot = fit_together(self.posteriors["tpot"], start)
+        self.posteriors["ttft"] = Posterior(
+            "ttft", self.samples, self.rows, logs=targets.ttft, indirect=0 * indirect, settings=SETTINGS["ttft"]
+        )
+        self.coefficients = fit_together(self.posteriors["ttft"], after_tpot)
+        self.measured = {"tpot": np.exp(targets.tpot), "ttft": np.exp(targets.ttft)}
+        implied = self.throughput(self.measured["tpot"], self.measured["ttft"])
+        self.measured["throughput"] = np.where(np.isfinite(implied), implied, self.tokens)
+        self.groups = groups_of(self.samples)
+        self.left_out = {name: self._without(groups) for name, groups in self.groups.items()}
+        self.bands = {kind: self._band(kind) for kind in self.measured}
+
+    def throughput(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
+        """Return output tokens per second and GPU in a closed loop."""
+        rows = self.rows
+        return 1000 * rows["running"] * rows["osl"] / (ttft + (rows["osl"] - 1) * tpot) / self.gpus
+
+    def predicted(self, kind: str, left_out: str) -> np.ndarray:
+        """Return the middle of a prediction of every row when its group was left out."""
+        out = self.left_out[left_out]
+        if kind == "throughput":
+            return self.throughput(np.exp(out.tpot), np.exp(out.ttft))
+        return np.exp(out.tpot if kind == "tpot" else out.ttft)
+
+    def columns(self, kind: str, left_out: str) -> dict[str, np.ndarray]:
+        """Return the columns that a band's width follows."""
+        out = self.left_out[left_out]
+        return spread_columns(self.rows, out.ttft_sd if kind == "ttft" else out.tpot_sd)
+
+    def _tpot_logs(self, targets: Targets, ttft: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the times per token, also those that a throughput implies, and which are implied."""
+        direct = np.isfinite(targets.tpot)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            total = 1000 * self.rows["running"] * self.rows["osl"] / (self.tokens * self.gpus)
+            implied = (total - ttft) / (self.rows["osl"] - 1)
+            implied = np.log(np.where(implied > 0.2 * total / self.rows["osl"], implied, np.nan))
+        return np.where(direct, targets.tpot, implied), np.where(direct, 0.0, INDIRECT_SD)
+
+    def _without(self, groups: np.ndarray) -> LeftOut:
+        tpot, tpot_sd, formula_tpot = self.posteriors["tpot"].left_out(groups)
+        ttft, ttft_sd, formula_ttft = self.posteriors["ttft"].left_out(groups)
+        return LeftOut(
+            tpot=tpot,
+            ttft=ttft,
+            tpot_sd=tpot_sd,
+            ttft_sd=ttft_sd,
+            formula_tpot=formula_tpot,
+            formula_ttft=formula_ttft,
+        )
+
+    def _band(self, kind: str) -> Spread:
+        """Return the narrowest band that holds `COVERAGE` of left-out rows, its width following the configuration."""
+        errors, designs = [], []
+        for left_out in BANDS_FROM:
+            errors.append(np.log(self.measured[kind] / self.predicted(kind, left_out)))
+            columns = self.columns(kind, left_out)
+            designs.append(np.column_stack([columns[name] for name in SPREAD_COLUMNS]))
+        error, design = np.concatenate(errors), np.vstack(designs)
+        known = np.isfinite(error)
+        error, design = error[known], design[known]
+        size = np.log(np.abs(error) + 0.03)
+        ridge = 1e-3 * len(error) * np.eye(design.shape[1])
+        slopes = np.linalg.solve(design.T @ design + ridge, design.T @ size)
+        scores = np.sort(error / np.exp(design @ slopes))
+        inside = int(np.ceil(COVERAGE * len(scores)))
+        first = int(np.argmin(scores[inside - 1 :] - scores[: len(scores) - inside + 1]))
+        low = known[: len(self.samples)] & (self.rows["running"] <= LOW)
+        centre = 0.0 if kind == "throughput" else self._centre(kind, low)
+        return Spread(
+            slopes={name: round(float(v), 4) for name, v in zip(SPREAD_COLUMNS, slopes, strict=True)},
+            low=round(float(scores[first]), 4),
+            high=round(float(scores[first + inside - 1]), 4),
+            centre=centre,
+        )
+
+    def _centre(self, kind: str, use: np.ndarray) -> float:
+        """Return the shift of the value given within its band that makes the mean relative error least."""
+        shifts = np.round(np.arange(-0.2, 0.101, 0.01), 2)
+        losses = [
+            sum(
+                np.abs(np.exp(shift) * self.predicted(kind, name)[use] / self.measured[kind][use] - 1).mean()
+                for name in BANDS_FROM
+            )
+            for shift in shifts
+        ]
+        return float(shifts[int(np.argmin(losses))])
+
+    def content(self) -> dict[str, object]:
+        """Return the calibration as it is stored."""
+        nearby = {}
+        for kind, posterior in self.posteriors.items():
+            nearby[kind] = {
+                "points": {name: [_short(v) for v in values] for name, values in posterior.points.items()},
+                "weights": [round(float(v), 5) for v in posterior.weights],
+                "noise": [round(float(v), 4) for v in posterior.noise],
+                "deviations": posterior.deviations,
+            }
+        content: dict[str, object] = {
+            "about": "made by benchmarks/planner/calibrate.py from benchmarks/planner/data/throughput.csv; do not edit",
+            "rows": len(self.samples),
+            "coefficients": {name: round(value, 5) for name, value in self.coefficients.items()},
+            "bands": {kind: band.__dict__ for kind, band in self.bands.items()},
+            "saturation": {},
+            "nearby": nearby,
+        }
+        content["saturation"] = saturation(content)
+        return content
 
 
-def measured_throughput(samples: list[Sample]) -> np.ndarray:
-    """Return the measured one, or the one that measured times imply."""
-    tpot = np.array([s.tpot_ms for s in samples])
-    ttft = np.array([s.ttft_ms for s in samples])
-    implied = throughput(samples, tpot, ttft)
-    return np.where(np.isfinite(implied), implied, np.array([s.output_tok_s_per_gpu for s in samples]))
+def _short(value: float) -> float | int:
+    rounded = round(float(value), 4)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
-def widths(samples: list[Sample], out: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Return how many deviations hold the measured value of `COVERAGE` of the rows (split-conformal over combinations)."""
-    result = {}
-    measured = {
-        "tpot": np.array([s.tpot_ms for s in samples]),
-        "ttft": np.array([s.ttft_ms for s in samples]),
-        "throughput": measured_throughput(samples),
-    }
-    predicted = {"tpot": out["tpot"], "ttft": out["ttft"], "throughput": throughput(samples, out["tpot"], out["ttft"])}
-    for kind, values in measured.items():
-        sd = out["ttft_sd"] if kind == "ttft" else out["tpot_sd"]
-        error = np.abs(np.log(values / predicted[kind]))
-        use = np.isfinite(error)
-        scores = error[use] / np.sqrt(sd[use] ** 2 + FLOORS[kind] ** 2)
-        result[kind] = {"floor": FLOORS[kind], "factor": round(float(np.quantile(scores, COVERAGE)), 3)}
-    return result
-
-
-def summary(samples: list[Sample], out: dict[str, np.ndarray], label: str) -> None:
-    """Print errors at up to 64 requests in flight."""
-    low = np.array([s.features["running"] <= 64 for s in samples])
+def summary(fitted: Fitted, left_out: str) -> str:
+    """Return the errors at up to 64 requests in flight, and of the throughput at any, in words."""
     parts = []
-    for kind, goal in (("tpot", 0.15), ("ttft", 0.35)):
-        measured = np.array([getattr(s, f"{kind}_ms") for s in samples])
-        use = low & np.isfinite(measured)
-        error = np.abs(out[kind][use] / measured[use] - 1)
-        parts.append(f"{kind} {error.mean():.1%} (median {np.median(error):.1%}, goal {goal:.0%}, {use.sum()} rows)")
-    tokens, measured = throughput(samples, out["tpot"], out["ttft"]), measured_throughput(samples)
-    use = np.isfinite(tokens / measured)
-    error = np.abs(tokens[use] / measured[use] - 1)
-    print(
-        f"{label}: {'; '.join(parts)}; throughput {error.mean():.1%} (median {np.median(error):.1%}, goal 12%, {use.sum()} rows)"
-    )
+    for kind, goal in (("tpot", 15), ("ttft", 35), ("throughput", 12)):
+        measured = fitted.measured[kind]
+        use = np.isfinite(measured)
+        if kind != "throughput":
+            use &= fitted.rows["running"] <= LOW
+        predicted = fitted.predicted(kind, left_out) * np.exp(fitted.bands[kind].centre)
+        error = np.abs(predicted[use] / measured[use] - 1)
+        parts.append(f"{kind} {error.mean():.1%} (median {np.median(error):.1%}, goal {goal}%, {use.sum()} rows)")
+    return "; ".join(parts)
+
+
+def saturation(content: dict[str, object]) -> dict[str, dict[str, float]]:
+    """Return, per engine, predicted over measured throughput when every request is queued at once, and its spread."""
+    from cdk_sglang.planning.predict import answer, read_calibration
+
+    calibration = read_calibration(content)
+    samples: list[Sample] = saturated_samples()
+    answers = answer([s.question for s in samples], using=calibration)
+    ratios: dict[str, list[float]] = {}
+    for sample, given in zip(samples, answers, strict=True):
+        if given.output_tok_s_per_gpu and np.isfinite(sample.output_tok_s_per_gpu) and not given.problems:
+            ratio = given.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu
+            ratios.setdefault(sample.question.engine, []).append(ratio)
+    found = {}
+    for engine, values in sorted(ratios.items()):
+        logs = np.log(values)
+        spread = np.quantile(np.abs(logs - np.median(logs)), COVERAGE)
+        found[engine] = {"factor": round(float(np.exp(np.median(logs))), 3), "spread": round(float(spread), 3)}
+        print(f"saturated {engine}: {len(values)} rows, {found[engine]}")
+    return found
 
 
 def main() -> None:
     """Fit, check, and write with --write."""
-    samples = closed_loop_samples()
-    rows, targets = table(samples), Targets(samples)
-    coefficients = fit(rows, targets)
-    tpot, ttft = times_ms(coefficients, rows)
-    print(f"{len(samples)} rows, {len({s.combination for s in samples})} combinations, {len(priors())} coefficients")
-    summary(samples, {"tpot": tpot, "ttft": ttft}, "seen, formula alone")
-    out = held_out(samples, start=coefficients)
-    summary(samples, {"tpot": out["base_tpot"], "ttft": out["base_ttft"]}, "held-out combinations, formula alone")
-    summary(samples, out, "held-out combinations, with neighbours")
-    bands = widths(samples, out)
-    points, means = neighbourhood(
-        samples, rows, {"tpot": targets.tpot - np.log(tpot), "ttft": targets.ttft - np.log(ttft)}
-    )
-    used = [*MODEL_SCALES, *SYSTEM_SCALES, *LOAD_SCALES]
-    nearby: dict[str, object] = {"points": {n: [round(float(v), 5) for v in points[n]] for n in used}}
-    for kind in ("tpot", "ttft"):
-        model = nearby_of(points, *means[kind], kind)
-        mean, noise = means[kind]
-        nearby[kind] = {
-            "residuals": [None if not np.isfinite(v) else round(float(v), 4) for v in mean],
-            "noise": [0.0 if not np.isfinite(v) else round(float(v), 4) for v in noise],
-            "config_sd": model.config_sd,
-            "load_sd": model.load_sd,
-        }
-    content = {
-        "about": "made by benchmarks/planner/calibrate.py from benchmarks/planner/data/throughput.csv; do not edit",
-        "rows": len(samples),
-        "coefficients": {name: round(value, 5) for name, value in coefficients.items()},
-        "bands": bands,
-        "saturation": {},
-        "nearby": nearby,
-    }
-    content["saturation"] = saturation(content)
-    print("bands", bands, "saturation", content["saturation"], "points", len(means["tpot"][0]))
+    fitted = Fitted()
+    print(f"{len(fitted.samples)} rows, {len(priors())} coefficients")
+    for name in fitted.left_out:
+        print(f"left out {name}: {summary(fitted, name)}")
+    content = fitted.content()
+    print("bands", content["bands"], "saturation", content["saturation"])
     if "--write" in sys.argv:
         OUT.parent.mkdir(exist_ok=True)
         OUT.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
-
-
-def saturation(content: dict[str, object]) -> dict[str, float]:
-    """Return, per engine, predicted over measured throughput when every request is queued at once."""
-    from cdk_sglang.planning.predict import answer, read_calibration
-
-    fitted = read_calibration(content)
-    samples = saturated_samples()
-    answers = answer([s.question for s in samples], using=fitted)
-    ratios: dict[str, list[float]] = {}
-    for sample, given in zip(samples, answers, strict=True):
-        if given.output_tok_s_per_gpu and np.isfinite(sample.output_tok_s_per_gpu) and not given.problems:
-            ratios.setdefault(sample.question.engine, []).append(
-                given.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu
-            )
-    for engine, values in ratios.items():
-        logs = np.log(values)
-        print(
-            f"saturated {engine}: {len(values)} rows, median ratio {np.exp(np.median(logs)):.2f}, spread {np.std(logs):.2f}"
-        )
-    return {engine: round(float(np.exp(np.median(np.log(values)))), 3) for engine, values in ratios.items()}
 
 
 if __name__ == "__main__":

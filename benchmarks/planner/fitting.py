@@ -1,4 +1,4 @@
-"""Fits the coefficients: damped least squares on logarithms, with priors and a loss that outliers cannot steer."""
+"""A first fit of the coefficients: damped least squares on logarithms, with priors and a loss that outliers cannot steer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdk_sglang.planning.nearby import Nearby
 from cdk_sglang.planning.timing import priors, times_ms
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ KINDS = ((TPOT_SD, 0.2), (TTFT_SD, 0.4), (THROUGHPUT_SD, 0.25))
 """Expected deviation of each kind, and the residual beyond which a row counts less."""
 ROW_WEIGHT = 0.6
 """Rows of one sweep are not independent."""
-CONFIG_SD, LOAD_SD = 0.15, 0.10
-TTFT_CONFIG_SD, TTFT_LOAD_SD = 0.25, 0.18
-CLIP = 0.6
-LOAD_BUCKETS = (10, 40, 80)
 
 
 class Targets:
@@ -45,17 +40,6 @@ class Targets:
         return tuple(
             np.nan_to_num(np.log(p) - m) for p, m in ((tpot, self.tpot), (ttft, self.ttft), (tokens, self.throughput))
         )  # type: ignore[return-value]
-
-    def take(self, mask: np.ndarray) -> Targets:
-        """Return the targets of some rows."""
-        part = Targets.__new__(Targets)
-        part.tpot, part.ttft, part.throughput, part.gpus = (
-            self.tpot[mask],
-            self.ttft[mask],
-            self.throughput[mask],
-            self.gpus[mask],
-        )
-        return part
 
 
 def fit(
@@ -104,81 +88,3 @@ def fit(
         if gain < best * 1e-4:
             break
     return dict(zip(names, theta, strict=True))
-
-
-def bins(samples: list[Sample]) -> np.ndarray:
-    """Return the measured configuration each sample belongs to: same cell, GPUs, and about the same load."""
-    keys = []
-    for s in samples:
-        f = s.features
-        load = sum(f["running"] > edge for edge in LOAD_BUCKETS)
-        keys.append((s.cell, f["tensor"], f["expert_parallel"], load, f["isl"] > 3000, f["osl"] > 3000))
-    index = {key: position for position, key in enumerate(sorted(set(keys)))}
-    return np.array([index[key] for key in keys])
-
-
-def neighbourhood(
-    samples: list[Sample], rows: dict[str, np.ndarray], residuals: dict[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Return the measured configurations and, per kind, their mean residual and its noise (NaN where not measured)."""
-    bucket = bins(samples)
-    count = bucket.max() + 1
-    points = {}
-    for name, values in rows.items():
-        logs = np.log(values) if name in {"running", "tensor", "isl", "osl"} else values
-        mean = np.bincount(bucket, weights=logs, minlength=count) / np.bincount(bucket, minlength=count)
-        points[name] = np.exp(mean) if name in {"running", "tensor", "isl", "osl"} else mean
-    means = {}
-    for kind, residual in residuals.items():
-        known = np.isfinite(residual)
-        clipped = np.clip(np.nan_to_num(residual), -CLIP, CLIP)
-        number = np.bincount(bucket[known], minlength=count)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.bincount(bucket[known], weights=clipped[known], minlength=count) / number
-            noise = {"tpot": 0.08, "ttft": 0.2}[kind] / np.sqrt(np.minimum(number, 4))
-        means[kind] = (mean, noise)
-    return points, means
-
-
-def nearby_of(points: dict[str, np.ndarray], mean: np.ndarray, noise: np.ndarray, kind: str) -> Nearby:
-    """Return the interpolation of one kind of residual."""
-    keep = np.isfinite(mean)
-    config, load = (CONFIG_SD, LOAD_SD) if kind == "tpot" else (TTFT_CONFIG_SD, TTFT_LOAD_SD)
-    return Nearby({n: v[keep] for n, v in points.items()}, mean[keep], noise[keep], config, load)
-
-
-class LeaveOut:
-    """Refits without some rows at the price of one solve: a Gauss-Newton step from the fit of all rows.
-
-    The derivatives are taken once; leaving rows out takes their share from the normal equations. Against refits by
-    `fit` from the same start the errors of left-out combinations agree to a few tenths of a percent.
-    """
-
-    def __init__(self, rows: dict[str, np.ndarray], targets: Targets, start: dict[str, float]) -> None:
-        known = priors()
-        self._names = list(known)
-        self._theta = np.array([start[n] for n in self._names])
-        mean = np.array([known[n].mean for n in self._names])
-        deviation = np.array([known[n].deviation for n in self._names])
-        current = targets.residuals(start, rows)
-        jacobians = [np.empty((len(current[0]), len(self._names))) for _ in current]
-        for index, name in enumerate(self._names):
-            moved = targets.residuals({**start, name: start[name] + 1e-5}, rows)
-            for jacobian, after, before in zip(jacobians, moved, current, strict=True):
-                jacobian[:, index] = (after - before) / 1e-5
-        self._prior = np.diag(1 / deviation**2)
-        self._pull = (self._theta - mean) / deviation**2
-        self._parts = []
-        for jacobian, residual, (sd, knee) in zip(jacobians, current, KINDS, strict=True):
-            self._parts.append((jacobian, residual, ROW_WEIGHT / np.sqrt(1 + (residual / knee) ** 2) / sd**2))
-
-    def without(self, left_out: np.ndarray) -> dict[str, float]:
-        """Return the coefficients of a fit without the rows of a mask."""
-        keep = ~left_out
-        hessian, gradient = self._prior, self._pull
-        for jacobian, residual, weight in self._parts:
-            some = jacobian[keep]
-            hessian = hessian + some.T @ (some * weight[keep, None])
-            gradient = gradient + some.T @ (weight[keep] * residual[keep])
-        step = -np.linalg.solve(hessian, gradient)
-        return dict(zip(self._names, self._theta + np.clip(step, -0.7, 0.7), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,50 @@ def test_short_long_empty_and_broken_rows_keep_the_table_going() -> None:
     assert [row["row_id"] for row in answers] == ["1", "2", "3", "", "5"]
     assert "field larger than field limit" in answers[3]["note"]
     assert answers[4]["tpot_ms"]
+
+
+def test_a_line_that_never_ends_is_one_row_with_a_note() -> None:
+    rows = predict_text("row_id,model\na," + "x" * 3_500_000 + "\nb,\n")
+    assert [(row["row_id"], bool(row["note"])) for row in rows] == [("", True), ("b", True)]
+    assert rows[0]["note"].endswith("check its quotes")
+
+
+class Wrong(io.TextIOBase):
+    """A table of wrong rows that is never in memory as a whole."""
+
+    def __init__(self, rows: int) -> None:
+        """Start before the header."""
+        self._lines = iter(["row_id,model,gpu\n"])
+        self._rows = (f"{number},,,\n" for number in range(rows))
+
+    def readline(self, _size: int = -1, /) -> str:  # type: ignore[override]
+        """Give the next line."""
+        return next(self._lines, None) or next(self._rows, "")
+
+
+class Counter(io.TextIOBase):
+    """Counts what is written, and keeps nothing."""
+
+    lines = 0
+
+    def write(self, text: str, /) -> int:
+        """Count."""
+        self.lines += text.count("\n")
+        return len(text)
+
+
+def test_memory_does_not_grow_with_the_table() -> None:
+    def peak(rows: int) -> int:
+        target = Counter()
+        tracemalloc.start()
+        predict_table(Wrong(rows), target)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert target.lines == rows + 1
+        return most
+
+    peak(1100)  # what is remembered once
+    assert peak(5000) < peak(2000) * 1.2
 
 
 def test_more_load_is_never_predicted_to_be_faster() -> None:

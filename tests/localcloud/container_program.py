@@ -64,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             "model": sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file()),
             "writable": os.access(model, os.W_OK) and os.geteuid() != 0,
             "adapters": sorted(ADAPTERS),
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}],
         }
         if (asked := body.get("messages")) and isinstance(asked[-1], dict):
             said = {"role": "assistant", "content": f"heard: {asked[-1]['content']}"}

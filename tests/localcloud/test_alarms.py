@@ -1,6 +1,7 @@
 """Alarms over metrics and metric math, composite alarms, and what they tell SNS topics, on a driven clock."""
 
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -299,3 +300,43 @@ def test_alarms_of_a_template_are_evaluated_changed_and_removed(cloudwatch: Any,
     assert read()[-1][1]["AlarmName"] == "both"
     cloudformation.delete_stack(StackName="s")
     assert cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])["MetricAlarms"] == []
+
+
+def test_metrics_are_read_back_where_those_of_an_application_stand_beside_the_clouds_own(
+    cloudwatch: Any, driven: Any
+) -> None:
+    driven.advance(65)  # the component publishes its own
+    now = driven.utc()
+    for given in ({"Timestamp": now}, {"Timestamp": now.astimezone(timezone(timedelta(hours=5)))}, {}):
+        cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Orders", "Value": 2.0, **given}])
+    window = {"StartTime": now - timedelta(minutes=5), "EndTime": now + timedelta(minutes=1)}
+    (orders,) = cloudwatch.get_metric_statistics(
+        Namespace="Shop", MetricName="Orders", Period=600, Statistics=["Sum"], **window
+    )["Datapoints"]
+    assert orders["Sum"] == 6
+    own = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "InvocationsPerCopy",
+        "Dimensions": [{"Name": "InferenceComponentName", "Value": "llama"}],
+    }
+    found = cloudwatch.get_metric_data(
+        MetricDataQueries=[
+            {"Id": "orders", "MetricStat": stat("Orders") | {"Period": 600}},
+            {"Id": "own", "MetricStat": {"Metric": own, "Period": 600, "Stat": "SampleCount"}},
+        ],
+        **window,
+    )["MetricDataResults"]
+    values = {result["Id"]: result["Values"] for result in found}
+    assert values["orders"] == [6]
+    assert sum(values["own"]) >= 6  # one in 10 s
+
+
+def test_metrics_below_a_minute_are_forgotten_after_three_hours(cloudwatch: Any, driven: Any) -> None:
+    driven.advance(60)
+    begin = driven.utc()
+    own = {"Namespace": "AWS/SageMaker", "MetricName": "InvocationsPerCopy"}
+    window = {"StartTime": begin - timedelta(minutes=1), "EndTime": begin}
+    data = {**own, "Period": 60, "Statistics": ["Sum"], **window}
+    assert cloudwatch.get_metric_statistics(**data)["Datapoints"]
+    driven.advance(3 * 3600 + 700, step_s=60)
+    assert cloudwatch.get_metric_statistics(**data)["Datapoints"] == []

@@ -23,7 +23,6 @@ from cdk_sglang import (
     ModelSource,
     NoTruthCheck,
     ServingImage,
-    SmokeRequest,
     TruthCheck,
 )
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
@@ -37,7 +36,6 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
-SMOKE = SmokeRequest(expect=("path",))  # the container of the tests answers with the path it was asked at
 UNCHECKED = NoTruthCheck(reason="this test looks for itself")
 
 
@@ -49,10 +47,13 @@ class Wanted:
     image: str = "1"
     """A digit that the digest of the image is made of."""
     max_instances: int = 3
+    capacity: Capacity | None = None
+    """Two to `max_instances` of one type when None."""
+    tp_size_by_type: dict[str, int] = field(default_factory=dict)
     copies: int | None = None
     scaling: ComponentScaling | None = None
     rollout: ComponentRollout | None = None
-    check: TruthCheck | NoTruthCheck = field(default_factory=lambda: TruthCheck(smoke=SMOKE))
+    check: TruthCheck | NoTruthCheck = field(default_factory=TruthCheck)
     siblings: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -83,7 +84,8 @@ class Fleet:
         endpoint = InferenceEndpoint(
             stack,
             "Chat",
-            capacity=Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
+            capacity=wanted.capacity
+            or Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
             image=ServingImage.from_repository(
                 ecr.Repository.from_repository_name(stack, "Images", "sglang"),
                 digest=f"sha256:{wanted.image * 64}",
@@ -101,6 +103,7 @@ class Fleet:
             copies=wanted.copies,
             scaling=wanted.scaling,
             rollout=wanted.rollout,
+            tp_size_by_type=wanted.tp_size_by_type,
         )
         for name, variables in wanted.siblings.items():
             endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))

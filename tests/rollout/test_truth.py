@@ -308,8 +308,8 @@ def test_a_component_that_a_schedule_stopped_cannot_be_verified(check: Check) ->
 
 
 def test_an_answer_without_the_expected_field_is_refused_and_never_shown(check: Check) -> None:
-    said = check.refuses(wanted(smoke=smoke({"secret": "hush"}, expect="choices.0.message.content")))
-    assert said.startswith("component llama: answered the smoke request without choices.0.message.content")
+    said = check.refuses(wanted(smoke=smoke({"secret": "hush"}, expect="choices.0.message.tool_calls")))
+    assert said.startswith("component llama: answered the smoke request without choices.0.message.tool_calls")
     assert "hush" not in said
     assert "invocations" not in said
 

@@ -91,7 +91,7 @@ def test_scale_to_zero_is_one_word(to_zero: Template) -> None:
             "PolicyType": "StepScaling",
             "StepScalingPolicyConfiguration": {
                 "AdjustmentType": "ChangeInCapacity",
-                "Cooldown": 60,
+                "Cooldown": 600,
                 "MetricAggregationType": "Maximum",
                 "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
             },
@@ -111,6 +111,23 @@ def test_scale_to_zero_is_one_word(to_zero: Template) -> None:
         },
     )
     assert minimum(to_zero) == 0
+
+
+def test_a_component_that_was_woken_is_not_woken_again_while_its_copy_starts() -> None:
+    stack = any_stack()
+    endpoint = any_endpoint(stack)
+    endpoint.add_component(
+        "qwen",
+        model=ModelSource.from_s3("s3://models/qwen/", check=False, weights_size=cdk.Size.gibibytes(15)),
+        scaling=busy(),
+    )
+    (policy,) = (
+        Template.from_stack(stack).find_resources(POLICY, {"Properties": {"PolicyType": "StepScaling"}}).values()
+    )
+    pause = policy["Properties"]["StepScalingPolicyConfiguration"]["Cooldown"]
+    assert (
+        390 < pause < 840
+    )  # instance, image, weights and graphs; less than the quarter hour before it may sleep again
 
 
 def test_a_component_is_created_with_a_copy_even_if_it_may_go_to_zero(to_zero: Template) -> None:

@@ -143,6 +143,8 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         )
     out.print(money)
     for endpoint in made.endpoints:
+        for note in endpoint.notes:
+            out.print(note, soft_wrap=True)
         for component in endpoint.components:
             if component.alternatives:
                 options = "; ".join(

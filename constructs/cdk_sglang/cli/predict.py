@@ -34,6 +34,8 @@ BATCH = 1000
 LONGEST_CELL = 10_000
 """Characters of one cell; a longer one is a broken quote, not a name or a number."""
 
+LONGEST_LINE = 1_000_000
+
 
 def predict(
     models: Annotated[
@@ -68,9 +70,17 @@ def predict_table(source: TextIO, target: TextIO, *, models: tuple[Path, ...] = 
         writer.writerows(_answers(batch, models))
 
 
+def _lines(source: TextIO) -> Iterator[str]:
+    """Return lines without zero bytes; the rest of one that is too long to be a row is passed over, not kept."""
+    while line := source.readline(LONGEST_LINE):
+        rest = line
+        while len(rest) == LONGEST_LINE and not rest.endswith("\n"):
+            rest = source.readline(LONGEST_LINE)
+        yield line.replace("\0", "")
+
+
 def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
-    lines = (line.replace("\0", "") for line in source)
-    reader = csv.reader(lines)
+    reader = csv.reader(_lines(source))
     try:
         header = [name.strip().lower() for name in next(reader)]
     except (StopIteration, csv.Error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ def catalogue(model_id: str, *, also: Iterable[Path] = ()) -> ModelFacts:
         return own[model_id]
     found = _packaged(model_id) or _stored_differently(model_id)
     if found is None:
-        hint = did_you_mean(model_id, [*_raw(), *own])
+        hint = did_you_mean(model_id, [*_raw(), *own]) if own else _hint(model_id)
         raise ConfigurationError(
             [f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}"]
         )
@@ -132,20 +132,31 @@ def read_models(path: Path) -> tuple[ModelFacts, ...]:
     facts: list[ModelFacts] = []
     for file in files:
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            state = file.stat()
+        except OSError as error:
             raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
-        entries = content if isinstance(content, list) else [content]
-        for entry in entries:
-            if (
-                not isinstance(entry, dict)
-                or not isinstance(entry.get("id"), str)
-                or not isinstance(entry.get("config"), dict)
-            ):
-                raise ConfigurationError(
-                    [f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"]
-                )
-            facts.append(_facts({"source": str(file.name), **entry}, entry["id"]))
+        facts += _read_file(file, state.st_mtime_ns, state.st_size)
+    return tuple(facts)
+
+
+@lru_cache(maxsize=256)
+def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ...]:
+    """Return a file's models; a table of a thousand rows reads it once."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
+    facts = []
+    for entry in content if isinstance(content, list) else [content]:
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("id"), str)
+            or not isinstance(entry.get("config"), dict)
+        ):
+            raise ConfigurationError(
+                [f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"]
+            )
+        facts.append(_facts({"source": str(file.name), **entry}, entry["id"]))
     return tuple(facts)
 
 
@@ -171,10 +182,19 @@ def _raw() -> Mapping[str, dict[str, Any]]:
     return {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
 
 
-@cache
 def _packaged(model_id: str) -> ModelFacts | None:
-    entry = _raw().get(model_id)
-    return None if entry is None else _facts(entry, model_id)
+    return _packaged_known(model_id) if model_id in _raw() else None
+
+
+@cache
+def _packaged_known(model_id: str) -> ModelFacts:
+    return _facts(_raw()[model_id], model_id)
+
+
+@lru_cache(maxsize=1024)
+def _hint(model_id: str) -> str:
+    """Return the nearest ids in words; remembered, since a long table repeats its mistakes."""
+    return did_you_mean(model_id, list(_raw()))
 
 
 def _facts(entry: Mapping[str, Any], model_id: str) -> ModelFacts:

@@ -3,6 +3,7 @@
 from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
 from cdk_sglang.planning.fleet import (
     Alternative,
+    Batch,
     ComponentPlan,
     ComponentRequest,
     EndpointPlan,
@@ -16,10 +17,11 @@ from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.plan import plan_fleet
 from cdk_sglang.planning.predict import Answer, Band, answer
+from cdk_sglang.planning.splits import tp_sizes
 from cdk_sglang.planning.startup import StartUp, start_up
 
 __all__ = [
-    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
+    "Alternative", "Answer", "Band", "Batch", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
     "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "concurrency_limits", "plan_fleet", "plan_memory",
-    "split_problems", "start_up", "target_concurrency",
+    "split_problems", "start_up", "target_concurrency", "tp_sizes",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import MAX_RUNNING, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.planning.fleet import ComponentRequest
@@ -96,7 +96,7 @@ def target_concurrency(
     component: ComponentRequest,
     instances: Iterable[GpuInstance],
     *,
-    gpus: int,
+    gpus: int | Mapping[str, int],
     max_running_requests: int | None = None,
 ) -> float:
     """Return the requests in flight per copy at which scaling should add a copy.
@@ -106,11 +106,16 @@ def target_concurrency(
     Args:
         component: The component.
         instances: Instance types its copies may run on, at least one.
-        gpus: GPUs of a copy.
+        gpus: GPUs of a copy, the same on every type or by type.
         max_running_requests: SGLang's option of that name when the component sets it.
     """
     return min(
-        concurrency_limits(component, instance, gpus=gpus, max_running_requests=max_running_requests).target
+        concurrency_limits(
+            component,
+            instance,
+            gpus=gpus if isinstance(gpus, int) else gpus[instance.name],
+            max_running_requests=max_running_requests,
+        ).target
         for instance in instances
     )
 

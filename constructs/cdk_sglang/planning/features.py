@@ -65,6 +65,11 @@ def is_emulated(gpu: Gpu, method: str) -> bool:
     return method == "int4" or (method == "fp8" and gpu.fp8_tflops is None)
 
 
+def _kernels(gpu: Gpu, method: str) -> str:
+    """Return the format whose kernels serve these weights: GPUs with fp4 arithmetic run mxfp4 on the units of nvfp4."""
+    return "nvfp4" if method == "mxfp4" and gpu.fp4_tflops is not None else method
+
+
 _RELEASE = {"sglang": (8.0, 3.0), "vllm": (15.0, 4.0), "trtllm": (1.0, 1.0)}
 """Release that counts as 0 and releases per unit: SGLang 0.5.x, vLLM 0.x, TensorRT-LLM 1.x."""
 
@@ -134,7 +139,7 @@ def features(
         "tensor": float(split.tensor),
         **{flag: float(engine == flag) for flag in ENGINES},
         **{flag: float(kind == flag) for flag in ("ampere", "ada", "hopper", "blackwell", "rtx")},
-        **{flag: float(method == flag) for flag in ("bf16", "fp8", "nvfp4", "mxfp4", "int4")},
+        **{flag: float(_kernels(gpu, method) == flag) for flag in ("bf16", "fp8", "nvfp4", "mxfp4", "int4")},
         "emulated": float(is_emulated(gpu, method)),
         "latent": float(model.mla is not None),
         "sparse": float(model.mla is not None and model.mla.index_head_dim is not None),

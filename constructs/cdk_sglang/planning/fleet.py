@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cdk_sglang.planning.adapters import ALL_MODULES
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from cdk_sglang.hardware import GpuInstance, Price, PriceTable
     from cdk_sglang.models.facts import ModelFacts
@@ -33,13 +35,33 @@ class Slo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What a rolling update replaces at a time: a share of the copies, or so many.
+
+    Args:
+        percent: Of the copies there are.
+        copies: So many copies.
+    """
+
+    percent: int | None = None
+    copies: int | None = None
+
+    def of(self, copies: int) -> int:
+        """Return how many copies more there are for the time of a step; a started copy is a whole one."""
+        if self.percent is not None:
+            return math.ceil(copies * self.percent / 100)
+        return self.copies or 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentRequest:
     """One inference component.
 
     Args:
         name: Its name in the environment.
         facts: Its model.
-        tp_size: GPUs of a copy; the fewest that fit when None.
+        tp_size: GPUs of a copy; the fewest that fit when None, on each instance type its own.
+        tp_size_by_type: GPUs of a copy on some instance types, whatever tp_size says.
         expert_parallel: Whole experts per GPU instead of slices.
         attention_dp: DP-attention groups.
         context_length: Longest request; the model's own limit when None.
@@ -58,11 +80,13 @@ class ComponentRequest:
         lora_modules: What they may change, as SGLang takes it.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
+        rolling: How many copies an update replaces at a time; None where it does not roll.
     """
 
     name: str
     facts: ModelFacts
     tp_size: int | None = None
+    tp_size_by_type: Mapping[str, int] = field(default_factory=dict)
     expert_parallel: bool = False
     attention_dp: int = 1
     context_length: int | None = None
@@ -81,6 +105,7 @@ class ComponentRequest:
     lora_modules: tuple[str, ...] = ALL_MODULES
     host_memory_gib: float = 0.0
     vcpus: float = 0.0
+    rolling: Batch | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +119,9 @@ class EndpointRequest:
         min_instances: Fewest instances managed scaling keeps.
         max_instances: Most instances it may reach; None for as many as the copies need.
         reserved: Capacity is a training plan.
+        reserved_count: Instances the plan holds; None without one.
+        update: How a new configuration reaches the instances: `blue_green` with a second fleet, `rolling` with one batch more, or None
+            where nothing is said, which SageMaker takes for blue/green.
     """
 
     name: str
@@ -102,6 +130,8 @@ class EndpointRequest:
     min_instances: int = 1
     max_instances: int | None = None
     reserved: bool = False
+    reserved_count: int | None = None
+    update: Literal["blue_green", "rolling"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +185,7 @@ class ComponentPlan:
         model: Its model's id.
         instance: The instance type planned on.
         gpus: GPUs of a copy.
+        gpus_by_type: The same on each instance type of the endpoint.
         memory: Memory of its fullest GPU.
         context_length: Longest request planned for.
         requests_at_context: Requests of that length the cache holds.
@@ -190,6 +221,7 @@ class ComponentPlan:
     output_tok_s: Band | None = None
     usd_per_million_input_tokens: float | None = None
     usd_per_million_output_tokens: float | None = None
+    gpus_by_type: dict[str, int] = field(default_factory=dict)
     options: dict[str, int | float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
@@ -208,6 +240,7 @@ class EndpointPlan:
         layouts: GPUs of each instance when fully scaled out: per GPU the component on it, or an empty string.
         fragmentation: Share of GPUs that no copy can use when fully scaled out.
         update_room: A rolling update can start one more copy of every component without another instance.
+        notes: What an update of the endpoint costs.
         price: Price of the type; None when none is known.
         usd_per_hour: Fewest, typical and most; None without a price.
         scale_in_tail_usd: What one instance costs between its last request and its end.
@@ -224,6 +257,7 @@ class EndpointPlan:
     price: Price | None = None
     usd_per_hour: Range | None = None
     scale_in_tail_usd: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,8 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{margin:2.2rem 0 .6rem;font-size:1.25rem}h3{margin:1.2rem 0 .4rem;font-size:1rem}
 p{margin:.3rem 0}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
-table{border-collapse:collapse;width:100%;margin:.5rem 0}.wide{overflow-x:auto}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
+table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.87rem}.wide{overflow-x:auto}th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom;min-width:4em}.text{text-align:left}
 .hosts{display:flex;flex-wrap:wrap;gap:.8rem}.host{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.5rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:1rem}figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem}
 figcaption{font-weight:600;margin-bottom:.3rem}svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
@@ -108,9 +108,10 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
         else "a rolling update needs another instance"
     )
     parts.append(f'<p class="soft">{room}; {endpoint.fragmentation:.0%} of GPUs in gaps no copy fits</p>')
+    parts += [f'<p class="soft">{escape(note)}</p>' for note in endpoint.notes]
     parts.append("<h3>Memory of each GPU</h3>")
     parts.append(
-        '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights'
+        '<p class="soft"><span class="key" style="background:var(--weights)"></span>weights, draft, adapters and buffers'
         '<span class="key" style="background:var(--kv)"></span>cache<span class="key" style="background:var(--rest)"></span>kept for activations and graphs</p>'
     )
     parts += [_memory(component) for component in endpoint.components]
@@ -200,9 +201,16 @@ def _money(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    """Return a table; columns of words are set left, columns of numbers right."""
+    words = [any(row[index][:1].isalpha() and row[index] != "unknown" for row in rows) for index in range(len(head))]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        left = (' class="text"' if text else "" for text in words)
+        shown = (f"<{tag}{side}>{escape(cell)}</{tag}>" for side, cell in zip(left, cells, strict=True))
+        return "<tr>" + "".join(shown) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
@@ -228,15 +236,23 @@ def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
     return f'<p class="soft">{keys}</p><div class="hosts">{"".join(hosts)}</div>'
 
 
+_WORTH_SHOWING_GIB = 0.05
+
+
 def _memory(component: ComponentPlan) -> str:
     memory = component.memory
     total = max(memory.total_gib, memory.weights_gib)
-    loaded = memory.weights_gib + memory.draft_gib + memory.adapters_gib + memory.communication_gib
+    others = {
+        "draft": memory.draft_gib,
+        "adapters": memory.adapters_gib,
+        "communication buffers": memory.communication_gib,
+    }
+    loaded = memory.weights_gib + sum(others.values())
     cache = max(0.0, memory.cache_gib)
     scale = 600 / total
     bars, x = [], 0.0
     for size, shade, name in (
-        (loaded, "--weights", "weights"),
+        (loaded, "--weights", "weights and what is loaded with them"),
         (cache, "--kv", "cache"),
         (max(0.0, memory.total_gib - loaded - cache), "--rest", "kept free"),
     ):
@@ -245,7 +261,11 @@ def _memory(component: ComponentPlan) -> str:
             f'<rect x="{x:.1f}" y="2" width="{width:.1f}" height="22" fill="var({shade})"><title>{name} {size:.1f} GiB</title></rect>'
         )
         x += width
-    label = f"{component.name}: {loaded:.1f} GiB weights, {cache:.1f} GiB cache, {memory.total_gib:.1f} GiB in all"
+    beside = "".join(f", {size:.1f} GiB {name}" for name, size in others.items() if size >= _WORTH_SHOWING_GIB)
+    label = (
+        f"{component.name}: {memory.weights_gib:.1f} GiB weights{beside}, {cache:.1f} GiB cache, "
+        f"{memory.total_gib:.1f} GiB in all"
+    )
     return f'<p>{escape(label)}</p><svg viewBox="0 0 600 26" role="img" aria-label="{escape(label)}" preserveAspectRatio="none" style="height:26px">{"".join(bars)}</svg>'
 
 

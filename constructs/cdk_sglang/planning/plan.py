@@ -5,26 +5,26 @@ Every problem of the whole environment is found before any is reported.
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
-from cdk_sglang.planning.alternatives import cheapest_fast_enough, fitting_splits, nearest_fit, question
+from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, question
 from cdk_sglang.planning.cost import price_warnings, token_prices
-from cdk_sglang.planning.fleet import ComponentPlan, EndpointPlan, FleetPlan, Range
+from cdk_sglang.planning.endpoints import pack_endpoint
+from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
-from cdk_sglang.planning.packing import Need, pack, unusable_share
-from cdk_sglang.planning.parallel import GIB, Parallelism
+from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
+from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
 from cdk_sglang.planning.startup import start_up
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import Alternative, ComponentRequest, EndpointRequest, FleetRequest
+    from cdk_sglang.planning.fleet import Alternative, ComponentRequest, EndpointPlan, EndpointRequest, FleetRequest
+    from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer
 
-SCALE_IN_TAIL_MINUTES = 25
-"""From the last request to the end of an instance: about 25 minutes without IDLE_RELEASE (field report, stdapi.ai#43)."""
 DEFAULT_CONCURRENCY = 16.0
 """Requests in flight per copy when a component asks for no latency."""
 
@@ -73,79 +73,18 @@ def _plan_endpoint(
         plan = _plan_component(
             request=request, component=component, instance=first, price=price, path=path, problems=problems
         )
-        plans.append(plan)
+        plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
         for other in endpoint.instances[1:]:
-            split = Parallelism(
-                gpus=plan.gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel
-            )
             _check(
                 component=component,
                 instance=other,
-                split=split,
+                split=split_on(component, other),
                 context=plan.context_length,
                 request=request,
                 path=path,
                 problems=problems,
             )
-    return _pack_endpoint(endpoint=endpoint, instance=first, plans=plans, price=price, where=where, problems=problems)
-
-
-def _pack_endpoint(
-    *,
-    endpoint: EndpointRequest,
-    instance: GpuInstance,
-    plans: list[ComponentPlan],
-    price: Price | None,
-    where: str,
-    problems: list[str],
-) -> EndpointPlan:
-    def needs(copies: dict[str, int]) -> list[Need]:
-        return [
-            Need(name=c.name, gpus=p.gpus, host_memory_gib=c.host_memory_gib, vcpus=c.vcpus)
-            for c, p in zip(endpoint.components, plans, strict=True)
-            for _ in range(copies[c.name])
-        ]
-
-    least = {c.name: c.min_copies for c in endpoint.components}
-    most = {c.name: max(c.min_copies, c.max_copies) for c in endpoint.components}
-    middle = {name: math.ceil((least[name] + most[name]) / 2) for name in least}
-    layouts = pack(needs(most), instance)
-    counts = [max(endpoint.min_instances, len(pack(needs(copies), instance))) for copies in (least, middle, most)]
-    limit = endpoint.max_instances
-    if limit is not None and counts[0] > limit:
-        problems.append(
-            f"{where}.capacity.max_instances: {counts[0]} instances are needed for the minimum copies, {limit} allowed; raise it, or "
-            f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs"
-        )
-    elif limit is not None and counts[2] > limit:
-        problems.append(
-            f"{where}.capacity.max_instances: {counts[2]} instances are needed for the maximum copies, {limit} allowed; raise it to "
-            f"{counts[2]}, or lower max_copies"
-        )
-    extra = pack(needs({name: copies + 1 for name, copies in most.items()}), instance)
-    smallest = min((plan.gpus for plan in plans), default=1)
-    usd = (
-        Range(
-            low=counts[0] * price.usd_per_hour,
-            typical=counts[1] * price.usd_per_hour,
-            high=counts[2] * price.usd_per_hour,
-        )
-        if price
-        else None
-    )
-    return EndpointPlan(
-        name=endpoint.name,
-        instance=instance.name,
-        gpus_per_instance=instance.gpu_count,
-        components=tuple(plans),
-        instances=Range(low=counts[0], typical=counts[1], high=counts[2]),
-        layouts=layouts,
-        fragmentation=unusable_share(layouts, smallest),
-        update_room=len(extra) <= len(layouts),
-        price=price,
-        usd_per_hour=usd,
-        scale_in_tail_usd=price.usd_per_hour * SCALE_IN_TAIL_MINUTES / 60 if price else None,
-    )
+    return pack_endpoint(endpoint=endpoint, plans=plans, price=price, where=where, problems=problems, warnings=warnings)
 
 
 def _plan_component(
@@ -159,13 +98,13 @@ def _plan_component(
 ) -> ComponentPlan:
     model = component.facts.architecture
     limit = model.max_position_embeddings
-    context = component.context_length or limit or int(component.input_tokens + component.output_tokens)
+    context = context_of(component)
     notes = []
     if component.context_length and limit and component.context_length > limit:
         problems.append(
             f"{path}.server.context_length: {component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less"
         )
-    split = _split(component, instance, context)
+    split = split_on(component, instance)
     memory = _check(
         component=component,
         instance=instance,
@@ -224,17 +163,6 @@ def _plan_component(
         },
         alternatives=alternatives,
         notes=tuple(notes),
-    )
-
-
-def _split(component: ComponentRequest, instance: GpuInstance, context: float) -> Parallelism:
-    if component.tp_size is None:
-        fits = fitting_splits(component, instance, context)
-        size = fits[0].gpus if fits else instance.gpu_count
-    else:
-        size = component.tp_size
-    return Parallelism(
-        gpus=max(1, size), attention_dp=component.attention_dp, expert_parallel=component.expert_parallel
     )
 
 

@@ -17,10 +17,10 @@ from cdk_sglang.planning.nearby import Nearby
 from cdk_sglang.planning.timing import times_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cdk_sglang.planning.rows import Question
-    from cdk_sglang.planning.timing import Column
+    from cdk_sglang.planning.timing import Column, Columns
 
 MAX_RUNNING = {"sglang": 2048, "vllm": 1024, "trtllm": 2048}
 """Most requests an engine serves at once unless told: vLLM's max_num_seqs on data-centre GPUs, TensorRT-LLM's max_batch_size, SGLang's cap."""
@@ -63,22 +63,57 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
+SPREAD_COLUMNS = ("one", "log_running", "log_tensor", "log_lengths", "sglang", "vllm", "log_deviation")
+"""What the width of a band follows."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Width:
-    """How wide a band is: a share that no measurement nearby removes, and the interpolation's own uncertainty.
+class Spread:
+    """How far measured values lie from a prediction, as logarithms.
 
     Args:
-        floor: Deviation of a configuration that was measured, as a logarithm.
-        factor: Deviations on either side that held the wanted share of configurations left out.
+        slopes: How the typical distance follows `SPREAD_COLUMNS`, as its logarithm.
+        low: Lower end of the band, in typical distances from the prediction.
+        high: Upper end.
+        centre: Where the value given lies: the point whose mean relative error is least, since a value twice the
+            measured one counts twice as much as half of it.
     """
 
-    floor: float
-    factor: float
+    slopes: Mapping[str, float]
+    low: float
+    high: float
+    centre: float
 
-    def half_width(self, deviation: Column) -> Column:
-        """Return half the band's width as a logarithm."""
-        width: Column = self.factor * np.sqrt(deviation**2 + self.floor**2)
-        return width
+    def ends(self, columns: Columns) -> tuple[Column, Column]:
+        """Return the logarithms by which the band's ends lie from the prediction, for every row."""
+        typical = np.exp(sum(self.slopes[name] * columns[name] for name in SPREAD_COLUMNS))
+        return typical * self.low, typical * self.high
+
+
+def spread_columns(rows: Columns, deviation: Column) -> dict[str, Column]:
+    """Return the columns that a band's width follows."""
+    return {
+        "one": np.ones_like(deviation),
+        "log_running": np.log(rows["running"]),
+        "log_tensor": np.log(rows["tensor"]),
+        "log_lengths": np.log(rows["isl"] / rows["osl"]),
+        "sglang": rows["sglang"],
+        "vllm": rows["vllm"],
+        "log_deviation": np.log(deviation),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saturation:
+    """Throughput with every request queued at once, per engine.
+
+    Args:
+        factor: Predicted over measured.
+        spread: How far four of five measurements lie from that, as a logarithm.
+    """
+
+    factor: float = 1.0
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +123,8 @@ class Calibration:
     coefficients: dict[str, float]
     ttft: Nearby
     tpot: Nearby
-    band_tpot: Width
-    band_ttft: Width
-    band_throughput: Width
-    saturation: dict[str, float]
+    bands: Mapping[str, Spread]
+    saturation: Mapping[str, Saturation]
 
 
 @cache
@@ -105,27 +138,22 @@ def calibration() -> Calibration:
 def read_calibration(content: dict[str, object]) -> Calibration:
     """Return a calibration from its JSON form."""
     data: dict = content  # type: ignore[type-arg]
-    points = {name: np.array(values, dtype=np.float64) for name, values in data["nearby"]["points"].items()}
 
     def nearby(kind: str) -> Nearby:
         part = data["nearby"][kind]
-        keep = np.array([value is not None for value in part["residuals"]])
         return Nearby(
-            points={name: values[keep] for name, values in points.items()},
-            residuals=np.array([value for value in part["residuals"] if value is not None]),
-            noise=np.array(part["noise"])[keep],
-            config_sd=part["config_sd"],
-            load_sd=part["load_sd"],
+            points={name: np.array(values, dtype=np.float64) for name, values in part["points"].items()},
+            weights=np.array(part["weights"]),
+            noise=np.array(part["noise"]),
+            deviations=part["deviations"],
         )
 
     return Calibration(
         coefficients=data["coefficients"],
         ttft=nearby("ttft"),
         tpot=nearby("tpot"),
-        band_tpot=Width(**data["bands"]["tpot"]),
-        band_ttft=Width(**data["bands"]["ttft"]),
-        band_throughput=Width(**data["bands"]["throughput"]),
-        saturation=data["saturation"],
+        bands={kind: Spread(**band) for kind, band in data["bands"].items()},
+        saturation={engine: Saturation(**values) for engine, values in data["saturation"].items()},
     )
 
 
@@ -151,12 +179,26 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
     return answers
 
 
-def predict_times(fitted: Calibration, table: dict[str, Column]) -> tuple[Column, Column, Column, Column]:
-    """Return time per token, its log deviation, time to first token and its log deviation, for every row."""
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Predicted times of every row in milliseconds, and by kind the ends of each band as logarithms from them."""
+
+    tpot: Column
+    ttft: Column
+    ends: Mapping[str, tuple[Column, Column]]
+
+
+def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
+    """Return the times of every row and their bands; the times are the middles that bands are measured from."""
     tpot, ttft = times_ms(fitted.coefficients, table)
     tpot_shift, tpot_sd = fitted.tpot.correct(table)
     ttft_shift, ttft_sd = fitted.ttft.correct(table)
-    return tpot * np.exp(tpot_shift), tpot_sd, ttft * np.exp(ttft_shift), ttft_sd
+    per_token, first = spread_columns(table, tpot_sd), spread_columns(table, ttft_sd)
+    return Times(
+        tpot=tpot * np.exp(tpot_shift),
+        ttft=ttft * np.exp(ttft_shift),
+        ends={kind: band.ends(first if kind == "ttft" else per_token) for kind, band in fitted.bands.items()},
+    )
 
 
 def _features(question: Question, load: Load) -> dict[str, float]:
@@ -229,10 +271,10 @@ def _timed(
     given: Answer,
     load: Load,
     fitted: Calibration,
-    predicted: tuple[Column, Column, Column, Column],
+    predicted: Times,
     position: int,
 ) -> Answer:
-    tpot, tpot_sd, ttft, ttft_sd = (float(column[position]) for column in predicted)
+    tpot, ttft = float(predicted.tpot[position]), float(predicted.ttft[position])
     notes = list(given.notes)
     if question.accept_len is not None:
         plain = float(
@@ -258,22 +300,24 @@ def _timed(
     if question.concurrency and load.running < question.concurrency:
         rounds = question.concurrency / load.running - 1
         waiting = rounds * (ttft + question.output_tokens * tpot)
-    if question.concurrency is None:
-        saturated = fitted.saturation.get(question.engine, 1.0)
-        tpot *= saturated
+    queued = Saturation() if question.concurrency else fitted.saturation.get(question.engine, Saturation())
+    tpot *= queued.factor
     total_ms = ttft + max(0.0, question.output_tokens - 1) * tpot
     throughput = 1000 * load.running * question.output_tokens / total_ms / question.split.gpus
+
+    def band(kind: str, middle: float) -> Band:
+        low, high = (float(end[position]) for end in predicted.ends[kind])
+        low, high = min(low, -queued.spread), max(high, queued.spread)
+        centre = min(max(fitted.bands[kind].centre, low), high)
+        return Band(value=middle * math.exp(centre), low=middle * math.exp(low), high=middle * math.exp(high))
+
     return Answer(
         fits=given.fits,
         memory=given.memory,
         running=given.running,
-        ttft_ms=_band(ttft + waiting, float(fitted.band_ttft.half_width(np.array(ttft_sd)))),
-        tpot_ms=_band(tpot, float(fitted.band_tpot.half_width(np.array(tpot_sd)))),
-        output_tok_s_per_gpu=_band(throughput, float(fitted.band_throughput.half_width(np.array(tpot_sd)))),
+        ttft_ms=band("ttft", ttft + waiting),
+        tpot_ms=band("tpot", tpot),
+        output_tok_s_per_gpu=band("throughput", throughput),
         problems=given.problems,
         notes=tuple(notes),
     )
-
-
-def _band(value: float, log_width: float) -> Band:
-    return Band(value=value, low=value * math.exp(-log_width), high=value * math.exp(log_width))

@@ -14,6 +14,7 @@ from cdk_sglang.serving.alarms import make_alarm
 from cdk_sglang.serving.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath
 from cdk_sglang.serving.schedules import actions
+from cdk_sglang.serving.startup import pause_after_waking
 
 if TYPE_CHECKING:
     import aws_cdk as cdk
@@ -26,18 +27,21 @@ _CONCURRENCY: Final = "SageMakerInferenceComponentConcurrentRequestsPerCopyHighR
 _INVOCATIONS: Final = "SageMakerInferenceComponentInvocationsPerCopy"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
 
-_WAKE_COOLDOWN_SECONDS: Final = 60
-"""As AWS's own example of scaling from zero:
-https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html (read 2026-11)."""
 
-
-def make_scaling(component: InferenceComponent, scaling: ComponentScaling, *, concurrency: float | None) -> None:
+def make_scaling(
+    component: InferenceComponent,
+    scaling: ComponentScaling,
+    *,
+    concurrency: float | None,
+    weights_bytes: float | None,
+) -> None:
     """Create target, policy and, where copies can be at zero, the alarm and policy that wake the component.
 
     Args:
         component: Whose copies are scaled.
         scaling: Bounds, target and schedules.
         concurrency: Requests in flight per copy, where the target is `Concurrency`.
+        weights_bytes: Size of the model, where known: how long a copy takes to start follows from it.
     """
     resource_id = f"inference-component/{component.component_name}"
     low, high = scaling.own_bounds
@@ -67,7 +71,8 @@ def make_scaling(component: InferenceComponent, scaling: ComponentScaling, *, co
         policy.add_resource_dependency(target)
         component.scaling_resources.append(policy)
     if scaling.wakes:
-        _wake(component, scaling, target, resource_id)
+        pause = pause_after_waking(weights_bytes, component.endpoint.capacity.instances)
+        _wake(component, scaling, target, resource_id, pause=pause)
 
 
 def _scheduled(scaling: ComponentScaling) -> list[autoscaling.CfnScalableTarget.ScheduledActionProperty]:
@@ -140,6 +145,8 @@ def _wake(
     scaling: ComponentScaling,
     target: cdk.CfnResource,
     resource_id: str,
+    *,
+    pause: int,
 ) -> None:
     """Target tracking cannot leave zero: without a copy there is no concurrency to measure."""
     cfn = autoscaling.CfnScalingPolicy
@@ -154,7 +161,7 @@ def _wake(
         step_scaling_policy_configuration=cfn.StepScalingPolicyConfigurationProperty(
             adjustment_type="ChangeInCapacity",
             metric_aggregation_type="Maximum",
-            cooldown=_WAKE_COOLDOWN_SECONDS,
+            cooldown=pause,
             step_adjustments=[
                 cfn.StepAdjustmentProperty(metric_interval_lower_bound=0, scaling_adjustment=1),
             ],

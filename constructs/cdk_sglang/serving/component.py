@@ -16,11 +16,11 @@ from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
-from cdk_sglang.serving.component_resources import make_component, make_model
-from cdk_sglang.serving.host import HostResources, least_memory_mib
-from cdk_sglang.serving.host_cache import sized_for_host
+from cdk_sglang.serving.component_resources import make_component, make_models
+from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
+from cdk_sglang.serving.model_variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.serving.names import logical_digest
 from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.sglang import SglangOptions
@@ -67,11 +67,19 @@ class InferenceComponent(Construct):
         environment: Mapping[str, str],
         rollout: ComponentRollout | None,
         smoke: SmokeRequest | None,
+        tp_size_by_type: Mapping[str, int],
     ) -> None:
         name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
-        memory_mib = least_memory_mib(endpoint.capacity.instances, resources, gpus=server.gpus_per_copy)
-        server = sized_for_host(server, memory_mib)
-        rendered = server.environment(image_kind=endpoint.image.facts.kind)
+        instances = endpoint.capacity.instances
+        problems = tp_size_problems(construct_id, tp_size_by_type, instances)
+        variants = model_variants(
+            server,
+            model_id=model.model_id,
+            tp_size_by_type={} if problems else tp_size_by_type,
+            instances=instances,
+            resources=resources,
+            image=endpoint.image,
+        )
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
         scaling = with_nightly_stop(construct_id, scaling, copies, endpoint)
@@ -79,29 +87,29 @@ class InferenceComponent(Construct):
             endpoint,
             construct_id,
             name,
-            server=server,
-            memory_mib=memory_mib,
+            variants=variants,
             copies=copies,
             scaling=scaling,
             added=environment,
-            rendered=rendered,
             rollout=rollout,
+            problems=problems,
         )
-        concurrency = chosen_concurrency(construct_id, scaling, model.model_id, server, endpoint)
+        concurrency = chosen_concurrency(construct_id, scaling, model.model_id, variants, endpoint)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
-        self.gpus_per_copy: int = server.gpus_per_copy
+        self.variants: tuple[ModelVariant, ...] = variants
+        self.gpus_by_type: dict[str, int] = gpus_by_type(variants)
         self.copies: int = copies
         self.scaling: ComponentScaling | None = scaling
         self.scaling_resources: list[cdk.CfnResource] = []
         self.short_name: str = construct_id
         self.endpoint: InferenceEndpoint = endpoint
-        self.server: SglangOptions = server
+        self.server: SglangOptions = variants[0].server
         self.model_id: str | None = model.model_id
         self.adapters: dict[str, Adapter] = {}
         self.rollout: ComponentRollout | None = rollout
         self.smoke: SmokeRequest | None = smoke
-        self.environment: dict[str, str] = {**rendered, **environment}
+        self.environments: list[dict[str, str]] = [{**variant.rendered, **environment} for variant in variants]
         self._readable: set[str] = set()
         self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
         self.metrics = metrics.ServingMetrics(
@@ -124,16 +132,25 @@ class InferenceComponent(Construct):
         startup = startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances)
         self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
         self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
-        self._model = make_model(self, model, tags)
-        self.model_name: str = self._model.attr_model_name
+        self.model_names: list[str] = [made.attr_model_name for made in make_models(self, model, tags)]
         self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
             from cdk_sglang.serving.autoscaling import make_scaling  # noqa: PLC0415  see above
 
-            make_scaling(self, scaling, concurrency=concurrency)
+            make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
         if endpoint.truth is not None:
             endpoint.truth.add(self)
+
+    @property
+    def gpus_per_copy(self) -> int:
+        """GPUs of a copy on the most wanted instance type; `gpus_by_type` has those of all types."""
+        return self.variants[0].server.gpus_per_copy
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables on the most wanted instance type; `environments` has those of each variant."""
+        return self.environments[0]
 
     @property
     def copy_bounds(self) -> tuple[int, int]:

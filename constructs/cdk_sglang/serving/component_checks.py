@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.capacity import instances_needed
 from cdk_sglang.serving.capacity_checks import zero_copies_problems
 from cdk_sglang.serving.endpoint_checks import bigger_or_fewer
 from cdk_sglang.serving.endpoint_truth import TRUTH_ID
-from cdk_sglang.serving.host_cache import host_cache_problems
+from cdk_sglang.serving.model_variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS
-from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance
+    from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
     from cdk_sglang.serving.rollout import ComponentRollout
     from cdk_sglang.serving.scaling import ComponentScaling
@@ -31,16 +33,15 @@ def check_component(
     construct_id: str,
     name: str,
     *,
-    server: SglangOptions,
-    memory_mib: int,
+    variants: Sequence[ModelVariant],
     copies: int,
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
-    rendered: Mapping[str, str],
     rollout: ComponentRollout | None,
+    problems: Sequence[str],
 ) -> None:
-    """Collect everything wrong with a component before any of it exists."""
-    problems = []
+    """Raise everything wrong with a component, `problems` that are known included, before any of it exists."""
+    problems = [*problems]
     if construct_id in endpoint.components or construct_id in _PARTS_OF_AN_ENDPOINT:
         problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
     if any(other.component_name == name for other in endpoint.components.values()):
@@ -56,15 +57,12 @@ def check_component(
         )
     if scaling is not None and scaling.copy_bounds[0] == 0:
         problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
-    capabilities = sorted({instance.gpu.compute_capability for instance in endpoint.capacity.instances}, key=float)
-    problems += server.problems(f"{construct_id}.server", gpu_capability=capabilities[0])
-    problems += server.problems_for(endpoint.image.facts.kind, f"{construct_id}.server")
-    problems += host_cache_problems(f"{construct_id}.server", server, memory_mib)
-    problems += environment_problems(added, f"{construct_id}.environment", rendered=rendered)
+    for variant in variants:
+        problems += variant.problems(construct_id, image=endpoint.image, added=added)
     problems += room_problems(
         endpoint,
         construct_id,
-        gpus_per_copy=server.gpus_per_copy,
+        gpus=gpus_by_type(variants),
         copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
         asked_by="copies" if scaling is None else "scaling.max_copies",
     )
@@ -77,37 +75,49 @@ def check_component(
             f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
             "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
         )
-    if problems:
-        raise ConfigurationError(problems)
+    raise_if_any(dict.fromkeys(problems))  # variants share what is not about GPUs
 
 
 def room_problems(
-    endpoint: InferenceEndpoint, path: str, *, gpus_per_copy: int, copies: int, asked_by: str = "copies"
+    endpoint: InferenceEndpoint, path: str, *, gpus: Mapping[str, int], copies: int, asked_by: str = "copies"
 ) -> list[str]:
-    """Say why so many more copies of so many GPUs have no room on the endpoint; `asked_by` is the option they come from."""
-    capacity = endpoint.capacity
-    smallest = min(capacity.instances, key=lambda instance: instance.gpu_count)
-    if gpus_per_copy > smallest.gpu_count:
-        return [
-            (
-                f"{path}.server: {gpus_per_copy} GPUs asked for one copy, {smallest.name} has {smallest.gpu_count}; "
-                f"{bigger_or_fewer(smallest, gpus_per_copy)}"
-            )
-        ]
-    placed = [
-        component.gpus_per_copy for component in endpoint.components.values() for _ in range(component.most_copies)
-    ]
-    wanted = [*placed, *([gpus_per_copy] * copies)]
-    needed = instances_needed(wanted, gpus_per_instance=capacity.gpus_per_instance)
-    if needed > capacity.max_instances:
-        return [
-            (
-                f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {capacity.max_instances} x "
-                f"{smallest.name} has {capacity.max_instances * capacity.gpus_per_instance}, and no copy spans instances; "
-                f"raise max_instances to {needed} or ask for less"
-            )
-        ]
+    """Say why so many more copies have no room on the endpoint, on the first type, from the smallest on, that has none.
+
+    Any type of a pool may be the one that is there, so all copies must fit on each.
+
+    Args:
+        endpoint: The endpoint, with the components it has already.
+        path: Of the component.
+        gpus: GPUs of a copy by instance type.
+        copies: Copies more.
+        asked_by: The option they come from.
+    """
+    most = endpoint.capacity.max_instances
+    for instance in sorted(endpoint.capacity.instances, key=lambda instance: instance.gpu_count):
+        each = gpus[instance.name]
+        if each > instance.gpu_count:
+            return [
+                (
+                    f"{path}.server: {each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
+                    f"{bigger_or_fewer(instance, each)}"
+                )
+            ]
+        wanted = [*gpus_of_copies(endpoint.components.values(), instance), *([each] * copies)]
+        needed = instances_needed(wanted, gpus_per_instance=instance.gpu_count)
+        if needed > most:
+            return [
+                (
+                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
+                    f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
+                    f"raise max_instances to {needed} or ask for less"
+                )
+            ]
     return []
+
+
+def gpus_of_copies(components: Iterable[InferenceComponent], instance: GpuInstance) -> list[int]:
+    """Return the GPUs that every copy takes on an instance type, with all components at their most copies."""
+    return [component.gpus_by_type[instance.name] for component in components for _ in range(component.most_copies)]
 
 
 def with_nightly_stop(
@@ -129,7 +139,7 @@ def chosen_concurrency(
     path: str,
     scaling: ComponentScaling | None,
     model_id: str | None,
-    server: SglangOptions,
+    variants: Sequence[ModelVariant],
     endpoint: InferenceEndpoint,
 ) -> float | None:
     """Return the requests a copy is kept at: as asked, else as planned; None when nothing scales by concurrency."""
@@ -147,8 +157,9 @@ def chosen_concurrency(
     return planned_concurrency(
         path,
         model_id,
-        server,
+        variants[0].server,
         endpoint.capacity.instances,
+        gpus_by_type=gpus_by_type(variants),
         input_tokens=target.input_tokens,
         output_tokens=target.output_tokens,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -21,13 +22,28 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.placement import Placement
 
 
-def make_model(component: InferenceComponent, source: ModelSource, tags: list[cdk.CfnTag]) -> sagemaker.CfnModel:
-    """Create the model: image, weights and environment variables."""
+def make_models(component: InferenceComponent, source: ModelSource, tags: list[cdk.CfnTag]) -> list[sagemaker.CfnModel]:
+    """Create the models: image, weights and environment variables; one for each variant of the component."""
+    weights = component.endpoint.shared.weights
+    uri = source.bind(weights)
+    models = [
+        _make_model(component, "Model" if number == 0 else f"ModelTp{variant.server.tp_size}", uri, variables, tags)
+        for number, (variant, variables) in enumerate(zip(component.variants, component.environments, strict=True))
+    ]
+    ready = source.prepare(component, weights, component.endpoint.log_options)
+    for model in models:
+        model.node.add_dependency(component.endpoint.role, *(() if ready is None else (ready,)))
+    return models
+
+
+def _make_model(
+    component: InferenceComponent, construct_id: str, uri: str, variables: Mapping[str, str], tags: list[cdk.CfnTag]
+) -> sagemaker.CfnModel:
     endpoint = component.endpoint
     network = endpoint.network
-    model = sagemaker.CfnModel(
+    return sagemaker.CfnModel(
         component,
-        "Model",
+        construct_id,
         execution_role_arn=endpoint.shared.role_arn,
         enable_network_isolation=endpoint.network_isolation,
         vpc_config=None
@@ -37,18 +53,15 @@ def make_model(component: InferenceComponent, source: ModelSource, tags: list[cd
         ),
         primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
             image=endpoint.image_uri,
-            environment=dict(sorted(component.environment.items())),
+            environment=dict(sorted(variables.items())),
             model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
                 s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                    s3_uri=source.bind(endpoint.shared.weights), s3_data_type="S3Prefix", compression_type="None"
+                    s3_uri=uri, s3_data_type="S3Prefix", compression_type="None"
                 )
             ),
         ),
         tags=tags,
     )
-    ready = source.prepare(component, endpoint.shared.weights, endpoint.log_options)
-    model.node.add_dependency(endpoint.role, *(() if ready is None else (ready,)))
-    return model
 
 
 def make_component(
@@ -70,15 +83,20 @@ def make_component(
     def compute(
         instance: GpuInstance,
     ) -> sagemaker.CfnInferenceComponent.InferenceComponentComputeResourceRequirementsProperty:
-        host = resources or HostResources.share_of(instance, gpus=component.gpus_per_copy)
+        gpus = component.gpus_by_type[instance.name]
+        host = resources or HostResources.share_of(instance, gpus=gpus)
         return cfn.InferenceComponentComputeResourceRequirementsProperty(
-            number_of_accelerator_devices_required=component.gpus_per_copy,
+            number_of_accelerator_devices_required=gpus,
             number_of_cpu_cores_required=host.cpu_cores,
             min_memory_required_in_mb=host.memory_mib,
         )
 
     instances = endpoint.capacity.instances
-    model_name = component.model_name
+    models = {
+        instance.name: name
+        for variant, name in zip(component.variants, component.model_names, strict=True)
+        for instance in variant.instances
+    }
     scheduling = None if placement is None else placement.scheduling()
     caching = None if placement is None else placement.caching()
     one = per_type = None
@@ -86,7 +104,7 @@ def make_component(
         per_type = [
             cfn.InferenceComponentSpecificationForInstanceTypeProperty(
                 instance_type=instance.name,
-                model_name=model_name,
+                model_name=models[instance.name],
                 compute_resource_requirements=compute(instance),
                 startup_parameters=start,
                 scheduling_config=scheduling,
@@ -96,7 +114,7 @@ def make_component(
         ]
     else:
         one = cfn.InferenceComponentSpecificationProperty(
-            model_name=model_name,
+            model_name=component.model_names[0],
             compute_resource_requirements=compute(instances[0]),
             startup_parameters=start,
             scheduling_config=scheduling,

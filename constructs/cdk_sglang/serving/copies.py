@@ -95,7 +95,7 @@ class LiveCopies(Construct):
                 "Component": component_name,
                 # A reference, so that the count is read after the endpoint's own update, which may take hours.
                 "Endpoint": endpoint.shared.endpoint_name,
-                "Model": component.model_name,
+                "Model": component.model_names[0] if len(component.model_names) == 1 else component.model_names,
                 "Initial": component.copies,
                 "Fewest": fewest,
                 "Most": most,

@@ -233,6 +233,7 @@ class InferenceEndpoint(Construct):
         environment: Mapping[str, str] | None = None,
         rollout: ComponentRollout | None = None,
         smoke: SmokeRequest | None = None,
+        tp_size_by_type: Mapping[str, int] | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -250,6 +251,8 @@ class InferenceEndpoint(Construct):
             environment: Further environment variables of the container; never secrets.
             rollout: How a new version reaches the copies, and which alarms take it back; all copies at once and none by default.
             smoke: The request of the truth check; that of the endpoint's by default.
+            tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
+                or, where that is left out and the types differ in GPUs, the fewest that hold the model.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
@@ -268,6 +271,7 @@ class InferenceEndpoint(Construct):
             environment=environment or {},
             rollout=rollout,
             smoke=smoke,
+            tp_size_by_type=tp_size_by_type or {},
         )
         self.components[construct_id] = component
         for grantee in self._invokers:

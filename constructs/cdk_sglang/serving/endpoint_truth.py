@@ -126,11 +126,19 @@ class EndpointTruth:
     @staticmethod
     def _rendered(component: InferenceComponent) -> dict[str, Any]:
         fewest, most = component.copy_bounds
-        own = {} if component.smoke is None else {"smoke": component.smoke.render()}
+        own: dict[str, Any] = {} if component.smoke is None else {"smoke": component.smoke.render()}
+        first, *others = [
+            {"model": model, "environment": {name: _short(value) for name, value in sorted(environment.items())}}
+            for model, environment in zip(component.model_names, component.environments, strict=True)
+        ]
+        if others:
+            own["others"] = [
+                {**other, "instance_types": [instance.name for instance in variant.instances]}
+                for other, variant in zip(others, component.variants[1:], strict=True)
+            ]
         return {
             "name": component.component_name,
-            "model": component.model_name,
-            "environment": {name: _short(value) for name, value in sorted(component.environment.items())},
+            **first,
             "instance_types": list(component.specified_types),
             "copies": [fewest, most],
             "scaling": [] if component.scaling is None else [list(bounds) for bounds in component.scaling.all_bounds],

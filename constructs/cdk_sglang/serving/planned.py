@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
@@ -10,11 +11,11 @@ from cdk_sglang.models import catalogue
 from cdk_sglang.serving.sglang import SglangOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import ComponentRequest, Slo
+    from cdk_sglang.planning import Batch, ComponentRequest, Slo
     from cdk_sglang.serving.schedules import Bounds
 
 _DEFAULT_LORA_SLOTS: Final = 8
@@ -39,6 +40,8 @@ def component_request(
     output_tokens: float = EXPECTED_OUTPUT_TOKENS,
     host_memory_gib: float = 0.0,
     vcpus: float = 0.0,
+    rolling: Batch | None = None,
+    tp_sizes: Mapping[str, int] | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -52,6 +55,8 @@ def component_request(
         output_tokens: Mean answer expected.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
+        rolling: How many copies an update replaces at a time.
+        tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
     """
     from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
 
@@ -60,6 +65,7 @@ def component_request(
         name=name,
         facts=facts,
         tp_size=server.tp_size,
+        tp_size_by_type=tp_sizes or {},
         expert_parallel=server.ep_size > 1,
         attention_dp=server.attn_dp_size,
         context_length=server.context_length,
@@ -72,10 +78,46 @@ def component_request(
         output_tokens=output_tokens,
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
+        rolling=rolling,
         lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
     )
+
+
+def planned_tp_sizes(
+    model_id: str | None,
+    server: SglangOptions,
+    instances: Sequence[GpuInstance],
+    *,
+    tp_size_by_type: Mapping[str, int],
+) -> dict[str, int]:
+    """Return the GPUs of a forward pass by instance type: as asked for the type, as asked for all, else the fewest that hold the model.
+
+    The last where the types differ in GPU or in their number, and the catalogue knows the model; everywhere else one GPU, as SGLang
+    has it. Options that divide the GPUs further (attn_dp_size, ep_size) need a size that somebody chose.
+
+    Args:
+        model_id: The model's id in the catalogue, where it has one.
+        server: SGLang's options.
+        instances: Types of the endpoint.
+        tp_size_by_type: Sizes asked for some types.
+    """
+    sizes = {instance.name: tp_size_by_type.get(instance.name, server.tp_size) for instance in instances}
+    alike = len({(instance.gpu, instance.gpu_count) for instance in instances}) == 1
+    chosen = "tp_size" in server.model_fields_set or server.attn_dp_size > 1 or server.ep_size > 1
+    if alike or chosen or model_id is None:
+        return sizes
+    try:
+        facts = catalogue(model_id)
+    except ConfigurationError:
+        return sizes
+    if not facts.architecture.kv_known:
+        return sizes
+    from cdk_sglang.planning import tp_sizes  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    request = component_request(model_id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type)
+    return tp_sizes(dataclasses.replace(request, tp_size=None), instances)
 
 
 def planned_concurrency(
@@ -84,10 +126,20 @@ def planned_concurrency(
     server: SglangOptions,
     instances: Sequence[GpuInstance],
     *,
+    gpus_by_type: Mapping[str, int],
     input_tokens: float,
     output_tokens: float,
 ) -> float:
     """Return the requests in flight per copy at which a copy is to be added, out of the model's plan.
+
+    Args:
+        path: Of the component, for messages.
+        model_id: The model's id in the catalogue.
+        server: SGLang's options.
+        instances: Types its copies may run on.
+        gpus_by_type: GPUs of a copy on each of them.
+        input_tokens: Mean prompt expected.
+        output_tokens: Mean answer expected.
 
     Raises:
         ConfigurationError: The model names nothing of the catalogue, so that nobody knows its cache.
@@ -114,6 +166,4 @@ def planned_concurrency(
     request = component_request(
         path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
     )
-    return target_concurrency(
-        request, instances, gpus=server.gpus_per_copy, max_running_requests=server.max_running_requests
-    )
+    return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)

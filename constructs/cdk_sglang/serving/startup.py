@@ -57,3 +57,22 @@ class StartupTimeouts:
             download_seconds=max(times.download_timeout for times in planned),
             health_check_seconds=max(times.startup_timeout for times in planned),
         )
+
+
+# A component that nobody asks is at zero fifteen minutes after it began to serve at the earliest (target tracking's scale-in alarm looks at
+# fifteen one-minute points): a pause as long as that would swallow the next request that is to wake it.
+_WAKE_PAUSE_MAX_SECONDS: Final = 840
+_WAKE_PAUSE_UNKNOWN_SECONDS: Final = 600
+
+
+def pause_after_waking(weights_bytes: float | None, instances: Sequence[GpuInstance]) -> int:
+    """Return the seconds in which a component that was woken must not be woken again: its planned start from nothing.
+
+    Callers keep trying while the first copy starts, and each failed try is a reason for another copy.
+    """
+    if weights_bytes is None:
+        return _WAKE_PAUSE_UNKNOWN_SECONDS
+    from cdk_sglang.planning import start_up  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    slowest = max(start_up(weights_bytes / _BYTES_PER_GB, instance).from_zero for instance in instances)
+    return min(_WAKE_PAUSE_MAX_SECONDS, int(slowest))

@@ -23,6 +23,15 @@ class Smoke:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """The model of a component on some instance types that split it in their own way."""
+
+    model: str
+    environment: dict[str, str]
+    instance_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """What was asked of one component."""
 
@@ -38,6 +47,15 @@ class Component:
     """Bounds its scaling target may have, those of schedules included; empty where no target was asked for."""
     startup_seconds: int
     smoke: Smoke
+    others: tuple[Variant, ...] = ()
+    """Variants for instance types that have another model than `model`."""
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All models, each with its environment and types; without types where one is for all."""
+        elsewhere = {name for other in self.others for name in other.instance_types}
+        own = tuple(name for name in self.instance_types if name not in elsewhere)
+        return (Variant(model=self.model, environment=self.environment, instance_types=own), *self.others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,4 +100,10 @@ def _component(data: dict[str, Any]) -> Component:
         scaling=tuple((low, high) for low, high in data["scaling"]),
         startup_seconds=data["startup_seconds"],
         smoke=Smoke.parse(data["smoke"]),
+        others=tuple(
+            Variant(
+                model=other["model"], environment=other["environment"], instance_types=tuple(other["instance_types"])
+            )
+            for other in data.get("others", ())
+        ),
     )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
+from .asked import Asked, Component, Variant  # noqa: TID252  the asset's root differs from the repository's
 from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong  # noqa: TID252
 
 _ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
@@ -53,7 +53,8 @@ def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tu
         found = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
         findings, copies = _component(found, asked, component)
         if not any(finding.kind == "wrong" for finding in findings):
-            findings += _model(call(sagemaker.describe_model, ModelName=component.model), found, component)
+            for variant in component.variants:
+                findings += _model(call(sagemaker.describe_model, ModelName=variant.model), found, component, variant)
     except NotThereError as error:
         return [wrong(f"component {component.name}: {error}; it was deleted outside of CloudFormation")], 0
     except UnseenError as error:
@@ -71,14 +72,22 @@ def _component(found: dict[str, Any], asked: Asked, component: Component) -> tup
     if found["EndpointName"] != asked.endpoint:
         findings.append(wrong(f"{name}: asked for on endpoint {asked.endpoint}, is on {found['EndpointName']}"))
     specifications = found.get("Specifications") or [found.get("Specification", {})]
-    models = sorted({specification.get("ModelName", "none") for specification in specifications})
-    if models != [component.model]:
-        findings.append(
-            wrong(
-                f"{name}: asked for model {component.model}, serves {', '.join(models)}: "
-                f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
-            )
+    for variant in component.variants:
+        models = sorted(
+            {
+                specification.get("ModelName", "none")
+                for specification in specifications
+                if not component.others or specification.get("InstanceType") in variant.instance_types
+            }
         )
+        if models != [variant.model]:
+            where = f" on {', '.join(variant.instance_types)}" if component.others else ""
+            findings.append(
+                wrong(
+                    f"{name}: asked for model {variant.model}{where}, serves {', '.join(models) or 'none'}: "
+                    f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
+                )
+            )
     types = {specification.get("InstanceType", "") for specification in specifications}
     if component.instance_types and types != set(component.instance_types):
         findings.append(
@@ -104,26 +113,26 @@ def _copies(name: str, component: Component, *, wanted: int, there: int) -> list
     return []
 
 
-def _model(model: dict[str, Any], found: dict[str, Any], component: Component) -> list[Finding]:
+def _model(model: dict[str, Any], found: dict[str, Any], component: Component, variant: Variant) -> list[Finding]:
     name, findings = f"component {component.name}", []
     container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
     image, environment = container.get("Image", "none"), container.get("Environment") or {}
     if image != component.image:
-        findings.append(wrong(f"{name}: asked for image {component.image}, model {component.model} has {image}"))
+        findings.append(wrong(f"{name}: asked for image {component.image}, model {variant.model} has {image}"))
     resolved = (found.get("Specification", {}).get("Container", {}).get("DeployedImage") or {}).get("ResolvedImage", "")
     digest = component.image.partition("@")[2]
     if digest and "@" in resolved and resolved.partition("@")[2] != digest:
         findings.append(wrong(f"{name}: asked for image {digest}, runs {resolved.partition('@')[2]}"))
     names = sorted(
         variable
-        for variable in {*environment, *component.environment}
-        if not _same(environment.get(variable), component.environment.get(variable))
+        for variable in {*environment, *variant.environment}
+        if not _same(environment.get(variable), variant.environment.get(variable))
     )
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         findings.append(
             wrong(
-                f"{name}: model {component.model} has another environment than asked: {', '.join(names[:_SHOWN])}{more} differ"
+                f"{name}: model {variant.model} has another environment than asked: {', '.join(names[:_SHOWN])}{more} differ"
             )
         )
     return findings

@@ -69,7 +69,8 @@ class SglangOptions(OptionsModel):
     }
 
     tp_size: Count = 1
-    """GPUs one forward pass is split over (tensor parallel)."""
+    """GPUs one forward pass is split over (tensor parallel). Left out on a pool whose types differ in GPUs: the fewest that hold the
+    model, on each type its own."""
 
     pp_size: Count = 1
     """Stages the layers are split into (pipeline parallel); each stage takes `tp_size` GPUs."""
@@ -211,6 +212,10 @@ class SglangOptions(OptionsModel):
     @cached_property
     def _values(self) -> dict[str, Any]:
         return {name: value for _, name, value in self.settings()}
+
+    def with_tp_size(self, tp_size: int) -> SglangOptions:
+        """Return the same options over another number of GPUs."""
+        return SglangOptions(**{**{name: getattr(self, name) for name in self.model_fields_set}, "tp_size": tp_size})
 
     def environment(self, *, image_kind: Literal["dlc", "cdk-sglang"] = "cdk-sglang") -> dict[str, str]:
         """Render the variables the container turns into SGLang's arguments; see `rendering` for the rules.

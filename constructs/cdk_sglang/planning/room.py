@@ -1,0 +1,144 @@
+"""Room on an endpoint: for its copies, and for those that an update starts before the old ones end.
+
+A pool may come as any of its types, so room is what there is where all instances are of the least roomy one. That an update needs
+room beside what serves is seen in AWS's sample (two copies on two instances became three instances) and in no page: an assumption.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning.packing import Need, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cdk_sglang.hardware import GpuInstance, Price
+    from cdk_sglang.planning.fleet import ComponentPlan, EndpointRequest, Range
+
+
+class Room:
+    """How many instances an endpoint needs for given copies of its components."""
+
+    def __init__(self, endpoint: EndpointRequest, plans: Sequence[ComponentPlan]) -> None:
+        """Take the GPUs of a copy from the plans of the components."""
+        self._endpoint = endpoint
+        self._gpus = {plan.name: plan.gpus_by_type for plan in plans}
+
+    def layouts(self, copies: Mapping[str, int], instance: GpuInstance) -> tuple[tuple[str, ...], ...]:
+        """Return the instances of one type that hold so many copies, as `pack` does."""
+        needs = [
+            Need(
+                name=component.name,
+                gpus=self._gpus[component.name][instance.name],
+                host_memory_gib=component.host_memory_gib,
+                vcpus=component.vcpus,
+            )
+            for component in self._endpoint.components
+            for _ in range(copies[component.name])
+        ]
+        return pack(needs, instance)
+
+    def needed(self, copies: Mapping[str, int]) -> tuple[int, GpuInstance]:
+        """Return the most instances that so many copies need, and the type on which they do: the first of those that need as many."""
+        counts = [(len(self.layouts(copies, instance)), instance) for instance in self._endpoint.instances]
+        return max(counts, key=lambda count: count[0])
+
+
+def roll_problems(
+    endpoint: EndpointRequest,
+    room: Room,
+    *,
+    least: Mapping[str, int],
+    most: Mapping[str, int],
+    where: str,
+    warnings: list[str],
+) -> list[str]:
+    """Say which rolling updates of a component have no room for one batch beside what serves.
+
+    Without room while every component has its fewest copies, an update can never start: a problem. Without room only while all
+    have their most, it waits until there are fewer: a warning.
+    """
+    limit = endpoint.max_instances
+    problems = []
+    for component in endpoint.components if limit is not None else ():
+        batch = component.rolling
+        if batch is None:
+            continue
+        assert limit is not None
+        few, many = max(least[component.name], 1), most[component.name]
+        extra_few, extra_many = batch.of(few), batch.of(many)
+        needed, instance = room.needed({**least, component.name: few + extra_few})
+        path = f"{where}.components.{component.name}.rollout.max_batch"
+        if needed > limit:
+            problems.append(
+                f"{path}: a rolling update starts {_copies(extra_few)} beside the {few} of {component.name} that serve at least, which "
+                f"takes {needed} instances of {instance.name}, max_instances {limit} allowed, so no update could ever start; raise "
+                f"max_instances by {needed - limit}{' or use a smaller batch' if extra_few > 1 else ''}"
+            )
+            continue
+        needed, instance = room.needed({**most, component.name: many + extra_many})
+        if needed > limit:
+            warnings.append(
+                f"{path}: with all components at their most copies, a rolling update that starts {_copies(extra_many)} of {component.name} "
+                f"takes {needed} instances of {instance.name}, max_instances {limit} allowed: it waits until there are fewer copies, and "
+                f"fails when it waits too long; raise max_instances by {needed - limit}, use a smaller batch, or update at a quiet hour"
+            )
+    return problems
+
+
+def _copies(count: int) -> str:
+    return "1 more copy" if count == 1 else f"{count} more copies"
+
+
+def second_fleet(
+    endpoint: EndpointRequest, *, instances: Range, price: Price | None, where: str, warnings: list[str]
+) -> tuple[list[str], list[str]]:
+    """Say what blue/green takes: problems where a reservation can never hold both fleets, and what it costs.
+
+    That a reservation has room for a second fleet when its count does is an assumption (docs/adr/0032-leaving-a-reservation.md).
+
+    Args:
+        endpoint: The endpoint.
+        instances: Its instances, least to most.
+        price: Of one instance, where known.
+        where: Of the endpoint, for messages.
+        warnings: Gets what is only sometimes so.
+
+    Returns:
+        Problems and notes.
+    """
+    if endpoint.update == "rolling":
+        return [], []
+    low, high = max(int(instances.low), 1), max(int(instances.high), 1)
+    count = endpoint.reserved_count
+    if count is not None:
+        least, most = (f"{n} + {n}" for n in (low, high))
+        path = f"{where}.rollout"
+        if endpoint.update == "blue_green" and 2 * low > count:
+            return [
+                (
+                    f"{path}: blue/green starts a second fleet beside the first, {least} instances at least, and {count} are reserved; use "
+                    "strategy: rolling with min_instances 2 or more, or reserve more"
+                )
+            ], []
+        if 2 * high > count:
+            chosen = "blue/green" if endpoint.update else "an update without rollout, which is blue/green,"
+            warnings.append(
+                f"{path}: {chosen} starts a second fleet beside the first, up to {most} instances, and {count} are reserved: it fails "
+                "where the plan has no room; use strategy: rolling, or keep max_instances at half of the plan"
+            )
+    if endpoint.update is None:
+        return [], []
+    more = str(low) if low == high else f"{low} to {high}"
+    usd = ""
+    if price is not None and count is None:
+        least_usd, most_usd = (n * price.usd_per_hour for n in (low, high))
+        usd = f", {least_usd:,.2f} USD" if low == high else f", {least_usd:,.2f} to {most_usd:,.2f} USD"
+        usd += " per hour more"
+    return [], [
+        (
+            f"{where}: an update of the endpoint is blue/green: it needs {more} more {endpoint.instances[0].name} until the old fleet "
+            f"ends{usd}, and the quota for twice as many"
+        )
+    ]

@@ -1,0 +1,98 @@
+"""The models of one component: one for all instance types, or one for each group of types that splits a copy in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.host import HostResources, least_memory_mib
+from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
+from cdk_sglang.serving.image import ServingImage
+from cdk_sglang.serving.planned import planned_tp_sizes
+from cdk_sglang.serving.sglang import SglangOptions, environment_problems
+from cdk_sglang.serving.tokens import is_token
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVariant:
+    """Server options and environment of a component on some of its endpoint's instance types.
+
+    Args:
+        instances: The types, most wanted first.
+        server: The options, with the tp_size of these types.
+        memory_mib: Host memory that a copy reserves on the type that has least.
+        rendered: The variables that the options become.
+    """
+
+    instances: tuple[GpuInstance, ...]
+    server: SglangOptions
+    memory_mib: int
+    rendered: Mapping[str, str]
+
+    def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
+        """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
+        oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
+        return [
+            *self.server.problems(f"{path}.server", gpu_capability=oldest),
+            *self.server.problems_for(image.facts.kind, f"{path}.server"),
+            *host_cache_problems(f"{path}.server", self.server, self.memory_mib),
+            *environment_problems(added, f"{path}.environment", rendered=self.rendered),
+        ]
+
+
+def gpus_by_type(variants: Sequence[ModelVariant]) -> dict[str, int]:
+    """Return the GPUs of a copy by instance type."""
+    return {instance.name: variant.server.gpus_per_copy for variant in variants for instance in variant.instances}
+
+
+def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[str]:
+    """Say which of the sizes by type are no sizes, or of no type of the endpoint."""
+    names = [instance.name for instance in instances]
+    problems = []
+    for name, size in asked.items():
+        where = f"{path}.tp_size_by_type.{name}"
+        if name not in names:
+            problems.append(f"{where}: the endpoint has no such type, it has {', '.join(names)}; remove it")
+        if is_token(size):
+            problems.append(f"{where}: must be known at synth, got a token; give the number itself")
+        elif size < 1:
+            problems.append(f"{where}: {size} is not allowed; use 1 or more")
+    return problems
+
+
+def model_variants(
+    server: SglangOptions,
+    *,
+    model_id: str | None,
+    tp_size_by_type: Mapping[str, int],
+    instances: Sequence[GpuInstance],
+    resources: HostResources | None,
+    image: ServingImage,
+) -> tuple[ModelVariant, ...]:
+    """Return the variants of a component, that of the most wanted type first: as many as there are sizes.
+
+    Args:
+        server: The options as asked.
+        model_id: The model's id in the catalogue, where it has one.
+        tp_size_by_type: Sizes asked for some types.
+        instances: Types of the endpoint, most wanted first.
+        resources: What a copy reserves of its host; a share of each type when None.
+        image: The container, which decides how options become variables.
+    """
+    sizes = planned_tp_sizes(model_id, server, instances, tp_size_by_type=tp_size_by_type)
+    variants = []
+    for size in dict.fromkeys(sizes.values()):
+        of_size = tuple(instance for instance in instances if sizes[instance.name] == size)
+        split = server if size == server.tp_size else server.with_tp_size(size)
+        memory_mib = least_memory_mib(of_size, resources, gpus=split.gpus_per_copy)
+        sized = sized_for_host(split, memory_mib)
+        variants.append(
+            ModelVariant(
+                instances=of_size,
+                server=sized,
+                memory_mib=memory_mib,
+                rendered=sized.environment(image_kind=image.facts.kind),
+            )
+        )
+    return tuple(variants)

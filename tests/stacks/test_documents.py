@@ -1,0 +1,48 @@
+"""The settings that README and docs show are settings the app takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.environments import check
+
+DOCUMENTS = ("README.md", "docs/scaling.md", "docs/updates.md", "docs/capacity.md")
+
+
+def _blocks(root: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name in DOCUMENTS:
+        text = (root / name).read_text(encoding="utf-8")
+        for index, block in enumerate(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)):
+            for part, lines in enumerate(re.split(r"\n(?=capacity:)", block)):  # docs/capacity.md shows choices
+                found.append((f"{name} block {index}.{part}", yaml.safe_load(lines)))
+    return found
+
+
+def _whole(shown: dict[str, Any]) -> dict[str, Any]:
+    """Put what a document leaves out around what it shows."""
+    content = {"network": {"vpc": "none"}, "account": "111122223333", "region": "us-east-1", **shown}
+    if "capacity" in content:
+        content["endpoints"] = {"chat": {"capacity": content.pop("capacity")}}
+    for endpoint in content["endpoints"].values():
+        endpoint.setdefault("capacity", {"type": "ml.g6e.12xlarge", "max_instances": 8})
+        for component in endpoint.setdefault("components", {"llama": {}}).values():
+            component.setdefault("model", {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"})
+    return content
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("place", "shown"), [pytest.param(*block, id=block[0]) for block in _blocks(ROOT)])
+def test_what_a_document_shows_is_taken(place: str, shown: dict[str, Any]) -> None:
+    check(_whole(shown), source=place)
+
+
+def test_every_document_shows_settings() -> None:
+    assert {place.split()[0] for place, _ in _blocks(ROOT)} == set(DOCUMENTS)
