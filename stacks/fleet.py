@@ -39,10 +39,13 @@ def add_fleet(
         problems += plan_fleet(request_of(settings, name=name)).problems
     except ConfigurationError as error:
         problems += error.problems
-    foundation = FoundationStack(
-        app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
-    )
-    serving = []
+    foundation, serving = None, []
+    try:
+        foundation = FoundationStack(
+            app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
+        )
+    except ConfigurationError as error:
+        problems += error.problems
     for endpoint in settings.endpoints:
         try:
             stack = ServingStack(
@@ -57,7 +60,8 @@ def add_fleet(
         except ConfigurationError as error:
             problems += error.problems
             continue
-        stack.add_stack_dependency(foundation)
+        if foundation is not None:
+            stack.add_stack_dependency(foundation)
         serving.append(stack)
     raise_if_any(f"{source}: {problem}" for problem in dict.fromkeys(problems))  # constructs check their names too
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():

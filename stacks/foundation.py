@@ -15,6 +15,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from cdk_sglang.serving.image_build import ServingImageBuild
@@ -116,18 +117,23 @@ class FoundationStack(cdk.Stack):
     def _build_routes(self, settings: Environment) -> None:
         # Here rather than with one of the endpoints: a route names endpoints of several stacks, by names known at synth, and must
         # not make one stack wait for another. While an endpoint is not there, a client passes it over.
+        problems: list[str] = []
         for name, targets in settings.routes.items():
             split = (target.partition("/") for target in targets)
             full = [(endpoint_name(self._environment, endpoint), component) for endpoint, _, component in split]
-            InferenceRoute(
-                self,
-                f"Route-{name}",
-                parameter_name=parameter_name(self._environment, f"routes/{name}"),
-                destinations=[
-                    RouteDestination(endpoint_name=endpoint, component_name=f"{endpoint}-{component}")
-                    for endpoint, component in full
-                ],
-            )
+            try:
+                InferenceRoute(
+                    self,
+                    f"Route-{name}",
+                    parameter_name=parameter_name(self._environment, f"routes/{name}"),
+                    destinations=[
+                        RouteDestination(endpoint_name=endpoint, component_name=f"{endpoint}-{component}")
+                        for endpoint, component in full
+                    ],
+                )
+            except ConfigurationError as error:
+                problems += [problem.replace(f"Route-{name}", f"routes.{name}", 1) for problem in error.problems]
+        raise_if_any(problems)
 
     def _build_topic(self) -> None:
         # An encrypted topic takes alarms only when CloudWatch may use the key:

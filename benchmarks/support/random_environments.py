@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from benchmarks.support.random_faults import break_something
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, reservable_problem
 
 _INSTANCES = sorted(GpuInstance.all(), key=lambda instance: (instance.gpu_count, instance.name))
@@ -133,49 +134,11 @@ _EXPIRIES = st.sampled_from(
     )
 )
 _RESERVABLE = [instance for instance in _INSTANCES if reservable_problem(instance) is None]
+_RARELY = st.sampled_from((False,) * 19 + (True,))
 _ALARMS = st.sampled_from(
     (None, None, {"topic": "create"}, {"topic": "arn:aws:sns:us-east-1:111122223333:alarms"}, {"none": "a test"})
 )
 _VARIABLES = st.sampled_from((None, {}, {"OMP_NUM_THREADS": "8"}, {"A": "x" * 1024}))
-
-JUNK = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-2, 10**19),
-    st.floats(),
-    st.text(max_size=12),
-    st.sampled_from(
-        (
-            "",
-            " ",
-            "a\nb",
-            "x" * 2000,
-            "${Token[TOKEN.1]}",
-            "#{Token[TOKEN.2]}",
-            "ml.g6e.12xlage",
-            "s3://",
-            "s3://UPPER/x",
-            "s3://a-bucket/*",
-            "١٢٣٤٥٦٧٨٩٠١٢",
-            "111122223333\n",
-            "-a",
-            "A",
-            "null",
-            "${AWS::Region}",
-            "{{resolve:ssm:/x}}",
-            "\x00",
-            "\ud7ff\U0001f600",
-            -0.0,
-            10**400,
-            [],
-            {},
-            [None],
-            {"a": {}},
-            {1: 2},
-            [["a"], {"b": 1}],
-        )
-    ),
-)
 
 
 @st.composite
@@ -192,7 +155,8 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
         component["load"] = draw(st.sampled_from(({}, {"input_tokens": 8000, "output_tokens": 500})))
     if draw(st.integers(0, 3)) == 0:
         component["placement"] = draw(st.sampled_from(({}, {"strategy": "binpack", "max_zone_imbalance": 20})))
-    if draw(st.integers(0, 3)) == 0:
+    # Mostly where one goes: what the constructs refuse in an environment hides all else in it.
+    if draw(_RARELY) or (component["copies"] > 1 and "scaling" not in component and draw(st.integers(0, 2)) == 0):
         component["rollout"] = {**copy.deepcopy(draw(_COMPONENT_ROLLOUTS)), "alarms": dict(draw(_TAKEN_BACK_BY))}
     if draw(st.integers(0, 3)) == 0:
         component["smoke"] = copy.deepcopy(draw(_SMOKES))
@@ -244,7 +208,8 @@ def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
         endpoint["nightly_stop"] = copy.deepcopy(draw(_NIGHTS))
     if draw(st.integers(0, 3)) == 0:
         capacity["scale_in"] = dict(draw(_SCALE_INS))
-    if draw(st.integers(0, 3)) == 0:
+    may_be_zero = any(component.get("scaling", {}).get("min_copies") == 0 for component in made.values())
+    if draw(_RARELY) or ("min_instances" in capacity and not may_be_zero and draw(st.integers(0, 1)) == 0):
         endpoint["rollout"] = {**draw(_ENDPOINT_ROLLOUTS), "alarms": dict(draw(_TAKEN_BACK_BY))}
     if draw(st.integers(0, 2)) == 0:
         endpoint["verify"] = copy.deepcopy(draw(_VERIFICATIONS))
@@ -269,7 +234,7 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
     }
     content = {key: value for key, value in copy.deepcopy(content).items() if value is not None}
     for _ in range(draw(st.sampled_from((0, 0, 0, *range(1, max_faults + 1))))):
-        _break(draw, content)
+        break_something(draw, content)
     return content
 
 
@@ -283,34 +248,3 @@ def _routes(draw: st.DrawFn, made: dict[str, Any]) -> dict[str, Any] | None:
     if len(same) > 1 and draw(st.booleans()):
         return {"all": draw(st.permutations(same))}
     return draw(st.sampled_from((None, None, {})))
-
-
-def _places(value: object) -> list[tuple[Any, Any]]:
-    """Return every place of nested mappings and lists, as (container, key)."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, child in inner for place in ((value, key), *_places(child))]
-
-
-def _break(draw: st.DrawFn, content: dict[str, Any]) -> None:
-    places = _places(content)
-    if not places:
-        return
-    container, key = places[draw(st.integers(0, len(places) - 1))]
-    kind = draw(st.sampled_from(("replace", "replace", "nudge", "remove", "rename", "add")))
-    value = container[key]
-    if kind == "replace":
-        container[key] = copy.deepcopy(draw(JUNK))
-    elif kind == "nudge" and isinstance(value, int | float):
-        container[key] = value * draw(st.sampled_from((-1, 0, 2, 16, 1000)))
-    elif kind == "nudge" and isinstance(value, str):
-        container[key] = draw(st.sampled_from((value.upper(), value[:-1], value + value, f" {value}", f"{value}/")))
-    elif kind == "remove":
-        del container[key]
-    elif kind == "rename" and isinstance(container, dict):
-        container[draw(st.sampled_from((f"{key}s", "no", False, 3, "a" * 40, "Config", "foundation", "a\nb")))] = (
-            container.pop(key)
-        )
-    elif isinstance(container, dict):
-        container[draw(st.text(max_size=8))] = copy.deepcopy(draw(JUNK))
-    else:
-        container.append(copy.deepcopy(draw(JUNK)))

@@ -12,6 +12,7 @@ import pydantic
 import pytest
 from aws_cdk.assertions import Template
 
+from cdk_sglang import ConfigurationError
 from cdk_sglang.client.route import _destinations, parameter_name
 from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
@@ -86,3 +87,25 @@ def test_the_same_model_may_lie_in_two_places(two: dict[str, Any]) -> None:
 def test_a_route_that_makes_no_sense_is_refused(two: dict[str, Any], targets: list[str], said: str) -> None:
     two["routes"] = {"reasoning": targets}
     assert said in refused(two)
+
+
+def test_a_route_to_names_that_are_too_long_hides_nothing_else_that_is_wrong(two: dict[str, Any], root: Path) -> None:
+    burst = two["endpoints"]["burst"]
+    burst["components"] = {"a-very-long-name-for-one-model": burst["components"].pop("qwen")}
+    two["endpoints"] = {"reserved": two["endpoints"]["reserved"], "another-very-long-name-of-an-endpoint": burst}
+    two["endpoints"]["reserved"]["components"]["qwen"]["environment"] = {"API_TOKEN": "x" * 20}
+    two["routes"] = {"all": ["reserved/qwen", "another-very-long-name-of-an-endpoint/a-very-long-name-for-one-model"]}
+    settings = Environment.model_validate(two)
+    app = cdk.App(context=cdk_json_context(root / "cdk.json"))
+    with pytest.raises(ConfigurationError) as caught:
+        add_fleet(
+            app,
+            name="prod",
+            settings=settings,
+            source="prod.yaml",
+            env=cdk.Environment(account="111122223333", region="us-east-1"),
+        )
+    problems = caught.value.problems
+    assert all(problem.startswith("prod.yaml: ") for problem in problems)
+    assert any("API_TOKEN" in problem for problem in problems)
+    assert any(problem.startswith("prod.yaml: routes.all: destinations: component name") for problem in problems)
