@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request, Response
 import localcloud
 from localcloud import copies, custom, faults
 from localcloud.clock import clock
-from localcloud.settings import configure, current
+from localcloud.settings import configure, current, restore
 from localcloud.store import stores
 
 if TYPE_CHECKING:
@@ -62,12 +62,14 @@ class LocalCloud:
         configure()
         given = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
         configure(**given, base_url=self.url)
+        self._settings = current()
         os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where moto's state machines find the other services
         self._lock = _take(current().state_dir)
         copies.end_leftovers(current().state_dir / "copies")
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        _running.append(self)
         clock().start()
         self._thread = threading.Thread(target=self._server.serve_forever, name="localcloud-server", daemon=True)
         self._thread.start()
@@ -78,6 +80,7 @@ class LocalCloud:
 
     def serve(self) -> None:
         """Answer until `stop`."""
+        _running.append(self)
         clock().start()
         self._server.serve_forever()
 
@@ -88,15 +91,26 @@ class LocalCloud:
             self._thread.join()
         self._server.server_close()
         self._socket.close()
-        clock().stop()
+        if self in _running:
+            _running.remove(self)
+        if not _running:
+            clock().stop()
         for state in stores():
             state.close()
         reset()
         for name in ("copies", "lambdas"):
-            shutil.rmtree(current().state_dir / name, ignore_errors=True)
+            shutil.rmtree(self._settings.state_dir / name, ignore_errors=True)
         self._lock.close()
-        os.environ.pop("MOTO_PORT", None)
-        configure()
+        if _running:  # state, clock and settings are one per process: they go on as those of the server that is left
+            left = _running[-1]
+            restore(left._settings)
+            os.environ["MOTO_PORT"] = left.url.rsplit(":", 1)[1]
+        else:
+            os.environ.pop("MOTO_PORT", None)
+            configure()
+
+
+_running: list[LocalCloud] = []
 
 
 def _take(state_dir: Path) -> IO[str]:

@@ -77,3 +77,8 @@ def configure(**changes: object) -> Settings:
     """Replace some settings of this process; without arguments all of them."""
     globals()["_current"] = replace(_current, **changes) if changes else Settings()  # type: ignore[arg-type]
     return _current
+
+
+def restore(settings: Settings) -> None:
+    """Put settings back that were kept."""
+    globals()["_current"] = settings

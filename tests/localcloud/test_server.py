@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from localcloud import settings
+from localcloud.server import LocalCloud
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
 
 PROGRAM = Path(__file__).with_name("container_program.py")
@@ -130,3 +132,12 @@ def test_operation_nobody_implements_is_an_error_not_a_crash(client: Any) -> Non
     sagemaker = client("sagemaker")
     with pytest.raises(sagemaker.exceptions.ClientError, match="has not been implemented"):
         sagemaker.list_hubs()
+
+
+def test_a_second_server_of_the_process_leaves_the_first_at_work(client: Any, cloud: Any, tmp_path: Path) -> None:
+    with LocalCloud(port=0, state_dir=tmp_path / "second", images=(("*", ("true",)),)):
+        pass
+    sagemaker = client("sagemaker")
+    any_endpoint(sagemaker)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
+    assert settings.current().base_url == cloud.url
