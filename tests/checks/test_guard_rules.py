@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ ALARM_ON_METRICS = {
 
 CONFIG, COMPONENT, MODEL = (f"AWS::SageMaker::{name}" for name in ("EndpointConfig", "InferenceComponent", "Model"))
 TARGET, POLICY = (f"AWS::ApplicationAutoScaling::{name}" for name in ("ScalableTarget", "ScalingPolicy"))
+TRUTH, SCHEDULE = "Custom::CdkSglangTruth", "AWS::Scheduler::Schedule"
 ALARM, ROLE, ENDPOINT = "AWS::CloudWatch::Alarm", "AWS::IAM::Role", "AWS::SageMaker::Endpoint"
 
 
@@ -71,7 +73,13 @@ PREFIX_AWARE = {
 
 ONE_TYPE = {
     "Config": config(variant(InstanceType="ml.g6e.12xlarge")),
-    "Endpoint": resource(ENDPOINT, EndpointConfigName={"Fn::GetAtt": ["Config", "EndpointConfigName"]}, Tags=TAGS),
+    "Endpoint": resource(
+        ENDPOINT,
+        EndpointConfigName={"Fn::GetAtt": ["Config", "EndpointConfigName"]},
+        RetainAllVariantProperties=True,
+        Tags=TAGS,
+    ),
+    "Truth": resource(TRUTH, Asked="{}"),
     "Component": component(Specification={"ModelName": "llama", "ComputeResourceRequirements": COMPUTE}),
     "Model": resource(
         MODEL,
@@ -168,10 +176,53 @@ SCALING = {
         Threshold=1,
     ),
 }
-GOOD = {"one type": ONE_TYPE, "pool": POOL, "adapter": ADAPTER, "scaling": SCALING}
+ALARMS = {"Alarms": [{"AlarmName": {"Ref": "Alarm"}}]}
+ROLLING = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 300}
+BLUE_GREEN = {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}}
+ROLLOUT: dict[str, Any] = {
+    "Component": component(
+        Specification={"ModelName": "llama", "ComputeResourceRequirements": COMPUTE},
+        DeploymentConfig={"RollingUpdatePolicy": ROLLING, "AutoRollbackConfiguration": ALARMS},
+    ),
+    "Endpoint": resource(
+        ENDPOINT,
+        EndpointConfigName="c",
+        RetainAllVariantProperties=True,
+        DeploymentConfig={"BlueGreenUpdatePolicy": BLUE_GREEN, "AutoRollbackConfiguration": ALARMS},
+        Tags=TAGS,
+    ),
+    "Target": {**SCALING["Target"], "DependsOn": ["Component"]},
+    "Truth": resource(TRUTH, Asked="{}"),
+}
+ACTION = {
+    "Schedule": "cron(30 7 ? * MON,TUE *)",
+    "Timezone": "Europe/Berlin",
+    "ScalableTargetAction": {"MinCapacity": 2},
+}
+ROLLOUT["Target"]["Properties"] = {**ROLLOUT["Target"]["Properties"], "ScheduledActions": [ACTION]}
+HOURLY = {
+    "Hourly": resource(
+        SCHEDULE,
+        ScheduleExpression="rate(1 hour)",
+        Target={
+            "Arn": "arn:aws:lambda:us-east-1:1:function:f",
+            "DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:1:q"},
+        },
+    )
+}
+GOOD = {
+    "one type": ONE_TYPE,
+    "pool": POOL,
+    "adapter": ADAPTER,
+    "scaling": SCALING,
+    "rollout": ROLLOUT,
+    "schedule": HOURLY,
+}
 
 _VARIANT = "Properties.ProductionVariants.0"
 _SPEC = "Properties.Specification"
+_ACTION = "Properties.ScheduledActions.0"
+_DEPLOY = "Properties.DeploymentConfig"
 _COMPUTE = "ComputeResourceRequirements"
 _ENV = "Properties.PrimaryContainer.Environment"
 _STRATEGY = f"{_VARIANT}.RoutingConfig.RoutingStrategy"
@@ -238,6 +289,27 @@ BAD: list[tuple[str, str, str, str, Any]] = [
     ("ALARM_NEEDS_EVALUATION_PERIODS", "scaling", ALARM, "Properties.EvaluationPeriods", REMOVED),
     ("ALARM_NEEDS_EVALUATION_PERIODS", "scaling", ALARM, "Properties", ALARM_ON_METRICS),
     ("SAGEMAKER_TRUST_IS_NARROWED", "one type", ROLE, "Properties.AssumeRolePolicyDocument.Statement.0.Condition", REMOVED),
+    ("RESERVATION_FITS", "pool", CONFIG, f"{_VARIANT}.CapacityReservationConfig", {"MlReservationArn": "arn:plan"}),
+    ("RESERVATION_FITS", "one type", CONFIG, f"{_VARIANT}.CapacityReservationConfig", {}),
+    ("TARGET_COMES_AFTER_ITS_COMPONENT", "rollout", TARGET, "DependsOn", REMOVED),
+    ("POLICY_IS_OF_A_TARGET", "scaling", POLICY, "Properties", {"PolicyName": "p", "ResourceId": "inference-component/nobody"}),
+    *(
+        ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.Schedule", given)
+        for given in ("30 7 * * 1-5", "cron(30 7 * * MON *)", "cron(30 25 ? * MON *)", "cron(60 7 ? * MON *)", "at(2027-01-01)", "rate(0 hours)")
+    ),
+    ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.Timezone", "Berlin"),
+    ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.ScalableTargetAction", REMOVED),
+    ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.ScalableTargetAction", {"MinCapacity": 3, "MaxCapacity": 2}),
+    ("ROLLING_BATCH_IS_ALLOWED", "rollout", COMPONENT, f"{_DEPLOY}.RollingUpdatePolicy.MaximumBatchSize.Value", 51),
+    ("ROLLING_BATCH_IS_ALLOWED", "rollout", COMPONENT, f"{_DEPLOY}.RollingUpdatePolicy.MaximumBatchSize.Value", 4),
+    ("ROLLOUT_IS_OF_ONE_KIND", "rollout", ENDPOINT, f"{_DEPLOY}.RollingUpdatePolicy", ROLLING),
+    ("ROLLOUT_IS_WATCHED", "rollout", COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration", REMOVED),
+    ("ROLLOUT_IS_WATCHED", "rollout", ENDPOINT, f"{_DEPLOY}.AutoRollbackConfiguration", REMOVED),
+    ("ROLLOUT_IS_WATCHED", "rollout", COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName", "nobody"),
+    ("UPDATE_KEEPS_INSTANCES", "rollout", ENDPOINT, "Properties.RetainAllVariantProperties", REMOVED),
+    ("ENDPOINT_IS_CHECKED", "one type", TRUTH, "Type", "Custom::Other"),
+    ("SCHEDULE_KEEPS_FAILURES", "schedule", SCHEDULE, "Properties.Target.DeadLetterConfig", REMOVED),
+    ("SCHEDULE_EXPRESSION_CAN_BE", "schedule", SCHEDULE, "Properties.ScheduleExpression", "every hour"),
     *(
         ("SAGEMAKER_RESOURCES_ARE_TAGGED", "one type", kind, "Properties.Tags", [{"Key": "owner", "Value": "me"}])
         for kind in (CONFIG, ENDPOINT, COMPONENT, MODEL)
@@ -314,4 +386,26 @@ def test_values_known_only_at_deployment_are_let_be(tmp_path: Path) -> None:
         "ResourceId": {"Fn::Join": ["/", ["inference-component", {"Ref": "Name"}]]},
         "MaxCapacity": {"Ref": "Max"},
     }
+    assert rules_that_fire(resources, tmp_path) == set()
+
+
+def test_every_time_zone_there_is_and_every_schedule_we_write_is_let_be(tmp_path: Path) -> None:
+    zones = sorted(zoneinfo.available_timezones() - {"localtime", "Factory"})
+    forms = [
+        "at(2027-03-01T08:00:00)",
+        "cron(0 0 ? * SUN *)",
+        "rate(1 hour)",
+        "cron(0 8 1 1 ? 2027)",
+        "cron(0/15 * * * ? *)",
+    ]
+    actions = [{**ACTION, "Timezone": zone} for zone in zones] + [{**ACTION, "Schedule": form} for form in forms]
+    resources = copy.deepcopy(ROLLOUT)
+    resources["Target"]["Properties"]["ScheduledActions"] = actions
+    assert rules_that_fire(resources, tmp_path) == set()
+
+
+def test_an_endpoint_that_says_why_nobody_looks_is_let_be(tmp_path: Path) -> None:
+    resources = copy.deepcopy(ONE_TYPE)
+    del resources["Truth"]
+    resources["Endpoint"]["Metadata"] = {"cdk-sglang:no-truth-check": "a benchmark"}
     assert rules_that_fire(resources, tmp_path) == set()

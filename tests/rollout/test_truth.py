@@ -384,3 +384,40 @@ def test_a_look_that_takes_too_long_goes_on_at_the_next(check: Check) -> None:
     slow = wanted(smoke=smoke({"sleep_s": 2}))
     assert check(slow, budget=1) == ["waiting: component llama: was not asked in the time one look has"]
     assert check(slow, budget=20) == []
+
+
+def test_every_type_of_a_pool_must_have_the_model_that_was_asked_for_it(check: Check) -> None:
+    sagemaker = check.aws.sagemaker
+    model(sagemaker, "llama-2", variables={"SM_TEST_VERSION": "split"})
+    small, large = "ml.g6e.12xlarge", "ml.g6e.48xlarge"
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName="fleet-1")["ProductionVariants"]
+    del variants[0]["InstanceType"]
+    variants[0]["InstancePools"] = [{"InstanceType": small, "Priority": 1}, {"InstanceType": large, "Priority": 2}]
+    sagemaker.create_endpoint_config(EndpointConfigName="pool-1", ExecutionRoleArn=ROLE, ProductionVariants=variants)
+    sagemaker.create_endpoint(EndpointName="pool", EndpointConfigName="pool-1")
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="pool")["EndpointStatus"] == "InService")
+    compute = {"MinMemoryRequiredInMb": 1024, "NumberOfAcceleratorDevicesRequired": 1}
+    sagemaker.create_inference_component(
+        InferenceComponentName="pooled",
+        EndpointName="pool",
+        VariantName="main",
+        Specifications=[
+            {"InstanceType": small, "ModelName": "llama-1", "ComputeResourceRequirements": compute},
+            {"InstanceType": large, "ModelName": "llama-2", "ComputeResourceRequirements": compute},
+        ],
+        RuntimeConfig={"CopyCount": 1},
+    )
+    in_service(sagemaker, "pooled")
+    asked = wanted("pooled", instance_types=(small, large))
+
+    def other(name: str, *types: str, version: str = "split") -> asks.Variant:
+        return asks.Variant(model=name, environment={"SM_TEST_VERSION": version}, instance_types=types)
+
+    check.asked = replace(check.asked, endpoint="pool", config="pool-1")
+    assert check(replace(asked, others=(other("llama-2", large),))) == []
+    swapped = check.refuses(replace(asked, others=(other("llama-2", small),)))
+    assert f"asked for model llama-1 on {large}, serves llama-2" in swapped
+    assert f"asked for model llama-2 on {small}, serves llama-1" in swapped
+    differs = check.refuses(replace(asked, others=(other("llama-2", large, version="old"),)))
+    assert "model llama-2 has another environment than asked: SM_TEST_VERSION differ" in differs
+    assert "asked for model llama-1, serves llama-1, llama-2" in check.refuses(asked)

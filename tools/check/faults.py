@@ -17,7 +17,9 @@ ONE_TYPE: Final = "Serving-reasoning"
 POOL: Final = "Serving-chat"
 FOUNDATION: Final = "Foundation"
 ADAPTER: Final = "adapter.json"
+ROLLOUT: Final = "rollout.json"
 SCALING: Final = "scaling.json"
+SCHEDULE: Final = "schedule.json"
 WORKFLOW: Final = "workflow.json"
 
 _CONFIG: Final = "AWS::SageMaker::EndpointConfig"
@@ -30,6 +32,8 @@ _LOGS: Final = "AWS::Logs::LogGroup"
 _TARGET: Final = "AWS::ApplicationAutoScaling::ScalableTarget"
 _SCALING_POLICY: Final = "AWS::ApplicationAutoScaling::ScalingPolicy"
 _ALARM: Final = "AWS::CloudWatch::Alarm"
+_TRUTH: Final = "Custom::CdkSglangTruth"
+_SCHEDULE: Final = "AWS::Scheduler::Schedule"
 _MACHINE: Final = "AWS::StepFunctions::StateMachine"
 
 _VARIANT: Final = "Properties.ProductionVariants.0"
@@ -38,6 +42,8 @@ _ENV: Final = "Properties.PrimaryContainer.Environment"
 _S3: Final = "Properties.PrimaryContainer.ModelDataSource.S3DataSource"
 _STATEMENT: Final = "Properties.PolicyDocument.Statement.0"
 _TRACKING: Final = "Properties.TargetTrackingScalingPolicyConfiguration"
+_DEPLOY: Final = "Properties.DeploymentConfig"
+_ACTION: Final = "Properties.ScheduledActions.0"
 _PART: Final = "Properties.DefinitionString.Fn::Join.1"
 
 
@@ -153,6 +159,46 @@ FAULTS: Final = (
     Fault("alarm dimension that is not published", SCALING, (_ALARM, "Properties.Dimensions.0.Name"), "GpuId"),
     Fault("comparison that does not exist", SCALING, (_ALARM, "Properties.ComparisonOperator"), "AtLeast"),
     Fault("alarm without evaluation periods", SCALING, (_ALARM, "Properties.EvaluationPeriods"), REMOVED),
+    Fault("target of a component that is not there", POOL, (_TARGET, "Properties.ResourceId"), "inference-component/prod-nobody"),
+    Fault("target of an adapter", ADAPTER, ("", "Resources.Target"), {"Type": _TARGET, "Properties": {
+        "ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+        "ResourceId": "inference-component/chat-llama-triage", "MinCapacity": 1, "MaxCapacity": 2,
+    }}),
+    Fault("policy that names no target", SCALING, (_SCALING_POLICY, "Properties.ScalingTargetId"), REMOVED),
+    Fault("policy of a target that is not there", POOL, (_SCALING_POLICY, "Properties.ResourceId"), "inference-component/prod-nobody"),
+    Fault("hours in the form of Unix", POOL, (_TARGET, f"{_ACTION}.Schedule"), "30 7 * * 1-5"),
+    Fault("hours with two days", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 7 * * MON *)"),
+    Fault("hours after midnight", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 25 ? * MON *)"),
+    Fault("time zone that is none", POOL, (_TARGET, f"{_ACTION}.Timezone"), "Berlin"),
+    Fault("schedule that sets nothing", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction"), REMOVED),
+    Fault("schedule with fewer copies at most than at least", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction.MinCapacity"), 9),
+    Fault("alarm over everything", SCALING, (_ALARM, "Properties.Dimensions"), REMOVED),
+    # capacity
+    Fault("reservation of a pool", POOL, (_CONFIG, f"{_VARIANT}.CapacityReservationConfig"), {
+        "CapacityReservationPreference": "capacity-reservations-only",
+        "MlReservationArn": "arn:aws:sagemaker:us-east-1:111122223333:training-plan/p5",
+    }),
+    Fault("reservation without its plan", ONE_TYPE, (_CONFIG, f"{_VARIANT}.CapacityReservationConfig"), {
+        "CapacityReservationPreference": "capacity-reservations-only",
+    }),
+    # rollout
+    Fault("batch above half of the copies", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.RollingUpdatePolicy.MaximumBatchSize.Value"), 51),
+    Fault("batch below a twentieth of the copies", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.RollingUpdatePolicy.MaximumBatchSize.Value"), 4),
+    Fault("batch of a kind that does not exist", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.RollingUpdatePolicy.MaximumBatchSize.Type"), "INSTANCES"),
+    Fault("component that rolls without alarms", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration"), REMOVED),
+    Fault("component that rolls with an empty list of alarms", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms"), []),
+    Fault("rollback alarm of another stack", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName"), "nobody"),
+    Fault("rollback alarm that is not there", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName"), {"Ref": "Nowhere"}),
+    Fault("endpoint that shifts traffic without alarms", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.AutoRollbackConfiguration"), REMOVED),
+    Fault("blue/green and rolling at once", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.RollingUpdatePolicy"), {
+        "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 25}, "WaitIntervalInSeconds": 300,
+    }),
+    Fault("traffic shifted in a way that does not exist", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type"), "HALF"),
+    Fault("instances set back by an update", ROLLOUT, (_ENDPOINT, "Properties.RetainAllVariantProperties"), REMOVED),
+    Fault("nobody looks whether it is live", ONE_TYPE, (_TRUTH, "Type"), "Custom::SomethingElse"),
+    # schedule
+    Fault("schedule whose failures nobody keeps", SCHEDULE, (_SCHEDULE, "Properties.Target.DeadLetterConfig"), REMOVED),
+    Fault("schedule expression that is none", SCHEDULE, (_SCHEDULE, "Properties.ScheduleExpression"), "every hour"),
     # state machine
     Fault("transition to a state that is not there", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Stat"},"Done":{"Type":"Succeed"}}}'),
     Fault("state of a type that does not exist", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Sleep","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}}'),

@@ -19,7 +19,19 @@ from typing import Any, Final
 
 from tools.check import cfn_lint, validation, workflows
 from tools.check.assemblies import Assembly
-from tools.check.faults import ADAPTER, FAULTS, FOUNDATION, ONE_TYPE, POOL, REMOVED, SCALING, WORKFLOW, Fault
+from tools.check.faults import (
+    ADAPTER,
+    FAULTS,
+    FOUNDATION,
+    ONE_TYPE,
+    POOL,
+    REMOVED,
+    ROLLOUT,
+    SCALING,
+    SCHEDULE,
+    WORKFLOW,
+    Fault,
+)
 from tools.check.nag import Nag
 from tools.check.outcomes import Outcome
 from tools.check.synthesis import synthesise
@@ -54,7 +66,7 @@ def originals(assembly: Path) -> dict[str, Template]:
         assembly: Cloud assembly of the environment that the faults speak of.
     """
     files = {name: assembly / f"{name}.template.json" for name in (ONE_TYPE, POOL, FOUNDATION)}
-    files |= {name: SNIPPETS / name for name in (ADAPTER, SCALING, WORKFLOW)}
+    files |= {name: SNIPPETS / name for name in (ADAPTER, ROLLOUT, SCALING, SCHEDULE, WORKFLOW)}
     return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
 
 
