@@ -8,9 +8,11 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import region_info
 from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import Capacity, ConfigurationError, InferenceComponent, InferenceEndpoint, ServingImage, SglangDlc
+from cdk_sglang.hardware import dlc_account
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -157,3 +159,9 @@ def test_an_older_cuda_takes_the_same_ami(
         variant["Properties"]["ProductionVariants"][0]["InferenceAmiVersion"]
         == "al2023-ami-sagemaker-inference-gpu-4-1"
     )
+
+
+def test_the_table_of_container_accounts_is_that_of_cdk() -> None:
+    every = region_info.RegionInfo.get("us-east-1").regions
+    cdks = {region.name: region.dlc_repository_account for region in every}
+    assert {name: dlc_account(name) for name in cdks} == cdks

@@ -12,12 +12,24 @@ from aws_cdk.assertions import Template
 
 from cdk_sglang import InferenceComponent, InferenceEndpoint
 from cdk_sglang.serving.logs import RETENTION_DAYS
+from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.runtime_functions import make_log_group as make_function_log_group
 
 
 def test_the_allowed_retentions_are_cdks_own() -> None:
     # RetentionDays is an enum by name; its numbers are only known to CDK, and the service has as many.
     assert len(RETENTION_DAYS) == len([day for day in logs.RetentionDays if day is not logs.RetentionDays.INFINITE])
     assert list(RETENTION_DAYS) == sorted(set(RETENTION_DAYS))
+
+
+def test_a_function_keeps_its_logs_for_as_many_days_as_asked(stack: cdk.Stack) -> None:
+    for days in RETENTION_DAYS:
+        options = LogOptions(retention_days=days, key=None, removal=cdk.RemovalPolicy.DESTROY)
+        make_function_log_group(stack, f"Days{days}-", options)
+    groups = Template.from_stack(stack).find_resources("AWS::Logs::LogGroup")
+    assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == set(RETENTION_DAYS)
+    for name, group in groups.items():
+        assert name.startswith(f"Days{group['Properties']['RetentionInDays']}")
 
 
 def test_groups_have_the_names_sagemaker_writes_to_and_outlive_the_stack(chat: Template) -> None:
