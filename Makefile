@@ -74,6 +74,7 @@ test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves o
 check: setup ## format, lint, types, layers, and every checker over every environment
 	@ruff format --check --quiet . || (echo "run make fmt"; exit 1)
 	@ruff check --quiet .
+	@hadolint container/Dockerfile
 	@mypy
 	@lint-imports --no-cache > .make-imports.log 2>&1 || (cat .make-imports.log; exit 1)
 	@rm -f .make-imports.log
