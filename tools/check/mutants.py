@@ -227,7 +227,7 @@ def check(assembly: Path, show: Callable[[str], None]) -> Outcome:
     caught = ", ".join(f"{sum(bool(result.found[checker]) for result in found)} by {checker}" for checker in CHECKERS)
     return Outcome(
         figures=f"{sum(not result.survives for result in found)} of {len(FAULTS)} faults found: {caught}",
-        problems=[*problems, *baseline_problems(baseline), *survivor_problems(found)],
+        problems=[*problems, *baseline_problems(baseline), *survivor_problems(found), *unneeded_problems(found)],
     )
 
 
@@ -237,6 +237,28 @@ def survivor_problems(found: Sequence[Result]) -> list[str]:
         f"{result.fault.what} ({result.fault.on}, {result.fault.at[1]}): nobody finds it; write a rule in stacks/rules.guard"
         for result in found
         if result.survives
+    ]
+
+
+def unneeded_problems(found: Sequence[Result]) -> list[str]:
+    """Return the rules of ours that find nothing a linter would not, and the checkers that find nothing alone."""
+    alone = {
+        rule
+        for result in found
+        if not result.found["CDK"] and not result.found["cfn-lint"]
+        for rule in result.found["our rules"]
+    }
+    only = [{checker for checker, rules in result.found.items() if rules} for result in found]
+    return [
+        *(
+            f"{rule}: finds no fault that no linter finds; remove it, or add such a fault"
+            for rule in sorted(set(validation.guard_rules()) - alone)
+        ),
+        *(
+            f"{checker}: finds no fault alone; is it needed"
+            for checker in ("our rules", "cfn-lint", "nag", "ASL")
+            if {checker} not in only
+        ),
     ]
 
 
