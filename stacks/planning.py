@@ -84,7 +84,7 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     found = []
     for name in asked.capacity.types:
         try:
-            found.append(GpuInstance.of(name))
+            found.append(GpuInstance.named(name))
         except ConfigurationError as error:
             problems += [f"{path}.capacity: {problem}" for problem in error.problems]
     return tuple(found)

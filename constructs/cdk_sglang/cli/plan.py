@@ -184,6 +184,10 @@ def _one_model(
 ) -> FleetRequest:
     if concurrency < 1:
         raise ConfigurationError([f"--concurrency: {concurrency:g} is out of range; 1 or more"])
+    try:
+        chosen = GpuInstance.named(instance)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"--instance: {problem}" for problem in error.problems]) from None
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
         facts=catalogue(model, also=models),
@@ -191,5 +195,5 @@ def _one_model(
         context_length=context_length,
         slo=Slo(at_concurrency=concurrency),
     )
-    endpoint = EndpointRequest(name="endpoint", instances=(GpuInstance.of(instance),), components=(component,))
+    endpoint = EndpointRequest(name="endpoint", instances=(chosen,), components=(component,))
     return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))
