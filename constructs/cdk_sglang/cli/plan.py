@@ -26,6 +26,7 @@ from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
+from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
 
@@ -146,6 +147,9 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)
         for component in endpoint.components:
+            if component.host is not None:
+                line = host_line(component.host, component.disk)
+                out.print(f"a copy of {endpoint.name}/{component.name}: {line}", soft_wrap=True)
             if component.alternatives:
                 options = "; ".join(
                     f"{a.instance} tp {a.tp_size} at {a.usd_per_hour_per_copy:.2f} $/h per copy"

@@ -92,6 +92,19 @@ def plan_disk(component: ComponentRequest, instance: GpuInstance, *, gpus: int) 
     )
 
 
+def host_line(host: HostMemory, disk: DiskUse | None) -> str:
+    """Return what a copy takes of its instance beside GPUs, in words."""
+    parts = {"cache": host.cache_gib, "adapters": host.adapters_gib, "buffers while loading": host.loading_gib}
+    taken = "".join(f", {gib:,.1f} for {name}" for name, gib in parts.items() if gib)
+    line = f"{host.reserved_gib:,.1f} GiB of host memory{taken}"
+    if disk is None:
+        return line
+    files = ", cache files without a limit" if disk.cache_gb is None else ""
+    if disk.cache_gb:
+        files = f", {disk.copies} x {disk.cache_gb:,.0f} for cache files"
+    return f"{line}; {disk.nvme_gb:,.0f} GB of NVMe, {disk.weights_gb:,.0f} for weights{files}"
+
+
 def host_warnings(path: str, host: HostMemory | None) -> list[str]:
     """Say that a tier which is a multiple of the GPUs' cache is larger than what the copy reserves; a size in GB is a problem at synth."""
     if host is None or host.cache_ratio is None or host.needed_gib <= host.reserved_gib:
