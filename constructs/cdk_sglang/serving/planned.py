@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models import catalogue
 from cdk_sglang.serving.sglang import SglangOptions
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def planned_tp_sizes(
     if alike or chosen or model_id is None:
         return sizes
     try:
-        facts = catalogue(model_id)
+        facts = _facts(model_id)
     except ConfigurationError:
         return sizes
     if not facts.architecture.kv_known:
@@ -150,7 +149,7 @@ def planned_concurrency(
             [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
         )
     try:
-        facts = catalogue(model_id)
+        facts = _facts(model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
@@ -167,3 +166,9 @@ def planned_concurrency(
         path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
     )
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)
+
+
+def _facts(model_id: str) -> ModelFacts:
+    from cdk_sglang.models import catalogue  # noqa: PLC0415  not every component names a model of it
+
+    return catalogue(model_id)
