@@ -79,7 +79,7 @@ def _stops_in_order(server: EngineServer) -> None:
         server.process.send_signal(signal.SIGTERM)
         stopped = time.monotonic()
         while server.ping() == 200:
-            assert time.monotonic() < stopped + 2
+            assert time.monotonic() < stopped + 10
         assert server.chat().status == 503
         assert [reply.result().status for reply in replies] == [200] * 4
         assert {reply.result().json["usage"]["completion_tokens"] for reply in replies} == {80}
