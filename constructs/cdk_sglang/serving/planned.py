@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models import catalogue
 from cdk_sglang.serving.host import HostResources, least_memory_mib
 from cdk_sglang.serving.host_cache import sized_for_host
 from cdk_sglang.serving.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
@@ -91,7 +90,7 @@ def facts_of(model_id: str | None) -> ModelFacts | None:
     if model_id is None:
         return None
     try:
-        return catalogue(model_id)
+        return _facts(model_id)
     except ConfigurationError:
         return None
 
@@ -186,7 +185,7 @@ def planned_concurrency(
             [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
         )
     try:
-        facts = catalogue(model_id)
+        facts = _facts(model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
@@ -203,3 +202,9 @@ def planned_concurrency(
         path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
     )
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)
+
+
+def _facts(model_id: str) -> ModelFacts:
+    from cdk_sglang.models import catalogue  # noqa: PLC0415  not every component names a model of it
+
+    return catalogue(model_id)
