@@ -115,8 +115,8 @@ def test_a_size_is_read_as_sglang_reads_it(written: str | int, size: float) -> N
     assert cache.max_bytes == size
 
 
-@pytest.mark.parametrize("written", ["200GB", "200 G", "1.5Gi", "lots", "200g", "1e12"])
-def test_a_size_that_sglang_would_pass_over_is_refused(add: MakeComponent, written: str) -> None:
+@pytest.mark.parametrize("written", ["200GB", "200 G", "1.5Gi", "lots", "200g", "1e12", float("inf")])
+def test_a_size_that_sglang_would_pass_over_is_refused(add: MakeComponent, written: str | float) -> None:
     assert said(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files(max_size=written)))) == (
         (
             f"{PATH}.max_size: {written!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) or 200Gi (2^30)"

@@ -223,3 +223,13 @@ def test_memory_that_is_known_at_deployment_alone_is_not_checked(endpoint: Infer
     memory = HostResources(cpu_cores=4, memory_mib=token)  # type: ignore[arg-type]
     component = add(endpoint, server=streamed(lora=lora(max_loaded_loras=10_000)), resources=memory)
     assert component.variants[0].memory_mib == token
+
+
+def test_a_buffer_that_is_bounded_at_deployment_alone_is_not_checked(
+    endpoint: InferenceEndpoint, stack: cdk.Stack
+) -> None:
+    limit = {"RUNAI_STREAMER_MEMORY_LIMIT": cdk.CfnParameter(stack, "Limit").value_as_string}
+    weights = model(weights_size=cdk.Size.gibibytes(15))
+    little = HostResources(cpu_cores=4, memory_mib=1024)
+    assert said(lambda: add(endpoint, source=weights, server=streamed(), resources=little))
+    add(endpoint, source=weights, server=streamed(), resources=little, environment=limit)

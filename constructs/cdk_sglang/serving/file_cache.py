@@ -77,7 +77,7 @@ def file_cache(server: SglangOptions, *, facts: ModelFacts | None, added: Mappin
     latent = facts is not None and facts.architecture.mla is not None
     writers = groups if latent else server.gpus_per_copy
     asked = {name: _asked(server, name, added) for name in _VARIABLES}
-    if any(is_token(value) for value in asked.values()):
+    if any(value is not None and is_token(value) for value in asked.values()):
         return FileCache(writers=writers, known=False)
     most, free = (_bytes_of(asked[name]) or 0 for name in ("max_size", "min_free_space"))
     return FileCache(writers=writers, max_bytes=most, min_free_bytes=free)
@@ -98,7 +98,7 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
         f"{path}.hicache.storage_extra_config.{name}: {value!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) "
         "or 200Gi (2^30)"
         for name, value in asked.items()
-        if not is_token(value) and _bytes_of(value) is None
+        if _bytes_of(value) is None and not is_token(value)
     ]
 
 
@@ -181,7 +181,7 @@ def _bytes_of(value: Any) -> float | None:  # noqa: ANN401  JSON
     if value is None:
         return 0
     if isinstance(value, int | float):
-        return max(0, int(value))
+        return max(0, int(value)) if math.isfinite(value) else None
     text = str(value).strip()
     if not text:
         return 0

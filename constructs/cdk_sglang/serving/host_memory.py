@@ -205,6 +205,8 @@ def _loading_bytes(server: SglangOptions, weights_bytes: float | None, added: Ma
     asked = (server.model_loader_extra_config or {}).get("memory_limit")
     if not isinstance(asked, int):  # what SGLang takes; then the variable counts
         text = added.get(_STREAMER_LIMIT_VARIABLE, "")
+        if is_token(text):
+            return 0.0
         asked = int(text) if text.removeprefix("-").isdecimal() else None
     limit = (
         _STREAMER_LIMIT_BYTES if asked is None else math.inf if asked < 0 else asked
