@@ -63,16 +63,16 @@ def test_the_plan_shows_host_memory_and_an_instance_full_of_copies() -> None:
             {},
             (
                 "a copy of chat/llama: 48.0 GiB of host memory, 20.0 for cache, 6.0 for adapters, 15.0 for buffers while loading; "
-                "3,800 GB of NVMe, 16 for weights, 3 x 400 for cache files\n"
+                "of the instance's 3,800 GB of NVMe 16 for weights, 3 x 400 for cache files\n"
             ),
         ),
         (
             {"host": HostMemory(reserved_gib=48), "file_cache_gb": None},
-            "a copy of chat/llama: 48.0 GiB of host memory; 3,800 GB of NVMe, 16 for weights, cache files without a limit\n",
+            "a copy of chat/llama: 48.0 GiB of host memory; of the instance's 3,800 GB of NVMe 16 for weights, cache files without a limit\n",
         ),
         (
             {"host": HostMemory(reserved_gib=48), "file_cache_gb": 0},
-            "a copy of chat/llama: 48.0 GiB of host memory; 3,800 GB of NVMe, 16 for weights\n",
+            "a copy of chat/llama: 48.0 GiB of host memory; of the instance's 3,800 GB of NVMe 16 for weights\n",
         ),
     ],
 )

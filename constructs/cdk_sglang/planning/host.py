@@ -102,7 +102,7 @@ def host_line(host: HostMemory, disk: DiskUse | None) -> str:
     files = ", cache files without a limit" if disk.cache_gb is None else ""
     if disk.cache_gb:
         files = f", {disk.copies} x {disk.cache_gb:,.0f} for cache files"
-    return f"{line}; {disk.nvme_gb:,.0f} GB of NVMe, {disk.weights_gb:,.0f} for weights{files}"
+    return f"{line}; of the instance's {disk.nvme_gb:,.0f} GB of NVMe {disk.weights_gb:,.0f} for weights{files}"
 
 
 def host_warnings(path: str, host: HostMemory | None) -> list[str]:
