@@ -1,4 +1,4 @@
-"""Chooses the deviations of `posterior.SETTINGS`: one at a time, by the error of rows left out. Takes about ten minutes.
+"""Chooses the deviations of `posterior.SETTINGS`: one at a time, by the error of rows left out. Takes a few minutes.
 
 python benchmarks/planner/choose.py
 """
