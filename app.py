@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import aws_cdk as cdk
-from rich.console import Console
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.planning import plan_fleet
 from stacks.checks import add_checks
 from stacks.environments import FOLDER, cdk_json_context, load
@@ -40,7 +40,7 @@ def main() -> int:
     write_plan(Path(assembly.directory), request=request, plan=plan)
     if app.node.try_get_context("report"):
         print_fleet(
-            Console(width=140),
+            stdout(width=140),
             name=name,
             endpoints=[stack.endpoint for stack in serving],
             plan=plan,

@@ -8,13 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,14 +18,10 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from rich.console import Console
 
+from localcloud.background import ROOT, STATE, LocalError, console, ensure, forget, healthy, running, step, stop
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-STATE: Final = ROOT / ".local"
-_SERVER_FILE: Final = STATE / "server.json"
-_SERVER_LOG: Final = STATE / "server.log"
 _ASSEMBLY: Final = "cdk.out/local"
 _ACCOUNT: Final = "123456789012"  # moto's
 _REGION: Final = "us-east-1"
@@ -38,20 +30,12 @@ _ENDPOINT: Final = "local-chat"
 _COMPONENT: Final = "local-chat-tiny"
 _WEIGHTS_PREFIX: Final = "weights/tiny-llama/"
 _QUESTION: Final = "hello world, how are you today?"
-_STARTS_WITHIN_S: Final = 30.0
-_STOPS_WITHIN_S: Final = 40.0
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"(‣ )?\w*Error: |❌ Deployment failed: ")
 """How CDK CLI 2.1148.1 begins the error a command ends with."""
 _LAST_LINES: Final = 12
-
-console = Console(width=120, highlight=False)
-
-
-class LocalError(RuntimeError):
-    """A step could not be done; the message says what to do next."""
 
 
 def main(arguments: list[str]) -> int:
@@ -79,122 +63,45 @@ def up(port: int) -> None:
     """Deploy the local environment, ask the model a question, and say where to look next."""
     started = time.monotonic()
     python = engine_python()
-    url = _server(port, python)
+    url = ensure(port, python)
     environment = aws_environment(url)
-    _step("synthesising environments/local.yaml")
+    step("synthesising environments/local.yaml")
     _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
     session = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=_REGION)
     cloudformation = session.client("cloudformation", endpoint_url=url)
     if "CDKToolkit" not in _stacks(cloudformation):
-        _step("cdk bootstrap")
+        step("cdk bootstrap")
         _cdk("bootstrap", f"aws://{_ACCOUNT}/{_REGION}", "--app", _ASSEMBLY, environment=environment)
-    _step("cdk deploy Foundation")
+    step("cdk deploy Foundation")
     _deploy("Foundation", environment)
-    _step("a tiny random model with a fixed seed, uploaded as weights")
+    step("a tiny random model with a fixed seed, uploaded as weights")
     bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
     _upload(_model(python), session.client("s3", endpoint_url=url), bucket)
-    _step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
+    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
     _deploy("Serving-chat", environment)
-    _step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
+    step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)
     _print_result(answer, url=url, port=port, seconds=time.monotonic() - started)
 
 
 def down(port: int) -> None:
     """Destroy what was deployed, stop the embedded AWS, and check that nothing is left."""
-    server = _running()
+    server = running()
     if server is None:
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
     environment = aws_environment(url)
-    if _healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
-        _step("cdk destroy")
+    if healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
+        step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
             _empty_buckets(url)
             _cdk("destroy", "--all", "--force", "--app", _ASSEMBLY, environment=environment)
-    _step("stopping the embedded AWS and the model")
-    _stop(pid)
-    _SERVER_FILE.unlink(missing_ok=True)
+    step("stopping the embedded AWS and the model")
+    stop(pid)
+    forget()
     console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
     del port
-
-
-# --- the embedded AWS ---------------------------------------------------------------------------------------------
-
-
-def _running() -> dict[str, Any] | None:
-    """The server of an earlier run, if its process is still there."""
-    try:
-        server: dict[str, Any] = json.loads(_SERVER_FILE.read_text(encoding="utf-8"))
-        os.kill(int(server["pid"]), 0)
-        command = Path(f"/proc/{server['pid']}/cmdline")
-        if command.exists() and b"localcloud" not in command.read_bytes():
-            return None  # the number was given to another process since
-    except (OSError, ValueError, KeyError):
-        return None
-    return server
-
-
-def _server(port: int, python: Path) -> str:
-    """Start the embedded AWS, or take the one that an earlier run started."""
-    running = _running()
-    if running is not None and _healthy(running["url"]):
-        console.print(f"[dim]embedded AWS is up on {running['url']}[/dim]")
-        return str(running["url"])
-    if running is not None:
-        _stop(int(running["pid"]))
-    STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(STATE / "state")]
-    _step(f"starting the embedded AWS on port {port}")
-    with _SERVER_LOG.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "LOCALCLOUD_CONTAINER_COMMAND": shlex.join(container_command(python))},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C here must not stop what `make local-down` is there for
-        )
-    url = f"http://localhost:{port}"
-    _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
-    deadline = time.monotonic() + _STARTS_WITHIN_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            _SERVER_FILE.unlink(missing_ok=True)
-            last = _SERVER_LOG.read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise LocalError(f"the embedded AWS did not start: {' '.join(last)}; try `make local PORT={port + 1}`")
-        if _healthy(url):
-            return url
-        time.sleep(0.1)
-    raise LocalError(f"the embedded AWS did not answer within {_STARTS_WITHIN_S:.0f} s; see {_SERVER_LOG}")
-
-
-def container_command(python: Path) -> list[str]:
-    """The command that stands for a container image: the project's own entry, on this machine's CPU."""
-    variables = engine_environment({"CDK_SGLANG_PYTHON": str(python)})
-    return ["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")]
-
-
-def _healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/localcloud/health", timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-def _stop(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOPS_WITHIN_S
-        while time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            os.kill(pid, 0)
-            time.sleep(0.1)
-        os.killpg(pid, signal.SIGKILL)
 
 
 # --- deploying ----------------------------------------------------------------------------------------------------
@@ -328,10 +235,6 @@ def _print_result(answer: dict[str, Any], *, url: str, port: int, seconds: float
     console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # what SGLang says")
     console.print("  make local-down                                # destroy and stop it")
     del port
-
-
-def _step(what: str) -> None:
-    console.print(f"· {what}", markup=False)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from cdk_sglang.checks import did_you_mean
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.hardware.instances import unknown_type
 from cdk_sglang.serving.logs import RETENTION_DAYS
 
 _TAG_SIGNS: Final = frozenset("_.:/=+-@")
@@ -118,12 +118,7 @@ def _one_of(
     return AfterValidator(check), WithJsonSchema({"type": kind, "enum": list(values)})
 
 
-InstanceType = Annotated[
-    str,
-    *_one_of(
-        _INSTANCE_TYPES, lambda name: f"unknown GPU instance type {name!r}; {did_you_mean(name, _INSTANCE_TYPES)}"
-    ),
-]
+InstanceType = Annotated[str, *_one_of(_INSTANCE_TYPES, unknown_type)]
 """One of the GPU types SageMaker hosts on."""
 
 RetentionDays = Annotated[

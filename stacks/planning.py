@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final, Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts, catalogue
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
-from cdk_sglang.serving.planned import component_request, planned_tp_sizes
+from cdk_sglang.serving.file_cache import file_cache
+from cdk_sglang.serving.host import HostResources
+from cdk_sglang.serving.planned import component_request, facts_of, planned_host, planned_tp_sizes
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
@@ -84,7 +87,7 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     found = []
     for name in asked.capacity.types:
         try:
-            found.append(GpuInstance.of(name))
+            found.append(GpuInstance.named(name))
         except ConfigurationError as error:
             problems += [f"{path}.capacity: {problem}" for problem in error.problems]
     return tuple(found)
@@ -92,10 +95,7 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
 
 def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) -> float | None:
     """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    try:
-        facts = None if asked.model.id is None else catalogue(asked.model.id)
-    except ConfigurationError:
-        facts = None
+    facts = facts_of(asked.model.id)
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
     sizes = _sizes(asked, instances)
@@ -146,7 +146,25 @@ def _component(
         low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
-    return _request(name, asked, facts, sizes, bounds=(low, high))
+    first = instances[0]
+    host = planned_host(
+        asked.server,
+        facts,
+        first,
+        tp_size=sizes[first.name],
+        resources=resources_of(asked),
+        weights_bytes=None if asked.model.weights_gib is None else asked.model.weights_gib * 2**30,
+        added=asked.environment,
+    )
+    files = file_cache(asked.server, facts=facts, added=asked.environment)
+    request = _request(name, asked, facts, sizes, bounds=(low, high))
+    return dataclasses.replace(request, host=host, file_cache_gb=0.0 if files is None else files.copy_gb)
+
+
+def resources_of(asked: Component) -> HostResources | None:
+    """Return what a copy reserves of its host, where the file says it."""
+    given = asked.resources
+    return None if given is None else HostResources(cpu_cores=given.cpu_cores, memory_mib=given.memory_mib)
 
 
 def _request(

@@ -20,7 +20,6 @@ from cdk_sglang import (
     ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
-    HostResources,
     InferenceEndpoint,
     NoAlarms,
     OnDemandMove,
@@ -36,7 +35,7 @@ from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
-from stacks.planning import planned_concurrency
+from stacks.planning import planned_concurrency, resources_of
 from stacks.settings import Environment
 from stacks.settings_models import Image
 
@@ -107,7 +106,7 @@ class ServingStack(cdk.Stack):
                     copies=wanted.copies,
                     scaling=_scaling(wanted, capacity),
                     placement=None if wanted.placement is None else wanted.placement.typed(),
-                    resources=_resources(wanted.resources),
+                    resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
                     rollout=None if wanted.rollout is None else wanted.rollout.typed(),
@@ -222,10 +221,6 @@ def _scaling(asked: asks.Component, capacity: Capacity) -> ComponentScaling | No
         return None
     planned = planned_concurrency(asked, capacity.instances) if asked.scaling.is_planned else None
     return asked.scaling.typed(asked.load, concurrency=planned)
-
-
-def _resources(asked: asks.Resources | None) -> HostResources | None:
-    return None if asked is None else HostResources(cpu_cores=asked.cpu_cores, memory_mib=asked.memory_mib)
 
 
 def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:

@@ -37,7 +37,7 @@ def _plan_arn(value: str) -> str:
 
 
 def _reservable(value: str) -> str:
-    if problem := reservable_problem(GpuInstance.of(value)):
+    if problem := reservable_problem(GpuInstance.named(value)):
         raise ValueError(problem)
     return value
 

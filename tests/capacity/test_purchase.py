@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from cdk_sglang.cli import capacity
 from tests.capacity.conftest import bought
 from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROOT
@@ -126,3 +129,19 @@ def test_an_offering_that_is_gone_buys_nothing(talk: Talk, plans: Any) -> None:
     assert code == 1
     assert "tpo-gone is not offered (any more)" in screen
     assert plans() == []
+
+
+def test_ctrl_c_that_comes_while_the_question_is_written_buys_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            if "to stop:" in text:
+                raise KeyboardInterrupt  # the reader was quicker than the next line of Python
+            return super().write(text)
+
+    monkeypatch.setattr("sys.stdout", Screen())
+    with pytest.raises(typer.Exit) as stopped:
+        capacity._ask("Type the price to buy it (1.00), anything else to stop: ")
+    assert stopped.value.exit_code == 1
+    assert "stopped; nothing was bought" in capsys.readouterr().err

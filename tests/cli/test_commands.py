@@ -171,6 +171,14 @@ def test_a_plan_that_does_not_fit_exits_1_with_the_reason() -> None:
     assert "does not fit 1 x L40S of ml.g6e.2xlarge" in output
 
 
+def test_an_unknown_instance_type_on_the_command_line_comes_with_its_option_and_no_python() -> None:
+    nearest = "unknown GPU instance type 'ml.g6e.2xlage'; did you mean 'ml.g6e.2xlarge'"
+    planned = run("plan", "--model", "Qwen/Qwen3-8B", "--instance", "ml.g6e.2xlage")
+    searched = run("capacity", "search", "--type", "ml.g6e.2xlage")
+    assert planned == (2, f"--instance: {nearest}")
+    assert searched == (2, f"--type: {nearest}")
+
+
 def test_environments_are_planned_through_the_registered_reader() -> None:
     def reader(name: str) -> FleetRequest:
         component = ComponentRequest(name="c", facts=catalogue("Qwen/Qwen3-8B"))

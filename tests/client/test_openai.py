@@ -26,7 +26,7 @@ from cdk_sglang.client.tokens import LIFE, BearerTokens
 from cdk_sglang.client.wait import SystemClock
 from localcloud import faults
 from tests.client.conftest import CloudTime
-from tests.client.test_boto import states
+from tests.client.test_boto import SLOW, states
 from tests.localcloud.helpers import SESSION, eventually
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
@@ -132,9 +132,12 @@ def test_an_event_ends_the_wait_at_once(asleep: Any, options: dict[str, Any]) ->
     cancel = threading.Event()
     options |= {"clock": None, "on_progress": lambda _: cancel.set()}
     began = time.monotonic()
-    with openai_client("fleet", "llama", **options, cancel=cancel) as client, pytest.raises(OpenAIWaitCancelledError):
+    with (
+        openai_client("fleet", "llama", **options, wait=SLOW, cancel=cancel) as client,
+        pytest.raises(OpenAIWaitCancelledError),
+    ):
         ask(client)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SLOW.first_pause_seconds - 2
 
 
 def test_cancelling_the_task_ends_the_wait_at_once(asleep: Any, options: dict[str, Any], steps: list[Progress]) -> None:
@@ -145,9 +148,8 @@ def test_cancelling_the_task_ends_the_wait_at_once(asleep: Any, options: dict[st
         waiting.set()
 
     async def run() -> None:
-        wait = Wait(first_pause_seconds=15, longest_pause_seconds=15)
         async with async_openai_client(
-            "fleet", "llama", **options | {"clock": None, "on_progress": note}, wait=wait
+            "fleet", "llama", **options | {"clock": None, "on_progress": note}, wait=SLOW
         ) as client:
             task = asyncio.create_task(client.chat.completions.create(model="llama", messages=HELLO))
             await waiting.wait()
@@ -157,7 +159,7 @@ def test_cancelling_the_task_ends_the_wait_at_once(asleep: Any, options: dict[st
 
     began = time.monotonic()
     asyncio.run(run())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SLOW.first_pause_seconds - 2
     assert states(steps) == [State.ASLEEP, State.CANCELLED]
 
 

@@ -79,7 +79,7 @@ def _stops_in_order(server: EngineServer) -> None:
         server.process.send_signal(signal.SIGTERM)
         stopped = time.monotonic()
         while server.ping() == 200:
-            assert time.monotonic() < stopped + 2
+            assert time.monotonic() < stopped + 10
         assert server.chat().status == 503
         assert [reply.result().status for reply in replies] == [200] * 4
         assert {reply.result().json["usage"]["completion_tokens"] for reply in replies} == {80}
@@ -98,7 +98,7 @@ def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
         assert server.chat(headers={"X-Amzn-SageMaker-Adapter-Identifier": "nobody"}).status == 404
     asked = time.monotonic()
     while server.ping() != 200:  # a busy machine can starve the engine for longer than a sign of life may take
-        assert time.monotonic() < asked + 10
+        assert time.monotonic() < asked + 30
         time.sleep(0.1)
     tree = server.tree()
     server.scheduler().kill()

@@ -17,6 +17,7 @@ import yaml
 from botocore.config import Config
 
 from localcloud import local
+from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 from localcloud.server import LocalCloud
 
@@ -130,7 +131,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any) -> Iterator[Fleet]:
     """A fleet with the tiny model; nothing of it outlives the block."""
-    command = tuple(local.container_command(engine_python()))
+    command = tuple(container_command(engine_python()))
     with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),)) as cloud:
         made = Fleet(cloud, folder)
         made.write(components, **more)

@@ -67,6 +67,13 @@ def test_an_unknown_type_is_refused_with_the_nearest_name() -> None:
         GpuInstance.of("ml.p5.48xlage")
 
 
+def test_where_nobody_can_describe_a_type_nobody_is_told_to() -> None:
+    assert GpuInstance.named("ml.p5.48xlarge") is GpuInstance.P5_48XLARGE
+    with pytest.raises(ConfigurationError) as error:
+        GpuInstance.named("ml.p5.48xlage")
+    assert error.value.problems == ("unknown GPU instance type 'ml.p5.48xlage'; did you mean 'ml.p5.48xlarge'",)
+
+
 def test_an_unknown_gpu_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'H100-SXM-80GB'"):
         Gpu.of("H100-SXM-80")

@@ -42,7 +42,7 @@ def any_component(sagemaker: Any, name: str = "llama", *, copies: int = 1, endpo
     return name
 
 
-def eventually(holds: Callable[[], Any], *, within_s: float = 20) -> Any:
+def eventually(holds: Callable[[], Any], *, within_s: float = 60) -> Any:
     deadline = time.monotonic() + within_s
     while not (value := holds()):
         assert time.monotonic() < deadline, "it did not happen in time"

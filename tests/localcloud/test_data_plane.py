@@ -243,7 +243,7 @@ def test_killed_copy_is_out_of_routing_and_replaced(serving: Any, invoke: Any) -
         except ClientError:
             return False
 
-    assert eventually(replaced, within_s=10)
+    assert eventually(replaced, within_s=30)
 
 
 def test_copy_whose_ping_fails_gets_no_requests_until_it_recovers(serving: Any, invoke: Any) -> None:

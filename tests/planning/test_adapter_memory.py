@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk_sglang.models import catalogue
-from cdk_sglang.planning.adapters import adapter_slots_gib
+from cdk_sglang.planning.adapters import adapter_host_gib, adapter_slots_gib
 from cdk_sglang.planning.parallel import Parallelism
 
 GIB = 2**30
@@ -44,3 +44,19 @@ def test_experts_have_buffers_of_their_own() -> None:
 
 def test_no_slots_take_nothing() -> None:
     assert adapter_slots_gib(LLAMA_70B, Parallelism(), slots=0, rank=16) == 0
+
+
+def test_in_host_memory_every_process_keeps_the_whole_adapter() -> None:
+    layer = (3 * 8192 + (8192 + 2 * 1024)) + (8192 + 8192)
+    modules = ("q_proj", "o_proj")
+    assert adapter_host_gib(LLAMA_70B, rank=64, modules=modules) == pytest.approx(64 * 80 * layer * 2 / GIB)
+    slot_of_eight = adapter_slots_gib(LLAMA_70B, Parallelism(gpus=8), slots=1, rank=64, modules=modules)
+    assert adapter_host_gib(LLAMA_70B, rank=64, modules=modules) > slot_of_eight
+
+
+def test_all_linear_layers_are_without_embeddings_and_head() -> None:
+    linear = ("q_proj", "o_proj", "gate_proj", "down_proj")
+    everything = adapter_host_gib(LLAMA_70B, rank=16)
+    assert everything == adapter_host_gib(LLAMA_70B, rank=16, modules=linear)
+    head = 16 * (8192 + 128_256) * 2 / GIB
+    assert adapter_host_gib(LLAMA_70B, rank=16, modules=(*linear, "lm_head")) == pytest.approx(everything + head)

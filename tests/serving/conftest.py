@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ecr as ecr
 from aws_cdk.assertions import Template
 
 from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSource, NoTruthCheck, ServingImage
@@ -14,6 +15,13 @@ from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSou
 MakeEndpoint = Callable[..., InferenceEndpoint]
 UNCHECKED = NoTruthCheck(reason="tests/rollout is about the check, and its functions stand in the way here")
 MakeComponent = Callable[..., InferenceComponent]
+
+
+def own_image(stack: cdk.Stack) -> ServingImage:
+    """An image of this project's, which takes adapters."""
+    return ServingImage.from_repository(
+        ecr.Repository(stack, "Images"), digest=f"sha256:{'a' * 64}", cuda="13.0", sglang_version="0.5.23"
+    )
 
 
 @pytest.fixture

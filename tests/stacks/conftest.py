@@ -69,6 +69,7 @@ def run_app(tmp_path: Path, root: Path) -> Callable[..., Run]:
             "PYTHONPATH": f"{root / 'constructs'}{os.pathsep}{root}",
             "CDK_CONTEXT_JSON": json.dumps({**cdk_json_context(root / "cdk.json"), "env": name, **(context or {})}),
             "CDK_OUTDIR": str(tmp_path / "cdk.out"),
+            "FORCE_COLOR": "0",  # as the CLI sets it where its own output is no terminal
         }
         done = subprocess.run(
             [sys.executable, root / "app.py"],

@@ -15,5 +15,6 @@ def test_an_environment_becomes_templates_and_a_table(
     assert (run.code, run.err) == (0, "")
     assert "test-chat" in run.out
     assert "Serving-chat.template.json" in run.out
+    assert "\x1b" not in run.out  # nobody reads colours in a log
     template = json.loads((tmp_path / "cdk.out" / "Serving-chat.template.json").read_text())
     assert "AWS::SageMaker::InferenceComponent" in {r["Type"] for r in template["Resources"].values()}

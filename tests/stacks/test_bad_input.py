@@ -43,6 +43,34 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
             )
         ],
     ),
+    "adapters and cache files beyond the instance": (
+        [
+            ((*LLAMA, "model"), {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}),
+            ((*LLAMA, "resources"), {"cpu_cores": 4, "memory_mib": 16384}),
+            (
+                (*LLAMA, "server"),
+                {
+                    "context_length": 16384,
+                    "lora": {"max_rank": 64, "target_modules": ["all"], "max_loaded_loras": 200},
+                    "hicache": {
+                        "size_gb": 4,
+                        "storage_backend": "file",
+                        "storage_extra_config": {"max_size": "4000G"},
+                    },
+                },
+            ),
+        ],
+        [
+            (
+                "endpoints.chat.components.llama.server.lora.max_loaded_loras: 200 adapters of rank 64 take 36.2 GiB of host memory in 1 "
+                "process, and the copy reserves 16384 MiB; use 88 or fewer, or raise resources.memory_mib to 37100"
+            ),
+            (
+                "endpoints.chat.components.llama.server.hicache.storage_extra_config.max_size: 4,000 GB for each of 1 process beside 6 GB of "
+                "weights are 4,006 GB, and ml.g6e.12xlarge has 3,800 GB of NVMe; use 3793G or less, or a type with more"
+            ),
+        ],
+    ),
     "empty endpoints": (
         [(("endpoints",), {})],
         ["endpoints: dictionary should have at least 1 item after validation, not 0, got {}"],

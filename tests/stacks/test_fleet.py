@@ -170,3 +170,31 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
     assert "templates: cdk.out/test/a.json" in out.getvalue()
     assert "not planned, since model.id is not given: chat.llama, chat.qwen" in out.getvalue()
     assert "2 of at most 3 x ml.g6e.12xlarge" in " ".join(out.getvalue().split())
+
+
+def test_the_plan_shows_host_memory_and_files_of_what_the_file_asks_for(fine: dict[str, Any]) -> None:
+    llama = fine["endpoints"]["chat"]["components"]["llama"]
+    llama |= {
+        "model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"},
+        "server": {
+            "context_length": 16384,
+            "load_format": "runai_streamer",
+            "lora": {"max_rank": 16, "target_modules": ["all"], "max_loaded_loras": 100},
+            "hicache": {"storage_backend": "file"},
+        },
+        "environment": {"SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE": "300G"},
+    }
+    settings = Environment.model_validate(fine)
+    (planned,) = plan_fleet(request_of(settings, name="test")).endpoints[0].components
+    assert planned.host is not None
+    assert planned.disk is not None
+    adapters_gib = 100 * 16 * 28 * 2 * (3 * 3072 + 3072 + 2 * 1024 + 2 * 3072 + 3 * (3072 + 8192)) / 2**30
+    assert planned.host.reserved_gib == 48
+    assert planned.host.adapters_gib == pytest.approx(adapters_gib)
+    assert planned.host.loading_gib == pytest.approx(planned.disk.weights_gb * 1e9 / 2**30)
+    assert planned.host.cache_gib == pytest.approx(int(0.8 * (48 - adapters_gib) * 2**30 / 1e9) * 1e9 / 2**30)
+    assert (planned.disk.cache_gb, planned.disk.nvme_gb) == (300, 3800)
+    llama["resources"] = {"cpu_cores": 4, "memory_mib": 20_480}
+    (reserved,) = plan_fleet(request_of(Environment.model_validate(fine), name="test")).endpoints[0].components
+    assert reserved.host is not None
+    assert reserved.host.reserved_gib == 20

@@ -172,8 +172,8 @@ def _chosen(offerings: list[Offering], wanted: str | None) -> Offering:
 
 
 def _ask(question: str) -> str:
-    typer.echo(question, nl=False)
-    try:
+    try:  # with the question: who reads it may press ctrl-C before Python goes on to the next line
+        typer.echo(question, nl=False)
         answer = sys.stdin.readline()  # not input(): GNU readline can miss a ctrl-C that comes as it starts
     except KeyboardInterrupt:
         answer = ""

@@ -52,7 +52,7 @@ class Asked:
         problems = []
         instance = None
         try:
-            instance = GpuInstance.of(kind)
+            instance = GpuInstance.named(kind)
         except ConfigurationError as error:
             problems += [f"--type: {problem}" for problem in error.problems]
         if instance is not None and (problem := reservable_problem(instance)):
@@ -88,7 +88,7 @@ class Offering:
     def per_gpu_hour(self) -> float | None:
         """Price of one GPU for an hour; None where the fee is no number."""
         try:
-            gpus = GpuInstance.of(self.instance).gpu_count
+            gpus = GpuInstance.named(self.instance).gpu_count
             return float(Decimal(self.fee)) / (self.hours * self.count * gpus)
         except (InvalidOperation, ZeroDivisionError, ConfigurationError):
             return None
@@ -165,7 +165,7 @@ def moment(value: dt.datetime | None) -> str:
 
 
 def _on_demand(name: str, region: str) -> str:
-    instance = GpuInstance.of(name)
+    instance = GpuInstance.named(name)
     price = price_usd_per_hour(instance, region)
     if price is None:
         return "unknown"

@@ -26,6 +26,7 @@ from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
+from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
 
@@ -146,6 +147,9 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)
         for component in endpoint.components:
+            if component.host is not None:
+                line = host_line(component.host, component.disk)
+                out.print(f"a copy of {endpoint.name}/{component.name}: {line}", soft_wrap=True)
             if component.alternatives:
                 options = "; ".join(
                     f"{a.instance} tp {a.tp_size} at {a.usd_per_hour_per_copy:.2f} $/h per copy"
@@ -184,6 +188,10 @@ def _one_model(
 ) -> FleetRequest:
     if concurrency < 1:
         raise ConfigurationError([f"--concurrency: {concurrency:g} is out of range; 1 or more"])
+    try:
+        chosen = GpuInstance.named(instance)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"--instance: {problem}" for problem in error.problems]) from None
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
         facts=catalogue(model, also=models),
@@ -191,5 +199,5 @@ def _one_model(
         context_length=context_length,
         slo=Slo(at_concurrency=concurrency),
     )
-    endpoint = EndpointRequest(name="endpoint", instances=(GpuInstance.of(instance),), components=(component,))
+    endpoint = EndpointRequest(name="endpoint", instances=(chosen,), components=(component,))
     return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))

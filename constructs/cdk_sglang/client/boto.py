@@ -49,7 +49,7 @@ class InferenceClient:
         cancel: Once set, by any thread, waiting ends with `WaitCancelledError`. Ctrl-C ends it in any case.
         session: Where credentials come from; boto3's default chain by default.
         endpoint_url: Of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
-        read_timeout_seconds: Between two parts of an answer.
+        read_timeout_seconds: Between two parts of an answer; 75 by default.
         max_connections: Requests at once; further ones wait for a connection.
         clock: What waiting is measured by; for tests.
 

@@ -6,7 +6,7 @@ Imports openai, which `cdk_sglang.client` does only where this is used.
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, TypedDict
 
 import boto3
 import httpx2
@@ -46,17 +46,17 @@ def openai_client(
     at work on the request. Bearer tokens are made from AWS credentials, one for some minutes each.
 
     Args:
-        endpoint: SageMaker's name of the endpoint, such as prod-chat; goes with `component`.
-        component: SageMaker's name of the inference component or adapter.
-        route: Instead of both, several destinations behind one name.
-        region: Region of the endpoint; that of the session by default.
-        wait: How long a request waits.
-        on_progress: Called while a request waits; nobody by default.
+        endpoint: As for `InferenceClient`, as is everything that is not said here.
+        component: See there.
+        route: See there.
+        region: See there.
+        wait: See there.
+        on_progress: See there.
         cancel: Once set, by any thread, waiting ends with `OpenAIWaitCancelledError`.
-        session: Where credentials come from; boto3's default chain by default.
-        endpoint_url: Of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
-        read_timeout_seconds: Between two parts of an answer.
-        clock: What waiting is measured by; for tests.
+        session: See there.
+        endpoint_url: See there.
+        read_timeout_seconds: See there; 120 by default.
+        clock: See there.
 
     Raises:
         ValueError: Neither endpoint and component nor a route is given, or both are.
@@ -72,12 +72,8 @@ def openai_client(
         clock=clock,
     )
     transport = WaitingTransport(httpx2.HTTPTransport(limits=_LIMITS), line)
-    return openai.OpenAI(
-        base_url=line.base_url,
-        api_key=_TOKEN_IS_SET_BELOW,
-        max_retries=0,
-        http_client=httpx2.Client(transport=transport, timeout=_timeout(read_timeout_seconds)),
-    )
+    http = httpx2.Client(transport=transport, timeout=_timeout(read_timeout_seconds))
+    return openai.OpenAI(http_client=http, **_common(line))
 
 
 def async_openai_client(
@@ -121,12 +117,20 @@ def async_openai_client(
         clock=clock,
     )
     transport = AsyncWaitingTransport(httpx2.AsyncHTTPTransport(limits=_LIMITS), line)
-    return openai.AsyncOpenAI(
-        base_url=line.base_url,
-        api_key=_TOKEN_IS_SET_BELOW,
-        max_retries=0,
-        http_client=httpx2.AsyncClient(transport=transport, timeout=_timeout(read_timeout_seconds)),
-    )
+    http = httpx2.AsyncClient(transport=transport, timeout=_timeout(read_timeout_seconds))
+    return openai.AsyncOpenAI(http_client=http, **_common(line))
+
+
+class _Common(TypedDict):
+    """What both clients are told beside how they send."""
+
+    base_url: str
+    api_key: str
+    max_retries: int
+
+
+def _common(line: Line) -> _Common:
+    return {"base_url": line.base_url, "api_key": _TOKEN_IS_SET_BELOW, "max_retries": 0}
 
 
 def _timeout(read_seconds: float) -> httpx2.Timeout:

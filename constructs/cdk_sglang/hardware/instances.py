@@ -114,9 +114,8 @@ class GpuInstance:
         given = {"gpu": gpu, "gpu_count": gpu_count, "vcpus": vcpus, "memory_gib": memory_gib}
         missing = [key for key, value in given.items() if value is None]
         if len(missing) == len(given):
-            hint = did_you_mean(name, _BY_NAME)
             advice = "or describe it with gpu, gpu_count, vcpus and memory_gib"
-            raise ConfigurationError([f"unknown GPU instance type {name!r}; {hint}, {advice}"])
+            raise ConfigurationError([f"{unknown_type(name)}, {advice}"])
         raise_if_any(_description_problems(name, missing, gpu_count, vcpus, memory_gib))
         assert gpu is not None
         assert gpu_count is not None
@@ -136,6 +135,17 @@ class GpuInstance:
         )
 
     @classmethod
+    def named(cls, name: str) -> GpuInstance:
+        """Return the type of that name where nobody can describe a new one: on a command line, in a settings file.
+
+        Raises:
+            ConfigurationError: The name is unknown.
+        """
+        if name not in _BY_NAME:
+            raise ConfigurationError([unknown_type(name)])
+        return _BY_NAME[name]
+
+    @classmethod
     def all(cls) -> tuple[GpuInstance, ...]:
         """Return every type this version knows, family by family and smallest first."""
         return tuple(_BY_NAME.values())
@@ -144,6 +154,11 @@ class GpuInstance:
     def gpu_memory_gib(self) -> float:
         """GiB free on all its GPUs together before a model is loaded."""
         return self.gpu_count * self.gpu.memory_gib
+
+
+def unknown_type(name: str) -> str:
+    """Say that this version does not know an instance type, and which it may be."""
+    return f"unknown GPU instance type {name!r}; {did_you_mean(name, _BY_NAME)}"
 
 
 def _description_problems(

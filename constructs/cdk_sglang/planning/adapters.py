@@ -1,16 +1,15 @@
-"""GPU memory of LoRA adapters: SGLang makes room for every slot when it starts, whether an adapter is there or not."""
+"""Memory of LoRA adapters: on the GPU SGLang makes room for every slot when it starts, in host memory it keeps whole adapters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.planning.parallel import GIB
+from cdk_sglang.planning.parallel import GIB, Parallelism
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cdk_sglang.models.architecture import Mla, ModelArchitecture
-    from cdk_sglang.planning.parallel import Parallelism
 
 ALL_MODULES: Final = ("all",)
 """What an adapter may change when nothing narrower is said: SGLang's `--lora-target-modules all`."""
@@ -21,6 +20,7 @@ _BUFFERS: Final = {
     **dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj"),
     **dict.fromkeys(("q_a_proj", "kv_a_proj_with_mqa"), "fused_qkv_a_proj_with_mqa"),
 }
+_ENDS: Final = frozenset({"embed_tokens", "lm_head"})
 _BYTES: Final = 2  # buffers have the model's data type
 
 
@@ -40,13 +40,34 @@ def adapter_slots_gib(
         modules: `lora_target_modules`.
     """
     wanted = {_BUFFERS.get(module, module) for module in modules}
-    everything = "all" in wanted
-    layer = {**_attention(model, split), **_mlp(model, split)}
-    values = model.layers * sum(size for name, size in layer.items() if everything or name in wanted)
-    ends = {"embed_tokens", "lm_head"} if everything else {"embed_tokens", "lm_head"} & wanted
+    values = _layers(model, split, wanted)
+    ends = _ENDS if "all" in wanted else _ENDS & wanted
     # Each of the two asks for buffers of both when both are asked for (init_buffers).
     values += len(ends) * sum(_ends(model, split)[name] for name in ends)
     return slots * rank * values * _BYTES / GIB
+
+
+def adapter_host_gib(model: ModelArchitecture, *, rank: int, modules: Iterable[str] = ALL_MODULES) -> float:
+    """Return GiB of host memory that one adapter takes in each GPU's process (SGLang 0.5.23, srt/lora/lora.py).
+
+    Every process keeps the whole adapter, whatever the tensor parallelism, and cuts its part out when the adapter goes to the GPU.
+    Two bytes for each value: an adapter that was saved in float32 takes twice as much.
+
+    Args:
+        model: The model.
+        rank: The adapter's own.
+        modules: What it changes; "all" is all linear layers, without embeddings and head, as PEFT's `all-linear`.
+    """
+    whole = Parallelism()
+    wanted = {_BUFFERS.get(module, module) for module in modules}
+    values = _layers(model, whole, wanted) + sum(_ends(model, whole)[name] for name in _ENDS & wanted)
+    return rank * values * _BYTES / GIB
+
+
+def _layers(model: ModelArchitecture, split: Parallelism, wanted: set[str]) -> float:
+    """Values of all layers per unit of rank."""
+    layer = {**_attention(model, split), **_mlp(model, split)}
+    return model.layers * sum(size for name, size in layer.items() if "all" in wanted or name in wanted)
 
 
 def _attention(model: ModelArchitecture, split: Parallelism) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 from cdk_sglang.planning.fleet import Alternative
-from cdk_sglang.planning.memory import plan_memory, split_problems
+from cdk_sglang.planning.memory import memory_of, split_problems
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import usd_per_million_tokens
@@ -49,18 +49,7 @@ def fitting_splits(component: ComponentRequest, instance: GpuInstance, context: 
         split = Parallelism(gpus=size, expert_parallel=component.expert_parallel)
         if split_problems(component.facts.architecture, instance.gpu, split):
             continue
-        memory = plan_memory(
-            component.facts.architecture,
-            instance.gpu,
-            split,
-            kv_dtype=component.kv_dtype or "bf16",
-            fraction=component.mem_fraction,
-            draft_gib=component.draft_gib,
-            mtp=component.mtp,
-            lora_slots=component.lora_slots,
-            lora_rank=component.lora_rank,
-            lora_modules=component.lora_modules,
-        )
+        memory = memory_of(component, instance.gpu, split)
         if memory.cache_gib > 0 and memory.shortfall_gib(context) <= 0:
             fits.append(split)
     return fits

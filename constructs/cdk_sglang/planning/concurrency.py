@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cdk_sglang.planning.alternatives import question
-from cdk_sglang.planning.memory import plan_memory
+from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import MAX_RUNNING, answer
 
@@ -71,18 +71,7 @@ def concurrency_limits(
         max_running_requests: SGLang's option of that name when the component sets it.
     """
     split = Parallelism(gpus=gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
-    memory = plan_memory(
-        component.facts.architecture,
-        instance.gpu,
-        split,
-        kv_dtype=component.kv_dtype or "bf16",
-        fraction=component.mem_fraction,
-        draft_gib=component.draft_gib,
-        mtp=component.mtp,
-        lora_slots=component.lora_slots,
-        lora_rank=component.lora_rank,
-        lora_modules=component.lora_modules,
-    )
+    memory = memory_of(component, instance.gpu, split)
     held = memory.requests(component.input_tokens + component.output_tokens) * split.attention_dp
     cache = min(held, MAX_RUNNING["sglang"])
     slo = component.slo

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance, Price, PriceTable
     from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.host import DiskUse, HostMemory
     from cdk_sglang.planning.memory import MemoryPlan
     from cdk_sglang.planning.predict import Band
     from cdk_sglang.planning.startup import StartUp
@@ -81,6 +82,8 @@ class ComponentRequest:
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
         rolling: How many copies an update replaces at a time; None where it does not roll.
+        host: Host memory of a copy on the endpoint's first type; None where nobody says.
+        file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
     """
 
     name: str
@@ -106,6 +109,8 @@ class ComponentRequest:
     host_memory_gib: float = 0.0
     vcpus: float = 0.0
     rolling: Batch | None = None
+    host: HostMemory | None = None
+    file_cache_gb: float | None = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +207,8 @@ class ComponentPlan:
         options: SGLang options that follow from the plan.
         alternatives: The cheapest instance types that meet the latency asked.
         notes: What was assumed.
+        host: Host memory of a copy; None where nobody said.
+        disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
     """
 
     name: str
@@ -225,6 +232,8 @@ class ComponentPlan:
     options: dict[str, int | float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
+    host: HostMemory | None = None
+    disk: DiskUse | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

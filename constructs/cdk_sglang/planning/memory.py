@@ -18,6 +18,7 @@ from cdk_sglang.planning.parallel import (
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
+    from cdk_sglang.planning.fleet import ComponentRequest
     from cdk_sglang.planning.parallel import KvPerToken
 
 COMMUNICATION_GIB = 1.9
@@ -159,6 +160,28 @@ def plan_memory(
         fraction=share,
         kv=kv,
         kv_tokens=tokens,
+    )
+
+
+def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> MemoryPlan:
+    """Return what fits on each GPU of a component's copy under SGLang, with the options the component asks for.
+
+    Args:
+        component: The component.
+        gpu: Each GPU.
+        split: How one copy is spread.
+    """
+    return plan_memory(
+        component.facts.architecture,
+        gpu,
+        split,
+        kv_dtype=component.kv_dtype or "bf16",
+        fraction=component.mem_fraction,
+        draft_gib=component.draft_gib,
+        mtp=component.mtp,
+        lora_slots=component.lora_slots,
+        lora_rank=component.lora_rank,
+        lora_modules=component.lora_modules,
     )
 
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
+from cdk_sglang.planning.page_tables import holds, host, speed, spread, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,15 +92,16 @@ def _cost(plan: FleetPlan) -> str:
         "$/h max",
         "$ per scale-in tail",
     ]
-    return "<h2>Cost</h2>" + _table(head, rows)
+    return "<h2>Cost</h2>" + table(head, rows)
 
 
 def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     names = [component.name for component in endpoint.components]
     colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
     parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
-    parts.append(_table(_HOLDS, [_holds(component) for component in endpoint.components]))
-    parts.append(_table(_SPEED, [_speed(component) for component in endpoint.components]))
+    parts += [holds(endpoint.components), speed(endpoint.components)]
+    if any(component.host or component.disk for component in endpoint.components):
+        parts.append(host(endpoint.components))
     parts.append("<h3>GPUs when fully scaled out</h3>")
     parts.append(_packing(endpoint, colour))
     room = (
@@ -130,87 +132,15 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
                 [
                     a.instance,
                     str(a.tp_size),
-                    _spread(a.ttft_ms),
-                    _spread(a.tpot_ms),
+                    spread(a.ttft_ms),
+                    spread(a.tpot_ms),
                     f"{a.usd_per_hour_per_copy:,.2f}",
                     f"{a.usd_per_million_output_tokens:,.2f}",
                 ]
                 for a in component.alternatives
             ]
-            parts.append(_table(["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M output"], rows))
+            parts.append(table(["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M output"], rows))
     return "\n".join(parts)
-
-
-_HOLDS = (
-    "component",
-    "model",
-    "GPUs per copy",
-    "copies per instance",
-    "copies min to max",
-    "KV tokens",
-    "requests at context",
-)
-_SPEED = (
-    "component",
-    "in flight",
-    "TTFT ms",
-    "TPOT ms",
-    "tokens/s per copy",
-    "$/1M in",
-    "$/1M out",
-    "new copy s",
-    "from zero s",
-)
-
-
-def _holds(component: ComponentPlan) -> list[str]:
-    return [
-        component.name,
-        component.model,
-        str(component.gpus),
-        str(component.copies_per_instance),
-        f"{component.min_copies} to {component.max_copies}",
-        f"{component.memory.kv_tokens:,}",
-        f"{component.requests_at_context:,} at {component.context_length:,}",
-    ]
-
-
-def _speed(component: ComponentPlan) -> list[str]:
-    return [
-        component.name,
-        f"{component.concurrency:g}",
-        _spread(component.ttft_ms),
-        _spread(component.tpot_ms),
-        _spread(component.output_tok_s),
-        _money(component.usd_per_million_input_tokens),
-        _money(component.usd_per_million_output_tokens),
-        f"{component.start_up.new_copy:,.0f}",
-        f"{component.start_up.from_zero:,.0f}",
-    ]
-
-
-def _spread(band: Band | None) -> str:
-    if band is None:
-        return "unknown"
-    digits = 0 if band.value >= 100 else 1  # noqa: PLR2004 # milliseconds need no tenths beyond
-    return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
-
-
-def _money(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; columns of words are set left, columns of numbers right."""
-    words = [any(row[index][:1].isalpha() and row[index] != "unknown" for row in rows) for index in range(len(head))]
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        left = (' class="text"' if text else "" for text in words)
-        shown = (f"<{tag}{side}>{escape(cell)}</{tag}>" for side, cell in zip(left, cells, strict=True))
-        return "<tr>" + "".join(shown) + "</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _packing(endpoint: EndpointPlan, colour: dict[str, str]) -> str:
@@ -293,7 +223,7 @@ def _chart(title: str, bands: Sequence[Band], shade: str) -> str:
     lower = " ".join(f"{x(i):.1f},{y(b.low):.1f}" for i, b in reversed(list(enumerate(bands))))
     line = " ".join(f"{x(i):.1f},{y(b.value):.1f}" for i, b in enumerate(bands))
     dots = [
-        f'<circle cx="{x(i):.1f}" cy="{y(b.value):.1f}" r="3" fill="{shade}"><title>{CONCURRENCIES[i]}: {_spread(b)}</title></circle>'
+        f'<circle cx="{x(i):.1f}" cy="{y(b.value):.1f}" r="3" fill="{shade}"><title>{CONCURRENCIES[i]}: {spread(b)}</title></circle>'
         for i, b in enumerate(bands)
     ]
     return (

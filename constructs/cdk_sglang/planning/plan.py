@@ -13,7 +13,8 @@ from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, 
 from cdk_sglang.planning.cost import price_warnings, token_prices
 from cdk_sglang.planning.endpoints import pack_endpoint
 from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
-from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
+from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
+from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
@@ -74,6 +75,7 @@ def _plan_endpoint(
             request=request, component=component, instance=first, price=price, path=path, problems=problems
         )
         plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
+        warnings += host_warnings(path, plan.host)
         for other in endpoint.instances[1:]:
             _check(
                 component=component,
@@ -163,6 +165,8 @@ def _plan_component(
         },
         alternatives=alternatives,
         notes=tuple(notes),
+        host=plan_host(component, memory, gpus=split.gpus),
+        disk=plan_disk(component, instance, gpus=split.gpus),
     )
 
 
@@ -178,18 +182,7 @@ def _check(
 ) -> MemoryPlan:
     """Return the memory plan; add what makes the component impossible on this type."""
     model = component.facts.architecture
-    memory = plan_memory(
-        model,
-        instance.gpu,
-        split,
-        kv_dtype=component.kv_dtype or "bf16",
-        fraction=component.mem_fraction,
-        draft_gib=component.draft_gib,
-        mtp=component.mtp,
-        lora_slots=component.lora_slots,
-        lora_rank=component.lora_rank,
-        lora_modules=component.lora_modules,
-    )
+    memory = memory_of(component, instance.gpu, split)
     where = f"{path}.server.tp_size"
     if split.gpus > instance.gpu_count:
         problems.append(

@@ -7,7 +7,7 @@ can be added, replaced and removed while the base serves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
@@ -15,12 +15,15 @@ from aws_cdk import aws_sagemaker as sagemaker
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.adapter_source import AdapterSource
+from cdk_sglang.serving.host_memory import adapter_gib, known_adapters_problems
 from cdk_sglang.serving.names import logical_digest, name_problems
 from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
 from cdk_sglang.weights import AdapterConfig, same_base_model
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.component import InferenceComponent
+
+_GIB: Final = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class Adapter:
         adapter_arn: Its ARN.
         component: The component whose model it changes.
         config: What is known of it at synth.
+        host_gib: Host memory it takes in each GPU's process of a copy, GiB; None where nobody knows.
         resource: The CloudFormation resource.
     """
 
@@ -41,6 +45,7 @@ class Adapter:
     adapter_arn: str
     component: InferenceComponent
     config: AdapterConfig | None
+    host_gib: float | None
     resource: sagemaker.CfnInferenceComponent
 
     @property
@@ -86,7 +91,11 @@ def make_adapter(
     """
     known = config or source.config
     adapter_name = f"{component.component_name}-{name}"
-    raise_if_any(_problems(component, name, adapter_name, config=known, base_model=base_model))
+    problems = _problems(component, name, adapter_name, config=known, base_model=base_model)
+    host_gib = _host_gib(component, source, known)
+    if not problems:
+        problems += _host_problems(component, name, host_gib)
+    raise_if_any(problems)
     endpoint = component.endpoint
     cfn = sagemaker.CfnInferenceComponent
     resource = cfn(
@@ -108,6 +117,7 @@ def make_adapter(
         adapter_arn=f"{component.component_arn}-{name}",
         component=component,
         config=known,
+        host_gib=host_gib,
         resource=resource,
     )
 
@@ -153,6 +163,32 @@ def _problems(
             f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}"
         )
     return problems
+
+
+def _host_gib(component: InferenceComponent, source: AdapterSource, config: AdapterConfig | None) -> float | None:
+    if source.weights_bytes is not None:
+        return source.weights_bytes / _GIB
+    return adapter_gib(component.server, component.variants[0].facts, config)
+
+
+def _host_problems(component: InferenceComponent, name: str, host_gib: float | None) -> list[str]:
+    """Hold all adapters together to the copy's host memory, where nothing else bounds them: SGLang keeps each one."""
+    lora = component.server.lora
+    if lora is None or lora.max_loaded_loras is not None or host_gib is None:
+        return []
+    together = host_gib + sum(other.host_gib or 0.0 for other in component.adapters.values())
+    problems = (
+        problem
+        for variant in component.variants
+        for problem in known_adapters_problems(
+            f"{component.short_name}.adapters.{name}",
+            variant.server,
+            adapters=len(component.adapters) + 1,
+            adapters_gib=together,
+            memory_mib=variant.memory_mib,
+        )
+    )
+    return list(problems)[:1]
 
 
 def _is_hub_id(name: str) -> bool:

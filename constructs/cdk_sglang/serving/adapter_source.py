@@ -34,10 +34,12 @@ class AdapterSource(ABC):
 
     Attributes:
         config: Rank, modules and base model, where they are known at synth.
+        weights_bytes: Size of its tensors, where they are at hand.
     """
 
-    def __init__(self, config: AdapterConfig | None) -> None:
+    def __init__(self, config: AdapterConfig | None, *, weights_bytes: int | None = None) -> None:
         self.config = config
+        self.weights_bytes = weights_bytes
 
     @staticmethod
     def from_s3(uri: str, *, config: AdapterConfig | None = None, key: kms.IKey | None = None) -> AdapterSource:
@@ -171,7 +173,7 @@ class _BucketAdapter(AdapterSource):
 
 class _FolderAdapter(AdapterSource):
     def __init__(self, files: AdapterFiles) -> None:
-        super().__init__(files.config)
+        super().__init__(files.config, weights_bytes=files.weights_bytes)
         self._files = files
 
     def bind(self, scope: Construct, role: iam.IRole, readable: set[str]) -> str:

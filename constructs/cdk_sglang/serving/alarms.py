@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
@@ -14,6 +15,8 @@ from cdk_sglang.serving.acknowledge import acknowledge, in_packs
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sns as sns
+
+    from cdk_sglang.serving.endpoint import InferenceEndpoint
 
 Comparison: TypeAlias = Literal[
     "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"
@@ -55,6 +58,15 @@ class NoAlarms:
 def alarm_actions(choice: Alarms | NoAlarms | None) -> list[str]:
     """Return the ARNs an alarm of the endpoint notifies; none where nobody is to be told."""
     return [choice.topic.topic_arn] if isinstance(choice, Alarms) else []
+
+
+def warn_of_silence(endpoint: InferenceEndpoint) -> None:
+    """Warn where nobody said whom the endpoint's alarms tell, and nobody said why not either."""
+    if endpoint.alarms is None:
+        cdk.Annotations.of(endpoint).add_warning_v2(
+            "cdk-sglang:no-alarms",
+            "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+        )
 
 
 def make_alarm(

@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
 from cdk_sglang.serving.component_resources import make_component, make_models
+from cdk_sglang.serving.file_cache import warn_of_endless_files
 from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
@@ -74,11 +75,12 @@ class InferenceComponent(Construct):
         problems = tp_size_problems(construct_id, tp_size_by_type, instances)
         variants = model_variants(
             server,
-            model_id=model.model_id,
+            model=model,
             tp_size_by_type={} if problems else tp_size_by_type,
             instances=instances,
             resources=resources,
             image=endpoint.image,
+            added=environment,
         )
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
@@ -88,6 +90,7 @@ class InferenceComponent(Construct):
             construct_id,
             name,
             variants=variants,
+            weights_bytes=model.weights_bytes,
             copies=copies,
             scaling=scaling,
             added=environment,
@@ -141,6 +144,7 @@ class InferenceComponent(Construct):
             make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
         if endpoint.truth is not None:
             endpoint.truth.add(self)
+        warn_of_endless_files(self, environment)
 
     @property
     def gpus_per_copy(self) -> int:

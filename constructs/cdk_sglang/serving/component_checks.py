@@ -11,6 +11,7 @@ from cdk_sglang.serving.capacity import instances_needed
 from cdk_sglang.serving.capacity_checks import zero_copies_problems
 from cdk_sglang.serving.endpoint_checks import bigger_or_fewer
 from cdk_sglang.serving.endpoint_truth import TRUTH_ID
+from cdk_sglang.serving.file_cache import disk_problems
 from cdk_sglang.serving.model_variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS
@@ -34,6 +35,7 @@ def check_component(
     name: str,
     *,
     variants: Sequence[ModelVariant],
+    weights_bytes: float | None,
     copies: int,
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
@@ -59,11 +61,13 @@ def check_component(
         problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
     for variant in variants:
         problems += variant.problems(construct_id, image=endpoint.image, added=added)
+    most = max(copies, 0 if scaling is None else scaling.copy_bounds[1])
+    problems += disk_problems(construct_id, variants, weights_bytes=weights_bytes, copies=most, added=added)
     problems += room_problems(
         endpoint,
         construct_id,
         gpus=gpus_by_type(variants),
-        copies=max(copies, 0 if scaling is None else scaling.copy_bounds[1]),
+        copies=most,
         asked_by="copies" if scaling is None else "scaling.max_copies",
     )
     if rollout is not None:

@@ -15,6 +15,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
+from cdk_sglang.serving.alarms import warn_of_silence
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import InferenceComponent, SharedValues
 from cdk_sglang.serving.endpoint_checks import check_endpoint
@@ -24,10 +25,11 @@ from cdk_sglang.serving.endpoint_truth import EndpointTruth
 from cdk_sglang.serving.execution_role import make_execution_role
 from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.image import ServingImage
-from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, make_log_group
+from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.names import MAX_NAME_LENGTH
 from cdk_sglang.serving.network import EndpointNetwork
+from cdk_sglang.serving.rollback_alarms import alarms_of_endpoint
 from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.runtime_functions import LogOptions
@@ -147,15 +149,7 @@ class InferenceEndpoint(Construct):
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
-            log_group_arns=[
-                stack.format_arn(
-                    service="logs",
-                    resource="log-group",
-                    resource_name=group,
-                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                )
-                for group in (f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*")
-            ],
+            log_group_arns=log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*"),
             network=network,
         )
         self.image_uri: str = image.bind(self, self.role)
@@ -179,7 +173,7 @@ class InferenceEndpoint(Construct):
             "Resource",
             endpoint_name=name,
             endpoint_config_name=self.config.attr_endpoint_config_name,
-            deployment_config=None if rollout is None else rollout.render(self._rollback_alarms(rollout)),
+            deployment_config=None if rollout is None else rollout.render(alarms_of_endpoint(self)),
             # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
             # InitialInstanceCount, and takes running copies away with them:
             # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
@@ -197,11 +191,7 @@ class InferenceEndpoint(Construct):
         )
         if self._guard is not None:
             self._guard.watch()
-        if alarms is None:
-            cdk.Annotations.of(self).add_warning_v2(
-                "cdk-sglang:no-alarms",
-                "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
-            )
+        warn_of_silence(self)
         self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
@@ -299,16 +289,6 @@ class InferenceEndpoint(Construct):
             self.role.add_to_principal_policy(
                 iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
             )
-
-    def _rollback_alarms(self, rollout: EndpointRollout) -> list[str]:
-        self.allow_reading_alarms()
-        return rollout.alarms.make(
-            self,
-            choice=self.alarms,
-            what=f"Endpoint {self.endpoint_name}",
-            dimensions={"EndpointName": self.endpoint_name, "VariantName": VARIANT_NAME},
-            may_be_zero=self.capacity.min_instances == 0,
-        )
 
     def least_instances(self) -> int:
         """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""

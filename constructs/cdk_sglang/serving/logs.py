@@ -42,6 +42,16 @@ RETENTION_DAYS: Final = (
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
 
+def log_group_arns(stack: cdk.Stack, *names: str) -> list[str]:
+    """Return the ARNs of log groups, without the ":*" that stands for their streams."""
+    return [
+        stack.format_arn(
+            service="logs", resource="log-group", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+        for name in names
+    ]
+
+
 def make_log_group(
     scope: Construct,
     construct_id: str,

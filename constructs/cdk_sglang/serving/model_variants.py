@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.file_cache import file_cache_problems
 from cdk_sglang.serving.host import HostResources, least_memory_mib
-from cdk_sglang.serving.host_cache import host_cache_problems, sized_for_host
+from cdk_sglang.serving.host_cache import sized_for_host
+from cdk_sglang.serving.host_memory import HostNeeds, host_memory_problems, host_needs
 from cdk_sglang.serving.image import ServingImage
-from cdk_sglang.serving.planned import planned_tp_sizes
+from cdk_sglang.serving.model_source import ModelSource
+from cdk_sglang.serving.planned import facts_of, planned_tp_sizes
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.tokens import is_token
+
+if TYPE_CHECKING:
+    from cdk_sglang.models.facts import ModelFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +29,16 @@ class ModelVariant:
         instances: The types, most wanted first.
         server: The options, with the tp_size of these types.
         memory_mib: Host memory that a copy reserves on the type that has least.
+        needs: What its processes keep in host memory beside the cache's tier.
+        facts: What the catalogue knows of the model; None where it does not, and where no option takes host memory or disk.
         rendered: The variables that the options become.
     """
 
     instances: tuple[GpuInstance, ...]
     server: SglangOptions
     memory_mib: int
+    needs: HostNeeds
+    facts: ModelFacts | None
     rendered: Mapping[str, str]
 
     def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
@@ -36,7 +47,8 @@ class ModelVariant:
         return [
             *self.server.problems(f"{path}.server", gpu_capability=oldest),
             *self.server.problems_for(image.facts.kind, f"{path}.server"),
-            *host_cache_problems(f"{path}.server", self.server, self.memory_mib),
+            *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
+            *file_cache_problems(f"{path}.server", self.server, added),
             *environment_problems(added, f"{path}.environment", rendered=self.rendered),
         ]
 
@@ -64,34 +76,42 @@ def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[Gp
 def model_variants(
     server: SglangOptions,
     *,
-    model_id: str | None,
+    model: ModelSource,
     tp_size_by_type: Mapping[str, int],
     instances: Sequence[GpuInstance],
     resources: HostResources | None,
     image: ServingImage,
+    added: Mapping[str, str],
 ) -> tuple[ModelVariant, ...]:
     """Return the variants of a component, that of the most wanted type first: as many as there are sizes.
 
     Args:
         server: The options as asked.
-        model_id: The model's id in the catalogue, where it has one.
+        model: The model; what is checked against it needs its id in the catalogue.
         tp_size_by_type: Sizes asked for some types.
         instances: Types of the endpoint, most wanted first.
         resources: What a copy reserves of its host; a share of each type when None.
         image: The container, which decides how options become variables.
+        added: Further environment variables of the container.
     """
-    sizes = planned_tp_sizes(model_id, server, instances, tp_size_by_type=tp_size_by_type)
+    sizes = planned_tp_sizes(model.model_id, server, instances, tp_size_by_type=tp_size_by_type)
+    plain = server.lora is None and server.load_format is None and server.hicache is None
+    facts = None if plain else facts_of(model.model_id)
+    needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
     variants = []
     for size in dict.fromkeys(sizes.values()):
         of_size = tuple(instance for instance in instances if sizes[instance.name] == size)
         split = server if size == server.tp_size else server.with_tp_size(size)
         memory_mib = least_memory_mib(of_size, resources, gpus=split.gpus_per_copy)
-        sized = sized_for_host(split, memory_mib)
+        adapters_gib = needs.adapters_gib * split.gpus_per_copy
+        sized = sized_for_host(split, memory_mib, adapters_gib=adapters_gib)
         variants.append(
             ModelVariant(
                 instances=of_size,
                 server=sized,
                 memory_mib=memory_mib,
+                needs=needs,
+                facts=facts,
                 rendered=sized.environment(image_kind=image.facts.kind),
             )
         )

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models import catalogue
+from cdk_sglang.serving.host import HostResources, least_memory_mib
+from cdk_sglang.serving.host_cache import sized_for_host
+from cdk_sglang.serving.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
 from cdk_sglang.serving.sglang import SglangOptions
 
 if TYPE_CHECKING:
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning import Batch, ComponentRequest, Slo
+    from cdk_sglang.planning.host import HostMemory
     from cdk_sglang.serving.schedules import Bounds
-
-_DEFAULT_LORA_SLOTS: Final = 8
-"""SGLang's --max-loras-per-batch when absent (0.5.23)."""
 
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
 """SGLang's names of cache formats to the planner's; all others are 16 bits."""
@@ -79,10 +79,20 @@ def component_request(
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
         rolling=rolling,
-        lora_slots=0 if lora is None else lora.max_loras_per_batch or _DEFAULT_LORA_SLOTS,
+        lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
     )
+
+
+def facts_of(model_id: str | None) -> ModelFacts | None:
+    """Return what the catalogue knows of a model; None where it does not know it."""
+    if model_id is None:
+        return None
+    try:
+        return _facts(model_id)
+    except ConfigurationError:
+        return None
 
 
 def planned_tp_sizes(
@@ -106,18 +116,43 @@ def planned_tp_sizes(
     sizes = {instance.name: tp_size_by_type.get(instance.name, server.tp_size) for instance in instances}
     alike = len({(instance.gpu, instance.gpu_count) for instance in instances}) == 1
     chosen = "tp_size" in server.model_fields_set or server.attn_dp_size > 1 or server.ep_size > 1
-    if alike or chosen or model_id is None:
+    if alike or chosen:
         return sizes
-    try:
-        facts = catalogue(model_id)
-    except ConfigurationError:
-        return sizes
-    if not facts.architecture.kv_known:
+    facts = facts_of(model_id)
+    if facts is None or not facts.architecture.kv_known:
         return sizes
     from cdk_sglang.planning import tp_sizes  # noqa: PLC0415  loads numpy, a quarter of a second
 
-    request = component_request(model_id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type)
+    request = component_request(facts.id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type)
     return tp_sizes(dataclasses.replace(request, tp_size=None), instances)
+
+
+def planned_host(
+    server: SglangOptions,
+    facts: ModelFacts,
+    instance: GpuInstance,
+    *,
+    tp_size: int,
+    resources: HostResources | None,
+    weights_bytes: float | None,
+    added: Mapping[str, str],
+) -> HostMemory:
+    """Return what a copy takes of an instance's host memory.
+
+    Args:
+        server: SGLang's options.
+        facts: Its model.
+        instance: The instance type.
+        tp_size: GPUs of a forward pass on it.
+        resources: What a copy reserves; a share of the instance when None.
+        weights_bytes: Size of the model's files; the catalogue's when None.
+        added: Further environment variables of the container.
+    """
+    split = server if tp_size == server.tp_size else server.with_tp_size(tp_size)
+    needs = host_needs(split, facts=facts, weights_bytes=weights_bytes, added=added)
+    memory_mib = least_memory_mib([instance], resources, gpus=split.gpus_per_copy)
+    sized = sized_for_host(split, memory_mib, adapters_gib=needs.adapters_gib * split.gpus_per_copy)
+    return host_memory(sized, needs, memory_mib=memory_mib, instance_gib=instance.memory_gib)
 
 
 def planned_concurrency(
@@ -150,7 +185,7 @@ def planned_concurrency(
             [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
         )
     try:
-        facts = catalogue(model_id)
+        facts = _facts(model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
@@ -167,3 +202,9 @@ def planned_concurrency(
         path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
     )
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)
+
+
+def _facts(model_id: str) -> ModelFacts:
+    from cdk_sglang.models import catalogue  # noqa: PLC0415  not every component names a model of it
+
+    return catalogue(model_id)

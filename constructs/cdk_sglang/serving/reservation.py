@@ -20,18 +20,14 @@ from constructs import Construct
 
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
-from cdk_sglang.serving.alarms import Comparison, alarm_actions, make_alarm
 from cdk_sglang.serving.names import logical_digest
+from cdk_sglang.serving.reservation_alarms import METRIC_NAMESPACE, make_reservation_alarms
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
 from cdk_sglang.serving.training_plan import Reservation
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_cloudwatch as cloudwatch
-
     from cdk_sglang.serving.endpoint import InferenceEndpoint
 
-METRIC_NAMESPACE: Final = "cdk-sglang/Reservations"
-ALARM_DAYS: Final = (14, 3, 1)
 _HOUR_SECONDS: Final = 3600
 _TIMEOUT: Final = cdk.Duration.minutes(2)
 _KEEP_EVENTS: Final = cdk.Duration.days(14)
@@ -141,7 +137,7 @@ class ReservationGuard(Construct):
         function = self._look(queue)
         schedule = self._schedule(function, queue)
         schedule.add_resource_dependency(self._endpoint.resource)
-        self._alarms()
+        make_reservation_alarms(self, self._endpoint, self._plan)
 
     def _look(self, queue: sqs.Queue) -> lambda_.Function:
         endpoint, move = self._endpoint, self._plan.on_expiry
@@ -229,77 +225,6 @@ class ReservationGuard(Construct):
         )
         schedule.node.add_dependency(role)
         return schedule
-
-    def _alarms(self) -> None:
-        name = self._endpoint.endpoint_name
-        plan = self._plan.training_plan_arn.rpartition("/")[2]
-        move = self._plan.on_expiry
-        after = (
-            f"it moves to on-demand instances {move.hours_before} hours before the end, and costs on-demand prices from then on"
-            if move is not None
-            else "it loses its instances 30 minutes before the end; change its capacity before, see docs/capacity.md"
-        )
-        for days in ALARM_DAYS:
-            alarm = self._alarm(
-                f"DaysLeft{days}",
-                metric="DaysLeft",
-                statistic="Minimum",
-                threshold=days,
-                comparison="LessThanOrEqualToThreshold",
-                description=f"{name}: training plan {plan} ends within {days} days; {after}. Without data: nobody looks at the plan.",
-            )
-            if days == ALARM_DAYS[0]:  # data that stops means that the guard does not work
-                alarm.insufficient_data_actions = alarm_actions(self._endpoint.alarms) or None
-        self._alarm(
-            "RunsOnDemand",
-            metric="OnDemand",
-            statistic="Maximum",
-            threshold=1,
-            comparison="GreaterThanOrEqualToThreshold",
-            description=(
-                f"{name} does not run on training plan {plan} (any more) and costs on-demand prices: take `reserved` out of its capacity, or "
-                "name another plan, and deploy"
-            ),
-        )
-        if move is not None:
-            self._alarm(
-                "MoveFailed",
-                metric="MoveFailed",
-                statistic="Maximum",
-                threshold=1,
-                comparison="GreaterThanOrEqualToThreshold",
-                description=(
-                    f"{name} is to leave training plan {plan} and could not; the next attempt is within the hour, the reason in the log "
-                    "of its function"
-                ),
-            )
-
-    def _alarm(
-        self,
-        construct_id: str,
-        *,
-        metric: str,
-        statistic: str,
-        threshold: float,
-        comparison: Comparison,
-        description: str,
-    ) -> cloudwatch.CfnAlarm:
-        return make_alarm(
-            self,
-            construct_id,
-            choice=self._endpoint.alarms,
-            description=description,
-            namespace=METRIC_NAMESPACE,
-            metric_name=metric,
-            dimensions={"EndpointName": self._endpoint.endpoint_name},
-            statistic=statistic,
-            period_seconds=_HOUR_SECONDS,
-            evaluation_periods=2,  # the hours of the schedule are not those of the clock
-            datapoints_to_alarm=1,
-            threshold=threshold,
-            comparison=comparison,
-            missing="missing",
-        )
 
 
 def _allow(

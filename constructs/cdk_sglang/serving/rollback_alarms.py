@@ -15,6 +15,7 @@ from cdk_sglang.serving.tokens import is_token
 if TYPE_CHECKING:
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.component import InferenceComponent
+    from cdk_sglang.serving.endpoint import InferenceEndpoint
 
 _PERIOD_SECONDS: Final = 60
 _MICROSECONDS_PER_MILLISECOND: Final = 1000
@@ -144,6 +145,20 @@ def _missing(path: str) -> str:
     return (
         f"{path}: alarms missing for rollback; without one SageMaker finishes every update, however bad: "
         "give server_errors, model_errors or p99_latency_ms"
+    )
+
+
+def alarms_of_endpoint(endpoint: InferenceEndpoint) -> list[str]:
+    """Create the alarms of an endpoint's rollout and return their names; none without a rollout."""
+    if endpoint.rollout is None:
+        return []
+    endpoint.allow_reading_alarms()
+    return endpoint.rollout.alarms.make(
+        endpoint,
+        choice=endpoint.alarms,
+        what=f"Endpoint {endpoint.endpoint_name}",
+        dimensions={"EndpointName": endpoint.endpoint_name, "VariantName": endpoint.variant_name},
+        may_be_zero=endpoint.capacity.min_instances == 0,
     )
 
 

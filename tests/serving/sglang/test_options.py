@@ -131,3 +131,12 @@ def test_the_json_schema_takes_what_the_model_takes() -> None:
 )
 def test_a_copy_needs_as_many_gpus_as_sglang_starts_processes(sizes: dict[str, int], gpus: int) -> None:
     assert SglangOptions.model_validate(sizes).gpus_per_copy == gpus
+
+
+def test_a_copy_with_other_values_forgets_what_was_worked_out_from_the_old_ones() -> None:
+    options = SglangOptions(context_length=4096)
+    assert options.get("context_length") == 4096
+    copied = options.model_copy(update={"context_length": 8192})
+    assert copied.get("context_length") == 8192
+    assert copied.environment()["SM_SGLANG_CONTEXT_LENGTH"] == "8192"
+    assert options.environment()["SM_SGLANG_CONTEXT_LENGTH"] == "4096"

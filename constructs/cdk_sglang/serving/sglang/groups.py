@@ -80,7 +80,7 @@ class LoraOptions(OptionsModel):
     """Adapters in one running batch, the base model counted as one. SGLang takes 8 when absent."""
 
     max_loaded_loras: Count | None = None
-    """Adapters kept in host memory; beyond it the eviction policy drops one. No limit when absent."""
+    """Adapters kept in host memory, whole in each GPU's process; beyond it the eviction policy drops one. No limit when absent."""
 
     eviction_policy: LoraEvictionPolicy | None = None
     """Which adapter leaves GPU memory first. SGLang takes `lru` when absent."""
@@ -170,7 +170,8 @@ class HicacheOptions(OptionsModel):
     """Host cache as a multiple of the GPU's KV cache. SGLang takes 2.0 (1.2 with `buffer_only`), less when it does not fit."""
 
     size_gb: Count | None = None
-    """Host cache per GPU process in gigabytes (10^9 bytes). With no size given: four fifths of the copy's host memory."""
+    """Host cache per GPU process in gigabytes (10^9 bytes). With no size given: four fifths of the copy's host memory that
+    adapters leave."""
 
     host_memory_fraction: Share | None = None
     """Largest share of the copy's host memory the cache may take when neither ratio nor size is given. SGLang takes 0.8."""
@@ -194,7 +195,7 @@ class HicacheOptions(OptionsModel):
     """When prefetching from storage stops. SGLang takes `timeout` when absent."""
 
     storage_extra_config: dict[str, Any] | None = None
-    """Settings of the storage backend, handed over as JSON."""
+    """Settings of the storage backend, handed over as JSON. For `file`: `max_size`, such as 200G, bounds what each GPU's process writes."""
 
 
 class TracingOptions(OptionsModel):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -35,6 +35,7 @@ from cdk_sglang.serving.sglang.groups import (
     TracingOptions,
 )
 from cdk_sglang.serving.sglang.model_base import OptionsModel, typed_dests
+from cdk_sglang.serving.sglang.rendering import Setting
 
 
 def _extra_value(value: Any) -> Any:  # noqa: ANN401 (whatever a settings file holds)
@@ -199,10 +200,13 @@ class SglangOptions(OptionsModel):
         """
         return self.tp_size * self.pp_size * self.dp_size
 
-    def settings(self) -> Iterator[tuple[str, str, Any]]:
-        """Yield (field path, SGLang's name, value) of every option, groups' switches included, `extra` last."""
-        yield from rendering.settings_of(self)
-        yield from extra.settings_of(self.extra)
+    def settings(self) -> tuple[Setting, ...]:
+        """Return (field path, SGLang's name, value) of every option, groups' switches included, `extra` last."""
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> tuple[Setting, ...]:
+        return (*rendering.settings_of(self), *extra.settings_of(self.extra))
 
     def get(self, dest: str) -> Any:  # noqa: ANN401 (any option's value)
         """Return an option's value by SGLang's name, typed or extra; SGLang's default when it is not set."""
@@ -212,6 +216,13 @@ class SglangOptions(OptionsModel):
     @cached_property
     def _values(self) -> dict[str, Any]:
         return {name: value for _, name, value in self.settings()}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which pydantic does not check, and nothing worked out from the old ones."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("_settings", "_values"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def with_tp_size(self, tp_size: int) -> SglangOptions:
         """Return the same options over another number of GPUs."""
@@ -238,7 +249,9 @@ class SglangOptions(OptionsModel):
         """
         wrong = extra.problems(self.extra, path=path, typed=typed_dests(type(self)))
         # What SGLang would not even parse takes no part in the combinations.
-        sound = self.model_copy(update={"extra": {k: v for k, v in self.extra.items() if k not in wrong}})
+        sound = self
+        if wrong:
+            sound = self.model_copy(update={"extra": {k: v for k, v in self.extra.items() if k not in wrong}})
         context = rules.Context(model_max_context=model_max_context, gpu_capability=gpu_capability)
         return [
             *(f"{path}.extra.{name}: {why}" for name, why in wrong.items()),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from cdk_sglang.serving.sglang.flags import FlagSpec, flag_of
 from cdk_sglang.serving.sglang.limits import MAX_VALUE_LENGTH
@@ -36,17 +36,23 @@ _EXACT = 2**53  # beyond it a float is no whole number any more
 _ONLY_WITH = {"log_requests_level": "log_requests", "log_requests_format": "log_requests"}
 
 
-def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield (field path, SGLang's name, value) of every typed option that is set, groups' switches included."""
+Setting: TypeAlias = tuple[str, str, Any]
+"""Field path, SGLang's name and value of an option."""
+
+
+def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[Setting]:
+    """Yield every typed option that is set, groups' switches included."""
     for name in type(model).model_fields:
         value = getattr(model, name)
+        if value is None:
+            continue
         where = f"{path}{name}"
         if isinstance(value, OptionsModel):
             switch = value.switch()
             if switch:
                 yield where, switch, True
             yield from settings_of(value, path=f"{where}.")
-        elif value is not None and model.dest_of(name):
+        elif model.dest_of(name):
             needs = _ONLY_WITH.get(name)
             if needs is None or getattr(model, needs):
                 yield where, model.dest_of(name), value

@@ -1,0 +1,122 @@
+"""Tables of a plan's page."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.planning.fleet import ComponentPlan
+    from cdk_sglang.planning.predict import Band
+
+_HOLDS = (
+    "component",
+    "model",
+    "GPUs per copy",
+    "copies per instance",
+    "copies min to max",
+    "KV tokens",
+    "requests at context",
+)
+_SPEED = (
+    "component",
+    "in flight",
+    "TTFT ms",
+    "TPOT ms",
+    "tokens/s per copy",
+    "$/1M in",
+    "$/1M out",
+    "new copy s",
+    "from zero s",
+)
+
+
+_HOST = (
+    "component",
+    "host memory GiB of a copy",
+    "cache's tier",
+    "adapters",
+    "buffers while loading",
+    "weights GB on NVMe",
+    "cache's files GB",
+    "NVMe GB of an instance",
+)
+
+
+def host(components: Sequence[ComponentPlan]) -> str:
+    """Return the table of host memory and NVMe."""
+    return table(_HOST, [_hosted(component) for component in components])
+
+
+def _hosted(component: ComponentPlan) -> list[str]:
+    host, disk = component.host, component.disk
+    memory = ["unknown"] * 4
+    if host is not None:
+        memory = [f"{gib:,.1f}" for gib in (host.reserved_gib, host.cache_gib, host.adapters_gib, host.loading_gib)]
+    if disk is None:
+        return [component.name, *memory, "unknown", "unknown", "none"]
+    files = "no limit" if disk.cache_gb is None else f"{disk.copies} x {disk.cache_gb:,.0f}" if disk.cache_gb else "0"
+    return [component.name, *memory, f"{disk.weights_gb:,.0f}", files, f"{disk.nvme_gb:,.0f}"]
+
+
+def holds(components: Sequence[ComponentPlan]) -> str:
+    """Return the table of what copies take and hold."""
+    return table(_HOLDS, [_held(component) for component in components])
+
+
+def _held(component: ComponentPlan) -> list[str]:
+    return [
+        component.name,
+        component.model,
+        str(component.gpus),
+        str(component.copies_per_instance),
+        f"{component.min_copies} to {component.max_copies}",
+        f"{component.memory.kv_tokens:,}",
+        f"{component.requests_at_context:,} at {component.context_length:,}",
+    ]
+
+
+def speed(components: Sequence[ComponentPlan]) -> str:
+    """Return the table of times and prices."""
+    return table(_SPEED, [_timed(component) for component in components])
+
+
+def _timed(component: ComponentPlan) -> list[str]:
+    return [
+        component.name,
+        f"{component.concurrency:g}",
+        spread(component.ttft_ms),
+        spread(component.tpot_ms),
+        spread(component.output_tok_s),
+        _money(component.usd_per_million_input_tokens),
+        _money(component.usd_per_million_output_tokens),
+        f"{component.start_up.new_copy:,.0f}",
+        f"{component.start_up.from_zero:,.0f}",
+    ]
+
+
+def spread(band: Band | None) -> str:
+    """Return a predicted number with its band."""
+    if band is None:
+        return "unknown"
+    digits = 0 if band.value >= 100 else 1  # noqa: PLR2004 # milliseconds need no tenths beyond
+    return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
+
+
+def _money(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; columns of words are set left, columns of numbers right."""
+    words = [any(row[index][:1].isalpha() and row[index] != "unknown" for row in rows) for index in range(len(head))]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        left = (' class="text"' if text else "" for text in words)
+        shown = (f"<{tag}{side}>{escape(cell)}</{tag}>" for side, cell in zip(left, cells, strict=True))
+        return "<tr>" + "".join(shown) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
