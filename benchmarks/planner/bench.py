@@ -74,7 +74,7 @@ def memory() -> None:
     for title, check, goal in (
         ("KV bytes per token", _kv_error, 0.005),
         ("weights per GPU", _weights_error, 0.03),
-        ("KV tokens given the fraction", _tokens_error, 0.05),
+        ("KV tokens given the fraction (K024 was used to set INIT_GIB)", _tokens_error, 0.05),
     ):
         found = [(row, error) for row in rows if (error := check(row)) is not None]
         shown = ", ".join(f"{row['row_id']} {error:+.2%}{_why(row, error, goal)}" for row, error in found)

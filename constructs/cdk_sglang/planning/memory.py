@@ -25,7 +25,7 @@ COMMUNICATION_GIB = 1.9
 """Taken on each GPU when tensor parallelism starts over NVLink: SGLang logs 1.96 to 2.01 on 8 H200 (2025-10)."""
 INIT_GIB = 0.18
 """Taken on one GPU between SGLang's first look at free memory and the weights: two logs of 2025 (16 GB and 24 GB GPUs) imply
-0.17 and 0.19. With more GPUs it looks after its communication has started."""
+0.17 and 0.19. An assumption beyond those two; with more GPUs one log fits without it."""
 ACTIVATION_GIB = 1.4
 """vLLM's activation peak of 1.5B to 8B models at its default budget (logs of 2025)."""
 GRAPH_GIB_PER_SIZE = 1.44 / 52

@@ -119,11 +119,11 @@ _SHIFTS = (
     (_LAUNCH, "width", 0.05),
     ("expert_layer_ms", "experts", 0.025),
     ("message_ms", "gpus", 0.5),
-    # GPUs without fp4 arithmetic unpack 4-bit experts in kernels of their own, far from the speed of others
+    # GPUs without fp4 arithmetic unpack 4-bit experts: measured far from other formats' speed, so the prior is wide
     ("expert_read expert_layer_ms", "emulated", 1.5),
     ("layer_ms message_ms", "blackwell", 0.6),
     ("expert_layer_ms", "blackwell", 1.3),
-    # sparse attention selects tokens in each layer before it attends
+    # sparse attention selects tokens in each layer before it attends: assumed to be why its models are slower
     ("layer_ms", "sparse", 2.0),
     ("message_ms message_bytes prompt_messages mixed_messages", "pcie", 0.7),
     ("layer_ms", "attention_dp", 0.1),
@@ -178,7 +178,7 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
         + rows["prompt_messages"] * factor["mixed_messages"]
     )
     prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], MIXED_TOKENS / rows["isl"])
-    # SGLang stops decoding for a prompt, whose kernels are launched one by one; the others mix prompts into the step
+    # assumed: SGLang stops decoding for a prompt and launches its kernels one by one; the others mix it into the step
     launches = rows["sglang"] * (rows["layers"] + rows["expert_layers"]) * factor["mixed_layer_ms"]
     return step, prompts_per_step * (factor["mixed_share"] * prompt + launches)
 
