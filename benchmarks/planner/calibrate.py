@@ -24,10 +24,10 @@ from cdk_sglang import planning
 from cdk_sglang.planning.predict import SPREAD_COLUMNS, Spread, spread_columns
 from cdk_sglang.planning.timing import priors, times_ms
 
-COVERAGE = 0.82
+COVERAGE = 0.83
 """Share of left-out rows inside the band: a little above the 80% promised."""
-BANDS_FROM = ("model and GPU", "model")
-"""What is left out to choose bands: a known model on another GPU, and a model never seen."""
+BANDS_FROM = ("model and GPU", "model", "GPU")
+"""What is left out to choose bands: a known model on another GPU, a model never seen, and a GPU never seen."""
 INDIRECT_SD = 0.1
 """Deviation of a time per token that was worked out from a throughput and a predicted time to the first token."""
 LOW = 64
@@ -55,6 +55,8 @@ class Fitted:
         self.rows = table(self.samples)
         targets = Targets(self.samples)
         self.gpus = targets.gpus
+        self.asked = np.array([s.question.concurrency for s in self.samples], dtype=np.float64)
+        self.inside = np.array([not s.outside for s in self.samples])
         self.tokens = np.array([s.output_tok_s_per_gpu for s in self.samples])
         start = fit(self.rows, targets)
         logs, indirect = self._tpot_logs(targets, times_ms(start, self.rows)[1])
@@ -67,7 +69,10 @@ class Fitted:
             "ttft", self.samples, self.rows, logs=targets.ttft, indirect=0 * indirect, settings=SETTINGS["ttft"]
         )
         self.coefficients = fit_together(self.posteriors["ttft"], after_tpot)
-        self.measured = {"tpot": np.exp(targets.tpot), "ttft": np.exp(targets.ttft)}
+        self.measured = {
+            "tpot": np.array([s.tpot_ms for s in self.samples]),
+            "ttft": np.array([s.ttft_ms for s in self.samples]),
+        }
         implied = self.throughput(self.measured["tpot"], self.measured["ttft"])
         self.measured["throughput"] = np.where(np.isfinite(implied), implied, self.tokens)
         self.groups = groups_of(self.samples)
@@ -75,16 +80,23 @@ class Fitted:
         self.bands = {kind: self._band(kind) for kind in self.measured}
 
     def throughput(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
-        """Return output tokens per second and GPU in a closed loop."""
+        """Return output tokens per second and GPU in a closed loop; the time to the first token with any wait."""
+        osl = self.rows["osl"]
+        return 1000 * self.asked * osl / (ttft + (osl - 1) * tpot) / self.gpus
+
+    def with_wait(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
+        """Return the time to the first token with the wait for room in the cache."""
         rows = self.rows
-        return 1000 * rows["running"] * rows["osl"] / (ttft + (rows["osl"] - 1) * tpot) / self.gpus
+        return ttft + (self.asked / rows["running"] - 1) * (ttft + rows["osl"] * tpot)
 
     def predicted(self, kind: str, left_out: str) -> np.ndarray:
         """Return the middle of a prediction of every row when its group was left out."""
         out = self.left_out[left_out]
-        if kind == "throughput":
-            return self.throughput(np.exp(out.tpot), np.exp(out.ttft))
-        return np.exp(out.tpot if kind == "tpot" else out.ttft)
+        tpot = np.exp(out.tpot)
+        if kind == "tpot":
+            return tpot
+        ttft = self.with_wait(tpot, np.exp(out.ttft))
+        return ttft if kind == "ttft" else self.throughput(tpot, ttft)
 
     def columns(self, kind: str, left_out: str) -> dict[str, np.ndarray]:
         """Return the columns that a band's width follows."""
@@ -93,7 +105,7 @@ class Fitted:
 
     def _tpot_logs(self, targets: Targets, ttft: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the times per token, also those that a throughput implies, and which are implied."""
-        direct = np.isfinite(targets.tpot)
+        direct = np.isfinite(targets.tpot) | ~self.inside
         with np.errstate(divide="ignore", invalid="ignore"):
             total = 1000 * self.rows["running"] * self.rows["osl"] / (self.tokens * self.gpus)
             implied = (total - ttft) / (self.rows["osl"] - 1)
@@ -120,7 +132,7 @@ class Fitted:
             columns = self.columns(kind, left_out)
             designs.append(np.column_stack([columns[name] for name in SPREAD_COLUMNS]))
         error, design = np.concatenate(errors), np.vstack(designs)
-        known = np.isfinite(error)
+        known = np.isfinite(error) & np.tile(self.inside, len(BANDS_FROM))
         error, design = error[known], design[known]
         size = np.log(np.abs(error) + 0.03)
         ridge = 1e-3 * len(error) * np.eye(design.shape[1])
@@ -128,13 +140,12 @@ class Fitted:
         scores = np.sort(error / np.exp(design @ slopes))
         inside = int(np.ceil(COVERAGE * len(scores)))
         first = int(np.argmin(scores[inside - 1 :] - scores[: len(scores) - inside + 1]))
-        low = known[: len(self.samples)] & (self.rows["running"] <= LOW)
-        centre = 0.0 if kind == "throughput" else self._centre(kind, low)
+        use = known[: len(self.samples)] & ((self.asked <= LOW) | (kind == "throughput"))
         return Spread(
             slopes={name: round(float(v), 4) for name, v in zip(SPREAD_COLUMNS, slopes, strict=True)},
             low=round(float(scores[first]), 4),
             high=round(float(scores[first + inside - 1]), 4),
-            centre=centre,
+            centre=self._centre(kind, use),
         )
 
     def _centre(self, kind: str, use: np.ndarray) -> float:
@@ -181,9 +192,9 @@ def summary(fitted: Fitted, left_out: str) -> str:
     parts = []
     for kind, goal in (("tpot", 15), ("ttft", 35), ("throughput", 12)):
         measured = fitted.measured[kind]
-        use = np.isfinite(measured)
+        use = np.isfinite(measured) & fitted.inside
         if kind != "throughput":
-            use &= fitted.rows["running"] <= LOW
+            use &= fitted.asked <= LOW
         predicted = fitted.predicted(kind, left_out) * np.exp(fitted.bands[kind].centre)
         error = np.abs(predicted[use] / measured[use] - 1)
         parts.append(f"{kind} {error.mean():.1%} (median {np.median(error):.1%}, goal {goal}%, {use.sum()} rows)")

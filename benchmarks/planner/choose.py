@@ -1,4 +1,4 @@
-"""Chooses the deviations of `posterior.SETTINGS`: one at a time, by the error of rows left out. Takes about ten minutes.
+"""Chooses the deviations of `posterior.SETTINGS`: one at a time, by the error of rows left out. Takes a few minutes.
 
 python benchmarks/planner/choose.py
 """
@@ -24,13 +24,15 @@ ROUNDS = 2
 
 def loss(fitted: Fitted, posterior: Posterior, kind: str) -> float:
     """Return the mean relative error of what is left out, of times per token together with the throughput."""
-    low, total = fitted.rows["running"] <= LOW, 0.0
+    low, total = fitted.inside & (fitted.asked <= LOW), 0.0
     for name, groups in fitted.groups.items():
         predicted = np.exp(posterior.left_out(groups)[0])
-        total += WEIGHTS[name] * _error(predicted[low], fitted.measured[kind][low])
+        given = predicted if kind == "tpot" else fitted.with_wait(np.exp(fitted.left_out[name].tpot), predicted)
+        total += WEIGHTS[name] * _error(given[low], fitted.measured[kind][low])
         if kind == "tpot":
-            rate = fitted.throughput(predicted, np.exp(fitted.left_out[name].ttft))
-            total += WEIGHTS[name] * _error(rate, fitted.measured["throughput"])
+            first = fitted.with_wait(predicted, np.exp(fitted.left_out[name].ttft))
+            rate = fitted.throughput(predicted, first)[fitted.inside]
+            total += WEIGHTS[name] * _error(rate, fitted.measured["throughput"][fitted.inside])
     return total
 
 

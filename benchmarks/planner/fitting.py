@@ -23,12 +23,14 @@ class Targets:
     """What was measured, as logarithms; NaN where it was not."""
 
     def __init__(self, samples: list[Sample]) -> None:
-        self.tpot = np.log([s.tpot_ms for s in samples])
-        self.ttft = np.log([s.ttft_ms for s in samples])
-        has_times = np.isfinite(self.tpot)
+        inside = np.array([not s.outside for s in samples])
+        waits = np.array([s.features["running"] < (s.question.concurrency or 0.0) for s in samples])
+        self.tpot = np.where(inside, np.log([s.tpot_ms for s in samples]), np.nan)
+        # a wait for room in the cache tells nothing of a prompt's time
+        self.ttft = np.where(inside & ~waits, np.log([s.ttft_ms for s in samples]), np.nan)
         tokens = np.array([s.output_tok_s_per_gpu for s in samples])
         with np.errstate(divide="ignore", invalid="ignore"):
-            self.throughput = np.where(has_times, np.nan, np.log(tokens))
+            self.throughput = np.where(np.isfinite(self.tpot) | ~inside, np.nan, np.log(tokens))
         self.gpus = np.array([float(s.question.split.gpus) for s in samples])
 
     def residuals(

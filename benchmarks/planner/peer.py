@@ -59,7 +59,7 @@ def compare(fitted: Fitted) -> None:
         ours = fitted.predicted(kind, "model and GPU")[index] * np.exp(fitted.bands[kind].centre)
         use = np.isfinite(theirs) & np.isfinite(measured)
         if kind != "throughput":
-            use &= fitted.rows["running"][index] <= LOW
+            use &= fitted.asked[index] <= LOW
         for title, values in (("aiconfigurator", theirs), ("planner, left out", ours)):
             error = np.abs(values[use] / measured[use] - 1)
             print(f"  {kind}, {use.sum()} rows, {title}: {error.mean():.1%} (median {np.median(error):.1%})")

@@ -30,8 +30,8 @@ SETTINGS = {
         "shape_system": 0.05,
         "configuration": 0.3,
         "shape_load": 0.006,
-        "system_load": 0.026,
-        "noise": 0.042,
+        "system_load": 0.009,
+        "noise": 0.04,
         "prior": 0.24,
     },
     "ttft": {
@@ -54,7 +54,7 @@ FIRST_TERMS = ("prompt_", "first_ms", "queue_share")
 RUNNING_EDGES = (6, 24, 96, 300)
 ISL_EDGES = (1500, 5000)
 OSL_EDGES = (400, 2000)
-STUDENT_FREEDOM = 4.0
+STUDENT_FREEDOM = 2.0
 """Freedom of the errors' Student distribution: a few measurements are far off for reasons of their own."""
 REPEATS = 4
 """Repeats beyond which a mean does not get better: they share what is wrong."""

@@ -11,7 +11,8 @@ import numpy as np
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning.features import Load, columns, features
 from cdk_sglang.planning.memory import plan_memory
-from cdk_sglang.planning.predict import MAX_RUNNING
+from cdk_sglang.planning.predict import MAX_RUNNING, most_gpus
+from cdk_sglang.planning.queueing import served_at_once
 from cdk_sglang.planning.rows import INPUT_COLUMNS, Question, read_question
 
 DATA = Path(__file__).parent / "data"
@@ -19,7 +20,7 @@ DATA = Path(__file__).parent / "data"
 
 @dataclass(kw_only=True)
 class Sample:
-    """One measured row: the question it answers and what was measured (NaN where it was not)."""
+    """One measured row: the question it answers, what was measured (NaN where it was not), and why it is out of scope."""
 
     row: dict[str, str]
     question: Question
@@ -29,6 +30,7 @@ class Sample:
     output_tok_s_per_gpu: float
     combination: str
     cell: str
+    outside: str = ""
 
 
 def measured_rows() -> list[dict[str, str]]:
@@ -68,6 +70,7 @@ def closed_loop_samples(*, trusted: bool = True) -> list[Sample]:
         if question.concurrency is None or not question.facts.architecture.kv_known:
             continue
         samples.append(_sample(row, question))
+    _mark_outside(samples)
     return samples
 
 
@@ -84,6 +87,39 @@ def saturated_samples() -> list[Sample]:
             continue
         samples.append(_sample(row, question))
     return samples
+
+
+COPY, NODES = "numbers of another row", "more GPUs than one instance has"
+
+
+def _mark_outside(samples: list[Sample]) -> None:
+    """Mark rows that tell nothing of a planner's accuracy, by rules that know no model and no source.
+
+    A copy of a model never spans instances, and every figure of one row being that of another under a different model's
+    name is one measurement printed twice: the second says nothing of its model. It is left out together with the first.
+    """
+    seen: dict[tuple[str, ...], Sample] = {}
+    for sample in samples:
+        if sample.question.split.gpus > most_gpus():
+            sample.outside = NODES
+        figures = tuple(sample.row[name] for name in _FIGURES)
+        first = seen.setdefault(figures, sample)
+        if first.question.facts.id != sample.question.facts.id:
+            sample.outside, sample.combination = COPY, first.combination
+
+
+_FIGURES = (
+    "gpu",
+    "n_gpus",
+    "engine",
+    "isl",
+    "osl",
+    "concurrency",
+    "ttft_ms",
+    "tpot_ms",
+    "output_tok_s",
+    "output_tok_s_per_gpu",
+)
 
 
 def _number(text: str) -> float:
@@ -103,11 +139,9 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
         kv_dtype=question.kv_dtype,
         fraction=question.mem_fraction,
     )
-    capacity = memory.requests(question.input_tokens + question.output_tokens) * question.split.attention_dp
+    capacity = served_at_once(question, memory)
     asked = question.concurrency or MAX_RUNNING[question.engine]
-    running = min(asked, capacity) if capacity >= 1 else asked
-    if question.concurrency is not None and running < question.concurrency:
-        running = question.concurrency  # it was measured, so it was served
+    running = min(asked, capacity) if capacity >= 1 else asked  # it was measured, so at least one was served
     load = Load(input_tokens=question.input_tokens, output_tokens=question.output_tokens, running=max(1.0, running))
     queued = "all prompts" in row["quality_flag"]
     per_gpu = _number(row["output_tok_s_per_gpu"])

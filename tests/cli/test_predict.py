@@ -204,3 +204,43 @@ def test_speculation_can_be_predicted_to_be_slower() -> None:
 def test_no_table_breaks_it_and_every_row_is_answered(rows: list[dict[str, str]]) -> None:
     rows = [{**LLAMA, **row} for row in rows]
     assert len(predict(*rows)) == len(rows)
+
+
+def test_a_copy_over_more_gpus_than_an_instance_has_gets_its_memory_and_no_times() -> None:
+    (row,) = predict({**LLAMA, "n_gpus": "16", "tp": "16"})
+    assert row["fits"] == "no"
+    assert not row["tpot_ms"]
+    assert float(row["weights_gib_per_gpu"]) > 0
+    assert "16 GPUs are more than one instance has" in row["note"]
+
+
+def test_requests_beyond_the_cache_wait_and_are_decoded_in_smaller_steps() -> None:
+    long = {**LLAMA, "gpu": "L4-24GB", "kv_dtype": "bf16", "isl": "4000", "osl": "400"}
+    few, many = predict({**long, "concurrency": "8"}, {**long, "concurrency": "64"})
+    assert "the rest waits" in many["note"]
+    assert float(many["tpot_ms"]) < 1.5 * float(few["tpot_ms"])
+    assert float(many["ttft_ms"]) > 400 * float(many["tpot_ms"])
+
+
+def test_the_concurrency_of_dp_attention_is_that_of_all_gpus_in_sglangs_notation() -> None:
+    model = {**LLAMA, "model": "deepseek-ai/DeepSeek-R1", "gpu": "B200-SXM-180GB", "concurrency": "64", "ep": "8"}
+    whole, group = predict(
+        {**model, "n_gpus": "8", "tp": "8", "dp": "8"},
+        {**model, "n_gpus": "8", "tp": "1", "dp": "8", "concurrency": "8"},
+    )
+    assert whole["tpot_ms"] == group["tpot_ms"]
+
+
+def test_a_repeated_configuration_is_answered_alike_under_each_id() -> None:
+    other = {**LLAMA, "concurrency": "32"}
+    answers = predict(*({**row, "row_id": str(number)} for number, row in enumerate([LLAMA, other] * 700)))
+    assert [row.pop("row_id") for row in answers] == [str(number) for number in range(1400)]
+    assert answers == answers[:2] * 700
+    assert answers[0] != answers[1]
+
+
+def test_progress_is_told_batch_by_batch() -> None:
+    told: list[int] = []
+    text = "model,gpu\n" + "x,y\n" * 2500
+    predict_table(io.StringIO(text), io.StringIO(), progress=told.append)
+    assert told == [1000, 2000, 2500]

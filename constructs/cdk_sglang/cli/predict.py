@@ -11,7 +11,7 @@ import io
 import sys
 from itertools import islice
 from pathlib import Path  # typer reads annotations when it runs
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeAlias
 
 import typer
 
@@ -21,7 +21,7 @@ from cdk_sglang.planning.price import cheapest_gpu_hour, usd_per_million_tokens
 from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cdk_sglang.planning.predict import Answer, Band
     from cdk_sglang.planning.rows import Question
@@ -35,6 +35,11 @@ LONGEST_CELL = 10_000
 """Characters of one cell; a longer one is a broken quote, not a name or a number."""
 
 LONGEST_LINE = 1_000_000
+REMEMBERED = 20_000
+"""Configurations whose answers are kept: large tables repeat them."""
+
+_Cells: TypeAlias = "tuple[str | None, ...]"
+_ASKED = tuple(name for name in INPUT_COLUMNS if name != "row_id")
 
 
 def predict(
@@ -46,18 +51,33 @@ def predict(
     """Read configurations as CSV on stdin, write predictions as CSV on stdout, one row each in the same order."""
     source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace", newline="")
     target = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
-    predict_table(source, target, models=tuple(models or ()))
+    progress = _show_progress if sys.stderr.isatty() else None
+    predict_table(source, target, models=tuple(models or ()), progress=progress)
+    if progress:
+        sys.stderr.write("\n")
     target.flush()
     target.detach()
 
 
-def predict_table(source: TextIO, target: TextIO, *, models: tuple[Path, ...] = ()) -> None:
+def _show_progress(rows: int) -> None:
+    sys.stderr.write(f"\r{rows:,} rows")
+    sys.stderr.flush()
+
+
+def predict_table(
+    source: TextIO,
+    target: TextIO,
+    *,
+    models: tuple[Path, ...] = (),
+    progress: Callable[[int], None] | None = None,
+) -> None:
     """Answer every row of a CSV table.
 
     Args:
         source: Table with the columns of `INPUT_COLUMNS`, in any order; unknown ones are ignored.
         target: Where the table of `OUTPUT_COLUMNS` goes.
         models: Directories or files of the user's own models.
+        progress: Told the number of rows written so far, batch by batch.
 
     Raises:
         ConfigurationError: There is no header line with at least one known column.
@@ -66,8 +86,13 @@ def predict_table(source: TextIO, target: TextIO, *, models: tuple[Path, ...] = 
     rows = _rows(source)
     writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
+    known: dict[_Cells, dict[str, str]] = {}
+    written = 0
     while batch := list(islice(rows, BATCH)):
-        writer.writerows(_answers(batch, models))
+        writer.writerows(_answers(batch, models, known))
+        written += len(batch)
+        if progress:
+            progress(written)
 
 
 def _lines(source: TextIO) -> Iterator[str]:
@@ -102,21 +127,29 @@ def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
             yield dict(zip(header, cells, strict=False))
 
 
-def _answers(batch: list[Mapping[str, str | None]], models: tuple[Path, ...]) -> list[dict[str, str]]:
-    results: list[dict[str, str]] = []
-    asked: list[tuple[int, Question]] = []
-    for row in batch:
-        results.append({"row_id": (row.get("row_id") or "").strip()})
-        if "_unreadable" in row:
-            results[-1]["note"] = str(row["_unreadable"])
+def _answers(
+    batch: list[Mapping[str, str | None]], models: tuple[Path, ...], known: dict[_Cells, dict[str, str]]
+) -> list[dict[str, str]]:
+    """Return the answers of a batch; configurations that were answered before are looked up in `known`."""
+    if len(known) > REMEMBERED:
+        known.clear()
+    keys = [tuple(row.get(name) for name in _ASKED) for row in batch]
+    asked: list[tuple[_Cells, Question]] = []
+    for row, key in zip(batch, keys, strict=True):
+        if key in known or "_unreadable" in row:
             continue
+        known[key] = {}
         try:
-            asked.append((len(results) - 1, read_question(row, models=models)))
+            asked.append((key, read_question(row, models=models)))
         except ConfigurationError as error:
-            results[-1]["note"] = "; ".join(error.problems)
-    for (index, question), given in zip(asked, answer([question for _, question in asked]), strict=True):
-        results[index].update(_cells(question, given))
-    return results
+            known[key] = {"note": "; ".join(error.problems)}
+    for (key, question), given in zip(asked, answer([question for _, question in asked]), strict=True):
+        known[key] = _cells(question, given)
+    return [
+        {"row_id": (row.get("row_id") or "").strip()}
+        | ({"note": str(row["_unreadable"])} if "_unreadable" in row else known[key])
+        for row, key in zip(batch, keys, strict=True)
+    ]
 
 
 def _cells(question: Question, given: Answer) -> dict[str, str]:

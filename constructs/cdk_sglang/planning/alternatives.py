@@ -36,6 +36,7 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
         mem_fraction=component.mem_fraction,
         context_len=None,
         accept_len=component.accept_len,
+        instance_gpus=instance.gpu_count,
     )
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 COMMUNICATION_GIB = 1.9
 """Taken on each GPU when tensor parallelism starts over NVLink: SGLang logs 1.96 to 2.01 on 8 H200 (2025-10)."""
+INIT_GIB = 0.18
+"""Taken on one GPU between SGLang's first look at free memory and the weights: two logs of 2025 (16 GB and 24 GB GPUs) imply
+0.17 and 0.19. An assumption beyond those two; with more GPUs one log fits without it."""
 ACTIVATION_GIB = 1.4
 """vLLM's activation peak of 1.5B to 8B models at its default budget (logs of 2025)."""
 GRAPH_GIB_PER_SIZE = 1.44 / 52
@@ -42,7 +45,7 @@ class MemoryPlan:
 
     Args:
         total_gib: Free before anything is loaded.
-        communication_gib: Taken by GPU-to-GPU communication.
+        communication_gib: Taken by GPU-to-GPU communication, on one GPU by the engine's start.
         weights_gib: Weights as the engine logs them.
         draft_gib: A draft model's or prediction layers' weights.
         adapters_gib: Slots for LoRA adapters.
@@ -133,7 +136,8 @@ def plan_memory(
     )
     adapters = adapter_slots_gib(model, split, slots=lora_slots, rank=lora_rank, modules=lora_modules)
     share = default_fraction(engine, gpu, split) if fraction is None else fraction
-    after = before - weights - draft - adapters
+    init = INIT_GIB if engine == "sglang" and split.tensor == 1 else 0.0
+    after = before - init - weights - draft - adapters
     if engine == "vllm":
         cache = share * gpu.memory_gib - communication - weights - draft - adapters - ACTIVATION_GIB
     elif engine == "trtllm":
@@ -146,7 +150,7 @@ def plan_memory(
     tokens = int((cache - state) * GIB // per_token) if cache > 0 and per_token > 0 else 0
     return MemoryPlan(
         total_gib=gpu.memory_gib,
-        communication_gib=communication,
+        communication_gib=communication + init,
         weights_gib=weights,
         draft_gib=draft,
         adapters_gib=adapters,

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from cdk_sglang.planning.timing import Column, Columns
 
@@ -90,12 +92,61 @@ def with_logs(rows: Columns) -> Columns:
 
 
 def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
-    """Return how residuals of each row of `left` go together with those of each row of `right`."""
-    total: Column = np.zeros((len(left["release"]), len(right["release"])))
-    for name, similarity in similarities(left, right).items():
-        if deviations[name]:
-            total += deviations[name] ** 2 * similarity
+    """Return how residuals of each row of `left` go together with those of each row of `right`.
+
+    The sum over `similarities` of variance times similarity, with what rows have in common worked out once: shapes repeat,
+    and most components join rows of one system only.
+    """
+    variance = {name: deviation**2 for name, deviation in deviations.items()}
+    engines, systems = (_codes(left, right, names) for names in (ENGINE, (*ENGINE, *GENERATION, *FORMAT)))
+    shapes = np.column_stack([left[name] for name in SHAPE_SCALES])
+    kinds, kind = np.unique(shapes, axis=0, return_inverse=True)
+    shape: Column = _like(dict(zip(SHAPE_SCALES, kinds.T, strict=True)), right, SHAPE_SCALES)[kind.ravel()]
+    total: Column = variance["shape"] * shape
+    for rows, points in _blocks(*engines):
+        common = _like(left, right, {"release": SETTING_SCALES["release"]}, rows, points)
+        total[np.ix_(rows, points)] += (
+            variance["release"] * common + variance["shape_engine"] * shape[np.ix_(rows, points)]
+        )
+    for rows, points in _blocks(*systems):
+        own = shape[np.ix_(rows, points)]
+        load = _like(left, right, LOAD_SCALES, rows, points)
+        settings = _like(left, right, SETTING_SCALES, rows, points)
+        of_shape = variance["shape_system"] + variance["configuration"] * settings + variance["shape_load"] * load
+        total[np.ix_(rows, points)] += own * of_shape + variance["system"] + variance["system_load"] * load
     return total
+
+
+def _codes(left: Columns, right: Columns, names: Sequence[str]) -> tuple[Column, Column]:
+    """Return one number per row that is the same for rows with the same flags."""
+    first, second = (
+        np.asarray(sum(rows[name] * 2.0**bit for bit, name in enumerate(names)), dtype=np.float64)
+        for rows in (left, right)
+    )
+    return first, second
+
+
+def _blocks(left: Column, right: Column) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return, code by code, the rows and points that have it."""
+    for code in np.unique(left):
+        points = np.flatnonzero(right == code)
+        if points.size:
+            yield np.flatnonzero(left == code), points
+
+
+def _like(
+    left: Columns,
+    right: Columns,
+    scales: Mapping[str, float],
+    rows: NDArray[np.intp] | slice = slice(None),
+    points: NDArray[np.intp] | slice = slice(None),
+) -> Column:
+    """Return how near each row is to each point: 1 for the same, 0 for far away."""
+    first = np.column_stack([left[name][rows] / scale for name, scale in scales.items()])
+    second = np.column_stack([right[name][points] / scale for name, scale in scales.items()])
+    squared = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :] - 2 * first @ second.T
+    shared: Column = np.exp(-np.maximum(squared, 0.0) / 2)
+    return shared
 
 
 def similarities(left: Columns, right: Columns) -> dict[str, Column]:
@@ -107,23 +158,16 @@ def similarities(left: Columns, right: Columns) -> dict[str, Column]:
             shared *= left[name][:, None] == right[name][None, :]
         return shared
 
-    def like(scales: Mapping[str, float]) -> Column:
-        first = np.column_stack([left[name] / scale for name, scale in scales.items()])
-        second = np.column_stack([right[name] / scale for name, scale in scales.items()])
-        squared = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :] - 2 * first @ second.T
-        shared: Column = np.exp(-np.maximum(squared, 0.0) / 2)
-        return shared
-
-    engine, shape, load = same(ENGINE), like(SHAPE_SCALES), like(LOAD_SCALES)
+    engine, shape, load = same(ENGINE), _like(left, right, SHAPE_SCALES), _like(left, right, LOAD_SCALES)
     system = engine * same(GENERATION) * same(FORMAT)
     shape_system = shape * system
     return {
-        "release": engine * like({"release": SETTING_SCALES["release"]}),
+        "release": engine * _like(left, right, {"release": SETTING_SCALES["release"]}),
         "system": system,
         "shape": shape,
         "shape_engine": shape * engine,
         "shape_system": shape_system,
-        "configuration": shape_system * like(SETTING_SCALES),
+        "configuration": shape_system * _like(left, right, SETTING_SCALES),
         "shape_load": shape_system * load,
         "system_load": system * load,
     }

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.features import Load, columns, features
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.nearby import Nearby
+from cdk_sglang.planning.queueing import served_at_once, waiting_ms
 from cdk_sglang.planning.timing import times_ms
 
 if TYPE_CHECKING:
@@ -213,6 +215,12 @@ def _features(question: Question, load: Load) -> dict[str, float]:
     )
 
 
+@cache
+def most_gpus() -> int:
+    """Return the GPUs of the largest instance: a copy of a model never spans instances."""
+    return max(instance.gpu_count for instance in GpuInstance.all())
+
+
 def _prepare(question: Question) -> tuple[Answer, Load | None]:
     model = question.facts.architecture
     memory = plan_memory(
@@ -235,6 +243,13 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
             problems.append(
                 f"context {asked:g} is beyond the model's {limit}; shorten it, or set a rope scaling factor"
             )
+    most = max(most_gpus(), question.instance_gpus)
+    if question.split.gpus > most:
+        problems.append(
+            f"{question.split.gpus} GPUs are more than one instance has, and a copy never spans instances; use {most} at most: "
+            "a smaller format, GPUs with more memory or pipeline stages inside one instance"
+        )
+        return Answer(fits=False, memory=memory, problems=tuple(problems), notes=tuple(notes)), None
     if not model.kv_known:
         return Answer(fits=False, memory=memory, problems=(question.facts.note,), notes=tuple(notes)), None
     short = memory.shortfall_gib(length)
@@ -244,10 +259,10 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
             f"does not fit: {memory.weights_gib:.1f} GiB of weights on {memory.total_gib:.1f} GiB GPUs leave {memory.cache_gib:.1f} GiB "
             f"of cache, {missing:.1f} GiB short per GPU; use more GPUs, a smaller format or a larger mem_fraction"
         )
-    capacity = float(memory.requests(length)) * question.split.attention_dp if not short else 0.0
-    most = MAX_RUNNING[question.engine]
+    capacity = served_at_once(question, memory) if not short else 0.0
+    running_limit = MAX_RUNNING[question.engine]
     if question.concurrency is None:
-        running = max(1.0, min(capacity or 1.0, most))
+        running = max(1.0, min(capacity or 1.0, running_limit))
         notes.append(f"concurrency assumed {running:g}, what the cache holds")
     else:
         running = min(question.concurrency, capacity) if capacity >= 1 else question.concurrency
@@ -296,10 +311,7 @@ def _timed(
         tpot = drafted / question.accept_len
         change = plain / tpot
         notes.append(f"speculation: {change:.2f}x of plain decoding" + (", slower" if change < 1 else ""))
-    waiting = 0.0
-    if question.concurrency and load.running < question.concurrency:
-        rounds = question.concurrency / load.running - 1
-        waiting = rounds * (ttft + question.output_tokens * tpot)
+    waiting = waiting_ms(question, running=load.running, ttft_ms=ttft, tpot_ms=tpot)
     queued = Saturation() if question.concurrency else fitted.saturation.get(question.engine, Saturation())
     tpot *= queued.factor
     total_ms = ttft + max(0.0, question.output_tokens - 1) * tpot

@@ -60,6 +60,8 @@ class Question:
         context_len: Longest request to hold; None for prompt plus answer.
         accept_len: Tokens accepted per verification step; None without speculative decoding.
         notes: What was assumed.
+        kv_given: Whether `kv_dtype` was asked for; it is the engine's default otherwise.
+        instance_gpus: GPUs of the instance when it is described by the user; 0 for one that this version knows.
     """
 
     row_id: str
@@ -76,6 +78,8 @@ class Question:
     context_len: float | None
     accept_len: float | None
     notes: tuple[str, ...] = ()
+    kv_given: bool = True
+    instance_gpus: int = 0
 
 
 def read_question(row: Mapping[str, str | None], *, models: Iterable[Path] = ()) -> Question:
@@ -123,6 +127,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path] = ())
         context_len=context,
         accept_len=accept if speculates else None,
         notes=tuple(notes),
+        kv_given=bool(_KV_NAMES[cells.text("kv_dtype").lower()]),
     )
 
 
@@ -214,8 +219,8 @@ def _engine(cells: _Cells, notes: list[str]) -> str:
 def _split(cells: _Cells) -> tuple[Parallelism, float]:
     """Return the parallelism, and how many groups the concurrency is counted for.
 
-    `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning); public tables that give `n_gpus = tp x dp` for it
-    count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
+    `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning), and the concurrency that of all GPUs; public tables that
+    give `n_gpus = tp x dp` for it count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
     """
     given = {
         name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")
@@ -228,7 +233,9 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     gpus = int(given["n_gpus"] or tp * pp)
     if dp > 1:
         group = tp if tp > 1 else (ep if ep > 1 else gpus)
-        return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1), float(dp)
+        return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1), (
+            float(dp) if gpus >= tp * dp else 1.0
+        )
     if tp > 1:
         gpus = tp * pp
     return Parallelism(gpus=gpus, expert_parallel=ep > 1, pipeline=pp if gpus % pp == 0 else 1), 1.0
