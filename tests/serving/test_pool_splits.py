@@ -88,7 +88,7 @@ def test_a_size_by_type_goes_before_all_others(any_endpoint: MakeEndpoint) -> No
     )
     assert splits(component) == {L40S_4: (2, "2"), L40S_8: (8, "8")}
     assert sorted(resources(component, "AWS::SageMaker::Model")) == sorted(
-        cdk.Stack.of(component).get_logical_id(component.node.find_child(name)) for name in ("Model", "ModelTp8")
+        cdk.Stack.of(component).get_logical_id(model) for model in component.models
     )
 
 
@@ -166,9 +166,10 @@ def test_the_check_and_the_surviving_copies_know_every_model(any_endpoint: MakeE
         "gpt", model=MODEL, tp_size_by_type={L40S_4: 4, L40S_8: 2}, scaling=ComponentScaling(min_copies=2, max_copies=3)
     )
     (copies,) = resources(component, "Custom::CdkSglangCopies").values()
-    assert [name["Fn::GetAtt"][0] for name in copies["Model"]] == sorted(
-        resources(component, "AWS::SageMaker::Model"), key=lambda name: "ModelTp" in name
-    )
+    assert [name["Fn::GetAtt"][0] for name in copies["Model"]] == [
+        cdk.Stack.of(component).get_logical_id(model) for model in component.models
+    ]
+    assert len(component.models) == len(resources(component, "AWS::SageMaker::Model")) == 2
     (truth,) = resources(component, "Custom::CdkSglangTruth").values()
     asked = json.dumps(truth["Asked"])
     assert "others" in asked

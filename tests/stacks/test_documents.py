@@ -11,7 +11,14 @@ import yaml
 
 from stacks.environments import check
 
-DOCUMENTS = ("README.md", "docs/scaling.md", "docs/updates.md", "docs/capacity.md", "docs/host-memory.md", "docs/planner.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/scaling.md",
+    "docs/updates.md",
+    "docs/capacity.md",
+    "docs/host-memory.md",
+    "docs/planner.md",
+)
 
 
 def _blocks(root: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -16,7 +16,7 @@ from constructs import Construct
 
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
-from cdk_sglang.serving.component_resources import make_component, make_models
+from cdk_sglang.serving.component_resources import ModelScopes, make_component, make_models
 from cdk_sglang.serving.file_cache import warn_of_endless_files
 from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, make_log_group
@@ -30,6 +30,8 @@ from cdk_sglang.serving.truth_check import SmokeRequest
 from cdk_sglang.serving.weights_access import WeightsAccess
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
+    from aws_cdk import aws_sagemaker as sagemaker
+
     from cdk_sglang.serving.adapter import Adapter
     from cdk_sglang.serving.adapter_source import AdapterSource
     from cdk_sglang.serving.endpoint import InferenceEndpoint
@@ -47,6 +49,7 @@ class SharedValues:
     component_arn_prefix: str
     log_key_arn: str | None
     weights: WeightsAccess
+    models: ModelScopes
 
 
 class InferenceComponent(Construct):
@@ -135,7 +138,8 @@ class InferenceComponent(Construct):
         startup = startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances)
         self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
         self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
-        self.model_names: list[str] = [made.attr_model_name for made in make_models(self, model, tags)]
+        self.models: list[sagemaker.CfnModel] = make_models(self, model, tags)
+        self.model_names: list[str] = [made.attr_model_name for made in self.models]
         self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:

@@ -18,6 +18,7 @@ from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.alarms import warn_of_silence
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import InferenceComponent, SharedValues
+from cdk_sglang.serving.component_resources import ModelScopes
 from cdk_sglang.serving.endpoint_checks import check_endpoint
 from cdk_sglang.serving.endpoint_config import VARIANT_NAME, make_config
 from cdk_sglang.serving.endpoint_rollout import EndpointRollout
@@ -202,6 +203,7 @@ class InferenceEndpoint(Construct):
             ),
             log_key_arn=log_key_arn,
             weights=WeightsAccess(self, self.role),
+            models=ModelScopes(self),
         )
         if isinstance(truth_check, NoTruthCheck):
             self.resource.add_metadata("cdk-sglang:no-truth-check", truth_check.reason)

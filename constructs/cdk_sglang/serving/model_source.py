@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.hub import StagingOrder, hub_problems
@@ -154,7 +154,7 @@ class ModelSource(ABC):
     def bind(self, access: WeightsAccess) -> str:
         """Let the endpoint's role read the prefix and return the S3 URI, ending in a slash."""
 
-    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:  # noqa: ARG002
         """Have the files put in place or checked before they are served; return what has to come first.
 
         Args:
@@ -233,7 +233,7 @@ class _S3Source(ModelSource):
         access.read(f"arn:{access.partition}:s3:::{self._bucket}", self._prefix, self._key)
         return f"s3://{self._bucket}/{self._prefix}"
 
-    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:
         arn = f"arn:{access.partition}:s3:::{self._bucket}"
         bucket = KnownBucket(name=self._bucket, arn=arn, key=self._key)
         if not self._check:
@@ -255,7 +255,7 @@ class _BucketSource(ModelSource):
         access.read(bucket.arn, self._prefix, bucket.key)
         return f"s3://{bucket.name}/{self._prefix}"
 
-    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:
         bucket = access.known(self._bucket)
         if not self._check:
             return None
@@ -272,7 +272,7 @@ class _HubSource(ModelSource):
         access.read(bucket.arn, self._order.prefix, bucket.key)
         return f"s3://{bucket.name}/{self._order.prefix}"
 
-    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IDependable | None:  # noqa: ARG002
+    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:  # noqa: ARG002
         from cdk_sglang.serving.staging import WeightsStaging  # noqa: PLC0415  loading CodeBuild takes time, and few need it
 
         return WeightsStaging.of(scope, log_options=log_options).stage(self._order)
@@ -286,7 +286,7 @@ def _checked(
     prefix: str,
     *,
     expected_bytes: float | None,
-) -> IDependable:
+) -> IConstruct:
     from cdk_sglang.serving.weights_check import WeightsCheck  # noqa: PLC0415  loading Lambda takes time
 
     if access.check is None:  # one of the stack, looked for once by each endpoint

@@ -9,7 +9,7 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct
 
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge_wildcards
@@ -80,7 +80,7 @@ class WeightsStaging(Construct):
         assert isinstance(found, WeightsStaging)
         return found
 
-    def stage(self, order: StagingOrder) -> IDependable:
+    def stage(self, order: StagingOrder) -> IConstruct:
         """Have a model staged; what depends on the answer comes after it. The same model is staged once."""
         patterns = [f"--include={pattern}" for pattern in order.include]
         patterns += [f"--exclude={pattern}" for pattern in order.exclude]

@@ -9,7 +9,7 @@ from typing import Final
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IDependable
+from constructs import Construct, IConstruct
 
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
 from cdk_sglang.serving.weights_access import KnownBucket, WeightsAccess
@@ -73,7 +73,7 @@ class WeightsCheck(Construct):
         assert isinstance(found, WeightsCheck)
         return found
 
-    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IDependable:
+    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IConstruct:
         """Have a prefix checked; what depends on the answer comes after it. The same prefix is checked once.
 
         Args:
