@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
@@ -18,6 +17,9 @@ from constructs import Construct
 from cdk_sglang.serving.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
 from cdk_sglang.serving.acknowledge import wildcards as accepted_wildcards
 from cdk_sglang.serving.logs import RETENTION_DAYS
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
 
 _SOURCES: Final = Path(__file__).parent.parent / "_runtime"
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
