@@ -21,7 +21,7 @@ from posterior import SETTINGS, Posterior, fit_together, groups_of
 from samples import Sample, closed_loop_samples, saturated_samples, table
 
 from cdk_sglang import planning
-from cdk_sglang.planning.predict import SPREAD_COLUMNS, Spread, spread_columns
+from cdk_sglang.planning.calibration import SPREAD_COLUMNS, Spread, read_calibration, spread_columns
 from cdk_sglang.planning.timing import priors, times_ms
 
 COVERAGE = 0.83
@@ -203,7 +203,7 @@ def summary(fitted: Fitted, left_out: str) -> str:
 
 def saturation(content: dict[str, object]) -> dict[str, dict[str, float]]:
     """Return, per engine, predicted over measured throughput when every request is queued at once, and its spread."""
-    from cdk_sglang.planning.predict import answer, read_calibration
+    from cdk_sglang.planning.predict import answer
 
     calibration = read_calibration(content)
     samples: list[Sample] = saturated_samples()

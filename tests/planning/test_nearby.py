@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cdk_sglang.planning.calibration import calibration
 from cdk_sglang.planning.nearby import covariance_of, similarities
-from cdk_sglang.planning.predict import calibration
 
 
 def test_the_covariance_is_the_sum_of_the_components() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import MAX_AGE_DAYS
+from cdk_sglang.planning.calibration import calibration
 from cdk_sglang.planning.features import Load, columns, features
-from cdk_sglang.planning.predict import calibration
 from cdk_sglang.planning.price import usd_per_million_tokens
 from cdk_sglang.planning.timing import step_parts_ms
 
