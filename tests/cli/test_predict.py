@@ -110,9 +110,11 @@ def test_unknown_and_missing_columns_are_survivable() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a,b\n1,2\n"])
-def test_a_table_without_a_header_is_refused(text: str) -> None:
+def test_a_table_without_a_header_is_refused_and_nothing_is_written(text: str) -> None:
+    target = io.StringIO()
     with pytest.raises(ConfigurationError, match="no header line with known columns"):
-        predict_text(text)
+        predict_table(io.StringIO(text), target)
+    assert not target.getvalue()
 
 
 def test_short_long_empty_and_broken_rows_keep_the_table_going() -> None:

@@ -84,15 +84,17 @@ def predict_table(
     """
     csv.field_size_limit(LONGEST_CELL)
     rows = _rows(source)
+    batch = list(islice(rows, BATCH))  # before anything is written: a table without a header is answered with an error alone
     writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     known: dict[_Cells, dict[str, str]] = {}
     written = 0
-    while batch := list(islice(rows, BATCH)):
+    while batch:
         writer.writerows(_answers(batch, models, known))
         written += len(batch)
         if progress:
             progress(written)
+        batch = list(islice(rows, BATCH))
 
 
 def _lines(source: TextIO) -> Iterator[str]:
