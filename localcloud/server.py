@@ -14,13 +14,14 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 import localcloud
 from localcloud import copies, custom, faults
 from localcloud.clock import clock
+from localcloud.handler import Handler, closed_in_any_case
 from localcloud.settings import configure, current, restore
 from localcloud.store import stores
 
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 """Connections that may wait for a thread; werkzeug's 128 would drop a burst of 200."""
-
-
-class _Handler(MotoRequestHandler):  # type: ignore[misc]
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Keep the terminal for what matters."""
 
 
 class StateInUseError(Exception):
@@ -55,7 +51,7 @@ class LocalCloud:
         moto = DomainDispatcherApplication(create_backend_app)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         self._server = make_server(
-            "127.0.0.1", port, _front(moto), threaded=True, request_handler=_Handler, fd=self._socket.fileno()
+            "127.0.0.1", port, _front(moto), threaded=True, request_handler=Handler, fd=self._socket.fileno()
         )
         self._server.daemon_threads = True
         self.url = f"http://localhost:{self._socket.getsockname()[1]}"
@@ -153,7 +149,7 @@ def _front(moto: Any) -> Any:
             body = _refused(request, "InternalFailure", repr(error), 500)(environ, start_response)
         return body
 
-    return application
+    return closed_in_any_case(application)
 
 
 def _admin(request: Request) -> Response:

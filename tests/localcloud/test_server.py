@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 import psutil
 import pytest
+from werkzeug.serving import make_server
 
 from localcloud import settings
+from localcloud.handler import Handler, closed_in_any_case
 from localcloud.server import LocalCloud
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
 
@@ -141,3 +145,40 @@ def test_a_second_server_of_the_process_leaves_the_first_at_work(client: Any, cl
     any_endpoint(sagemaker)
     eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
     assert settings.current().base_url == cloud.url
+
+
+def test_an_answer_is_closed_once_also_where_the_caller_resets_the_connection() -> None:
+    gone, closed = threading.Event(), []
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"x"
+            assert gone.wait(30)
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def application(_: dict[str, Any], start_response: Any) -> Answer:
+        start_response("200 OK", [("Content-Length", "1")])
+        return Answer()
+
+    server = make_server("127.0.0.1", 0, closed_in_any_case(application), threaded=True, request_handler=Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        for resets in (True, False):
+            closed.clear()
+            gone.clear()
+            with socket.create_connection(("127.0.0.1", server.port)) as caller:
+                caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                while not caller.recv(4096).endswith(b"x"):
+                    pass
+                if resets:
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.set()
+            eventually(lambda: closed)
+            assert closed == [True]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
