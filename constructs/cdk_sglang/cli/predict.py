@@ -84,9 +84,8 @@ def predict_table(
     """
     csv.field_size_limit(LONGEST_CELL)
     rows = _rows(source)
-    batch = list(
-        islice(rows, BATCH)
-    )  # before anything is written: a table without a header is answered with an error alone
+    # Before anything is written: a table without a header is answered with an error alone.
+    batch = list(islice(rows, BATCH))
     writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     known: dict[_Cells, dict[str, str]] = {}
