@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Both are read when jsii starts its node process, which importing aws_cdk does.
 _NODE = Path(sys.prefix, "bin", "node")
@@ -40,3 +42,21 @@ def _only_loopback() -> None:
 def root() -> Path:
     """The repository."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Any]:
+    """The embedded AWS with a small program for a container: one in the process, since its state, clock and settings are the process's."""
+    from localcloud.server import LocalCloud
+
+    command = (sys.executable, str(root / "tests" / "localcloud" / "container_program.py"))
+    with LocalCloud(
+        port=0,
+        state_dir=tmp_path_factory.mktemp("localcloud"),
+        images=(("*", command),),
+        endpoint_s=0.2,
+        instance_s=0.1,
+        stop_grace_s=2,
+        provision_s=3,
+    ) as cloud:
+        yield cloud

@@ -25,7 +25,7 @@ from cdk_sglang import (
 from localcloud.clock import clock
 from tests.capacity.conftest import TYPE, bought
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
+from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 
 pytestmark = pytest.mark.timeout(600)

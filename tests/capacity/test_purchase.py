@@ -19,7 +19,7 @@ import typer
 
 from cdk_sglang.cli import capacity
 from tests.capacity.conftest import bought
-from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
+from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROOT
 
 Talk = Callable[..., tuple[int, str]]

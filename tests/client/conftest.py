@@ -19,7 +19,6 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
     client,
     cloud,
     serving,
-    session_cloud,
 )
 from tests.localcloud.helpers import SESSION, eventually
 

@@ -30,7 +30,7 @@ from cdk_sglang import (
 from localcloud import builds
 from tests.dataplane.conftest import safetensors_bytes
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud, session_cloud  # noqa: F401  fixtures
+from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.timeout(600)
 BASE = f"sha256:{'b' * 64}"

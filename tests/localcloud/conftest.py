@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,18 +17,6 @@ from localcloud import clock as clocks
 from localcloud import faults, settings
 from localcloud.server import LocalCloud, reset
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
-
-PROGRAM = Path(__file__).with_name("container_program.py")
-
-
-@pytest.fixture(scope="session")
-def session_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    state = tmp_path_factory.mktemp("localcloud")
-    command = (sys.executable, str(PROGRAM))
-    with LocalCloud(
-        port=0, state_dir=state, images=(("*", command),), endpoint_s=0.2, instance_s=0.1, stop_grace_s=2, provision_s=3
-    ) as cloud:
-        yield cloud
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
     cloud,
     driven,
     sagemaker,
-    session_cloud,
 )
 from tests.localcloud.helpers import eventually
 

@@ -20,7 +20,7 @@ from cdk_sglang import Capacity, ComponentScaling, Concurrency, InferenceEndpoin
 from cdk_sglang.client import InferenceClient, Progress, Wait
 from localcloud.store import stores
 from tests.client.conftest import CloudTime
-from tests.localcloud.conftest import admin, cdk, client, cloud, session_cloud  # noqa: F401  fixtures
+from tests.localcloud.conftest import admin, cdk, client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import SESSION, eventually
 
 pytestmark = pytest.mark.timeout(300)
