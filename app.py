@@ -35,7 +35,7 @@ def main() -> int:
         return 2
     add_checks(app)
     assembly = app.synth()
-    request = request_of(settings, name=name)
+    request = request_of(settings, name=name, region=env.region)
     plan = plan_fleet(request)
     write_plan(Path(assembly.directory), request=request, plan=plan)
     if app.node.try_get_context("report"):

@@ -36,7 +36,7 @@ def add_fleet(
     raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
     problems = _name_problems(name, settings)
     try:
-        problems += plan_fleet(request_of(settings, name=name)).problems
+        problems += plan_fleet(request_of(settings, name=name, region=env.region)).problems
     except ConfigurationError as error:
         problems += error.problems
     foundation, serving = None, []

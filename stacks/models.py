@@ -12,8 +12,8 @@ from constructs import Construct
 
 from cdk_sglang import AdapterConfig, AdapterSource, InferenceComponent, ModelSource, SglangDlc
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models.facts import catalogue
 from cdk_sglang.serving.container_base import ContainerBase
+from cdk_sglang.serving.planned import facts_of
 from stacks.settings import Component, Environment
 from stacks.settings_models import Adapter, Image, ImageBuild, Model
 
@@ -58,7 +58,8 @@ def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBuc
         asked: Its model.
         bucket: The environment's weights bucket, where something is in it.
     """
-    gib = asked.weights_gib if asked.weights_gib is not None or asked.id is None else catalogue(asked.id).weights_gib
+    facts = facts_of(asked.catalogue_id)
+    gib = asked.weights_gib if asked.weights_gib is not None or facts is None else facts.weights_gib
     size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
     if asked.s3 is not None:
         return ModelSource.from_s3(asked.s3, weights_size=size, model_id=asked.id)
@@ -72,6 +73,7 @@ def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBuc
             weights_size=size,
             include=asked.include,
             exclude=asked.exclude,
+            model_id=asked.id,
         )
     return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size, model_id=asked.id)
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, Literal
+from typing import Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models import ModelFacts, catalogue
+from cdk_sglang.models import ModelFacts
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
 from cdk_sglang.serving.file_cache import file_cache
+from cdk_sglang.serving.fit import PRICE_REGION
 from cdk_sglang.serving.host import HostResources
-from cdk_sglang.serving.planned import component_request, facts_of, planned_host, planned_tp_sizes
+from cdk_sglang.serving.planned import catalogue_facts, component_request, facts_of, planned_host, planned_tp_sizes
 from stacks.environments import load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
-
-DEFAULT_REGION: Final = "us-east-1"
-"""Region of the prices when neither the file nor the CDK CLI names one."""
+from stacks.settings_models import Model
 
 
 def fleet_request(name: str) -> FleetRequest:
@@ -29,13 +28,19 @@ def fleet_request(name: str) -> FleetRequest:
     return request_of(load(name), name=name)
 
 
-def request_of(settings: Environment, *, name: str) -> FleetRequest:
+def request_of(settings: Environment, *, name: str, region: str | None = None) -> FleetRequest:
     """Return what is to be planned: every component whose model the catalogue knows.
 
+    Args:
+        settings: The environment.
+        name: Its name.
+        region: Region of the prices where the file names none; us-east-1 where nobody does.
+
     Raises:
-        ConfigurationError: A model id or an instance type is unknown, with its path in the settings.
+        ConfigurationError: A model id or an instance type is unknown, or latency or a budget is asked of what nobody can plan; with
+            its path in the settings.
     """
-    problems: list[str] = []
+    problems = _unplannable(settings)
     endpoints = []
     for endpoint, asked in settings.endpoints.items():
         path = f"endpoints.{endpoint}"
@@ -67,20 +72,52 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
         raise ConfigurationError(problems)
     return FleetRequest(
         environment=name,
-        region=settings.region or DEFAULT_REGION,
+        region=settings.region or region or PRICE_REGION,
         endpoints=tuple(endpoints),
         budget_usd_per_hour=settings.budget_usd_per_hour,
     )
 
 
 def unplanned(settings: Environment) -> list[str]:
-    """Name the components whose memory nobody can check, since they name no model of the catalogue."""
+    """Name the components whose memory nobody can check, since their model is none of the catalogue's."""
+    return [f"{endpoint}.{component}" for endpoint, component, _ in _unknown(settings)]
+
+
+def _unknown(settings: Environment) -> list[tuple[str, str, Component]]:
+    """Return endpoint, component and its settings where neither an id nor the repository names a model of the catalogue.
+
+    An id that is given and unknown is a mistake, which `_component` reports.
+    """
     return [
-        f"{endpoint}.{component}"
+        (endpoint, component, wanted)
         for endpoint, asked in settings.endpoints.items()
         for component, wanted in asked.components.items()
-        if wanted.model.id is None
+        if wanted.model.id is None and facts_of(wanted.model.catalogue_id) is None
     ]
+
+
+def _unplannable(settings: Environment) -> list[str]:
+    """Return why latency or a budget that is asked cannot be held: nobody knows what a component takes."""
+    problems = []
+    unknown = _unknown(settings)
+    for endpoint, component, wanted in unknown:
+        if wanted.slo is not None:
+            path = f"endpoints.{endpoint}.components.{component}"
+            problems.append(f"{path}.slo: cannot be checked, since {_reason(wanted.model)}")
+    if settings.budget_usd_per_hour is not None and unknown:
+        reasons = "; ".join(
+            f"endpoints.{endpoint}.components.{component}: {_reason(wanted.model)}"
+            for endpoint, component, wanted in unknown
+        )
+        problems.append(f"budget_usd_per_hour: cannot be checked, since a component is not planned: {reasons}")
+    return problems
+
+
+def _reason(model: Model) -> str:
+    known = "the id of a catalogue model of the same architecture as model.id (cdk-sglang models list)"
+    if model.hugging_face is None:
+        return f"model has no id; give {known}"
+    return f"the catalogue does not know {model.hugging_face}; add it with: cdk-sglang models add {model.hugging_face}, or give {known}"
 
 
 def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInstance, ...]:
@@ -95,7 +132,7 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
 
 def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) -> float | None:
     """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    facts = facts_of(asked.model.id)
+    facts = facts_of(asked.model.catalogue_id)
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
     sizes = _sizes(asked, instances)
@@ -106,7 +143,7 @@ def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) ->
 
 
 def _sizes(asked: Component, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
-    return planned_tp_sizes(asked.model.id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
+    return planned_tp_sizes(asked.model.catalogue_id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
 
 
 def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
@@ -130,12 +167,10 @@ def _component(
     path: str,
     problems: list[str],
 ) -> ComponentRequest | None:
-    if asked.model.id is None:
-        return None
-    try:
-        facts = catalogue(asked.model.id)
-    except ConfigurationError as error:
-        problems += [f"{path}.model.id: {problem}" for problem in error.problems]
+    facts = facts_of(asked.model.catalogue_id)
+    if facts is None:
+        if asked.model.id is not None:
+            problems += _unknown_id(asked.model.id, path)
         return None
     sizes = _sizes(asked, instances)
     others = asked.server.pp_size * asked.server.dp_size
@@ -159,6 +194,14 @@ def _component(
     files = file_cache(asked.server, facts=facts, added=asked.environment)
     request = _request(name, asked, facts, sizes, bounds=(low, high))
     return dataclasses.replace(request, host=host, file_cache_gb=0.0 if files is None else files.copy_gb)
+
+
+def _unknown_id(model_id: str, path: str) -> list[str]:
+    try:
+        catalogue_facts(model_id)
+    except ConfigurationError as error:
+        return [f"{path}.model.id: {problem}" for problem in error.problems]
+    return []
 
 
 def resources_of(asked: Component) -> HostResources | None:

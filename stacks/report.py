@@ -40,7 +40,7 @@ def print_fleet(
         name: Name of the environment.
         endpoints: Its endpoints.
         plan: Its plan.
-        unplanned: Components that name no model, so that nobody knows whether they fit.
+        unplanned: Components whose model the catalogue does not know, so that nobody knows whether they fit.
         templates: Paths of the templates written.
     """
     table = Table(box=box.SIMPLE_HEAD, title=f"{name}: endpoints and the GPUs their components ask for")
@@ -57,7 +57,7 @@ def print_fleet(
     if plan.endpoints:
         print_plan(plan, console)
     if unplanned:
-        console.print(f"not planned, since model.id is not given: {', '.join(unplanned)}", soft_wrap=True)
+        console.print(f"not planned, since the catalogue does not know the model (model.id): {', '.join(unplanned)}", soft_wrap=True)
     console.print(f"templates: {', '.join(templates)}", soft_wrap=True)
 
 

@@ -45,7 +45,8 @@ class Model(Settings):
     model_config = ConfigDict(json_schema_extra=exactly_one_of("hugging_face", "prefix", "s3"))
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. Without it, nothing about memory is checked."""
+    """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. The repository of hugging_face by default. Of a model that
+    the catalogue does not know, little is checked, and neither slo nor a budget can be given."""
     hugging_face: str | None = None
     """Model of Hugging Face, such as Qwen/Qwen3-8B: copied into the environment's weights bucket by the first deployment."""
     revision: str | None = None
@@ -64,6 +65,11 @@ class Model(Settings):
     """Prefix in the environment's own weights bucket, such as weights/meta-llama/Llama-3.2-3B-Instruct/."""
     weights_gib: float | None = Field(default=None, gt=0, le=4096, strict=False)
     """Size of the weights in GiB, where the catalogue does not know the model."""
+
+    @property
+    def catalogue_id(self) -> str | None:
+        """Id under which the catalogue may know the model: as given, else the repository; None for files in S3 without an id."""
+        return self.id or self.hugging_face
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -65,17 +65,13 @@ def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str
     return problems
 
 
-def _id(model: Model) -> str | None:
-    return model.id or model.hugging_face
-
-
 def _place(model: Model) -> str:
     return model.s3 or model.prefix or f"{model.hugging_face}@{model.revision}"
 
 
 def _same(one: Model, other: Model) -> bool:
-    return _place(one) == _place(other) or (_id(one) is not None and _id(one) == _id(other))
+    return _place(one) == _place(other) or (one.catalogue_id is not None and one.catalogue_id == other.catalogue_id)
 
 
 def _shown(model: Model) -> str:
-    return _id(model) or _place(model)
+    return model.catalogue_id or _place(model)

@@ -53,7 +53,7 @@ def splits(component: InferenceComponent) -> dict[str, tuple[int, str]]:
 
 def test_without_a_size_each_type_gets_the_fewest_gpus_that_hold_the_model(any_endpoint: MakeEndpoint) -> None:
     large = ModelSource.from_s3("s3://models/qwen/", check=False, model_id="Qwen/Qwen3-32B-FP8")
-    server = SglangOptions(context_length=65536)
+    server = SglangOptions(context_length=40960)
     component = any_endpoint(capacity=pool(L40S_4, "ml.p5.48xlarge")).add_component("qwen", model=large, server=server)
     found = splits(component)
     assert found["ml.p5.48xlarge"] == (1, "1")

@@ -19,9 +19,10 @@ from cdk_sglang.planning.plan import plan_fleet
 from cdk_sglang.planning.predict import Answer, Band, answer
 from cdk_sglang.planning.splits import tp_sizes
 from cdk_sglang.planning.startup import StartUp, start_up
+from cdk_sglang.planning.verdict import component_problems
 
 __all__ = [
     "Alternative", "Answer", "Band", "Batch", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan", "EndpointRequest", "FleetPlan", "FleetRequest",
-    "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "concurrency_limits", "plan_fleet", "plan_memory",
+    "MemoryPlan", "Parallelism", "Range", "Slo", "StartUp", "answer", "component_problems", "concurrency_limits", "plan_fleet", "plan_memory",
     "split_problems", "start_up", "target_concurrency", "tp_sizes",
 ]  # fmt: skip

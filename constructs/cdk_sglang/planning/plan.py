@@ -9,21 +9,21 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
-from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, question
+from cdk_sglang.planning.alternatives import cheapest_fast_enough, question
 from cdk_sglang.planning.cost import price_warnings, token_prices
 from cdk_sglang.planning.endpoints import pack_endpoint
 from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
-from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
+from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
 from cdk_sglang.planning.startup import start_up
+from cdk_sglang.planning.verdict import component_problems, instance_problems
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
     from cdk_sglang.planning.fleet import Alternative, ComponentRequest, EndpointPlan, EndpointRequest, FleetRequest
-    from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer
 
 DEFAULT_CONCURRENCY = 16.0
@@ -77,15 +77,7 @@ def _plan_endpoint(
         plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
         warnings += host_warnings(path, plan.host)
         for other in endpoint.instances[1:]:
-            _check(
-                component=component,
-                instance=other,
-                split=split_on(component, other),
-                context=plan.context_length,
-                request=request,
-                path=path,
-                problems=problems,
-            )
+            problems += instance_problems(component, other, path=path, region=request.region, prices=request.prices)
     return pack_endpoint(endpoint=endpoint, plans=plans, price=price, where=where, problems=problems, warnings=warnings)
 
 
@@ -99,23 +91,11 @@ def _plan_component(
     problems: list[str],
 ) -> ComponentPlan:
     model = component.facts.architecture
-    limit = model.max_position_embeddings
     context = context_of(component)
     notes = []
-    if component.context_length and limit and component.context_length > limit:
-        problems.append(
-            f"{path}.server.context_length: {component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less"
-        )
+    problems += component_problems(component, [instance], path=path, region=request.region, prices=request.prices)
     split = split_on(component, instance)
-    memory = _check(
-        component=component,
-        instance=instance,
-        split=split,
-        context=context,
-        request=request,
-        path=path,
-        problems=problems,
-    )
+    memory = memory_of(component, instance.gpu, split)
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
     given = None
     if model.kv_known:
@@ -168,44 +148,6 @@ def _plan_component(
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
     )
-
-
-def _check(
-    *,
-    component: ComponentRequest,
-    instance: GpuInstance,
-    split: Parallelism,
-    context: int,
-    request: FleetRequest,
-    path: str,
-    problems: list[str],
-) -> MemoryPlan:
-    """Return the memory plan; add what makes the component impossible on this type."""
-    model = component.facts.architecture
-    memory = memory_of(component, instance.gpu, split)
-    where = f"{path}.server.tp_size"
-    if split.gpus > instance.gpu_count:
-        problems.append(
-            f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less"
-        )
-    refusals = split_problems(model, instance.gpu, split)
-    problems += [f"{where}: {component.facts.id} on {instance.name}: {problem}" for problem in refusals]
-    if not model.kv_known:
-        problems.append(f"{path}.model: {component.facts.id}: {component.facts.note or 'the KV cache is not known'}")
-        return memory
-    short = max(memory.shortfall_gib(context), -memory.cache_gib)
-    if short > 0:
-        near = nearest_fit(component, context, request.region, request.prices)
-        advice = (
-            f"nearest fit: {near}"
-            if near
-            else "no instance type holds it; use a smaller format, model or context_length"
-        )
-        problems.append(
-            f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
-            f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"
-        )
-    return memory
 
 
 def _check_slo(

@@ -154,7 +154,7 @@ def _problems(
         return problems
     lora = component.server.lora or LoraOptions()
     problems += config.problems(path, max_rank=lora.max_rank, server_modules=lora.target_modules)
-    served = component.model_id
+    served = component.base_model
     accepted = base_model or served
     trained = config.base_model
     if trained and accepted and _is_hub_id(trained) and not same_base_model(trained, accepted):

@@ -46,6 +46,7 @@ class SharedValues:
 
     role_arn: str
     endpoint_name: str
+    region: str
     component_arn_prefix: str
     log_key_arn: str | None
     weights: WeightsAccess
@@ -92,8 +93,8 @@ class InferenceComponent(Construct):
             endpoint,
             construct_id,
             name,
+            model=model,
             variants=variants,
-            weights_bytes=model.weights_bytes,
             copies=copies,
             scaling=scaling,
             added=environment,
@@ -112,6 +113,7 @@ class InferenceComponent(Construct):
         self.endpoint: InferenceEndpoint = endpoint
         self.server: SglangOptions = variants[0].server
         self.model_id: str | None = model.model_id
+        self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
         self.rollout: ComponentRollout | None = rollout
         self.smoke: SmokeRequest | None = smoke

@@ -12,6 +12,7 @@ from cdk_sglang.serving.capacity_checks import zero_copies_problems
 from cdk_sglang.serving.endpoint_checks import bigger_or_fewer
 from cdk_sglang.serving.endpoint_truth import TRUTH_ID
 from cdk_sglang.serving.file_cache import disk_problems
+from cdk_sglang.serving.fit import fit_problems
 from cdk_sglang.serving.model_variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.rollback_alarms import ROLLBACK_ALARM_IDS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.rollout import ComponentRollout
     from cdk_sglang.serving.scaling import ComponentScaling
 
@@ -34,8 +36,8 @@ def check_component(
     construct_id: str,
     name: str,
     *,
+    model: ModelSource,
     variants: Sequence[ModelVariant],
-    weights_bytes: float | None,
     copies: int,
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
@@ -62,7 +64,9 @@ def check_component(
     for variant in variants:
         problems += variant.problems(construct_id, image=endpoint.image, added=added)
     most = max(copies, 0 if scaling is None else scaling.copy_bounds[1])
-    problems += disk_problems(construct_id, variants, weights_bytes=weights_bytes, copies=most, added=added)
+    problems += disk_problems(construct_id, variants, weights_bytes=model.weights_bytes, copies=most, added=added)
+    servers = {instance.name: variant.server for variant in variants for instance in variant.instances}
+    problems += fit_problems(construct_id, model, servers, endpoint.capacity.instances, region=endpoint.shared.region)
     problems += room_problems(
         endpoint,
         construct_id,

@@ -198,6 +198,7 @@ class InferenceEndpoint(Construct):
         self.shared = SharedValues(
             role_arn=role_arn,
             endpoint_name=self.resource.attr_endpoint_name,
+            region=stack.region,
             component_arn_prefix=stack.format_arn(
                 service="sagemaker", resource="inference-component", resource_name=""
             ),

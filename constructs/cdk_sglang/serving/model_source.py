@@ -44,11 +44,15 @@ class ModelSource(ABC):
 
     Attributes:
         weights_bytes: Size of the files, for the start-up time-outs; None when not known.
-        model_id: Hub id of the model, such as "Qwen/Qwen3-8B", for checks against it; None when not known.
+        model_id: Catalogue id of the model, such as "Qwen/Qwen3-8B", for checks against it; None when not known.
+        repository: Repository on Hugging Face that the files come from; None for files in S3.
     """
 
-    def __init__(self, weights_size: cdk.Size | None, *, model_id: str | None = None) -> None:
-        self.model_id = model_id
+    def __init__(
+        self, weights_size: cdk.Size | None, *, model_id: str | None = None, repository: str | None = None
+    ) -> None:
+        self.model_id = model_id if model_id is not None else repository
+        self.repository = repository
         known = None if weights_size is None or weights_size.is_unresolved() else weights_size
         self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
@@ -67,7 +71,8 @@ class ModelSource(ABC):
             uri: "s3://bucket/prefix/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
             key: KMS key of the bucket, when it has one of its own.
-            model_id: Hub id of the model, for checks against it; none by default.
+            model_id: Catalogue id of the model (`cdk-sglang models list`): what does not fit the GPUs is refused. Without it, nobody
+                checks that.
             check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
                 missing or cut short.
 
@@ -95,7 +100,8 @@ class ModelSource(ABC):
             bucket: The bucket.
             prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
-            model_id: Hub id of the model, for checks against it; none by default.
+            model_id: Catalogue id of the model (`cdk-sglang models list`): what does not fit the GPUs is refused. Without it, nobody
+                checks that.
             check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
                 missing or cut short.
 
@@ -118,6 +124,7 @@ class ModelSource(ABC):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         wait: cdk.Duration | None = None,
+        model_id: str | None = None,
     ) -> ModelSource:
         """A model of Hugging Face, copied to S3 during the deployment: once, with every file held to the hub's hash.
 
@@ -132,6 +139,8 @@ class ModelSource(ABC):
             include: Patterns of files to take whatever the rules say.
             exclude: Patterns of files to leave out besides.
             wait: How long the deployment waits, rounded up to stages of 50 minutes; five hours by default.
+            model_id: Catalogue id of a model of the same architecture, for a repository that the catalogue does not know; the repository
+                by default.
 
         Raises:
             ConfigurationError: The revision can move, the token is text, or a name has the wrong form.
@@ -148,7 +157,7 @@ class ModelSource(ABC):
             exclude=tuple(exclude),
             wait=wait or _STAGING_WAIT,
         )
-        return _HubSource(order, weights_size)
+        return _HubSource(order, weights_size, model_id)
 
     @abstractmethod
     def bind(self, access: WeightsAccess) -> str:
@@ -263,8 +272,8 @@ class _BucketSource(ModelSource):
 
 
 class _HubSource(ModelSource):
-    def __init__(self, order: StagingOrder, weights_size: cdk.Size | None) -> None:
-        super().__init__(weights_size, model_id=order.repo)
+    def __init__(self, order: StagingOrder, weights_size: cdk.Size | None, model_id: str | None) -> None:
+        super().__init__(weights_size, model_id=model_id, repository=order.repo)
         self._order = order
 
     def bind(self, access: WeightsAccess) -> str:

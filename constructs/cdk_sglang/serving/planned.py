@@ -90,7 +90,7 @@ def facts_of(model_id: str | None) -> ModelFacts | None:
     if model_id is None:
         return None
     try:
-        return _facts(model_id)
+        return catalogue_facts(model_id)
     except ConfigurationError:
         return None
 
@@ -185,7 +185,7 @@ def planned_concurrency(
             [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
         )
     try:
-        facts = _facts(model_id)
+        facts = catalogue_facts(model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
@@ -204,7 +204,12 @@ def planned_concurrency(
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)
 
 
-def _facts(model_id: str) -> ModelFacts:
+def catalogue_facts(model_id: str) -> ModelFacts:
+    """Return what the catalogue knows of a model.
+
+    Raises:
+        ConfigurationError: The id is unknown, with the nearest ids and how to add it.
+    """
     from cdk_sglang.models import catalogue  # noqa: PLC0415  not every component names a model of it
 
     return catalogue(model_id)

@@ -1,0 +1,105 @@
+"""Whether a component can run on an instance type: its context, its split over GPUs, and its memory.
+
+The one place where that is decided: the plan of a fleet, and the library for each component that is added to an endpoint, ask it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning.alternatives import nearest_fit
+from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
+from cdk_sglang.planning.splits import context_of, split_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cdk_sglang.hardware import GpuInstance, PriceTable
+    from cdk_sglang.planning.fleet import ComponentRequest
+
+
+def component_problems(
+    component: ComponentRequest,
+    instances: Iterable[GpuInstance],
+    *,
+    path: str,
+    region: str,
+    prices: PriceTable | None = None,
+) -> list[str]:
+    """Return why a component cannot run on some of the instance types that its copies may land on; empty when it can.
+
+    Args:
+        component: The component.
+        instances: The types.
+        path: Of the component, for messages.
+        region: Whose prices decide the advice.
+        prices: Prices to use instead of the package's.
+    """
+    problems = context_problems(component, path=path)
+    for instance in instances:
+        problems += instance_problems(component, instance, path=path, region=region, prices=prices)
+    return list(dict.fromkeys(problems))  # what is not about GPUs is the same on each type
+
+
+def context_problems(component: ComponentRequest, *, path: str) -> list[str]:
+    """Return why a context length is beyond the model; empty when it is not, or when the model states no limit."""
+    limit = component.facts.architecture.max_position_embeddings
+    if component.context_length is None or not limit or component.context_length <= limit:
+        return []
+    return [
+        f"{path}.server.context_length: {component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less"
+    ]
+
+
+def instance_problems(
+    component: ComponentRequest,
+    instance: GpuInstance,
+    *,
+    path: str,
+    region: str,
+    prices: PriceTable | None = None,
+) -> list[str]:
+    """Return why a component cannot run on an instance type: its split over the GPUs, or their memory.
+
+    Args:
+        component: The component.
+        instance: The type.
+        path: Of the component, for messages.
+        region: Whose prices decide the advice.
+        prices: Prices to use instead of the package's.
+    """
+    model = component.facts.architecture
+    split = split_on(component, instance)
+    where = f"{path}.server.tp_size"
+    problems = []
+    if split.gpus > instance.gpu_count:
+        problems.append(
+            f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less"
+        )
+    refusals = split_problems(model, instance.gpu, split)
+    problems += [f"{where}: {component.facts.id} on {instance.name}: {problem}" for problem in refusals]
+    if not model.kv_known:
+        return [
+            *problems,
+            f"{path}.model: {component.facts.id}: {component.facts.note or 'the KV cache is not known'}",
+        ]
+    context = context_of(component)
+    memory = memory_of(component, instance.gpu, split)
+    short = missing_gib(memory, context)
+    if short > 0:
+        near = nearest_fit(component, context, region, prices)
+        advice = (
+            f"nearest fit: {near}"
+            if near
+            else "no instance type holds it; use a smaller format, model or context_length"
+        )
+        problems.append(
+            f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
+            f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"
+        )
+    return problems
+
+
+def missing_gib(memory: MemoryPlan, context: float) -> float:
+    """Return the GiB per GPU that weights and one request of `context` tokens lack; 0 when both fit."""
+    return max(0.0, memory.shortfall_gib(context), -memory.cache_gib)

@@ -1,0 +1,97 @@
+"""The library refuses what cannot run, in the planner's words, before any resource exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_s3 as s3
+
+from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, SglangOptions
+
+MakeEndpoint = Callable[..., InferenceEndpoint]
+LARGE = ModelSource.from_s3("s3://models/qwen/", check=False, model_id="Qwen/Qwen3-235B-A22B-FP8")
+QWEN_8B = ModelSource.from_s3("s3://models/qwen-8b/", check=False, model_id="Qwen/Qwen3-8B")
+SMALL = ModelSource.from_s3("s3://models/llama/", check=False, model_id="meta-llama/Llama-3.2-3B-Instruct")
+
+
+def on(any_endpoint: MakeEndpoint, *types: str) -> InferenceEndpoint:
+    capacity = Capacity.on_demand(types[0], max_instances=1)
+    return any_endpoint(capacity=capacity if len(types) == 1 else Capacity.pool(types, max_instances=1))
+
+
+def refusals(endpoint: InferenceEndpoint, model: ModelSource, **server: object) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as error:
+        endpoint.add_component("chat", model=model, server=SglangOptions.model_validate(server))
+    return error.value.problems
+
+
+def test_weights_beyond_the_gpu_are_refused_and_the_nearest_fit_named(any_endpoint: MakeEndpoint) -> None:
+    endpoint = on(any_endpoint, "ml.g6e.2xlarge")
+    (problem,) = refusals(endpoint, LARGE, context_length=8192)
+    assert re.fullmatch(
+        r"chat\.server\.tp_size: Qwen/Qwen3-235B-A22B-FP8 with context_length 8192 does not fit 1 x L40S of ml\.g6e\.2xlarge: [\d.]+ GiB "
+        r"short per GPU \([\d.]+ GiB of weights, 44\.0 GiB there\); .*nearest fit: ml\.[a-z0-9.-]+ with tp_size [248]",
+        problem,
+    )
+    assert endpoint.node.try_find_child("chat") is None
+    assert not endpoint.components
+
+
+def test_a_context_beyond_the_model_is_refused(any_endpoint: MakeEndpoint) -> None:
+    problems = refusals(on(any_endpoint, "ml.p5en.48xlarge"), SMALL, context_length=200_000)
+    assert problems == (
+        "chat.server.context_length: 200000 is beyond the 131072 of meta-llama/Llama-3.2-3B-Instruct; use 131072 or less",
+    )
+
+
+def test_gpus_that_do_not_divide_the_heads_are_refused(any_endpoint: MakeEndpoint) -> None:
+    problems = refusals(on(any_endpoint, "ml.g6e.12xlarge"), QWEN_8B, tp_size=3, context_length=8192)
+    assert problems[0] == (
+        "chat.server.tp_size: Qwen/Qwen3-8B on ml.g6e.12xlarge: tp 3 does not divide 32 attention heads; use one of 1, 2, 4, 8, 16"
+    )
+
+
+def test_the_model_must_fit_on_every_type_of_a_pool(any_endpoint: MakeEndpoint) -> None:
+    endpoint = on(any_endpoint, "ml.p5en.48xlarge", "ml.g6e.48xlarge")
+    (problem,) = refusals(endpoint, LARGE, tp_size=4, context_length=8192)
+    assert "does not fit 4 x L40S of ml.g6e.48xlarge" in problem
+
+
+def test_what_is_refused_leaves_its_id_free(any_endpoint: MakeEndpoint) -> None:
+    endpoint = on(any_endpoint, "ml.g6e.2xlarge")
+    refusals(endpoint, LARGE)
+    endpoint.add_component("chat", model=SMALL, server=SglangOptions(context_length=8192))
+
+
+def test_an_id_that_the_catalogue_does_not_know_is_a_mistake(any_endpoint: MakeEndpoint) -> None:
+    model = ModelSource.from_s3("s3://models/llama/", check=False, model_id="meta-lama/Llama-3.2-3B-Instruct")
+    (problem,) = refusals(on(any_endpoint, "ml.g6e.2xlarge"), model)
+    assert problem.startswith(
+        "chat.model.id: unknown model 'meta-lama/Llama-3.2-3B-Instruct'; did you mean 'meta-llama/Llama-3.2-3B-Instruct', or add it"
+    )
+
+
+def hub(stack: cdk.Stack, repo: str, **options: str) -> ModelSource:
+    return ModelSource.from_hugging_face(repo, revision="a" * 40, bucket=s3.Bucket(stack, "Weights"), **options)
+
+
+def test_a_repository_names_its_model(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    (problem,) = refusals(
+        on(any_endpoint, "ml.g6e.2xlarge"), hub(stack, "Qwen/Qwen3-235B-A22B-FP8"), context_length=8192
+    )
+    assert "does not fit 1 x L40S" in problem
+
+
+def test_a_repository_that_nobody_knows_is_taken_unchecked(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    on(any_endpoint, "ml.g6e.2xlarge").add_component("chat", model=hub(stack, "acme/own-model"))
+
+
+def test_a_repository_of_a_known_architecture_is_checked_as_that_one(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack
+) -> None:
+    model = hub(stack, "acme/own-model", model_id="Qwen/Qwen3-235B-A22B-FP8")
+    (problem,) = refusals(on(any_endpoint, "ml.g6e.2xlarge"), model, context_length=8192)
+    assert "does not fit 1 x L40S" in problem

@@ -1,0 +1,119 @@
+"""What nobody can plan is not let past a latency or a budget, and a repository names its model."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+import pytest
+
+from cdk_sglang import ConfigurationError
+from cdk_sglang.planning import plan_fleet
+from stacks.environments import cdk_json_context, parse
+from stacks.fleet import add_fleet
+from stacks.planning import request_of, unplanned
+
+REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
+
+
+def environment(model: str, *, component: str = "", top: str = "", instance: str = "ml.p5en.48xlarge") -> str:
+    return f"""
+account: "444455556666"
+region: us-west-2
+network: {{vpc: none}}
+alarms: {{none: "a test"}}
+{top}
+endpoints:
+  chat:
+    capacity: {{type: {instance}, max_instances: 20}}
+    components:
+      qwen:
+        model: {{{model}}}
+        {component}
+"""
+
+
+def problems(text: str) -> list[str]:
+    settings = parse(text, source="test.yaml")
+    with pytest.raises(ConfigurationError) as error:
+        add_fleet(
+            cdk.App(context=cdk_json_context()),
+            name="test",
+            settings=settings,
+            source="test.yaml",
+            env=cdk.Environment(),
+        )
+    return list(error.value.problems)
+
+
+def test_a_repository_is_planned_as_the_model_it_names() -> None:
+    text = environment(
+        f"hugging_face: Qwen/Qwen3-8B, revision: {REVISION}",
+        component="server: {context_length: 4000000}\n        slo: {ttft_ms: 1}\n        copies: 2",
+        top="budget_usd_per_hour: 5",
+    )
+    found = problems(text)
+    for path in ("server.context_length", "server.tp_size", "slo.ttft_ms"):
+        assert any(line.startswith(f"test.yaml: endpoints.chat.components.qwen.{path}: ") for line in found), path
+    assert any(line.startswith("test.yaml: budget_usd_per_hour: the fleet costs up to ") for line in found)
+
+
+def test_each_refusal_is_said_once_though_plan_and_library_both_ask() -> None:
+    text = environment(
+        f"hugging_face: Qwen/Qwen3-235B-A22B, revision: {REVISION}",
+        component="server: {context_length: 8192}",
+        instance="ml.g6e.4xlarge",
+    )
+    (line,) = problems(text)
+    assert (
+        "endpoints.chat.components.qwen.server.tp_size: Qwen/Qwen3-235B-A22B with context_length 8192 does not fit"
+        in line
+    )
+
+
+UNKNOWN = {
+    f"hugging_face: acme/own, revision: {REVISION}": (
+        "the catalogue does not know acme/own; add it with: cdk-sglang models add acme/own, or give the id of a catalogue model of the "
+        "same architecture as model.id (cdk-sglang models list)"
+    ),
+    "prefix: weights/own/": (
+        "model has no id; give the id of a catalogue model of the same architecture as model.id (cdk-sglang models list)"
+    ),
+    "s3: s3://models/own/": (
+        "model has no id; give the id of a catalogue model of the same architecture as model.id (cdk-sglang models list)"
+    ),
+}
+
+
+@pytest.mark.parametrize("model", UNKNOWN)
+def test_latency_of_a_model_that_nobody_knows_cannot_be_asked(model: str) -> None:
+    assert problems(environment(model, component="slo: {ttft_ms: 500}")) == [
+        f"test.yaml: endpoints.chat.components.qwen.slo: cannot be checked, since {UNKNOWN[model]}"
+    ]
+
+
+@pytest.mark.parametrize("model", UNKNOWN)
+def test_a_budget_cannot_hold_a_model_that_nobody_knows(model: str) -> None:
+    assert problems(environment(model, top="budget_usd_per_hour: 10000")) == [
+        (
+            "test.yaml: budget_usd_per_hour: cannot be checked, since a component is not planned: "
+            f"endpoints.chat.components.qwen: {UNKNOWN[model]}"
+        )
+    ]
+
+
+@pytest.mark.parametrize("model", UNKNOWN)
+def test_without_latency_and_budget_an_unknown_model_is_named_as_not_planned(model: str) -> None:
+    settings = parse(environment(model), source="test.yaml")
+    add_fleet(
+        cdk.App(context=cdk_json_context()), name="test", settings=settings, source="test.yaml", env=cdk.Environment()
+    )
+    assert unplanned(settings) == ["chat.qwen"]
+
+
+def test_an_own_model_is_planned_as_the_architecture_that_is_given() -> None:
+    text = environment(
+        f"hugging_face: acme/own, revision: {REVISION}, id: Qwen/Qwen3-8B", component="slo: {ttft_ms: 5000}"
+    )
+    settings = parse(text, source="test.yaml")
+    assert not unplanned(settings)
+    (endpoint,) = plan_fleet(request_of(settings, name="test")).endpoints
+    assert endpoint.components[0].model == "Qwen/Qwen3-8B"
