@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,17 @@ def _only_loopback() -> None:
 def root() -> Path:
     """The repository."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Chromium, to look at pages with. CI installs it (.ci/run), so there its absence is a failure and no reason to skip."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("no Chromium on this machine, and .ci/run should have installed it")
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    return found
 
 
 @pytest.fixture(scope="session")
