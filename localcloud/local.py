@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
+from cdk_sglang.client.answers import Said
 from localcloud.background import ROOT, STATE, LocalError, console, ensure, forget, healthy, running, step, stop
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
@@ -30,6 +32,8 @@ _ENDPOINT: Final = "local-chat"
 _COMPONENT: Final = "local-chat-tiny"
 _WEIGHTS_PREFIX: Final = "weights/tiny-llama/"
 _QUESTION: Final = "hello world, how are you today?"
+_TOKENS: Final = 24
+_WAIT: Final = Wait(up_to_seconds=180)
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -195,15 +199,18 @@ def _empty_buckets(url: str) -> None:
 
 
 def _ask(session: boto3.session.Session, url: str) -> dict[str, Any]:
-    client = session.client("sagemaker-runtime", endpoint_url=url, config=Config(retries={"max_attempts": 0}))
-    body = {"messages": [{"role": "user", "content": _QUESTION}], "max_tokens": 24, "temperature": 0}
-    response = client.invoke_endpoint(
-        EndpointName=_ENDPOINT,
-        InferenceComponentName=_COMPONENT,
-        ContentType="application/json",
-        Body=json.dumps(body).encode(),
-    )
-    answer: dict[str, Any] = json.loads(response["Body"].read())
+    """Ask the first question; an answer without words is a failure."""
+    try:
+        with InferenceClient(_ENDPOINT, _COMPONENT, session=session, endpoint_url=url, wait=_WAIT) as client:
+            answer = client.chat([{"role": "user", "content": _QUESTION}], max_tokens=_TOKENS, temperature=0)
+    except (InferenceClientError, ClientError, BotoCoreError) as error:
+        raise LocalError(f"no answer from {_COMPONENT}: {error}") from None
+    said = Said()
+    said.add(answer)
+    ask = f"cdk-sglang ask --endpoint {_ENDPOINT} --component {_COMPONENT}"
+    problem = said.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
+    if problem is not None:
+        raise LocalError(f"{_COMPONENT} is deployed and replied: {problem}")
     return answer
 
 

@@ -68,7 +68,7 @@ class Schedule(Settings):
     begins: str
     """"HH:MM" in quotes; without days YYYY-MM-DDTHH:MM."""
     ends: str
-    """The same; at or before the beginning it is the next day's."""
+    """The same; before the beginning it is the next day's. "00:00" in both is whole days."""
     min_copies: int | None = Field(default=None, ge=0, le=1000)
     """Fewest copies while it lasts; the component's own by default."""
     max_copies: int | None = Field(default=None, ge=0, le=1000)
@@ -204,7 +204,7 @@ class NightlyStopSettings(Settings):
     begins: str
     """"HH:MM" in quotes."""
     ends: str
-    """"HH:MM" in quotes; at or before the beginning it is the next day's."""
+    """"HH:MM" in quotes; before the beginning it is the next day's. "00:00" in both is whole days."""
     days: tuple[Day, ...] = Field(default=DAYS, min_length=1, max_length=7, strict=False)
     """Days on which it begins; every day by default."""
     time_zone: str = "UTC"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from cdk_sglang.cli import main
+from cdk_sglang.client import InferenceClient
 from cdk_sglang.errors import ConfigurationError
 from localcloud import faults
 
@@ -24,6 +28,60 @@ def aws(cloud: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_answer_is_printed(serving: object, aws: None) -> None:
     done = CliRunner().invoke(main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama"])
     assert (done.exit_code, done.stdout) == (0, "part 0 part 1 part 2 \n")
+
+
+def ask_for(*pieces: dict[str, object] | str) -> Result:
+    """Ask a copy that sends these, as events where they are chunks of an answer."""
+    given = [piece if isinstance(piece, str) else f"data: {json.dumps({'choices': [piece]})}\n\n" for piece in pieces]
+    real = InferenceClient.stream_chat
+
+    def stream_chat(client: InferenceClient, messages: object, **options: object) -> object:
+        return real(client, messages, **options, pieces=given)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InferenceClient, "stream_chat", stream_chat)
+        return CliRunner().invoke(main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama"])
+
+
+def test_reasoning_is_marked_and_goes_to_stderr(serving: object, aws: None) -> None:
+    done = ask_for(
+        {"delta": {"reasoning_content": "hm, "}},
+        {"delta": {"reasoning_content": "well"}},
+        {"delta": {"content": "yes"}},
+        {"delta": {"content": "!"}, "finish_reason": "stop"},
+        "data: [DONE]\n\n",
+    )
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "yes!\n", "reasoning: hm, well\n")
+
+
+def test_reasoning_that_used_up_the_tokens_is_no_answer(serving: object, aws: None) -> None:
+    done = ask_for(
+        {"delta": {"reasoning_content": "hm, "}},
+        {"delta": {"content": None}, "finish_reason": "length"},
+        "data: [DONE]\n\n",
+    )
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "reasoning: hm, ",
+        "ask: no answer within 256 tokens: reasoning used them up; raise --max-tokens, such as --max-tokens 2048",
+    ]
+
+
+def test_an_error_inside_the_answer_is_one_line_after_what_came(serving: object, aws: None) -> None:
+    done = ask_for({"delta": {"content": "so"}}, 'data: {"error": {"message": "out of memory", "code": 500}}\n\n')
+    assert (done.exit_code, done.stdout) == (1, "so\n")
+    assert done.stderr.splitlines() == [
+        (
+            "ask: llama on fleet: the model failed after 1 part of its answer: out of memory (status 500); "
+            "the same request may go better later"
+        )
+    ]
+
+
+@pytest.mark.parametrize("pieces", [(), ('{"error": {"message": "busy", "code": 503}}',), ("data: [DONE]\n\n",)])
+def test_what_is_no_answer_is_exit_code_1(serving: object, aws: None, pieces: tuple[str, ...]) -> None:
+    done = ask_for(*pieces)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
 
 
 def test_what_was_waited_for_in_vain_is_one_line_and_exit_code_1(serving: object, aws: None) -> None:

@@ -11,7 +11,6 @@ from botocore.stub import Stubber
 
 from cdk_sglang.client.boto import refusal_of
 from cdk_sglang.client.failures import Reason, is_certificate_problem, response_refusal, service_refusal
-from cdk_sglang.client.sse import events
 from cdk_sglang.client.wait import SystemClock
 from cdk_sglang.client.watch import Watch
 from localcloud.runtime import _NO_COPY
@@ -86,13 +85,6 @@ def test_a_caller_who_may_not_describe_is_asked_once() -> None:
         assert watch.look("llama") is None
         assert not watch.allowed
         stub.assert_no_pending_responses()
-
-
-def test_an_event_may_be_cut_anywhere() -> None:
-    whole = b'data: {"n": 1}\n\n: a comment\n\nevent: x\r\ndata: {"n": "\xc3\xa9"}\r\n\r\ndata: [DONE]\n\n'
-    for size in range(1, len(whole) + 1):
-        parts = [whole[at : at + size] for at in range(0, len(whole), size)]
-        assert list(events(parts)) == [{"n": 1}, {"n": "é"}], size
 
 
 def test_a_client_error_without_a_body_is_no_refusal() -> None:

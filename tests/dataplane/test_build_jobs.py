@@ -251,13 +251,72 @@ def test_the_physical_id_does_not_follow_the_content(logic: ModuleType) -> None:
     assert asked(logic).physical_id != asked(logic, stage=1).physical_id
 
 
+RECORD: dict[str, Any] = {
+    "format": 1,
+    "repo": "Qwen/Qwen3-8B",
+    "revision": "abc",
+    "files": [{"path": "config.json", "bytes": 10}, {"path": "model.safetensors", "bytes": 1000}],
+}
+
+
+def put_record(aws: Any, *, sizes: dict[str, int] | None = None, body: str | None = None, **more: Any) -> None:
+    """Put a record, and files of these sizes; those it names by default."""
+    prefix = "weights/Qwen/Qwen3-8B/abc/"
+    for name, size in ({"config.json": 10, "model.safetensors": 1000} if sizes is None else sizes).items():
+        aws.s3.put_object(Bucket="weights", Key=f"{prefix}{name}", Body=bytes(size))
+    text = json.dumps(RECORD) if body is None else body
+    aws.s3.put_object(Bucket="weights", Key=f"{prefix}manifest.json", Body=text, **more)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Metadata": {"cdk-sglang-hash": "git-sha1:0"}},
+        {"body": "{"},
+        {"body": "[]"},
+        {"body": json.dumps(RECORD | {"format": 2})},
+        {"body": json.dumps(RECORD | {"files": []})},
+        {"body": json.dumps(RECORD | {"files": [{"path": "config.json"}]})},
+        {"body": json.dumps(RECORD | {"repo": "Qwen/Other"})},
+        {"body": json.dumps(RECORD | {"revision": "def"})},
+        {"sizes": {"config.json": 10}},
+        {"sizes": {"config.json": 10, "model.safetensors": 999}},
+    ],
+    ids=[
+        "a file of the hub",
+        "no JSON",
+        "no object",
+        "another format",
+        "no files",
+        "no sizes",
+        "another model",
+        "another revision",
+        "a file is missing",
+        "a file is short",
+    ],
+)
+def test_a_record_is_believed_only_where_it_is_that_of_what_is_there(
+    logic: ModuleType, aws: Any, given: dict[str, Any]
+) -> None:
+    put_record(aws, **given)
+
+    assert "BuildId" in logic.begin(aws, asked(logic, kind="weights"), token="r1", now=100)
+
+
+def test_both_programs_have_the_same_record(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = importlib.import_module("weights.manifest")
+
+    assert (logic._HUB_FILE, logic._MANIFEST_FORMAT) == (manifest.HASH_KEY, manifest.FORMAT)
+    for name in [name for name in sys.modules if name == "weights" or name.startswith("weights.")]:
+        del sys.modules[name]
+
+
 def test_a_manifest_ends_the_staging_of_weights(logic: ModuleType, aws: Any) -> None:
     wanted = asked(logic, kind="weights")
     begun = logic.begin(aws, wanted, token="r1", now=100)
     assert logic.check(aws, wanted, begun=begun, now=101) == {"IsComplete": False}
 
-    manifest = {"files": [{"path": "config.json", "bytes": 10}, {"path": "model.safetensors", "bytes": 1000}]}
-    aws.s3.put_object(Bucket="weights", Key="weights/Qwen/Qwen3-8B/abc/manifest.json", Body=json.dumps(manifest))
+    put_record(aws)
 
     assert logic.check(aws, wanted, begun=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
     assert logic.begin(aws, wanted, token="r2", now=200)["Bytes"] == "1010"

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
-import urllib3
-from moto import mock_aws
-from moto.server import ThreadedMotoServer
 
-from tests.dataplane.conftest import safetensors_bytes
+from tests.dataplane.conftest import RUNTIME, safetensors_bytes
 from tests.dataplane.hub_server import REVISION, HubModel, HubServer
 
-RUNTIME = Path(__file__).parents[2] / "constructs" / "cdk_sglang" / "_runtime"
 REPO = "Qwen/Qwen3-8B"
 PREFIX = f"weights/{REPO}/{REVISION}/"
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(RUNTIME))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-    class Modules:
-        stage: ModuleType = importlib.import_module("weights.stage")
-        hub: ModuleType = importlib.import_module("weights.hub")
-        transfer: ModuleType = importlib.import_module("weights.transfer")
-        manifest: ModuleType = importlib.import_module("weights.manifest")
-        main: ModuleType = importlib.import_module("weights.__main__")
-        problems: ModuleType = importlib.import_module("weights.problems")
-
-    yield Modules
-    for name in [name for name in sys.modules if name == "weights" or name.startswith("weights.")]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def s3(weights: Any) -> Iterator[Any]:
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="models")
-        yield client
 
 
 def a_model(shards: int = 2, *, rows: int = 4096, **more: bytes) -> HubModel:
@@ -418,16 +374,6 @@ def test_fewer_files_at_once_where_memory_is_short(weights: Any) -> None:
 
     assert weights.stage.workers_for(files, asked=16, memory=1000 * MIB) == 5
     assert weights.stage.workers_for(files, asked=16, memory=10**12) == 16
-
-
-@pytest.fixture
-def cloud() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    urllib3.request("POST", f"http://{host}:{port}/moto-api/reset")
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def run_program(

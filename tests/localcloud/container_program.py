@@ -77,9 +77,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, body: dict[str, object]) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Type", str(body.get("kind", "text/event-stream")))
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if "pieces" in body:
+            for piece in body["pieces"]:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece.encode()), piece.encode()))
+                self.wfile.flush()
+                time.sleep(0.05)
+            self.wfile.write(b"0\r\n\r\n")
+            return
         for index in range(3):
             said = {
                 "choices": [{"index": 0, "delta": {"content": f"part {index} "}}],

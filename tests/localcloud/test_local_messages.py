@@ -1,6 +1,13 @@
 """What `make local` shows of a failed deployment: the reason, not what the CDK CLI prints after it."""
 
+from typing import Any
+
+import pytest
+
+from localcloud import faults, local
+from localcloud.background import LocalError
 from localcloud.local import reason_of
+from tests.localcloud.helpers import SESSION
 
 FAILED = """\
 \x1b[31m❌  fleet failed to deploy\x1b[39m
@@ -28,3 +35,33 @@ def test_the_reason_of_a_failed_deployment_is_on_the_screen() -> None:
 
 def test_without_an_error_line_the_last_lines_are_shown() -> None:
     assert reason_of("\n".join(map(str, range(20)))).splitlines() == [str(number) for number in range(8, 20)]
+
+
+@pytest.fixture
+def fleet(serving: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_ENDPOINT", "fleet")
+    monkeypatch.setattr(local, "_COMPONENT", "llama")
+
+
+def test_the_first_question_is_answered(fleet: None, cloud: Any) -> None:
+    assert local._ask(SESSION, cloud.url)["choices"][0]["message"]["content"] == f"heard: {local._QUESTION}"
+
+
+def test_an_answer_that_is_reasoning_alone_is_a_failure_with_the_next_step(
+    fleet: None, cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = {"content": None, "reasoning_content": "hm"}
+    answer = {"choices": [{"message": message, "finish_reason": "length"}]}
+    monkeypatch.setattr(local.InferenceClient, "chat", lambda *_, **__: answer)
+    with pytest.raises(LocalError) as caught:
+        local._ask(SESSION, cloud.url)
+    assert str(caught.value) == (
+        "llama is deployed and replied: no answer within 24 tokens: reasoning used them up; "
+        "ask for more with `cdk-sglang ask --endpoint fleet --component llama --max-tokens 512 'hello'`"
+    )
+
+
+def test_a_first_question_that_sagemaker_refuses_is_a_line(fleet: None, cloud: Any) -> None:
+    faults.inject("access-denied", target="InvokeEndpoint")
+    with pytest.raises(LocalError, match="no answer from llama: "):
+        local._ask(SESSION, cloud.url)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk_sglang import ComponentScaling, ConfigurationError, NightlyStop, Window
-from cdk_sglang.serving.schedules import DAYS, Action, actions, time_zones, window_problems
+from cdk_sglang.serving.schedule_checks import window_problems
+from cdk_sglang.serving.schedules import DAYS, Action, actions
+from cdk_sglang.serving.time_zones import skipped_hours, time_zones
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 MINUTES_OF_A_WEEK = 7 * 24 * 60
@@ -55,7 +57,7 @@ def test_a_launch_sets_its_bounds_once_and_gives_back_those_of_the_hour() -> Non
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(DAYS), st.integers(0, 23), st.integers(1, 24), st.integers(0, 3)), max_size=4),
+    st.lists(st.tuples(st.sampled_from(DAYS), st.integers(0, 23), st.integers(1, 23), st.integers(0, 3)), max_size=4),
     st.integers(0, 3),
 )
 def test_at_every_minute_of_the_week_the_last_action_set_what_the_window_of_that_minute_asks(
@@ -128,6 +130,19 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
         ),
         ({"begins": "08:00", "ends": "18:00", "max_copies": 1}, "max_copies: 1 is below min_copies 2"),
         ({"begins": "08:00", "ends": "18:00", "min_copies": -1}, "min_copies: -1 is not allowed; use 0 or more"),
+        ({"begins": 8, "ends": "18:00"}, "begins: 8 is not a time; use HH:MM"),
+        (
+            {"days": [], "begins": "08:00", "ends": "18:00"},
+            "days: none given; use some of mon, tue, wed, thu, fri, sat, sun",
+        ),
+        (
+            {"begins": "00:00", "ends": "00:00"},
+            "ends: 00:00 is when it begins, on every day, so it would never end; use another hour",
+        ),
+        (
+            {"days": ["mon"], "begins": "08:00", "ends": "08:00"},
+            "ends: 08:00 is when it begins, so it would last 24 hours; use another hour, or 00:00 in both for whole days",
+        ),
     ],
 )
 def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem: str) -> None:
@@ -140,6 +155,16 @@ def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem:
     ("begins", "ends", "problem"),
     [
         ("2025-01-01T08:00", "2025-01-01T09:00", "ends: 2025-01-01T09:00 is in the past; remove the schedule"),
+        (
+            "2026-01-01T08:00",
+            "2027-01-01T09:00",
+            "begins: 2026-01-01T08:00 is in the past, where no bounds can be set; begin later, or remove the schedule",
+        ),
+        (
+            "2027-01-01T09:00",
+            "09:30",
+            "ends: '09:30' is not a time; use YYYY-MM-DDTHH:MM, or give days for hours that come every week",
+        ),
         ("2027-02-30T08:00", "2027-03-01T09:00", "begins: '2027-02-30T08:00' is not a time; use YYYY-MM-DDTHH:MM"),
         ("2027-01-01T09:00", "2027-01-01T08:00", "ends: 2027-01-01T08:00 is not after 2027-01-01T09:00"),
     ],
@@ -196,3 +221,92 @@ def test_a_nightly_stop_reports_everything_at_once() -> None:
         "nightly_stop.begins",
         "nightly_stop.ends",
     ]
+
+
+def test_a_nightly_stop_that_would_never_end_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        NightlyStop(begins="22:00", ends="22:00")
+    assert error.value.problems == (
+        "nightly_stop.ends: 22:00 is when it begins, on every day, so it would never end; use another hour",
+    )
+
+
+def test_whole_days_end_where_the_next_day_begins() -> None:
+    weekend = Window.off(days=("sat", "sun"), begins="00:00", ends="00:00")
+    assert [(action.schedule, action.bounds) for action in actions([weekend], (1, 4))] == [
+        ("cron(0 0 ? * SAT,SUN *)", (0, 0)),
+        ("cron(0 0 ? * MON *)", (1, 4)),
+    ]
+
+
+def test_windows_that_leave_no_hour_to_run_are_refused() -> None:
+    schedules = {"day": Window.off(begins="06:00", ends="22:00"), "night": Window.off(begins="22:00", ends="06:00")}
+    assert problems_of(schedules=schedules) == (
+        "scaling.schedules: day and night leave no hour of the week in which a copy may run; shorten one of them, or remove the component",
+    )
+
+
+def test_a_schedule_and_a_nightly_stop_that_leave_no_hour_to_run_are_refused() -> None:
+    scaling = ComponentScaling(min_copies=1, max_copies=4, schedules={"day": Window.off(begins="06:00", ends="22:00")})
+    with pytest.raises(ConfigurationError, match="day and nightly-stop leave no hour of the week"):
+        scaling.stopped_nightly(NightlyStop(begins="22:00", ends="06:00"))
+
+
+def test_a_schedule_with_the_name_of_the_nightly_stop_is_not_lost_to_it() -> None:
+    own = Window.weekly(begins="08:00", ends="18:00", min_copies=2)
+    scaling = ComponentScaling(min_copies=1, max_copies=4, schedules={"nightly-stop": own})
+    with pytest.raises(
+        ConfigurationError, match="is the name of the endpoint's nightly_stop; give the schedule another"
+    ):
+        scaling.stopped_nightly(NightlyStop(begins="22:00", ends="06:00"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "window", "where"),
+    [
+        ("Europe/Berlin", Window.weekly(days=["sun"], begins="00:00", ends="02:30", min_copies=2), "ends: 02:30"),
+        ("Europe/Berlin", Window.weekly(days=["sat"], begins="20:00", ends="02:00", min_copies=2), "ends: 02:00"),
+        ("America/New_York", Window.weekly(begins="02:59", ends="06:00", min_copies=2), "begins: 02:59"),
+        ("Africa/Cairo", Window.weekly(days=["thu"], begins="20:00", ends="00:00", min_copies=2), "ends: 00:00"),
+        (
+            "Europe/Berlin",
+            Window.once(begins="2027-03-27T20:00", ends="2027-03-28T02:30", min_copies=2),
+            "ends: 2027-03-28T02:30",
+        ),
+    ],
+)
+def test_an_hour_that_clocks_skip_is_refused(zone: str, window: Window, where: str) -> None:
+    (problem,) = problems_of(schedules={"w": window}, time_zone=zone)
+    assert problem.startswith(f"scaling.schedules.w.{where} does not exist in {zone} when clocks go forward (2027-")
+    assert "so the bounds would stay as they are; use an hour before" in problem
+
+
+@pytest.mark.parametrize(
+    ("zone", "window"),
+    [
+        ("UTC", Window.weekly(begins="02:30", ends="06:00", min_copies=2)),
+        ("Europe/Berlin", Window.weekly(begins="03:00", ends="01:59", min_copies=2)),
+        ("Europe/Berlin", Window.weekly(days=["mon"], begins="02:30", ends="06:00", min_copies=2)),
+        ("Europe/Berlin", Window.once(begins="2027-06-06T02:30", ends="2027-06-06T06:00", min_copies=2)),
+    ],
+)
+def test_an_hour_that_every_such_day_has_is_not(zone: str, window: Window) -> None:
+    assert ComponentScaling(min_copies=1, max_copies=4, schedules={"w": window}, time_zone=zone)
+
+
+def test_a_nightly_stop_that_ends_in_an_hour_that_clocks_skip_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        NightlyStop(begins="22:00", ends="02:30", time_zone="Europe/Berlin")
+    assert error.value.problems == (
+        (
+            "nightly_stop.ends: 02:30 does not exist in Europe/Berlin when clocks go forward (2027-03-28, 02:00 to 03:00), so the bounds would "
+            "stay as they are; use an hour before 02:00, or 03:00 or later"
+        ),
+    )
+
+
+def test_every_zone_whose_clocks_change_is_a_known_one() -> None:
+    changing = [zone for zone in time_zones() if skipped_hours(zone)]
+    assert {"Europe/Berlin", "America/New_York", "Australia/Sydney"} <= set(changing)
+    assert len(changing) == 173
+    assert not skipped_hours("Asia/Kolkata")

@@ -115,6 +115,38 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         [(("endpoints", "chat", "nightly_stop"), {"begins": 1200, "ends": "06:00"})],
         ["endpoints.chat.nightly_stop.begins: 1200 is a number here; write it in quotes"],
     ),
+    "a nightly stop that never ends": (
+        [(("endpoints", "chat", "nightly_stop"), {"begins": "22:00", "ends": "22:00"})],
+        [
+            "endpoints.chat.nightly_stop.ends: 22:00 is when it begins, on every day, so it would never end; use another hour",
+        ],
+    ),
+    "a schedule that never ends": (
+        [
+            (
+                (*LLAMA, "scaling"),
+                {
+                    "min_copies": 1,
+                    "max_copies": 2,
+                    "concurrency": 2,
+                    "schedules": {
+                        "day": {
+                            "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+                            "begins": "08:00",
+                            "ends": "08:00",
+                            "min_copies": 2,
+                        }
+                    },
+                },
+            )
+        ],
+        [
+            (
+                "endpoints.chat.components.llama.scaling.schedules.day.ends: 08:00 is when it begins, on every day, so it would never end; "
+                "use another hour"
+            )
+        ],
+    ),
     "a schedule in the past": (
         [
             (

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cdk_sglang.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cdk_sglang.client.answers import Said
 
 
 def ask(
@@ -24,7 +28,7 @@ def ask(
 ) -> None:
     """Ask one question with your AWS credentials and print the answer as it comes; wake the component where it sleeps.
 
-    Progress goes to stderr. Exit code 1: no copy answered, or SageMaker or the model said no.
+    Progress and reasoning go to stderr. Exit code 1: no copy answered, SageMaker or the model said no, or there was no answer but reasoning.
     """
     environment, _, name = (route or "").partition("/")
     if (route is None) == (endpoint is None and component is None) or (
@@ -43,8 +47,10 @@ def ask(
             Route,
             Wait,
         )
+        from cdk_sglang.client.answers import Said  # noqa: PLC0415  as above
     except ModuleNotFoundError as error:
         raise ConfigurationError([f"ask: needs {error.name}; pip install 'cdk-sglang[client]'"]) from None
+    said = Said()
     try:
         found = None if route is None else Route.load(environment, name, region=region)
         with InferenceClient(
@@ -56,9 +62,26 @@ def ask(
             on_progress=ProgressLine(),
         ) as client:
             for chunk in client.stream_chat([{"role": "user", "content": question}], max_tokens=max_tokens):
-                for choice in chunk.get("choices", []):
-                    typer.echo(choice.get("delta", {}).get("content") or "", nl=False)
-            typer.echo()
+                _show(said, chunk)
+        problem = said.problem(tokens=max_tokens, more=f"raise --max-tokens, such as --max-tokens {max_tokens * 8}")
     except (InferenceClientError, ClientError, BotoCoreError) as error:
-        print(f"ask: {error}", file=sys.stderr)  # noqa: T201  the command's own stderr
-        raise typer.Exit(1) from None
+        problem = str(error)
+    if said.text:
+        typer.echo()
+    elif said.reasoning:
+        typer.echo(err=True)
+    if problem is not None:
+        print(f"ask: {problem}", file=sys.stderr)  # noqa: T201  the command's own stderr
+        raise typer.Exit(1)
+
+
+def _show(said: Said, chunk: Mapping[str, Any]) -> None:
+    """Print what a chunk brings: the answer to stdout, reasoning to stderr, marked and dimmed."""
+    first = not said.reasoning
+    reasoning, text = said.add(chunk)
+    if reasoning:
+        typer.secho(("reasoning: " if first else "") + reasoning, dim=True, err=True, nl=False)
+    if text:
+        if said.text == text and said.reasoning:
+            typer.echo(err=True)  # the answer begins a line of its own
+        typer.echo(text, nl=False)

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -78,11 +79,13 @@ def list_staged(bucket: Bucket) -> None:
     table = Table("model", "revision", "licence", "files", "GB", "staged")
     with _running(["list", "--bucket", bucket]) as events:
         for event in events:
-            if event["event"] == "model":
+            if event["event"] == "unread":
+                typer.echo(f"left out: {event['message']}", err=True)
+            elif event["event"] == "model":
                 table.add_row(
                     event["repo"],
                     event["revision"][:_SHORT],
-                    event["license"] or "unknown",
+                    escape(event["license"] or "unknown"),
                     str(event["files"]),
                     f"{event['bytes'] / 1e9:.2f}",
                     event["staged_at"],
@@ -145,7 +148,7 @@ def _show_progress(events: Iterator[dict[str, Any]], console: Console) -> None:
                     progress.update(task, total=event["bytes"], description=event["repo"])
                     progress.console.print(
                         f"{event['files']} files to copy, {event['there']} there already, {event['left_out']} left out; "
-                        f"licence {event['license'] or 'not stated'}"
+                        f"licence {escape(event['license'] or 'not stated')}"
                     )
                 case "progress":
                     progress.update(task, completed=event["bytes"])

@@ -11,20 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cdk_sglang.client.boto import InferenceClient
-    from cdk_sglang.client.errors import InferenceClientError, RouteError, WaitCancelledError, WaitExceededError
+    from cdk_sglang.client.errors import (
+        AnswerError,
+        InferenceClientError,
+        RouteError,
+        WaitCancelledError,
+        WaitExceededError,
+    )
     from cdk_sglang.client.failures import Reason
     from cdk_sglang.client.openai_path import async_openai_client, openai_client
     from cdk_sglang.client.progress import Copies, OnProgress, Progress, ProgressLine, State
     from cdk_sglang.client.route import Destination, Route
-    from cdk_sglang.client.transports import OpenAIWaitCancelledError, OpenAIWaitExceededError
+    from cdk_sglang.client.transports import OpenAIAnswerError, OpenAIWaitCancelledError, OpenAIWaitExceededError
     from cdk_sglang.client.wait import Wait
 
 __all__ = [
+    "AnswerError",
     "Copies",
     "Destination",
     "InferenceClient",
     "InferenceClientError",
     "OnProgress",
+    "OpenAIAnswerError",
     "OpenAIWaitCancelledError",
     "OpenAIWaitExceededError",
     "Progress",
@@ -42,12 +50,12 @@ __all__ = [
 
 _HOMES = {
     "boto": ("InferenceClient",),
-    "errors": ("InferenceClientError", "RouteError", "WaitCancelledError", "WaitExceededError"),
+    "errors": ("AnswerError", "InferenceClientError", "RouteError", "WaitCancelledError", "WaitExceededError"),
     "failures": ("Reason",),
     "openai_path": ("async_openai_client", "openai_client"),
     "progress": ("Copies", "OnProgress", "Progress", "ProgressLine", "State"),
     "route": ("Destination", "Route"),
-    "transports": ("OpenAIWaitCancelledError", "OpenAIWaitExceededError"),
+    "transports": ("OpenAIAnswerError", "OpenAIWaitCancelledError", "OpenAIWaitExceededError"),
     "wait": ("Wait",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

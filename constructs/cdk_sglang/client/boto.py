@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.eventstream import ParserError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, EventStreamError
+from urllib3.exceptions import HTTPError
 
+from cdk_sglang.client.answers import ChatReader, broken_off, whole_answer
 from cdk_sglang.client.attempts import Attempts
+from cdk_sglang.client.errors import AnswerError
 from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
 from cdk_sglang.client.progress import OnProgress
 from cdk_sglang.client.route import Lease, Route
-from cdk_sglang.client.sse import events
 from cdk_sglang.client.wait import Clock, SystemClock, Wait
 
 if TYPE_CHECKING:
@@ -29,6 +32,24 @@ READ_TIMEOUT_SECONDS: Final = 75
 _NEVER_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
 """botocore 1.44.5, httpsession.py: a refused connection, a name that does not resolve, a connect timeout. ConnectionClosedError and
 ReadTimeoutError come after the request was sent."""
+_BROKEN: Final = (HTTPError, ParserError, OSError)
+"""What reading a stream raises beside EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
+_TIME_EXCEEDED: Final = "ModelInvocationTimeExceeded"
+"""An ErrorCode of ModelStreamError: the answer took longer than SageMaker allows, as it would again. botocore 1.44.5 drops the code, so it is
+known only where the message names it."""
+
+
+class StreamFailedError(AnswerError, EventStreamError):
+    """SageMaker's own end of a stream, ModelStreamError or InternalStreamFailure: botocore's error, and the client's."""
+
+    def __init__(self, place: str, error: EventStreamError, *, chunks: int) -> None:
+        said = error.response.get("Error", {})
+        code, text = said.get("Code", ""), said.get("Message", "")
+        worth = _TIME_EXCEEDED not in text
+        broken = broken_off(place, f"{code or 'an error of SageMaker'}: {text or 'no message'}", chunks=chunks)
+        message = broken.message if worth else f"{broken.message.rpartition(';')[0]}; ask for fewer tokens"
+        AnswerError.__init__(self, message, code=code or None, worth_retry=worth, chunks=chunks, body=said)
+        self.response, self.operation_name = error.response, error.operation_name
 
 
 class InferenceClient:
@@ -124,10 +145,14 @@ class InferenceClient:
         Args:
             messages: Such as [{"role": "user", "content": "…"}].
             options: Further members of the body, such as max_tokens.
+
+        Raises:
+            AnswerError: What came is an error, or no answer.
         """
         body = json.dumps({"messages": list(messages), **options})
-        answer = self.invoke_endpoint(Body=body, ContentType="application/json")
-        return dict(json.loads(answer["Body"].read()))
+        answer, lease = self._send(self._runtime.invoke_endpoint, {"Body": body, "ContentType": "application/json"})
+        lease.release()
+        return whole_answer(str(lease.destination), answer["Body"].read())
 
     def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
         """Ask a question in the OpenAI chat format; yield the answer's chunks as they come.
@@ -135,12 +160,21 @@ class InferenceClient:
         Args:
             messages: As for `chat`.
             options: As for `chat`.
+
+        Raises:
+            AnswerError: The answer ends in an error, before its end mark, or is no stream; the chunks before it were yielded.
         """
         body = json.dumps({"messages": list(messages), **options, "stream": True})
         answer = self.invoke_endpoint_with_response_stream(Body=body, ContentType="application/json")
         stream: HeldStream = answer["Body"]
+        reader = ChatReader(stream.place)
         try:
-            yield from events(part["PayloadPart"]["Bytes"] for part in stream if "PayloadPart" in part)
+            for part in _payload(stream, reader):
+                for chunk, _ in reader.feed(part):
+                    yield chunk
+                if reader.is_done:
+                    return
+            reader.finish()
         finally:
             stream.close()
 
@@ -177,6 +211,11 @@ class HeldStream:
     def __init__(self, stream: Any, lease: Lease) -> None:  # noqa: ANN401  boto3's EventStream
         self._stream, self._lease = stream, lease
 
+    @property
+    def place(self) -> str:
+        """Where it comes from, in words."""
+        return str(self._lease.destination)
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
             yield from self._stream
@@ -187,6 +226,18 @@ class HeldStream:
         """Close the connection beneath."""
         self._stream.close()
         self._lease.release()
+
+
+def _payload(stream: HeldStream, reader: ChatReader) -> Iterator[bytes]:
+    """Yield the bytes of a stream's parts; whatever ends it too early is an `AnswerError`."""
+    try:
+        for part in stream:
+            if "PayloadPart" in part:
+                yield part["PayloadPart"]["Bytes"]
+    except EventStreamError as error:
+        raise StreamFailedError(stream.place, error, chunks=reader.chunks) from error
+    except _BROKEN as error:
+        raise broken_off(stream.place, str(error), chunks=reader.chunks) from error
 
 
 def refusal_of(error: Exception) -> Refusal | None:

@@ -31,6 +31,9 @@ class Destination:
     endpoint: str
     component: str
 
+    def __str__(self) -> str:
+        return f"{self.component} on {self.endpoint}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:

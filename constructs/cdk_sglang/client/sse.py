@@ -1,25 +1,82 @@
-"""Server-sent events as the OpenAI chat format uses them, from parts that need not end where an event does."""
+"""Server-sent events, from parts that may end anywhere: inside a character, a line or a line's end.
+
+As the standard says (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, read 2026-11-29): lines end
+with LF, CR or both; an empty line ends an event; `data` may have several lines; a line that begins with a colon is a comment.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-_END: Final = re.compile(rb"\r?\n\r?\n")
-_DONE: Final = b"[DONE]"
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_OTHER_FIELDS: Final = frozenset({b"id", b"retry"})
+_STRAY_BYTES_MAX: Final = 1024 * 1024
 
 
-def events(parts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the JSON of each event until `[DONE]`."""
-    rest = b""
-    for part in parts:
-        *whole, rest = _END.split(rest + part)
-        for event in whole:
-            lines = (line.removeprefix(b"data:").strip() for line in event.splitlines() if line.startswith(b"data:"))
-            data = b"\n".join(lines)
-            if data == _DONE:
-                return
-            if data:
-                yield dict(json.loads(data))
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event: its name, empty for an ordinary one, and its data."""
+
+    name: str
+    data: bytes
+
+
+@dataclass
+class Decoder:
+    """Finds the events of one stream."""
+
+    _line: bytearray = field(default_factory=bytearray)
+    _lines: int = 0
+    _skips_newline: bool = False
+    _name: str = ""
+    _data: list[bytes] = field(default_factory=list)
+    _stray: bytearray = field(default_factory=bytearray)
+
+    @property
+    def stray(self) -> bytes:
+        """Lines that belong to no event: what came is something else where there are any, such as plain JSON."""
+        return bytes(self._stray)
+
+    def feed(self, part: bytes) -> list[tuple[Event, int]]:
+        """Return the events that are whole with this part, and where in it each of them ends."""
+        if not part:
+            return []
+        at = int(self._skips_newline and part.startswith(b"\n"))  # the other half of a CR LF
+        found = []
+        for end in _LINE_END.finditer(part, at):
+            line = bytes(self._line) + part[at : end.start()]
+            self._line.clear()
+            at = end.end()
+            if event := self._take(line):
+                found.append((event, at))
+        self._line += part[at:]
+        self._skips_newline = part.endswith(b"\r")
+        return found
+
+    def finish(self) -> Event | None:
+        """Return the event that the stream's end cut off, where there is one."""
+        if self._line:
+            self._take(bytes(self._line))
+            self._line.clear()
+        return self._take(b"")
+
+    def _take(self, line: bytes) -> Event | None:
+        if not self._lines:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        self._lines += 1
+        if not line:
+            event = Event(name=self._name, data=b"\n".join(self._data)) if self._data else None
+            self._name, self._data = "", []
+            return event
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value.decode(errors="replace")
+        elif name and name not in _OTHER_FIELDS and len(self._stray) < _STRAY_BYTES_MAX:
+            self._stray += line + b"\n"
+        return None

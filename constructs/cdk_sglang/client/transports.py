@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Final, cast
 
 import boto3
@@ -11,8 +13,9 @@ import httpx2
 import openai
 from anyio import to_thread
 
+from cdk_sglang.client.answers import ChatReader
 from cdk_sglang.client.attempts import Attempts
-from cdk_sglang.client.errors import WaitCancelledError, WaitExceededError
+from cdk_sglang.client.errors import AnswerError, WaitCancelledError, WaitExceededError
 from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, response_refusal
 from cdk_sglang.client.progress import OnProgress
 from cdk_sglang.client.route import Destination, Lease, Route
@@ -28,6 +31,22 @@ class OpenAIWaitExceededError(WaitExceededError, openai.OpenAIError):
 
 class OpenAIWaitCancelledError(WaitCancelledError, openai.OpenAIError):
     """`WaitCancelledError` out of an openai client."""
+
+
+class OpenAIAnswerError(AnswerError, openai.APIError):
+    """`AnswerError` out of an openai client, which passes on its own kind of errors alone."""
+
+    def __init__(self, error: AnswerError, request: httpx2.Request) -> None:
+        openai.APIError.__init__(self, error.message, request, body=error.body)
+        AnswerError.__init__(
+            self,
+            error.message,
+            status=error.status,
+            code=error.code,
+            worth_retry=error.worth_retry,
+            chunks=error.chunks,
+            body=error.body,
+        )
 
 
 class Line:
@@ -118,7 +137,8 @@ class WaitingTransport(httpx2.BaseTransport):
         if response.is_closed:
             lease.release()
         else:
-            response.stream = _Held(cast("httpx2.SyncByteStream", response.stream), lease)
+            stream = cast("httpx2.SyncByteStream", response.stream)
+            response.stream = _Held(stream, lease, _reads(request, content, response, lease))
         return response
 
     def close(self) -> None:
@@ -160,7 +180,8 @@ class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
         if response.is_closed:
             lease.release()
         else:
-            response.stream = _AsyncHeld(cast("httpx2.AsyncByteStream", response.stream), lease)
+            stream = cast("httpx2.AsyncByteStream", response.stream)
+            response.stream = _AsyncHeld(stream, lease, _reads(request, content, response, lease))
         return response
 
     async def aclose(self) -> None:
@@ -173,14 +194,55 @@ def _exceeded(error: WaitExceededError) -> OpenAIWaitExceededError:
     return OpenAIWaitExceededError(str(error), reason=error.reason, waited_seconds=error.waited_seconds)
 
 
+class _Reads:
+    """Follows the stream of a chat answer on its way to the openai client, and stops it where it is none."""
+
+    def __init__(self, request: httpx2.Request, lease: Lease) -> None:
+        self._request, self._reader = request, ChatReader(str(lease.destination))
+
+    def passed(self, part: bytes) -> Iterator[bytes]:
+        """Yield the part, up to an error in it."""
+        with self._own_kind():
+            yield from self._reader.passed(part)
+
+    def finish(self) -> None:
+        """Say that nothing more comes."""
+        with self._own_kind():
+            self._reader.finish()
+
+    @contextmanager
+    def _own_kind(self) -> Iterator[None]:
+        try:
+            yield
+        except AnswerError as error:
+            raise OpenAIAnswerError(error, self._request) from None
+
+
+def _reads(request: httpx2.Request, content: bytes, response: httpx2.Response, lease: Lease) -> _Reads | None:
+    """Return what follows an answer where a stream was asked for that ends with `[DONE]`; a packed one cannot be followed."""
+    packed = response.headers.get("content-encoding", "identity") != "identity"
+    if packed or not request.url.path.endswith("/completions") or b'"stream"' not in content:
+        return None
+    try:
+        asked = json.loads(content)
+    except ValueError:
+        return None
+    return _Reads(request, lease) if isinstance(asked, dict) and asked.get("stream") is True else None
+
+
 class _Held(httpx2.SyncByteStream):
     """A response's stream, which keeps its place at the destination until it is closed."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, lease: Lease) -> None:
-        self._stream, self._lease = stream, lease
+    def __init__(self, stream: httpx2.SyncByteStream, lease: Lease, reads: _Reads | None) -> None:
+        self._stream, self._lease, self._reads = stream, lease, reads
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
+        if self._reads is None:
+            yield from self._stream
+            return
+        for part in self._stream:
+            yield from self._reads.passed(part)
+        self._reads.finish()
 
     def close(self) -> None:
         self._stream.close()
@@ -190,12 +252,15 @@ class _Held(httpx2.SyncByteStream):
 class _AsyncHeld(httpx2.AsyncByteStream):
     """The same in an event loop."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, lease: Lease) -> None:
-        self._stream, self._lease = stream, lease
+    def __init__(self, stream: httpx2.AsyncByteStream, lease: Lease, reads: _Reads | None) -> None:
+        self._stream, self._lease, self._reads = stream, lease, reads
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
-            yield part
+            for passed in (part,) if self._reads is None else self._reads.passed(part):
+                yield passed
+        if self._reads is not None:
+            self._reads.finish()
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -9,7 +9,9 @@ from typing import Final, TypeAlias
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
-from cdk_sglang.serving.schedules import Bounds, NightlyStop, Window, window_problems, zone_problems
+from cdk_sglang.serving.schedule_checks import window_problems
+from cdk_sglang.serving.schedules import Bounds, NightlyStop, Window, skipped_problems
+from cdk_sglang.serving.time_zones import zone_problems
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 WAKE_PERIODS_SECONDS: Final = (10, 30, 60)
@@ -18,6 +20,9 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAl
 
 _COOLDOWN_MAX_SECONDS: Final = 86_400
 """Not a limit of AWS: a cooldown of more than a day is a mistake in the unit."""
+
+_STOP: Final = "nightly-stop"
+"""The schedule that an endpoint's nightly stop becomes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +128,9 @@ class ComponentScaling:
             problems.append(f"scaling.wake_after_seconds: {self.wake_after_seconds} is not allowed; use 10, 30 or 60")
         problems += zone_problems("scaling.time_zone", self.time_zone)
         if not problems:
-            problems += window_problems("scaling.schedules", dict(self.schedules), self.own_bounds)
+            problems += window_problems("scaling.schedules", self.schedules, self.own_bounds)
+            for name, window in self.schedules.items():
+                problems += skipped_problems(f"scaling.schedules.{name}.", window, self.time_zone)
         if problems:
             raise ConfigurationError(problems)
 
@@ -136,12 +143,17 @@ class ComponentScaling:
         """The same, and no copies in those hours.
 
         Raises:
-            ConfigurationError: The hours overlap a schedule, or the schedules are in another time zone.
+            ConfigurationError: The hours overlap a schedule, the schedules are in another time zone, or one has the stop's name.
         """
+        if _STOP in self.schedules:
+            problem = (
+                f"scaling.schedules.{_STOP}: is the name of the endpoint's nightly_stop; give the schedule another"
+            )
+            raise ConfigurationError([problem])
         if self.schedules and self.time_zone != stop.time_zone:
             problem = f"scaling.time_zone: {self.time_zone} differs from that of nightly_stop, {stop.time_zone}"
             raise ConfigurationError([f"{problem}; the schedules of a component share one time zone"])
-        return replace(self, schedules={**self.schedules, "nightly-stop": stop.window}, time_zone=stop.time_zone)
+        return replace(self, schedules={**self.schedules, _STOP: stop.window}, time_zone=stop.time_zone)
 
     @property
     def own_bounds(self) -> Bounds:

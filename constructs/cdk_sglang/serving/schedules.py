@@ -11,37 +11,21 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
-from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.time_zones import Skipped, skipped_hours, zone_problems
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY_MINUTES: Final = 24 * 60
-_WEEK_MINUTES: Final = 7 * _DAY_MINUTES
+DAY_MINUTES: Final = 24 * 60
+WEEK_MINUTES: Final = 7 * DAY_MINUTES
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T([01][0-9]|2[0-3]):[0-5][0-9]")
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]")
+_MIDNIGHT: Final = "00:00"
 _NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with hours of the schedule's own zone
 """This release's day: what lies before it is certainly over. Synth knows no clock, so later days are Application Auto Scaling's to refuse."""
-_ZONES: Final = Path(__file__).parent / "data" / "time_zones.txt"
 
 Bounds = tuple[int, int]
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    """Return the names of time zones; a file of the package, since many machines have no time zone database."""
-    lines = _ZONES.read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if not line.startswith("#"))
-
-
-def zone_problems(path: str, zone: str) -> list[str]:
-    """Say what is wrong with a time zone."""
-    if zone in time_zones():
-        return []
-    return [f"{path}: unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +37,12 @@ class Window:
     Args:
         days: Days on which it begins; empty for `once`.
         begins: "HH:MM", or "YYYY-MM-DDTHH:MM" for `once`.
-        ends: The same; a weekly window that ends at or before its beginning ends on the next day.
+        ends: The same; a weekly window that ends before its beginning ends on the next day. Whole days are "00:00" in both.
         min_copies: The least while it lasts; the component's own when None.
         max_copies: The most while it lasts; the component's own when None.
+
+    Raises:
+        ConfigurationError: With every problem.
     """
 
     days: tuple[str, ...]
@@ -63,6 +50,11 @@ class Window:
     ends: str
     min_copies: int | None
     max_copies: int | None
+
+    def __post_init__(self) -> None:
+        problems = [*_time_problems(self), *_bounds_problems(self.min_copies, self.max_copies)]
+        if problems:
+            raise ConfigurationError(problems)
 
     @staticmethod
     def weekly(
@@ -76,11 +68,11 @@ class Window:
         """The same hours every week, such as business hours.
 
         Raises:
-            ConfigurationError: A day or an hour is none, or the bounds contradict each other.
+            ConfigurationError: A day or an hour is none, it never ends, or the bounds contradict each other.
         """
-        return _checked(
-            Window(days=tuple(days), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
-        )
+        if not days:
+            raise ConfigurationError([f"days: none given; use some of {', '.join(DAYS)}"])
+        return Window(days=tuple(days), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
     @staticmethod
     def off(*, days: Sequence[str] = DAYS, begins: str, ends: str) -> Window:
@@ -90,7 +82,7 @@ class Window:
     @staticmethod
     def once(*, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Window:
         """One stretch of time, such as a launch: begin it a start-up time before the load."""
-        return _checked(Window(days=(), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies))
+        return Window(days=(), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
     @property
     def is_weekly(self) -> bool:
@@ -106,8 +98,8 @@ class Window:
     def minutes(self) -> list[tuple[int, int]]:
         """Return its stretches in minutes of the week that begins on Monday; the last may reach into the next week."""
         begins, ends = _minute(self.begins), _minute(self.ends)
-        length = (ends - begins) % _DAY_MINUTES or _DAY_MINUTES
-        starts = [DAYS.index(day) * _DAY_MINUTES + begins for day in self.days]
+        length = (ends - begins) % DAY_MINUTES or DAY_MINUTES
+        starts = [DAYS.index(day) * DAY_MINUTES + begins for day in self.days]
         return [(start, start + length) for start in starts]
 
 
@@ -117,12 +109,12 @@ class NightlyStop:
 
     Args:
         begins: "HH:MM".
-        ends: "HH:MM"; at or before the beginning it is the next day's. Copies are asked for then and serve a start-up time later.
+        ends: "HH:MM"; before the beginning it is the next day's. Copies are asked for then and serve a start-up time later.
         days: On which it begins; every day by default.
         time_zone: Of both; UTC by default.
 
     Raises:
-        ConfigurationError: A day, an hour or the time zone is none.
+        ConfigurationError: A day, an hour or the time zone is none, it never ends, or it begins or ends at an hour that clocks skip.
     """
 
     begins: str
@@ -133,7 +125,7 @@ class NightlyStop:
     def __post_init__(self) -> None:
         problems = zone_problems("time_zone", self.time_zone)
         try:
-            _ = self.window
+            problems += skipped_problems("", self.window, self.time_zone)
         except ConfigurationError as error:
             problems += error.problems
         if problems:
@@ -150,38 +142,66 @@ def _minute(clock: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _checked(window: Window) -> Window:
+def _time_problems(window: Window) -> list[str]:
+    """Say what is wrong with days and hours."""
+    weekly = bool(window.days)
+    pattern, shape = (_CLOCK, "HH:MM") if weekly else (_MOMENT, "YYYY-MM-DDTHH:MM")
     problems = []
-    pattern, shape = (_CLOCK, "HH:MM") if window.days else (_MOMENT, "YYYY-MM-DDTHH:MM")
     unknown = [day for day in window.days if day not in DAYS]
     if unknown:
         problems.append(f"days: {', '.join(map(repr, unknown))} not allowed; use {', '.join(DAYS)}")
     odd = [
         (name, value) for name, value in (("begins", window.begins), ("ends", window.ends)) if not _is(value, pattern)
     ]
-    problems += [f"{name}: {value!r} is not a time; use {shape}" for name, value in odd]
-    if not window.days and not odd:
-        if window.ends <= window.begins:
-            problems.append(f"ends: {window.ends} is not after {window.begins}")
-        elif dt.datetime.fromisoformat(window.ends) < _NOT_BEFORE:
-            problems.append(f"ends: {window.ends} is in the past; remove the schedule")
-    low, high = window.min_copies, window.max_copies
+    for name, value in odd:
+        also = "" if weekly or not _is(value, _CLOCK) else ", or give days for hours that come every week"
+        problems.append(f"{name}: {value!r} is not a time; use {shape}{also}")
+    if odd:
+        return problems
+    return [*problems, *(_endless(window) if weekly else _past(window))]
+
+
+def _endless(window: Window) -> list[str]:
+    """Say why a weekly window never ends, or hardly can be meant to."""
+    if window.begins != window.ends:
+        return []
+    if set(window.days) >= set(DAYS):
+        return [f"ends: {window.ends} is when it begins, on every day, so it would never end; use another hour"]
+    if window.begins == _MIDNIGHT:
+        return []
+    return [
+        f"ends: {window.ends} is when it begins, so it would last 24 hours; use another hour, or {_MIDNIGHT} in both for whole days"
+    ]
+
+
+def _past(window: Window) -> list[str]:
+    """Say which moment of a single stretch of time can come no more."""
+    if window.ends <= window.begins:
+        return [f"ends: {window.ends} is not after {window.begins}"]
+    if dt.datetime.fromisoformat(window.ends) < _NOT_BEFORE:
+        return [f"ends: {window.ends} is in the past; remove the schedule"]
+    if dt.datetime.fromisoformat(window.begins) < _NOT_BEFORE:
+        return [
+            f"begins: {window.begins} is in the past, where no bounds can be set; begin later, or remove the schedule"
+        ]
+    return []
+
+
+def _bounds_problems(low: int | None, high: int | None) -> list[str]:
     if low is None and high is None:
-        problems.append("neither min_copies nor max_copies is given, so it changes nothing; give one")
-    problems += [
+        return ["neither min_copies nor max_copies is given, so it changes nothing; give one"]
+    problems = [
         f"{name}: {value} is not allowed; use 0 or more"
         for name, value in (("min_copies", low), ("max_copies", high))
         if value is not None and value < 0
     ]
     if low is not None and high is not None and high < low:
         problems.append(f"max_copies: {high} is below min_copies {low}")
-    if problems:
-        raise ConfigurationError(problems)
-    return window
+    return problems
 
 
-def _is(value: str, pattern: re.Pattern[str]) -> bool:
-    if not pattern.fullmatch(value):
+def _is(value: object, pattern: re.Pattern[str]) -> bool:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         return False
     if pattern is _MOMENT:
         try:
@@ -191,56 +211,37 @@ def _is(value: str, pattern: re.Pattern[str]) -> bool:
     return True
 
 
-def window_problems(path: str, windows: dict[str, Window], own: Bounds) -> list[str]:
-    """Say which windows contradict each other or the component's own bounds."""
+def skipped_problems(path: str, window: Window, zone: str) -> list[str]:
+    """Say which of a window's two moments fall into an hour that the zone's clocks skip.
+
+    What EventBridge Scheduler does then is documented: nothing, until the hour comes again
+    (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html, read 2026-11-29). Application Auto Scaling's guide is silent.
+    The hour that comes twice does no harm: the same bounds are set twice.
+    """
     problems = []
-    for name, window in windows.items():
-        low, high = window.bounds(own)
-        if high < low:
+    for name, value, days in (("begins", window.begins, window.days), ("ends", window.ends, _last_days(window))):
+        skipped = next((hours for hours in skipped_hours(zone) if _is_in(value, days, hours)), None)
+        if skipped is not None:
             problems.append(
-                f"{path}.{name}: min_copies {low} is above max_copies {high}, which the component brings; give both here"
+                f"{path}{name}: {value} does not exist in {zone} when clocks go forward ({skipped.begins:%Y-%m-%d}, "
+                f"{skipped.begins:%H:%M} to {skipped.ends:%H:%M}), so the bounds would stay as they are; "
+                f"use an hour before {skipped.begins:%H:%M}, or {skipped.ends:%H:%M} or later"
             )
-    names = list(windows)
-    for index, first in enumerate(names):
-        for second in names[index + 1 :]:
-            meeting = _meeting(windows[first], windows[second])
-            if meeting:
-                problems.append(f"{path}.{second}: overlaps {first} ({meeting}); give one of them other hours")
     return problems
 
 
-def _meeting(one: Window, other: Window) -> str | None:
-    """Return where two windows meet, or None."""
-    if one.is_weekly and other.is_weekly:
-        for start, end in one.minutes():
-            for begin, stop in other.minutes():
-                for shift in (-_WEEK_MINUTES, 0, _WEEK_MINUTES):
-                    at = max(start, begin + shift)
-                    if at < min(end, stop + shift):
-                        return _spoken(at)
-        return None
-    if not one.is_weekly and not other.is_weekly:
-        return max(one.begins, other.begins) if one.begins < other.ends and other.begins < one.ends else None
-    once, weekly = (other, one) if one.is_weekly else (one, other)
-    for minute in _changes_in(once):
-        at = minute % _WEEK_MINUTES
-        for start, end in weekly.minutes():
-            # The last minute too: there the weekly window's own end would be set at the same moment.
-            if start <= at <= end or start <= at + _WEEK_MINUTES <= end:
-                return _spoken(at)
-    return None
+def _last_days(window: Window) -> tuple[str, ...]:
+    """Return the days on which a weekly window ends."""
+    later = window.ends <= window.begins
+    return tuple(DAYS[(DAYS.index(day) + later) % len(DAYS)] for day in window.days)
 
 
-def _changes_in(window: Window) -> Iterable[int]:
-    begins, ends = dt.datetime.fromisoformat(window.begins), dt.datetime.fromisoformat(window.ends)
-    start = begins.weekday() * _DAY_MINUTES + begins.hour * 60 + begins.minute
-    length = min(int((ends - begins).total_seconds() // 60), _WEEK_MINUTES)
-    return range(start, start + length)
-
-
-def _spoken(minute: int) -> str:
-    day, rest = divmod(minute % _WEEK_MINUTES, _DAY_MINUTES)
-    return f"{DAYS[day]} {rest // 60:02d}:{rest % 60:02d}"
+def _is_in(value: str, days: tuple[str, ...], skipped: Skipped) -> bool:
+    """Whether "HH:MM" on one of these days, or a moment where there are none, can fall into skipped hours."""
+    if not days:
+        return skipped.holds(dt.datetime.fromisoformat(value))
+    moment = dt.datetime.combine(skipped.begins, dt.time.fromisoformat(value))
+    return DAYS[moment.weekday()] in days and skipped.holds(moment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,10 +267,10 @@ def actions(windows: Iterable[Window], own: Bounds) -> list[Action]:
     """
     given = list(windows)
     spans = [(*span, window.bounds(own)) for window in given if window.is_weekly for span in window.minutes()]
-    moments = {minute % _WEEK_MINUTES for start, end, _ in spans for minute in (start, end)}
+    moments = {minute % WEEK_MINUTES for start, end, _ in spans for minute in (start, end)}
     days_of: dict[tuple[int, Bounds], list[int]] = {}
     for moment in sorted(moments):
-        day, minute = divmod(moment, _DAY_MINUTES)
+        day, minute = divmod(moment, DAY_MINUTES)
         days_of.setdefault((minute, _bounds_at(moment, spans, own)), []).append(day)
     found = [
         Action(
@@ -281,7 +282,7 @@ def actions(windows: Iterable[Window], own: Bounds) -> list[Action]:
     ]
     for window in sorted((window for window in given if not window.is_weekly), key=lambda once: once.begins):
         last = dt.datetime.fromisoformat(window.ends)
-        after = _bounds_at(last.weekday() * _DAY_MINUTES + last.hour * 60 + last.minute, spans, own)
+        after = _bounds_at(last.weekday() * DAY_MINUTES + last.hour * 60 + last.minute, spans, own)
         ends_into = next((other for other in given if not other.is_weekly and other.begins == window.ends), None)
         found.append(_once(window.begins, window.bounds(own)))
         if ends_into is None:
@@ -295,6 +296,6 @@ def _once(moment: str, bounds: Bounds) -> Action:
 
 def _bounds_at(moment: int, spans: list[tuple[int, int, Bounds]], own: Bounds) -> Bounds:
     for start, end, bounds in spans:
-        if start <= moment < end or start <= moment + _WEEK_MINUTES < end:
+        if start <= moment < end or start <= moment + WEEK_MINUTES < end:
             return bounds
     return own

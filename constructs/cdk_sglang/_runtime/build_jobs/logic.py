@@ -22,6 +22,9 @@ FINGERPRINT = "CDK_SGLANG_FINGERPRINT"
 # CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
 _TAIL_CHARACTERS = 1500
 _TAIL_EVENTS = 60
+_MANIFEST_FORMAT = 1
+_HUB_FILE = "cdk-sglang-hash"
+"""Both as the staging program has them (_runtime/weights/manifest.py); a test holds them together."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -144,16 +147,38 @@ def _find_image(ecr: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN40
 
 
 def _find_manifest(s3: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN401
+    """Return the size of a staged model where its record is this very order's, and every file it names is there."""
     try:
-        body = s3.get_object(Bucket=asked.bucket, Key=asked.manifest)["Body"].read()
+        answer = s3.get_object(Bucket=asked.bucket, Key=asked.manifest)
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             return None
         raise
-    manifest = json.loads(body)
-    if any(manifest.get(kind, []) != patterns for kind, patterns in asked.patterns.items()):
-        return None  # staged with other files
-    return {"Bytes": str(sum(int(file["bytes"]) for file in manifest["files"]))}
+    prefix = f"{asked.manifest.rpartition('/')[0]}/"
+    # A file of the repository may have the record's name.
+    files = {} if _HUB_FILE in answer["Metadata"] else _recorded(answer["Body"].read(), prefix, asked)
+    if not files:
+        return None
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=asked.bucket, Prefix=prefix)
+    sizes = {entry["Key"].removeprefix(prefix): entry["Size"] for page in pages for entry in page.get("Contents", [])}
+    if any(sizes.get(name) != size for name, size in files.items()):
+        return None
+    return {"Bytes": str(sum(files.values()))}
+
+
+def _recorded(body: bytes, prefix: str, asked: Asked) -> dict[str, int]:
+    """Return names and sizes of a staging's record; nothing where it is none, or that of another order.
+
+    The staging program says what is wrong with such a one, or writes it anew.
+    """
+    try:
+        manifest = json.loads(body)
+        files = {str(file["path"]): int(file["bytes"]) for file in manifest["files"]}
+        place = f"weights/{manifest['repo']}/{manifest['revision']}/"
+    except (ValueError, LookupError, TypeError):
+        return {}
+    same_files = all(manifest.get(kind, []) == patterns for kind, patterns in asked.patterns.items())
+    return files if manifest.get("format") == _MANIFEST_FORMAT and place == prefix and same_files else {}
 
 
 def _find_build(aws: Clients, asked: Asked) -> dict[str, Any] | None:

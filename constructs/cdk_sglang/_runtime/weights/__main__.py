@@ -68,8 +68,8 @@ def _sentence(event: str, details: dict[str, Any]) -> str:
             return f"{details['bytes'] / 1e9:.2f} GB"
         case "file":
             return f"copied {details['path']} ({details['bytes'] / 1e6:.1f} MB)"
-        case "retry":
-            return f"again: {details['message']}"
+        case "retry" | "unread":
+            return f"{'again' if event == 'retry' else 'left out'}: {details['message']}"
         case "done":
             return f"staged {details['files']} files, {details['bytes'] / 1e9:.2f} GB, below {details['prefix']}"
         case _:
@@ -142,16 +142,14 @@ def _token(secret: str | None) -> str | None:
 def _verify(asked: argparse.Namespace, report: _Reporter) -> int:
     s3 = boto3.client("s3", config=_CONFIG)
     prefix = asked.prefix if asked.prefix.endswith("/") else f"{asked.prefix}/"
-    problems = []
-    recorded = manifest.read(s3, asked.bucket, prefix)
+    problems: list[str] = []
+    try:
+        recorded = manifest.read(s3, asked.bucket, prefix)
+    except WeightsError as error:
+        report("error", {"message": str(error)})
+        return 1
     if recorded is not None:
-        sizes = dict(manifest.objects(s3, asked.bucket, prefix))
-        for file in recorded["files"]:
-            size = sizes.get(file["path"])
-            if size is None:
-                problems.append(f"{file['path']}: missing, and the manifest names it")
-            elif size != file["bytes"]:
-                problems.append(f"{file['path']}: has {size} bytes, the manifest says {file['bytes']}")
+        problems = manifest.differences(recorded, dict(manifest.objects(s3, asked.bucket, prefix)))
     found = check_prefix(s3, asked.bucket, prefix)
     problems += [problem for problem in found.problems if problem not in problems]
     for problem in problems:
@@ -164,6 +162,9 @@ def _verify(asked: argparse.Namespace, report: _Reporter) -> int:
 
 def _list(asked: argparse.Namespace, report: _Reporter) -> int:
     for content in manifest.staged(boto3.client("s3", config=_CONFIG), asked.bucket):
+        if isinstance(content, WeightsError):
+            report("unread", {"message": str(content)})
+            continue
         size = sum(file["bytes"] for file in content["files"])
         details = {key: content.get(key) for key in ("repo", "revision", "license", "staged_at")}
         report("model", {**details, "files": len(content["files"]), "bytes": size})

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
 from .hub import HubFile
+from .manifest import MANIFEST
 from .problems import WeightsError
 
 NEVER: Final = {
@@ -31,10 +33,21 @@ NEVER: Final = {
     "*.jpeg": "a picture of the model card",
     "*.gif": "a picture of the model card",
     "*.pdf": "a paper",
+    "model.py": "code that AWS's containers run",
+    "requirements.txt": "packages that AWS's containers install",
+    "code/*": "code that AWS's containers run",
 }
+"""The last three lie where containers look for code of the model's owner: model-hosting-container-standards 0.1.16 (sagemaker/config.py,
+common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (README, read 2026-11-29). None
+is read by SGLang unless a config names it; `include` takes them."""
 PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 """They run code when they are read (https://docs.python.org/3/library/pickle.html)."""
 _CONSOLIDATED: Final = "consolidated*.safetensors"
+_PART_BYTES_MAX: Final = 255  # NAME_MAX of Linux
+_PATH_BYTES_MAX: Final = 700  # of S3's 1,024 for a key, beside the prefix
+_UNREADABLE: Final = frozenset(
+    {"Cc", "Cf", "Cs", "Zl", "Zp"}
+)  # control and format characters, surrogates, line separators
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +72,11 @@ def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Se
         exclude: Patterns left out besides.
 
     Raises:
-        WeightsError: Nothing that can be served is left, or a path leads out of the prefix.
+        WeightsError: Nothing that can be served is left, or a path leads out of the prefix, or is no name to copy.
     """
     names = [file.path for file in files]
     for name in names:
-        if name.startswith("/") or ".." in name.split("/"):
+        if any(part in {"", ".", ".."} for part in name.split("/")):
             raise WeightsError(f"{name!r}: is not a path inside a repository")
     plain = [name for name in names if name.endswith(".safetensors") and not fnmatchcase(name, "original/*")]
     taken, left_out = [], {}
@@ -73,6 +86,7 @@ def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Se
             taken.append(file)
         else:
             left_out[file.path] = why
+    _check_names([file.path for file in taken])
     if not any(file.path.endswith(".safetensors") for file in taken):
         pickled = [file.path for file in files if _any(file.path, PICKLES)]
         if pickled and not any(_any(name, include) for name in pickled):
@@ -83,6 +97,42 @@ def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Se
         if not pickled:
             raise WeightsError("holds no weights in safetensors; is it a model that transformers can load?")
     return Choice(files=tuple(taken), left_out=left_out)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that would be taken for something else, here or where the files are read.
+
+    Raises:
+        WeightsError: There is one.
+    """
+    seen: dict[str, str] = {}
+    folders = {parent for name in names for parent in _parents(name)}
+    for name in names:
+        alike = unicodedata.normalize("NFC", name).casefold()
+        why = _not_a_name(name)
+        if why is None and name in folders:
+            why = "is a file and a folder"
+        elif why is None and alike in seen:
+            why = f"differs from {seen[alike]!r} by case alone, or not at all: which of them is read depends on the machine"
+        seen[alike] = name
+        if why is not None:
+            raise WeightsError(f"{name!r}: {why}; leave it out with exclude, if the model is whole without it")
+
+
+def _not_a_name(name: str) -> str | None:
+    parts = name.split("/")
+    if parts[-1].casefold() == MANIFEST:
+        return "has the name of the record that this program writes last, and would say that the staging is complete"
+    if "\\" in name or any(unicodedata.category(sign) in _UNREADABLE for sign in name):
+        return "holds a backslash, a control character or one that cannot be seen"
+    if any(len(part.encode()) > _PART_BYTES_MAX for part in parts) or len(name.encode()) > _PATH_BYTES_MAX:
+        return f"is too long; {_PART_BYTES_MAX} bytes a part and {_PATH_BYTES_MAX} in all can be copied"
+    return None
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _why_not(name: str, *, exclude: Sequence[str], plain: Sequence[str]) -> str | None:

@@ -121,15 +121,17 @@ class Hub:
                 self._again(attempt, f"{repo}: {error}")
             except ValueError:
                 raise WeightsError(f"{repo}: {self._url} answered something that is not JSON; is it a hub?") from None
-        if content.get("sha") != revision:
-            raise WeightsError(f"{repo}: revision {revision} is commit {content.get('sha')}; give that one")
-        card = content.get("cardData") or {}
+        try:
+            commit, files = content.get("sha"), tuple(_file(entry) for entry in content.get("siblings", []))
+            card = content.get("cardData") or {}
+            named = card.get("license_name") or card.get("license")
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise WeightsError(f"{repo}: {self._url} answered no list of files ({error!r}); is it a hub?") from None
+        if commit != revision:
+            raise WeightsError(f"{repo}: revision {revision} is commit {commit}; give that one")
+        license_name = None if named is None else str(named)
         return Revision(
-            repo=repo,
-            revision=revision,
-            license=card.get("license_name") or card.get("license"),
-            gated=bool(content.get("gated")),
-            files=tuple(_file(entry) for entry in content.get("siblings", [])),
+            repo=repo, revision=revision, license=license_name, gated=bool(content.get("gated")), files=files
         )
 
     def read(self, repo: str, revision: str, file: HubFile) -> Iterator[bytes]:

@@ -1,11 +1,12 @@
-"""The record of a staged model: written last, so that where it is, everything is."""
+"""The record of a staged model: written last, so that where it is, everything is; and what makes one believed."""
 
 # ruff: noqa: TID252  the asset's root differs from the repository's
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,10 @@ from .problems import WeightsError
 
 MANIFEST: Final = "cdk-sglang-manifest.json"
 FORMAT: Final = 1
+HASH_KEY: Final = "cdk-sglang-hash"
+"""Metadata of an object that is a file of the hub: its bytes had this hash when they were uploaded. A record has none."""
+
+_STAGED: Final = re.compile(r"weights/[^/]+/[^/]+/[0-9a-f]{40}/")
 
 
 def prefix_of(repo: str, revision: str) -> str:
@@ -22,22 +27,59 @@ def prefix_of(repo: str, revision: str) -> str:
 
 
 def read(s3: Any, bucket: str, prefix: str) -> dict[str, Any] | None:  # noqa: ANN401  boto3 has no types at run time
-    """Return the manifest below a prefix, or None while there is none."""
+    """Return the manifest below a prefix, or None while there is none.
+
+    Raises:
+        WeightsError: What has its name is none of this program's, or that of another model than the prefix names.
+    """
     try:
-        body = s3.get_object(Bucket=bucket, Key=f"{prefix}{MANIFEST}")["Body"].read()
+        answer = s3.get_object(Bucket=bucket, Key=f"{prefix}{MANIFEST}")
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             return None
         raise
+    why = "is a file of the repository, and no record of a staging" if HASH_KEY in answer["Metadata"] else None
+    content: Any = None
     try:
-        content = json.loads(body)
+        content = json.loads(answer["Body"].read())
     except ValueError:
-        raise WeightsError(f"s3://{bucket}/{prefix}{MANIFEST}: is not JSON; delete it and stage again") from None
-    if content.get("format") != FORMAT:
-        raise WeightsError(
-            f"s3://{bucket}/{prefix}{MANIFEST}: has format {content.get('format')}, this program knows {FORMAT}"
-        )
+        why = why or "is not JSON"
+    why = why or _not_a_record(content, prefix)
+    if why is not None:
+        raise WeightsError(f"s3://{bucket}/{prefix}{MANIFEST}: {why}; delete it and stage again")
     return dict(content)
+
+
+def _not_a_record(content: Any, prefix: str) -> str | None:  # noqa: ANN401  anybody's JSON
+    if not isinstance(content, dict):
+        return "is no JSON object"
+    if content.get("format") != FORMAT:
+        return f"has format {content.get('format')}, this program knows {FORMAT}"
+    repo, revision, files = content.get("repo"), content.get("revision"), content.get("files")
+    if not (isinstance(repo, str) and isinstance(revision, str) and isinstance(files, list) and files):
+        return "names no repository, revision and files"
+    if not all(isinstance(file, dict) and {"path", "bytes", "hash"} <= file.keys() for file in files):
+        return "has files without path, bytes and hash"
+    if _STAGED.fullmatch(prefix) and prefix != prefix_of(repo, revision):
+        return f"is that of {repo} {revision}, which belongs below another prefix"
+    return None
+
+
+def differences(recorded: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+    """Say where the objects below a prefix are not what its manifest records."""
+    files = {file["path"]: file["bytes"] for file in recorded["files"]}
+    problems = []
+    for name, size in files.items():
+        if name not in sizes:
+            problems.append(f"{name}: missing, and the manifest names it")
+        elif sizes[name] != size:
+            problems.append(f"{name}: has {sizes[name]} bytes, the manifest says {size}")
+    return [*problems, *(f"{name}: is there, and the manifest does not name it" for name in others(files, sizes))]
+
+
+def others(names: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
+    """Return what lies below a prefix beside these files and the manifest."""
+    return sorted(set(sizes) - set(names) - {MANIFEST})
 
 
 def write(s3: Any, bucket: str, prefix: str, content: dict[str, Any]) -> None:  # noqa: ANN401
@@ -55,10 +97,14 @@ def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:  # 
                 yield name, int(entry["Size"])
 
 
-def staged(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-    """Yield the manifest of every staged model of a bucket."""
+def staged(s3: Any, bucket: str) -> Iterator[dict[str, Any] | WeightsError]:  # noqa: ANN401
+    """Yield the manifest of every staged model of a bucket, or why what has its name is none."""
     for name, _ in objects(s3, bucket, "weights/"):
         if name.endswith(f"/{MANIFEST}"):
-            found = read(s3, bucket, f"weights/{name.removesuffix(MANIFEST)}")
+            try:
+                found = read(s3, bucket, f"weights/{name.removesuffix(MANIFEST)}")
+            except WeightsError as error:
+                yield error
+                continue
             if found is not None:
                 yield found

@@ -17,7 +17,7 @@ from .check import check_prefix
 from .choice import Choice, choose
 from .hub import Hub, HubFile, Revision
 from .problems import WeightsError
-from .transfer import Transfer, memory_bytes
+from .transfer import Transfer, is_there, memory_bytes
 
 Report = Callable[[str, dict[str, Any]], None]
 """Told what happens: a word, and its details."""
@@ -71,8 +71,8 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
         choice = choose(found.files, include=order.include, exclude=order.exclude)
     except WeightsError as error:
         raise WeightsError(f"{order.repo}: {error}") from None
-    existing = manifest.read(s3, order.bucket, order.prefix)
-    if existing is not None and existing["files"] == _entries(choice) and _patterns(existing) == _patterns(order):
+    existing = _staged(order, choice, s3=s3, report=report)
+    if existing is not None:
         report("done", {"bytes": choice.size, "files": len(choice.files), "copied": 0, "prefix": order.prefix})
         return existing
     hub.check_access(found, max(choice.files, key=lambda file: file.size))
@@ -81,6 +81,13 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
     if checked.problems:
         raise WeightsError(
             f"{order.repo}: every file is as the hub has it, but no whole model: {'; '.join(checked.problems)}"
+        )
+    sizes = dict(manifest.objects(s3, order.bucket, order.prefix))
+    beside = manifest.others((file.path for file in choice.files), sizes)
+    if beside:
+        raise WeightsError(
+            f"s3://{order.bucket}/{order.prefix}{beside[0]}: is there and not part of this staging, and every copy would get it"
+            f"{f', and so are {len(beside) - 1} more' if beside[1:] else ''}; delete it, or include it, and stage again"
         )
     content = {
         "repo": order.repo,
@@ -96,6 +103,22 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
     manifest.write(s3, order.bucket, order.prefix, content)
     report("done", {"bytes": choice.size, "files": len(choice.files), "copied": copied, "prefix": order.prefix})
     return content
+
+
+def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[str, Any] | None:  # noqa: ANN401
+    """Return the manifest where it is that of this very order, and every file is there as the hub has it."""
+    try:
+        found = manifest.read(s3, order.bucket, order.prefix)
+    except WeightsError as error:
+        report("retry", {"message": f"{error}; it is not believed, and is written anew"})
+        return None
+    if found is None or (found["repo"], found["revision"]) != (order.repo, order.revision):
+        return None
+    if found["files"] != _entries(choice) or _patterns(found) != _patterns(order):
+        return None
+    with ThreadPoolExecutor(WORKERS) as pool:
+        there = all(pool.map(lambda file: is_there(s3, order.bucket, order.prefix, file), choice.files))
+    return found if there else None
 
 
 def _entries(choice: Choice) -> list[dict[str, Any]]:
@@ -151,7 +174,11 @@ def _copy_all(
             hub=hub, s3=s3, bucket=order.bucket, prefix=order.prefix, uploads=uploads, on_bytes=counter.add, stop=stop
         )
         there = {
-            path for path, whole in files.map(lambda file: (file.path, transfer.is_there(file)), choice.files) if whole
+            path
+            for path, whole in files.map(
+                lambda file: (file.path, is_there(s3, order.bucket, order.prefix, file)), choice.files
+            )
+            if whole
         }
         missing = sorted((file for file in choice.files if file.path not in there), key=lambda file: -file.size)
         report(

@@ -12,10 +12,8 @@ from threading import Event
 from typing import Any, Final
 
 from .hub import Hub, HubFile, Revision
+from .manifest import HASH_KEY
 from .problems import WeightsError
-
-HASH_KEY: Final = "cdk-sglang-hash"
-"""Metadata of an object whose bytes had this hash when they were uploaded."""
 
 _MIB: Final = 1024 * 1024
 _SMALL_BYTES: Final = 8 * _MIB
@@ -34,6 +32,17 @@ def part_bytes(size: int) -> int:
 def memory_bytes(file: HubFile) -> int:
     """Return what copying a file keeps in memory at most."""
     return file.size if file.size <= _SMALL_BYTES else part_bytes(file.size) * (_PARTS_ON_THE_WAY + 1)
+
+
+def is_there(s3: Any, bucket: str, prefix: str, file: HubFile) -> bool:  # noqa: ANN401
+    """Whether the object is there already, whole, as the hub has it."""
+    try:
+        head = s3.head_object(Bucket=bucket, Key=f"{prefix}{file.path}")
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+            return False
+        raise
+    return bool(head["ContentLength"] == file.size and head["Metadata"].get(HASH_KEY) == file.hash_name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +66,6 @@ class Transfer:
     uploads: ThreadPoolExecutor
     on_bytes: Callable[[int], None]
     stop: Event
-
-    def is_there(self, file: HubFile) -> bool:
-        """Whether the object is there already, whole, as the hub has it."""
-        try:
-            head = self.s3.head_object(Bucket=self.bucket, Key=f"{self.prefix}{file.path}")
-        except self.s3.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return False
-            raise
-        return bool(head["ContentLength"] == file.size and head["Metadata"].get(HASH_KEY) == file.hash_name)
 
     def copy(self, revision: Revision, file: HubFile) -> None:
         """Copy one file.
