@@ -28,7 +28,9 @@ from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
+from cdk_sglang.planning.page_tables import money
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 EnvironmentReader = Callable[[str], FleetRequest]
 _DEFAULT_READER = "stacks.planning:fleet_request"
@@ -108,7 +110,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         "KV tokens",
         "TTFT ms",
         "TPOT ms",
-        "$/1M out",
+        "$/1M in / out",
         "from zero",
     )
     for endpoint in made.endpoints:
@@ -117,7 +119,6 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                 f"{b.value:,.0f} ({b.low:,.0f}-{b.high:,.0f})" if b else "unknown"
                 for b in (component.ttft_ms, component.tpot_ms)
             ]
-            usd = component.usd_per_million_output_tokens
             table.add_row(
                 endpoint.name,
                 component.name,
@@ -127,22 +128,25 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                 f"{component.memory.weights_gib:.1f}",
                 f"{component.memory.kv_tokens:,}",
                 *times,
-                f"{usd:.2f}" if usd is not None else "unknown",
+                " / ".join(
+                    map(money, (component.usd_per_million_input_tokens, component.usd_per_million_output_tokens))
+                ),
                 f"{component.start_up.from_zero:,.0f} s",
             )
     out.print(table)
-    money = Table("endpoint", "instances min/typical/max", "$/hour min", "typical", "max")
+    out.print(PER_MILLION_MEANS, soft_wrap=True)
+    costs = Table("endpoint", "instances min/typical/max", "$/hour min", "typical", "max")
     for endpoint in made.endpoints:
         count, usd_h = endpoint.instances, endpoint.usd_per_hour
         cells = [f"{v:,.2f}" for v in (usd_h.low, usd_h.typical, usd_h.high)] if usd_h else ["unknown"] * 3
-        money.add_row(endpoint.name, f"{count.low:g} / {count.typical:g} / {count.high:g}", *cells)
+        costs.add_row(endpoint.name, f"{count.low:g} / {count.typical:g} / {count.high:g}", *cells)
     if made.usd_per_hour and len(made.endpoints) > 1:
-        money.add_row(
+        costs.add_row(
             "all",
             "",
             *(f"{v:,.2f}" for v in (made.usd_per_hour.low, made.usd_per_hour.typical, made.usd_per_hour.high)),
         )
-    out.print(money)
+    out.print(costs)
     for endpoint in made.endpoints:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)

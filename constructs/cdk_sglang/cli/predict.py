@@ -17,7 +17,7 @@ import typer
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.price import cheapest_gpu_hour, usd_per_million_tokens
+from cdk_sglang.planning.price import cheapest_gpu_hour, token_prices
 from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 OUTPUT_COLUMNS = (
     "row_id", "fits", "weights_gib_per_gpu", "kv_bytes_per_token_per_gpu", "kv_tokens", "ttft_ms", "ttft_low_ms",
-    "ttft_high_ms", "tpot_ms", "tpot_low_ms", "tpot_high_ms", "output_tok_s_per_gpu", "usd_per_million_output_tokens", "note",
+    "ttft_high_ms", "tpot_ms", "tpot_low_ms", "tpot_high_ms", "output_tok_s_per_gpu", "usd_per_million_input_tokens",
+    "usd_per_million_output_tokens", "note",
 )  # fmt: skip
 BATCH = 1000
 LONGEST_CELL = 10_000
@@ -168,11 +169,19 @@ def _cells(question: Question, given: Answer) -> dict[str, str]:
     for name, band in (("ttft", given.ttft_ms), ("tpot", given.tpot_ms)):
         cells.update(_band_cells(name, band))
     rate = given.output_tok_s_per_gpu
-    if rate is not None:
+    if rate is not None and given.prompt_share is not None:
         cells["output_tok_s_per_gpu"] = f"{rate.value:.4g}"
         offer = cheapest_gpu_hour(question.gpu.name, question.split.gpus) or cheapest_gpu_hour(question.gpu.name, 1)
         if offer is not None:
-            cells["usd_per_million_output_tokens"] = f"{usd_per_million_tokens(offer[0], rate.value):.4g}"
+            tokens = token_prices(
+                usd_per_hour=offer[0],
+                output_tok_s=rate.value,
+                input_tokens=question.input_tokens,
+                output_tokens=question.output_tokens,
+                prompt_share=given.prompt_share,
+            )
+            cells["usd_per_million_input_tokens"] = f"{tokens.input:.4g}"
+            cells["usd_per_million_output_tokens"] = f"{tokens.output:.4g}"
     return cells
 
 

@@ -1,44 +1,14 @@
-"""What tokens cost on an instance type, and what is uncertain about its price."""
+"""What is uncertain about the price of an instance type."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import MAX_AGE_DAYS
-from cdk_sglang.planning.calibration import calibration
-from cdk_sglang.planning.features import Load, columns, features
-from cdk_sglang.planning.price import usd_per_million_tokens
-from cdk_sglang.planning.timing import step_parts_ms
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import ComponentRequest, FleetRequest
-    from cdk_sglang.planning.parallel import Parallelism
-
-
-def token_prices(
-    *,
-    component: ComponentRequest,
-    instance: GpuInstance,
-    split: Parallelism,
-    tokens_s: float | None,
-    price: Price | None,
-    concurrency: float,
-) -> tuple[float | None, float | None]:
-    """Return dollars per million input and output tokens: the hour's price split by the time prompts and answers take."""
-    if price is None or tokens_s is None:
-        return None, None
-    usd = price.usd_per_hour * split.gpus / instance.gpu_count
-    load = Load(input_tokens=component.input_tokens, output_tokens=component.output_tokens, running=concurrency)
-    row = features(
-        component.facts.architecture, instance.gpu, split, load, engine="sglang", kv_dtype=component.kv_dtype or "bf16"
-    )
-    step, mixed = step_parts_ms(calibration().coefficients, columns([row]))
-    prompt_share = float(mixed[0] / (mixed[0] + step[0]))
-    input_s = tokens_s * component.input_tokens / component.output_tokens
-    return usd_per_million_tokens(usd * prompt_share, input_s), usd_per_million_tokens(
-        usd * (1 - prompt_share), tokens_s
-    )
+    from cdk_sglang.planning.fleet import FleetRequest
 
 
 def price_warnings(

@@ -178,6 +178,7 @@ class Alternative:
     ttft_ms: Band
     tpot_ms: Band
     usd_per_hour_per_copy: float
+    usd_per_million_input_tokens: float
     usd_per_million_output_tokens: float
 
 
@@ -201,8 +202,8 @@ class ComponentPlan:
         ttft_ms: Time to the first token; None when it cannot be predicted.
         tpot_ms: Time per further token.
         output_tok_s: Output tokens per second of a copy.
-        usd_per_million_input_tokens: At the planned load; None without a price.
-        usd_per_million_output_tokens: At the planned load; None without a price.
+        usd_per_million_input_tokens: On that type at the planned load, as `price.token_prices` says; None without a price.
+        usd_per_million_output_tokens: The same for output tokens.
         start_up: Seconds from nothing to the first answer.
         options: SGLang options that follow from the plan.
         alternatives: The cheapest instance types that meet the latency asked.

@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
-from cdk_sglang.planning.page_tables import holds, host, speed, spread, table
+from cdk_sglang.planning.page_tables import holds, host, money, speed, spread, table
+from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +101,7 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
     parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
     parts += [holds(endpoint.components), speed(endpoint.components)]
+    parts.append(f'<p class="soft">{escape(PER_MILLION_MEANS)}</p>')
     if any(component.host or component.disk for component in endpoint.components):
         parts.append(host(endpoint.components))
     parts.append("<h3>GPUs when fully scaled out</h3>")
@@ -135,11 +137,13 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
                     spread(a.ttft_ms),
                     spread(a.tpot_ms),
                     f"{a.usd_per_hour_per_copy:,.2f}",
-                    f"{a.usd_per_million_output_tokens:,.2f}",
+                    money(a.usd_per_million_input_tokens),
+                    money(a.usd_per_million_output_tokens),
                 ]
                 for a in component.alternatives
             ]
-            parts.append(table(["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M output"], rows))
+            head = ["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M in", "$/1M out"]
+            parts.append(table(head, rows))
     return "\n".join(parts)
 
 

@@ -90,8 +90,8 @@ def _timed(component: ComponentPlan) -> list[str]:
         spread(component.ttft_ms),
         spread(component.tpot_ms),
         spread(component.output_tok_s),
-        _money(component.usd_per_million_input_tokens),
-        _money(component.usd_per_million_output_tokens),
+        money(component.usd_per_million_input_tokens),
+        money(component.usd_per_million_output_tokens),
         f"{component.start_up.new_copy:,.0f}",
         f"{component.start_up.from_zero:,.0f}",
     ]
@@ -105,7 +105,8 @@ def spread(band: Band | None) -> str:
     return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
 
 
-def _money(value: float | None) -> str:
+def money(value: float | None) -> str:
+    """Return dollars; small sums with a digit more."""
     return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
 
 

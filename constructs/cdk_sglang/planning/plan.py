@@ -9,14 +9,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
-from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, question
-from cdk_sglang.planning.cost import price_warnings, token_prices
+from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, prices_of, question
+from cdk_sglang.planning.cost import price_warnings
 from cdk_sglang.planning.endpoints import pack_endpoint
 from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
+from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
 from cdk_sglang.planning.startup import start_up
 
@@ -127,14 +128,10 @@ def _plan_component(
         alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
     rate = given.output_tok_s_per_gpu if given and given.fits else None
-    prices = token_prices(
-        component=component,
-        instance=instance,
-        split=split,
-        tokens_s=rate.value if rate else None,
-        price=price,
-        concurrency=concurrency,
-    )
+    tokens = None
+    if price is not None and given is not None and given.fits:
+        usd = copy_usd_per_hour(price, instance, split.gpus)
+        tokens = prices_of(component, given, usd_per_hour=usd, gpus=split.gpus)
     requests = memory.requests(context) * split.attention_dp
     return ComponentPlan(
         name=component.name,
@@ -154,8 +151,8 @@ def _plan_component(
         output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
         if rate
         else None,
-        usd_per_million_input_tokens=prices[0],
-        usd_per_million_output_tokens=prices[1],
+        usd_per_million_input_tokens=tokens.input if tokens else None,
+        usd_per_million_output_tokens=tokens.output if tokens else None,
         options={
             "mem_fraction_static": round(memory.fraction, 3),
             "max_running_requests": max(

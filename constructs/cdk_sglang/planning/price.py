@@ -1,7 +1,8 @@
-"""Dollars per GPU-hour and per million tokens from instance prices."""
+"""Dollars per GPU-hour, per copy and hour, and per million tokens from instance prices."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,48 @@ def cheapest_gpu_hour(gpu_name: str, gpus: int, region: str = REGION) -> tuple[f
         if price is not None:
             offers.append((price.usd_per_hour / instance.gpu_count, instance, price))
     return min(offers, key=lambda offer: offer[0]) if offers else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPrices:
+    """US dollars per million input tokens and per million output tokens."""
+
+    input: float
+    output: float
+
+
+PER_MILLION_MEANS = (
+    "$/1M tokens: of a copy that has its requests in flight at all hours, on the instance type named; its GPUs' share of the instance's price "
+    "is divided between input and output by the time that prompts and decoding steps take"
+)
+"""What `token_prices` returns, for those who read a table."""
+
+
+def copy_usd_per_hour(price: Price, instance: GpuInstance, gpus: int) -> float:
+    """Return what a copy costs an hour: its GPUs' share of the instance's price."""
+    return price.usd_per_hour * gpus / instance.gpu_count
+
+
+def token_prices(
+    *, usd_per_hour: float, output_tok_s: float, input_tokens: float, output_tokens: float, prompt_share: float
+) -> TokenPrices:
+    """Return dollars per million tokens of a copy that has its requests in flight at all hours.
+
+    This is the one definition: `usd_per_hour` is divided by the time that work takes, so that the input tokens of an hour times
+    their price and the output tokens times theirs are together what the copy costs. Price and rate are both of the copy (or both of
+    one of its GPUs).
+
+    Args:
+        usd_per_hour: Price of the copy.
+        output_tok_s: Output tokens per second of the copy.
+        input_tokens: Mean prompt.
+        output_tokens: Mean answer.
+        prompt_share: Share of the time that prompts take; decoding steps take the rest.
+    """
+    return TokenPrices(
+        input=usd_per_million_tokens(usd_per_hour * prompt_share, output_tok_s * input_tokens / output_tokens),
+        output=usd_per_million_tokens(usd_per_hour * (1 - prompt_share), output_tok_s),
+    )
 
 
 def usd_per_million_tokens(usd_per_hour: float, tokens_per_second: float) -> float:
