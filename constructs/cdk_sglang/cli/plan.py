@@ -24,11 +24,12 @@ from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
+from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.planning.page_tables import money
+from cdk_sglang.planning.page_tables import cost_rows, money
 from cdk_sglang.planning.plan import plan_fleet
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
@@ -135,18 +136,12 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
             )
     out.print(table)
     out.print(PER_MILLION_MEANS, soft_wrap=True)
-    costs = Table("endpoint", "instances min/typical/max", "$/hour min", "typical", "max")
-    for endpoint in made.endpoints:
-        count, usd_h = endpoint.instances, endpoint.usd_per_hour
-        cells = [f"{v:,.2f}" for v in (usd_h.low, usd_h.typical, usd_h.high)] if usd_h else ["unknown"] * 3
-        costs.add_row(endpoint.name, f"{count.low:g} / {count.typical:g} / {count.high:g}", *cells)
-    if made.usd_per_hour and len(made.endpoints) > 1:
-        costs.add_row(
-            "all",
-            "",
-            *(f"{v:,.2f}" for v in (made.usd_per_hour.low, made.usd_per_hour.typical, made.usd_per_hour.high)),
-        )
+    costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
+    for row in cost_rows(made):
+        costs.add_row(*row)
     out.print(costs)
+    if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
+        out.print(POOLS_MEAN, soft_wrap=True)
     for endpoint in made.endpoints:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)

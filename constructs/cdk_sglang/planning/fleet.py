@@ -238,6 +238,23 @@ class ComponentPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TypeCost:
+    """What an endpoint takes where all its instances are of one of its types.
+
+    Args:
+        instance: The type.
+        instances: Fewest, typical and most of them.
+        price: Of one; None when none is known.
+        usd_per_hour: Fewest, typical and most; None without a price.
+    """
+
+    instance: str
+    instances: Range
+    price: Price | None = None
+    usd_per_hour: Range | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EndpointPlan:
     """What one endpoint needs.
 
@@ -246,20 +263,22 @@ class EndpointPlan:
         instance: Its first-choice type.
         gpus_per_instance: GPUs of that type.
         components: Its components on that type.
-        instances: Fewest, typical and most instances.
+        types: Instances and costs by type, first choice first; more than one where the endpoint is a pool.
+        instances: Fewest on any of its types, typical on the first, most on any.
         layouts: GPUs of each instance when fully scaled out: per GPU the component on it, or an empty string.
         fragmentation: Share of GPUs that no copy can use when fully scaled out.
         update_room: A rolling update can start one more copy of every component without another instance.
         notes: What an update of the endpoint costs.
-        price: Price of the type; None when none is known.
-        usd_per_hour: Fewest, typical and most; None without a price.
-        scale_in_tail_usd: What one instance costs between its last request and its end.
+        price: Price of its first-choice type; None when none is known.
+        usd_per_hour: Fewest on the cheapest type, typical on the first, most of the dearest; None where a type has no price.
+        scale_in_tail_usd: What one instance, of the dearest type, costs between its last request and its end.
     """
 
     name: str
     instance: str
     gpus_per_instance: int
     components: tuple[ComponentPlan, ...]
+    types: tuple[TypeCost, ...]
     instances: Range
     layouts: tuple[tuple[str, ...], ...]
     fragmentation: float
@@ -272,7 +291,10 @@ class EndpointPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPlan:
-    """The plan of an environment; `problems` is empty when it may be deployed."""
+    """The plan of an environment; `problems` is empty when it may be deployed.
+
+    `usd_per_hour` is that of all endpoints; None where that of one is not known.
+    """
 
     environment: str
     region: str

@@ -6,8 +6,9 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
-from cdk_sglang.planning.page_tables import holds, host, money, speed, spread, table
+from cdk_sglang.planning.page_tables import costs, holds, host, money, speed, spread, table
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 if TYPE_CHECKING:
@@ -73,35 +74,17 @@ def _head(plan: FleetPlan) -> str:
 
 
 def _cost(plan: FleetPlan) -> str:
-    rows = []
-    for endpoint in plan.endpoints:
-        count, usd = endpoint.instances, endpoint.usd_per_hour
-        money = [f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3
-        tail = f"{endpoint.scale_in_tail_usd:,.2f}" if endpoint.scale_in_tail_usd is not None else ""
-        rows.append(
-            [endpoint.name, endpoint.instance, f"{count.low:g} / {count.typical:g} / {count.high:g}", *money, tail]
-        )
-    if plan.usd_per_hour:
-        total = plan.usd_per_hour
-        rows.append(["all", "", "", f"{total.low:,.2f}", f"{total.typical:,.2f}", f"{total.high:,.2f}", ""])
-    head = [
-        "endpoint",
-        "instance",
-        "instances min / typical / max",
-        "$/h min",
-        "$/h typical",
-        "$/h max",
-        "$ per scale-in tail",
-    ]
-    return "<h2>Cost</h2>" + table(head, rows)
+    pools = any(len(endpoint.types) > 1 for endpoint in plan.endpoints)
+    return "<h2>Cost</h2>" + costs(plan) + (f'<p class="soft">{escape(POOLS_MEAN)}</p>' if pools else "")
 
 
 def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     names = [component.name for component in endpoint.components]
     colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
-    parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
+    first = ", the first type of its pool" if len(endpoint.types) > 1 else ""
+    parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}{first}</span></h2>"]
     parts += [holds(endpoint.components), speed(endpoint.components)]
-    parts.append(f'<p class="soft">{escape(PER_MILLION_MEANS)}</p>')
+    parts.append(f'<p class="soft">{escape(PER_MILLION_MEANS)}: {escape(endpoint.instance)}</p>')
     if any(component.host or component.disk for component in endpoint.components):
         parts.append(host(endpoint.components))
     parts.append("<h3>GPUs when fully scaled out</h3>")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdk_sglang.planning.fleet import ComponentPlan
+    from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
     from cdk_sglang.planning.predict import Band
 
 _HOLDS = (
@@ -33,6 +33,7 @@ _SPEED = (
 )
 
 
+_COST = ("endpoint", "instances", "min / typical / max", "$/h min", "$/h typical", "$/h max", "$ per scale-in tail")
 _HOST = (
     "component",
     "host memory GiB of a copy",
@@ -43,6 +44,35 @@ _HOST = (
     "cache's files GB",
     "NVMe GB of an instance",
 )
+
+
+def costs(plan: FleetPlan) -> str:
+    """Return the table of instances and costs."""
+    rows = cost_rows(plan)
+    tails = iter(endpoint.scale_in_tail_usd for endpoint in plan.endpoints)
+    return table(_COST, [[*row, _tail(next(tails)) if row[0] and row[1] else ""] for row in rows])
+
+
+def _tail(usd: float | None) -> str:
+    return "" if usd is None else f"{usd:,.2f}"
+
+
+def cost_rows(plan: FleetPlan) -> list[list[str]]:
+    """Return endpoint, types, instances and dollars per hour; below a pool a row for each of its types, as if all were of it."""
+    rows = []
+    for endpoint in plan.endpoints:
+        types = " or ".join(one.instance for one in endpoint.types)
+        rows.append([endpoint.name, types, *_ranges(endpoint.instances, endpoint.usd_per_hour)])
+        if len(endpoint.types) > 1:
+            rows += [["", f"all {one.instance}", *_ranges(one.instances, one.usd_per_hour)] for one in endpoint.types]
+    if len(plan.endpoints) > 1:
+        rows.append(["all", "", "", *_ranges(None, plan.usd_per_hour)[1:]])
+    return rows
+
+
+def _ranges(count: Range | None, usd: Range | None) -> list[str]:
+    counts = f"{count.low:g} / {count.typical:g} / {count.high:g}" if count else ""
+    return [counts, *([f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3)]
 
 
 def host(components: Sequence[ComponentPlan]) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, prices_of, question
-from cdk_sglang.planning.cost import price_warnings
+from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
-from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
+from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.parallel import GIB
@@ -36,20 +36,8 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
     problems: list[str] = []
     warnings: list[str] = []
     endpoints = [_plan_endpoint(request, endpoint, problems, warnings) for endpoint in request.endpoints]
-    costs = [endpoint.usd_per_hour for endpoint in endpoints]
-    known = [cost for cost in costs if cost is not None]
-    total = None
-    if known:
-        total = Range(
-            low=sum(c.low for c in known), typical=sum(c.typical for c in known), high=sum(c.high for c in known)
-        )
-    budget = request.budget_usd_per_hour
-    if budget is not None and total is not None and total.high > budget:
-        parts = ", ".join(f"{e.name} {e.usd_per_hour.high:.2f}" for e in endpoints if e.usd_per_hour)
-        problems.append(
-            f"budget_usd_per_hour: the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
-            "budget, or lower max_copies or max_instances"
-        )
+    total = total_usd(endpoints)
+    problems += budget_problems(request, endpoints, total)
     return FleetPlan(
         environment=request.environment,
         region=request.region,
@@ -65,15 +53,18 @@ def _plan_endpoint(
 ) -> EndpointPlan:
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
-    price = price_usd_per_hour(first, request.region, table=request.prices)
-    price_warnings(
-        request=request, where=where, instance=first, price=price, reserved=endpoint.reserved, warnings=warnings
-    )
+    prices = {one.name: price_usd_per_hour(one, request.region, table=request.prices) for one in endpoint.instances}
+    for one in endpoint.instances:
+        price_warnings(request=request, where=where, instance=one, price=prices[one.name], warnings=warnings)
+    if endpoint.reserved:
+        warnings.append(
+            f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
+        )
     plans = []
     for component in endpoint.components:
         path = f"{where}.components.{component.name}"
         plan = _plan_component(
-            request=request, component=component, instance=first, price=price, path=path, problems=problems
+            request=request, component=component, instance=first, price=prices[first.name], path=path, problems=problems
         )
         plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
         warnings += host_warnings(path, plan.host)
@@ -87,7 +78,9 @@ def _plan_endpoint(
                 path=path,
                 problems=problems,
             )
-    return pack_endpoint(endpoint=endpoint, plans=plans, price=price, where=where, problems=problems, warnings=warnings)
+    return pack_endpoint(
+        endpoint=endpoint, plans=plans, prices=prices, where=where, problems=problems, warnings=warnings
+    )
 
 
 def _plan_component(
