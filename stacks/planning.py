@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Final, Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models import ModelFacts, catalogue
+from cdk_sglang.models import ModelFacts
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
+from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.file_cache import file_cache
 from cdk_sglang.serving.host import HostResources
-from cdk_sglang.serving.planned import component_request, facts_of, planned_host, planned_tp_sizes
-from stacks.environments import load
+from cdk_sglang.serving.planned import component_request, planned_host, planned_tp_sizes
+from stacks.environments import FOLDER, load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
 
@@ -20,17 +22,26 @@ DEFAULT_REGION: Final = "us-east-1"
 """Region of the prices when neither the file nor the CDK CLI names one."""
 
 
-def fleet_request(name: str) -> FleetRequest:
+def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     """Return what is to be planned for an environment of this app; what `cdk-sglang plan --env` asks for.
+
+    Args:
+        name: The environment.
+        folder: Where environments live, with the models and prices of the user's own.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
-    return request_of(load(name), name=name)
+    return request_of(load(name, folder=folder), name=name, own=read_own(folder))
 
 
-def request_of(settings: Environment, *, name: str) -> FleetRequest:
-    """Return what is to be planned: every component whose model the catalogue knows.
+def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN) -> FleetRequest:
+    """Return what is to be planned: every component whose model names an id.
+
+    Args:
+        settings: The environment.
+        name: Its name.
+        own: Models and prices of the user's own.
 
     Raises:
         ConfigurationError: A model id or an instance type is unknown, with its path in the settings.
@@ -45,7 +56,7 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
             for component, wanted in asked.components.items()
             if (
                 request := _component(
-                    component, wanted, asked, instances, path=f"{path}.components.{component}", problems=problems
+                    component, wanted, asked, instances, own, path=f"{path}.components.{component}", problems=problems
                 )
             )
         )
@@ -70,6 +81,7 @@ def request_of(settings: Environment, *, name: str) -> FleetRequest:
         region=settings.region or DEFAULT_REGION,
         endpoints=tuple(endpoints),
         budget_usd_per_hour=settings.budget_usd_per_hour,
+        prices=own.prices,
     )
 
 
@@ -93,20 +105,20 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     return tuple(found)
 
 
-def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) -> float | None:
+def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...], own: Own) -> float | None:
     """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    facts = facts_of(asked.model.id)
+    facts = own.known_facts(asked.model.id)
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    sizes = _sizes(asked, instances)
+    sizes = _sizes(asked, facts, instances)
     request = _request("", asked, facts, sizes, bounds=(1, 1))
     server = asked.server
     gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
     return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
 
 
-def _sizes(asked: Component, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
-    return planned_tp_sizes(asked.model.id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
+def _sizes(asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
+    return planned_tp_sizes(facts, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
 
 
 def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
@@ -126,6 +138,7 @@ def _component(
     asked: Component,
     endpoint: Endpoint,
     instances: tuple[GpuInstance, ...],
+    own: Own,
     *,
     path: str,
     problems: list[str],
@@ -133,11 +146,11 @@ def _component(
     if asked.model.id is None:
         return None
     try:
-        facts = catalogue(asked.model.id)
+        facts = own.facts(asked.model.id)
     except ConfigurationError as error:
         problems += [f"{path}.model.id: {problem}" for problem in error.problems]
         return None
-    sizes = _sizes(asked, instances)
+    sizes = _sizes(asked, facts, instances)
     others = asked.server.pp_size * asked.server.dp_size
     if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do

@@ -148,7 +148,7 @@ class FleetRequest:
         region: Its Region.
         endpoints: Its endpoints.
         budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
-        prices: Prices to use instead of the package's.
+        prices: Prices that win over the package's.
         today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
     """
 
@@ -208,6 +208,9 @@ class ComponentPlan:
         options: SGLang options that follow from the plan.
         alternatives: The cheapest instance types that meet the latency asked.
         notes: What was assumed.
+        facts_source: Where the model's config was read.
+        facts_date: When, where that was kept.
+        facts_file: File of the user's that has it; empty for the package's catalogue.
         host: Host memory of a copy; None where nobody said.
         disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
     """
@@ -233,6 +236,9 @@ class ComponentPlan:
     options: dict[str, int | float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
+    facts_source: str = ""
+    facts_date: str = ""
+    facts_file: str = ""
     host: HostMemory | None = None
     disk: DiskUse | None = None
 

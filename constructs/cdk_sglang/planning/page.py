@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
-from cdk_sglang.planning.page_tables import costs, holds, host, money, speed, spread, table
+from cdk_sglang.planning.page_tables import costs, holds, host, money, origins, speed, spread, table
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _STYLE = """
 --c0:#6ea8fe;--c1:#f0965a;--c2:#4cc38a;--c3:#bd93f9;--c4:#f28bb8;--c5:#c0d04f;--free:#21262d;--kv:#3b6fc4;--weights:#6ea8fe;--rest:#484f58}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{margin:2.2rem 0 .6rem;font-size:1.25rem}h3{margin:1.2rem 0 .4rem;font-size:1rem}
-p{margin:.3rem 0}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+p{margin:.3rem 0}li{overflow-wrap:anywhere}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.87rem}.wide{overflow-x:auto}th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom;min-width:4em}.text{text-align:left}
 .hosts{display:flex;flex-wrap:wrap;gap:.8rem}.host{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.5rem}
@@ -55,6 +55,7 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
             and (found := curve(endpoint.name, component, asked.instances[0], planned.gpus)) is not None
         ]
         body.append(_endpoint(endpoint, curves))
+    body.append(_origins(plan))
     title = f"Plan of {escape(plan.environment)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -76,6 +77,11 @@ def _head(plan: FleetPlan) -> str:
 def _cost(plan: FleetPlan) -> str:
     pools = any(len(endpoint.types) > 1 for endpoint in plan.endpoints)
     return "<h2>Cost</h2>" + costs(plan) + (f'<p class="soft">{escape(POOLS_MEAN)}</p>' if pools else "")
+
+
+def _origins(plan: FleetPlan) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in origins(plan, with_source=True))
+    return f'<h2>Where prices and models come from</h2><ul class="soft">{items}</ul>'
 
 
 def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:

@@ -70,6 +70,40 @@ def cost_rows(plan: FleetPlan) -> list[list[str]]:
     return rows
 
 
+def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
+    """Return where prices and models come from, a line each; models of the package's catalogue share one.
+
+    Args:
+        plan: The plan.
+        with_source: Say where each price was read as well, which takes lines of its own.
+    """
+    lines: dict[str, None] = {}
+    for one in (one for endpoint in plan.endpoints for one in endpoint.types):
+        price = one.price
+        if price is not None:
+            source = f", read from {_bare(price.source)}" if with_source else ""
+            lines[
+                f"price of {one.instance}: {price.usd_per_hour:,.2f} $/h, {price.kind} in {price.region} of {price.date}, from "
+                f"{price.file or 'the package'}{source}"
+            ] = None
+    components = [component for endpoint in plan.endpoints for component in endpoint.components]
+    known = dict.fromkeys(component.model for component in components if not component.facts_file)
+    if known:
+        lines[f"from the package's catalogue: {', '.join(known)}"] = None
+    for component in components:
+        if component.facts_file:
+            day = f" on {component.facts_date}" if component.facts_date else ""
+            lines[f"from {component.facts_file}: {component.model}, read from {_bare(component.facts_source)}{day}"] = (
+                None
+            )
+    return list(lines)
+
+
+def _bare(address: str) -> str:
+    """Return an address without its scheme: a page that is looked at without a network has no links."""
+    return address.replace("https://", "").replace("http://", "")
+
+
 def _ranges(count: Range | None, usd: Range | None) -> list[str]:
     counts = f"{count.low:g} / {count.typical:g} / {count.high:g}" if count else ""
     return [counts, *([f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3)]

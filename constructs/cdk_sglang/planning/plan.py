@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
+from cdk_sglang.models.facts import contradiction
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
@@ -68,6 +69,8 @@ def _plan_endpoint(
         )
         plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
         warnings += host_warnings(path, plan.host)
+        if said := contradiction(component.facts):
+            warnings.append(f"{path}.model.id: {said}")
         for other in endpoint.instances[1:]:
             _check(
                 component=component,
@@ -155,6 +158,9 @@ def _plan_component(
         },
         alternatives=alternatives,
         notes=tuple(notes),
+        facts_source=component.facts.source,
+        facts_date=component.facts.date,
+        facts_file=component.facts.file,
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
     )

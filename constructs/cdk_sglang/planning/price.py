@@ -9,20 +9,41 @@ from typing import TYPE_CHECKING
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 
 if TYPE_CHECKING:
-    from cdk_sglang.hardware import Price
+    from cdk_sglang.hardware import Price, PriceTable
 
 REGION = "us-east-1"
 """Region of prices when none is given."""
 
 
+def cheapest_gpu_hour(
+    gpu_name: str, gpus: int, region: str = REGION, *, prices: PriceTable | None = None
+) -> tuple[float, GpuInstance, Price] | None:
+    """Return US dollars per GPU-hour on the cheapest instance that holds so many of these GPUs; None when none is priced.
+
+    Args:
+        gpu_name: The GPU.
+        gpus: How many of them one instance must have.
+        region: Of the prices.
+        prices: The user's, which win over the package's.
+    """
+    if prices is None:
+        return _cheapest_as_packaged(gpu_name, gpus, region)
+    return _cheapest(gpu_name, gpus, region, prices)
+
+
 @cache
-def cheapest_gpu_hour(gpu_name: str, gpus: int, region: str = REGION) -> tuple[float, GpuInstance, Price] | None:
-    """Return US dollars per GPU-hour on the cheapest instance that holds so many of these GPUs; None when none is priced."""
+def _cheapest_as_packaged(gpu_name: str, gpus: int, region: str) -> tuple[float, GpuInstance, Price] | None:
+    return _cheapest(gpu_name, gpus, region, None)
+
+
+def _cheapest(
+    gpu_name: str, gpus: int, region: str, prices: PriceTable | None
+) -> tuple[float, GpuInstance, Price] | None:
     offers = []
     for instance in GpuInstance.all():
         if instance.gpu.name != gpu_name or instance.gpu_count < gpus:
             continue
-        price = price_usd_per_hour(instance, region)
+        price = price_usd_per_hour(instance, region, table=prices)
         if price is not None:
             offers.append((price.usd_per_hour / instance.gpu_count, instance, price))
     return min(offers, key=lambda offer: offer[0]) if offers else None

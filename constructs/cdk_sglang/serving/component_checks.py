@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.rollout import ComponentRollout
     from cdk_sglang.serving.scaling import ComponentScaling
 
@@ -142,7 +143,7 @@ def with_nightly_stop(
 def chosen_concurrency(
     path: str,
     scaling: ComponentScaling | None,
-    model_id: str | None,
+    model: ModelSource,
     variants: Sequence[ModelVariant],
     endpoint: InferenceEndpoint,
 ) -> float | None:
@@ -160,7 +161,7 @@ def chosen_concurrency(
 
     return planned_concurrency(
         path,
-        model_id,
+        model,
         variants[0].server,
         endpoint.capacity.instances,
         gpus_by_type=gpus_by_type(variants),
