@@ -11,6 +11,7 @@ import aws_cdk as cdk
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.planning import plan_fleet
+from cdk_sglang.planning.own import read_own
 from stacks.checks import add_checks
 from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
@@ -19,23 +20,27 @@ from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
-    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`."""
+    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`.
+
+    Models and prices of the user's own are read from the same folder.
+    """
     app = cdk.App(context=cdk_json_context())
     name = str(app.node.try_get_context("env") or "local")
     folder = Path(app.node.try_get_context("environments") or FOLDER)
     try:
-        settings = load(name, folder=folder)
+        settings, own = load(name, folder=folder), read_own(folder)
         env = cdk.Environment(
             account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
         )
-        serving = add_fleet(app, name=name, settings=settings, source=str(folder / f"{name}.yaml"), env=env)
+        source = str(folder / f"{name}.yaml")
+        serving = add_fleet(app, name=name, settings=settings, source=source, env=env, own=own)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
     add_checks(app)
     assembly = app.synth()
-    request = request_of(settings, name=name, region=env.region)
+    request = request_of(settings, name=name, own=own, region=env.region)
     plan = plan_fleet(request)
     write_plan(Path(assembly.directory), request=request, plan=plan)
     if app.node.try_get_context("report"):
@@ -44,7 +49,7 @@ def main() -> int:
             name=name,
             endpoints=[stack.endpoint for stack in serving],
             plan=plan,
-            unplanned=unplanned(settings),
+            unplanned=unplanned(settings, own),
             templates=[stack.template_full_path for stack in assembly.stacks],
         )
     return 0

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning import plan_fleet
+from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.names import name_problems
 from stacks.foundation import FoundationStack
 from stacks.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
@@ -19,7 +20,7 @@ from stacks.settings import Environment
 
 
 def add_fleet(
-    app: cdk.Stage, *, name: str, settings: Environment, source: str, env: cdk.Environment
+    app: cdk.Stage, *, name: str, settings: Environment, source: str, env: cdk.Environment, own: Own = NOTHING_OWN
 ) -> list[ServingStack]:
     """Add every stack of one environment to the app.
 
@@ -29,6 +30,7 @@ def add_fleet(
         settings: What it asks for.
         source: The file it came from; begins every problem's line.
         env: Account and Region, where known.
+        own: Models and prices of the user's own.
 
     Raises:
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
@@ -36,7 +38,7 @@ def add_fleet(
     raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
     problems = _name_problems(name, settings)
     try:
-        problems += plan_fleet(request_of(settings, name=name, region=env.region)).problems
+        problems += plan_fleet(request_of(settings, name=name, own=own, region=env.region)).problems
     except ConfigurationError as error:
         problems += error.problems
     foundation, serving = None, []
@@ -54,6 +56,7 @@ def add_fleet(
                 environment=name,
                 name=endpoint,
                 settings=settings,
+                own=own,
                 stack_name=stack_name(name, endpoint),
                 env=env,
             )

@@ -12,8 +12,8 @@ from constructs import Construct
 
 from cdk_sglang import AdapterConfig, AdapterSource, InferenceComponent, ModelSource, SglangDlc
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.planning.own import Own
 from cdk_sglang.serving.container_base import ContainerBase
-from cdk_sglang.serving.planned import facts_of
 from stacks.settings import Component, Environment
 from stacks.settings_models import Adapter, Image, ImageBuild, Model
 
@@ -49,7 +49,7 @@ def needs_bucket(asked: Component) -> bool:
     )
 
 
-def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBucket | None) -> ModelSource:
+def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBucket | None, own: Own) -> ModelSource:
     """Return where a component's weights come from.
 
     Args:
@@ -57,12 +57,14 @@ def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBuc
         component: Name of the component.
         asked: Its model.
         bucket: The environment's weights bucket, where something is in it.
+        own: Models of the user's own.
     """
-    facts = facts_of(asked.catalogue_id)
+    facts = own.known_facts(asked.catalogue_id)  # an id that nobody knows is refused with its path where it is planned
+    model_id = None if facts is None else asked.id
     gib = asked.weights_gib if asked.weights_gib is not None or facts is None else facts.weights_gib
     size = None if gib is None else cdk.Size.mebibytes(max(1, round(gib * 1024)))
     if asked.s3 is not None:
-        return ModelSource.from_s3(asked.s3, weights_size=size, model_id=asked.id)
+        return ModelSource.from_s3(asked.s3, weights_size=size, model_id=model_id, facts=facts)
     assert bucket is not None
     if asked.hugging_face is not None:
         return ModelSource.from_hugging_face(
@@ -71,11 +73,12 @@ def model_source(scope: Construct, component: str, asked: Model, bucket: s3.IBuc
             bucket=bucket,
             token=_secret(scope, f"{component}-HubToken", asked.token_secret),
             weights_size=size,
+            facts=facts,
             include=asked.include,
             exclude=asked.exclude,
-            model_id=asked.id,
+            model_id=model_id,
         )
-    return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size, model_id=asked.id)
+    return ModelSource.from_bucket(bucket, asked.prefix or "", weights_size=size, model_id=model_id, facts=facts)
 
 
 def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBucket | None) -> None:

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
+from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.file_cache import file_cache
 from cdk_sglang.serving.fit import PRICE_REGION
 from cdk_sglang.serving.host import HostResources
-from cdk_sglang.serving.planned import catalogue_facts, component_request, facts_of, planned_host, planned_tp_sizes
-from stacks.environments import load
+from cdk_sglang.serving.planned import component_request, planned_host, planned_tp_sizes
+from stacks.environments import FOLDER, load
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
 from stacks.settings_models import Model
 
 
-def fleet_request(name: str) -> FleetRequest:
+def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     """Return what is to be planned for an environment of this app; what `cdk-sglang plan --env` asks for.
+
+    Args:
+        name: The environment.
+        folder: Where environments live, with the models and prices of the user's own.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
-    return request_of(load(name), name=name)
+    return request_of(load(name, folder=folder), name=name, own=read_own(folder))
 
 
-def request_of(settings: Environment, *, name: str, region: str | None = None) -> FleetRequest:
-    """Return what is to be planned: every component whose model the catalogue knows.
+def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, region: str | None = None) -> FleetRequest:
+    """Return what is to be planned: every component whose model the catalogue or the user's own files know.
 
     Args:
         settings: The environment.
         name: Its name.
+        own: Models and prices of the user's own.
         region: Region of the prices where the file names none; us-east-1 where nobody does.
 
     Raises:
         ConfigurationError: A model id or an instance type is unknown, or latency or a budget is asked of what nobody can plan; with
             its path in the settings.
     """
-    problems = _unplannable(settings)
+    problems = _unplannable(settings, own)
     endpoints = []
     for endpoint, asked in settings.endpoints.items():
         path = f"endpoints.{endpoint}"
@@ -50,7 +57,7 @@ def request_of(settings: Environment, *, name: str, region: str | None = None) -
             for component, wanted in asked.components.items()
             if (
                 request := _component(
-                    component, wanted, asked, instances, path=f"{path}.components.{component}", problems=problems
+                    component, wanted, asked, instances, own, path=f"{path}.components.{component}", problems=problems
                 )
             )
         )
@@ -75,16 +82,17 @@ def request_of(settings: Environment, *, name: str, region: str | None = None) -
         region=settings.region or region or PRICE_REGION,
         endpoints=tuple(endpoints),
         budget_usd_per_hour=settings.budget_usd_per_hour,
+        prices=own.prices,
     )
 
 
-def unplanned(settings: Environment) -> list[str]:
-    """Name the components whose memory nobody can check, since their model is none of the catalogue's."""
-    return [f"{endpoint}.{component}" for endpoint, component, _ in _unknown(settings)]
+def unplanned(settings: Environment, own: Own = NOTHING_OWN) -> list[str]:
+    """Name the components whose memory nobody can check, since neither the catalogue nor the user's own files know their model."""
+    return [f"{endpoint}.{component}" for endpoint, component, _ in _unknown(settings, own)]
 
 
-def _unknown(settings: Environment) -> list[tuple[str, str, Component]]:
-    """Return endpoint, component and its settings where neither an id nor the repository names a model of the catalogue.
+def _unknown(settings: Environment, own: Own) -> list[tuple[str, str, Component]]:
+    """Return endpoint, component and its settings where neither an id nor the repository names a model that is known.
 
     An id that is given and unknown is a mistake, which `_component` reports.
     """
@@ -92,14 +100,14 @@ def _unknown(settings: Environment) -> list[tuple[str, str, Component]]:
         (endpoint, component, wanted)
         for endpoint, asked in settings.endpoints.items()
         for component, wanted in asked.components.items()
-        if wanted.model.id is None and facts_of(wanted.model.catalogue_id) is None
+        if wanted.model.id is None and own.known_facts(wanted.model.catalogue_id) is None
     ]
 
 
-def _unplannable(settings: Environment) -> list[str]:
+def _unplannable(settings: Environment, own: Own) -> list[str]:
     """Return why latency or a budget that is asked cannot be held: nobody knows what a component takes."""
     problems = []
-    unknown = _unknown(settings)
+    unknown = _unknown(settings, own)
     for endpoint, component, wanted in unknown:
         if wanted.slo is not None:
             path = f"endpoints.{endpoint}.components.{component}"
@@ -130,20 +138,20 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     return tuple(found)
 
 
-def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...]) -> float | None:
+def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...], own: Own) -> float | None:
     """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    facts = facts_of(asked.model.catalogue_id)
+    facts = own.known_facts(asked.model.catalogue_id)
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    sizes = _sizes(asked, instances)
+    sizes = _sizes(asked, facts, instances)
     request = _request("", asked, facts, sizes, bounds=(1, 1))
     server = asked.server
     gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
     return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
 
 
-def _sizes(asked: Component, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
-    return planned_tp_sizes(asked.model.catalogue_id, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
+def _sizes(asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
+    return planned_tp_sizes(facts, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
 
 
 def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
@@ -163,16 +171,17 @@ def _component(
     asked: Component,
     endpoint: Endpoint,
     instances: tuple[GpuInstance, ...],
+    own: Own,
     *,
     path: str,
     problems: list[str],
 ) -> ComponentRequest | None:
-    facts = facts_of(asked.model.catalogue_id)
+    facts = own.known_facts(asked.model.catalogue_id)
     if facts is None:
         if asked.model.id is not None:
-            problems += _unknown_id(asked.model.id, path)
+            problems += _unknown_id(asked.model.id, own, path)
         return None
-    sizes = _sizes(asked, instances)
+    sizes = _sizes(asked, facts, instances)
     others = asked.server.pp_size * asked.server.dp_size
     if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do
@@ -196,9 +205,9 @@ def _component(
     return dataclasses.replace(request, host=host, file_cache_gb=0.0 if files is None else files.copy_gb)
 
 
-def _unknown_id(model_id: str, path: str) -> list[str]:
+def _unknown_id(model_id: str, own: Own, path: str) -> list[str]:
     try:
-        catalogue_facts(model_id)
+        own.facts(model_id)
     except ConfigurationError as error:
         return [f"{path}.model.id: {problem}" for problem in error.problems]
     return []

@@ -57,7 +57,10 @@ def print_fleet(
     if plan.endpoints:
         print_plan(plan, console)
     if unplanned:
-        console.print(f"not planned, since the catalogue does not know the model (model.id): {', '.join(unplanned)}", soft_wrap=True)
+        console.print(
+            f"not planned, since the catalogue does not know the model (model.id): {', '.join(unplanned)}",
+            soft_wrap=True,
+        )
     console.print(f"templates: {', '.join(templates)}", soft_wrap=True)
 
 

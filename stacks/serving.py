@@ -30,6 +30,7 @@ from cdk_sglang import (
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.planning.own import Own
 from stacks import settings as asks
 from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
@@ -57,6 +58,7 @@ class ServingStack(cdk.Stack):
         environment: str,
         name: str,
         settings: Environment,
+        own: Own,
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
@@ -101,10 +103,10 @@ class ServingStack(cdk.Stack):
             with _under(f"endpoints.{name}.components", collect=problems):
                 added = endpoint.add_component(
                     component,
-                    model=model_source(self, component, wanted.model, bucket),
+                    model=model_source(self, component, wanted.model, bucket, own),
                     server=wanted.server,
                     copies=wanted.copies,
-                    scaling=_scaling(wanted, capacity),
+                    scaling=_scaling(wanted, capacity, own),
                     placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
@@ -216,10 +218,10 @@ def _routing(asked: asks.Routing | None) -> Routing:
     )
 
 
-def _scaling(asked: asks.Component, capacity: Capacity) -> ComponentScaling | None:
+def _scaling(asked: asks.Component, capacity: Capacity, own: Own) -> ComponentScaling | None:
     if asked.scaling is None:
         return None
-    planned = planned_concurrency(asked, capacity.instances) if asked.scaling.is_planned else None
+    planned = planned_concurrency(asked, capacity.instances, own) if asked.scaling.is_planned else None
     return asked.scaling.typed(asked.load, concurrency=planned)
 
 

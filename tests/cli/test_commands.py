@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import http.server
+import io
 import json
 import threading
 from typing import TYPE_CHECKING
@@ -12,10 +14,12 @@ from typer.testing import CliRunner
 
 from cdk_sglang.cli import main
 from cdk_sglang.cli.plan import _reader, use_environments
+from cdk_sglang.cli.predict import predict
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
+from stacks.planning import fleet_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +143,127 @@ def test_a_model_is_added_from_a_file_with_numbers_given_by_hand(tmp_path: Path)
     assert catalogue("me/hand", also=[tmp_path / "m"]).architecture.vocab_size == 500
 
 
+ENVIRONMENT = """\
+region: us-east-1
+network: {vpc: none}
+budget_usd_per_hour: 6
+endpoints:
+  chat:
+    capacity: {type: ml.g5.16xlarge, max_instances: 1}
+    components:
+      own:
+        model: {id: me/tiny, prefix: weights/me/}
+        server: {context_length: 512}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the user's: an environment with a model and on a type that the package knows neither facts nor price of."""
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "mine.yaml").write_text(ENVIRONMENT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_models_add_and_prices_update_write_is_what_the_plan_reads(server: str, project: Path) -> None:
+    code, output = run("plan", "--env", "mine")
+    assert (code, output.endswith("or add it with: cdk-sglang models add me/tiny")) == (2, True)
+    assert run("models", "add", "me/tiny", "--hub", server)[0] == 0
+    code, output = run("plan", "--env", "mine")
+    assert code == 1
+    assert (
+        "budget_usd_per_hour: nothing holds the fleet to 6.00 USD per hour, since no price of ml.g5.16xlarge" in output
+    )
+    assert run("prices", "update", "--source", server) == (0, "environments/prices.csv: 1 prices\n")
+    code, output = run("plan", "--env", "mine", "--json")
+    assert code == 0
+    (endpoint,) = json.loads(output[: output.rindex("}") + 1])["endpoints"]
+    price = endpoint["types"][0]["price"]
+    assert endpoint["usd_per_hour"]["high"] == 5.12
+    assert (price["date"], price["file"]) == ("2026-11-01", "environments/prices.csv")
+    assert price["source"] == f"{server}/us-east-1/index.json USE1-Host:ml.g5.16xlarge"
+    assert endpoint["components"][0]["facts_file"] == "environments/models/me--tiny.json"
+    assert endpoint["components"][0]["facts_source"] == f"{server}/me/tiny/resolve/main/config.json"
+    (project / "environments" / "mine.yaml").write_text(ENVIRONMENT.replace("hour: 6", "hour: 5"), encoding="utf-8")
+    code, output = run("plan", "--env", "mine")
+    assert (code, "the fleet costs up to 5.12 USD per hour (chat 5.12), 5.00 allowed" in output) == (1, True)
+
+
+def test_every_command_reads_what_was_added(
+    server: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    run("models", "add", "me/tiny", "--hub", server)
+    run("prices", "update", "--source", server)
+    assert json.loads(run("models", "show", "me/tiny")[1])["file"] == "environments/models/me--tiny.json"
+    assert "me/tiny" in run("models", "list")[1]
+    assert "5.1200" in run("prices", "show")[1]
+    code, output = run("plan", "--model", "me/tiny", "--instance", "ml.g5.16xlarge", "--context-length", "512")
+    assert code == 0
+    assert (
+        "price of ml.g5.16xlarge: 5.12 $/h, on-demand hosting in us-east-1 of 2026-11-01, from environments/prices"
+        in output
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"model,gpu\nme/tiny,A10G-24GB\n")))
+    predict(None, None)
+    (row,) = csv.DictReader(io.StringIO(capsysbinary.readouterr().out.decode()))
+    assert row["weights_gib_per_gpu"]
+    assert project.is_dir()
+
+
+def test_another_folder_of_environments_brings_its_models_and_prices(server: str, project: Path) -> None:
+    def reader(name: str) -> FleetRequest:
+        return fleet_request(name)
+
+    elsewhere = project / "elsewhere"
+    run("models", "add", "me/tiny", "--hub", server, "--into", str(elsewhere / "models"))
+    run("prices", "update", "--source", server, "--into", str(elsewhere / "prices.csv"))
+    (elsewhere / "theirs.yaml").write_text(ENVIRONMENT, encoding="utf-8")
+    code, output = run("plan", "--env", "theirs", "--environments", "elsewhere")
+    assert code == 0
+    assert "from elsewhere/models/me--tiny.json: me/tiny" in output
+    use_environments(reader)
+    try:
+        code, output = run("plan", "--env", "theirs", "--environments", "elsewhere")
+    finally:
+        _reader.clear()
+    assert (code, output.startswith("--environments: what reads environments here takes no folder")) == (2, True)
+
+
+def test_an_update_of_one_region_keeps_the_prices_of_the_others(server: str, project: Path) -> None:
+    target = project / "environments" / "prices.csv"
+    header, first, second = (
+        "instance,region,usd_per_hour,date,kind,is_estimate,source",
+        "ml.g5.16xlarge,eu-west-1,6.1,2026-10-01,on-demand hosting,no,by hand",
+        "ml.g5.16xlarge,us-east-1,4.9,2026-10-01,on-demand hosting,no,by hand",
+    )
+    target.write_text(f"{header}\n{first}\n{second}\n", encoding="utf-8")
+    code, output = run("prices", "update", "--source", server)
+    assert (code, output) == (0, "environments/prices.csv: 1 prices, and 1 of other Regions as they were\n")
+    assert target.read_text(encoding="utf-8").splitlines()[1] == first
+    assert {key: price.usd_per_hour for key, price in read_prices(target).items()} == {
+        ("ml.g5.16xlarge", "eu-west-1"): 6.1,
+        ("ml.g5.16xlarge", "us-east-1"): 5.12,
+    }
+
+
+def test_a_model_that_contradicts_the_catalogue_is_said_when_it_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG))
+    code, output = run("models", "add", str(path), "--id", "Qwen/Qwen3-8B", "--into", str(tmp_path))
+    assert code == 0
+    assert "says otherwise of Qwen/Qwen3-8B than the package's catalogue (model_type llama, not qwen3" in output
+
+
+def test_a_place_that_cannot_be_written_is_refused_without_a_traceback(server: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    models, prices = tmp_path / "file" / "models", tmp_path / "file" / "prices.csv"
+    code, output = run("models", "add", "me/tiny", "--hub", server, "--into", str(models))
+    assert (code, output.startswith(f"{models}/me--tiny.json: cannot be written")) == (2, True)
+    code, output = run("prices", "update", "--source", server, "--into", str(prices))
+    assert (code, output.startswith(f"{prices}: cannot be written")) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [("me/broken", "not JSON"), ("me/absent", "HTTP Error 404"), ("no such thing", "neither a file nor a repository")],
@@ -199,6 +324,10 @@ def test_an_absent_reader_and_an_empty_question_are_refused(monkeypatch: pytest.
     code, output = run("plan", "--env", "dev")
     assert (code, output.startswith("--env: no reader of environments at absent_module:reader")) == (2, True)
     assert run("plan")[1].startswith("plan: say what to plan")
+    assert run("plan", "--env", "dev", "--models", "m") == (
+        2,
+        "--models: goes with --model; an environment's own models are read from the folder models beside it, where models add --into puts them",
+    )
 
 
 def test_the_command_reports_a_mistake_without_a_traceback(

@@ -176,7 +176,7 @@ def test_a_type_without_any_price_has_none() -> None:
     assert price_usd_per_hour(GpuInstance.G5_16XLARGE, "us-east-1") is None
 
 
-def test_a_price_file_replaces_the_packaged_prices(tmp_path: Path) -> None:
+def test_a_price_file_wins_over_the_packaged_prices_and_says_that_it_did(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_text(
         "instance,region,usd_per_hour,date,kind,is_estimate,source\n"
@@ -184,19 +184,39 @@ def test_a_price_file_replaces_the_packaged_prices(tmp_path: Path) -> None:
     )
     price = price_usd_per_hour(GpuInstance.G5_16XLARGE, "us-east-1", table=read_prices(path))
     assert price is not None
-    assert price.usd_per_hour == 5.12
+    assert (price.usd_per_hour, price.file) == (5.12, str(path))
+    other = price_usd_per_hour(GpuInstance.P5EN_48XLARGE, "us-east-2", table=read_prices(path))
+    assert other is not None
+    assert (other.usd_per_hour, other.file) == (72.795, "")
 
 
 def test_a_broken_price_file_names_every_bad_line(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_text(
-        "instance,region,usd_per_hour,date,kind,is_estimate,source\na,b,x,2026-01-01,k,no,s\na,b,-1,2026-01-01,k,no,s\n"
+        "instance,region,usd_per_hour,date,kind,is_estimate,source\n"
+        "ml.a.b,us-east-1,x,2026-01-01,k,no,s\n"
+        "ml.a.b,us-east-1,-1,2026-13-01,k,perhaps,s\n"
+        "a,,nan,2026-01-01,k,no,s,more\n"
+        "ml.c.d,us-east-1,1\n"
+        "ml.e.f,us-east-1,1,2026-01-01,k,no,s\n"
+        "ml.e.f,us-east-1,2,2026-02-01,k,no,s\n"
     )
     with pytest.raises(ConfigurationError) as error:
         read_prices(path)
     assert error.value.problems == (
-        f"{path}: line 2: not a price (could not convert string to float: 'x')",
-        f"{path}: line 3: usd_per_hour is -1.0; it must be above 0",
+        f"{path}: line 2: usd_per_hour: 'x' is not allowed; write a number above 0, such as 13.12",
+        f"{path}: line 3: usd_per_hour: '-1' is not allowed; write a number above 0, such as 13.12",
+        f"{path}: line 3: date: '2026-13-01' is not a date; write the day it was read, such as 2026-11-01",
+        f"{path}: line 3: is_estimate: 'perhaps' is not allowed; write no, or yes where it was inferred from something else",
+        f"{path}: line 4: region: empty; write a Region, such as us-east-1",
+        f"{path}: line 4: more cells than the 7 columns; put a cell with a comma in quotes",
+        f"{path}: line 4: instance: 'a' is not an instance type; write ml.<family>.<size>, such as ml.g6e.12xlarge",
+        f"{path}: line 4: usd_per_hour: 'nan' is not allowed; write a number above 0, such as 13.12",
+        f"{path}: line 5: date: empty; write the day it was read, such as 2026-11-01",
+        f"{path}: line 5: kind: empty; write what it is, such as on-demand hosting",
+        f"{path}: line 5: is_estimate: empty; write no, or yes where it was inferred from something else",
+        f"{path}: line 5: source: empty; write where it was read",
+        f"{path}: line 7: ml.e.f in us-east-1 has a price already, on line 6; keep the newer of the two",
     )
     path.write_text("a,b\n")
     with pytest.raises(ConfigurationError, match="columns instance, region"):

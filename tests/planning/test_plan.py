@@ -67,7 +67,7 @@ def test_a_fleet_that_fits_has_no_problems_and_a_price() -> None:
     assert (reasoning.instances.low, reasoning.instances.high) == (1, 2)
     assert (chat.instances.low, chat.instances.high) == (0, 2)
     assert plan.usd_per_hour is not None
-    assert plan.usd_per_hour.high == pytest.approx(2 * 72.795 + 2 * 13.12)
+    assert plan.usd_per_hour.high == pytest.approx(2 * 72.795 + 2 * 18.83)
     assert plan.usd_per_hour.low == pytest.approx(72.795)
 
 
@@ -98,7 +98,7 @@ def test_every_type_of_a_pool_must_hold_the_component() -> None:
 def test_a_budget_below_the_maximum_is_refused_with_the_parts() -> None:
     (problem,) = plan_fleet(fleet(budget_usd_per_hour=100)).problems
     assert problem.startswith(
-        "budget_usd_per_hour: the fleet costs up to 171.83 USD per hour (reasoning 145.59, chat 26.24), 100.00 allowed"
+        "budget_usd_per_hour: the fleet costs up to 183.25 USD per hour (reasoning 145.59, chat 37.66 as 2 x ml.g6e.24xlarge), 100.00 allowed"
     )
 
 

@@ -168,7 +168,9 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
     assert total[:3] == ["all", "4", "7"]
     assert total[-1] == "12"
     assert "templates: cdk.out/test/a.json" in out.getvalue()
-    assert "not planned, since the catalogue does not know the model (model.id): chat.llama, chat.qwen" in out.getvalue()
+    assert (
+        "not planned, since the catalogue does not know the model (model.id): chat.llama, chat.qwen" in out.getvalue()
+    )
     assert "2 of at most 3 x ml.g6e.12xlarge" in " ".join(out.getvalue().split())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import urllib.error
@@ -13,9 +14,10 @@ import typer
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.cli.own import MODELS_FOLDER, own_models, write_text
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.models.config import read_config, unwrap
-from cdk_sglang.models.facts import all_models, catalogue, read_models
+from cdk_sglang.models.facts import all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
 app = typer.Typer(help="Models the planner knows, and how to teach it another.", no_args_is_help=True)
@@ -31,9 +33,9 @@ def list_models(
     models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
 ) -> None:
     """List every model with its size, cache and context."""
-    own = [facts for path in models or () for facts in read_models(path)]
+    own = own_models(models)
     table = Table("model", "parameters (B)", "active (B)", "format", "weights (GiB)", "KV bytes/token", "context")
-    for facts in [*all_models(), *own]:
+    for facts in {facts.id: facts for facts in (*all_models(), *own)}.values():
         shape = facts.architecture
         cache = kv_bytes_per_token(shape, Parallelism()).all_layers
         table.add_row(
@@ -54,11 +56,13 @@ def show_model(
     models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
 ) -> None:
     """Print what the planner knows of one model, as JSON."""
-    facts = catalogue(model, also=tuple(models or ()))
+    facts = catalogue(model, also=own_models(models))
     shape = facts.architecture
     content = {
         "id": facts.id,
         "source": facts.source,
+        "date": facts.date or None,
+        "file": facts.file or None,
         "parameters": round(shape.parameters),
         "active_parameters": round(shape.active_parameters),
         "weights_gib": round(facts.weights_gib, 2),
@@ -73,7 +77,7 @@ def show_model(
 @app.command("add")
 def add_model(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     source: Annotated[str, typer.Argument(help="Hugging Face repository (owner/name) or path of a config.json.")],
-    directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = Path("models"),
+    directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = MODELS_FOLDER,
     model_id: Annotated[
         str | None, typer.Option("--id", help="Id to store it under; the repository by default.")
     ] = None,
@@ -96,13 +100,15 @@ def add_model(  # noqa: PLR0917 # typer: options are keyword-like on the command
         )
     config = _with_values(config, values or [])
     facts = read_config(config, where=name)
-    directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"{name.replace('/', '--')}.json"
-    entry = {"id": name, "config": config, "source": origin}
-    target.write_text(json.dumps(entry, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    today = dt.datetime.now(tz=dt.UTC).date()
+    entry = {"id": name, "config": config, "source": origin, "date": today.isoformat()}
+    write_text(target, json.dumps(entry, indent=2, sort_keys=True) + "\n")
     typer.echo(
         f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights"
     )
+    for said in filter(None, map(contradiction, read_models(target))):
+        typer.echo(f"warning: {said}", err=True)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from rich.table import Table
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.aws import failures_of
+from cdk_sglang.cli.own import own_prices
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import (
     PLAN_MAX_DAYS,
     PLAN_MIN_DAYS,
     GpuInstance,
+    PriceTable,
     plan_count_problem,
     price_usd_per_hour,
     reservable_problem,
@@ -143,6 +145,7 @@ def table(offerings: list[Offering], *, region: str) -> Table:
     shown = Table(
         "#", "offering", "instances", "start (UTC)", "end (UTC)", "hours", "price", "per GPU-hour", "on demand"
     )
+    prices = own_prices()
     for number, offering in enumerate(offerings, start=1):
         usd = offering.per_gpu_hour
         shown.add_row(
@@ -154,7 +157,7 @@ def table(offerings: list[Offering], *, region: str) -> Table:
             f"{offering.hours:g}",
             f"{offering.fee or 'unknown'} {offering.currency}",
             "unknown" if usd is None else f"{usd:.2f}",
-            _on_demand(offering.instance, region),
+            _on_demand(offering.instance, region, prices),
         )
     return shown
 
@@ -164,9 +167,9 @@ def moment(value: dt.datetime | None) -> str:
     return "unknown" if value is None else f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
 
 
-def _on_demand(name: str, region: str) -> str:
+def _on_demand(name: str, region: str, prices: PriceTable | None) -> str:
     instance = GpuInstance.named(name)
-    price = price_usd_per_hour(instance, region)
+    price = price_usd_per_hour(instance, region, table=prices)
     if price is None:
         return "unknown"
     return f"{price.usd_per_hour / instance.gpu_count:.2f}" + (" (estimate)" if price.is_estimate else "")

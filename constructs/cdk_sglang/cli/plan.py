@@ -2,7 +2,8 @@
 
 Environments are read by the app's settings, which this package does not know: the app registers a function that turns an
 environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in
-`CDK_SGLANG_ENVIRONMENTS`; by default `stacks.planning:fleet_request` in the current directory is tried.
+`CDK_SGLANG_ENVIRONMENTS`; by default `stacks.planning:fleet_request` in the current directory is tried. `--environments` is handed to
+it as `folder`. Models and prices of the user's own are those the reader brings; for one model, those beside the environments here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -21,16 +23,21 @@ from rich.console import Console
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.cli.own import ENVIRONMENTS, own_models, own_prices
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, read_prices
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.facts import ModelFacts, catalogue
+from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
+from cdk_sglang.planning.page_tables import cost_rows, money, origins
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.price import PER_MILLION_MEANS
 
-EnvironmentReader = Callable[[str], FleetRequest]
+EnvironmentReader = Callable[..., FleetRequest]
+"""Takes an environment's name, and as `folder` where environments are, when the command is told."""
 _DEFAULT_READER = "stacks.planning:fleet_request"
 _reader: list[EnvironmentReader] = []
 
@@ -42,22 +49,39 @@ def use_environments(reader: EnvironmentReader) -> None:
 
 def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
+    environments: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Instead of an environment: a model ...")] = None,
     instance: Annotated[str | None, typer.Option("--instance", help="... on an instance type ...")] = None,
     tp_size: Annotated[int | None, typer.Option("--tp-size", help="... with so many GPUs per copy.")] = None,
     context_length: Annotated[int | None, typer.Option("--context-length", help="Longest request.")] = None,
     concurrency: Annotated[float, typer.Option("--concurrency", help="Requests in flight per copy.")] = 16,
     region: Annotated[str, typer.Option("--region", help="Region of the prices.")] = "us-east-1",
-    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models.")] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", help="Your own models; environments/models by default.")
+    ] = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", help="A file written by `cdk-sglang prices update`.")
+        Path | None,
+        typer.Option(
+            "--prices", help="A file written by `cdk-sglang prices update`; environments/prices.csv by default."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,  # noqa: FBT002 # a flag
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
 ) -> None:
     """Print what fits, how fast it is and what it costs; exit 1 when it cannot be deployed."""
+    if env is not None and models:
+        raise ConfigurationError(
+            [
+                (
+                    "--models: goes with --model; an environment's own models are read from the folder models beside it, where models add "
+                    "--into puts them"
+                )
+            ]
+        )
     if env is not None:
-        request = environment_reader()(env)
+        request = _environment(env, environments)
     elif model and instance:
         request = _one_model(
             model=model,
@@ -66,13 +90,15 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
             context_length=context_length,
             concurrency=concurrency,
             region=region,
-            models=models or [],
+            models=own_models(models, folder=environments or ENVIRONMENTS),
         )
+        request = dataclasses.replace(request, prices=own_prices(folder=environments or ENVIRONMENTS))
     else:
         raise ConfigurationError(["plan: say what to plan: --env NAME, or --model ID and --instance ml.<type>"])
-    table = read_prices(prices) if prices else request.prices
+    if prices is not None:
+        request = dataclasses.replace(request, prices=read_prices(prices))
     today = request.today or dt.datetime.now(tz=dt.UTC).date()
-    raise typer.Exit(show_plan(dataclasses.replace(request, prices=table, today=today), as_json=as_json, html=html))
+    raise typer.Exit(show_plan(dataclasses.replace(request, today=today), as_json=as_json, html=html))
 
 
 def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None) -> int:
@@ -108,7 +134,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         "KV tokens",
         "TTFT ms",
         "TPOT ms",
-        "$/1M out",
+        "$/1M in / out",
         "from zero",
     )
     for endpoint in made.endpoints:
@@ -117,7 +143,6 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                 f"{b.value:,.0f} ({b.low:,.0f}-{b.high:,.0f})" if b else "unknown"
                 for b in (component.ttft_ms, component.tpot_ms)
             ]
-            usd = component.usd_per_million_output_tokens
             table.add_row(
                 endpoint.name,
                 component.name,
@@ -127,22 +152,19 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                 f"{component.memory.weights_gib:.1f}",
                 f"{component.memory.kv_tokens:,}",
                 *times,
-                f"{usd:.2f}" if usd is not None else "unknown",
+                " / ".join(
+                    map(money, (component.usd_per_million_input_tokens, component.usd_per_million_output_tokens))
+                ),
                 f"{component.start_up.from_zero:,.0f} s",
             )
     out.print(table)
-    money = Table("endpoint", "instances min/typical/max", "$/hour min", "typical", "max")
-    for endpoint in made.endpoints:
-        count, usd_h = endpoint.instances, endpoint.usd_per_hour
-        cells = [f"{v:,.2f}" for v in (usd_h.low, usd_h.typical, usd_h.high)] if usd_h else ["unknown"] * 3
-        money.add_row(endpoint.name, f"{count.low:g} / {count.typical:g} / {count.high:g}", *cells)
-    if made.usd_per_hour and len(made.endpoints) > 1:
-        money.add_row(
-            "all",
-            "",
-            *(f"{v:,.2f}" for v in (made.usd_per_hour.low, made.usd_per_hour.typical, made.usd_per_hour.high)),
-        )
-    out.print(money)
+    out.print(PER_MILLION_MEANS, soft_wrap=True)
+    costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
+    for row in cost_rows(made):
+        costs.add_row(*row)
+    out.print(costs)
+    if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
+        out.print(POOLS_MEAN, soft_wrap=True)
     for endpoint in made.endpoints:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)
@@ -156,8 +178,23 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                     for a in component.alternatives
                 )
                 out.print(f"did you consider for {component.name}: {options}")
+    for line in origins(made):
+        out.print(line, soft_wrap=True)
     for warning in made.warnings:
         typer.echo(f"warning: {warning}", err=True)
+
+
+def _environment(name: str, folder: Path | None) -> FleetRequest:
+    reader = environment_reader()
+    if folder is None:
+        return reader(name)
+    if "folder" not in inspect.signature(reader).parameters:
+        raise ConfigurationError(
+            [
+                "--environments: what reads environments here takes no folder; leave it out, or give the reader an argument `folder`"
+            ]
+        )
+    return reader(name, folder=folder)
 
 
 def environment_reader() -> EnvironmentReader:
@@ -184,7 +221,7 @@ def _one_model(
     context_length: int | None,
     concurrency: float,
     region: str,
-    models: list[Path],
+    models: tuple[ModelFacts, ...],
 ) -> FleetRequest:
     if concurrency < 1:
         raise ConfigurationError([f"--concurrency: {concurrency:g} is out of range; 1 or more"])

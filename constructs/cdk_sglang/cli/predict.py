@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeAlias
 
 import typer
 
+from cdk_sglang.cli.own import own_models, own_prices
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.price import cheapest_gpu_hour, usd_per_million_tokens
+from cdk_sglang.planning.price import cheapest_gpu_hour, token_prices
 from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning.predict import Answer, Band
     from cdk_sglang.planning.rows import Question
 
 OUTPUT_COLUMNS = (
     "row_id", "fits", "weights_gib_per_gpu", "kv_bytes_per_token_per_gpu", "kv_tokens", "ttft_ms", "ttft_low_ms",
-    "ttft_high_ms", "tpot_ms", "tpot_low_ms", "tpot_high_ms", "output_tok_s_per_gpu", "usd_per_million_output_tokens", "note",
+    "ttft_high_ms", "tpot_ms", "tpot_low_ms", "tpot_high_ms", "output_tok_s_per_gpu", "usd_per_million_input_tokens",
+    "usd_per_million_output_tokens", "note",
 )  # fmt: skip
 BATCH = 1000
 LONGEST_CELL = 10_000
@@ -47,12 +51,15 @@ def predict(
         list[Path] | None,
         typer.Option("--models", help="Directory or file of models made with `cdk-sglang models add`."),
     ] = None,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", help="A file written by `cdk-sglang prices update`.")
+    ] = None,
 ) -> None:
     """Read configurations as CSV on stdin, write predictions as CSV on stdout, one row each in the same order."""
     source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace", newline="")
     target = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
     progress = _show_progress if sys.stderr.isatty() else None
-    predict_table(source, target, models=tuple(models or ()), progress=progress)
+    predict_table(source, target, models=own_models(models), prices=own_prices(prices), progress=progress)
     if progress:
         sys.stderr.write("\n")
     target.flush()
@@ -68,7 +75,8 @@ def predict_table(
     source: TextIO,
     target: TextIO,
     *,
-    models: tuple[Path, ...] = (),
+    models: tuple[Path | ModelFacts, ...] = (),
+    prices: PriceTable | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Answer every row of a CSV table.
@@ -76,7 +84,8 @@ def predict_table(
     Args:
         source: Table with the columns of `INPUT_COLUMNS`, in any order; unknown ones are ignored.
         target: Where the table of `OUTPUT_COLUMNS` goes.
-        models: Directories or files of the user's own models.
+        models: The user's own models, or directories or files of them.
+        prices: The user's own prices.
         progress: Told the number of rows written so far, batch by batch.
 
     Raises:
@@ -91,7 +100,7 @@ def predict_table(
     known: dict[_Cells, dict[str, str]] = {}
     written = 0
     while batch:
-        writer.writerows(_answers(batch, models, known))
+        writer.writerows(_answers(batch, models, prices, known))
         written += len(batch)
         if progress:
             progress(written)
@@ -131,7 +140,10 @@ def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
 
 
 def _answers(
-    batch: list[Mapping[str, str | None]], models: tuple[Path, ...], known: dict[_Cells, dict[str, str]]
+    batch: list[Mapping[str, str | None]],
+    models: tuple[Path | ModelFacts, ...],
+    prices: PriceTable | None,
+    known: dict[_Cells, dict[str, str]],
 ) -> list[dict[str, str]]:
     """Return the answers of a batch; configurations that were answered before are looked up in `known`."""
     if len(known) > REMEMBERED:
@@ -147,7 +159,7 @@ def _answers(
         except ConfigurationError as error:
             known[key] = {"note": "; ".join(error.problems)}
     for (key, question), given in zip(asked, answer([question for _, question in asked]), strict=True):
-        known[key] = _cells(question, given)
+        known[key] = _cells(question, given, prices)
     return [
         {"row_id": (row.get("row_id") or "").strip()}
         | ({"note": str(row["_unreadable"])} if "_unreadable" in row else known[key])
@@ -155,7 +167,7 @@ def _answers(
     ]
 
 
-def _cells(question: Question, given: Answer) -> dict[str, str]:
+def _cells(question: Question, given: Answer, prices: PriceTable | None) -> dict[str, str]:
     memory = given.memory
     cells = {
         "fits": "yes" if given.fits else "no",
@@ -168,11 +180,21 @@ def _cells(question: Question, given: Answer) -> dict[str, str]:
     for name, band in (("ttft", given.ttft_ms), ("tpot", given.tpot_ms)):
         cells.update(_band_cells(name, band))
     rate = given.output_tok_s_per_gpu
-    if rate is not None:
+    if rate is not None and given.prompt_share is not None:
         cells["output_tok_s_per_gpu"] = f"{rate.value:.4g}"
-        offer = cheapest_gpu_hour(question.gpu.name, question.split.gpus) or cheapest_gpu_hour(question.gpu.name, 1)
+        name = question.gpu.name
+        offers = (cheapest_gpu_hour(name, gpus, prices=prices) for gpus in (question.split.gpus, 1))
+        offer = next(filter(None, offers), None)
         if offer is not None:
-            cells["usd_per_million_output_tokens"] = f"{usd_per_million_tokens(offer[0], rate.value):.4g}"
+            tokens = token_prices(
+                usd_per_hour=offer[0],
+                output_tok_s=rate.value,
+                input_tokens=question.input_tokens,
+                output_tokens=question.output_tokens,
+                prompt_share=given.prompt_share,
+            )
+            cells["usd_per_million_input_tokens"] = f"{tokens.input:.4g}"
+            cells["usd_per_million_output_tokens"] = f"{tokens.output:.4g}"
     return cells
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import json
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import typer
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.cli.own import PRICES_FILE, own_prices, write_text
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import MAX_AGE_DAYS, GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.prices import PRICE_COLUMNS
@@ -31,29 +33,30 @@ def show(
     prices: Annotated[Path | None, typer.Option(help="A file written by `prices update`.")] = None,
 ) -> None:
     """Print the hourly price of every GPU instance type with its date; estimates are marked."""
-    table = Table("instance", "GPUs", "$/hour", "$/GPU-hour", "date", "kind")
-    known = read_prices(prices) if prices else None
+    table = Table("instance", "GPUs", "$/hour", "$/GPU-hour", "date", "kind", "from")
+    known = own_prices(prices)
     today = dt.datetime.now(tz=dt.UTC).date()
     for instance in GpuInstance.all():
         price = price_usd_per_hour(instance, region, table=known)
         gpus = f"{instance.gpu_count} x {instance.gpu.product}"
         if price is None:
-            table.add_row(instance.name, gpus, "unknown", "", "", "")
+            table.add_row(instance.name, gpus, "unknown", "", "", "", "")
             continue
         kind = f"estimate: {price.kind} {price.region}" if price.is_estimate else price.kind
         old = f" (older than {MAX_AGE_DAYS} days)" if price.age_days(today) > MAX_AGE_DAYS else ""
         per_gpu = price.usd_per_hour / instance.gpu_count
-        table.add_row(instance.name, gpus, f"{price.usd_per_hour:.4f}", f"{per_gpu:.4f}", f"{price.date}{old}", kind)
+        usd = f"{price.usd_per_hour:.4f}"
+        table.add_row(instance.name, gpus, usd, f"{per_gpu:.4f}", f"{price.date}{old}", kind, price.file or "package")
     stdout().print(table)
 
 
 @app.command("update")
 def update(
-    into: Annotated[Path, typer.Option("--into", help="File to write.")] = Path("prices.csv"),
+    into: Annotated[Path, typer.Option("--into", help="File to write.")] = PRICES_FILE,
     region: Annotated[list[str] | None, _REGION_OPTION] = None,
     source: Annotated[str, typer.Option(help="Address of the price list.")] = PRICE_LIST,
 ) -> None:
-    """Fetch hosting prices from the public price list and write them as a table for --prices."""
+    """Fetch hosting prices from the public price list and keep them beside your environments; those of other Regions stay."""
     rows: list[dict[str, str]] = []
     problems: list[str] = []
     for name in region or ["us-east-1"]:
@@ -64,11 +67,36 @@ def update(
             problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    with into.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, PRICE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: (row["instance"], row["region"])))
-    typer.echo(f"{into}: {len(rows)} prices")
+    kept = [row for row in _rows_of(into) if row["region"] not in {new["region"] for new in rows}]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, PRICE_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted([*kept, *rows], key=lambda row: (row["instance"], row["region"])))
+    write_text(into, text.getvalue())
+    typer.echo(f"{into}: {len(rows)} prices" + (f", and {len(kept)} of other Regions as they were" if kept else ""))
+
+
+def _rows_of(file: Path) -> list[dict[str, str]]:
+    if not file.exists():
+        return []
+    return [
+        dict(
+            zip(
+                PRICE_COLUMNS,
+                (
+                    name,
+                    region,
+                    f"{price.usd_per_hour:g}",
+                    price.date.isoformat(),
+                    price.kind,
+                    "yes" if price.is_estimate else "no",
+                    price.source,
+                ),
+                strict=True,
+            )
+        )
+        for (name, region), price in read_prices(file).items()
+    ]
 
 
 def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[str, str]]:

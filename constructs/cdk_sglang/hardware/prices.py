@@ -1,12 +1,15 @@
 """Prices of SageMaker hosting, each with its date and source; a price this package had to infer says so.
 
-`cdk-sglang prices update` writes a fresher table from AWS's public price list to a file, which `read_prices` reads.
+`cdk-sglang prices update` writes fresher ones from AWS's public price list to a file, which `read_prices` reads; its rows win over the
+package's, which stand where it has none.
 """
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -37,6 +40,7 @@ class Price:
         kind: `on-demand hosting`, or what it was inferred from.
         source: Where it was read.
         is_estimate: Whether it was inferred from another Region, SageMaker component or EC2.
+        file: File of the user's that has it; empty for the package's own.
     """
 
     usd_per_hour: float
@@ -45,6 +49,7 @@ class Price:
     kind: str
     source: str
     is_estimate: bool
+    file: str = ""
 
     def age_days(self, today: dt.date) -> int:
         """Return how many days old it is."""
@@ -64,9 +69,9 @@ def price_usd_per_hour(instance: GpuInstance, region: str, *, table: PriceTable 
     Args:
         instance: The type.
         region: Region of the endpoint.
-        table: Prices to use instead of the package's, from `read_prices`.
+        table: Prices that win over the package's, from `read_prices`.
     """
-    prices = packaged_prices() if table is None else table
+    prices = packaged_prices() if table is None else {**packaged_prices(), **table}
     exact = prices.get((instance.name, region))
     if exact is not None:
         return exact
@@ -81,7 +86,7 @@ def price_usd_per_hour(instance: GpuInstance, region: str, *, table: PriceTable 
 @cache
 def packaged_prices() -> PriceTable:
     """Return the prices this version carries."""
-    return _table(read_table(__file__, "prices.csv"), "prices.csv")
+    return _table(enumerate(read_table(__file__, "prices.csv"), start=2), "")
 
 
 def read_prices(path: Path) -> PriceTable:
@@ -91,37 +96,93 @@ def read_prices(path: Path) -> PriceTable:
         ConfigurationError: The file cannot be read or a row is not a price; every such row is named.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{path}: cannot read prices: {error}"]) from error
-    rows = csv.DictReader(text.splitlines())
-    missing = [column for column in PRICE_COLUMNS if column not in (rows.fieldnames or ())]
-    if missing:
-        raise ConfigurationError(
-            [f"{path}: columns {', '.join(missing)} are missing; write the file with: cdk-sglang prices update"]
-        )
-    return _table(tuple(rows), str(path))
+        raise ConfigurationError([f"{path}: cannot read prices: {error}; {_WRITE_IT}"]) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_BEYOND)
+    try:
+        missing = [column for column in PRICE_COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ConfigurationError([f"{path}: columns {', '.join(missing)} are missing; {_WRITE_IT}"])
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ConfigurationError([f"{path}: line {reader.line_num}: not a table ({error}); {_WRITE_IT}"]) from error
+    return _table(rows, str(path))
 
 
-def _table(rows: Iterable[Mapping[str, str]], where: str) -> PriceTable:
+_BEYOND = "cells beyond the columns"
+_WRITE_IT = "write the file with: cdk-sglang prices update"
+
+
+def _table(rows: Iterable[tuple[int, Mapping[str, str]]], file: str) -> PriceTable:
     prices: dict[tuple[str, str], Price] = {}
-    problems = []
-    for number, row in enumerate(rows, start=2):
-        try:
-            price = Price(
-                usd_per_hour=float(row["usd_per_hour"]),
-                region=row["region"],
-                date=dt.date.fromisoformat(row["date"]),
-                kind=row["kind"],
-                source=row["source"],
-                is_estimate=row["is_estimate"] == "yes",
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            problems.append(f"{where}: line {number}: not a price ({error})")
+    lines: dict[tuple[str, str], int] = {}
+    problems: list[str] = []
+    for number, row in rows:
+        where = f"{file or 'prices.csv'}: line {number}"
+        wrong = _row_problems(row)
+        problems += [f"{where}: {problem}" for problem in wrong]
+        if wrong:
             continue
-        if not 0 < price.usd_per_hour < float("inf"):
-            problems.append(f"{where}: line {number}: usd_per_hour is {price.usd_per_hour}; it must be above 0")
-        prices[row["instance"], row["region"]] = price
+        key = row["instance"], row["region"]
+        if key in prices:
+            problems.append(
+                f"{where}: {' in '.join(key)} has a price already, on line {lines[key]}; keep the newer of the two"
+            )
+        lines[key] = number
+        prices[key] = Price(
+            usd_per_hour=float(row["usd_per_hour"]),
+            region=row["region"],
+            date=dt.date.fromisoformat(row["date"]),
+            kind=row["kind"],
+            source=row["source"],
+            is_estimate=row["is_estimate"] == "yes",
+            file=file,
+        )
     if problems:
         raise ConfigurationError(problems)
     return prices
+
+
+def _row_problems(row: Mapping[str, str | None]) -> list[str]:
+    """Say what is wrong with the cells of a row; an empty list when it is a price."""
+    cells = {column: row[column] or "" for column in PRICE_COLUMNS}
+    problems = [f"{column}: empty; {_CELLS[column]}" for column, cell in cells.items() if not cell.strip()]
+    if _BEYOND in row:
+        problems.append(f"more cells than the {len(row) - 1} columns; put a cell with a comma in quotes")
+    if cells["instance"] and not cells["instance"].startswith("ml."):
+        problems.append(f"instance: {cells['instance']!r} is not an instance type; {_CELLS['instance']}")
+    if cells["usd_per_hour"] and not _is_price(cells["usd_per_hour"]):
+        problems.append(f"usd_per_hour: {cells['usd_per_hour']!r} is not allowed; {_CELLS['usd_per_hour']}")
+    if cells["date"] and not _is_date(cells["date"]):
+        problems.append(f"date: {cells['date']!r} is not a date; {_CELLS['date']}")
+    if cells["is_estimate"] and cells["is_estimate"] not in {"yes", "no"}:
+        problems.append(f"is_estimate: {cells['is_estimate']!r} is not allowed; {_CELLS['is_estimate']}")
+    return problems
+
+
+_CELLS = {
+    "instance": "write ml.<family>.<size>, such as ml.g6e.12xlarge",
+    "region": "write a Region, such as us-east-1",
+    "usd_per_hour": "write a number above 0, such as 13.12",
+    "date": "write the day it was read, such as 2026-11-01",
+    "kind": "write what it is, such as on-demand hosting",
+    "is_estimate": "write no, or yes where it was inferred from something else",
+    "source": "write where it was read",
+}
+
+
+def _is_price(text: str) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(value) and value > 0
+
+
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdk_sglang.checks import did_you_mean
+from cdk_sglang.checks import did_you_mean, raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.models.architecture import ModelArchitecture, Quantization, bytes_per_weight
 from cdk_sglang.models.config import read_config
@@ -38,6 +38,8 @@ class ModelFacts:
         source: Where the config was read.
         parameters_billion: Total its makers state; None when they do not.
         note: What is not known of it; empty when nothing is missing.
+        date: Day it was read, where that was kept.
+        file: File of the user's that has it; empty for the package's catalogue.
     """
 
     id: str
@@ -45,6 +47,8 @@ class ModelFacts:
     source: str
     parameters_billion: float | None = None
     note: str = ""
+    date: str = ""
+    file: str = ""
 
     @property
     def weights_gib(self) -> float:
@@ -99,17 +103,21 @@ def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, flo
     return bytes_per_weight(quantization.rest), quantized
 
 
-def catalogue(model_id: str, *, also: Iterable[Path] = ()) -> ModelFacts:
+def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> ModelFacts:
     """Return a model's facts by its id.
 
     Args:
         model_id: Hugging Face id, or the id of a file made with `cdk-sglang models add`.
-        also: Directories or files of the user's own models; they win over the package's.
+        also: The user's own models, or directories or files of them; they win over the package's.
 
     Raises:
         ConfigurationError: The id is unknown; the message names the nearest ids and how to add it.
     """
-    own = {facts.id: facts for path in also for facts in read_models(path)}
+    own = {
+        facts.id: facts
+        for given in also
+        for facts in ((given,) if isinstance(given, ModelFacts) else read_models(given))
+    }
     if model_id in own:
         return own[model_id]
     found = _packaged(model_id) or _stored_differently(model_id)
@@ -127,37 +135,91 @@ def all_models() -> tuple[ModelFacts, ...]:
 
 
 def read_models(path: Path) -> tuple[ModelFacts, ...]:
-    """Return the models of a file written by `cdk-sglang models add`, or of every such file in a directory."""
+    """Return the models of a file written by `cdk-sglang models add`, or of every such file in a directory.
+
+    Raises:
+        ConfigurationError: A file cannot be read, is not a model's facts, or says what another one says; every such file is named.
+    """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    facts: list[ModelFacts] = []
+    found: dict[str, ModelFacts] = {}
+    problems: list[str] = []
     for file in files:
         try:
             state = file.stat()
+            read = _read_file(file, state.st_mtime_ns, state.st_size)
         except OSError as error:
-            raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
-        facts += _read_file(file, state.st_mtime_ns, state.st_size)
-    return tuple(facts)
+            problems.append(f"{file}: cannot read the model's facts: {error}; {_ADD_IT}")
+            continue
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        for facts in read:
+            if facts.id in found:
+                problems.append(f"{file}: {facts.id} stands in {found[facts.id].file} too; remove one of them")
+            found[facts.id] = facts
+    raise_if_any(problems)
+    return tuple(found.values())
+
+
+_ADD_IT = "write it with: cdk-sglang models add <repository or config.json>"
 
 
 @lru_cache(maxsize=256)
 def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ...]:
     """Return a file's models; a table of a thousand rows reads it once."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError([f"{file}: cannot read the model's facts: {error}"]) from error
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError([f"{file}: cannot read the model's facts: {error}; {_ADD_IT}"]) from error
     facts = []
     for entry in content if isinstance(content, list) else [content]:
-        if (
-            not isinstance(entry, dict)
-            or not isinstance(entry.get("id"), str)
-            or not isinstance(entry.get("config"), dict)
-        ):
-            raise ConfigurationError(
-                [f"{file}: not a model's facts; write it with: cdk-sglang models add <repository or config.json>"]
-            )
-        facts.append(_facts({"source": str(file.name), **entry}, entry["id"]))
+        raise_if_any(f"{file}: {problem}" for problem in _entry_problems(entry))
+        facts.append(_facts({"source": file.name, **entry}, entry["id"], file=str(file)))
     return tuple(facts)
+
+
+def _entry_problems(entry: object) -> list[str]:
+    """Say what is wrong with the fields of a model's facts; an empty list when nothing is, besides what its config leaves out."""
+    if not isinstance(entry, dict):
+        return [f"not a model's facts but a {type(entry).__name__}; {_ADD_IT}"]
+    problems = []
+    if not isinstance(entry.get("id"), str) or not entry["id"].strip():
+        problems.append(f"id: not the model's id, such as me/llama; {_ADD_IT}")
+    if not isinstance(entry.get("config"), dict):
+        problems.append(f"config: not the content of a config.json; {_ADD_IT}")
+    problems += [
+        f"{name}: {entry[name]!r} is not text; {_ADD_IT}"
+        for name in ("source", "note", "date")
+        if name in entry and not isinstance(entry[name], str)
+    ]
+    size = entry.get("parameters_billion")
+    if size is not None and (
+        isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < float("inf")
+    ):
+        problems.append(f"parameters_billion: {size!r} is not a number above 0; correct it or leave it out")
+    return problems
+
+
+def contradiction(facts: ModelFacts) -> str:
+    """Say in what the user's facts of a model differ from the catalogue's of the same id; empty where they do not."""
+    if not facts.file:
+        return ""
+    known = _packaged(facts.id) or _stored_differently(facts.id)
+    if known is None:
+        return ""
+    differing = []
+    for field in fields(ModelArchitecture):
+        mine, theirs = (getattr(one.architecture, field.name) for one in (facts, known))
+        if mine != theirs:
+            plain = all(isinstance(value, int | float | str | None) for value in (mine, theirs))
+            differing.append(f"{field.name} {mine}, not {theirs}" if plain else field.name)
+    if not differing:
+        return ""
+    shown = "; ".join(differing[:_SHOWN]) + ("; …" if len(differing) > _SHOWN else "")
+    return f"{facts.file} says otherwise of {facts.id} than the package's catalogue ({shown}); the file counts, remove it to take the catalogue's"
+
+
+_SHOWN = 4
 
 
 def _stored_differently(model_id: str) -> ModelFacts | None:
@@ -197,11 +259,13 @@ def _hint(model_id: str) -> str:
     return did_you_mean(model_id, list(_raw()))
 
 
-def _facts(entry: Mapping[str, Any], model_id: str) -> ModelFacts:
+def _facts(entry: Mapping[str, Any], model_id: str, *, file: str = "") -> ModelFacts:
     return ModelFacts(
         id=model_id,
-        architecture=read_config(entry["config"], where=model_id),
+        architecture=read_config(entry["config"], where=f"{file}: {model_id}" if file else model_id),
         source=entry["source"],
         parameters_billion=entry.get("parameters_billion"),
         note=entry.get("note", ""),
+        date=entry.get("date", ""),
+        file=file,
     )

@@ -9,12 +9,13 @@ from cdk_sglang.planning.fleet import Alternative
 from cdk_sglang.planning.memory import memory_of, split_problems
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.price import usd_per_million_tokens
+from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
 from cdk_sglang.planning.rows import Question
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.planning.fleet import ComponentRequest, Slo
+    from cdk_sglang.planning.predict import Answer
 
 SIZES = (1, 2, 4, 8)
 SUGGESTIONS = 3
@@ -37,6 +38,20 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
         context_len=None,
         accept_len=component.accept_len,
         instance_gpus=instance.gpu_count,
+    )
+
+
+def prices_of(component: ComponentRequest, given: Answer, *, usd_per_hour: float, gpus: int) -> TokenPrices | None:
+    """Return what tokens cost of a copy of so many GPUs at such a price; None where nothing is predicted."""
+    rate = given.output_tok_s_per_gpu
+    if rate is None or given.prompt_share is None:
+        return None
+    return token_prices(
+        usd_per_hour=usd_per_hour,
+        output_tok_s=rate.value * gpus,
+        input_tokens=component.input_tokens,
+        output_tokens=component.output_tokens,
+        prompt_share=given.prompt_share,
     )
 
 
@@ -78,19 +93,20 @@ def cheapest_fast_enough(
         price = price_usd_per_hour(instance, region, table=prices)
         if price is None:
             continue
-        for split in fitting_splits(component, instance, context):
-            copies = instance.gpu_count // split.gpus
-            options.append((instance, split, price.usd_per_hour / copies))
+        options += [
+            (instance, split, copy_usd_per_hour(price, instance, split.gpus))
+            for split in fitting_splits(component, instance, context)
+        ]
     answers = answer([question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options])
     met = []
     for (instance, split, usd), given in zip(options, answers, strict=True):
-        if given.ttft_ms is None or given.tpot_ms is None or given.output_tok_s_per_gpu is None:
+        tokens = prices_of(component, given, usd_per_hour=usd, gpus=split.gpus)
+        if given.ttft_ms is None or given.tpot_ms is None or tokens is None:
             continue
         slow_first = slo.ttft_ms is not None and given.ttft_ms.value > slo.ttft_ms
         slow_next = slo.tpot_ms is not None and given.tpot_ms.value > slo.tpot_ms
         if slow_first or slow_next:
             continue
-        rate = given.output_tok_s_per_gpu.value * split.gpus
         met.append(
             Alternative(
                 instance=instance.name,
@@ -98,7 +114,8 @@ def cheapest_fast_enough(
                 ttft_ms=given.ttft_ms,
                 tpot_ms=given.tpot_ms,
                 usd_per_hour_per_copy=usd,
-                usd_per_million_output_tokens=usd_per_million_tokens(usd, rate),
+                usd_per_million_input_tokens=tokens.input,
+                usd_per_million_output_tokens=tokens.output,
             )
         )
     met.sort(key=lambda option: (option.usd_per_hour_per_copy, option.tp_size))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cdk_sglang.planning.fleet import EndpointPlan, Range
+from cdk_sglang.planning.cost import costs_by_type, dearest_usd, instances_of, usd_of
+from cdk_sglang.planning.fleet import EndpointPlan
 from cdk_sglang.planning.packing import unusable_share
 from cdk_sglang.planning.room import Room, roll_problems, second_fleet
 
@@ -23,17 +24,17 @@ def pack_endpoint(
     *,
     endpoint: EndpointRequest,
     plans: list[ComponentPlan],
-    price: Price | None,
+    prices: Mapping[str, Price | None],
     where: str,
     problems: list[str],
     warnings: list[str],
 ) -> EndpointPlan:
-    """Return the plan of an endpoint; costs and layouts are those of its first type.
+    """Return the plan of an endpoint; layouts are those of its first type, costs those of all.
 
     Args:
         endpoint: The endpoint.
         plans: Those of its components.
-        price: Of its first type, where known.
+        prices: By type, where known.
         where: Of the endpoint, for messages.
         problems: Gets what speaks against deploying it.
         warnings: Gets what is to be known.
@@ -44,36 +45,28 @@ def pack_endpoint(
     most = {c.name: max(c.min_copies, c.max_copies) for c in endpoint.components}
     middle = {name: math.ceil((least[name] + most[name]) / 2) for name in least}
     layouts = room.layouts(most, first)
-    counts = [max(endpoint.min_instances, len(room.layouts(copies, first))) for copies in (least, middle, most)]
-    instances = Range(low=counts[0], typical=counts[1], high=counts[2])
+    types = costs_by_type(endpoint, room, copies=(least, middle, most), prices=prices)
     too_few = _count_problems(endpoint, room, least=least, most=most, where=where)
     problems += too_few
     if not too_few:
         problems += roll_problems(endpoint, room, least=least, most=most, where=where, warnings=warnings)
-    refused, notes = second_fleet(endpoint, instances=instances, price=price, where=where, warnings=warnings)
+    refused, notes = second_fleet(endpoint, types=types, where=where, warnings=warnings)
     problems += refused
     extra = room.layouts({name: copies + 1 for name, copies in most.items()}, first)
-    usd = (
-        Range(
-            low=counts[0] * price.usd_per_hour,
-            typical=counts[1] * price.usd_per_hour,
-            high=counts[2] * price.usd_per_hour,
-        )
-        if price
-        else None
-    )
+    dearest = dearest_usd(types)
     return EndpointPlan(
         name=endpoint.name,
         instance=first.name,
         gpus_per_instance=first.gpu_count,
         components=tuple(plans),
-        instances=instances,
+        types=types,
+        instances=instances_of(types),
         layouts=layouts,
         fragmentation=unusable_share(layouts, min((plan.gpus for plan in plans), default=1)),
         update_room=len(extra) <= len(layouts),
-        price=price,
-        usd_per_hour=usd,
-        scale_in_tail_usd=price.usd_per_hour * SCALE_IN_TAIL_MINUTES / 60 if price else None,
+        price=prices[first.name],
+        usd_per_hour=usd_of(types),
+        scale_in_tail_usd=None if dearest is None else dearest * SCALE_IN_TAIL_MINUTES / 60,
         notes=tuple(notes),
     )
 

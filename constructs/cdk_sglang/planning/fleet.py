@@ -148,7 +148,7 @@ class FleetRequest:
         region: Its Region.
         endpoints: Its endpoints.
         budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
-        prices: Prices to use instead of the package's.
+        prices: Prices that win over the package's.
         today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
     """
 
@@ -178,6 +178,7 @@ class Alternative:
     ttft_ms: Band
     tpot_ms: Band
     usd_per_hour_per_copy: float
+    usd_per_million_input_tokens: float
     usd_per_million_output_tokens: float
 
 
@@ -201,12 +202,15 @@ class ComponentPlan:
         ttft_ms: Time to the first token; None when it cannot be predicted.
         tpot_ms: Time per further token.
         output_tok_s: Output tokens per second of a copy.
-        usd_per_million_input_tokens: At the planned load; None without a price.
-        usd_per_million_output_tokens: At the planned load; None without a price.
+        usd_per_million_input_tokens: On that type at the planned load, as `price.token_prices` says; None without a price.
+        usd_per_million_output_tokens: The same for output tokens.
         start_up: Seconds from nothing to the first answer.
         options: SGLang options that follow from the plan.
         alternatives: The cheapest instance types that meet the latency asked.
         notes: What was assumed.
+        facts_source: Where the model's config was read.
+        facts_date: When, where that was kept.
+        facts_file: File of the user's that has it; empty for the package's catalogue.
         host: Host memory of a copy; None where nobody said.
         disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
     """
@@ -232,8 +236,28 @@ class ComponentPlan:
     options: dict[str, int | float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
+    facts_source: str = ""
+    facts_date: str = ""
+    facts_file: str = ""
     host: HostMemory | None = None
     disk: DiskUse | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeCost:
+    """What an endpoint takes where all its instances are of one of its types.
+
+    Args:
+        instance: The type.
+        instances: Fewest, typical and most of them.
+        price: Of one; None when none is known.
+        usd_per_hour: Fewest, typical and most; None without a price.
+    """
+
+    instance: str
+    instances: Range
+    price: Price | None = None
+    usd_per_hour: Range | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,20 +269,22 @@ class EndpointPlan:
         instance: Its first-choice type.
         gpus_per_instance: GPUs of that type.
         components: Its components on that type.
-        instances: Fewest, typical and most instances.
+        types: Instances and costs by type, first choice first; more than one where the endpoint is a pool.
+        instances: Fewest on any of its types, typical on the first, most on any.
         layouts: GPUs of each instance when fully scaled out: per GPU the component on it, or an empty string.
         fragmentation: Share of GPUs that no copy can use when fully scaled out.
         update_room: A rolling update can start one more copy of every component without another instance.
         notes: What an update of the endpoint costs.
-        price: Price of the type; None when none is known.
-        usd_per_hour: Fewest, typical and most; None without a price.
-        scale_in_tail_usd: What one instance costs between its last request and its end.
+        price: Price of its first-choice type; None when none is known.
+        usd_per_hour: Fewest on the cheapest type, typical on the first, most of the dearest; None where a type has no price.
+        scale_in_tail_usd: What one instance, of the dearest type, costs between its last request and its end.
     """
 
     name: str
     instance: str
     gpus_per_instance: int
     components: tuple[ComponentPlan, ...]
+    types: tuple[TypeCost, ...]
     instances: Range
     layouts: tuple[tuple[str, ...], ...]
     fragmentation: float
@@ -271,7 +297,10 @@ class EndpointPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPlan:
-    """The plan of an environment; `problems` is empty when it may be deployed."""
+    """The plan of an environment; `problems` is empty when it may be deployed.
+
+    `usd_per_hour` is that of all endpoints; None where that of one is not known.
+    """
 
     environment: str
     region: str

@@ -6,8 +6,10 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
-from cdk_sglang.planning.page_tables import holds, host, speed, spread, table
+from cdk_sglang.planning.page_tables import costs, holds, host, money, origins, speed, spread, table
+from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,7 @@ _STYLE = """
 --c0:#6ea8fe;--c1:#f0965a;--c2:#4cc38a;--c3:#bd93f9;--c4:#f28bb8;--c5:#c0d04f;--free:#21262d;--kv:#3b6fc4;--weights:#6ea8fe;--rest:#484f58}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:70rem;padding:1.5rem;font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
 h1{font-size:1.6rem;margin:0 0 .25rem}h2{margin:2.2rem 0 .6rem;font-size:1.25rem}h3{margin:1.2rem 0 .4rem;font-size:1rem}
-p{margin:.3rem 0}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+p{margin:.3rem 0}li{overflow-wrap:anywhere}.soft{color:var(--soft)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.87rem}.wide{overflow-x:auto}th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom;min-width:4em}.text{text-align:left}
 .hosts{display:flex;flex-wrap:wrap;gap:.8rem}.host{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.5rem}
@@ -53,6 +55,7 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
             and (found := curve(endpoint.name, component, asked.instances[0], planned.gpus)) is not None
         ]
         body.append(_endpoint(endpoint, curves))
+    body.append(_origins(plan))
     title = f"Plan of {escape(plan.environment)}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -72,34 +75,22 @@ def _head(plan: FleetPlan) -> str:
 
 
 def _cost(plan: FleetPlan) -> str:
-    rows = []
-    for endpoint in plan.endpoints:
-        count, usd = endpoint.instances, endpoint.usd_per_hour
-        money = [f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3
-        tail = f"{endpoint.scale_in_tail_usd:,.2f}" if endpoint.scale_in_tail_usd is not None else ""
-        rows.append(
-            [endpoint.name, endpoint.instance, f"{count.low:g} / {count.typical:g} / {count.high:g}", *money, tail]
-        )
-    if plan.usd_per_hour:
-        total = plan.usd_per_hour
-        rows.append(["all", "", "", f"{total.low:,.2f}", f"{total.typical:,.2f}", f"{total.high:,.2f}", ""])
-    head = [
-        "endpoint",
-        "instance",
-        "instances min / typical / max",
-        "$/h min",
-        "$/h typical",
-        "$/h max",
-        "$ per scale-in tail",
-    ]
-    return "<h2>Cost</h2>" + table(head, rows)
+    pools = any(len(endpoint.types) > 1 for endpoint in plan.endpoints)
+    return "<h2>Cost</h2>" + costs(plan) + (f'<p class="soft">{escape(POOLS_MEAN)}</p>' if pools else "")
+
+
+def _origins(plan: FleetPlan) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in origins(plan, with_source=True))
+    return f'<h2>Where prices and models come from</h2><ul class="soft">{items}</ul>'
 
 
 def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
     names = [component.name for component in endpoint.components]
     colour = {name: f"var(--c{index % COLOURS})" for index, name in enumerate(names)}
-    parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}</span></h2>"]
+    first = ", the first type of its pool" if len(endpoint.types) > 1 else ""
+    parts = [f"<h2>{escape(endpoint.name)} <span class='soft'>on {escape(endpoint.instance)}{first}</span></h2>"]
     parts += [holds(endpoint.components), speed(endpoint.components)]
+    parts.append(f'<p class="soft">{escape(PER_MILLION_MEANS)}: {escape(endpoint.instance)}</p>')
     if any(component.host or component.disk for component in endpoint.components):
         parts.append(host(endpoint.components))
     parts.append("<h3>GPUs when fully scaled out</h3>")
@@ -135,11 +126,13 @@ def _endpoint(endpoint: EndpointPlan, curves: Sequence[Curve]) -> str:
                     spread(a.ttft_ms),
                     spread(a.tpot_ms),
                     f"{a.usd_per_hour_per_copy:,.2f}",
-                    f"{a.usd_per_million_output_tokens:,.2f}",
+                    money(a.usd_per_million_input_tokens),
+                    money(a.usd_per_million_output_tokens),
                 ]
                 for a in component.alternatives
             ]
-            parts.append(table(["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M output"], rows))
+            head = ["instance", "tp_size", "TTFT ms", "TPOT ms", "$/h per copy", "$/1M in", "$/1M out"]
+            parts.append(table(head, rows))
     return "\n".join(parts)
 
 

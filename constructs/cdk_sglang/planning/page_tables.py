@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdk_sglang.planning.fleet import ComponentPlan
+    from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
     from cdk_sglang.planning.predict import Band
 
 _HOLDS = (
@@ -33,6 +33,7 @@ _SPEED = (
 )
 
 
+_COST = ("endpoint", "instances", "min / typical / max", "$/h min", "$/h typical", "$/h max", "$ per scale-in tail")
 _HOST = (
     "component",
     "host memory GiB of a copy",
@@ -43,6 +44,69 @@ _HOST = (
     "cache's files GB",
     "NVMe GB of an instance",
 )
+
+
+def costs(plan: FleetPlan) -> str:
+    """Return the table of instances and costs."""
+    rows = cost_rows(plan)
+    tails = iter(endpoint.scale_in_tail_usd for endpoint in plan.endpoints)
+    return table(_COST, [[*row, _tail(next(tails)) if row[0] and row[1] else ""] for row in rows])
+
+
+def _tail(usd: float | None) -> str:
+    return "" if usd is None else f"{usd:,.2f}"
+
+
+def cost_rows(plan: FleetPlan) -> list[list[str]]:
+    """Return endpoint, types, instances and dollars per hour; below a pool a row for each of its types, as if all were of it."""
+    rows = []
+    for endpoint in plan.endpoints:
+        types = " or ".join(one.instance for one in endpoint.types)
+        rows.append([endpoint.name, types, *_ranges(endpoint.instances, endpoint.usd_per_hour)])
+        if len(endpoint.types) > 1:
+            rows += [["", f"all {one.instance}", *_ranges(one.instances, one.usd_per_hour)] for one in endpoint.types]
+    if len(plan.endpoints) > 1:
+        rows.append(["all", "", "", *_ranges(None, plan.usd_per_hour)[1:]])
+    return rows
+
+
+def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
+    """Return where prices and models come from, a line each; models of the package's catalogue share one.
+
+    Args:
+        plan: The plan.
+        with_source: Say where each price was read as well, which takes lines of its own.
+    """
+    lines: dict[str, None] = {}
+    for one in (one for endpoint in plan.endpoints for one in endpoint.types):
+        price = one.price
+        if price is not None:
+            source = f", read from {_bare(price.source)}" if with_source else ""
+            lines[
+                f"price of {one.instance}: {price.usd_per_hour:,.2f} $/h, {price.kind} in {price.region} of {price.date}, from "
+                f"{price.file or 'the package'}{source}"
+            ] = None
+    components = [component for endpoint in plan.endpoints for component in endpoint.components]
+    known = dict.fromkeys(component.model for component in components if not component.facts_file)
+    if known:
+        lines[f"from the package's catalogue: {', '.join(known)}"] = None
+    for component in components:
+        if component.facts_file:
+            day = f" on {component.facts_date}" if component.facts_date else ""
+            lines[f"from {component.facts_file}: {component.model}, read from {_bare(component.facts_source)}{day}"] = (
+                None
+            )
+    return list(lines)
+
+
+def _bare(address: str) -> str:
+    """Return an address without its scheme: a page that is looked at without a network has no links."""
+    return address.replace("https://", "").replace("http://", "")
+
+
+def _ranges(count: Range | None, usd: Range | None) -> list[str]:
+    counts = f"{count.low:g} / {count.typical:g} / {count.high:g}" if count else ""
+    return [counts, *([f"{v:,.2f}" for v in (usd.low, usd.typical, usd.high)] if usd else ["unknown"] * 3)]
 
 
 def host(components: Sequence[ComponentPlan]) -> str:
@@ -90,8 +154,8 @@ def _timed(component: ComponentPlan) -> list[str]:
         spread(component.ttft_ms),
         spread(component.tpot_ms),
         spread(component.output_tok_s),
-        _money(component.usd_per_million_input_tokens),
-        _money(component.usd_per_million_output_tokens),
+        money(component.usd_per_million_input_tokens),
+        money(component.usd_per_million_output_tokens),
         f"{component.start_up.new_copy:,.0f}",
         f"{component.start_up.from_zero:,.0f}",
     ]
@@ -105,7 +169,8 @@ def spread(band: Band | None) -> str:
     return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
 
 
-def _money(value: float | None) -> str:
+def money(value: float | None) -> str:
+    """Return dollars; small sums with a digit more."""
     return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
 
 

@@ -9,14 +9,16 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import price_usd_per_hour
-from cdk_sglang.planning.alternatives import cheapest_fast_enough, question
-from cdk_sglang.planning.cost import price_warnings, token_prices
+from cdk_sglang.models.facts import contradiction
+from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
+from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
-from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
+from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
+from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
 from cdk_sglang.planning.startup import start_up
 from cdk_sglang.planning.verdict import component_problems, instance_problems
@@ -35,20 +37,8 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
     problems: list[str] = []
     warnings: list[str] = []
     endpoints = [_plan_endpoint(request, endpoint, problems, warnings) for endpoint in request.endpoints]
-    costs = [endpoint.usd_per_hour for endpoint in endpoints]
-    known = [cost for cost in costs if cost is not None]
-    total = None
-    if known:
-        total = Range(
-            low=sum(c.low for c in known), typical=sum(c.typical for c in known), high=sum(c.high for c in known)
-        )
-    budget = request.budget_usd_per_hour
-    if budget is not None and total is not None and total.high > budget:
-        parts = ", ".join(f"{e.name} {e.usd_per_hour.high:.2f}" for e in endpoints if e.usd_per_hour)
-        problems.append(
-            f"budget_usd_per_hour: the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
-            "budget, or lower max_copies or max_instances"
-        )
+    total = total_usd(endpoints)
+    problems += budget_problems(request, endpoints, total)
     return FleetPlan(
         environment=request.environment,
         region=request.region,
@@ -64,21 +54,28 @@ def _plan_endpoint(
 ) -> EndpointPlan:
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
-    price = price_usd_per_hour(first, request.region, table=request.prices)
-    price_warnings(
-        request=request, where=where, instance=first, price=price, reserved=endpoint.reserved, warnings=warnings
-    )
+    prices = {one.name: price_usd_per_hour(one, request.region, table=request.prices) for one in endpoint.instances}
+    for one in endpoint.instances:
+        price_warnings(request=request, where=where, instance=one, price=prices[one.name], warnings=warnings)
+    if endpoint.reserved:
+        warnings.append(
+            f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
+        )
     plans = []
     for component in endpoint.components:
         path = f"{where}.components.{component.name}"
         plan = _plan_component(
-            request=request, component=component, instance=first, price=price, path=path, problems=problems
+            request=request, component=component, instance=first, price=prices[first.name], path=path, problems=problems
         )
         plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
         warnings += host_warnings(path, plan.host)
+        if said := contradiction(component.facts):
+            warnings.append(f"{path}.model.id: {said}")
         for other in endpoint.instances[1:]:
             problems += instance_problems(component, other, path=path, region=request.region, prices=request.prices)
-    return pack_endpoint(endpoint=endpoint, plans=plans, price=price, where=where, problems=problems, warnings=warnings)
+    return pack_endpoint(
+        endpoint=endpoint, plans=plans, prices=prices, where=where, problems=problems, warnings=warnings
+    )
 
 
 def _plan_component(
@@ -107,14 +104,10 @@ def _plan_component(
         alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
     rate = given.output_tok_s_per_gpu if given and given.fits else None
-    prices = token_prices(
-        component=component,
-        instance=instance,
-        split=split,
-        tokens_s=rate.value if rate else None,
-        price=price,
-        concurrency=concurrency,
-    )
+    tokens = None
+    if price is not None and given is not None and given.fits:
+        usd = copy_usd_per_hour(price, instance, split.gpus)
+        tokens = prices_of(component, given, usd_per_hour=usd, gpus=split.gpus)
     requests = memory.requests(context) * split.attention_dp
     return ComponentPlan(
         name=component.name,
@@ -134,8 +127,8 @@ def _plan_component(
         output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
         if rate
         else None,
-        usd_per_million_input_tokens=prices[0],
-        usd_per_million_output_tokens=prices[1],
+        usd_per_million_input_tokens=tokens.input if tokens else None,
+        usd_per_million_output_tokens=tokens.output if tokens else None,
         options={
             "mem_fraction_static": round(memory.fraction, 3),
             "max_running_requests": max(
@@ -145,6 +138,9 @@ def _plan_component(
         },
         alternatives=alternatives,
         notes=tuple(notes),
+        facts_source=component.facts.source,
+        facts_date=component.facts.date,
+        facts_file=component.facts.file,
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
     )

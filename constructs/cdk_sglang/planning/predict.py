@@ -14,7 +14,7 @@ from cdk_sglang.planning.calibration import Calibration, Saturation, calibration
 from cdk_sglang.planning.features import Load, columns, features
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.queueing import served_at_once, waiting_ms
-from cdk_sglang.planning.timing import times_ms
+from cdk_sglang.planning.timing import times_ms, work_parts_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,7 @@ class Answer:
         ttft_ms: Mean time to the first token.
         tpot_ms: Mean time per further token.
         output_tok_s_per_gpu: Output tokens per second and GPU of the copy.
+        prompt_share: Share of the GPUs' time that prompts take; decoding steps take the rest.
         problems: Why it does not fit or cannot run.
         notes: What was assumed, or why a number is missing.
     """
@@ -59,6 +60,7 @@ class Answer:
     ttft_ms: Band | None = None
     tpot_ms: Band | None = None
     output_tok_s_per_gpu: Band | None = None
+    prompt_share: float | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -87,11 +89,16 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """Predicted times of every row in milliseconds, and by kind the ends of each band as logarithms from them."""
+    """Predicted times of every row in milliseconds, and by kind the ends of each band as logarithms from them.
+
+    `step` and `prompts` are where the time goes: one decoding step, and the prompts per step.
+    """
 
     tpot: Column
     ttft: Column
     ends: Mapping[str, tuple[Column, Column]]
+    step: Column
+    prompts: Column
 
 
 def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
@@ -100,10 +107,13 @@ def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
     tpot_shift, tpot_sd = fitted.tpot.correct(table)
     ttft_shift, ttft_sd = fitted.ttft.correct(table)
     per_token, first = spread_columns(table, tpot_sd), spread_columns(table, ttft_sd)
+    step, prompts = work_parts_ms(fitted.coefficients, table)
     return Times(
         tpot=tpot * np.exp(tpot_shift),
         ttft=ttft * np.exp(ttft_shift),
         ends={kind: band.ends(first if kind == "ttft" else per_token) for kind, band in fitted.bands.items()},
+        step=step,
+        prompts=prompts,
     )
 
 
@@ -195,6 +205,7 @@ def _timed(
 ) -> Answer:
     tpot, ttft = float(predicted.tpot[position]), float(predicted.ttft[position])
     notes = list(given.notes)
+    steps, prompts = float(predicted.step[position]), float(predicted.prompts[position])
     if question.accept_len is not None:
         plain = float(
             times_ms(
@@ -211,8 +222,9 @@ def _timed(
                 ),
             )[0][0]
         )
-        drafted = tpot * (1 + DRAFT_STEP_SHARE * load.tokens_per_step)
-        tpot = drafted / question.accept_len
+        drafted = (1 + DRAFT_STEP_SHARE * load.tokens_per_step) / question.accept_len
+        tpot *= drafted
+        steps *= drafted
         change = plain / tpot
         notes.append(f"speculation: {change:.2f}x of plain decoding" + (", slower" if change < 1 else ""))
     waiting = waiting_ms(question, running=load.running, ttft_ms=ttft, tpot_ms=tpot)
@@ -234,6 +246,7 @@ def _timed(
         ttft_ms=band("ttft", ttft + waiting),
         tpot_ms=band("tpot", tpot),
         output_tok_s_per_gpu=band("throughput", throughput),
+        prompt_share=prompts / (prompts + steps),
         problems=given.problems,
         notes=tuple(notes),
     )

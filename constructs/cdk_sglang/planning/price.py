@@ -1,30 +1,94 @@
-"""Dollars per GPU-hour and per million tokens from instance prices."""
+"""Dollars per GPU-hour, per copy and hour, and per million tokens from instance prices."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 
 if TYPE_CHECKING:
-    from cdk_sglang.hardware import Price
+    from cdk_sglang.hardware import Price, PriceTable
 
 REGION = "us-east-1"
 """Region of prices when none is given."""
 
 
+def cheapest_gpu_hour(
+    gpu_name: str, gpus: int, region: str = REGION, *, prices: PriceTable | None = None
+) -> tuple[float, GpuInstance, Price] | None:
+    """Return US dollars per GPU-hour on the cheapest instance that holds so many of these GPUs; None when none is priced.
+
+    Args:
+        gpu_name: The GPU.
+        gpus: How many of them one instance must have.
+        region: Of the prices.
+        prices: The user's, which win over the package's.
+    """
+    if prices is None:
+        return _cheapest_as_packaged(gpu_name, gpus, region)
+    return _cheapest(gpu_name, gpus, region, prices)
+
+
 @cache
-def cheapest_gpu_hour(gpu_name: str, gpus: int, region: str = REGION) -> tuple[float, GpuInstance, Price] | None:
-    """Return US dollars per GPU-hour on the cheapest instance that holds so many of these GPUs; None when none is priced."""
+def _cheapest_as_packaged(gpu_name: str, gpus: int, region: str) -> tuple[float, GpuInstance, Price] | None:
+    return _cheapest(gpu_name, gpus, region, None)
+
+
+def _cheapest(
+    gpu_name: str, gpus: int, region: str, prices: PriceTable | None
+) -> tuple[float, GpuInstance, Price] | None:
     offers = []
     for instance in GpuInstance.all():
         if instance.gpu.name != gpu_name or instance.gpu_count < gpus:
             continue
-        price = price_usd_per_hour(instance, region)
+        price = price_usd_per_hour(instance, region, table=prices)
         if price is not None:
             offers.append((price.usd_per_hour / instance.gpu_count, instance, price))
     return min(offers, key=lambda offer: offer[0]) if offers else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPrices:
+    """US dollars per million input tokens and per million output tokens."""
+
+    input: float
+    output: float
+
+
+PER_MILLION_MEANS = (
+    "$/1M tokens: of a copy that has its requests in flight at all hours, on the instance type named; its GPUs' share of the instance's price "
+    "is divided between input and output by the time that prompts and decoding steps take"
+)
+"""What `token_prices` returns, for those who read a table."""
+
+
+def copy_usd_per_hour(price: Price, instance: GpuInstance, gpus: int) -> float:
+    """Return what a copy costs an hour: its GPUs' share of the instance's price."""
+    return price.usd_per_hour * gpus / instance.gpu_count
+
+
+def token_prices(
+    *, usd_per_hour: float, output_tok_s: float, input_tokens: float, output_tokens: float, prompt_share: float
+) -> TokenPrices:
+    """Return dollars per million tokens of a copy that has its requests in flight at all hours.
+
+    This is the one definition: `usd_per_hour` is divided by the time that work takes, so that the input tokens of an hour times
+    their price and the output tokens times theirs are together what the copy costs. Price and rate are both of the copy (or both of
+    one of its GPUs).
+
+    Args:
+        usd_per_hour: Price of the copy.
+        output_tok_s: Output tokens per second of the copy.
+        input_tokens: Mean prompt.
+        output_tokens: Mean answer.
+        prompt_share: Share of the time that prompts take; decoding steps take the rest.
+    """
+    return TokenPrices(
+        input=usd_per_million_tokens(usd_per_hour * prompt_share, output_tok_s * input_tokens / output_tokens),
+        output=usd_per_million_tokens(usd_per_hour * (1 - prompt_share), output_tok_s),
+    )
 
 
 def usd_per_million_tokens(usd_per_hour: float, tokens_per_second: float) -> float:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.cost import dearest_usd, instances_of
 from cdk_sglang.planning.packing import Need, pack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import ComponentPlan, EndpointRequest, Range
+    from cdk_sglang.hardware import GpuInstance
+    from cdk_sglang.planning.fleet import ComponentPlan, EndpointRequest, TypeCost
 
 
 class Room:
@@ -92,7 +93,7 @@ def _copies(count: int) -> str:
 
 
 def second_fleet(
-    endpoint: EndpointRequest, *, instances: Range, price: Price | None, where: str, warnings: list[str]
+    endpoint: EndpointRequest, *, types: Sequence[TypeCost], where: str, warnings: list[str]
 ) -> tuple[list[str], list[str]]:
     """Say what blue/green takes: problems where a reservation can never hold both fleets, and what it costs.
 
@@ -100,8 +101,7 @@ def second_fleet(
 
     Args:
         endpoint: The endpoint.
-        instances: Its instances, least to most.
-        price: Of one instance, where known.
+        types: What it takes on each of its types.
         where: Of the endpoint, for messages.
         warnings: Gets what is only sometimes so.
 
@@ -110,6 +110,7 @@ def second_fleet(
     """
     if endpoint.update == "rolling":
         return [], []
+    instances = instances_of(types)
     low, high = max(int(instances.low), 1), max(int(instances.high), 1)
     count = endpoint.reserved_count
     if count is not None:
@@ -132,13 +133,15 @@ def second_fleet(
         return [], []
     more = str(low) if low == high else f"{low} to {high}"
     usd = ""
-    if price is not None and count is None:
-        least_usd, most_usd = (n * price.usd_per_hour for n in (low, high))
-        usd = f", {least_usd:,.2f} USD" if low == high else f", {least_usd:,.2f} to {most_usd:,.2f} USD"
+    dearest = dearest_usd(types)
+    if dearest is not None and count is None:
+        least_usd = min(max(one.instances.low, 1) * one.price.usd_per_hour for one in types if one.price is not None)
+        most_usd = high * dearest
+        usd = f", {most_usd:,.2f} USD" if least_usd == most_usd else f", {least_usd:,.2f} to {most_usd:,.2f} USD"
         usd += " per hour more"
     return [], [
         (
-            f"{where}: an update of the endpoint is blue/green: it needs {more} more {endpoint.instances[0].name} until the old fleet "
+            f"{where}: an update of the endpoint is blue/green: it needs {more} more {' or '.join(one.instance for one in types)} until the old fleet "
             f"ends{usd}, and the quota for twice as many"
         )
     ]

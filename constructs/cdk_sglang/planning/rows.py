@@ -82,7 +82,7 @@ class Question:
     instance_gpus: int = 0
 
 
-def read_question(row: Mapping[str, str | None], *, models: Iterable[Path] = ()) -> Question:
+def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | ModelFacts] = ()) -> Question:
     """Return the question of one row.
 
     Raises:
@@ -166,7 +166,7 @@ class _Cells:
         return value
 
 
-def _model(cells: _Cells, notes: list[str], models: Iterable[Path]) -> ModelFacts | None:
+def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts]) -> ModelFacts | None:
     name = cells.text("model")
     if not name:
         cells.problems.append("model: missing; give a catalogue id (cdk-sglang models list)")

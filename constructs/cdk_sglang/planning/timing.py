@@ -183,6 +183,16 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
     return step, prompts_per_step * (factor["mixed_share"] * prompt + launches)
 
 
+def work_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
+    """Return one decoding step and what the prompts of all running requests take per step, in milliseconds.
+
+    `step_parts_ms` has the prompts of the others, which a request waits for; the GPUs compute its own as well.
+    """
+    step, _ = step_parts_ms(coefficients, rows)
+    _, prompts = step_parts_ms(coefficients, {**rows, "running": rows["running"] + 1})
+    return step, prompts
+
+
 def smooth_max(first: Column, second: Column) -> Column:
     """Return a smooth maximum: the larger one where they differ, 26% above where they are equal."""
     total: Column = (first**_SHARPNESS + second**_SHARPNESS) ** (1 / _SHARPNESS)

@@ -101,7 +101,7 @@ class InferenceComponent(Construct):
             rollout=rollout,
             problems=problems,
         )
-        concurrency = chosen_concurrency(construct_id, scaling, model.model_id, variants, endpoint)
+        concurrency = chosen_concurrency(construct_id, scaling, model, variants, endpoint)
         super().__init__(endpoint, construct_id)
         self.component_name: str = name
         self.variants: tuple[ModelVariant, ...] = variants

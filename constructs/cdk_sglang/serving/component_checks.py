@@ -146,7 +146,7 @@ def with_nightly_stop(
 def chosen_concurrency(
     path: str,
     scaling: ComponentScaling | None,
-    model_id: str | None,
+    model: ModelSource,
     variants: Sequence[ModelVariant],
     endpoint: InferenceEndpoint,
 ) -> float | None:
@@ -164,7 +164,7 @@ def chosen_concurrency(
 
     return planned_concurrency(
         path,
-        model_id,
+        model,
         variants[0].server,
         endpoint.capacity.instances,
         gpus_by_type=gpus_by_type(variants),

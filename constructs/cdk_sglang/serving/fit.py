@@ -41,7 +41,7 @@ def fit_problems(
     if model.model_id is None:
         return []
     try:
-        facts = catalogue_facts(model.model_id)
+        facts = model.facts or catalogue_facts(model.model_id)
     except ConfigurationError as error:
         given = model.model_id != model.repository
         return [f"{path}.model.id: {problem}" for problem in error.problems if given]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 from constructs import Construct, IConstruct
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.hub import StagingOrder, hub_problems
 from cdk_sglang.serving.tokens import is_token
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
     from aws_cdk import aws_s3 as s3
     from aws_cdk import aws_secretsmanager as secretsmanager
 
+    from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.serving.runtime_functions import LogOptions
 
 _S3_URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>.*)")
@@ -46,13 +48,21 @@ class ModelSource(ABC):
         weights_bytes: Size of the files, for the start-up time-outs; None when not known.
         model_id: Catalogue id of the model, such as "Qwen/Qwen3-8B", for checks against it; None when not known.
         repository: Repository on Hugging Face that the files come from; None for files in S3.
+        facts: What you know of the model, where the catalogue does not know it or says otherwise; None for the catalogue's.
     """
 
     def __init__(
-        self, weights_size: cdk.Size | None, *, model_id: str | None = None, repository: str | None = None
+        self,
+        weights_size: cdk.Size | None,
+        *,
+        model_id: str | None = None,
+        repository: str | None = None,
+        facts: ModelFacts | None = None,
     ) -> None:
-        self.model_id = model_id if model_id is not None else repository
+        raise_if_any(_facts_problems(facts))
+        self.model_id = model_id or (repository if facts is None else facts.id)
         self.repository = repository
+        self.facts = facts
         known = None if weights_size is None or weights_size.is_unresolved() else weights_size
         self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
@@ -63,6 +73,7 @@ class ModelSource(ABC):
         weights_size: cdk.Size | None = None,
         key: kms.IKey | None = None,
         model_id: str | None = None,
+        facts: ModelFacts | None = None,
         check: bool = True,
     ) -> ModelSource:
         """Weights under an S3 URI of any bucket the execution role may be let into.
@@ -71,8 +82,10 @@ class ModelSource(ABC):
             uri: "s3://bucket/prefix/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
             key: KMS key of the bucket, when it has one of its own.
-            model_id: Catalogue id of the model (`cdk-sglang models list`): what does not fit the GPUs is refused. Without it, nobody
-                checks that.
+            model_id: Catalogue id of the model (`cdk-sglang models list`), that of `facts` by default: what does not fit the GPUs is refused.
+                Without it, nobody checks that.
+            facts: What you know of the model, such as `catalogue("me/llama", also=[Path("models")])` of cdk_sglang.models, where
+                `cdk-sglang models add` wrote it; the catalogue's by default.
             check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
                 missing or cut short.
 
@@ -83,7 +96,7 @@ class ModelSource(ABC):
         if problems:
             raise ConfigurationError(problems)
         bucket, prefix = split_s3_uri(uri)
-        return _S3Source(bucket, prefix, weights_size, key, model_id, check=check)
+        return _S3Source(bucket, prefix, weights_size, key, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
     def from_bucket(
@@ -92,6 +105,7 @@ class ModelSource(ABC):
         *,
         weights_size: cdk.Size | None = None,
         model_id: str | None = None,
+        facts: ModelFacts | None = None,
         check: bool = True,
     ) -> ModelSource:
         """Weights under a prefix of a bucket of yours; its KMS key comes with it.
@@ -100,8 +114,10 @@ class ModelSource(ABC):
             bucket: The bucket.
             prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
-            model_id: Catalogue id of the model (`cdk-sglang models list`): what does not fit the GPUs is refused. Without it, nobody
-                checks that.
+            model_id: Catalogue id of the model (`cdk-sglang models list`), that of `facts` by default: what does not fit the GPUs is refused.
+                Without it, nobody checks that.
+            facts: What you know of the model, such as `catalogue("me/llama", also=[Path("models")])` of cdk_sglang.models, where
+                `cdk-sglang models add` wrote it; the catalogue's by default.
             check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
                 missing or cut short.
 
@@ -111,7 +127,7 @@ class ModelSource(ABC):
         problems = prefix_problems("model.prefix", prefix)
         if problems:
             raise ConfigurationError(problems)
-        return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id, check=check)
+        return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
     def from_hugging_face(
@@ -121,6 +137,7 @@ class ModelSource(ABC):
         bucket: s3.IBucket,
         token: secretsmanager.ISecret | None = None,
         weights_size: cdk.Size | None = None,
+        facts: ModelFacts | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         wait: cdk.Duration | None = None,
@@ -136,6 +153,7 @@ class ModelSource(ABC):
             bucket: Where the files go, below "weights/<repo>/<revision>/"; they stay when the stack is deleted.
             token: Secret with a read token, for gated and private models: its text, or the key "token" of its JSON.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
+            facts: What you know of the model, as for `from_s3`; the catalogue's of the repository by default.
             include: Patterns of files to take whatever the rules say.
             exclude: Patterns of files to leave out besides.
             wait: How long the deployment waits, rounded up to stages of 50 minutes; five hours by default.
@@ -157,7 +175,7 @@ class ModelSource(ABC):
             exclude=tuple(exclude),
             wait=wait or _STAGING_WAIT,
         )
-        return _HubSource(order, weights_size, model_id)
+        return _HubSource(order, weights_size, model_id, facts)
 
     @abstractmethod
     def bind(self, access: WeightsAccess) -> str:
@@ -172,6 +190,21 @@ class ModelSource(ABC):
             log_options: What becomes of the logs of whatever does it.
         """
         return None
+
+
+def _facts_problems(facts: object) -> list[str]:
+    if facts is None:
+        return []
+    from cdk_sglang.models.facts import ModelFacts  # noqa: PLC0415  few models bring facts of their own
+
+    if isinstance(facts, ModelFacts):
+        return []
+    return [
+        (
+            f"model.facts: {facts!r} is a {type(facts).__name__}, not a model's facts; read them with "
+            "cdk_sglang.models.catalogue(id, also=[Path(...)]) from what cdk-sglang models add wrote"
+        )
+    ]
 
 
 def s3_uri_problems(path: str, uri: str) -> list[str]:
@@ -228,11 +261,12 @@ class _S3Source(ModelSource):
         prefix: str,
         weights_size: cdk.Size | None,
         key: kms.IKey | None,
-        model_id: str | None,
         *,
+        model_id: str | None,
+        facts: ModelFacts | None,
         check: bool,
     ) -> None:
-        super().__init__(weights_size, model_id=model_id)
+        super().__init__(weights_size, model_id=model_id, facts=facts)
         self._bucket = bucket
         self._prefix = prefix
         self._key = key
@@ -252,9 +286,16 @@ class _S3Source(ModelSource):
 
 class _BucketSource(ModelSource):
     def __init__(
-        self, bucket: s3.IBucket, prefix: str, weights_size: cdk.Size | None, model_id: str | None, *, check: bool
+        self,
+        bucket: s3.IBucket,
+        prefix: str,
+        weights_size: cdk.Size | None,
+        *,
+        model_id: str | None,
+        facts: ModelFacts | None,
+        check: bool,
     ) -> None:
-        super().__init__(weights_size, model_id=model_id)
+        super().__init__(weights_size, model_id=model_id, facts=facts)
         self._bucket = bucket
         self._prefix = prefix
         self._check = check
@@ -272,8 +313,10 @@ class _BucketSource(ModelSource):
 
 
 class _HubSource(ModelSource):
-    def __init__(self, order: StagingOrder, weights_size: cdk.Size | None, model_id: str | None) -> None:
-        super().__init__(weights_size, model_id=model_id, repository=order.repo)
+    def __init__(
+        self, order: StagingOrder, weights_size: cdk.Size | None, model_id: str | None, facts: ModelFacts | None
+    ) -> None:
+        super().__init__(weights_size, model_id=model_id, repository=order.repo, facts=facts)
         self._order = order
 
     def bind(self, access: WeightsAccess) -> str:

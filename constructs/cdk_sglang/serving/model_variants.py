@@ -87,16 +87,17 @@ def model_variants(
 
     Args:
         server: The options as asked.
-        model: The model; what is checked against it needs its id in the catalogue.
+        model: The model; what is checked against it needs its facts, or its id in the catalogue.
         tp_size_by_type: Sizes asked for some types.
         instances: Types of the endpoint, most wanted first.
         resources: What a copy reserves of its host; a share of each type when None.
         image: The container, which decides how options become variables.
         added: Further environment variables of the container.
     """
-    sizes = planned_tp_sizes(model.model_id, server, instances, tp_size_by_type=tp_size_by_type)
+    known = facts_of(model)
+    sizes = planned_tp_sizes(known, server, instances, tp_size_by_type=tp_size_by_type)
     plain = server.lora is None and server.load_format is None and server.hicache is None
-    facts = None if plain else facts_of(model.model_id)
+    facts = None if plain else known
     needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
     variants = []
     for size in dict.fromkeys(sizes.values()):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning import Batch, ComponentRequest, Slo
     from cdk_sglang.planning.host import HostMemory
+    from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.schedules import Bounds
 
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
@@ -85,18 +86,18 @@ def component_request(
     )
 
 
-def facts_of(model_id: str | None) -> ModelFacts | None:
-    """Return what the catalogue knows of a model; None where it does not know it."""
-    if model_id is None:
-        return None
+def facts_of(model: ModelSource) -> ModelFacts | None:
+    """Return what the author knows of a model, else what the catalogue does; None where neither knows it."""
+    if model.facts is not None or model.model_id is None:
+        return model.facts
     try:
-        return catalogue_facts(model_id)
+        return catalogue_facts(model.model_id)
     except ConfigurationError:
         return None
 
 
 def planned_tp_sizes(
-    model_id: str | None,
+    facts: ModelFacts | None,
     server: SglangOptions,
     instances: Sequence[GpuInstance],
     *,
@@ -104,11 +105,11 @@ def planned_tp_sizes(
 ) -> dict[str, int]:
     """Return the GPUs of a forward pass by instance type: as asked for the type, as asked for all, else the fewest that hold the model.
 
-    The last where the types differ in GPU or in their number, and the catalogue knows the model; everywhere else one GPU, as SGLang
+    The last where the types differ in GPU or in their number, and the model is known; everywhere else one GPU, as SGLang
     has it. Options that divide the GPUs further (attn_dp_size, ep_size) need a size that somebody chose.
 
     Args:
-        model_id: The model's id in the catalogue, where it has one.
+        facts: The model, where somebody knows it.
         server: SGLang's options.
         instances: Types of the endpoint.
         tp_size_by_type: Sizes asked for some types.
@@ -118,7 +119,6 @@ def planned_tp_sizes(
     chosen = "tp_size" in server.model_fields_set or server.attn_dp_size > 1 or server.ep_size > 1
     if alike or chosen:
         return sizes
-    facts = facts_of(model_id)
     if facts is None or not facts.architecture.kv_known:
         return sizes
     from cdk_sglang.planning import tp_sizes  # noqa: PLC0415  loads numpy, a quarter of a second
@@ -157,7 +157,7 @@ def planned_host(
 
 def planned_concurrency(
     path: str,
-    model_id: str | None,
+    model: ModelSource,
     server: SglangOptions,
     instances: Sequence[GpuInstance],
     *,
@@ -169,7 +169,7 @@ def planned_concurrency(
 
     Args:
         path: Of the component, for messages.
-        model_id: The model's id in the catalogue.
+        model: The model.
         server: SGLang's options.
         instances: Types its copies may run on.
         gpus_by_type: GPUs of a copy on each of them.
@@ -180,12 +180,12 @@ def planned_concurrency(
         ConfigurationError: The model names nothing of the catalogue, so that nobody knows its cache.
     """
     advice = "give its catalogue id, or a number: scaling.concurrency: 16"
-    if model_id is None:
+    if model.model_id is None:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
         )
     try:
-        facts = catalogue_facts(model_id)
+        facts = model.facts or catalogue_facts(model.model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
             [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
@@ -195,7 +195,7 @@ def planned_concurrency(
     if not facts.architecture.kv_known:
         raise_if_any(
             [
-                f"{path}.scaling.concurrency: the cache of {model_id} is not known; give a number: scaling.concurrency: 16"
+                f"{path}.scaling.concurrency: the cache of {facts.id} is not known; give a number: scaling.concurrency: 16"
             ]
         )
     request = component_request(

@@ -1,0 +1,48 @@
+"""Where commands keep the user's own models and prices, and where they look for them: beside the environments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import read_prices
+from cdk_sglang.models import read_models
+from cdk_sglang.planning.own import MODELS, PRICES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.models import ModelFacts
+
+ENVIRONMENTS = Path("environments")
+MODELS_FOLDER = ENVIRONMENTS / MODELS
+PRICES_FILE = ENVIRONMENTS / PRICES
+
+
+def own_models(given: Iterable[Path] | None = None, *, folder: Path = ENVIRONMENTS) -> tuple[ModelFacts, ...]:
+    """Return the user's models: those of the files or directories given, else those beside the environments, where there are any."""
+    places = list(given or ()) or [place for place in [folder / MODELS] if place.is_dir()]
+    return tuple(facts for place in places for facts in read_models(place))
+
+
+def own_prices(given: Path | None = None, *, folder: Path = ENVIRONMENTS) -> PriceTable | None:
+    """Return the user's prices: those of the file given, else those beside the environments, where there are any."""
+    file = given or folder / PRICES
+    return read_prices(file) if given or file.exists() else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, with the folders above it.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path}: cannot be written: {error.strerror or error}; name another with --into"]
+        ) from error

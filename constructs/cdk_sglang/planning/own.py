@@ -1,0 +1,80 @@
+"""Facts of the user's own beside the package's: models and prices, kept in files next to the environments.
+
+They are handed on as a value, so that two apps in one process, and two tests, each see their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import read_prices
+from cdk_sglang.models import catalogue, read_models
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.models import ModelFacts
+
+MODELS = "models"
+"""Folder, beside the environments, of what `cdk-sglang models add` writes."""
+PRICES = "prices.csv"
+"""File, beside the environments, that `cdk-sglang prices update` writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """Models and prices that win over the package's.
+
+    Args:
+        models: Facts, as `read_models` reads them.
+        prices: As `read_prices` reads them; None without any.
+    """
+
+    models: tuple[ModelFacts, ...] = ()
+    prices: PriceTable | None = None
+
+    def facts(self, model_id: str) -> ModelFacts:
+        """Return a model's facts: the user's, else the catalogue's.
+
+        Raises:
+            ConfigurationError: Neither has it; the message names the nearest ids and how to add it.
+        """
+        return catalogue(model_id, also=self.models)
+
+    def known_facts(self, model_id: str | None) -> ModelFacts | None:
+        """Return a model's facts; None where nobody has them, or the model has no id."""
+        if model_id is None:
+            return None
+        try:
+            return self.facts(model_id)
+        except ConfigurationError:
+            return None
+
+
+NOTHING_OWN = Own()
+"""The package's facts alone."""
+
+
+def read_own(folder: Path) -> Own:
+    """Return what a folder of environments holds beside them: `models/*.json` and `prices.csv`, where they are there.
+
+    Raises:
+        ConfigurationError: A file is not what it must be; every such file is named.
+    """
+    problems: list[str] = []
+    models: tuple[ModelFacts, ...] = ()
+    prices: PriceTable | None = None
+    try:
+        models = read_models(folder / MODELS) if (folder / MODELS).is_dir() else ()
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        prices = read_prices(folder / PRICES) if (folder / PRICES).exists() else None
+    except ConfigurationError as error:
+        problems += error.problems
+    raise_if_any(problems)
+    return Own(models=models, prices=prices)
