@@ -13,11 +13,13 @@ from cdk_sglang.planning.alternatives import cheapest_fast_enough, nearest_fit, 
 from cdk_sglang.planning.cost import price_warnings, token_prices
 from cdk_sglang.planning.endpoints import pack_endpoint
 from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan, Range
+from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
+from cdk_sglang.planning.remedies import same_instance_remedy
+from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
 
 if TYPE_CHECKING:
@@ -72,9 +74,17 @@ def _plan_endpoint(
     for component in endpoint.components:
         path = f"{where}.components.{component.name}"
         plan = _plan_component(
-            request=request, component=component, instance=first, price=price, path=path, problems=problems
+            request=request,
+            component=component,
+            instance=first,
+            price=price,
+            path=path,
+            problems=problems,
+            warnings=warnings,
         )
-        plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
+        plans.append(
+            dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
+        )
         warnings += host_warnings(path, plan.host)
         for other in endpoint.instances[1:]:
             _check(
@@ -85,6 +95,7 @@ def _plan_endpoint(
                 request=request,
                 path=path,
                 problems=problems,
+                warnings=warnings,
             )
     return pack_endpoint(endpoint=endpoint, plans=plans, price=price, where=where, problems=problems, warnings=warnings)
 
@@ -97,6 +108,7 @@ def _plan_component(
     price: Price | None,
     path: str,
     problems: list[str],
+    warnings: list[str],
 ) -> ComponentPlan:
     model = component.facts.architecture
     limit = model.max_position_embeddings
@@ -115,6 +127,7 @@ def _plan_component(
         request=request,
         path=path,
         problems=problems,
+        warnings=warnings,
     )
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
     given = None
@@ -179,8 +192,9 @@ def _check(
     request: FleetRequest,
     path: str,
     problems: list[str],
+    warnings: list[str],
 ) -> MemoryPlan:
-    """Return the memory plan; add what makes the component impossible on this type."""
+    """Return the memory plan; add what makes the component impossible on this type, and what is to be known of it."""
     model = component.facts.architecture
     memory = memory_of(component, instance.gpu, split)
     where = f"{path}.server.tp_size"
@@ -189,6 +203,9 @@ def _check(
             f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less"
         )
     refusals = split_problems(model, instance.gpu, split)
+    warnings += [
+        f"{path}.model: {component.facts.id} on {instance.name}: {n}" for n in format_notes(model, instance.gpu)
+    ]
     problems += [f"{where}: {component.facts.id} on {instance.name}: {problem}" for problem in refusals]
     if not model.kv_known:
         problems.append(f"{path}.model: {component.facts.id}: {component.facts.note or 'the KV cache is not known'}")
@@ -196,11 +213,14 @@ def _check(
     short = max(memory.shortfall_gib(context), -memory.cache_gib)
     if short > 0:
         near = nearest_fit(component, context, request.region, request.prices)
+        remedy = "" if refusals else same_instance_remedy(component, instance.gpu, split, context)
         advice = (
             f"nearest fit: {near}"
             if near
             else "no instance type holds it; use a smaller format, model or context_length"
         )
+        if remedy:
+            advice = f"set {remedy} in {path}.server, with which it fits here" + (f"; or {advice}" if near else "")
         problems.append(
             f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
             f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"

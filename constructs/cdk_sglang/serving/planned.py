@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import Batch, ComponentRequest, Slo
+    from cdk_sglang.planning import Batch, ComponentRequest, EngineOptions, Slo
     from cdk_sglang.planning.host import HostMemory
     from cdk_sglang.serving.schedules import Bounds
 
@@ -42,6 +42,7 @@ def component_request(
     vcpus: float = 0.0,
     rolling: Batch | None = None,
     tp_sizes: Mapping[str, int] | None = None,
+    engine_version: str | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -57,6 +58,7 @@ def component_request(
         vcpus: CPU cores reserved per copy.
         rolling: How many copies an update replaces at a time.
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
+        engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
     """
     from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
 
@@ -68,9 +70,11 @@ def component_request(
         tp_size_by_type=tp_sizes or {},
         expert_parallel=server.ep_size > 1,
         attention_dp=server.attn_dp_size,
+        pp_size=server.pp_size,
         context_length=server.context_length,
         kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
         mem_fraction=server.mem_fraction_static,
+        engine=_engine_options(server, engine_version),
         min_copies=bounds[0],
         max_copies=bounds[1],
         slo=slo,
@@ -82,6 +86,35 @@ def component_request(
         lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+    )
+
+
+_CAPTURED_ALL_TO_ALL: Final = frozenset({"none", "deepep", "megamoe", "flashinfer"})
+"""All-to-all kernels beside which SGLang 0.5.23 captures prefills (arg_groups/cuda_graph_hook.py)."""
+
+
+def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions:
+    """Return what of the options SGLang's default share of GPU memory follows."""
+    from cdk_sglang.planning import EngineOptions  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    def captured(phase: str) -> bool:
+        off = server.get("disable_cuda_graph") or server.get(f"disable_{phase}_cuda_graph")
+        backend = server.get(f"cuda_graph_backend_{phase}")
+        return backend != "disabled" if backend is not None else not off
+
+    sizes = server.get("cuda_graph_bs_decode")
+    all_to_all = server.get("moe_a2a_backend") or "none"
+    text_only = server.get("language_only") or server.get("language_model_only")
+    return EngineOptions(
+        version=version,
+        chunked_prefill_size=server.chunked_prefill_size,
+        max_prefill_tokens=server.max_prefill_tokens,
+        cuda_graph_max_bs=max(sizes) if sizes else server.cuda_graph_max_bs,
+        max_running_requests=server.max_running_requests,
+        decode_graphs=captured("decode"),
+        prefill_graphs=captured("prefill") and all_to_all in _CAPTURED_ALL_TO_ALL,
+        deepep=all_to_all == "deepep",
+        multimodal=False if text_only else server.get("enable_multimodal"),
     )
 
 
