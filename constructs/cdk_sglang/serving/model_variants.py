@@ -32,6 +32,7 @@ class ModelVariant:
         needs: What its processes keep in host memory beside the cache's tier.
         facts: What the catalogue knows of the model; None where it does not, and where no option takes host memory or disk.
         rendered: The variables that the options become.
+        has_experts: Whether the model is a mixture of experts; None where nobody knows, and where no option depends on it.
     """
 
     instances: tuple[GpuInstance, ...]
@@ -40,12 +41,13 @@ class ModelVariant:
     needs: HostNeeds
     facts: ModelFacts | None
     rendered: Mapping[str, str]
+    has_experts: bool | None = None
 
     def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
-            *self.server.problems(f"{path}.server", gpu_capability=oldest),
+            *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
             *self.server.problems_for(image.facts.kind, f"{path}.server"),
             *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
             *file_cache_problems(f"{path}.server", self.server, added),
@@ -97,6 +99,7 @@ def model_variants(
     sizes = planned_tp_sizes(model.model_id, server, instances, tp_size_by_type=tp_size_by_type)
     plain = server.lora is None and server.load_format is None and server.hicache is None
     facts = None if plain else facts_of(model.model_id)
+    has_experts = None if server.quantization is None else _has_experts(model.model_id)
     needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
     variants = []
     for size in dict.fromkeys(sizes.values()):
@@ -113,6 +116,12 @@ def model_variants(
                 needs=needs,
                 facts=facts,
                 rendered=sized.environment(image_kind=image.facts.kind),
+                has_experts=has_experts,
             )
         )
     return tuple(variants)
+
+
+def _has_experts(model_id: str | None) -> bool | None:
+    facts = facts_of(model_id)
+    return None if facts is None else facts.architecture.moe is not None
