@@ -40,6 +40,16 @@ def digest_parameter(asked: ImageBuild) -> str:
     return f"image-digest-{hashlib.sha256(base_of(asked).name.encode()).hexdigest()[:8]}"
 
 
+def sglang_version_of(asked: Image) -> str:
+    """Return SGLang's release in an image."""
+    if asked.dlc is not None:
+        return SglangDlc(asked.dlc).facts.sglang_version
+    if asked.build is not None:
+        return base_of(asked.build).facts.sglang_version
+    assert asked.repository is not None
+    return asked.repository.sglang_version
+
+
 def needs_bucket(asked: Component) -> bool:
     """Whether something of a component is in the environment's own bucket."""
     return (

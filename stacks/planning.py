@@ -16,6 +16,7 @@ from cdk_sglang.serving.fit import PRICE_REGION
 from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.planned import component_request, planned_host, planned_tp_sizes
 from stacks.environments import FOLDER, load
+from stacks.models import sglang_version_of
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
 from stacks.settings_models import Model
@@ -57,7 +58,14 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
             for component, wanted in asked.components.items()
             if (
                 request := _component(
-                    component, wanted, asked, instances, own, path=f"{path}.components.{component}", problems=problems
+                    component,
+                    wanted,
+                    asked,
+                    instances,
+                    own,
+                    engine_version=sglang_version_of(asked.image or settings.image),
+                    path=f"{path}.components.{component}",
+                    problems=problems,
                 )
             )
         )
@@ -138,20 +146,26 @@ def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInst
     return tuple(found)
 
 
-def planned_concurrency(asked: Component, instances: tuple[GpuInstance, ...], own: Own) -> float | None:
+def planned_concurrency(
+    asked: Component, instances: tuple[GpuInstance, ...], own: Own, *, engine_version: str
+) -> float | None:
     """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
     facts = own.known_facts(asked.model.catalogue_id)
     if facts is None or not facts.architecture.kv_known:
         return None  # the component says so, with what to do
-    sizes = _sizes(asked, facts, instances)
-    request = _request("", asked, facts, sizes, bounds=(1, 1))
+    sizes = _sizes(asked, facts, instances, engine_version)
+    request = _request("", asked, facts, sizes, bounds=(1, 1), engine_version=engine_version)
     server = asked.server
     gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
     return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
 
 
-def _sizes(asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...]) -> dict[str, int]:
-    return planned_tp_sizes(facts, asked.server, instances, tp_size_by_type=asked.tp_size_by_type)
+def _sizes(
+    asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], engine_version: str
+) -> dict[str, int]:
+    return planned_tp_sizes(
+        facts, asked.server, instances, tp_size_by_type=asked.tp_size_by_type, engine_version=engine_version
+    )
 
 
 def _update(asked: Endpoint) -> Literal["blue_green", "rolling"] | None:
@@ -173,6 +187,7 @@ def _component(
     instances: tuple[GpuInstance, ...],
     own: Own,
     *,
+    engine_version: str,
     path: str,
     problems: list[str],
 ) -> ComponentRequest | None:
@@ -181,7 +196,7 @@ def _component(
         if asked.model.id is not None:
             problems += _unknown_id(asked.model.id, own, path)
         return None
-    sizes = _sizes(asked, facts, instances)
+    sizes = _sizes(asked, facts, instances, engine_version)
     others = asked.server.pp_size * asked.server.dp_size
     if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do
@@ -201,7 +216,7 @@ def _component(
         added=asked.environment,
     )
     files = file_cache(asked.server, facts=facts, added=asked.environment)
-    request = _request(name, asked, facts, sizes, bounds=(low, high))
+    request = _request(name, asked, facts, sizes, bounds=(low, high), engine_version=engine_version)
     return dataclasses.replace(request, host=host, file_cache_gb=0.0 if files is None else files.copy_gb)
 
 
@@ -220,7 +235,13 @@ def resources_of(asked: Component) -> HostResources | None:
 
 
 def _request(
-    name: str, asked: Component, facts: ModelFacts, sizes: dict[str, int], *, bounds: tuple[int, int]
+    name: str,
+    asked: Component,
+    facts: ModelFacts,
+    sizes: dict[str, int],
+    *,
+    bounds: tuple[int, int],
+    engine_version: str,
 ) -> ComponentRequest:
     slo = asked.slo
     host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
@@ -236,5 +257,6 @@ def _request(
         host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
         vcpus=0.0 if host is None else host.cpu_cores,
         tp_sizes=sizes,
+        engine_version=engine_version,
         rolling=None if batch is None else Batch(percent=batch.percent, copies=batch.copies),
     )

@@ -106,7 +106,7 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket, own),
                     server=wanted.server,
                     copies=wanted.copies,
-                    scaling=_scaling(wanted, capacity, own),
+                    scaling=_scaling(wanted, capacity, own, image.facts.sglang_version),
                     placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
@@ -218,10 +218,14 @@ def _routing(asked: asks.Routing | None) -> Routing:
     )
 
 
-def _scaling(asked: asks.Component, capacity: Capacity, own: Own) -> ComponentScaling | None:
+def _scaling(asked: asks.Component, capacity: Capacity, own: Own, engine_version: str) -> ComponentScaling | None:
     if asked.scaling is None:
         return None
-    planned = planned_concurrency(asked, capacity.instances, own) if asked.scaling.is_planned else None
+    planned = (
+        planned_concurrency(asked, capacity.instances, own, engine_version=engine_version)
+        if asked.scaling.is_planned
+        else None
+    )
     return asked.scaling.typed(asked.load, concurrency=planned)
 
 

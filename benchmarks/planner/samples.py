@@ -138,6 +138,7 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
         engine=question.engine,
         kv_dtype=question.kv_dtype,
         fraction=question.mem_fraction,
+        options=question.options,
     )
     capacity = served_at_once(question, memory)
     asked = question.concurrency or MAX_RUNNING[question.engine]

@@ -93,7 +93,32 @@ def test_what_does_not_fit_is_said_with_what_to_do() -> None:
     assert row["fits"] == "no"
     assert "use tp 4, or expert parallelism" in row["note"]
     (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-8B", "weights_dtype": "fp8", "gpu": "A10G-24GB"})
-    assert "A10G has no fp8 arithmetic" in row["note"]
+    assert row["fits"] == "yes"
+    assert "A10G has no fp8 arithmetic: SGLang keeps fp8 weights as they are" in row["note"]
+    (row,) = predict({**LLAMA, "model": "Qwen/Qwen3-30B-A3B", "weights_dtype": "fp8", "gpu": "A100-SXM-40GB"})
+    assert row["fits"] == "no"
+    assert "SGLang has no weight-only kernel for experts in fp8" in row["note"]
+
+
+def test_the_longest_request_asked_for_must_fit_too() -> None:
+    deepseek = {
+        **LLAMA,
+        "model": "deepseek-ai/DeepSeek-R1",
+        "gpu": "RTX-PRO-6000-BW-SE-96GB",
+        "tp": "8",
+        "mem_fraction": "0.9",
+    }
+    short, long = predict({**deepseek, "context_len": "65536"}, {**deepseek, "context_len": "163840"})
+    assert short["fits"] == "yes"
+    assert long["fits"] == "no"
+    assert "short per GPU for a request of 163840 tokens; use more GPUs" in long["note"]
+
+
+def test_the_engines_release_decides_the_share_of_memory_when_none_is_given() -> None:
+    small = {**LLAMA, "gpu": "A10G-24GB", "kv_dtype": "bf16", "isl": "1000", "osl": "200", "engine": "sglang"}
+    releases = ("0.5.19", "0.5.20", "0.5.23", "0.5.9", "")
+    found = predict(*({**small, "engine_version": version} for version in releases))
+    assert [row["fits"] for row in found] == ["yes", "no", "no", "yes", "no"]
 
 
 def test_context_beyond_the_models_is_noted() -> None:
@@ -217,7 +242,7 @@ def test_a_copy_over_more_gpus_than_an_instance_has_gets_its_memory_and_no_times
 
 
 def test_requests_beyond_the_cache_wait_and_are_decoded_in_smaller_steps() -> None:
-    long = {**LLAMA, "gpu": "L4-24GB", "kv_dtype": "bf16", "isl": "4000", "osl": "400"}
+    long = {**LLAMA, "gpu": "L4-24GB", "mem_fraction": "0.88", "kv_dtype": "bf16", "isl": "4000", "osl": "400"}
     few, many = predict({**long, "concurrency": "8"}, {**long, "concurrency": "64"})
     assert "the rest waits" in many["note"]
     assert float(many["tpot_ms"]) < 1.5 * float(few["tpot_ms"])

@@ -182,6 +182,58 @@ def test_ids_of_one_architecture_share_it_and_a_suffix_sets_the_format() -> None
     assert awq.weights_gib < catalogue("Qwen/Qwen3-14B").weights_gib / 2
 
 
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("Qwen/Qwen3-30B-A3B", 40960),
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", 262144),
+        ("Qwen/Qwen3-30B-A3B-Thinking-2507", 262144),
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507-FP8", 262144),
+        ("Qwen/Qwen3-30B-A3B-Thinking-2507-FP8", 262144),  # by its suffix
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", 262144),
+        ("Qwen/Qwen3-235B-A22B-Instruct-2507", 262144),
+        ("Qwen/Qwen3-235B-A22B-Thinking-2507-FP8", 262144),
+        ("Qwen/Qwen2.5-72B", 131072),
+        ("Qwen/Qwen2.5-72B-Instruct", 32768),
+        ("Qwen/Qwen2.5-72B-Instruct-AWQ", 32768),
+        ("Qwen/Qwen2.5-7B-Instruct", 32768),
+        ("Qwen/Qwen2-7B-Instruct", 32768),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", 131072),
+        ("Qwen/Qwen2.5-14B-Instruct", 32768),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", 131072),
+        ("Qwen/Qwen2.5-32B-Instruct", 32768),
+        ("Qwen/QwQ-32B", 40960),
+        ("Qwen/Qwen2.5-Math-1.5B", 4096),
+        ("moonshotai/Kimi-K2-Instruct", 131072),
+        ("moonshotai/Kimi-K2-Instruct-0905", 262144),
+        ("zai-org/GLM-4.5", 131072),
+        ("zai-org/GLM-4.7", 202752),
+    ],
+)
+def test_ids_of_one_architecture_have_the_context_limit_of_their_own_config(model: str, limit: int) -> None:
+    assert catalogue(model).architecture.max_position_embeddings == limit
+
+
+def test_what_is_not_known_of_an_id_is_said() -> None:
+    facts = catalogue("Qwen/Qwen3.8-27B")
+    assert facts.note == "its own context limit is not recorded; planned with that of Qwen/Qwen3.5-27B"
+    assert not catalogue("Qwen/Qwen3.5-27B").note
+
+
+def test_the_image_encoder_is_read_as_sglang_reads_it() -> None:
+    def seen(**config: object) -> tuple[int, int] | None:
+        vision = read_config({"model_type": "some_vl", "text_config": LLAMA_8B, **config}).vision
+        return None if vision is None else (vision.layers, vision.hidden_size)
+
+    assert seen() is None
+    assert seen(vision_config={"num_hidden_layers": 34, "hidden_size": 1408}) == (34, 1408)
+    assert seen(vision_config={"depth": 27, "hidden_size": 1152}) == (24, 1152)
+    assert seen(vision_config={"width": 1536, "layers": 47}) == (24, 1024)
+    assert seen(model_type="kimi_k25", vision_config={"vt_hidden_size": 1152}) == (27, 1152)
+    assert seen(vision_config=None) is None
+    assert seen(vision_config={"hidden_size": "wide", "num_hidden_layers": 2.5}) == (24, 1024)
+
+
 def test_other_weights_formats_change_the_size_and_unknown_ones_are_refused() -> None:
     model = catalogue("Qwen/Qwen3-32B")
     assert model.with_weights("fp8").weights_gib == pytest.approx(model.weights_gib / 2, rel=0.05)

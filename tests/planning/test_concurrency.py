@@ -96,7 +96,7 @@ def test_a_model_that_does_not_fit_leaves_a_target_of_one() -> None:
 
 
 def test_dp_attention_multiplies_what_the_cache_holds() -> None:
-    model = dataclasses.replace(LLAMA, facts=catalogue("deepseek-ai/DeepSeek-R1-0528"))
+    model = dataclasses.replace(LLAMA, facts=catalogue("deepseek-ai/DeepSeek-R1-0528"), mem_fraction=0.88)
     plain = concurrency_limits(model, H200, gpus=8).cache
     spread = concurrency_limits(dataclasses.replace(model, attention_dp=8), H200, gpus=8).cache
     assert spread > 4 * plain

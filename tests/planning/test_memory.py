@@ -6,7 +6,8 @@ import pytest
 
 from cdk_sglang.hardware import Gpu
 from cdk_sglang.models import catalogue
-from cdk_sglang.planning import Parallelism, plan_memory, split_problems
+from cdk_sglang.planning import EngineOptions, Parallelism, plan_memory, split_problems
+from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.memory import smallest_split
 from cdk_sglang.planning.parallel import kv_bytes_per_token
 
@@ -73,11 +74,27 @@ def test_block_quantized_experts_are_refused_where_the_engine_dies() -> None:
     ]
 
 
-def test_formats_the_gpu_cannot_run_are_refused_with_another() -> None:
-    (line,) = split_problems(catalogue("Qwen/Qwen3-32B-FP8").architecture, A10G, Parallelism())
-    assert line.startswith("A10G has no fp8 arithmetic (compute capability 8.6); use bf16 or AWQ weights")
-    (line,) = split_problems(catalogue("nvidia/Gemma-4-31B-IT-NVFP4").architecture, H200, Parallelism())
-    assert line.startswith("H200 has no fp4 arithmetic")
+def test_formats_that_sglang_unpacks_are_taken_and_noted_and_those_it_refuses_are_refused() -> None:
+    dense, experts, modelopt, nvfp4 = (
+        catalogue(name).architecture
+        for name in (
+            "Qwen/Qwen3-32B-FP8",
+            "Qwen/Qwen3-30B-A3B-FP8",
+            "nvidia/Llama-3.1-70B-Instruct-FP8",
+            "nvidia/Gemma-4-31B-IT-NVFP4",
+        )
+    )
+    assert split_problems(dense, A10G, Parallelism()) == []
+    assert format_notes(dense, A10G)[0].startswith("A10G has no fp8 arithmetic: SGLang keeps fp8 weights as they are")
+    assert split_problems(nvfp4, H200, Parallelism()) == []
+    assert format_notes(nvfp4, H200)[0].startswith("H200 has no fp4 arithmetic: SGLang keeps nvfp4 weights")
+    assert format_notes(dense, H200) == []
+    (line,) = split_problems(experts, A10G, Parallelism())
+    assert line.startswith(
+        "A10G has no fp8 arithmetic (compute capability 8.6), and SGLang has no weight-only kernel for experts"
+    )
+    (line,) = split_problems(modelopt, A10G, Parallelism(gpus=8))
+    assert "SGLang loads fp8 weights of this kind (ModelOpt, w8a8, mxfp8) only with it" in line
 
 
 def test_heads_that_tp_does_not_divide_are_refused_with_sizes_that_do() -> None:
@@ -99,3 +116,10 @@ def test_drafts_and_adapters_take_from_the_cache() -> None:
     loaded = plan_memory(model, L40S, Parallelism(), draft_gib=1.5, lora_slots=4, lora_rank=64)
     assert plain.cache_gib - loaded.cache_gib == pytest.approx(1.5 + loaded.adapters_gib)
     assert 0.5 < loaded.adapters_gib < 2.0
+
+
+def test_images_keep_room_for_their_embeddings() -> None:
+    model = catalogue("Qwen/Qwen3-VL-8B-Instruct").architecture
+    shown = plan_memory(model, L40S, Parallelism(), fraction=0.8)
+    text = plan_memory(model, L40S, Parallelism(), fraction=0.8, options=EngineOptions(multimodal=False))
+    assert text.cache_gib - shown.cache_gib == pytest.approx(100 / 1024)

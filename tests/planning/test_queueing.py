@@ -10,7 +10,7 @@ from cdk_sglang.planning.rows import Question, read_question
 
 ROW = {
     "model": "meta-llama/Llama-3.1-8B-Instruct", "gpu": "L4-24GB", "tp": "1", "isl": "1000", "osl": "1000",
-    "concurrency": "64", "engine": "sglang", "kv_dtype": "bf16",
+    "concurrency": "64", "engine": "sglang", "kv_dtype": "bf16", "mem_fraction": "0.88",
 }  # fmt: skip
 
 
@@ -22,15 +22,20 @@ def served(**cells: str) -> float:
 
 def _memory(question: Question) -> MemoryPlan:
     return plan_memory(
-        question.facts.architecture, question.gpu, question.split, engine=question.engine, kv_dtype=question.kv_dtype
+        question.facts.architecture,
+        question.gpu,
+        question.split,
+        engine=question.engine,
+        kv_dtype=question.kv_dtype,
+        fraction=question.mem_fraction,
     )
 
 
 def test_answers_at_all_stages_share_the_cache_unless_the_engine_keeps_room_for_whole_ones() -> None:
     tokens = _memory(read_question(ROW)).kv_tokens
-    assert served() == pytest.approx(1.2 * tokens / 1500, abs=1)
+    assert served() == pytest.approx(tokens / 1500, abs=1)
     whole = read_question({**ROW, "engine": "trtllm"})
-    assert served(engine="trtllm") == pytest.approx(1.2 * _memory(whole).kv_tokens / 2000, abs=1)
+    assert served(engine="trtllm") == pytest.approx(_memory(whole).kv_tokens / 2000, abs=1)
 
 
 def test_a_request_longer_than_the_cache_is_not_served() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_s3 as s3
 
-from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, SglangOptions
+from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, ServingImage, SglangOptions
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 LARGE = ModelSource.from_s3("s3://models/qwen/", check=False, model_id="Qwen/Qwen3-235B-A22B-FP8")
@@ -95,3 +96,54 @@ def test_a_repository_of_a_known_architecture_is_checked_as_that_one(
     model = hub(stack, "acme/own-model", model_id="Qwen/Qwen3-235B-A22B-FP8")
     (problem,) = refusals(on(any_endpoint, "ml.g6e.2xlarge"), model, context_length=8192)
     assert "does not fit 1 x L40S" in problem
+
+
+def image(stack: cdk.Stack, sglang_version: str) -> ServingImage:
+    repository = ecr.Repository.from_repository_name(stack, "Images", "images")
+    return ServingImage.from_repository(
+        repository, digest=f"sha256:{'a' * 64}", cuda="13.0", sglang_version=sglang_version
+    )
+
+
+@pytest.mark.parametrize(
+    ("sglang_version", "rendered"),
+    [("0.5.17", None), ("0.5.23", None), ("0.5.16", "0.822"), ("0.6.0", "0.684"), ("nightly", "0.684")],
+)
+def test_the_planned_share_of_memory_is_rendered_where_the_engine_may_take_another(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack, sglang_version: str, rendered: str | None
+) -> None:
+    capacity = Capacity.on_demand("ml.g5.xlarge", max_instances=1)
+    endpoint = any_endpoint(capacity=capacity, image=image(stack, sglang_version))
+    chat = endpoint.add_component("chat", model=SMALL, server=SglangOptions(context_length=8192))
+    assert chat.environment.get("SM_SGLANG_MEM_FRACTION_STATIC") == rendered
+
+
+def test_a_share_of_memory_that_is_asked_for_stays(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    endpoint = any_endpoint(capacity=Capacity.on_demand("ml.g5.xlarge", max_instances=1), image=image(stack, "nightly"))
+    server = SglangOptions(context_length=8192, mem_fraction_static=0.75)
+    chat = endpoint.add_component("chat", model=SMALL, server=server)
+    assert chat.environment["SM_SGLANG_MEM_FRACTION_STATIC"] == "0.75"
+
+
+def test_each_type_of_a_pool_gets_its_own_share_of_memory(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    capacity = Capacity.pool(["ml.g6e.xlarge", "ml.g5.xlarge", "ml.g6.xlarge"], max_instances=1)
+    endpoint = any_endpoint(capacity=capacity, image=image(stack, "0.6.0"))
+    chat = endpoint.add_component("chat", model=SMALL, server=SglangOptions(context_length=8192))
+    shares = {
+        tuple(instance.name for instance in variant.instances): variant.rendered["SM_SGLANG_MEM_FRACTION_STATIC"]
+        for variant in chat.variants
+    }
+    assert shares == {("ml.g6e.xlarge",): "0.843", ("ml.g5.xlarge", "ml.g6.xlarge"): "0.684"}
+
+
+def test_the_release_in_the_image_decides_whether_a_model_has_room(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack
+) -> None:
+    capacity = Capacity.on_demand("ml.g5.xlarge", max_instances=1)
+    new = any_endpoint("New", capacity=capacity, image=image(stack, "0.5.23"))
+    (problem,) = refusals(new, QWEN_8B, context_length=8192)
+    assert "; set chunked_prefill_size: 2048 and cuda_graph_max_bs: 24 under server, with which it fits here" in problem
+    lean = SglangOptions(context_length=8192, chunked_prefill_size=2048, cuda_graph_max_bs=24)
+    new.add_component("chat", model=QWEN_8B, server=lean)
+    old = any_endpoint("Old", capacity=capacity, image=ServingImage.from_dlc())
+    old.add_component("chat", model=QWEN_8B, server=SglangOptions(context_length=8192))

@@ -117,3 +117,17 @@ def test_an_own_model_is_planned_as_the_architecture_that_is_given() -> None:
     assert not unplanned(settings)
     (endpoint,) = plan_fleet(request_of(settings, name="test")).endpoints
     assert endpoint.components[0].model == "Qwen/Qwen3-8B"
+
+
+def test_a_model_that_options_would_make_fit_is_refused_once_with_those_options() -> None:
+    build = 'image: {build: {unpinned: "a test"}}'
+    (line,) = problems(
+        environment(
+            "id: Qwen/Qwen3-8B, prefix: weights/qwen/",
+            top=build,
+            instance="ml.g5.xlarge",
+            component="server: {context_length: 8192}",
+        ).replace("max_instances: 20", "max_instances: 1")
+    )
+    assert "does not fit 1 x A10G of ml.g5.xlarge" in line
+    assert "set chunked_prefill_size: 2048 and cuda_graph_max_bs: 24 under server" in line

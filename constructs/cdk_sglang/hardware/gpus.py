@@ -18,6 +18,7 @@ class Gpu:
         name: Catalogue name, such as `H100-SXM-80GB`.
         product: The name people say, such as `H100`.
         memory_gib: GiB free on the GPU before the engine loads anything.
+        memory_mib: MiB of the whole GPU, `memory.total` of nvidia-smi, which SGLang's defaults follow.
         bandwidth_gb_s: Memory bandwidth, GB/s.
         bf16_tflops: Tensor throughput in bfloat16.
         fp8_tflops: The same in fp8; None where the GPU has no fp8 arithmetic.
@@ -31,6 +32,7 @@ class Gpu:
     name: str
     product: str
     memory_gib: float
+    memory_mib: int
     bandwidth_gb_s: float
     bf16_tflops: float
     fp8_tflops: float | None
@@ -70,6 +72,7 @@ def _gpus() -> dict[str, Gpu]:
             name=row["name"],
             product=row["product"],
             memory_gib=float(row["memory_gib"]),
+            memory_mib=int(row["memory_mib"]),
             bandwidth_gb_s=float(row["bandwidth_gb_s"]),
             bf16_tflops=float(row["bf16_tflops"]),
             fp8_tflops=number_or_none(row["fp8_tflops"]),

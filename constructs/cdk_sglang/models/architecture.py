@@ -23,6 +23,7 @@ class Quantization:
         experts_only: Only routed experts are quantized; the rest stays in bfloat16 (or in `rest`).
         rest: Method of what is not an expert when `experts_only`.
         kv_cache: Method the checkpoint asks for the KV cache, such as `fp8`; None when it leaves that to the engine.
+        needs_fp8_units: fp8 that SGLang's loader refuses on a GPU without fp8 arithmetic.
     """
 
     method: str = "bf16"
@@ -31,6 +32,7 @@ class Quantization:
     experts_only: bool = False
     rest: str = "bf16"
     kv_cache: str | None = None
+    needs_fp8_units: bool = False
 
 
 BITS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "nvfp4": 4.5, "mxfp4": 4.25, "int4": 4.156}
@@ -100,6 +102,17 @@ class Moe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisionTower:
+    """An image encoder as SGLang measures it: `num_hidden_layers` and `hidden_size` of the config's `vision_config`, else CLIP's.
+
+    Qwen writes its layers as `depth`, which SGLang does not read.
+    """
+
+    layers: int = 24
+    hidden_size: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelArchitecture:
     """One decoder, dense or sparse, of any attention kind.
 
@@ -134,6 +147,7 @@ class ModelArchitecture:
         kv_known: The bytes of the KV cache follow from the fields above; False for compressed attention.
         other_parameters: Parameters of kinds not listed here, from a stated total; negative where those are fewer.
         vision_parameters: Parameters of a vision or audio tower, loaded with the model.
+        vision: The image encoder of a multimodal checkpoint; None for text.
     """
 
     model_type: str
@@ -166,6 +180,7 @@ class ModelArchitecture:
     kv_known: bool = True
     other_parameters: float = 0.0
     vision_parameters: float = 0.0
+    vision: VisionTower | None = None
 
     @property
     def linear_layers(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe
+from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, VisionTower
 from cdk_sglang.models.layers import LayerCounts, count_layers
 from cdk_sglang.models.quantization import read_quantization
 
@@ -67,7 +67,13 @@ def unwrap(config: Config) -> Config:
         inner = config.get(key)
         if isinstance(inner, Mapping) and ("hidden_size" in inner or any(k in inner for k in _TEXT_KEYS)):
             merged = dict(unwrap(inner))
-            for outer in ("quantization_config", "tie_word_embeddings", "vision_parameters", "other_parameters"):
+            for outer in (
+                "quantization_config",
+                "tie_word_embeddings",
+                "vision_parameters",
+                "other_parameters",
+                "vision_config",
+            ):
                 if outer in config and outer not in merged:
                     merged[outer] = config[outer]
             return merged
@@ -124,6 +130,25 @@ def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | 
         kv_known=not (text.get("compress_ratios") or text.get("kv_unknown")),
         other_parameters=float(text.get("other_parameters") or 0.0),
         vision_parameters=float(text.get("vision_parameters") or 0.0),
+        vision=_vision(config, text),
+    )
+
+
+_VISION_OF_SGLANG = {"kimi_k25": VisionTower(layers=27, hidden_size=1152), "minimax_m3_vl": VisionTower()}
+"""Checkpoints whose `vision_config` SGLang 0.5.23 does not read: Kimi's keys begin with vt_, MiniMax's stays a plain mapping."""
+
+
+def _vision(config: Config, text: Config) -> VisionTower | None:
+    section = text.get("vision_config")
+    if not isinstance(section, Mapping):
+        return None
+    read_otherwise = _VISION_OF_SGLANG.get(str(config.get("model_type")))
+    if read_otherwise is not None:
+        return read_otherwise
+    layers, width = section.get("num_hidden_layers"), section.get("hidden_size")
+    return VisionTower(
+        layers=layers if isinstance(layers, int) else VisionTower.layers,
+        hidden_size=width if isinstance(width, int) else VisionTower.hidden_size,
     )
 
 

@@ -241,7 +241,12 @@ def _entries() -> tuple[dict[str, Any], ...]:
 
 @cache
 def _raw() -> Mapping[str, dict[str, Any]]:
-    return {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
+    """Return every id with its entry: ids of `same_architecture` share all of it, `variants` have limits of their own."""
+    known = {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
+    for entry in _entries():
+        for name, own in entry.get("variants", {}).items():
+            known[name] = {**entry, **own, "config": {**entry["config"], **own["config"]}}
+    return known
 
 
 def _packaged(model_id: str) -> ModelFacts | None:

@@ -14,6 +14,9 @@ _ALIASES = {
     "w8a8_int8": "int8", "int8": "int8", "bitsandbytes": "int4",
 }  # fmt: skip
 
+_FP8_UNITS = frozenset({"w8a8_fp8", "mxfp8"})
+"""Beside ModelOpt's, kinds of fp8 whose `get_min_capability` is 89 or more in SGLang 0.5.23 (layers/quantization, 2026-11-29)."""
+
 BF16_NAMES = frozenset({"bf16", "bfloat16", "fp16", "float16", "half", "fp16/bf16", "bf16/fp16"})
 
 
@@ -44,6 +47,7 @@ def read_quantization(text: Mapping[str, Any]) -> Quantization:
     return Quantization(
         method=known,
         experts_only=known == "mxfp4",
+        needs_fp8_units=method in _FP8_UNITS,
         group=int(group) if known == "int4" and isinstance(group, int) and group > 0 else None,
     )
 
@@ -70,7 +74,7 @@ def _modelopt(text: Mapping[str, Any], section: Mapping[str, Any]) -> Quantizati
         return Quantization(method="nvfp4", experts_only=experts_only, kv_cache=kv_cache)
     if algorithm == "MIXED_PRECISION":
         return Quantization(method="nvfp4", experts_only=experts_only, rest="fp8", kv_cache=kv_cache)
-    return Quantization(method="fp8", kv_cache=kv_cache)
+    return Quantization(method="fp8", kv_cache=kv_cache, needs_fp8_units=True)
 
 
 def _compressed_tensors(section: Mapping[str, Any]) -> Quantization:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 from cdk_sglang.planning.fleet import Alternative
 from cdk_sglang.planning.memory import memory_of, split_problems
-from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
 from cdk_sglang.planning.rows import Question
@@ -15,6 +14,7 @@ from cdk_sglang.planning.rows import Question
 if TYPE_CHECKING:
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.planning.fleet import ComponentRequest, Slo
+    from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer
 
 SIZES = (1, 2, 4, 8)
@@ -38,6 +38,7 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
         context_len=None,
         accept_len=component.accept_len,
         instance_gpus=instance.gpu_count,
+        options=component.engine,
     )
 
 
@@ -59,9 +60,11 @@ def fitting_splits(component: ComponentRequest, instance: GpuInstance, context: 
     """Return the tensor-parallel sizes at which one request of `context` tokens fits and the engine starts."""
     fits = []
     for size in SIZES:
-        if size > instance.gpu_count:
+        if size * component.pp_size > instance.gpu_count:
             break
-        split = Parallelism(gpus=size, expert_parallel=component.expert_parallel)
+        if size % component.attention_dp:
+            continue
+        split = component.split(size * component.pp_size)
         if split_problems(component.facts.architecture, instance.gpu, split):
             continue
         memory = memory_of(component, instance.gpu, split)
@@ -77,7 +80,7 @@ def nearest_fit(component: ComponentRequest, context: float, region: str, prices
         splits = fitting_splits(component, instance, context)
         price = price_usd_per_hour(instance, region, table=prices)
         if splits and price is not None:
-            found.append((price.usd_per_hour, splits[0].gpus, instance.name))
+            found.append((price.usd_per_hour, splits[0].tensor, instance.name))
     if not found:
         return ""
     _, size, name = min(found)
@@ -110,7 +113,7 @@ def cheapest_fast_enough(
         met.append(
             Alternative(
                 instance=instance.name,
-                tp_size=split.gpus,
+                tp_size=split.tensor,
                 ttft_ms=given.ttft_ms,
                 tpot_ms=given.tpot_ms,
                 usd_per_hour_per_copy=usd,

@@ -70,7 +70,7 @@ def concurrency_limits(
         gpus: GPUs of a copy (`ComponentPlan.gpus`).
         max_running_requests: SGLang's option of that name when the component sets it.
     """
-    split = Parallelism(gpus=gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
+    split = component.split(gpus)
     memory = memory_of(component, instance.gpu, split)
     held = memory.requests(component.input_tokens + component.output_tokens) * split.attention_dp
     cache = min(held, MAX_RUNNING["sglang"])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.alternatives import question
-from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import answer
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Curve:
 
 def curve(endpoint: str, component: ComponentRequest, instance: GpuInstance, gpus: int) -> Curve | None:
     """Return the curve of a component on an instance type; None where its times cannot be predicted."""
-    split = Parallelism(gpus=gpus, attention_dp=component.attention_dp, expert_parallel=component.expert_parallel)
+    split = component.split(gpus)
     answers = answer([question(component, instance, split, concurrency=float(c)) for c in CONCURRENCIES])
     found = [(a.ttft_ms, a.tpot_ms, a.output_tok_s_per_gpu) for a in answers if a.fits]
     bands = [(t, p, o) for t, p, o in found if t is not None and p is not None and o is not None]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cdk_sglang.planning.adapters import ALL_MODULES
+from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.static_fraction import EngineOptions
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -61,13 +63,15 @@ class ComponentRequest:
     Args:
         name: Its name in the environment.
         facts: Its model.
-        tp_size: GPUs of a copy; the fewest that fit when None, on each instance type its own.
-        tp_size_by_type: GPUs of a copy on some instance types, whatever tp_size says.
+        tp_size: GPUs of a forward pass; the fewest that fit when None, on each instance type its own.
+        tp_size_by_type: GPUs of a forward pass on some instance types, whatever tp_size says.
         expert_parallel: Whole experts per GPU instead of slices.
         attention_dp: DP-attention groups.
+        pp_size: Pipeline stages, each of `tp_size` GPUs.
         context_length: Longest request; the model's own limit when None.
         kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; None for bfloat16, the engine's default.
         mem_fraction: SGLang's static fraction; its default when None.
+        engine: SGLang's release and the options that its default fraction follows.
         min_copies: Copies that always run.
         max_copies: Copies it may grow to.
         slo: Latency asked.
@@ -92,9 +96,11 @@ class ComponentRequest:
     tp_size_by_type: Mapping[str, int] = field(default_factory=dict)
     expert_parallel: bool = False
     attention_dp: int = 1
+    pp_size: int = 1
     context_length: int | None = None
     kv_dtype: str | None = None
     mem_fraction: float | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
     min_copies: int = 1
     max_copies: int = 1
     slo: Slo | None = None
@@ -111,6 +117,15 @@ class ComponentRequest:
     rolling: Batch | None = None
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
+
+    def split(self, gpus: int) -> Parallelism:
+        """Return how a copy is spread over so many GPUs, stages of a pipeline included."""
+        return Parallelism(
+            gpus=gpus,
+            attention_dp=self.attention_dp,
+            expert_parallel=self.expert_parallel,
+            pipeline=self.pp_size,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

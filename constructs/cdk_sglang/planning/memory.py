@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.adapters import ALL_MODULES, adapter_slots_gib
+from cdk_sglang.planning.formats import format_problems
 from cdk_sglang.planning.parallel import (
     GIB,
     LOADER_OVERHEAD_GIB,
@@ -14,18 +15,22 @@ from cdk_sglang.planning.parallel import (
     kv_bytes_per_token,
     weights_bytes_per_gpu,
 )
+from cdk_sglang.planning.static_fraction import serves_images, sglang_fraction
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
     from cdk_sglang.planning.fleet import ComponentRequest
     from cdk_sglang.planning.parallel import KvPerToken
+    from cdk_sglang.planning.static_fraction import EngineOptions
 
 COMMUNICATION_GIB = 1.9
 """Taken on each GPU when tensor parallelism starts over NVLink: SGLang logs 1.96 to 2.01 on 8 H200 (2025-10)."""
 INIT_GIB = 0.18
 """Taken on one GPU between SGLang's first look at free memory and the weights: two logs of 2025 (16 GB and 24 GB GPUs) imply
 0.17 and 0.19. An assumption beyond those two; with more GPUs one log fits without it."""
+IMAGES_GIB = 100 / 1024
+"""Kept off the cache for embeddings of images (SGLANG_VLM_CACHE_SIZE_MB of SGLang 0.5.23, kv_cache_configurator.py)."""
 ACTIVATION_GIB = 1.4
 """vLLM's activation peak of 1.5B to 8B models at its default budget (logs of 2025)."""
 GRAPH_GIB_PER_SIZE = 1.44 / 52
@@ -53,6 +58,7 @@ class MemoryPlan:
         state_gib: Of that, recurrent state of hybrid models.
         reserve_gib: Kept for activations and CUDA graphs by the engine's fraction.
         fraction: The static fraction (SGLang), utilization (vLLM) or free fraction (TensorRT-LLM).
+        engine_fraction: What the engine takes for it when it is not told.
         kv: Bytes per token.
         kv_tokens: Tokens the cache holds; 0 when nothing fits.
     """
@@ -66,6 +72,7 @@ class MemoryPlan:
     state_gib: float
     reserve_gib: float
     fraction: float
+    engine_fraction: float
     kv: KvPerToken
     kv_tokens: int
 
@@ -81,19 +88,15 @@ class MemoryPlan:
         return max(0.0, needed - (self.cache_gib - self.state_gib))
 
 
-def default_fraction(engine: str, gpu: Gpu, split: Parallelism) -> float:
-    """Return the share of memory an engine takes when it is not told.
-
-    SGLang reserves room for prefill activations and CUDA graphs, more with more GPUs: 0.88, 0.87, 0.85 and 0.81 from 1
-    to 8 GPUs up to 0.4.9 (logs: 0.879 on 24 GB at tp 1), and about 10 GiB on larger GPUs since.
-    """
+def default_fraction(
+    engine: str, model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions | None = None
+) -> float:
+    """Return the share of memory an engine takes when it is not told."""
     if engine == "vllm":
         return VLLM_UTILIZATION
     if engine == "trtllm":
         return TRTLLM_FREE_FRACTION
-    by_gpus = {1: 0.88, 2: 0.87, 4: 0.85}.get(split.tensor, 0.81 if split.tensor >= 8 else 0.85)  # noqa: PLR2004 # GPUs
-    large = 60.0
-    return min(by_gpus, 1 - 12.0 / gpu.memory_gib) if gpu.memory_gib > large else by_gpus
+    return sglang_fraction(model, gpu, split, options)
 
 
 def plan_memory(
@@ -104,6 +107,7 @@ def plan_memory(
     engine: str = "sglang",
     kv_dtype: str = "bf16",
     fraction: float | None = None,
+    options: EngineOptions | None = None,
     draft_gib: float = 0.0,
     mtp: bool = False,
     lora_slots: int = 0,
@@ -122,6 +126,7 @@ def plan_memory(
         engine: `sglang`, `vllm` or `trtllm`.
         kv_dtype: Format of the cache.
         fraction: As the engine takes it; None for its default.
+        options: SGLang's release and the options that its default follows.
         draft_gib: Weights of a draft model on each GPU.
         mtp: Load the model's own prediction layers as draft.
         lora_slots: Adapters kept on the GPU; 0 for none.
@@ -135,7 +140,8 @@ def plan_memory(
         (weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)) / GIB if mtp else 0.0
     )
     adapters = adapter_slots_gib(model, split, slots=lora_slots, rank=lora_rank, modules=lora_modules)
-    share = default_fraction(engine, gpu, split) if fraction is None else fraction
+    default = default_fraction(engine, model, gpu, split, options)
+    share = default if fraction is None else fraction
     init = INIT_GIB if engine == "sglang" and split.tensor == 1 else 0.0
     after = before - init - weights - draft - adapters
     if engine == "vllm":
@@ -143,7 +149,7 @@ def plan_memory(
     elif engine == "trtllm":
         cache = share * (after - ACTIVATION_GIB)
     else:
-        cache = after - before * (1 - share)
+        cache = after - before * (1 - share) - (IMAGES_GIB if serves_images(model, options) else 0.0)
     kv = kv_bytes_per_token(model, split, kv_dtype)
     state = cache * HYBRID_STATE_RATIO / (1 + HYBRID_STATE_RATIO) if model.linear and cache > 0 else 0.0
     per_token = kv.unbounded + kv.sliding * SLIDING_POOL_RATIO
@@ -158,6 +164,7 @@ def plan_memory(
         state_gib=state,
         reserve_gib=max(0.0, after - max(0.0, cache)),
         fraction=share,
+        engine_fraction=default,
         kv=kv,
         kv_tokens=tokens,
     )
@@ -177,6 +184,7 @@ def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> Memo
         split,
         kv_dtype=component.kv_dtype or "bf16",
         fraction=component.mem_fraction,
+        options=component.engine,
         draft_gib=component.draft_gib,
         mtp=component.mtp,
         lora_slots=component.lora_slots,
@@ -220,17 +228,7 @@ def split_problems(model: ModelArchitecture, gpu: Gpu, split: Parallelism) -> li
     quantization = model.quantization
     if quantization.method == "fp8" and quantization.block:
         problems += _block_problems(model, split, quantization.block)
-    if quantization.method == "fp8" and gpu.fp8_tflops is None:
-        problems.append(
-            f"{gpu.product} has no fp8 arithmetic (compute capability {gpu.compute_capability}); use bf16 or AWQ weights, "
-            "or a GPU of compute capability 8.9 or newer"
-        )
-    if quantization.method == "nvfp4" and gpu.fp4_tflops is None:
-        problems.append(
-            f"{gpu.product} has no fp4 arithmetic (compute capability {gpu.compute_capability}); use fp8 or bf16 weights, "
-            "or a Blackwell GPU"
-        )
-    return problems
+    return problems + format_problems(model, gpu)
 
 
 def _block_problems(model: ModelArchitecture, split: Parallelism, block: int) -> list[str]:

@@ -14,12 +14,13 @@ from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, qu
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
 from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan
+from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import copy_usd_per_hour
-from cdk_sglang.planning.splits import context_of, split_on, tp_sizes
+from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
 from cdk_sglang.planning.verdict import component_problems, instance_problems
 
@@ -67,12 +68,19 @@ def _plan_endpoint(
         plan = _plan_component(
             request=request, component=component, instance=first, price=prices[first.name], path=path, problems=problems
         )
-        plans.append(dataclasses.replace(plan, gpus_by_type=tp_sizes(component, endpoint.instances)))
+        plans.append(
+            dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
+        )
         warnings += host_warnings(path, plan.host)
         if said := contradiction(component.facts):
             warnings.append(f"{path}.model.id: {said}")
         for other in endpoint.instances[1:]:
             problems += instance_problems(component, other, path=path, region=request.region, prices=request.prices)
+        warnings += [
+            f"{path}.model: {component.facts.id} on {instance.name}: {note}"
+            for instance in endpoint.instances
+            for note in format_notes(component.facts.architecture, instance.gpu)
+        ]
     return pack_endpoint(
         endpoint=endpoint, plans=plans, prices=prices, where=where, problems=problems, warnings=warnings
     )

@@ -12,6 +12,7 @@ import numpy as np
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.calibration import Calibration, Saturation, calibration, spread_columns
 from cdk_sglang.planning.features import Load, columns, features
+from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.queueing import served_at_once, waiting_ms
 from cdk_sglang.planning.timing import times_ms, work_parts_ms
@@ -144,10 +145,11 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
         engine=question.engine,
         kv_dtype=question.kv_dtype,
         fraction=question.mem_fraction,
+        options=question.options,
         mtp=question.accept_len is not None,
     )
     problems = split_problems(model, question.gpu, question.split)
-    notes = list(question.notes)
+    notes = [*question.notes, *format_notes(model, question.gpu)]
     length = question.input_tokens + question.output_tokens
     asked = max(length, question.context_len or 0.0)
     limit = model.max_position_embeddings
@@ -166,14 +168,16 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
         return Answer(fits=False, memory=memory, problems=tuple(problems), notes=tuple(notes)), None
     if not model.kv_known:
         return Answer(fits=False, memory=memory, problems=(question.facts.note,), notes=tuple(notes)), None
-    short = memory.shortfall_gib(length)
+    short = memory.shortfall_gib(asked)
     if memory.cache_gib <= 0 or short > 0:
         missing = max(short, -memory.cache_gib)
+        longest = f" for a request of {asked:g} tokens" if question.context_len and memory.cache_gib > 0 else ""
         problems.append(
             f"does not fit: {memory.weights_gib:.1f} GiB of weights on {memory.total_gib:.1f} GiB GPUs leave {memory.cache_gib:.1f} GiB "
-            f"of cache, {missing:.1f} GiB short per GPU; use more GPUs, a smaller format or a larger mem_fraction"
+            f"of cache ({memory.kv_tokens} tokens), {missing:.1f} GiB short per GPU{longest}; use more GPUs, a smaller format or a larger "
+            f"mem_fraction than {memory.fraction:.3g}"
         )
-    capacity = served_at_once(question, memory) if not short else 0.0
+    capacity = 0.0 if memory.shortfall_gib(length) else served_at_once(question, memory)
     running_limit = MAX_RUNNING[question.engine]
     if question.concurrency is None:
         running = max(1.0, min(capacity or 1.0, running_limit))

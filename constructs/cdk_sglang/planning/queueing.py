@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.memory import MemoryPlan
     from cdk_sglang.planning.rows import Question
 
-MORE_ROOM = 1.2
-"""Measured queues are shorter than the planned cache makes them, about as if it held a fifth more. Read off 39 rows that wait, between
-trials of 1.15 and 1.3; the cause is not known."""
-
 
 def served_at_once(question: Question, memory: MemoryPlan) -> float:
     """Return how many requests are served at the same time when more are sent; 0 when not even one fits.
@@ -32,7 +28,7 @@ def served_at_once(question: Question, memory: MemoryPlan) -> float:
     if tokens < length:
         return 0.0
     occupied = length if question.engine == "trtllm" else question.input_tokens + question.output_tokens / 2
-    return tokens * MORE_ROOM // max(1.0, occupied) * question.split.attention_dp
+    return tokens // max(1.0, occupied) * question.split.attention_dp
 
 
 def _tokens_in_fp8(question: Question, memory: MemoryPlan) -> float:

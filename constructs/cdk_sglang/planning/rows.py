@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import ConfigurationError
@@ -15,6 +15,7 @@ from cdk_sglang.hardware import Gpu
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.models.quantization import method_of
 from cdk_sglang.planning.parallel import KV_BYTES, Parallelism
+from cdk_sglang.planning.static_fraction import EngineOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,7 @@ class Question:
         notes: What was assumed.
         kv_given: Whether `kv_dtype` was asked for; it is the engine's default otherwise.
         instance_gpus: GPUs of the instance when it is described by the user; 0 for one that this version knows.
+        options: SGLang's release and the options that its default fraction follows.
     """
 
     row_id: str
@@ -80,6 +82,7 @@ class Question:
     notes: tuple[str, ...] = ()
     kv_given: bool = True
     instance_gpus: int = 0
+    options: EngineOptions = field(default_factory=EngineOptions)
 
 
 def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | ModelFacts] = ()) -> Question:
@@ -128,6 +131,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
         accept_len=accept if speculates else None,
         notes=tuple(notes),
         kv_given=bool(_KV_NAMES[cells.text("kv_dtype").lower()]),
+        options=EngineOptions(version=cells.text("engine_version") or None),
     )
 
 

@@ -1,17 +1,19 @@
-"""GPUs of a copy on each instance type: as asked, else the fewest on which the model fits."""
+"""How a copy is split on each instance type, as asked, else over the fewest GPUs on which the model fits, and its share of their memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.alternatives import fitting_splits
-from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.memory import memory_of
+from cdk_sglang.planning.static_fraction import StaticFraction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.parallel import Parallelism
 
 
 def context_of(component: ComponentRequest) -> int:
@@ -25,12 +27,20 @@ def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
     size = component.tp_size_by_type.get(instance.name, component.tp_size)
     if size is None:
         fits = fitting_splits(component, instance, context_of(component))
-        size = fits[0].gpus if fits else instance.gpu_count
-    return Parallelism(
-        gpus=max(1, size), attention_dp=component.attention_dp, expert_parallel=component.expert_parallel
-    )
+        return fits[0] if fits else component.split(instance.gpu_count)
+    return component.split(max(1, size) * component.pp_size)
 
 
 def tp_sizes(component: ComponentRequest, instances: Iterable[GpuInstance]) -> dict[str, int]:
-    """Return the GPUs of a copy by instance type."""
-    return {instance.name: split_on(component, instance).gpus for instance in instances}
+    """Return the GPUs of a forward pass by instance type."""
+    return {instance.name: split_on(component, instance).tensor for instance in instances}
+
+
+def planned_fraction(component: ComponentRequest, instance: GpuInstance) -> StaticFraction:
+    """Return the share of each GPU's memory that the plan counts with on an instance type, and SGLang's own default."""
+    memory = memory_of(component, instance.gpu, split_on(component, instance))
+    return StaticFraction(
+        planned=memory.fraction,
+        engine_default=memory.engine_fraction,
+        release_known=component.engine.release_known,
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.alternatives import nearest_fit
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
+from cdk_sglang.planning.remedies import same_instance_remedy
 from cdk_sglang.planning.splits import context_of, split_on
 
 if TYPE_CHECKING:
@@ -88,11 +89,14 @@ def instance_problems(
     short = missing_gib(memory, context)
     if short > 0:
         near = nearest_fit(component, context, region, prices)
+        remedy = "" if refusals else same_instance_remedy(component, instance.gpu, split, context)
         advice = (
             f"nearest fit: {near}"
             if near
             else "no instance type holds it; use a smaller format, model or context_length"
         )
+        if remedy:
+            advice = f"set {remedy} under server, with which it fits here" + (f"; or {advice}" if near else "")
         problems.append(
             f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
             f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"

@@ -66,7 +66,14 @@ def check_component(
     most = max(copies, 0 if scaling is None else scaling.copy_bounds[1])
     problems += disk_problems(construct_id, variants, weights_bytes=model.weights_bytes, copies=most, added=added)
     servers = {instance.name: variant.server for variant in variants for instance in variant.instances}
-    problems += fit_problems(construct_id, model, servers, endpoint.capacity.instances, region=endpoint.shared.region)
+    problems += fit_problems(
+        construct_id,
+        model,
+        servers,
+        endpoint.capacity.instances,
+        engine_version=endpoint.image.facts.sglang_version,
+        region=endpoint.shared.region,
+    )
     problems += room_problems(
         endpoint,
         construct_id,
@@ -170,4 +177,5 @@ def chosen_concurrency(
         gpus_by_type=gpus_by_type(variants),
         input_tokens=target.input_tokens,
         output_tokens=target.output_tokens,
+        engine_version=endpoint.image.facts.sglang_version,
     )

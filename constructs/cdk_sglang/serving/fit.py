@@ -25,6 +25,7 @@ def fit_problems(
     servers: Mapping[str, SglangOptions],
     instances: Sequence[GpuInstance],
     *,
+    engine_version: str,
     region: str,
 ) -> list[str]:
     """Return why a model cannot run on some type of its endpoint, in the words of the plan; empty when it can on all.
@@ -36,6 +37,7 @@ def fit_problems(
         model: The model. A repository that the catalogue does not know is not checked; an id that it does not know is a mistake.
         servers: SGLang's options by instance type.
         instances: Types of the endpoint.
+        engine_version: SGLang's release in the image.
         region: The stack's Region; may be a token.
     """
     if model.model_id is None:
@@ -54,5 +56,6 @@ def fit_problems(
         servers[instances[0].name],
         bounds=(1, 1),
         tp_sizes={name: server.tp_size for name, server in servers.items()},
+        engine_version=engine_version,
     )
     return component_problems(request, roomy, path=path, region=PRICE_REGION if is_token(region) else region)

@@ -13,7 +13,7 @@ from cdk_sglang.serving.host_cache import sized_for_host
 from cdk_sglang.serving.host_memory import HostNeeds, host_memory_problems, host_needs
 from cdk_sglang.serving.image import ServingImage
 from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.planned import facts_of, planned_tp_sizes
+from cdk_sglang.serving.planned import facts_of, planned_tp_sizes, with_planned_fraction
 from cdk_sglang.serving.sglang import SglangOptions, environment_problems
 from cdk_sglang.serving.tokens import is_token
 
@@ -32,6 +32,7 @@ class ModelVariant:
         needs: What its processes keep in host memory beside the cache's tier.
         facts: What the catalogue knows of the model; None where it does not, and where no option takes host memory or disk.
         rendered: The variables that the options become.
+        has_experts: Whether the model is a mixture of experts; None where nobody knows, and where no option depends on it.
     """
 
     instances: tuple[GpuInstance, ...]
@@ -40,12 +41,13 @@ class ModelVariant:
     needs: HostNeeds
     facts: ModelFacts | None
     rendered: Mapping[str, str]
+    has_experts: bool | None = None
 
     def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
-            *self.server.problems(f"{path}.server", gpu_capability=oldest),
+            *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
             *self.server.problems_for(image.facts.kind, f"{path}.server"),
             *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
             *file_cache_problems(f"{path}.server", self.server, added),
@@ -83,7 +85,7 @@ def model_variants(
     image: ServingImage,
     added: Mapping[str, str],
 ) -> tuple[ModelVariant, ...]:
-    """Return the variants of a component, that of the most wanted type first: as many as there are sizes.
+    """Return the variants of a component, that of the most wanted type first: as many as options differ.
 
     Args:
         server: The options as asked.
@@ -94,26 +96,48 @@ def model_variants(
         image: The container, which decides how options become variables.
         added: Further environment variables of the container.
     """
-    known = facts_of(model)
-    sizes = planned_tp_sizes(known, server, instances, tp_size_by_type=tp_size_by_type)
+    known, version = facts_of(model), image.facts.sglang_version
+    sizes = planned_tp_sizes(known, server, instances, tp_size_by_type=tp_size_by_type, engine_version=version)
     plain = server.lora is None and server.load_format is None and server.hicache is None
     facts = None if plain else known
+    has_experts = None if server.quantization is None or known is None else known.architecture.moe is not None
     needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
     variants = []
-    for size in dict.fromkeys(sizes.values()):
-        of_size = tuple(instance for instance in instances if sizes[instance.name] == size)
-        split = server if size == server.tp_size else server.with_tp_size(size)
-        memory_mib = least_memory_mib(of_size, resources, gpus=split.gpus_per_copy)
+    for split, of_split in _splits(server, known, instances, sizes=sizes, engine_version=version):
+        memory_mib = least_memory_mib(of_split, resources, gpus=split.gpus_per_copy)
         adapters_gib = needs.adapters_gib * split.gpus_per_copy
         sized = sized_for_host(split, memory_mib, adapters_gib=adapters_gib)
         variants.append(
             ModelVariant(
-                instances=of_size,
+                instances=of_split,
                 server=sized,
                 memory_mib=memory_mib,
                 needs=needs,
                 facts=facts,
                 rendered=sized.environment(image_kind=image.facts.kind),
+                has_experts=has_experts,
             )
         )
     return tuple(variants)
+
+
+def _splits(
+    server: SglangOptions,
+    facts: ModelFacts | None,
+    instances: Sequence[GpuInstance],
+    *,
+    sizes: Mapping[str, int],
+    engine_version: str,
+) -> list[tuple[SglangOptions, tuple[GpuInstance, ...]]]:
+    """Return the options as they differ between instance types, that of the most wanted first, each with its types."""
+    splits: list[tuple[SglangOptions, list[GpuInstance]]] = []
+    for instance in instances:
+        size = sizes[instance.name]
+        split = server if size == server.tp_size else server.with_tp_size(size)
+        options = with_planned_fraction(split, facts, instance, engine_version=engine_version)
+        same = next((types for known, types in splits if known == options), None)
+        if same is None:
+            splits.append((options, [instance]))
+        else:
+            same.append(instance)
+    return [(options, tuple(types)) for options, types in splits]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import Batch, ComponentRequest, Slo
+    from cdk_sglang.planning import Batch, ComponentRequest, EngineOptions, Slo
     from cdk_sglang.planning.host import HostMemory
     from cdk_sglang.serving.model_source import ModelSource
     from cdk_sglang.serving.schedules import Bounds
@@ -43,6 +43,7 @@ def component_request(
     vcpus: float = 0.0,
     rolling: Batch | None = None,
     tp_sizes: Mapping[str, int] | None = None,
+    engine_version: str | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -58,6 +59,7 @@ def component_request(
         vcpus: CPU cores reserved per copy.
         rolling: How many copies an update replaces at a time.
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
+        engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
     """
     from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
 
@@ -69,9 +71,11 @@ def component_request(
         tp_size_by_type=tp_sizes or {},
         expert_parallel=server.ep_size > 1,
         attention_dp=server.attn_dp_size,
+        pp_size=server.pp_size,
         context_length=server.context_length,
         kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
         mem_fraction=server.mem_fraction_static,
+        engine=_engine_options(server, engine_version),
         min_copies=bounds[0],
         max_copies=bounds[1],
         slo=slo,
@@ -83,6 +87,35 @@ def component_request(
         lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+    )
+
+
+_CAPTURED_ALL_TO_ALL: Final = frozenset({"none", "deepep", "megamoe", "flashinfer"})
+"""All-to-all kernels beside which SGLang 0.5.23 captures prefills (arg_groups/cuda_graph_hook.py)."""
+
+
+def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions:
+    """Return what of the options SGLang's default share of GPU memory follows."""
+    from cdk_sglang.planning import EngineOptions  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    def captured(phase: str) -> bool:
+        off = server.get("disable_cuda_graph") or server.get(f"disable_{phase}_cuda_graph")
+        backend = server.get(f"cuda_graph_backend_{phase}")
+        return backend != "disabled" if backend is not None else not off
+
+    sizes = server.get("cuda_graph_bs_decode")
+    all_to_all = server.get("moe_a2a_backend") or "none"
+    text_only = server.get("language_only") or server.get("language_model_only")
+    return EngineOptions(
+        version=version,
+        chunked_prefill_size=server.chunked_prefill_size,
+        max_prefill_tokens=server.max_prefill_tokens,
+        cuda_graph_max_bs=max(sizes) if sizes else server.cuda_graph_max_bs,
+        max_running_requests=server.max_running_requests,
+        decode_graphs=captured("decode"),
+        prefill_graphs=captured("prefill") and all_to_all in _CAPTURED_ALL_TO_ALL,
+        deepep=all_to_all == "deepep",
+        multimodal=False if text_only else server.get("enable_multimodal"),
     )
 
 
@@ -102,6 +135,7 @@ def planned_tp_sizes(
     instances: Sequence[GpuInstance],
     *,
     tp_size_by_type: Mapping[str, int],
+    engine_version: str | None = None,
 ) -> dict[str, int]:
     """Return the GPUs of a forward pass by instance type: as asked for the type, as asked for all, else the fewest that hold the model.
 
@@ -113,6 +147,7 @@ def planned_tp_sizes(
         server: SGLang's options.
         instances: Types of the endpoint.
         tp_size_by_type: Sizes asked for some types.
+        engine_version: SGLang's release in the image.
     """
     sizes = {instance.name: tp_size_by_type.get(instance.name, server.tp_size) for instance in instances}
     alike = len({(instance.gpu, instance.gpu_count) for instance in instances}) == 1
@@ -123,8 +158,35 @@ def planned_tp_sizes(
         return sizes
     from cdk_sglang.planning import tp_sizes  # noqa: PLC0415  loads numpy, a quarter of a second
 
-    request = component_request(facts.id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type)
+    request = component_request(
+        facts.id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type, engine_version=engine_version
+    )
     return tp_sizes(dataclasses.replace(request, tp_size=None), instances)
+
+
+def with_planned_fraction(
+    server: SglangOptions, facts: ModelFacts | None, instance: GpuInstance, *, engine_version: str
+) -> SglangOptions:
+    """Return the options with the share of GPU memory that the plan counts with, where the engine would not take that by itself.
+
+    SGLang's own default is in the plan where its release is one whose rule is known: then nothing is added, nor where the share is
+    given or nobody knows the model.
+
+    Args:
+        server: SGLang's options, over the GPUs of this type.
+        facts: The model, where somebody knows it.
+        instance: The type.
+        engine_version: SGLang's release in the image.
+    """
+    if facts is None or server.mem_fraction_static is not None or not facts.architecture.kv_known:
+        return server
+    from cdk_sglang.planning import EngineOptions, planned_fraction  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    if EngineOptions(version=engine_version).release_known:
+        return server
+    request = component_request(facts.id, facts, server, bounds=(1, 1), engine_version=engine_version)
+    share = round(planned_fraction(request, instance).planned, 3)
+    return server.model_copy(update={"mem_fraction_static": share}) if 0 < share < 1 else server
 
 
 def planned_host(
@@ -164,6 +226,7 @@ def planned_concurrency(
     gpus_by_type: Mapping[str, int],
     input_tokens: float,
     output_tokens: float,
+    engine_version: str | None = None,
 ) -> float:
     """Return the requests in flight per copy at which a copy is to be added, out of the model's plan.
 
@@ -175,6 +238,7 @@ def planned_concurrency(
         gpus_by_type: GPUs of a copy on each of them.
         input_tokens: Mean prompt expected.
         output_tokens: Mean answer expected.
+        engine_version: SGLang's release in the image.
 
     Raises:
         ConfigurationError: The model names nothing of the catalogue, so that nobody knows its cache.
@@ -199,7 +263,13 @@ def planned_concurrency(
             ]
         )
     request = component_request(
-        path, facts, server, bounds=(1, 1), input_tokens=input_tokens, output_tokens=output_tokens
+        path,
+        facts,
+        server,
+        bounds=(1, 1),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        engine_version=engine_version,
     )
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)
 

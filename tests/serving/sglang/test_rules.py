@@ -78,7 +78,9 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("trtllm-kv-dtype", {"attention_backend": "trtllm_mla", "kv_cache_dtype": "fp8_e5m2"}, {}, "kv_cache_dtype: trtllm_mla takes auto, fp8_e4m3, bf16, got fp8_e5m2; use one of them"),
     ("fp8-kv-hardware", {"kv_cache_dtype": "fp8_e4m3"}, {"gpu_capability": "8.6"}, "kv_cache_dtype: fp8_e4m3 needs compute capability 8.9, the GPU has 8.6; use fp8_e5m2 or leave it out"),
     ("narrow-kv-hardware", {"kv_cache_dtype": "nvfp4"}, {"gpu_capability": "9.0"}, "kv_cache_dtype: nvfp4 needs compute capability 10.0, the GPU has 9.0; use fp4_mx_block16 or leave it out"),
-    ("quantization-hardware", {"quantization": "fp8"}, {"gpu_capability": "8.0"}, "quantization: fp8 needs compute capability 8.9, the GPU has 8.0; choose another GPU, or leave it out for what the model's files say"),
+    ("quantization-hardware", {"quantization": "w8a8_fp8"}, {"gpu_capability": "8.0"}, "quantization: w8a8_fp8 needs compute capability 8.9, the GPU has 8.0; choose another GPU, or leave it out for what the model's files say"),
+    ("weight-only-fp8", {"quantization": "fp8"}, {"gpu_capability": "8.0", "has_experts": True}, "quantization: fp8 on compute capability 8.0 serves dense models only (weight-only, through Marlin), and this model has experts; use a GPU of compute capability 8.9 or newer, or another format"),
+    ("weight-only-fp8", {"quantization": "fp8"}, {"gpu_capability": "8.6"}, "quantization: fp8 on compute capability 8.6 serves dense models only (weight-only, through Marlin), and this model is not known to be one; use a GPU of compute capability 8.9 or newer, give the model's id in the catalogue, or leave it out"),
     ("quantization-hardware", {"speculative": {**EAGLE, "draft_model_quantization": "w4afp8"}}, {"gpu_capability": "8.9"}, "speculative.draft_model_quantization: w4afp8 needs compute capability 9.0, the GPU has 8.9; choose another GPU, or leave it out for what the model's files say"),
 ]  # fmt: skip
 
@@ -108,6 +110,7 @@ SOUND: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"kv_cache_dtype": "fp8_e4m3", "quantization": "fp8"}, {"gpu_capability": "8.9"}),
     ({"kv_cache_dtype": "fp8_e5m2"}, {"gpu_capability": "8.0"}),
     ({"quantization": "nvfp4_online"}, {"gpu_capability": "10.3"}),
+    ({"quantization": "fp8"}, {"gpu_capability": "8.6", "has_experts": False}),
 ]  # fmt: skip
 
 

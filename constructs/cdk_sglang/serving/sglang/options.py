@@ -238,7 +238,12 @@ class SglangOptions(OptionsModel):
         return rendering.render(self, image_kind=image_kind)
 
     def problems(
-        self, path: str, *, model_max_context: int | None = None, gpu_capability: str | None = None
+        self,
+        path: str,
+        *,
+        model_max_context: int | None = None,
+        gpu_capability: str | None = None,
+        has_experts: bool | None = None,
     ) -> list[str]:
         """List every combination that SGLang rejects, or accepts and serves wrongly; empty when there is none.
 
@@ -246,13 +251,16 @@ class SglangOptions(OptionsModel):
             path: Where these options stand, such as `endpoints.chat.components.llama.server`.
             model_max_context: The model's longest context in tokens; not checked when `None`.
             gpu_capability: The GPU's compute capability, such as "8.9"; not checked when `None`.
+            has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
         """
         wrong = extra.problems(self.extra, path=path, typed=typed_dests(type(self)))
         # What SGLang would not even parse takes no part in the combinations.
         sound = self
         if wrong:
             sound = self.model_copy(update={"extra": {k: v for k, v in self.extra.items() if k not in wrong}})
-        context = rules.Context(model_max_context=model_max_context, gpu_capability=gpu_capability)
+        context = rules.Context(
+            model_max_context=model_max_context, gpu_capability=gpu_capability, has_experts=has_experts
+        )
         return [
             *(f"{path}.extra.{name}: {why}" for name, why in wrong.items()),
             *rules.problems(sound, path=path, context=context),

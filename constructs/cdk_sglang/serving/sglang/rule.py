@@ -17,10 +17,12 @@ class Context:
     Args:
         model_max_context: The model's longest context in tokens; rules that need it are silent when `None`.
         gpu_capability: Compute capability of the GPU, such as "8.9"; rules that need it are silent when `None`.
+        has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
     """
 
     model_max_context: int | None = None
     gpu_capability: str | None = None
+    has_experts: bool | None = None
 
     @property
     def capability(self) -> int | None:

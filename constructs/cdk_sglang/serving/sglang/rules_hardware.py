@@ -47,10 +47,9 @@ _OTHER_HARDWARE: Final = {
     },
 }
 
-# layers/quantization/*: get_min_capability of each method, enforced in model_loader/loader.py. fp8 is 80 there (weights only,
-# through Marlin), but mixture-of-experts layers then fail in Triton: sgl-project/sglang issue 38291 (A100, September 2026).
+# layers/quantization/*: get_min_capability of each method, enforced in model_loader/loader.py.
 _QUANTIZATION_FROM: Final = {
-    "fp8": _FP8,
+    "fp8": 80,
     "w8a8_fp8": _FP8,
     "modelopt_fp8": _FP8,
     "w4afp8": _HOPPER,
@@ -181,6 +180,29 @@ def _quantization(options: SglangOptions, context: Context) -> Iterator[Problem]
                 field=field,
                 text=f"{method} needs compute capability {_name(least)}, the GPU has {context.gpu_capability}; "
                 "choose another GPU, or leave it out for what the model's files say",
+            )
+
+
+@BOOK.rule(
+    "weight-only-fp8",
+    source="0.5.23 layers/quantization/fp8_utils.py, can_auto_enable_marlin_fp8; sgl-project/sglang issue 38291: experts fail in Triton",
+)
+def _weight_only_fp8(options: SglangOptions, context: Context) -> Iterator[Problem]:
+    capability = context.capability
+    if capability is None or not _QUANTIZATION_FROM["fp8"] <= capability < _FP8:
+        return
+    draft = options.speculative.draft_model_quantization if options.speculative else None
+    for field, method, experts in (
+        ("quantization", options.quantization, context.has_experts),
+        ("speculative.draft_model_quantization", draft, None),
+    ):
+        if method == "fp8" and experts is not False:
+            kind = "has experts" if experts else "is not known to be one"
+            yield Problem(
+                field=field,
+                text=f"fp8 on compute capability {context.gpu_capability} serves dense models only (weight-only, through Marlin), and this "
+                f"model {kind}; use a GPU of compute capability {_name(_FP8)} or newer, "
+                + ("or another format" if experts else "give the model's id in the catalogue, or leave it out"),
             )
 
 

@@ -1,0 +1,58 @@
+"""Formats of weights that a GPU has no arithmetic for: which SGLang refuses there, and which it unpacks before each multiplication.
+
+Read in SGLang 0.5.23 and, for the first two, in 0.5.17 (2026-11-29), below `srt/layers/quantization`: `can_auto_enable_marlin_fp8`
+(fp8 layers from 8.0 to 8.8), `fp4_utils.initialize_fp4_gemm_config` and `ModelOptNvFp4FusedMoEMethod` (nvfp4 from 8.0 to 9.x, experts too),
+`get_min_capability` of each format. Fused experts in fp8 have no such way: sgl-project/sglang issues 5871, 13471 and 38291.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import Gpu
+    from cdk_sglang.models.architecture import ModelArchitecture
+
+_MARLIN_FROM = 80
+"""Compute capability, major times ten plus minor, from which SGLang's Marlin kernels unpack weights."""
+
+
+def format_problems(model: ModelArchitecture, gpu: Gpu) -> list[str]:
+    """Return why the engine would refuse the format of a model's weights on a GPU."""
+    quantization = model.quantization
+    if quantization.method == "fp8" and gpu.fp8_tflops is None:
+        lacks = f"{gpu.product} has no fp8 arithmetic (compute capability {gpu.compute_capability})"
+        advice = "use bf16 or AWQ weights, or a GPU of compute capability 8.9 or newer"
+        if model.moe is not None:
+            return [
+                f"{lacks}, and SGLang has no weight-only kernel for experts in fp8 as it has for dense models; {advice}"
+            ]
+        if quantization.needs_fp8_units:
+            return [
+                f"{lacks}, and SGLang loads fp8 weights of this kind (ModelOpt, w8a8, mxfp8) only with it; {advice}"
+            ]
+        if _capability(gpu) < _MARLIN_FROM:
+            return [f"{lacks}; {advice}"]
+    if quantization.method == "nvfp4" and gpu.fp4_tflops is None and _capability(gpu) < _MARLIN_FROM:
+        lacks = f"{gpu.product} has no fp4 arithmetic (compute capability {gpu.compute_capability})"
+        return [f"{lacks}; use bf16 or AWQ weights, or a GPU of compute capability 8.0 or newer"]
+    return []
+
+
+def format_notes(model: ModelArchitecture, gpu: Gpu) -> list[str]:
+    """Return what is to be known of a format that runs on a GPU without arithmetic for it."""
+    method = model.quantization.method
+    tflops = {"fp8": gpu.fp8_tflops, "nvfp4": gpu.fp4_tflops}
+    if method not in tflops or tflops[method] is not None or format_problems(model, gpu):
+        return []
+    return [
+        (
+            f"{gpu.product} has no {method.removeprefix('nv')} arithmetic: SGLang keeps {method} weights as they are and multiplies in bf16 "
+            "(weight-only), which saves memory and is planned at the speed of bf16 arithmetic"
+        )
+    ]
+
+
+def _capability(gpu: Gpu) -> int:
+    major, _, minor = gpu.compute_capability.partition(".")
+    return int(major) * 10 + int(minor or 0)

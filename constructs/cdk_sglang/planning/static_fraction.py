@@ -1,0 +1,189 @@
+"""The share of a GPU's memory that SGLang takes for weights and KV cache when nobody says, as it works it out itself.
+
+SGLang 0.5.23 `arg_groups/memory_hook.py`, 0.5.17 and 0.5.18 `server_args.py`: what a prefill chunk, the CUDA graphs and communication
+take is estimated in MiB and kept off the GPU's whole memory (read 2026-11-29; compared with 0.5.23's own resolution on
+10 GPUs by model, tp_size and option, equal to the third digit in each of 554 cases). The switch SGLANG_ENABLE_POST_CAPTURE_KV_SIZING,
+off by default, replaces the estimate and is not followed here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import Gpu
+    from cdk_sglang.models.architecture import ModelArchitecture, VisionTower
+    from cdk_sglang.planning.parallel import Parallelism
+
+Release = tuple[int, int, int]
+
+OLDEST_READ: Final[Release] = (0, 5, 17)
+NEWEST_READ: Final[Release] = (0, 5, 23)
+"""Releases whose rule was read; older ones are taken for the oldest, newer and unknown ones for the newest."""
+
+_LARGER_GRAPHS: Final[Release] = (0, 5, 20)
+"""From here on GPUs below 35 GiB get chunks and decode graphs of twice the size."""
+_GRAPHS_END_AT_RUNNING: Final[Release] = (0, 5, 23)
+"""From here on no decode graph is larger than max_running_requests. 0.5.20 has it not; 0.5.21 and 0.5.22 were not read."""
+
+_GIB_IN_MIB = 1024
+MAX_PREFILL_TOKENS = 16384
+"""SGLang's default of that option; what a prefill may hold when chunks are off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """SGLang's release and the options that decide its default share of memory; None for what is not given.
+
+    Args:
+        version: SGLang's release, such as `0.5.23`; the newest one's rule when None.
+        chunked_prefill_size: Longest prefill chunk; 0 or less for no chunks.
+        max_prefill_tokens: Tokens of one prefill batch.
+        cuda_graph_max_bs: Largest decode batch captured as a CUDA graph.
+        max_running_requests: Requests decoded at once.
+        decode_graphs: Decode steps are captured as CUDA graphs.
+        prefill_graphs: Prefills are captured as CUDA graphs, where SGLang does so for the model.
+        deepep: The all-to-all kernels of expert parallelism are DeepEP's.
+        multimodal: Images are served; what SGLang does with the model by default when None.
+    """
+
+    version: str | None = None
+    chunked_prefill_size: int | None = None
+    max_prefill_tokens: int | None = None
+    cuda_graph_max_bs: int | None = None
+    max_running_requests: int | None = None
+    decode_graphs: bool = True
+    prefill_graphs: bool = True
+    deepep: bool = False
+    multimodal: bool | None = None
+
+    @property
+    def release(self) -> Release:
+        """The release whose rule is used: the given one within those that were read."""
+        given = _release_of(self.version)
+        return NEWEST_READ if given is None else min(max(given, OLDEST_READ), NEWEST_READ)
+
+    @property
+    def release_known(self) -> bool:
+        """Whether the rule is that of the given release itself, and not of the nearest one that was read."""
+        return _release_of(self.version) == self.release
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticFraction:
+    """What a component's copies take of each GPU.
+
+    Args:
+        planned: The share that the plan counts with: as asked for, else SGLang's default.
+        engine_default: What SGLang would take if nobody said anything.
+        release_known: The default is that of the image's own release; otherwise of the nearest release that was read.
+    """
+
+    planned: float
+    engine_default: float
+    release_known: bool
+
+
+def _release_of(version: str | None) -> Release | None:
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version or "")
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+
+
+def sglang_fraction(
+    model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions | None = None
+) -> float:
+    """Return the share of memory SGLang takes when `mem_fraction_static` is not set; not above 0 where it would not start.
+
+    Args:
+        model: The model.
+        gpu: Each GPU.
+        split: How one copy is spread.
+        options: SGLang's release and options.
+    """
+    given = options or EngineOptions()
+    chunk, batch = _capacity(model, gpu, split, given)
+    prefill = chunk if chunk > 0 else given.max_prefill_tokens or MAX_PREFILL_TOKENS
+    reserved = 512 + 1.5 * max(prefill, 2048) + split.tensor * split.pipeline / 8 * 1024
+    reserved += _graphs(model, split, given, chunk=chunk, batch=batch)
+    if gpu.memory_mib > 60 * _GIB_IN_MIB:
+        reserved = max(reserved, 10 * 1024)
+    if given.deepep and given.decode_graphs:
+        reserved += 2 * 1024
+    fraction = round((gpu.memory_mib - reserved) / gpu.memory_mib, 3)
+    vision = model.vision if serves_images(model, given) else None
+    return fraction if vision is None else fraction * _vision_factor(vision)
+
+
+def serves_images(model: ModelArchitecture, options: EngineOptions | None = None) -> bool:
+    """Return whether SGLang loads a multimodal model as one."""
+    if model.vision is None:
+        return False
+    asked = None if options is None else options.multimodal
+    return model.model_type not in _TEXT_ONLY_BY_DEFAULT if asked is None else asked
+
+
+_TEXT_ONLY_BY_DEFAULT = frozenset({"gemma3", "gemma3_text", "llama4", "llama4_text"})
+"""Models that SGLang 0.5.23 serves without images unless --enable-multimodal is given (configs/model_config.py, mm_disabled_models)."""
+
+_IMAGES_WITH_PREFILL_GRAPHS = ("qwen3_5", "kimi_k2", "deepseek_v3", "minimax")
+"""Beginnings of the types (of the text model) whose prefill SGLang 0.5.23 captures although they take images
+(configs/model_config.py, multimodal_breakable_cuda_graph_supported_model_archs)."""
+
+
+def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, given: EngineOptions) -> tuple[int, int]:
+    """Return the longest prefill chunk and the largest decode batch with a CUDA graph."""
+    memory, few = gpu.memory_mib, split.tensor < 4  # noqa: PLR2004 # GPUs, as SGLang compares them
+    if memory < 20 * _GIB_IN_MIB:
+        chunk, batch = 2048, 8
+    elif memory < 35 * _GIB_IN_MIB and given.release < _LARGER_GRAPHS:
+        chunk, batch = 2048, 24 if few else 80
+    elif memory < 35 * _GIB_IN_MIB:
+        chunk, batch = 4096, 48 if few else 160
+    elif memory < 60 * _GIB_IN_MIB:
+        chunk, batch = 4096, 32 if few else 160
+    elif memory < 160 * _GIB_IN_MIB:
+        chunk, batch = 8192, 256 if few else 512
+    else:
+        chunk, batch = 16384, 512
+    running = given.max_running_requests
+    if running is not None and batch > running and given.release >= _GRAPHS_END_AT_RUNNING:
+        batch = running
+    if running is not None and batch < running <= 512 and _widens_graphs(model, gpu, given):  # noqa: PLR2004 # requests
+        batch = running
+    return (
+        chunk if given.chunked_prefill_size is None else given.chunked_prefill_size,
+        batch if given.cuda_graph_max_bs is None else given.cuda_graph_max_bs,
+    )
+
+
+def _widens_graphs(model: ModelArchitecture, gpu: Gpu, given: EngineOptions) -> bool:
+    """Return whether decode graphs grow to max_running_requests: Qwen3-VL on H100 and H200 (model_overrides/qwen3_vl.py, 0.5.23)."""
+    hopper = gpu.compute_capability.startswith("9.")
+    return hopper and model.model_type.startswith("qwen3_vl") and serves_images(model, given)
+
+
+def _graphs(model: ModelArchitecture, split: Parallelism, given: EngineOptions, *, chunk: int, batch: int) -> float:
+    """Return MiB kept for CUDA graphs and the padding of DP attention."""
+    reserved = 2.0 * batch if given.decode_graphs else 0.0
+    if split.attention_dp > 1:
+        large = 300
+        reserved += batch * split.attention_dp * (4.5 if batch > large else 3)
+    shown = serves_images(model, given) and not model.model_type.startswith(_IMAGES_WITH_PREFILL_GRAPHS)
+    if given.prefill_graphs and split.pipeline == 1 and not shown:
+        reserved += 1536 if model.mla is not None else 8 * _captured_prefills(chunk)
+        reserved += 1024 if given.deepep else 0
+    return reserved
+
+
+def _captured_prefills(longest: int) -> int:
+    """Return how many prefill sizes are captured (`generate_prefill_cuda_graph_batch_sizes`)."""
+    steps = ((4, 32, 4), (48, 256, 16), (288, 512, 32), (576, 1024, 64), (1280, 4096, 256), (4608, longest, 512))
+    return sum(size <= longest for first, last, step in steps for size in range(first, last + 1, step))
+
+
+def _vision_factor(vision: VisionTower) -> float:
+    """Return the factor for what encoding images takes: more layers and width than CLIP's leave less."""
+    complexity = vision.layers * vision.hidden_size**2 / (24 * 1024**2)
+    return 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))
