@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdk_sglang_container.contract import Contract
+from cdk_sglang_container.gate import guard_dispatch
 from cdk_sglang_container.health import Health
+from cdk_sglang_container.limits import RequestLimits
 from cdk_sglang_container.processes import EngineProcesses
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.sessions import StickySessions
@@ -30,23 +32,28 @@ WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
 TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
 _ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
 _MANAGER_METHODS = (
+    "_dispatch_to_scheduler",
     "abort_request",
     "generate_request",
     "load_lora_adapter",
     "unload_lora_adapter",
 )
 _MANAGER_FIELDS = (
+    "allow_auto_truncate",
+    "context_len",
     "enable_lora",
     "gracefully_exit",
     "is_generation",
     "last_receive_tstamp",
     "lora_ref_cache",
     "lora_registry",
+    "model_config",
     "rid_to_state",
     "served_model_name",
     "server_status",
 )
 _POLL_S = 0.05
+_EMBEDDED_TEXTS_MAX = (
     2048  # as OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
 )
 
@@ -87,6 +94,8 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
         "EmbeddingReqInput",
         "LoadLoRAAdapterReqInput",
         "UnloadLoRAAdapterReqInput",
+        "msgpack_decode",
+        "msgpack_encode",
     )
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
     if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
@@ -130,6 +139,29 @@ class SglangEngine:
     def draining(self) -> bool:
         """Whether SIGTERM has come."""
         return bool(self._manager.gracefully_exit)
+
+    @functools.cached_property
+    def limits(self) -> RequestLimits:
+        """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
+        from sglang.srt.environ import envs  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode  # noqa: PLC0415
+
+        manager, settings = self._manager, self._settings
+        limits = RequestLimits(
+            vocabulary=int(manager.model_config.vocab_size),
+            context=int(manager.context_len),
+            truncates=bool(manager.allow_auto_truncate),
+            # An embedding model makes one pass over each text: nobody waits for its answers to grow.
+            sequences=settings.max_sequences if manager.is_generation else _EMBEDDED_TEXTS_MAX,
+            top_logprobs=settings.max_top_logprobs,
+            depth=settings.max_json_depth,
+            grammar_bytes=settings.max_grammar_bytes,
+        )
+        pickles = envs.SGLANG_USE_PICKLE_IPC.get()  # then the scheduler takes objects as they are
+        guard_dispatch(
+            manager, limits, roundtrip=None if pickles else lambda message: msgpack_decode(msgpack_encode(message))
+        )
+        return limits
 
     @property
     def base_model(self) -> str:
