@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdk_sglang_container.arguments import build_arguments
 from cdk_sglang_container.deathwatch import DeathWatch, end_everything
-from cdk_sglang_container.engine import WORKER_APPLICATION, WORKER_APPLICATION_VARIABLE, check_sglang
+from cdk_sglang_container.engine import (
+    TOKENIZER_WORKERS_VARIABLE,
+    WORKER_APPLICATION,
+    WORKER_APPLICATION_VARIABLE,
+    check_sglang,
+)
 from cdk_sglang_container.flags import Flags
 from cdk_sglang_container.model_files import model_problems
 from cdk_sglang_container.preflight import Expectation, Preflight
@@ -147,6 +152,7 @@ def _serve(server_args: Any) -> int:  # noqa: ANN401
     from sglang.srt.utils import kill_process_tree  # noqa: PLC0415
 
     os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
+    os.environ[TOKENIZER_WORKERS_VARIABLE] = str(server_args.tokenizer_worker_num)
     # SGLang's warm-up generates; a server that skipped it has proved nothing when it says it is up.
     os.environ["CDK_SGLANG_WARMED_UP"] = "0" if server_args.skip_server_warmup else "1"
     # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.

@@ -16,6 +16,9 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from cdk_sglang_container.admission import parse
+from cdk_sglang_container.http import HttpError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -27,6 +30,7 @@ PATH = "/invocations-bidirectional-stream"
 DONE = "[DONE]"
 _CHAT_PATH = "/invocations"
 _WAITING_TURNS_MAX = 16
+_DEPTH_MAX = 400  # what is deeper cannot be read; the contract's own bound is lower
 _ABORT_TIMEOUT_S = 5.0
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 _CLOSE_TOO_BIG, _CLOSE_POLICY = 1009, 1008
@@ -87,10 +91,10 @@ def _as_request(turn: str) -> dict[str, Any] | None:
     if not turn.lstrip().startswith("{"):
         return None
     try:
-        request = json.loads(turn)
-    except ValueError:
+        request = parse(turn.encode(errors="replace"), depth=_DEPTH_MAX)
+    except HttpError:
         return None
-    return request if isinstance(request, dict) and "messages" in request else None
+    return request if "messages" in request else None
 
 
 async def _speak(app: Application, scope: Scope, history: list[dict[str, str]], send: Send) -> AsyncIterator[str]:

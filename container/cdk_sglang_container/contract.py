@@ -1,7 +1,7 @@
 """SageMaker's container contract, in front of SGLang's routes and inside its process.
 
-An ASGI middleware: a request that uses nothing of SageMaker's passes with a few dictionary look-ups; one that names an
-adapter or a session is read, checked and rewritten here.
+An ASGI middleware: every body is read and checked here, whatever its path, since one that SGLang's scheduler cannot take
+ends the process for all callers; a request that names an adapter or a session is rewritten too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cdk_sglang_container import bidirectional
+from cdk_sglang_container.admission import check_request, parse
 from cdk_sglang_container.choice import choose_adapter
 from cdk_sglang_container.http import (
     HttpError,
@@ -20,6 +21,7 @@ from cdk_sglang_container.http import (
     read_body,
     replay,
     with_header,
+    with_openai_errors,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang_container.health import Health
     from cdk_sglang_container.http import Application, Message, Receive, Scope, Send
+    from cdk_sglang_container.limits import RequestLimits
 
 # https://github.com/aws/model-hosting-container-standards, 0.1.16: sagemaker/lora/constants.py, sagemaker/sessions/models.py
 ADAPTER_IDENTIFIER = "X-Amzn-SageMaker-Adapter-Identifier"
@@ -38,6 +41,9 @@ NEW_SESSION, CLOSE = "NEW_SESSION", "CLOSE"
 _INVOCATIONS = "/invocations"
 # What SageMaker lets a caller reach: /invocations, and the OpenAI path's chat completions.
 _CHAT_PATHS = frozenset({_INVOCATIONS, "/v1/chat/completions", "/v1/completions"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# Uploads (SGLang's audio transcription) are no JSON; their route reads the form.
+_FORMS = ("multipart/", "application/x-www-form-urlencoded")
 _OK, _UNAVAILABLE, _ERRORS_FROM = 200, 503, 400
 
 
@@ -55,6 +61,10 @@ class Engine(Protocol):
     @property
     def adapters(self) -> Collection[str] | None:
         """Names of the adapters that may be used; None when LoRA is off."""
+
+    @property
+    def limits(self) -> RequestLimits:
+        """Bounds of a request."""
 
 
 class Sessions(Protocol):
@@ -94,7 +104,7 @@ class Contract:
             path = scope["path"]
             if path == "/ping" and scope["method"] == "GET":
                 await answer(send, _OK if self._health.ok else _UNAVAILABLE, "")
-            elif path in _CHAT_PATHS and scope["method"] == "POST":
+            elif scope["method"] in _WITH_BODY and not (header(scope, "content-type") or "").startswith(_FORMS):
                 await self._chat(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
@@ -127,22 +137,30 @@ class Contract:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send] | None:
         """What to hand to SGLang; None when the request is answered already."""
-        if self._engine.draining:
+        chats = scope["path"] in _CHAT_PATHS
+        if chats and self._engine.draining:
             raise HttpError(_UNAVAILABLE, "this copy is stopping", headers={"connection": "close"})
-        length = header(scope, "content-length")
-        if length is not None and length.isdecimal() and int(length) > self._limit:
-            receive = replay(await read_body(receive, limit=self._limit), receive)  # raises 413 after the last byte
+        body = await read_body(receive, limit=self._limit)
+        if not body and not chats:
+            return scope, replay(body, receive), send  # a command without content
+        limits = self._engine.limits
+        request = parse(body, depth=limits.depth)
+        check_request(request, limits)
+        sent: Send | None = with_openai_errors(send)
+        if chats:
+            assert sent is not None
+            scope, body, sent = await self._chosen(scope, body, request, sent)
+        return None if sent is None else (scope, replay(body, receive), sent)
+
+    async def _chosen(
+        self, scope: Scope, body: bytes, request: dict[str, Any], send: Send
+    ) -> tuple[Scope, bytes, Send | None]:
+        """The request with SageMaker's headers carried out; no `send` when that was all of it."""
         if scope["path"] == _INVOCATIONS and not _is_json(header(scope, "content-type")):
             # SGLang answers 500 to another content type; SageMaker's callers often set none.
             scope = with_header(scope, "content-type", "application/json")
         asked, session = header(scope, ADAPTER_IDENTIFIER), header(scope, SESSION_ID)
         adapters = self._engine.adapters
-        if asked is None and session is None and adapters is None:
-            if length is None:
-                receive = replay(await read_body(receive, limit=self._limit), receive)
-            return scope, receive, send
-        body = await read_body(receive, limit=self._limit)
-        request = _parse(body)
         if adapters is None and asked is not None:
             raise HttpError(404, f"The adapter {asked} was not found: this server has LoRA off")
         if adapters is not None:
@@ -150,14 +168,13 @@ class Contract:
             if chosen is not request:
                 body = json.dumps(chosen).encode()
                 scope = with_header(scope, "content-length", str(len(body)))
-        sent = send if session is None else await self._session(session, request, send)
-        return None if sent is None else (scope, replay(body, receive), sent)
+        return scope, body, send if session is None else await self._session(session, request, send)
 
     async def _session(self, session: str, request: dict[str, Any], send: Send) -> Send | None:
         """Open, check or close a session; None when that was the whole request, else what to answer through."""
         wish = request.get("requestType")
-        if wish not in {None, NEW_SESSION, CLOSE}:
-            raise HttpError(400, f"requestType must be {NEW_SESSION} or {CLOSE}, got {wish!r}")
+        if wish not in (None, NEW_SESSION, CLOSE):  # what JSON allows may not be hashable
+            raise HttpError(400, f"requestType must be {NEW_SESSION} or {CLOSE}, got {wish!r}", param="requestType")
         if session == NEW_SESSION:
             opened, announced = self._sessions.create()
             if wish == NEW_SESSION:
@@ -188,13 +205,3 @@ class Contract:
 
 def _is_json(content_type: str | None) -> bool:
     return content_type is not None and content_type.split(";", 1)[0].strip().lower() == "application/json"
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(body)
-    except ValueError as error:
-        raise HttpError(400, f"the request body is not JSON: {error}") from error
-    if not isinstance(request, dict):
-        raise HttpError(400, f"the request body must be a JSON object, got {type(request).__name__}")
-    return request

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdk_sglang_container.contract import Contract
+from cdk_sglang_container.gate import guard_dispatch
 from cdk_sglang_container.health import Health
+from cdk_sglang_container.limits import RequestLimits
+from cdk_sglang_container.processes import EngineProcesses
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.sessions import StickySessions
 from cdk_sglang_container.settings import Settings
@@ -25,20 +28,34 @@ if TYPE_CHECKING:
 # Where SGLang's tokenizer workers import the application from (sglang/srt/environ.py: SGLANG_HTTP_SERVER_APP_PATH).
 WORKER_APPLICATION = "cdk_sglang_container.server:app"
 WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
+# Set by the entry for them: how many there are.
+TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
 _ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
-_MANAGER_METHODS = ("generate_request", "load_lora_adapter", "unload_lora_adapter")
+_MANAGER_METHODS = (
+    "_dispatch_to_scheduler",
+    "abort_request",
+    "generate_request",
+    "load_lora_adapter",
+    "unload_lora_adapter",
+)
 _MANAGER_FIELDS = (
+    "allow_auto_truncate",
+    "context_len",
     "enable_lora",
     "gracefully_exit",
     "is_generation",
     "last_receive_tstamp",
     "lora_ref_cache",
     "lora_registry",
+    "model_config",
     "rid_to_state",
     "served_model_name",
     "server_status",
 )
 _POLL_S = 0.05
+_EMBEDDED_TEXTS_MAX = (
+    2048  # as OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
+)
 
 
 def check_sglang(*, tokenizer_workers: int = 1) -> None:
@@ -72,7 +89,14 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
     files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
     sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
     missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
-    wanted = ("GenerateReqInput", "EmbeddingReqInput", "LoadLoRAAdapterReqInput", "UnloadLoRAAdapterReqInput")
+    wanted = (
+        "GenerateReqInput",
+        "EmbeddingReqInput",
+        "LoadLoRAAdapterReqInput",
+        "UnloadLoRAAdapterReqInput",
+        "msgpack_decode",
+        "msgpack_encode",
+    )
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
     if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
         missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
@@ -84,7 +108,16 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
 
 
 class SglangEngine:
-    """SGLang's state, as the contract asks for it; valid once the server has started."""
+    """SGLang's state, as the contract asks for it; valid once the server has started.
+
+    Args:
+        settings: The container's own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._processes = EngineProcesses()
+        self._adapter_changes = 0
 
     @functools.cached_property
     def _manager(self) -> Any:  # noqa: ANN401 # SGLang ships no types
@@ -106,6 +139,29 @@ class SglangEngine:
     def draining(self) -> bool:
         """Whether SIGTERM has come."""
         return bool(self._manager.gracefully_exit)
+
+    @functools.cached_property
+    def limits(self) -> RequestLimits:
+        """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
+        from sglang.srt.environ import envs  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode  # noqa: PLC0415
+
+        manager, settings = self._manager, self._settings
+        limits = RequestLimits(
+            vocabulary=int(manager.model_config.vocab_size),
+            context=int(manager.context_len),
+            truncates=bool(manager.allow_auto_truncate),
+            # An embedding model makes one pass over each text: nobody waits for its answers to grow.
+            sequences=settings.max_sequences if manager.is_generation else _EMBEDDED_TEXTS_MAX,
+            top_logprobs=settings.max_top_logprobs,
+            depth=settings.max_json_depth,
+            grammar_bytes=settings.max_grammar_bytes,
+        )
+        pickles = envs.SGLANG_USE_PICKLE_IPC.get()  # then the scheduler takes objects as they are
+        guard_dispatch(
+            manager, limits, roundtrip=None if pickles else lambda message: msgpack_decode(msgpack_encode(message))
+        )
+        return limits
 
     @property
     def base_model(self) -> str:
@@ -147,9 +203,13 @@ class SglangEngine:
         """Load an adapter; the reason when that failed."""
         from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput  # noqa: PLC0415
 
-        result = await self._manager.load_lora_adapter(
-            LoadLoRAAdapterReqInput(lora_name=name, lora_path=path, pinned=pin)
-        )
+        self._adapter_changes += 1
+        try:
+            result = await self._manager.load_lora_adapter(
+                LoadLoRAAdapterReqInput(lora_name=name, lora_path=path, pinned=pin)
+            )
+        finally:
+            self._adapter_changes -= 1
         return None if result.success else str(result.error_message)
 
     async def unload_adapter(self, name: str) -> str | None:
@@ -165,10 +225,30 @@ class SglangEngine:
         names: Collection[str] = self._manager.lora_registry.get_all_adapters().keys()
         return names
 
+    def computes(self) -> bool:
+        """Whether the engine has computed for callers since this was last asked.
+
+        An idle scheduler turns in its loop too: without a request in flight its computing proves nothing.
+        """
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
+        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+
+        if not self._processes.computed():
+            return False
+        manager = self._manager
+        # Of several tokenizer workers, each knows its own requests alone.
+        shared = os.environ.get(TOKENIZER_WORKERS_VARIABLE, "1") != "1"
+        asked = any(not str(rid).startswith(HEALTH_CHECK_RID_PREFIX) for rid in manager.rid_to_state)
+        busy = asked or shared or self._adapter_changes > 0
+        if busy and manager.server_status == ServerStatus.UnHealthy and not manager.gracefully_exit:
+            manager.server_status = ServerStatus.Up  # set below, when it was given up
+        return busy
+
     async def generate(self) -> bool:
         """Make the engine generate one token, as SGLang's own `/health_generate` does, but without its sleeps.
 
-        A scheduler that is at work acknowledges the request without running it, so that is a sign of life too.
+        A scheduler that is at work acknowledges the request without running it, so that is a sign of life too. A probe
+        that is given up is aborted: nothing of it runs later.
         """
         from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
         from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput  # noqa: PLC0415
@@ -194,7 +274,9 @@ class SglangEngine:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            manager.rid_to_state.pop(rid, None)
+            if rid in manager.rid_to_state:
+                manager.abort_request(rid)
+                manager.rid_to_state.pop(rid, None)
             if not manager.gracefully_exit:
                 # A wedged engine that is told to stop must not be waited for: SGLang exits at once when unhealthy.
                 manager.server_status = ServerStatus.Up if alive else ServerStatus.UnHealthy
@@ -206,13 +288,15 @@ def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks'
     from cdk_sglang_container.adapter_routes import add_adapter_routes  # noqa: PLC0415
 
     settings = Settings.from_environment(os.environ)
-    engine = SglangEngine()
+    engine = SglangEngine(settings)
     health = Health(
         generate=engine.generate,
+        computes=engine.computes,
         started=lambda: engine.started,
         stopping=lambda: engine.draining,
         warmed_up=os.environ.get("CDK_SGLANG_WARMED_UP") == "1",
         wedged_after_s=settings.wedged_after_s,
+        stalled_after_s=settings.stalled_after_s,
     )
     options = {"engine": engine, "health": health, "sessions": StickySessions()}
     app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)

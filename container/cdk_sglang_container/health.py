@@ -1,8 +1,9 @@
-"""Whether the engine generates: what stands behind `GET /ping`.
+"""Whether the engine makes progress: what stands behind `GET /ping`.
 
 SGLang's own `/ping` is a flag that stays up while the scheduler hangs. Here the engine is asked for a token every few
-seconds, and a `/ping` says yes only while the last answer is recent. The probe is cheap: a busy scheduler acknowledges
-it without running it.
+seconds. A busy scheduler acknowledges the probe between two forward passes, without running it; within one pass, which a
+long prompt or a slow machine can make minutes long, it answers nothing, and then its computing counts. An engine that
+neither answers nor computes for the set time is wedged.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ logger = logging.getLogger("cdk_sglang_container")
 
 # Of the time after which the engine counts as wedged, this share passes between probes and the rest is waited for one.
 _INTERVAL_SHARE = 0.4
+_LOOKS_PER_DEADLINE = 5
 _STARTING_INTERVAL_S = 0.1
 
 
@@ -26,11 +28,13 @@ class Health:
     """The engine's pulse.
 
     Args:
-        generate: Make the engine generate one token; true when it did.
+        generate: Make the engine generate one token; true when it did or acknowledged. Cancelled when it is given up.
+        computes: Whether the engine has worked on requests since this was last asked.
         started: Whether the engine says it is up, by its own flag.
         stopping: Whether it was told to stop; it is not asked any more then, since it waits for every request to end.
         warmed_up: Whether being up means that it has generated (SGLang's warm-up was not skipped).
-        wedged_after_s: Seconds without a sign of life until it counts as wedged.
+        wedged_after_s: Seconds with neither an answer nor computing until it counts as wedged.
+        stalled_after_s: Seconds that computing alone may stand for an answer.
         clock: Seconds, monotonic.
     """
 
@@ -38,24 +42,28 @@ class Health:
         self,
         *,
         generate: Callable[[], Awaitable[bool]],
+        computes: Callable[[], bool],
         started: Callable[[], bool],
         stopping: Callable[[], bool],
         warmed_up: bool,
         wedged_after_s: float,
+        stalled_after_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._generate, self._started, self._stopping = generate, started, stopping
+        self._generate, self._computes = generate, computes
+        self._started, self._stopping = started, stopping
         self._warmed_up = warmed_up
         self._interval_s = wedged_after_s * _INTERVAL_SHARE
         self._deadline_s = wedged_after_s - self._interval_s
+        self._stalled_after_s = stalled_after_s
         self._clock = clock
-        self._generated = False
+        self._alive, self._has_generated = False, False
         self._task: asyncio.Task[None] | None = None
 
     @property
     def ok(self) -> bool:
         """Whether `/ping` may say 200. Takes no time."""
-        return self._generated and self._started()
+        return self._alive and self._started()
 
     def start(self) -> None:
         """Begin to watch, on the running event loop."""
@@ -72,26 +80,49 @@ class Health:
     async def _watch(self) -> None:
         while not self._started():  # noqa: ASYNC110 # SGLang sets a flag, and tells nobody
             await asyncio.sleep(_STARTING_INTERVAL_S)
-        self._generated = self._warmed_up
+        self._alive = self._has_generated = self._warmed_up
         if self._warmed_up:
             await asyncio.sleep(self._interval_s)
         while not self._stopping():
             await self.probe()
-            await asyncio.sleep(self._interval_s if self._generated else min(1.0, self._interval_s))
+            await asyncio.sleep(self._interval_s if self._alive else min(1.0, self._interval_s))
 
     async def probe(self) -> bool:
-        """Ask once, and remember the answer."""
-        began = self._clock()
+        """Ask once, for as long as the engine computes, and remember the answer.
+
+        One probe is under way at any time: several would be acknowledged one by one, long after they were asked.
+        """
+        began = worked = self._clock()
+        self._computes()  # from here on
+        asking = asyncio.ensure_future(self._generate())
         try:
-            async with asyncio.timeout(self._deadline_s):
-                generated = await self._generate()
-        except TimeoutError:
-            generated = False
-        except Exception:
-            logger.exception("asking the engine for a token failed")
-            generated = False
-        if generated != self._generated:
-            state = "generates" if generated else "does not generate"
-            logger.warning("engine %s (asked for %.1f s)", state, self._clock() - began)
-        self._generated = generated
+            while not (await asyncio.wait({asking}, timeout=self._deadline_s / _LOOKS_PER_DEADLINE))[0]:
+                now = self._clock()
+                if now - began < self._stalled_after_s and self._computes():
+                    worked = now
+                    self._note(alive=self._has_generated, began=began)
+                elif now - worked >= self._deadline_s:
+                    break
+            generated = self._outcome(asking)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        self._has_generated = self._has_generated or generated
+        self._note(alive=generated, began=began)
         return generated
+
+    @staticmethod
+    def _outcome(asking: asyncio.Future[bool]) -> bool:
+        if not asking.done():
+            return False
+        error = asking.exception()
+        if error is not None:
+            logger.error("asking the engine for a token failed", exc_info=error)
+            return False
+        return asking.result()
+
+    def _note(self, *, alive: bool, began: float) -> None:
+        if alive != self._alive:
+            state = "makes progress" if alive else "makes no progress"
+            logger.warning("engine %s (asked for %.1f s)", state, self._clock() - began)
+        self._alive = alive

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdk_sglang_container.adapters import AdapterError, tensor_shapes
+from cdk_sglang_container.adapters import AdapterError, read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def _cut_short(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            tensor_shapes(path)
+            read_tensors(path)
         except AdapterError as error:
             found.append(f"model folder {folder}: {error}")
         except OSError as error:

@@ -20,6 +20,14 @@ _DEFAULT_MAX_BODY_BYTES = 6_291_456
 _DEFAULT_WEDGED_AFTER_S = 8.0
 _WEDGED_AFTER_RANGE_S = (4.0, 300.0)
 _MAX_PORT = 65535
+# A pass longer than this ends SGLang itself (`--watchdog-timeout`, 300 s in 0.5.23).
+_DEFAULT_STALLED_AFTER_S = 300.0
+# n and top_logprobs: OpenAI allows 128 and 20 (https://platform.openai.com/docs/api-reference/chat/create, read 2026-11);
+# 64 sequences leave a copy room for its other callers.
+_DEFAULT_MAX_SEQUENCES, _DEFAULT_MAX_TOP_LOGPROBS = 64, 20
+_DEFAULT_MAX_JSON_DEPTH, _DEFAULT_MAX_GRAMMAR_BYTES = 64, 65_536
+# Deeper than this, Python's own reader of JSON gives up.
+_MAX_JSON_DEPTH = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,11 @@ class Settings:
         port: `CDK_SGLANG_PORT`, else `SAGEMAKER_BIND_TO_PORT`.
         max_body_bytes: `CDK_SGLANG_MAX_BODY_BYTES`; a longer request is answered 413.
         wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` says no.
+        stalled_after_s: `CDK_SGLANG_STALLED_AFTER_S`; seconds that the engine may compute without a sign of life.
+        max_sequences: `CDK_SGLANG_MAX_SEQUENCES`; sequences one request may generate (prompts times `n`).
+        max_top_logprobs: `CDK_SGLANG_MAX_TOP_LOGPROBS`; alternatives per token a request may ask for.
+        max_json_depth: `CDK_SGLANG_MAX_JSON_DEPTH`; levels of nested arrays and objects in a body.
+        max_grammar_bytes: `CDK_SGLANG_MAX_GRAMMAR_BYTES`; length of a schema, a regular expression, or tools.
         min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory the plan counts on, per GPU. Default: not checked
             beyond SGLang's own `--mem-fraction-static`.
         expect_nvme: `CDK_SGLANG_EXPECT_NVME`; whether an instance-store NVMe disk must be there.
@@ -42,6 +55,11 @@ class Settings:
     port: int = _DEFAULT_PORT
     max_body_bytes: int = _DEFAULT_MAX_BODY_BYTES
     wedged_after_s: float = _DEFAULT_WEDGED_AFTER_S
+    stalled_after_s: float = _DEFAULT_STALLED_AFTER_S
+    max_sequences: int = _DEFAULT_MAX_SEQUENCES
+    max_top_logprobs: int = _DEFAULT_MAX_TOP_LOGPROBS
+    max_json_depth: int = _DEFAULT_MAX_JSON_DEPTH
+    max_grammar_bytes: int = _DEFAULT_MAX_GRAMMAR_BYTES
     min_free_gpu_gib: float | None = None
     expect_nvme: bool = False
 
@@ -70,22 +88,36 @@ class Settings:
             problems.append(f"{name}: must be a number from {least:g} to {most:g}, got {text!r}")
             return default
 
+        def whole(name: str, default: float, *, least: float, most: float) -> int:
+            value = number(name, default, least=least, most=most)
+            if value != int(value):
+                problems.append(f"{name}: must be a whole number, got {environment[name]!r}")
+            return int(value)
+
         port_name = "CDK_SGLANG_PORT" if environment.get("CDK_SGLANG_PORT") else "SAGEMAKER_BIND_TO_PORT"
-        port = number(port_name, _DEFAULT_PORT, least=1, most=_MAX_PORT)
-        if port != int(port):
-            problems.append(f"{port_name}: must be a whole number, got {environment[port_name]!r}")
+        port = whole(port_name, _DEFAULT_PORT, least=1, most=_MAX_PORT)
         body = number("CDK_SGLANG_MAX_BODY_BYTES", _DEFAULT_MAX_BODY_BYTES, least=1024, most=2**31)
         least, most = _WEDGED_AFTER_RANGE_S
         wedged = number("CDK_SGLANG_WEDGED_AFTER_S", _DEFAULT_WEDGED_AFTER_S, least=least, most=most)
+        stalled = number("CDK_SGLANG_STALLED_AFTER_S", _DEFAULT_STALLED_AFTER_S, least=wedged, most=86_400)
+        sequences = whole("CDK_SGLANG_MAX_SEQUENCES", _DEFAULT_MAX_SEQUENCES, least=1, most=4096)
+        alternatives = whole("CDK_SGLANG_MAX_TOP_LOGPROBS", _DEFAULT_MAX_TOP_LOGPROBS, least=0, most=1_000_000)
+        depth = whole("CDK_SGLANG_MAX_JSON_DEPTH", _DEFAULT_MAX_JSON_DEPTH, least=8, most=_MAX_JSON_DEPTH)
+        grammar = whole("CDK_SGLANG_MAX_GRAMMAR_BYTES", _DEFAULT_MAX_GRAMMAR_BYTES, least=256, most=2**24)
         free = number("CDK_SGLANG_MIN_FREE_GPU_GIB", 0, least=0, most=1024)
         if problems:
             raise RefusedError(problems)
         return cls(
             model_dir=environment.get("CDK_SGLANG_MODEL_DIR") or _DEFAULT_MODEL_DIR,
             host=environment.get("CDK_SGLANG_HOST") or cls.host,
-            port=int(port),
+            port=port,
             max_body_bytes=int(body),
             wedged_after_s=wedged,
+            stalled_after_s=stalled,
+            max_sequences=sequences,
+            max_top_logprobs=alternatives,
+            max_json_depth=depth,
+            max_grammar_bytes=grammar,
             min_free_gpu_gib=free or None,
             expect_nvme=environment.get("CDK_SGLANG_EXPECT_NVME", "").lower() in {"1", "true"},
         )

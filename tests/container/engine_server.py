@@ -152,3 +152,25 @@ class EngineServer:
                 process.kill()
         self.process.wait(timeout=30)
         psutil.wait_procs(tree, timeout=30)
+
+
+_SPEAK = """
+import json, sys
+from websockets.sync.client import connect
+port, headers, turns = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+with connect(f"ws://127.0.0.1:{port}/invocations-bidirectional-stream", additional_headers=headers) as socket:
+    for turn in turns:
+        socket.send(turn)
+        frames = []
+        while (frame := socket.recv(timeout=60)) != "[DONE]":
+            frames.append(frame)
+        print(json.dumps(frames))
+"""
+
+
+def speak(server: EngineServer, *turns: str, headers: dict[str, str] | None = None) -> list[list[str]]:
+    arguments = [str(server.port), json.dumps(headers or {}), json.dumps(turns)]
+    command = [str(engine_python()), "-c", _SPEAK, *arguments]
+    done = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -12,6 +12,7 @@ from cdk_sglang_container.choice import choose_adapter
 from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.health import Health
 from cdk_sglang_container.http import HttpError, Message, Receive, Scope, Send
+from cdk_sglang_container.limits import RequestLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,6 +25,7 @@ class FakeEngine:
     draining: bool = False
     base_model: str = "base"
     adapters: Collection[str] | None = None
+    limits: RequestLimits = field(default_factory=lambda: RequestLimits(vocabulary=261, context=2048))
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Recorder:
     """SGLang's place."""
 
     status: int = 200
+    answer: bytes = b"{}"
     bodies: list[bytes] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
 
@@ -69,7 +72,9 @@ class Recorder:
         self.scopes.append(scope)
         self.bodies.append(body)
         await send({"type": "http.response.start", "status": self.status, "headers": [(b"x-from", b"sglang")]})
-        await send({"type": "http.response.body", "body": b"{}"})
+        half = len(self.answer) // 2
+        await send({"type": "http.response.body", "body": self.answer[:half], "more_body": True})
+        await send({"type": "http.response.body", "body": self.answer[half:]})
 
 
 @dataclass
@@ -144,9 +149,10 @@ def test_another_content_type_becomes_json_on_invocations_alone(content_type: st
 @pytest.mark.parametrize("chunks", [1, 7])
 def test_a_body_over_the_limit_is_refused_and_at_the_limit_it_passes(length: bool, chunks: int) -> None:
     setup = Setup()
-    assert setup.ask(b"x" * 1001, length=length, chunks=chunks)[0] == 413
-    assert setup.ask(b"x" * 1000, length=length, chunks=chunks)[0] == 200
-    assert setup.app.bodies == [b"x" * 1000]
+    body = b'{"x": ""}'
+    assert setup.ask(body.ljust(1001), length=length, chunks=chunks)[0] == 413
+    assert setup.ask(body.ljust(1000), length=length, chunks=chunks)[0] == 200
+    assert setup.app.bodies == [body.ljust(1000)]
 
 
 def test_a_caller_that_vanishes_while_sending_costs_nothing() -> None:
@@ -172,6 +178,61 @@ def test_a_stopping_copy_takes_nothing_new() -> None:
     status, headers, _ = setup.ask()
     assert (status, headers["connection"]) == (503, "close")
     assert setup.app.scopes == []
+
+
+ENGINE_PATHS = ["/invocations", "/v1/chat/completions", "/v1/completions", "/generate", "/v1/responses", "/v1/messages"]
+
+
+@pytest.mark.parametrize("path", ENGINE_PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_field_beyond_its_bounds_never_reaches_sglang_whatever_the_path(path: str, method: str) -> None:
+    setup = Setup()
+    status, headers, body = setup.ask({"top_k": 2**31}, path=path, method=method)
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert json.loads(body)["error"] == {
+        "message": "top_k must be a whole number from -1 to 1073741824; got 2147483648",
+        "type": "BadRequestError",
+        "param": "top_k",
+        "code": 400,
+    }
+    assert setup.app.scopes == []
+
+
+@pytest.mark.parametrize("headers", [{SESSION: "NEW_SESSION"}, {SESSION: "s1"}, {ADAPTER: "a"}])
+def test_neither_a_session_nor_an_adapter_is_a_way_around_the_bounds(headers: dict[str, str]) -> None:
+    setup = Setup(engine=FakeEngine(adapters=["a"]), sessions=FakeSessions(open={"s1"}))
+    assert setup.ask({"n": 500}, headers=headers)[0] == 400
+    assert setup.sessions.open == {"s1"}
+    assert setup.app.scopes == []
+
+
+def test_commands_without_content_and_uploads_pass() -> None:
+    setup = Setup()
+    assert setup.ask(b"", path="/flush_cache")[0] == 200
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    assert setup.ask(b"--x--", path="/v1/audio/transcriptions", headers=form)[0] == 200
+    assert setup.app.bodies == [b"", b"--x--"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"object": "error", "message": "too long", "type": "BadRequest", "param": null, "code": 400}',
+        b'{"error": {"message": "too long", "type": "BadRequest", "param": null, "code": 400}}',
+        b'{"error": "too long"}',
+    ],
+)
+def test_sglangs_own_errors_have_the_same_shape(answer: bytes) -> None:
+    setup = Setup(app=Recorder(status=400, answer=answer))
+    status, headers, body = setup.ask()
+    assert status == 400
+    assert headers.get("content-length", str(len(body))) == str(len(body))
+    assert json.loads(body)["error"]["message"] == "too long"
+
+
+@pytest.mark.parametrize("answer", [b"no", b"[1]", b"", b'{"detail": "Not Found"}'])
+def test_an_error_in_another_shape_passes_as_it_is(answer: bytes) -> None:
+    assert Setup(app=Recorder(status=404, answer=answer)).ask()[2] == answer
 
 
 def test_an_adapter_header_reaches_sglang_as_lora_path() -> None:
@@ -213,13 +274,17 @@ def test_a_session_is_opened_and_closed_on_request_without_asking_sglang() -> No
     status, headers, _ = setup.ask({"requestType": "CLOSE"}, headers={SESSION: "s1"})
     assert (status, headers["x-amzn-sagemaker-closed-session-id"]) == (200, "s1")
     assert setup.ask({}, headers={SESSION: "s1"})[0] == 400
-    assert setup.ask({"requestType": "PAUSE"}, headers={SESSION: "NEW_SESSION"})[0] == 400
+    for wish in ("PAUSE", [], {}, 1):
+        assert setup.ask({"requestType": wish}, headers={SESSION: "NEW_SESSION"})[0] == 400
     assert setup.app.scopes == []
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff"])
-def test_a_body_that_must_be_read_and_cannot_be_is_the_callers_error(body: bytes) -> None:
-    assert Setup(engine=FakeEngine(adapters=["a"])).ask(body)[0] == 400
+@pytest.mark.parametrize("adapters", [None, ["a"]])
+def test_a_body_that_cannot_be_read_is_the_callers_error(body: bytes, adapters: list[str] | None) -> None:
+    setup = Setup(engine=FakeEngine(adapters=adapters))
+    assert setup.ask(body)[0] == 400
+    assert setup.app.scopes == []
 
 
 @pytest.mark.parametrize(

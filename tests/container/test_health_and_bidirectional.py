@@ -17,17 +17,31 @@ if TYPE_CHECKING:
 class Pulse:
     def __init__(self) -> None:
         self.alive, self.asked, self.up, self.stopping = True, 0, False, False
+        self.computing = False
+        self.under_way = self.given_up = 0
 
     async def generate(self) -> bool:
         self.asked += 1
-        if not self.alive:
-            await asyncio.sleep(3600)
+        self.under_way += 1
+        assert self.under_way == 1, "one probe at a time"
+        try:
+            while not self.alive:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        finally:
+            self.under_way -= 1
         return True
 
 
-def _health(pulse: Pulse, *, warmed_up: bool = True, wedged_after_s: float = 0.2) -> Health:
+def _health(
+    pulse: Pulse, *, warmed_up: bool = True, wedged_after_s: float = 0.2, stalled_after_s: float = 60
+) -> Health:
     return Health(
         generate=pulse.generate,
+        computes=lambda: pulse.computing,
+        stalled_after_s=stalled_after_s,
         started=lambda: pulse.up,
         stopping=lambda: pulse.stopping,
         warmed_up=warmed_up,
@@ -89,6 +103,80 @@ def test_a_wedged_engine_is_noticed_in_time_and_so_is_its_recovery() -> None:
     asyncio.run(run())
 
 
+def test_an_engine_that_computes_is_healthy_however_long_a_pass_takes() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.alive, pulse.computing, asked = False, True, pulse.asked
+        await _until(lambda: pulse.asked > asked)
+        asked = pulse.asked
+        for _ in range(60):  # three times what a wedged engine is given
+            assert health.ok
+            await asyncio.sleep(0.01)
+        assert (pulse.asked, pulse.given_up) == (asked, 0), "probes would pile up behind the pass"
+        pulse.alive = True
+        await _until(lambda: pulse.asked > asked)
+        assert health.ok
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_stops_computing_in_a_pass_is_noticed_and_its_probe_given_up() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.alive, pulse.computing = False, True
+        await asyncio.sleep(0.3)
+        assert health.ok
+        pulse.computing = False
+        await _until(lambda: not health.ok)
+        await _until(lambda: pulse.given_up > 0)
+        pulse.computing = True
+        await _until(lambda: health.ok)
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_computing_alone_stands_for_an_answer_for_the_set_time_only() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse, stalled_after_s=0.3)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.alive, pulse.computing = False, True
+        await asyncio.sleep(0.2)
+        assert health.ok
+        await _until(lambda: not health.ok)
+        assert pulse.given_up == 1
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_an_engine_that_has_never_generated_is_not_healthy_for_computing() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up, pulse.alive, pulse.computing = True, False, True
+        health = _health(pulse, warmed_up=False)
+        health.start()
+        await asyncio.sleep(0.3)
+        assert not health.ok
+        pulse.alive = True
+        await _until(lambda: health.ok)
+        await health.stop()
+
+    asyncio.run(run())
+
+
 def test_an_engine_that_was_told_to_stop_is_asked_no_more() -> None:
     async def run() -> None:
         pulse = Pulse()
@@ -110,7 +198,8 @@ def test_a_probe_that_breaks_counts_as_no_token() -> None:
     async def broken() -> bool:
         raise RuntimeError("scheduler is gone")
 
-    health = Health(generate=broken, started=lambda: True, stopping=lambda: False, warmed_up=True, wedged_after_s=1)
+    health = _health(Pulse())
+    health._generate = broken
     assert asyncio.run(health.probe()) is False
     assert not health.ok
 
@@ -223,6 +312,15 @@ def test_an_error_is_a_frame_and_the_conversation_goes_on_without_it() -> None:
     assert json.loads(frames[0]["text"]) == {"error": {"code": 400, "message": "not like that"}}
     assert [frame["text"] for frame in frames[1:]] == ["[DONE]", "o", "k", "[DONE]"]
     assert chat.requests[1]["messages"] == [{"role": "user", "content": "ok"}]
+
+
+@pytest.mark.parametrize(
+    "turn", ['{"messages": ' + "[" * 60_000 + "]" * 60_000 + "}", '{"messages": [], "x": "\\ud800"}']
+)
+def test_a_turn_that_cannot_be_read_as_json_is_text_and_is_answered(turn: str) -> None:
+    chat = Chat()
+    _converse(chat, turn, limit=200_000, frames=len(turn) + 1)
+    assert chat.requests[0]["messages"] == [{"role": "user", "content": turn}]
 
 
 def test_a_caller_that_leaves_stops_its_generation() -> None:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_server import LORA, EngineServer
+from engine_server import LORA, EngineServer, speak
 
 from localcloud.engine.recipe import engine_environment, engine_python
 
@@ -123,7 +123,13 @@ def test_three_hundred_adapters_on_eight_slots_take_turns(server: EngineServer, 
     ("change", "message"),
     [
         ({"r": 16}, "rank 16 is greater than the server's max_lora_rank 8"),
-        ({"use_dora": True}, "use_dora is not supported by SGLang"),
+        ({"use_dora": True}, "use_dora: SGLang does not serve DoRA adapters"),
+        ({"use_rslora": True}, "use_rslora: True is ignored by SGLang, so that the answers would be wrong"),
+        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern: {'q_proj': 2} is ignored"),
+        ({"bias": "all"}, "bias: 'all' is ignored"),
+        ({"r": 2}, "says r 2; the two files are not of one adapter"),
+        ({"target_modules": ["q_proj"]}, "changes a module that adapter_config.json does not name"),
+        ({"without": "q_proj"}, "is changed without q_proj"),
         ({"width": 64}, "the base model 128; the adapter is of another model"),
         ({"cut": True}, "is cut short"),
     ],
@@ -136,6 +142,9 @@ def test_an_adapter_that_would_kill_the_engine_is_refused_and_the_engine_goes_on
     weights = (good / "adapter_model.safetensors").read_bytes()
     if "width" in change:  # the same adapter for a base of half the width
         weights = weights.replace(b'"shape":[4,128]', b'"shape":[4, 64]')
+    if "without" in change:  # the matrix of another module takes its place
+        weights = weights.replace(b"self_attn.q_proj", b"self_attn.x_proj")
+        config["target_modules"] = [*config["target_modules"], "x_proj"]
     (tmp_path / "adapter_config.json").write_text(json.dumps({**config, **change}))
     (tmp_path / "adapter_model.safetensors").write_bytes(weights[:-1] if "cut" in change else weights)
     reply = server.request("POST", "/adapters", {"name": "bad", "src": str(tmp_path)})
@@ -165,9 +174,11 @@ def test_adapters_come_and_go_under_load_without_a_failed_base_request(
         ({"name": "../x", "src": "/nowhere"}, "letters, digits"),
         ({"name": "x"}, "src"),
         ({"name": "", "src": "/nowhere"}, "name"),
+        ({"name": ["x"], "src": "/nowhere"}, "name"),
+        ({"name": "x", "src": 3}, "src"),
     ],
 )
-def test_a_bad_adapter_is_refused_with_the_reason(server: EngineServer, body: dict[str, str], message: str) -> None:
+def test_a_bad_adapter_is_refused_with_the_reason(server: EngineServer, body: dict[str, Any], message: str) -> None:
     reply = server.request("POST", "/adapters", body)
     assert reply.status == 400
     assert message in reply.json["message"]
@@ -231,32 +242,10 @@ def test_ping_says_no_within_ten_seconds_of_a_wedged_engine_and_yes_again_after(
     assert server.chat().status == 200
 
 
-_SPEAK = """
-import json, sys
-from websockets.sync.client import connect
-port, headers, turns = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
-with connect(f"ws://127.0.0.1:{port}/invocations-bidirectional-stream", additional_headers=headers) as socket:
-    for turn in turns:
-        socket.send(turn)
-        frames = []
-        while (frame := socket.recv(timeout=60)) != "[DONE]":
-            frames.append(frame)
-        print(json.dumps(frames))
-"""
-
-
-def _speak(server: EngineServer, *turns: str, headers: dict[str, str] | None = None) -> list[list[str]]:
-    arguments = [str(server.port), json.dumps(headers or {}), json.dumps(turns)]
-    command = [str(engine_python()), "-c", _SPEAK, *arguments]
-    done = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def test_a_chat_over_a_websocket_streams_what_invocations_answers(server: EngineServer, adapters: list[str]) -> None:
     request = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 12, "temperature": 0}
     bad = json.dumps({"messages": 3})
-    (chunks, errors) = _speak(server, json.dumps(request), bad, headers={ADAPTER: "adapter-a"})
+    (chunks, errors) = speak(server, json.dumps(request), bad, headers={ADAPTER: "adapter-a"})
     pieces = [json.loads(chunk)["choices"][0]["delta"].get("content") or "" for chunk in chunks]
     assert len(pieces) > 3
     assert "".join(pieces) == server.chat(headers={ADAPTER: "adapter-a"}).text
@@ -344,7 +333,7 @@ def test_nothing_of_a_prompt_reaches_the_log(server: EngineServer, adapters: lis
     assert server.chat(secret, response_format={"type": "json_schema", "json_schema": {"name": secret}}).status >= 200
     assert server.request("POST", "/invocations", f'{{"messages": "{secret}'.encode()).status == 400
     good = {"messages": [{"role": "user", "content": secret}], "max_tokens": 4}
-    _speak(server, json.dumps(good), json.dumps({"messages": secret}))
+    speak(server, json.dumps(good), json.dumps({"messages": secret}))
     assert server.log is not None
     log = server.log.read_text(errors="replace")
     assert "POST /invocations" in log

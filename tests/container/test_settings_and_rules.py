@@ -23,6 +23,44 @@ def test_the_platforms_port_is_honoured_and_ours_wins() -> None:
     assert Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": "9000", "CDK_SGLANG_PORT": "9001"}).port == 9001
 
 
+def test_the_limits_of_a_request_have_defaults_and_are_settings() -> None:
+    defaults = Settings.from_environment({})
+    assert (defaults.max_sequences, defaults.max_top_logprobs) == (64, 20)
+    assert (defaults.max_json_depth, defaults.max_grammar_bytes, defaults.stalled_after_s) == (64, 65_536, 300)
+    changed = Settings.from_environment(
+        {
+            "CDK_SGLANG_MAX_SEQUENCES": "500",
+            "CDK_SGLANG_MAX_TOP_LOGPROBS": "1000",
+            "CDK_SGLANG_MAX_JSON_DEPTH": "100",
+            "CDK_SGLANG_MAX_GRAMMAR_BYTES": "1000000",
+            "CDK_SGLANG_STALLED_AFTER_S": "60",
+        }
+    )
+    assert (changed.max_sequences, changed.max_top_logprobs) == (500, 1000)
+    assert (changed.max_json_depth, changed.max_grammar_bytes, changed.stalled_after_s) == (100, 1_000_000, 60)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"CDK_SGLANG_MAX_SEQUENCES": "0"}, "CDK_SGLANG_MAX_SEQUENCES: must be a number from 1 to 4096, got '0'"),
+        ({"CDK_SGLANG_MAX_SEQUENCES": "1.5"}, "CDK_SGLANG_MAX_SEQUENCES: must be a whole number, got '1.5'"),
+        (
+            {"CDK_SGLANG_MAX_JSON_DEPTH": "5000"},
+            "CDK_SGLANG_MAX_JSON_DEPTH: must be a number from 8 to 400, got '5000'",
+        ),
+        (
+            {"CDK_SGLANG_WEDGED_AFTER_S": "20", "CDK_SGLANG_STALLED_AFTER_S": "10"},
+            "CDK_SGLANG_STALLED_AFTER_S: must be a number from 20 to 86400, got '10'",
+        ),
+    ],
+)
+def test_a_limit_that_bounds_nothing_is_refused(variables: dict[str, str], problem: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        Settings.from_environment(variables)
+    assert refused.value.problems == [problem]
+
+
 def test_bad_settings_are_all_named() -> None:
     environment = {"CDK_SGLANG_PORT": "80.5", "CDK_SGLANG_MAX_BODY_BYTES": "much", "CDK_SGLANG_WEDGED_AFTER_S": "1"}
     with pytest.raises(RefusedError) as refused:

@@ -51,8 +51,9 @@ def safetensors_bytes(shapes: Mapping[str, tuple[int, ...]], *, item_bytes: int 
 
 
 def adapter_shapes(rank: int) -> dict[str, tuple[int, ...]]:
-    prefix = "base_model.model.model.layers.0.self_attn.q_proj"
-    return {f"{prefix}.lora_A.weight": (rank, 64), f"{prefix}.lora_B.weight": (64, rank)}
+    prefix = "base_model.model.model.layers.0.self_attn"
+    sides = {"lora_A": (rank, 64), "lora_B": (64, rank)}
+    return {f"{prefix}.{module}.{side}.weight": sides[side] for module in ("q_proj", "v_proj") for side in sides}
 
 
 @pytest.fixture

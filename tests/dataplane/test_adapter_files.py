@@ -116,7 +116,7 @@ def test_a_folder_of_save_pretrained_is_read_whole(adapter_folder: type_of_folde
 
     assert files.config.rank == 8
     assert files.names == ("adapter_config.json", "adapter_model.safetensors")
-    assert files.weights_bytes == 2 * (8 * 64 * 2)
+    assert files.weights_bytes == 4 * (8 * 64 * 2)
 
 
 def test_truncated_weights_are_refused_with_the_file_and_both_sizes(adapter_folder: type_of_folder) -> None:

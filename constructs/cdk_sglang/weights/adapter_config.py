@@ -16,41 +16,7 @@ from typing import Any, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-
-CONFIG_FILE: Final = "adapter_config.json"
-
-_IGNORED: Final[Mapping[str, tuple[tuple[object, ...], str]]] = {
-    # key: (values that change nothing, what SGLang does instead)
-    "use_rslora": ((None, False), "SGLang scales by lora_alpha / r, not by lora_alpha / sqrt(r)"),
-    "rank_pattern": ((None, {}), "SGLang takes r for every module"),
-    "alpha_pattern": ((None, {}), "SGLang takes lora_alpha for every module"),
-    "modules_to_save": ((None, []), "SGLang leaves fully trained modules out"),
-    "layer_replication": ((None, []), "SGLang does not repeat layers"),
-    "bias": ((None, "none"), "SGLang leaves trained biases out"),
-    "lora_bias": ((None, False), "SGLang leaves trained biases out"),
-    "use_qalora": ((None, False), "SGLang knows plain LoRA only"),
-    "alora_invocation_tokens": ((None, []), "SGLang applies the adapter to every token"),
-    "trainable_token_indices": ((None, [], {}), "SGLang leaves trained tokens out"),
-}
-"""Keys of PEFT's LoraConfig (huggingface/peft, src/peft/tuners/lora/config.py) that SGLang 0.5.23 never reads."""
-
-_ALL_WORDS: Final = ("all", "all-linear")
-
-_FUSED: Final[Mapping[str, str]] = {
-    "q_proj": "qkv_proj",
-    "k_proj": "qkv_proj",
-    "v_proj": "qkv_proj",
-    "gate_proj": "gate_up_proj",
-    "up_proj": "gate_up_proj",
-    "vocab_emb": "embed_tokens",
-    "embeddings": "embed_tokens",
-    "word_embeddings": "embed_tokens",
-    "output": "lm_head",
-    "unembed_tokens": "lm_head",
-    "q_a_proj": "fused_qkv_a_proj_with_mqa",
-    "kv_a_proj_with_mqa": "fused_qkv_a_proj_with_mqa",
-}
-"""Modules that SGLang 0.5.23 keeps in one buffer (srt/lora/utils.py, get_normalized_target_modules): one stands for all."""
+from cdk_sglang.weights.adapter_rules import CONFIG_FILE, config_problems, missing_modules, module_names
 
 _QUANTIZED: Final = re.compile(
     r"[-_.](fp8(-dynamic|-kv)?|nvfp4|mxfp4|fp4|awq|gptq(-int[48])?|bnb(-4bit|-8bit)?|int[48]|w\d+a\d+|unsloth|4bit|8bit|bf16|fp16|hf)(?=$|[-_.])",
@@ -101,35 +67,12 @@ class AdapterConfig:
         Raises:
             ConfigurationError: SGLang would refuse it, or serve something else than was trained.
         """
-        problems = []
-        kind = content.get("peft_type")
-        if not isinstance(kind, str) or kind.upper() != "LORA":
-            problems.append(f"{path}: peft_type: {kind!r} is not served by SGLang; only LORA adapters are")
-        rank = content.get("r")
-        if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-            problems.append(f"{path}: r: {rank!r} is not a rank; use a whole number of 1 or more")
-        alpha = content.get("lora_alpha")
-        if not isinstance(alpha, int | float) or isinstance(alpha, bool):
-            problems.append(
-                f"{path}: lora_alpha: {alpha!r} is not a number; SGLang scales the adapter by lora_alpha / r"
-            )
-        modules = content.get("target_modules")
-        problems += _module_problems(modules, path)
-        if content.get("use_dora"):
-            problems.append(f"{path}: use_dora: SGLang does not serve DoRA adapters; train one without it")
-        for key, (harmless, instead) in _IGNORED.items():
-            value = content.get(key)
-            if value not in harmless:
-                problems.append(
-                    f"{path}: {key}: {value!r} is ignored by SGLang, so that the answers would be wrong "
-                    f"({instead}); train without it, or merge the adapter into the base model"
-                )
-        raise_if_any(problems)
-        assert isinstance(rank, int)
+        raise_if_any(f"{path}: {problem}" for problem in config_problems(content))
+        rank, modules = content["r"], content["target_modules"]
         base = content.get("base_model_name_or_path")
         return AdapterConfig(
             rank=rank,
-            target_modules=_names(modules),
+            target_modules=module_names(modules),
             base_model=base if isinstance(base, str) and base else None,
         )
 
@@ -156,30 +99,13 @@ class AdapterConfig:
                 f"{', '.join(sorted(allowed))}; SGLang would leave the others out without a word, so use [all]"
             )
             return problems
-        buffers = {_FUSED.get(module, module) for module in allowed}
-        missing = sorted(module for module in self.target_modules if _FUSED.get(module, module) not in buffers)
+        missing = missing_modules(self.target_modules, allowed)
         if missing:
             problems.append(
                 f"{path}: changes {', '.join(missing)}, which the component's server.lora.target_modules lacks "
                 f"({', '.join(sorted(allowed))}); add them, or use [all]"
             )
         return problems
-
-
-def _module_problems(modules: object, path: str) -> list[str]:
-    if isinstance(modules, str):
-        if modules in _ALL_WORDS:
-            return []
-        return [f"{path}: target_modules: the pattern {modules!r} is not understood by SGLang; list the modules' names"]
-    if not isinstance(modules, list) or not modules or not all(isinstance(name, str) for name in modules):
-        return [f"{path}: target_modules: {modules!r} is not a list of module names"]
-    return []
-
-
-def _names(modules: str | list[str] | Any) -> frozenset[str]:  # noqa: ANN401  checked before
-    if isinstance(modules, str) or not modules:
-        return frozenset({"all"})
-    return frozenset(name.rsplit(".", 1)[-1] for name in modules)
 
 
 def same_base_model(trained_on: str, served: str) -> bool:

@@ -12,14 +12,13 @@ from typing import Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.weights.adapter_config import CONFIG_FILE, AdapterConfig
-from cdk_sglang.weights.safetensors import Header, read_header
+from cdk_sglang.weights.adapter_config import AdapterConfig
+from cdk_sglang.weights.adapter_rules import CONFIG_FILE, WEIGHTS_FILE, Tensor, tensor_problems
+from cdk_sglang.weights.safetensors import read_header
 
-WEIGHTS_FILE: Final = "adapter_model.safetensors"
 _OPTIONAL: Final = ("added_tokens.json",)  # SGLang reads it beside the two (srt/lora/lora_config.py)
 _PICKLES: Final = ("adapter_model.bin", "adapter_model.pt")
 _CHUNK_BYTES: Final = 1024 * 1024
-_MATRIX_DIMENSIONS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class AdapterFiles:
 
     @staticmethod
     def read(folder: Path) -> AdapterFiles:
-        """Check a folder: both files there, the weights whole and of the rank the config says.
+        """Check a folder: both files there, the weights whole and what the config says.
 
         Raises:
             ConfigurationError: One line per problem.
@@ -62,7 +61,9 @@ class AdapterFiles:
         raise_if_any(problems)
         config = AdapterConfig.read(folder)
         header = read_header(weights)
-        raise_if_any(_rank_problems(weights, header, config.rank))
+        tensors = {name: Tensor(dtype=header.dtypes[name], shape=shape) for name, shape in header.shapes.items()}
+        found = tensor_problems(tensors, rank=config.rank, modules=config.target_modules)
+        raise_if_any(f"{weights}: {problem}" for problem in found)
         return AdapterFiles(folder=folder, config=config, weights_bytes=header.data_bytes)
 
     @property
@@ -125,22 +126,3 @@ def _json(text: bytes, archive: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         raise ConfigurationError([f"{archive}: {CONFIG_FILE}: expected an object"])
     return content
-
-
-def _rank_problems(file: Path, header: Header, rank: int) -> list[str]:
-    matrices = {
-        name: shape
-        for name, shape in header.shapes.items()
-        if len(shape) == _MATRIX_DIMENSIONS and ("lora_A" in name or "lora_B" in name)
-    }
-    if not matrices and not any("lora_" in name for name in header.shapes):
-        return [f"{file}: holds no LoRA matrices (lora_A, lora_B); is it a full model?"]
-    wrong = sorted(name for name, shape in matrices.items() if rank not in shape)
-    if wrong:
-        return [
-            (
-                f"{file}: {wrong[0]} has the shape {list(matrices[wrong[0]])}, {CONFIG_FILE} says r {rank}; "
-                "the two files are not of one adapter"
-            )
-        ]
-    return []

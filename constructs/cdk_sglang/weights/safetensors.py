@@ -20,10 +20,12 @@ class Header:
 
     Attributes:
         shapes: Shape by tensor name.
+        dtypes: Type by tensor name, as the format spells it (BF16).
         data_bytes: Bytes of all tensors.
     """
 
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
     data_bytes: int
 
 
@@ -43,6 +45,7 @@ def read_header(file: Path) -> Header:
         entries = json.loads(text)
         entries.pop("__metadata__", None)
         shapes = {str(name): tuple(int(axis) for axis in entry["shape"]) for name, entry in entries.items()}
+        dtypes = {str(name): str(entry["dtype"]) for name, entry in entries.items()}
         data = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise ConfigurationError([f"{file}: has no readable safetensors header"]) from None
@@ -51,4 +54,4 @@ def read_header(file: Path) -> Header:
         raise ConfigurationError(
             [f"{file}: is cut short: it has {size} bytes, its header announces {whole}; copy it again"]
         )
-    return Header(shapes=shapes, data_bytes=data)
+    return Header(shapes=shapes, dtypes=dtypes, data_bytes=data)

@@ -1,0 +1,138 @@
+"""Whether a request's body may go on to SGLang: read as JSON, and every field it has within its bounds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cdk_sglang_container.fields import FIELDS
+from cdk_sglang_container.http import HttpError
+
+if TYPE_CHECKING:
+    from cdk_sglang_container.limits import RequestLimits
+
+# Objects of a body whose fields are the request's own: SGLang's, Ollama's, Vertex's.
+_NESTED = ("sampling_params", "options", "parameters", "instances")
+_PROMPTS = ("prompt", "text", "input_ids")
+_SHOWN_MAX = 80
+
+
+def parse(body: bytes, *, depth: int) -> dict[str, Any]:
+    """The body's object.
+
+    Args:
+        body: JSON text.
+        depth: Levels of nested arrays and objects it may have.
+
+    Raises:
+        HttpError: 400; it is not JSON, not an object, or nested too deeply.
+    """
+    try:
+        request = _DECODER.decode(body.decode(json.detect_encoding(body)))
+    except RecursionError:
+        raise _too_deep(depth) from None
+    except ValueError as error:
+        raise HttpError(400, f"the request body is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise HttpError(400, f"the request body must be a JSON object, got {_kind(request)}")
+    if body.count(b"[") + body.count(b"{") > depth and _is_deeper(request, depth):
+        raise _too_deep(depth)
+    if b"\\ud" in body or b"\\uD" in body:
+        try:
+            json.dumps(request, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise HttpError(400, "the request body is not JSON: it holds half of a surrogate pair (\\ud800)") from None
+    return request
+
+
+def check_request(request: dict[str, Any], limits: RequestLimits) -> None:
+    """Raise unless every field of a request is within its bounds.
+
+    Args:
+        request: Its body.
+        limits: The loaded model's and the operator's.
+
+    Raises:
+        HttpError: 400 with the first field that is not, its value, and what it may be.
+    """
+    _check_fields(request, limits, "")
+    for name in _NESTED:
+        inner = request.get(name)
+        if inner is None:
+            continue
+        parts = inner if isinstance(inner, list) else [inner]
+        for part in parts:
+            if isinstance(part, dict):
+                _check_fields(part, limits, f"{name}.")
+        if name == "sampling_params" and (not parts or not all(isinstance(part, dict) for part in parts)):
+            raise _refusal(name, "an object, or a list of objects", inner)
+    _check_sequences(request, limits)
+
+
+def _check_fields(fields: dict[str, Any], limits: RequestLimits, prefix: str) -> None:
+    for name, value in fields.items():
+        if value is not None and (rule := FIELDS.get(name)) is not None:
+            wanted = rule(value, limits)
+            if wanted is not None:
+                raise _refusal(f"{prefix}{name}", wanted, value)
+
+
+def _check_sequences(request: dict[str, Any], limits: RequestLimits) -> None:
+    sampling = request.get("sampling_params")
+    first = sampling[0] if isinstance(sampling, list) else sampling
+    choices = request.get("n") or (first.get("n") if isinstance(first, dict) else None) or 1
+    for name in _PROMPTS:
+        prompts = request.get(name)
+        many = isinstance(prompts, list) and bool(prompts) and isinstance(prompts[0], str | list)
+        if many and len(prompts) * choices > limits.sequences:
+            wanted = f"at most {limits.sequences} prompts times n"
+            raise _refusal(name, wanted, len(prompts), got=f"{len(prompts)} prompts times n {choices}")
+
+
+def _refusal(field: str, wanted: str, value: object, *, got: str | None = None) -> HttpError:
+    return HttpError(400, f"{field} must be {wanted}; got {got or _shown(value)}", param=field)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | dict):
+        value = next(iter(_outliers(value)), value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+
+
+def _outliers(value: list[Any] | dict[str, Any]) -> list[Any]:
+    """A long list of numbers is shown by its largest, which is nearly always the wrong one."""
+    if isinstance(value, list) and len(value) > 1 and all(type(each) is int for each in value):
+        low, high = min(value), max(value)
+        return [low if low < 0 else high]
+    return []
+
+
+def _is_deeper(request: Any, depth: int) -> bool:  # noqa: ANN401
+    level = [request]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep(depth: int) -> HttpError:
+    return HttpError(400, f"the request body must be nested at most {depth} deep")
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return kinds.get(type(value), "null")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

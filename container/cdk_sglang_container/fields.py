@@ -1,0 +1,283 @@
+"""What each field of a request may be, by its name: OpenAI's, Anthropic's, Ollama's and SGLang's own fields.
+
+SGLang 0.5.23 hands most values to its scheduler unchecked, and one that does not fit a tensor, the vocabulary or the type
+the scheduler decodes ends the process for every caller (`sampling_params.py`, `io_struct.py`, `sampling_batch_info.py` of
+sglang/srt, read 2026-11). A name means the same on every path, so one table serves all of them; a value that is wrong in
+another way is left to SGLang, which answers 400.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from typing import TYPE_CHECKING, Any, Final
+
+from cdk_sglang_container.patterns import pattern_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cdk_sglang_container.limits import RequestLimits
+
+    # Says what the field must be when the value is not that; None when it is.
+    Rule = Callable[[Any, RequestLimits], str | None]
+
+INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
+# SamplingParams' TOP_K_ALL: the whole vocabulary (sglang/srt/sampling/sampling_params.py). The scheduler keeps 32 bits.
+TOP_K_MAX = 1 << 30
+# https://platform.openai.com/docs/api-reference/chat/create (read 2026-11): -100 bans a token, 100 makes it the only one.
+_BIAS_MAX = 100
+# Below this, dividing logits by it overflows 32-bit floats, and sampling from the result ends SGLang's scheduler.
+_PENALTY_MIN = 0.01
+_NUMBER_MAX = 1e9
+# SGLang aborts by prefix (sglang/srt/managers/scheduler.py, abort_request): a short rid would take other callers' with it,
+# since theirs are random hexadecimal digits; one that begins like a health check's is never answered under load.
+_RID: Final = re.compile(r"(?!HEALTH_CHECK)[A-Za-z0-9_.:\-]{8,256}")
+_TEXT_MAX = 1024
+# Parameters of transformers' apply_chat_template that SGLang gives itself, or that replace the model's own template.
+_TEMPLATE_OWN: Final = frozenset(
+    {
+        "add_generation_prompt",
+        "chat_template",
+        "continue_final_message",
+        "conversation",
+        "documents",
+        "max_length",
+        "messages",
+        "padding",
+        "return_assistant_tokens_mask",
+        "return_dict",
+        "return_tensors",
+        "tokenize",
+        "tokenizer_kwargs",
+        "tools",
+        "truncation",
+    }
+)
+# SessionParams of sglang/srt/managers/io_struct.py.
+_SESSION_KEYS: Final = frozenset({"drop_previous_output", "id", "offset", "replace", "rid"})
+
+
+def is_whole(value: object) -> bool:
+    """Whether a JSON number is a whole one; 1.0 is, true is not."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+
+
+def _whole(bounds: Callable[[RequestLimits], tuple[int, int]]) -> Rule:
+    """A whole number, or a list of them (one per prompt)."""
+
+    def rule(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+        low, high = bounds(limits)
+        values = value if isinstance(value, list) else (value,)
+        if all(each is None or (is_whole(each) and low <= each <= high) for each in values):
+            return None
+        return f"a whole number from {low} to {high}"
+
+    return rule
+
+
+def _between(low: int, high: int) -> Rule:
+    return _whole(lambda _limits: (low, high))
+
+
+def _number(low: float, high: float) -> Rule:
+    def rule(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return None
+        return f"a number from {low:g} to {high:g}"
+
+    return rule
+
+
+def _tokens_of_context(low: int) -> Rule:
+    return _whole(lambda limits: (low, INT32_MAX if limits.truncates else limits.context))
+
+
+def _alternatives(limits: RequestLimits) -> tuple[int, int]:
+    return 0, min(limits.top_logprobs, limits.vocabulary)
+
+
+def _logprobs(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    """Chat: whether; completions: how many."""
+    return None if isinstance(value, bool) else _whole(_alternatives)(value, limits)
+
+
+def token_ids_problem(ids: Any, vocabulary: int) -> str | None:  # noqa: ANN401
+    """What a flat sequence of token ids must be; quick, since prompts are long."""
+    return None if _within(ids, vocabulary) else f"token ids from 0 to {vocabulary - 1}, the model's vocabulary"
+
+
+def _within(numbers: Any, end: int) -> bool:  # noqa: ANN401
+    typed = isinstance(numbers, array) or set(map(type, numbers)) <= {int}
+    return not len(numbers) or (typed and min(numbers) >= 0 and max(numbers) < end)
+
+
+def _token_ids(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    """A token id, a list of them, or a list of such lists; texts and what else the name may mean pass."""
+    return None if _all_within(value, limits.vocabulary) else token_ids_problem([-1], limits.vocabulary)
+
+
+def _positions(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    return None if _all_within(value, limits.context) else f"positions from 0 to {limits.context - 1}, the context"
+
+
+def _all_within(value: Any, end: int) -> bool:  # noqa: ANN401
+    if isinstance(value, int | float):
+        value = [value]
+    if not isinstance(value, list):
+        return True
+    kinds = set(map(type, value))
+    if kinds & {int, float, bool}:
+        return _within(value, end)
+    return list not in kinds or all(_all_within(each, end) for each in value)
+
+
+def _logit_bias(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    wanted = f"an object of token ids (0 to {limits.vocabulary - 1}) and numbers from -{_BIAS_MAX} to {_BIAS_MAX}"
+    if not isinstance(value, dict):
+        return wanted
+    bias = _number(-_BIAS_MAX, _BIAS_MAX)
+    for key, each in value.items():
+        # At most 9 digits: int() of a long text is quadratic.
+        if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < limits.vocabulary):  # noqa: PLR2004
+            return wanted
+        if bias(each, limits) is not None:
+            return wanted
+    return None
+
+
+def _rid(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    if isinstance(value, str) and _RID.fullmatch(value):
+        return None
+    return "a text of 8 to 256 letters, digits, '_', '.', ':' and '-' that does not begin with HEALTH_CHECK"
+
+
+def _text(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    values = value if isinstance(value, list) else (value,)
+    if all(each is None or (isinstance(each, str) and len(each) <= _TEXT_MAX) for each in values):
+        return None
+    return f"a text of at most {_TEXT_MAX} characters"
+
+
+def _texts(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    values = value if isinstance(value, list) else (value,)
+    return None if all(isinstance(each, str) for each in values) else "a text, or a list of texts"
+
+
+def _object_without(reserved: frozenset[str]) -> Rule:
+    def rule(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+        if not isinstance(value, dict):
+            return "an object"
+        taken = sorted(reserved & value.keys())
+        return f"an object without {', '.join(taken)}, which the server sets" if taken else None
+
+    return rule
+
+
+def _session_params(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    if isinstance(value, dict) and value.keys() <= _SESSION_KEYS:
+        texts = all(value.get(key) is None or _text(value[key], limits) is None for key in ("id", "rid"))
+        offset = value.get("offset") is None or _between(0, INT32_MAX)(value["offset"], limits) is None
+        flags = (value.get(key) for key in ("replace", "drop_previous_output"))
+        if texts and offset and all(flag is None or isinstance(flag, bool) for flag in flags):
+            return None
+    return f"an object with {', '.join(sorted(_SESSION_KEYS))} alone"
+
+
+def _grammar(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    size = len(value) if isinstance(value, str) else len(json.dumps(value))
+    return None if size <= limits.grammar_bytes else f"at most {limits.grammar_bytes} bytes long"
+
+
+def _regex(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    if not isinstance(value, str):
+        return "a regular expression"
+    return _grammar(value, limits) or pattern_problem(value, backtracks=False)
+
+
+def _stop_regex(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    values = value if isinstance(value, list) else (value,)
+    if not all(isinstance(each, str) for each in values):
+        return "a regular expression, or a list of them"
+    return next((problem for each in values if (problem := pattern_problem(each, backtracks=True))), None)
+
+
+def _set_by_server(_value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    return "left out: it is set by the server"
+
+
+def _by_name(rule: Rule, *names: str) -> dict[str, Rule]:
+    return dict.fromkeys(names, rule)
+
+
+FIELDS: Final[Mapping[str, Rule]] = {
+    "n": _whole(lambda limits: (1, limits.sequences)),
+    **_by_name(_whole(lambda limits: (1, limits.sequences)), "best_of", "beam_width"),
+    **_by_name(_whole(_alternatives), "top_logprobs", "top_logprobs_num"),
+    "logprobs": _logprobs,
+    "top_k": _between(-1, TOP_K_MAX),
+    **_by_name(_tokens_of_context(0), "max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens"),
+    **_by_name(_tokens_of_context(0), "min_tokens", "min_new_tokens", "max_thinking_tokens"),
+    "num_predict": _tokens_of_context(-2),  # Ollama's: -1 and -2 mean no bound of its own
+    "logprob_start_len": _whole(lambda limits: (-1, limits.context)),
+    "routed_experts_start_len": _whole(lambda limits: (0, limits.context)),
+    **_by_name(_between(-(2**63), INT64_MAX), "seed", "sampling_seed"),
+    **_by_name(_between(-(2**31), INT32_MAX), "priority"),
+    **_by_name(_between(0, INT64_MAX), "bootstrap_room"),
+    **_by_name(_between(0, 65535), "bootstrap_port"),
+    **_by_name(
+        _between(0, INT32_MAX), "routed_dp_rank", "data_parallel_rank", "disagg_prefill_dp_rank", "decode_tp_size"
+    ),
+    **_by_name(_between(1, INT32_MAX), "stream_interval", "dimensions"),
+    **_by_name(
+        _between(1, 1024),
+        "max_dynamic_patch",
+        "min_dynamic_patch",
+        "image_max_dynamic_patch",
+        "video_max_dynamic_patch",
+    ),
+    "temperature": _number(0, _NUMBER_MAX),
+    **_by_name(_number(0, 1), "top_p", "min_p"),
+    **_by_name(_number(-2, 2), "frequency_penalty", "presence_penalty"),
+    "repetition_penalty": _number(_PENALTY_MIN, 2),
+    **_by_name(_token_ids, "input_ids", "prompt", "input", "tokens", "query", "items", "text"),
+    **_by_name(_token_ids, "stop_token_ids", "token_ids_logprob", "label_token_ids", "embed_override_token_id"),
+    **_by_name(_positions, "multi_item_delimiter_indices", "token_indices_to_pool"),
+    "logit_bias": _logit_bias,
+    "rid": _rid,
+    **_by_name(_text, "session_id", "conversation_id", "routing_key", "extra_key", "cache_salt", "bootstrap_host"),
+    **_by_name(_text, "bootstrap_pair_key", "lora_path"),
+    "stop": _texts,
+    "stop_regex": _stop_regex,
+    "regex": _regex,
+    **_by_name(_grammar, "ebnf", "json_schema", "structural_tag", "response_format", "tools", "format"),
+    "chat_template_kwargs": _object_without(_TEMPLATE_OWN),
+    "session_params": _session_params,
+    # GenerateReqInput and EmbeddingReqInput take these from a body too; SGLang's own processes fill them in.
+    **_by_name(_set_by_server, "lora_id", "http_worker_ipc", "kv_hints", "positional_embed_overrides"),
+    **_by_name(_set_by_server, "need_wait_for_mm_inputs", "num_items_assigned", "encoder_urls", "decision_layout"),
+    **_by_name(_set_by_server, "received_time", "external_trace_header", "return_bytes", "is_normalized"),
+    **_by_name(_set_by_server, "stop_strs", "stop_str_max_len", "stop_regex_strs", "stop_regex_max_len"),
+    "ebnf_full_assistant": _set_by_server,
+}
+"""Null passes everywhere: it is SGLang's default."""
+
+# The other fields of SGLang's protocol. Flags and names from a fixed list: SGLang's own types check those.
+_FLAGS: Final = """
+    background continue_final_message echo ignore_eos log_metrics no_logs no_stop_trim parallel_tool_calls reasoning_effort
+    require_reasoning return_cached_tokens_details return_entropy return_flat_raw_output_top_logprobs
+    return_flat_raw_top_logprobs return_flat_raw_top_logprobs_b64 return_hidden_states return_indexer_topk
+    return_input_ids_in_sglext return_logprob return_meta_info return_output_ids_in_sglext return_prompt_token_ids
+    return_routed_experts return_sampling_mask return_spec_tokens_details return_text_in_logprobs return_token_ids
+    sampling_logprobs_mode separate_reasoning skip_special_tokens spaces_between_special_tokens stream stream_options
+    stream_reasoning task thinking tool_choice use_audio_in_video
+"""
+# Texts and media, which become tokens or are looked up; and what SGLang refuses unless its operator switched it on.
+_CONTENT: Final = """
+    audio_data custom_labels custom_logit_processor custom_params image_data images_config input_embeds messages
+    mm_content_hashes mm_hashes mm_processor_kwargs modalities model sampling_params suffix user video_config video_data
+    watermark
+"""
+UNBOUNDED: Final = frozenset(_FLAGS.split()) | frozenset(_CONTENT.split())
+"""Fields without a rule: nothing in them is counted, or indexes anything."""

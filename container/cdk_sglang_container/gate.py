@@ -1,0 +1,95 @@
+"""The last look at a request before it leaves this process for SGLang's scheduler.
+
+The contract checks bodies; here is what became of them, on every path and whatever it was called there. SGLang's
+scheduler decodes what it receives by type and takes the rest as it is (srt/managers/io_struct.py and
+scheduler_components/request_receiver.py of sglang 0.5.23): what does not fit ends it, and with it every other request.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from cdk_sglang_container.fields import FIELDS, token_ids_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cdk_sglang_container.limits import RequestLimits
+
+# Fields of SGLang's TokenizedGenerateReqInput and SamplingParams that have rules under their own names.
+_REQUEST_FIELDS = ("top_logprobs_num", "token_ids_logprob", "logprob_start_len", "routed_experts_start_len")
+_SAMPLING_FIELDS = (
+    "beam_width",
+    "logit_bias",
+    "max_new_tokens",
+    "min_new_tokens",
+    "repetition_penalty",
+    "sampling_seed",
+    "stream_interval",
+    "temperature",
+    "top_k",
+)
+_PLACE = re.compile(r"\$\[(\d+)\](?:\[(\d+)\])?")
+
+
+def guard_dispatch(manager: Any, limits: RequestLimits, *, roundtrip: Callable[[Any], object] | None) -> None:  # noqa: ANN401
+    """Check whatever SGLang's tokenizer manager sends to its scheduler; what cannot go raises `ValueError`, SGLang's 400.
+
+    Args:
+        manager: SGLang's `TokenizerManager`.
+        limits: Bounds of a request.
+        roundtrip: Encode a message and decode it as the scheduler will. Default: types are not checked.
+    """
+    dispatch = manager._dispatch_to_scheduler  # noqa: SLF001
+
+    def checked(message: Any) -> None:  # noqa: ANN401
+        for request in getattr(message, "batch", None) or (message,):
+            if hasattr(request, "sampling_params"):
+                check_tokenized(request, limits)
+                if (
+                    roundtrip is not None and request.mm_inputs is None
+                ):  # images go as they are: megabytes, made by SGLang's own processors
+                    _check_types(request, roundtrip)
+        dispatch(message)
+
+    manager._dispatch_to_scheduler = checked  # noqa: SLF001
+
+
+def check_tokenized(request: Any, limits: RequestLimits) -> None:  # noqa: ANN401 # SGLang's Tokenized…ReqInput
+    """Raise `ValueError` unless a tokenized request is within the vocabulary and the bounds."""
+    if request.mm_inputs is None and request.input_ids is not None:
+        problem = token_ids_problem(request.input_ids, limits.vocabulary)
+        if problem is not None:
+            raise ValueError(f"input_ids must be {problem}")
+    for holder, names in ((request, _REQUEST_FIELDS), (request.sampling_params, _SAMPLING_FIELDS)):
+        for name in names:
+            value = getattr(holder, name, None)
+            wanted = None if value is None else FIELDS[name](value, limits)
+            if wanted is not None:
+                raise ValueError(f"{name} must be {wanted}; got {str(value)[:80]}")
+    stops = request.sampling_params.stop_token_ids
+    if stops:
+        problem = token_ids_problem(list(stops), limits.vocabulary)
+        if problem is not None:
+            raise ValueError(f"stop_token_ids must be {problem}")
+
+
+def _check_types(request: Any, roundtrip: Callable[[Any], object]) -> None:  # noqa: ANN401
+    try:
+        roundtrip(request)
+    except Exception as error:  # msgspec's errors have no common base but Exception's child of its own
+        raise ValueError(_PLACE.sub(lambda place: _name(request, place), str(error))) from error
+
+
+def _name(request: Any, place: re.Match[str]) -> str:  # noqa: ANN401
+    """A place in SGLang's positional encoding, as the field's name."""
+    fields = type(request).__struct_fields__
+    outer = int(place[1]) - 1  # the first is the message's own type
+    if not 0 <= outer < len(fields):
+        return place[0]
+    name = str(fields[outer])
+    inner = getattr(type(getattr(request, name, None)), "__struct_fields__", None)
+    if place[2] is None or inner is None or int(place[2]) >= len(inner):
+        return name
+    return f"{name}.{inner[int(place[2])]}"

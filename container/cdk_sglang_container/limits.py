@@ -1,0 +1,28 @@
+"""Bounds of one request: what the loaded model has, and what the operator allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestLimits:
+    """Bounds that a request's fields must keep.
+
+    Attributes:
+        vocabulary: Tokens of the loaded model; token ids are 0 to `vocabulary` - 1.
+        context: Tokens that prompt and answer may have together.
+        truncates: Whether SGLang shortens what is longer than the context instead of refusing it.
+        sequences: Sequences one request may generate: its prompts times `n`.
+        top_logprobs: Alternatives per token that a request may ask for.
+        depth: Levels of nested arrays and objects in a body.
+        grammar_bytes: Length of a grammar: JSON schema, regular expression, EBNF, or tools.
+    """
+
+    vocabulary: int
+    context: int
+    truncates: bool = False
+    sequences: int = 64
+    top_logprobs: int = 20
+    depth: int = 64
+    grammar_bytes: int = 65_536

@@ -1,0 +1,94 @@
+"""Busy is not wedged: `/ping` on the real engine while one forward pass takes longer than a wedged engine is given."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_server import ROOT, EngineServer
+
+from localcloud.engine.recipe import engine_environment, engine_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+WEDGED_AFTER_S = 4.0
+# The tiny model with a hundred times the work per token: 1,900 tokens are one pass of 15 to 60 s on one core.
+_SLOW_MODEL = """
+import sys
+from pathlib import Path
+from localcloud.engine import tiny_model
+tiny_model.INTERMEDIATE, tiny_model.LAYERS = 8192, 64
+tiny_model.make_models(Path(sys.argv[1]))
+"""
+SETTINGS = {
+    "CDK_SGLANG_WEDGED_AFTER_S": f"{WEDGED_AFTER_S:g}",
+    "OMP_NUM_THREADS": "1",
+    "SM_SGLANG_DISABLE_RADIX_CACHE": "true",
+    "SM_SGLANG_SLEEP_ON_IDLE": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
+    folder = tmp_path_factory.mktemp("slow")
+    command = [str(engine_python()), "-c", _SLOW_MODEL, str(folder)]
+    subprocess.run(command, cwd=ROOT, env=engine_environment(), check=True, capture_output=True)
+    running = EngineServer(model=folder / "base", settings=SETTINGS, log=folder / "server.log")
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+        for path in (folder / "base").iterdir():
+            path.unlink()  # 400 MB
+
+
+def _prompt(server: EngineServer) -> float:
+    """Seconds that one long prompt takes."""
+    began = time.monotonic()
+    text = "x" * 1900
+    reply = server.request("POST", "/v1/completions", {"prompt": text, "max_tokens": 1}, timeout_s=300)
+    assert reply.status == 200
+    return time.monotonic() - began
+
+
+def test_a_prompt_of_one_long_pass_leaves_ping_at_200_and_no_probe_behind(server: EngineServer) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        prompt = pool.submit(_prompt, server)
+        pings = []
+        while not prompt.done():
+            pings.append(server.ping())
+            time.sleep(0.25)
+    took = prompt.result()
+    assert took > 2 * WEDGED_AFTER_S, "the pass was too short to show anything"
+    assert set(pings) == {200}, f"{pings} in {took:.0f} s"
+    began = time.monotonic()
+    assert server.chat(max_tokens=1).status == 200
+    assert time.monotonic() - began < took / 2, "probes ran first"
+
+
+def test_a_scheduler_that_stops_in_a_long_pass_is_noticed_and_its_recovery_too(server: EngineServer) -> None:
+    scheduler = server.scheduler()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        prompt = pool.submit(_prompt, server)
+        time.sleep(1.5 * WEDGED_AFTER_S)
+        assert server.ping() == 200
+        assert not prompt.done(), "the pass was too short to show anything"
+        scheduler.send_signal(signal.SIGSTOP)
+        stopped = time.monotonic()
+        try:
+            while server.ping() == 200:
+                assert time.monotonic() < stopped + 2 * WEDGED_AFTER_S
+                time.sleep(0.1)
+        finally:
+            scheduler.send_signal(signal.SIGCONT)
+        server.wait_until_up(timeout_s=30)
+        assert not prompt.done(), "it recovers with the pass, not after it"
+        prompt.result()
+    assert server.chat(max_tokens=1).status == 200
