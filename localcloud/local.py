@@ -102,6 +102,7 @@ def down(port: int) -> None:
     """Destroy what was deployed, stop the embedded AWS, and check that nothing is left."""
     server = running()
     if server is None:
+        forget()
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
@@ -249,7 +250,7 @@ def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float)
     for line in exports:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print(f"  source {CREDENTIALS_FILE.relative_to(ROOT)}             # the same, in another terminal")
-    console.print(f"  cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")
+    console.print(f"  .venv/bin/cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")
     console.print("  aws sagemaker list-inference-components        # or any SDK: it is the AWS API")
     console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
     console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # what SGLang says")
