@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+import typer
+from moto import mock_aws
 from typer.testing import CliRunner
 
-from cdk_sglang.cli import awaited, deploy
+from cdk_sglang.cli import awaited, deploy, weights
 from cdk_sglang.cli.assembly import Weights, read_assembly
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
@@ -265,12 +270,78 @@ def test_no_cdk_cli_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         CliRunner().invoke(app, ["deploy", "--env", "dev"], catch_exceptions=False)
 
 
+# --- looking at what is there -----------------------------------------------------------------------------------------
+
+ADAPTER = Weights(stack="chat", bucket_parameter="/cdk-sglang/dev/weights-bucket", key="adapters/triage-v3.tar.gz")
+MODEL = Weights(stack="chat", bucket_parameter="/cdk-sglang/dev/weights-bucket", key=LLAMA)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield lambda name: boto3.client(name, region_name="us-east-1")
+
+
+@pytest.fixture
+def foundation(aws: Any) -> Any:
+    aws("s3").create_bucket(Bucket="the-bucket")
+    aws("ssm").put_parameter(Name=ADAPTER.bucket_parameter, Value="the-bucket", Type="String")
+    return aws("s3")
+
+
+def test_an_adapters_archive_is_there_or_not(foundation: Any) -> None:
+    bucket = awaited.Bucket("us-east-1")
+    assert bucket.place(ADAPTER) == "s3://the-bucket/adapters/triage-v3.tar.gz"
+    assert bucket.problems(ADAPTER) == ("is not there",)
+    assert awaited.command_for(ADAPTER, bucket.place(ADAPTER)) == (
+        "aws s3 cp ./triage-v3.tar.gz s3://the-bucket/adapters/triage-v3.tar.gz"
+    )
+    foundation.put_object(Bucket="the-bucket", Key=ADAPTER.key, Body=b"archive")
+    assert bucket.problems(ADAPTER) == ()
+
+
+def test_weights_before_the_foundation_are_one_line_and_exit_code_1(
+    aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as left:
+        awaited.Bucket("us-east-1").place(MODEL)
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        "weights: the foundation is not deployed: there is no SSM parameter /cdk-sglang/dev/weights-bucket in us-east-1; "
+        "deploy it first, without --step or with --step foundation\n"
+    )
+
+
+def test_what_cannot_be_looked_at_is_not_waited_for(
+    foundation: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {
+        "event": "error",
+        "message": "AWS: An error occurred (AccessDenied) when calling the ListObjectsV2 operation: no",
+    }
+
+    def program(*_: object, **__: object) -> Any:
+        line = f"print({json.dumps(json.dumps(said))}); raise SystemExit(1)"
+        return subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(weights, "_begin", program)
+    with pytest.raises(typer.Exit) as left:
+        awaited.Bucket("us-east-1").problems(MODEL)
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        "weights: s3://the-bucket/weights/llama/ could not be looked at: An error occurred (AccessDenied) when calling the "
+        "ListObjectsV2 operation: no; the same command goes on from here\n"
+    )
+
+
 # --- what a stack needs -----------------------------------------------------------------------------------------------
 
 
 def needed(folder: Path, **resources: Any) -> list[str]:
     write_assembly(folder, {"Serving-chat": resources})
-    return [weights.key for stack in read_assembly(folder) for weights in stack.weights()]
+    return [one.key for stack in read_assembly(folder) for one in stack.weights()]
 
 
 def test_models_and_adapters_of_the_environments_bucket_are_needed(tmp_path: Path) -> None:

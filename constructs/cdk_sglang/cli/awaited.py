@@ -40,7 +40,10 @@ class Bucket:
         """Say what is wrong with weights."""
         name = self._name(wanted)
         if wanted.is_model:
-            return program.problems_below(name, wanted.key, region=self._region)
+            try:
+                return program.problems_below(name, wanted.key, region=self._region)
+            except program.NotLookedAtError as error:
+                fail(f"weights: {error}; the same command goes on from here", code=1)
         from botocore.exceptions import ClientError  # noqa: PLC0415  optional; there, since `client` came before
 
         with failures_of("s3:GetObject"):
