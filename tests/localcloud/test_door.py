@@ -137,6 +137,10 @@ def test_a_form_post_and_a_simple_request_are_refused(send: Send, client: Any, k
         ("GET", "/moto-api/"),
         ("GET", "/latest/meta-data/iam/security-credentials/default-role"),
         ("GET", "/cloudformation_us-east-1/cfnresponse"),
+        ("POST", "/localcloud/cfn-response/token"),
+        ("PUT", "/%2Flocalcloud/cfn-response/token"),
+        ("PUT", "/x/../localcloud/cfn-response/token"),
+        ("PUT", "/localcloud%2Fcfn-response"),
     ],
 )
 def test_nothing_is_answered_without_credentials(send: Send, method: str, path: str) -> None:
