@@ -51,8 +51,9 @@ synth: setup ## templates of one environment, checked five ways, and its plan: m
 	@$(CDK) synth --quiet --no-lookups -c env=$(ENV) -c report=true --output cdk.out/$(ENV)
 
 .PHONY: deploy
-deploy: setup ## deploy one environment with your AWS credentials: make deploy ENV=dev
-	@$(CDK) deploy --all --no-lookups -c env=$(ENV) --output cdk.out/$(ENV) --import-existing-resources
+deploy: setup ## foundation, weights, fleet of one environment, with your AWS credentials: make deploy ENV=dev
+	@test "$(origin ENV)" != file || { echo "make deploy: say which environment, such as make deploy ENV=dev" >&2; exit 2; }
+	@cdk-sglang deploy --env "$(ENV)" $(ARGS)
 
 .PHONY: engine
 engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 2 to 7 minutes, once)

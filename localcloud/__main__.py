@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from localcloud.credentials import FILE, PrivateFolderError
 from localcloud.server import LocalCloud, StateInUseError
 
 
@@ -20,7 +21,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
-    except StateInUseError as error:
+    except (StateInUseError, PrivateFolderError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
@@ -33,6 +34,7 @@ def main() -> int:
         signal.signal(number, lambda *_: done.set())
     with cloud:
         sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs\n")
+        sys.stdout.write(f"credentials of this start: source {given.state_dir}/{FILE}\n")
         sys.stdout.flush()
         done.wait()
     return 0

@@ -17,10 +17,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from localcloud.credentials import FILE, Credentials, PrivateFolderError, private_folder
 from localcloud.engine.recipe import engine_environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STATE: Final = ROOT / ".local"
+SERVER_STATE: Final = STATE / "state"
+CREDENTIALS_FILE: Final = SERVER_STATE / FILE
 _SERVER_FILE: Final = STATE / "server.json"
 _SERVER_LOG: Final = STATE / "server.log"
 _STARTS_WITHIN_S: Final = 30.0
@@ -54,8 +57,12 @@ def ensure(port: int, python: Path) -> str:
         return str(earlier["url"])
     if earlier is not None:
         stop(int(earlier["pid"]))
-    STATE.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(STATE / "state")]
+    try:
+        private_folder(STATE)
+    except PrivateFolderError as error:
+        raise LocalError(str(error)) from error
+    CREDENTIALS_FILE.unlink(missing_ok=True)  # of a server that was killed
+    command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(SERVER_STATE)]
     step(f"starting the embedded AWS on port {port}")
     with _SERVER_LOG.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -83,14 +90,35 @@ def ensure(port: int, python: Path) -> str:
 
 def container_command(python: Path) -> list[str]:
     """The command that stands for a container image: the project's own entry, on this machine's CPU."""
-    variables = engine_environment({"CDK_SGLANG_PYTHON": str(python)})
+    loopback = str(ROOT / "localcloud/engine/loopback")  # what the engine itself opens stays on this machine
+    variables = engine_environment(
+        {"CDK_SGLANG_PYTHON": str(python), "PYTHONPATH": loopback, "GLOO_SOCKET_IFNAME": "lo"}
+    )
     return ["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")]
 
 
+def credentials() -> Credentials:
+    """Return the credentials of the server that runs, also for a second terminal.
+
+    Raises:
+        LocalError: There is no server, or it was started by an older checkout.
+    """
+    found = Credentials.read(SERVER_STATE)
+    if found is None:
+        raise LocalError(f"{CREDENTIALS_FILE.relative_to(ROOT)} is missing; run `make local-down`, then `make local`")
+    return found
+
+
 def healthy(url: str) -> bool:
-    """Whether the embedded AWS answers there."""
+    """Whether the embedded AWS of this checkout answers there."""
+    mine = Credentials.read(SERVER_STATE)
+    if mine is None:
+        return False
+    request = urllib.request.Request(
+        f"{url}/localcloud/health", headers={"Authorization": f"Bearer {mine.secret_access_key}"}
+    )
     try:
-        with urllib.request.urlopen(f"{url}/localcloud/health", timeout=2) as response:
+        with urllib.request.urlopen(request, timeout=2) as response:
             return bool(response.status == 200)  # noqa: PLR2004
     except (OSError, urllib.error.URLError):
         return False
@@ -110,8 +138,9 @@ def stop(pid: int) -> None:
 
 
 def forget() -> None:
-    """Take away the note of a server that is stopped."""
+    """Take away the note of a server that is stopped, and what it was asked with."""
     _SERVER_FILE.unlink(missing_ok=True)
+    CREDENTIALS_FILE.unlink(missing_ok=True)
 
 
 def step(what: str) -> None:

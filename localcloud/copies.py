@@ -90,7 +90,7 @@ class ProcessCopy(Copy):
         self._halt = threading.Event()
         self._drain = False
         self._thread = threading.Thread(target=self._live, name=f"copy-{self.component}-{self.id}", daemon=True)
-        self._folder = current().state_dir / "copies" / f"{self.component}-{self.id}"
+        self._folder = current().folder / "copies" / f"{self.component}-{self.id}"
         startup = self.spec.get("StartupParameters", {})
         self._health_timeout_s = startup.get("ContainerStartupHealthCheckTimeoutInSeconds", current().health_timeout_s)
 
@@ -169,10 +169,12 @@ class ProcessCopy(Copy):
         own = {
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
+            **current().credentials.environment,
             "AWS_ENDPOINT_URL": current().base_url,
             "PYTHONUNBUFFERED": "1",
+            # On this machine there is no network that belongs to the endpoint: nobody else may come in.
+            "CDK_SGLANG_HOST": "127.0.0.1",
+            "CDK_SGLANG_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
             # Port 8080 and /opt/ml/model cannot be had once per copy on one machine.
             "CDK_SGLANG_PORT": str(self.port),
             "CDK_SGLANG_MODEL_DIR": str(model),

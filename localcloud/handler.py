@@ -9,6 +9,8 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+HEADERS = "localcloud.headers"
+"""In a request's environ: its headers as sent, name and value."""
 _BODY = "localcloud.body"
 
 
@@ -18,6 +20,12 @@ class Handler(MotoRequestHandler):  # type: ignore[misc]
     werkzeug 3 looks for what is left of the request before it closes an answer, and forgets to close it when that fails: a copy
     would seem busy for ever, and its connection would stay open.
     """
+
+    def make_environ(self) -> dict[str, Any]:
+        """Keep the headers as they were sent."""
+        environ: dict[str, Any] = super().make_environ()
+        environ[HEADERS] = list(self.headers.items())
+        return environ
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keep the terminal for what matters."""

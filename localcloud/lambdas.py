@@ -61,7 +61,7 @@ const done = (code, answer) => { fs.writeFileSync(process.env.LOCALCLOUD_ANSWER,
 
 def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
     """Replace moto's Docker run: (answer as JSON, failed, logs)."""
-    folder = current().state_dir / "lambdas" / f"{self.function_name}-{os.urandom(4).hex()}"
+    folder = current().folder / "lambdas" / f"{self.function_name}-{os.urandom(4).hex()}"
     code = folder / "task"
     code.mkdir(parents=True)
     try:
@@ -120,8 +120,7 @@ def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
         "AWS_REGION": str(function.region),
         "AWS_DEFAULT_REGION": str(function.region),
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        **current().credentials.environment,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": current().base_url,
         "AWS_ENDPOINT_URL_S3": current().base_url,

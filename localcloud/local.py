@@ -21,12 +21,25 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
 from cdk_sglang.client.answers import Said
-from localcloud.background import ROOT, STATE, LocalError, console, ensure, forget, healthy, running, step, stop
+from localcloud.background import (
+    CREDENTIALS_FILE,
+    ROOT,
+    STATE,
+    LocalError,
+    console,
+    credentials,
+    ensure,
+    forget,
+    healthy,
+    running,
+    step,
+    stop,
+)
+from localcloud.credentials import REGION, Credentials
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
 _ASSEMBLY: Final = "cdk.out/local"
 _ACCOUNT: Final = "123456789012"  # moto's
-_REGION: Final = "us-east-1"
 _FOUNDATION: Final = "cdk-sglang-local-foundation"
 _ENDPOINT: Final = "local-chat"
 _COMPONENT: Final = "local-chat-tiny"
@@ -68,14 +81,15 @@ def up(port: int) -> None:
     started = time.monotonic()
     python = engine_python()
     url = ensure(port, python)
-    environment = aws_environment(url)
+    mine = credentials()
+    environment = aws_environment(url, mine)
     step("synthesising environments/local.yaml")
     _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
-    session = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=_REGION)
+    session = _session(mine)
     cloudformation = session.client("cloudformation", endpoint_url=url)
     if "CDKToolkit" not in _stacks(cloudformation):
         step("cdk bootstrap")
-        _cdk("bootstrap", f"aws://{_ACCOUNT}/{_REGION}", "--app", _ASSEMBLY, environment=environment)
+        _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", "--app", _ASSEMBLY, environment=environment)
     step("cdk deploy Foundation")
     _deploy("Foundation", environment)
     step("a tiny random model with a fixed seed, uploaded as weights")
@@ -85,21 +99,23 @@ def up(port: int) -> None:
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)
-    _print_result(answer, url=url, port=port, seconds=time.monotonic() - started)
+    _print_result(answer, exports=mine.exports(url), seconds=time.monotonic() - started)
 
 
 def down(port: int) -> None:
     """Destroy what was deployed, stop the embedded AWS, and check that nothing is left."""
     server = running()
     if server is None:
+        forget()
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
-    environment = aws_environment(url)
     if healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
         step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
-            _empty_buckets(url)
+            mine = credentials()
+            environment = aws_environment(url, mine)
+            _empty_buckets(url, mine)
             _cdk("destroy", "--all", "--force", "--app", _ASSEMBLY, environment=environment)
     step("stopping the embedded AWS and the model")
     stop(pid)
@@ -111,16 +127,15 @@ def down(port: int) -> None:
 # --- deploying ----------------------------------------------------------------------------------------------------
 
 
-def aws_environment(url: str) -> dict[str, str]:
+def aws_environment(url: str, mine: Credentials) -> dict[str, str]:
     """Environment in which every AWS client talks to the embedded AWS and to nothing else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_S3": url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": _REGION,
-        "AWS_DEFAULT_REGION": _REGION,
+        **mine.environment,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
@@ -186,10 +201,14 @@ def _upload(folder: Path, s3: Any, bucket: str) -> None:
         s3.upload_file(str(file), bucket, f"{_WEIGHTS_PREFIX}{file.name}")
 
 
-def _empty_buckets(url: str) -> None:
-    s3 = boto3.resource(
-        "s3", endpoint_url=url, region_name=_REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+def _session(mine: Credentials) -> boto3.session.Session:
+    return boto3.session.Session(
+        aws_access_key_id=mine.access_key_id, aws_secret_access_key=mine.secret_access_key, region_name=REGION
     )
+
+
+def _empty_buckets(url: str, mine: Credentials) -> None:
+    s3 = _session(mine).resource("s3", endpoint_url=url)
     for bucket in s3.buckets.all():
         if bucket.name.startswith("cdk-sglang-local"):
             bucket.object_versions.all().delete()
@@ -222,7 +241,7 @@ def _engine_line() -> str:
     return wanted[-1].strip() if wanted else "no line of the engine found"
 
 
-def _print_result(answer: dict[str, Any], *, url: str, port: int, seconds: float) -> None:
+def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float) -> None:
     text = answer["choices"][0]["message"]["content"]
     console.print()
     console.print(f"question  {_QUESTION}")
@@ -235,13 +254,14 @@ def _print_result(answer: dict[str, Any], *, url: str, port: int, seconds: float
     console.print(f"took      {seconds:.0f} s")
     console.print()
     console.print("try next")
-    console.print(f"  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing")
-    console.print(f"  export AWS_DEFAULT_REGION={_REGION}")
+    for line in exports:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print(f"  source {CREDENTIALS_FILE.relative_to(ROOT)}             # the same, in another terminal")
+    console.print(f"  .venv/bin/cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")
     console.print("  aws sagemaker list-inference-components        # or any SDK: it is the AWS API")
     console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
     console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # what SGLang says")
     console.print("  make local-down                                # destroy and stop it")
-    del port
 
 
 if __name__ == "__main__":

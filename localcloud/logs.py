@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def stream(account: str, region: str, component: str, copy_id: str) -> Iterator[Callable[[str], None]]:
     """A log stream of one copy: call what this yields with each line."""
-    path = current().state_dir / "logs" / component / f"{copy_id}.log"
+    path = current().folder / "logs" / component / f"{copy_id}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     group, name = f"/aws/sagemaker/InferenceComponents/{component}", f"AllTraffic/{copy_id}"
     with path.open("a", encoding="utf-8") as file:

@@ -14,13 +14,16 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server import werkzeug_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 import localcloud
 from localcloud import copies, custom, faults
 from localcloud.clock import clock
+from localcloud.credentials import FILE, Credentials, private_folder
+from localcloud.door import Door
 from localcloud.handler import Handler, closed_in_any_case
 from localcloud.settings import configure, current, restore
 from localcloud.store import stores
@@ -42,26 +45,37 @@ class LocalCloud:
 
     Args:
         port: Where to listen on loopback; 0 picks a free one.
-        state_dir: Where logs and model folders go. Default: a temporary folder.
+        state_dir: Where logs and model folders go; nobody else may look into it. Default: a temporary folder.
+        credentials: What every request must be signed with. Default: made for this start.
         settings: Further `localcloud.settings.Settings`, such as `images` or `endpoint_s`.
+
+    Attributes:
+        url: Where it answers.
+        credentials: What every request must be signed with; the file `credentials.sh` in the state folder has them too.
     """
 
-    def __init__(self, *, port: int, state_dir: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self, *, port: int, state_dir: Path | None = None, credentials: Credentials | None = None, **settings: Any
+    ) -> None:
         localcloud.install()
-        moto = DomainDispatcherApplication(create_backend_app)
+        moto = DomainDispatcherApplication(_without_cors)
+        self.credentials = credentials or Credentials.random()
         self._socket = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+        bound = self._socket.getsockname()[1]
+        front = _front(moto, Door(port=bound, credentials=self.credentials))
         self._server = make_server(
-            "127.0.0.1", port, _front(moto), threaded=True, request_handler=Handler, fd=self._socket.fileno()
+            "127.0.0.1", port, front, threaded=True, request_handler=Handler, fd=self._socket.fileno()
         )
         self._server.daemon_threads = True
-        self.url = f"http://localhost:{self._socket.getsockname()[1]}"
+        self.url = f"http://localhost:{bound}"
         configure()
         given = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
-        configure(**given, base_url=self.url)
+        configure(**given, base_url=self.url, credentials=self.credentials)
         self._settings = current()
         os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # where moto's state machines find the other services
-        self._lock = _take(current().state_dir)
-        copies.end_leftovers(current().state_dir / "copies")
+        self._lock = _take(current().folder)
+        copies.end_leftovers(current().folder / "copies")
+        self.credentials.write(current().folder, self.url)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -95,7 +109,8 @@ class LocalCloud:
             state.close()
         reset()
         for name in ("copies", "lambdas"):
-            shutil.rmtree(self._settings.state_dir / name, ignore_errors=True)
+            shutil.rmtree(self._settings.folder / name, ignore_errors=True)
+        (self._settings.folder / FILE).unlink(missing_ok=True)
         self._lock.close()
         if _running:  # state, clock and settings are one per process: they go on as those of the server that is left
             left = _running[-1]
@@ -111,7 +126,7 @@ _running: list[LocalCloud] = []
 
 def _take(state_dir: Path) -> IO[str]:
     """One server per state folder: what an earlier one left there is ended, so nobody may be using it."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(state_dir)
     lock = (state_dir / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,14 +143,23 @@ def reset() -> None:
     clock().reset()
 
 
-def _front(moto: Any) -> Any:
+def _without_cors(service: Any) -> Any:
+    """Make the application of one service, which no web page may read: moto's would let every page of any site in."""
+    werkzeug_app.DISABLE_GLOBAL_CORS = True
+    return werkzeug_app.create_backend_app(service)
+
+
+def _front(moto: Any, door: Door) -> Any:
     from localcloud import runtime  # noqa: PLC0415 -- the data plane is part of the server alone
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         request = Request(environ)
-        if path.startswith("/localcloud/"):
-            answer: Any = _admin(request)
+        refusal = door.refuses(request)
+        if refusal is not None:
+            answer: Any = refusal
+        elif path.startswith("/localcloud/"):
+            answer = _admin(request)
         elif runtime.serves(path):
             answer = runtime.answer(request)
         else:

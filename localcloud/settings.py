@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import fnmatch
+import functools
 import os
 import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from localcloud.credentials import PLACEHOLDER, Credentials
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -18,12 +23,21 @@ def _default_command() -> tuple[str, ...]:
     return (str(_REPOSITORY / "container" / "serve"), "serve")
 
 
+@functools.cache
+def _temporary() -> Path:
+    """Return one folder for the process, with a name that no other user could take before it: made when it is needed."""
+    folder = tempfile.mkdtemp(prefix="localcloud-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How one embedded AWS behaves.
 
     Args:
-        state_dir: Logs, model folders and Lambda code of this server. Default: a new temporary folder.
+        state_dir: Logs, model folders and Lambda code of this server. Default: a new temporary folder, see `folder`.
+        credentials: What Lambdas, copies and state machines sign with; a server makes them anew at every start.
         base_url: Where the server answers; Lambdas and containers get it as ``AWS_ENDPOINT_URL``. Empty: no server.
         processes: Start a process per copy. False: copies are entries that become healthy after ``copy_start_s``.
         images: (image URI pattern, command) in order of precedence; the first pattern that matches wins.
@@ -41,7 +55,8 @@ class Settings:
         health_timeout_s: Seconds to the first healthy ``/ping`` where the component names none (SageMaker: 480).
     """
 
-    state_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"localcloud-{os.getpid()}")
+    state_dir: Path | None = None
+    credentials: Credentials = PLACEHOLDER
     base_url: str = ""
     processes: bool = False
     images: tuple[tuple[str, tuple[str, ...]], ...] = field(default_factory=lambda: (("*", _default_command()),))
@@ -56,6 +71,11 @@ class Settings:
     ping_timeout_s: float = 2
     ping_interval_s: float = 2
     health_timeout_s: float = 480
+
+    @property
+    def folder(self) -> Path:
+        """The state folder."""
+        return self.state_dir or _temporary()
 
     def command_for(self, image: str) -> list[str]:
         """The local command that stands for a container image."""

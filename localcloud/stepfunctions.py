@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import types
 import uuid
 from typing import Any
 
+import boto3
 from moto.core.config import default_user_config
 from moto.stepfunctions import models
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+
+from localcloud.settings import current
 
 
 def _normalise(self: Any, response: Any, *_: Any, **__: Any) -> None:
@@ -30,6 +35,13 @@ def _start_execution(self: Any, state_machine_arn: str, name: str | None = None,
     return _moto_start_execution(self, state_machine_arn, name or str(uuid.uuid4()), *given, **more)
 
 
+def _client(**given: Any) -> Any:
+    """Sign what a state machine asks of the other services with this start's credentials; moto would with those of nobody."""
+    mine = current().credentials
+    keys = {"aws_access_key_id": mine.access_key_id, "aws_secret_access_key": mine.secret_access_key}
+    return boto3.client(**given | keys)
+
+
 _moto_start_execution = StepFunctionsParserBackend.start_execution
 
 
@@ -38,4 +50,5 @@ def install() -> None:
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     StateTaskService._normalise_response = _normalise
     StepFunctionsParserBackend.start_execution = _start_execution
+    boto_client.boto3 = types.SimpleNamespace(client=_client)
     models.stepfunctions_backends = stepfunctions_parser_backends  # where the API looks: templates must create there

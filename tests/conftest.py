@@ -60,11 +60,13 @@ def browser() -> str:
 def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Any]:
     """The embedded AWS with a small program for a container: one in the process, since its state, clock and settings are the process's."""
     from localcloud.server import LocalCloud
+    from tests.localcloud.helpers import CREDENTIALS
 
     command = (sys.executable, str(root / "tests" / "localcloud" / "container_program.py"))
     with LocalCloud(
         port=0,
         state_dir=tmp_path_factory.mktemp("localcloud"),
+        credentials=CREDENTIALS,
         images=(("*", command),),
         endpoint_s=0.2,
         instance_s=0.1,

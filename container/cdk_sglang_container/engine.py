@@ -21,6 +21,7 @@ from cdk_sglang_container.processes import EngineProcesses
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.sessions import StickySessions
 from cdk_sglang_container.settings import Settings
+from cdk_sglang_container.visitors import add_visitors_check
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -301,3 +302,4 @@ def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks'
     options = {"engine": engine, "health": health, "sessions": StickySessions()}
     app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)
     add_adapter_routes(app, engine=engine)
+    add_visitors_check(app, os.environ)

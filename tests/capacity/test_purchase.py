@@ -45,8 +45,7 @@ def talk(cloud: Any, tmp_path: Path) -> Talk:  # noqa: F811
             "COLUMNS": "200",
             "TERM": "dumb",
             "AWS_ENDPOINT_URL": cloud.url,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
+            **cloud.credentials.environment,
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }

@@ -20,7 +20,7 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
     cloud,
     serving,
 )
-from tests.localcloud.helpers import SESSION, eventually
+from tests.localcloud.helpers import CREDENTIALS, SESSION, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,9 @@ class CloudTime:
     def skip(self, seconds: float) -> None:
         self._now += seconds
         data = json.dumps({"advance": seconds}).encode()
+        headers = {"Authorization": f"Bearer {CREDENTIALS.secret_access_key}"}
         urllib.request.urlopen(
-            urllib.request.Request(f"{self._url}/localcloud/clock", data=data, method="POST")
+            urllib.request.Request(f"{self._url}/localcloud/clock", data=data, method="POST", headers=headers)
         ).close()
         if self.copies_come:
             eventually(lambda: all(_answering(c) >= c.desired for state in stores() for c in state.components.values()))

@@ -18,8 +18,7 @@ from localcloud import faults
 def aws(cloud: object, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": cloud.url,  # type: ignore[attr-defined]
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        **cloud.credentials.environment,  # type: ignore[attr-defined]
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)

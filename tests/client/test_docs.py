@@ -52,8 +52,7 @@ def test_there_are_examples_and_they_are_short() -> None:
 def test_the_examples_run_as_they_stand(deployed: None, cloud: Any) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "AWS_ENDPOINT_URL": cloud.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        **cloud.credentials.environment,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     said = f"heard: {HELLO[0]['content']}\n"

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import pytest
 import yaml
@@ -20,6 +19,7 @@ from localcloud import local
 from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 from localcloud.server import LocalCloud
+from tests.localcloud.helpers import session_with
 
 ROOT = Path(__file__).parents[2]
 FOUNDATION = "cdk-sglang-e2e-foundation"
@@ -54,10 +54,9 @@ class Fleet:
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self.url = cloud.url
         self.folder = folder
-        self.environment = local.aws_environment(cloud.url)
-        self.session = boto3.session.Session(
-            aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1"
-        )
+        self.credentials = cloud.credentials
+        self.environment = local.aws_environment(cloud.url, cloud.credentials)
+        self.session = session_with(cloud.credentials)
         self.sagemaker = self.client("sagemaker")
 
     def client(self, name: str) -> Any:

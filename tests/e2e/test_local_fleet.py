@@ -5,6 +5,7 @@ The tests share one fleet and build on each other, so they run in the order they
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import threading
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -91,14 +93,38 @@ class TestFleet:
         from sagemaker.core.token_generator import generate_token
 
         url = f"{fleet.url}/endpoints/e2e-chat/inference-components/e2e-chat-tiny/openai/v1"
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        for name, value in fleet.credentials.environment.items():
+            monkeypatch.setenv(name, value)
         token = generate_token(region="us-east-1")  # what a client of the real path does
         with OpenAI(base_url=url, api_key=token, max_retries=0) as client:
             messages = [{"role": "user", "content": "hello"}]
             answer = client.chat.completions.create(model="tiny", messages=messages, max_tokens=8, temperature=0)
 
         assert answer.choices[0].message.content == fleet.ask(tokens=8)["choices"][0]["message"]["content"]
+
+    def test_nothing_of_it_listens_beyond_loopback_or_answers_a_web_page(self, fleet: Any) -> None:
+        engines = fleet.engines()
+        listening = [
+            (process.pid, found.laddr.ip)
+            for process in {*engines, *(child for one in engines for child in one.children(recursive=True))}
+            for found in process.net_connections()
+            if found.status == psutil.CONN_LISTEN
+        ]
+        assert len(listening) >= 2  # the server, and the store of the process group
+        assert {address for _, address in listening} <= {"127.0.0.1", "::1"}
+
+        port = engines[0].environ()["CDK_SGLANG_PORT"]
+        here = {"Host": f"127.0.0.1:{port}"}
+        pages = ({"Host": "evil.example"}, {**here, "Origin": "http://evil.example"}, {**here, "Origin": "null"})
+        for method, path in (
+            ("GET", "/ping"),
+            ("POST", "/invocations"),
+            ("POST", "/flush_cache"),
+            ("OPTIONS", "/ping"),
+        ):
+            for headers in pages:
+                assert status_of(port, method, path, headers) == 403
+        assert status_of(port, "GET", "/ping", here) == 200
 
     def test_deploying_again_changes_nothing(self, fleet: Any) -> None:
         before = fleet.described()
@@ -185,6 +211,15 @@ class TestFleet:
             s["StackName"] for s in stacks if "e2e" in s["StackName"] and s["StackStatus"] != "DELETE_COMPLETE"
         ] == []
         assert fleet.engines() == []
+
+
+def status_of(port: str, method: str, path: str, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    try:
+        connection.request(method, path, b"{}", headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def requests_by_copy(fleet: Any) -> dict[str, int]:

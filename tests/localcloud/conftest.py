@@ -78,7 +78,8 @@ def invoke(client: Callable[[str], Any]) -> Callable[..., Any]:
 def admin(cloud: LocalCloud) -> Callable[..., Any]:
     def call(method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{cloud.url}/localcloud/{path}", data=data, method=method)
+        headers = {"Authorization": f"Bearer {cloud.credentials.secret_access_key}"}
+        request = urllib.request.Request(f"{cloud.url}/localcloud/{path}", data=data, method=method, headers=headers)
         with urllib.request.urlopen(request) as response:
             return json.loads(response.read())
 
@@ -94,8 +95,7 @@ def cdk(cloud: LocalCloud, tmp_path: Path) -> Callable[..., subprocess.Completed
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "AWS_ENDPOINT_URL": cloud.url,
         "AWS_ENDPOINT_URL_S3": cloud.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        **cloud.credentials.environment,
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }

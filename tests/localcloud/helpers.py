@@ -7,9 +7,23 @@ from typing import Any
 
 import boto3
 
+from localcloud.credentials import Credentials
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::123456789012:role/hosting"
-SESSION = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1")
+CREDENTIALS = Credentials.random()
+"""Of the embedded AWS of this run, see `session_cloud`."""
+
+
+def session_with(credentials: Credentials) -> boto3.Session:
+    return boto3.Session(
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        region_name="us-east-1",
+    )
+
+
+SESSION = session_with(CREDENTIALS)
 
 
 def variant(**changes: Any) -> dict[str, Any]:

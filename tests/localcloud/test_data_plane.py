@@ -266,7 +266,7 @@ def test_logs_reach_cloudwatch_and_a_file(serving: Any, invoke: Any, client: Any
         return any("find me" in event["message"] for event in events)
 
     assert eventually(found)
-    files = list((current().state_dir / "logs" / "llama").glob("*.log"))
+    files = list((current().folder / "logs" / "llama").glob("*.log"))
     assert any("find me" in file.read_text() for file in files)
 
 

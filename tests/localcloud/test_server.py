@@ -17,11 +17,18 @@ import pytest
 from werkzeug.serving import make_server
 
 from localcloud import settings
+from localcloud.credentials import Credentials
 from localcloud.handler import Handler, closed_in_any_case
 from localcloud.server import LocalCloud
-from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
+from tests.localcloud.helpers import ROOT, any_component, any_endpoint, eventually, in_service, session_with
 
 PROGRAM = Path(__file__).with_name("container_program.py")
+
+
+def sagemaker_of(state_dir: Path, url: str) -> Any:
+    credentials = Credentials.read(state_dir)
+    assert credentials is not None
+    return session_with(credentials).client("sagemaker", endpoint_url=url)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def test_signal_ends_the_server_and_every_container(
     process: tuple[subprocess.Popen[str], str], number: signal.Signals, tmp_path: Path
 ) -> None:
     server, url = process
-    sagemaker = SESSION.client("sagemaker", endpoint_url=url)
+    sagemaker = sagemaker_of(tmp_path / "state", url)
     any_endpoint(sagemaker)
     eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
     any_component(sagemaker, copies=2)
@@ -64,7 +71,7 @@ def test_server_that_was_killed_leaves_nothing_to_the_next(
     process: tuple[subprocess.Popen[str], str], tmp_path: Path
 ) -> None:
     server, url = process
-    sagemaker = SESSION.client("sagemaker", endpoint_url=url)
+    sagemaker = sagemaker_of(tmp_path / "state", url)
     any_endpoint(sagemaker)
     eventually(lambda: sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService")
     any_component(sagemaker)

@@ -30,8 +30,14 @@ app = typer.Typer(help="Weights in S3: stage, verify, list.", no_args_is_help=Tr
 
 _RUNTIME: Final = Path(__file__).parent.parent / "_runtime"
 _SHORT: Final = 12
+_AWS: Final = "AWS: "
+"""Begins what the program says when AWS refuses (_runtime/weights/__main__.py)."""
 
 Bucket = Annotated[str, typer.Option("--bucket", help="Bucket; the foundation stack's output WeightsBucket.")]
+
+
+class NotLookedAtError(Exception):
+    """Nobody knows whether a model is whole; the text says why."""
 
 
 @app.command("stage")
@@ -93,17 +99,48 @@ def list_staged(bucket: Bucket) -> None:
     stdout().print(table if table.row_count else f"nothing was staged into {bucket}")
 
 
-@contextmanager
-def _running(arguments: Sequence[str]) -> Iterator[Iterator[dict[str, Any]]]:
-    """Run the program; yield what it says; exit as it does, with its errors on stderr."""
+def problems_below(bucket: str, prefix: str, *, region: str | None) -> tuple[str, ...]:
+    """Say what is wrong with a model in S3, as `verify` does; nothing when it is whole.
+
+    Args:
+        bucket: The bucket.
+        prefix: Ending in a slash.
+        region: Region of the bucket; that of the AWS settings by default.
+
+    Raises:
+        NotLookedAtError: AWS refuses, or is not reached.
+    """
+    process = _begin(["verify", "--bucket", bucket, "--prefix", prefix], region=region)
+    said, _ = process.communicate()
+    events = [json.loads(line) for line in said.splitlines()]
+    place = f"s3://{bucket}/{prefix}"
+    problems = tuple(event["message"].removeprefix(place) for event in events if event["event"] == "error")
+    for problem in problems:
+        if problem.startswith(_AWS):
+            raise NotLookedAtError(f"{place} could not be looked at: {problem.removeprefix(_AWS)}")
+    if process.returncode and not problems:
+        raise NotLookedAtError(f"{place} could not be looked at: the program that does ended with {process.returncode}")
+    return problems
+
+
+def _begin(arguments: Sequence[str], *, region: str | None = None) -> subprocess.Popen[str]:
+    """Start the program."""
     if importlib.util.find_spec("boto3") is None:
         raise ConfigurationError(["boto3 is not installed; run pip install 'cdk-sglang[client]'"])
-    process = subprocess.Popen(  # noqa: S603  our own program, its arguments as a list
+    region = region or os.environ.get("AWS_REGION")  # which the CDK CLI reads, and boto3 does not
+    where = {} if region is None else {"AWS_DEFAULT_REGION": region}
+    return subprocess.Popen(  # noqa: S603  our own program, its arguments as a list
         [sys.executable, "-m", "weights", "--json", *arguments],
-        env={**os.environ, "PYTHONPATH": str(_RUNTIME), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **where, "PYTHONPATH": str(_RUNTIME), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def _running(arguments: Sequence[str]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Run the program; yield what it says; exit as it does, with its errors on stderr."""
+    process = _begin(arguments)
     try:
         yield _events(process)
     except KeyboardInterrupt:

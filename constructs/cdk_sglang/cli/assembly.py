@@ -1,0 +1,119 @@
+"""What `cdk synth` wrote: its stacks, and what has to lie in the environment's bucket before one of them can be deployed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cdk_sglang.errors import ConfigurationError
+
+FOUNDATION: Final = "Foundation"
+"""Construct id of the stack that the others read their bucket from."""
+_STACK: Final = "aws:cloudformation:stack"
+_CHECK: Final = "Custom::CdkSglangWeights"
+"""The resource that fails a deployment whose models are not whole (serving/weights_check.py)."""
+_COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
+_UNKNOWN: Final = "unknown-region"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Files that a stack needs; where they are is not known before the foundation is there.
+
+    Attributes:
+        stack: Name of the stack.
+        bucket_parameter: SSM parameter that holds the bucket's name.
+        key: Prefix of a model, ending in a slash, or key of an adapter's archive.
+    """
+
+    stack: str
+    bucket_parameter: str
+    key: str
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model's folder, not an adapter's archive."""
+        return self.key.endswith("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack of an assembly."""
+
+    id: str
+    name: str
+    region: str | None
+    template: Mapping[str, Any]
+
+    @property
+    def stages_models(self) -> bool:
+        """Whether its deployment copies models of Hugging Face."""
+        return any("CdkSglangStaging" in name for name in self.template.get("Resources", {}))
+
+    def weights(self) -> Iterator[Weights]:
+        """Yield what it needs of the environment's own bucket."""
+        for resource in self.template.get("Resources", {}).values():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == _CHECK:
+                for model in properties.get("Models", ()):
+                    text, parameter = self._resolved(model)
+                    if parameter is not None:
+                        yield Weights(stack=self.name, bucket_parameter=parameter, key=json.loads(text)["prefix"])
+            elif resource["Type"] == _COMPONENT:
+                container = properties.get("Specification", {}).get("Container", {})
+                text, parameter = self._resolved(container.get("ArtifactUrl"))
+                if parameter is not None:
+                    key = text.removeprefix("s3://").partition("/")[2]
+                    yield Weights(stack=self.name, bucket_parameter=parameter, key=key)
+
+    def _resolved(self, value: object) -> tuple[str, str | None]:
+        """Return a text with a mark where the bucket stands, and the SSM parameter that names the bucket.
+
+        Without such a parameter it is a bucket of somebody else, or that of assets, which the CDK CLI fills.
+        """
+        if not isinstance(value, dict) or list(value) != ["Fn::Join"]:
+            return "", None
+        found: list[str] = []
+        text = ""
+        for part in value["Fn::Join"][1]:
+            if isinstance(part, str):
+                text += part
+                continue
+            parameter = self.template.get("Parameters", {}).get(part.get("Ref"), {})
+            if not str(parameter.get("Type", "")).startswith("AWS::SSM::Parameter::Value"):
+                return "", None
+            found.append(str(parameter["Default"]))
+            text += "bucket"
+        return (text, found[0]) if len(found) == 1 else ("", None)
+
+
+def read_assembly(folder: Path) -> list[Stack]:
+    """Read the stacks of an assembly.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    try:
+        artifacts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(
+            [f"{folder}: holds no cloud assembly ({error}); does cdk.json name the app?"]
+        ) from None
+    stacks = []
+    for name, artifact in artifacts.items():
+        if artifact["type"] != _STACK:
+            continue
+        properties = artifact["properties"]
+        region = str(artifact["environment"]).rpartition("/")[2]
+        stacks.append(
+            Stack(
+                id=artifact.get("displayName", name),
+                name=properties.get("stackName", name),
+                region=None if region == _UNKNOWN else region,
+                template=json.loads((folder / properties["templateFile"]).read_text(encoding="utf-8")),
+            )
+        )
+    return stacks

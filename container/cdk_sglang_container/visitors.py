@@ -1,0 +1,57 @@
+"""Who may talk to the server where no network of its own protects it: on a developer's machine, where web pages reach loopback.
+
+SageMaker's network lets nobody but SageMaker in, and its Host header is its own business, so there nothing is checked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cdk_sglang_container.http import HttpError, answer_error, header
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk_sglang_container.http import Application, Receive, Scope, Send
+
+VARIABLE = "CDK_SGLANG_ALLOWED_HOSTS"
+_FORBIDDEN = 403
+
+
+class Visitors:
+    """Middleware in front of everything: a request has one of these Hosts, and no Origin, which only web pages send.
+
+    Args:
+        app: The application.
+        hosts: Allowed values of Host, port included.
+    """
+
+    def __init__(self, app: Application, *, hosts: frozenset[str]) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        kind = scope["type"]
+        if kind not in {"http", "websocket"} or self._may(scope):
+            await self._app(scope, receive, send)
+        elif kind == "websocket":
+            await receive()  # the request to connect; closed before it is accepted, it is answered 403
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await answer_error(send, HttpError(_FORBIDDEN, "this server answers the programs of its own machine alone"))
+
+    def _may(self, scope: Scope) -> bool:
+        return (header(scope, "host") or "").lower() in self._hosts and header(scope, "origin") is None
+
+
+def add_visitors_check(app: Any, environment: Mapping[str, str]) -> None:  # noqa: ANN401 # FastAPI
+    """Put the check in front of the application where the environment names the hosts; call it last.
+
+    Args:
+        app: SGLang's application.
+        environment: Usually `os.environ`.
+    """
+    names = environment.get(VARIABLE, "").lower().split(",")
+    hosts = frozenset(name.strip() for name in names if name.strip())
+    if hosts:
+        app.add_middleware(Visitors, hosts=hosts)

@@ -1,0 +1,152 @@
+"""`cdk-sglang deploy` on an account where nothing is: the real CDK CLI, the real app, one command run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcloud.server import LocalCloud
+from tests.dataplane.conftest import safetensors_bytes
+from tests.localcloud.helpers import ROOT
+
+pytestmark = pytest.mark.timeout(900)
+
+FILES = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": safetensors_bytes({"a": (64, 64)}),
+}
+PREFIX = "weights/acme/llama/"
+ENVIRONMENT = {
+    "account": "123456789012",
+    "region": "us-east-1",
+    "network": {"vpc": "none"},
+    "data": {"on_delete": "destroy", "log_retention_days": 1},
+    "alarms": {"none": "nobody watches a test"},
+    "endpoints": {
+        "chat": {
+            "capacity": {"type": "ml.g6e.12xlarge", "max_instances": 1},
+            "components": {
+                "llama": {"model": {"prefix": PREFIX, "weights_gib": 0.01}, "server": {"context_length": 2048}}
+            },
+        }
+    },
+}
+
+
+@pytest.fixture
+def start(cloud: LocalCloud, tmp_path: Path, client: Any) -> Callable[..., subprocess.Popen[str]]:
+    """Start the command in a folder with an app and one environment, in a bootstrapped account, without a terminal."""
+    client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
+    client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "new.yaml").write_text(yaml.safe_dump(ENVIRONMENT))
+    given = json.loads((ROOT / "cdk.json").read_text())
+    (tmp_path / "cdk.json").write_text(json.dumps({**given, "app": f"{sys.executable} {ROOT / 'app.py'}"}))
+    environment = {
+        "PATH": f"{ROOT / 'node_modules/.bin'}{os.pathsep}{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}",
+        "HOME": str(tmp_path),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CDK_VALIDATION": "false",
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ENDPOINT_URL_S3": cloud.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **cloud.credentials.environment,
+    }
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        code = "from cdk_sglang.cli.main import main; main()"
+        command = [sys.executable, "-u", "-c", code, "deploy", "--env", "new", "--yes", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    return begin
+
+
+def statuses(client: Any) -> dict[str, str]:
+    stacks = client("cloudformation").describe_stacks()["Stacks"]
+    return {stack["StackName"]: stack["StackStatus"] for stack in stacks}
+
+
+def test_a_new_environment_is_deployed_when_its_weights_have_come(
+    start: Callable[..., subprocess.Popen[str]], client: Any
+) -> None:
+    first = start()
+    said, _ = first.communicate(timeout=400)
+    assert first.returncode == 1, said
+    assert statuses(client) == {"cdk-sglang-new-foundation": "CREATE_COMPLETE"}
+    brings = re.search(rf"bring it: aws s3 sync \./llama/ s3://(?P<bucket>[^/]+)/{PREFIX}$", said, re.MULTILINE)
+    assert brings is not None, said
+    assert "weights are missing; bring them and run the same command again, or give --wait" in said
+    outputs = client("cloudformation").describe_stacks(StackName="cdk-sglang-new-foundation")["Stacks"][0]["Outputs"]
+    assert brings["bucket"] in [output["OutputValue"] for output in outputs]
+
+    second = start("--wait", "--wait-minutes", "5")
+    lines: list[str] = []
+    waits = threading.Event()
+
+    def read() -> None:
+        assert second.stdout is not None
+        for line in second.stdout:
+            lines.append(line)
+            if line.startswith("waiting up to 5 minutes"):
+                waits.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert waits.wait(400), "".join(lines)
+        assert "cdk-sglang-new-chat" not in statuses(client)
+        for name, body in FILES.items():
+            client("s3").put_object(Bucket=brings["bucket"], Key=f"{PREFIX}{name}", Body=body)
+        assert second.wait(400) == 0, "".join(lines)
+    finally:
+        second.kill()
+        second.wait()
+        reader.join()
+        assert second.stdout is not None
+        second.stdout.close()
+    assert f"there: s3://{brings['bucket']}/{PREFIX}\n" in lines
+    assert statuses(client) == {
+        "cdk-sglang-new-foundation": "CREATE_COMPLETE",
+        "cdk-sglang-new-chat": "CREATE_COMPLETE",
+    }
+    answer = client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="new-chat",
+        InferenceComponentName="new-chat-llama",
+        ContentType="application/json",
+        Body=json.dumps({"messages": [{"role": "user", "content": "hi"}]}),
+    )
+    assert json.loads(answer["Body"].read())["choices"][0]["message"]["content"] == "heard: hi"
+
+
+def test_make_deploy_without_an_environment_deploys_nothing() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-o", "setup", "deploy"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "ENV"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "make deploy: say which environment, such as make deploy ENV=dev"
