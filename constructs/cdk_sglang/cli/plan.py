@@ -74,8 +74,10 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     if env is not None and models:
         raise ConfigurationError(
             [
-                "--models: goes with --model; an environment's own models are read from the folder models beside it, where models add "
-                "--into puts them"
+                (
+                    "--models: goes with --model; an environment's own models are read from the folder models beside it, where models "
+                    "add --into puts them"
+                )
             ]
         )
     if env is not None:
