@@ -75,8 +75,8 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
         raise ConfigurationError(
             [
                 (
-                    "--models: goes with --model; an environment's own models are read from the folder models beside it, where models add "
-                    "--into puts them"
+                    "--models: goes with --model; an environment's own models are read from the folder models beside it, where models "
+                    "add --into puts them"
                 )
             ]
         )

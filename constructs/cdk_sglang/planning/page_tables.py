@@ -46,6 +46,10 @@ _HOST = (
 )
 
 
+_SIDE_BY_SIDE = 2
+"""Types of a pool that are named in one cell; more would make the table wider than a page."""
+
+
 def costs(plan: FleetPlan) -> str:
     """Return the table of instances and costs."""
     rows = cost_rows(plan)
@@ -61,7 +65,8 @@ def cost_rows(plan: FleetPlan) -> list[list[str]]:
     """Return endpoint, types, instances and dollars per hour; below a pool a row for each of its types, as if all were of it."""
     rows = []
     for endpoint in plan.endpoints:
-        types = " or ".join(one.instance for one in endpoint.types)
+        names = [one.instance for one in endpoint.types]
+        types = " or ".join(names) if len(names) <= _SIDE_BY_SIDE else f"any of {len(names)} types"
         rows.append([endpoint.name, types, *_ranges(endpoint.instances, endpoint.usd_per_hour)])
         if len(endpoint.types) > 1:
             rows += [["", f"all {one.instance}", *_ranges(one.instances, one.usd_per_hour)] for one in endpoint.types]
