@@ -64,7 +64,6 @@ ENDED = [
     chat("input_ids", [999999]),
     chat("input_ids", [-1]),
     chat("stop_token_ids", [999999], min_tokens=2),
-    chat("repetition_penalty", 1e-300),
     completion("prompt", [999999]),
     completion("prompt", [[1, 2], [999999]]),
     completion("logprobs", 1000000),
@@ -74,9 +73,10 @@ ENDED = [
     generate("input_ids", [[1], [999999]]),
     generate("top_logprobs_num", 300, return_logprob=True),
 ]
-"""Each of these ended the process for every caller."""
+"""Each of these, or the same field on another path, ended the process for every caller."""
 
 REFUSED = [
+    chat("repetition_penalty", 1e-300),
     chat("n", 500),
     completion("n", 500),
     sampling("n", 500),
@@ -121,4 +121,4 @@ REFUSED = [
     Hostile("Responses", "/v1/responses", {"input": "a", "top_logprobs": 300}, "top_logprobs"),
     Hostile("Vertex", "/vertex_generate", {"instances": [{"input_ids": [999999]}]}, "instances.input_ids"),
 ]
-"""Each of these was answered 5xx, held up every other caller, or might end another model's engine."""
+"""Answered 5xx, or not at all, or holding up every other caller, or beyond what the scheduler's types hold."""
