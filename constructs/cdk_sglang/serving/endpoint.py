@@ -28,14 +28,16 @@ from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.image import ServingImage
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.names import MAX_NAME_LENGTH
+from cdk_sglang.serving.names import derived_name
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.rollback_alarms import alarms_of_endpoint
 from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.routing import Routing
 from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.taken_names import TakenNames
 from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
 from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
@@ -69,7 +71,8 @@ class InferenceEndpoint(Construct):
         network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
             SageMaker itself.
         inference_ami: The one that suits the image's CUDA and the GPU by default.
-        endpoint_name: Derived from the construct path by default; literal, up to 63 characters.
+        endpoint_name: Derived from the construct path by default, in lower case and up to 24 characters, so that components and adapters
+            have room for theirs; literal, up to 63 characters.
         log_retention_days: 30 by default; one of the values CloudWatch Logs allows.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default.
@@ -108,19 +111,16 @@ class InferenceEndpoint(Construct):
         rollout: EndpointRollout | None = None,
         truth_check: TruthCheck | NoTruthCheck | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
-        name = (
-            cdk.Names.unique_resource_name(self, max_length=MAX_NAME_LENGTH - 24, separator="-")
-            if endpoint_name is None
-            else endpoint_name
-        )
-        stack = cdk.Stack.of(self)
+        stack = cdk.Stack.of(scope)
+        name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
+        names = TakenNames.of(stack)
         check_endpoint(
             construct_id,
             region=stack.region,
             account=stack.account,
             name=name,
+            names=names,
             capacity=capacity,
             image=image,
             routing=routing,
@@ -129,9 +129,12 @@ class InferenceEndpoint(Construct):
             metric_frequency_seconds=metric_frequency_seconds,
             rollout=rollout,
         )
+        super().__init__(scope, construct_id)
+        path, arns = self.node.path, SageMakerArns.of(stack)
+        names.take(name, "endpoint", path)
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
-        self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+        self.endpoint_arn: str = arns.written("endpoint", name)
         self.capacity = capacity
         self.image = image
         self.alarms = alarms
@@ -198,9 +201,9 @@ class InferenceEndpoint(Construct):
         self.shared = SharedValues(
             role_arn=role_arn,
             endpoint_name=self.resource.attr_endpoint_name,
-            component_arn_prefix=stack.format_arn(
-                service="sagemaker", resource="inference-component", resource_name=""
-            ),
+            path=path,
+            arns=arns,
+            names=names,
             log_key_arn=log_key_arn,
             weights=WeightsAccess(self, self.role),
             models=ModelScopes(self),
@@ -273,9 +276,19 @@ class InferenceEndpoint(Construct):
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
         self._invokers.append(grantee)
-        components = [component.component_arn for component in self.components.values()]
+        components = [component.component_name for component in self.components.values()]
+        return self.grant_components(grantee, *components)
+
+    def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        arns = self.shared.arns
         return iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[self.endpoint_arn, *components]
+            grantee=grantee,
+            actions=list(permissions.INVOKE),
+            resource_arns=[
+                *arns.allowed("endpoint", self.endpoint_name),
+                *arns.allowed("inference-component", *names),
+            ],
         )
 
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:

@@ -13,6 +13,7 @@ from cdk_sglang.serving.image import ImageFacts, ServingImage
 from cdk_sglang.serving.logs import RETENTION_DAYS
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.taken_names import TakenNames
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
@@ -61,6 +62,7 @@ def check_endpoint(
     region: str,
     account: str,
     name: str,
+    names: TakenNames,
     capacity: Capacity,
     image: ServingImage,
     routing: Routing,
@@ -70,7 +72,7 @@ def check_endpoint(
     rollout: EndpointRollout | None,
 ) -> None:
     """Collect everything wrong with an endpoint before any of it exists."""
-    problems = name_problems(path, name, "endpoint")
+    problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
     problems += [f"{path}.image: {problem}" for problem in _ami_problems(capacity, image.facts, inference_ami)]
     if not is_token(region):
         problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are

@@ -15,6 +15,7 @@ from constructs import Construct
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.tokens import is_token
 
 DESTINATIONS_MIN: Final = 2
@@ -27,6 +28,9 @@ CONTENT_VERSION: Final = 1
 @dataclass(frozen=True, kw_only=True)
 class RouteDestination:
     """A component by its names, so that it may belong to another stack, deployed earlier or later.
+
+    A name that is known at deployment alone has to be in lower case for `InferenceRoute.grant_invoke`: SageMaker's ARNs are, and nothing can
+    change the case of a token.
 
     Args:
         endpoint_name: SageMaker's name of the endpoint.
@@ -79,22 +83,13 @@ class InferenceRoute(Construct):
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone load the route, send requests to its destinations, and see their copies while waiting."""
-        stack = cdk.Stack.of(self)
-        endpoints = {at.endpoint_name: None for at in self.destinations}
-        components = {at.component_name: None for at in self.destinations}
-        arns = [
-            *(stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name) for name in endpoints),
-            *(
-                stack.format_arn(service="sagemaker", resource="inference-component", resource_name=name)
-                for name in components
-            ),
-        ]
+        arns = SageMakerArns.of(cdk.Stack.of(self))
+        endpoints = arns.allowed("endpoint", *(at.endpoint_name for at in self.destinations))
+        components = arns.allowed("inference-component", *(at.component_name for at in self.destinations))
+        iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.WATCH_COMPONENT), resource_arns=components)
         iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.WATCH_COMPONENT),
-            resource_arns=arns[len(endpoints) :],
+            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[*endpoints, *components]
         )
-        iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.INVOKE), resource_arns=arns)
         return self.grant_read(grantee)
 
 
