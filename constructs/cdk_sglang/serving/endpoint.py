@@ -75,7 +75,7 @@ class InferenceEndpoint(Construct):
             have room for theirs; literal, up to 63 characters.
         log_retention_days: 30 by default; one of the values CloudWatch Logs allows.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
-        log_removal: Logs outlive the stack by default.
+        log_removal: Logs outlive the stack by default; those of models that never served go when their first deployment is rolled back.
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
         alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
