@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import metrics
 from cdk_sglang.serving.adapter_source import AdapterSource
@@ -56,6 +57,7 @@ class Adapter:
             utilization_namespace=metrics.COMPONENT_NAMESPACE,
         )
 
+    @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this adapter alone, streaming included."""
         return self.component.endpoint.grant_components(grantee, self.adapter_name)

@@ -14,6 +14,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
@@ -183,10 +184,12 @@ class InferenceComponent(Construct):
         capacity = self.endpoint.capacity
         return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
+    @checked("{self.short_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
         return self.endpoint.grant_components(grantee, self.component_name)
 
+    @checked("{self.short_name}.adapters.{name}")
     def add_adapter(
         self,
         name: str,
@@ -218,6 +221,7 @@ class InferenceComponent(Construct):
         self._warn_of_reloads()
         return adapter
 
+    @checked("{self.short_name}")
     def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke every adapter of this component, those of later deployments included.
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.names import name_problems
@@ -25,6 +26,7 @@ CONTENT_VERSION: Final = 1
 """Of the parameter's content, which the client checks."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class RouteDestination:
     """A component by its names, so that it may belong to another stack, deployed earlier or later.
@@ -54,6 +56,7 @@ class InferenceRoute(Construct):
         ConfigurationError: The number of destinations, a repeated one, or a name SageMaker would refuse.
     """
 
+    @checked("{construct_id}")
     def __init__(
         self, scope: Construct, construct_id: str, *, parameter_name: str, destinations: Sequence[RouteDestination]
     ) -> None:
@@ -74,6 +77,7 @@ class InferenceRoute(Construct):
         )
         self._parameter_name = parameter_name
 
+    @checked()
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone load the route."""
         arn = cdk.Stack.of(self).format_arn(
@@ -81,6 +85,7 @@ class InferenceRoute(Construct):
         )
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.READ_ROUTE), resource_arns=[arn])
 
+    @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone load the route, send requests to its destinations, and see their copies while waiting."""
         arns = SageMakerArns.of(cdk.Stack.of(self))

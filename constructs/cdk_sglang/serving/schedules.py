@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError
 
@@ -44,6 +45,7 @@ def zone_problems(path: str, zone: str) -> list[str]:
     return [f"{path}: unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database"]
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Hours of a week, or one stretch of time, in which other bounds hold.
@@ -65,6 +67,7 @@ class Window:
     max_copies: int | None
 
     @staticmethod
+    @checked()
     def weekly(
         *,
         days: Sequence[str] = DAYS,
@@ -83,11 +86,13 @@ class Window:
         )
 
     @staticmethod
+    @checked()
     def off(*, days: Sequence[str] = DAYS, begins: str, ends: str) -> Window:
         """No copies at all in these hours, whatever is asked: requests fail until the window ends."""
         return Window.weekly(days=days, begins=begins, ends=ends, min_copies=0, max_copies=0)
 
     @staticmethod
+    @checked()
     def once(*, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Window:
         """One stretch of time, such as a launch: begin it a start-up time before the load."""
         return _checked(Window(days=(), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies))
@@ -111,6 +116,7 @@ class Window:
         return [(start, start + length) for start in starts]
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class NightlyStop:
     """Hours in which a whole endpoint is off: no copies, then no instances, nothing paid for, and every request fails.
