@@ -13,6 +13,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import RouteTable
 from moto.ec2.models.vpcs import VPCEndPoint
+from moto.ecr.models import Repository, ecr_backends
 from moto.ssm.models import ssm_backends
 
 from localcloud import stacks
@@ -196,6 +197,11 @@ def _delete_vpc_endpoint(self: Any, account_id: str, region: str) -> None:
     backend.vpc_end_points.pop(self.id, None)
 
 
+def _delete_repository(self: Any, account_id: str, region: str) -> None:
+    force = str(self.cf_properties.get("EmptyOnDelete", False)).lower() == "true"
+    ecr_backends[account_id][region].delete_repository(self.name, force=force)
+
+
 _moto_create_change_set = _Backend.create_change_set
 
 
@@ -234,6 +240,7 @@ def install() -> None:
     parsing.ResourceMap.__getitem__ = _get_resource
     parsing.ResourceMap.parse_ssm_parameter = _parse_ssm_parameter
     parsing.ResourceMap.validate_outputs = lambda _: None  # outputs are resolved when their resources exist
+    Repository.delete = _delete_repository
     RouteTable.delete = _delete_route_table
     VPCEndPoint.delete = _delete_vpc_endpoint
 

@@ -17,7 +17,7 @@ from localcloud.store import Component, Store, gpus_of
 def create_inference_component(state: Store, **request: Any) -> dict[str, Any]:
     """Create a component; it is Creating until its copies are healthy."""
     name, arn = request["InferenceComponentName"], state.arn("inference-component", request["InferenceComponentName"])
-    if name in state.components:
+    if any(other.data["InferenceComponentArn"] == arn for other in state.components.values()):
         raise ValidationError(f'Cannot create already existing inference component "{arn}".')
     endpoint = find_endpoint(state, request["EndpointName"])
     if endpoint.status not in ("InService", "Updating", "RollingBack"):
@@ -86,7 +86,7 @@ def check_specs(state: Store, variant: dict[str, Any], specs: list[dict[str, Any
         if bool(spec.get("ModelName")) == bool(spec.get("Container", {}).get("Image")):
             raise ValidationError("Exactly one of ModelName and Container.Image is required in a Specification.")
         if spec.get("ModelName") and spec["ModelName"] not in state.models():
-            raise ValidationError(f'Could not find model "{state.arn("model", spec["ModelName"].lower())}".')
+            raise ValidationError(f'Could not find model "{state.arn("model", spec["ModelName"])}".')
         if "ComputeResourceRequirements" not in spec:
             raise ValidationError("ComputeResourceRequirements is required for a base inference component")
         if len(specs) > 1 and spec.get("InstanceType") not in types:

@@ -20,7 +20,7 @@ def create_model(state: Store, **request: Any) -> dict[str, Any]:
     """Create a model in moto, after the checks moto does not do."""
     name = request["ModelName"]
     if name in state.models():
-        raise ValidationError(f'Cannot create already existing model "{state.arn("model", name.lower())}".')
+        raise ValidationError(f'Cannot create already existing model "{state.arn("model", name)}".')
     if bool(request.get("PrimaryContainer")) == bool(request.get("Containers")):
         raise ValidationError("Exactly one of PrimaryContainer and Containers must be provided.")
     model = sagemaker_backends[state.account][state.region].create_model(
@@ -31,6 +31,7 @@ def create_model(state: Store, **request: Any) -> dict[str, Any]:
         containers=request.get("Containers"),
         tags=request.get("Tags"),
     )
+    model.arn = state.arn("model", name)
     model.enable_network_isolation = request.get("EnableNetworkIsolation", False)
     return {"ModelArn": model.arn}
 
@@ -38,7 +39,7 @@ def create_model(state: Store, **request: Any) -> dict[str, Any]:
 @handles("CreateEndpointConfig")
 def create_endpoint_config(state: Store, **request: Any) -> dict[str, Any]:
     """Create an endpoint configuration; it never changes afterwards."""
-    name, arn = request["EndpointConfigName"], state.arn("endpoint-config", request["EndpointConfigName"].lower())
+    name, arn = request["EndpointConfigName"], state.arn("endpoint-config", request["EndpointConfigName"])
     if name in state.configs:
         raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
@@ -54,7 +55,7 @@ def create_endpoint_config(state: Store, **request: Any) -> dict[str, Any]:
 def _check_variant(state: Store, request: dict[str, Any], variant: dict[str, Any]) -> None:
     name, model = variant["VariantName"], variant.get("ModelName")
     if model and model not in state.models():
-        raise ValidationError(f'Could not find model "{state.arn("model", model.lower())}".')
+        raise ValidationError(f'Could not find model "{state.arn("model", model)}".')
     if not model and not request.get("ExecutionRoleArn"):
         raise ValidationError(f"ExecutionRoleArn is required: variant {name} has no ModelName")
     scaling = variant.get("ManagedInstanceScaling", {})
@@ -98,8 +99,8 @@ def delete_endpoint_config(state: Store, EndpointConfigName: str) -> dict[str, A
 @handles("CreateEndpoint")
 def create_endpoint(state: Store, **request: Any) -> dict[str, Any]:
     """Create an endpoint; it is Creating for a while."""
-    name, arn = request["EndpointName"], state.arn("endpoint", request["EndpointName"].lower())
-    if name in state.endpoints:
+    name, arn = request["EndpointName"], state.arn("endpoint", request["EndpointName"])
+    if any(other.data["EndpointArn"] == arn for other in state.endpoints.values()):  # whatever the case of its name
         raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
     chosen = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, chosen)
@@ -226,14 +227,14 @@ def delete_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
 def config(state: Store, name: str) -> Record:
     """An endpoint configuration, or the service's error."""
     if name not in state.configs:
-        raise ValidationError(f'Could not find endpoint configuration "{state.arn("endpoint-config", name.lower())}".')
+        raise ValidationError(f'Could not find endpoint configuration "{state.arn("endpoint-config", name)}".')
     return state.configs[name]
 
 
 def endpoint(state: Store, name: str) -> Endpoint:
     """An endpoint, or the service's error."""
     if name not in state.endpoints:
-        raise ValidationError(f'Could not find endpoint "{state.arn("endpoint", name.lower())}".')
+        raise ValidationError(f'Could not find endpoint "{state.arn("endpoint", name)}".')
     return state.endpoints[name]
 
 

@@ -120,6 +120,9 @@ def _resource_from_arn(self: SageMakerModelBackend, arn: str) -> Any:
     for record in mine:
         if arn in record.data.values():
             return record
+    for model in state.models().values():
+        if model.arn == arn:
+            return model
     return _moto_resource_from_arn(self, arn)
 
 

@@ -47,10 +47,17 @@ class Deployment:
             if _exists(self.map, template["Resources"][name]):
                 self._apply_one(name, template["Resources"][name])
 
-    def clean_up(self, template: dict[str, Any], order_before: list[str]) -> None:
-        """Remove what was replaced and what the template no longer has, in reverse order."""
+    def clean_up(self, template: dict[str, Any], order_before: list[str], *, undone: bool = False) -> None:
+        """Remove what was replaced and what the template no longer has, in reverse order.
+
+        Args:
+            template: What stays.
+            order_before: Names of resources, dependencies first.
+            undone: Whether this operation is rolled back, so that what goes is what it created.
+        """
+        gone = "DeletionPolicy" if undone else "UpdateReplacePolicy"
         for name, resource, state in reversed(self.replaced):
-            self._remove(name, resource, state)
+            self._remove(name, resource, state, policy=gone, undone=undone)
         self.replaced = []
         kept = {name for name, body in template["Resources"].items() if _exists(self.map, body)}
         last = [name for name in self.state if name not in order_before]
@@ -59,7 +66,7 @@ class Deployment:
             problems: dict[str, Exception] = {}
             for name in remaining:
                 try:
-                    self._remove(name, self.map._parsed_resources.get(name), self.state[name])
+                    self._remove(name, self.map._parsed_resources.get(name), self.state[name], undone=undone)
                 except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
                     problems[name] = error
                 else:
@@ -80,6 +87,7 @@ class Deployment:
         wanted = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
         before, kind = self.state.get(name), body["Type"]
         if before and (before["Type"], before["Properties"]) == (kind, wanted["Properties"]):
+            before["Json"] = body  # its deletion policy may be another
             return
         verb = "UPDATE" if before else "CREATE"
         self._event(name, kind, f"{verb}_IN_PROGRESS")
@@ -114,6 +122,7 @@ class Deployment:
                 after["Name"], wanted, self.stack.account_id, self.stack.region_name, **extra
             )
         resource.cf_resource_type, resource.logical_resource_id = wanted["Type"], name
+        resource.cf_properties = wanted["Properties"]
         return resource
 
     def _update(self, name: str, wanted: dict[str, Any], before: dict[str, Any]) -> Any:
@@ -143,10 +152,14 @@ class Deployment:
             region_name=self.stack.region_name,
         )
         updated.cf_resource_type, updated.logical_resource_id = wanted["Type"], name
+        updated.cf_properties = wanted["Properties"]
         return updated
 
-    def _remove(self, name: str, resource: Any, state: dict[str, Any]) -> None:
-        if resource is None or state["Json"].get("DeletionPolicy", "Delete") != "Delete":
+    def _remove(
+        self, name: str, resource: Any, state: dict[str, Any], *, policy: str = "DeletionPolicy", undone: bool = False
+    ) -> None:
+        goes = {"Delete", "RetainExceptOnCreate"} if undone else {"Delete"}
+        if resource is None or state["Json"].get(policy, "Delete") not in goes:
             return
         physical = resource.physical_resource_id
         self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
@@ -239,7 +252,7 @@ def _roll_back(
     deployment.undo_replacements()
     try:
         deployment.apply(old, parameters if verb == "UPDATE" else {})
-        deployment.clean_up(old, order(new))
+        deployment.clean_up(old, order(new), undone=True)
     except Exception as error:  # noqa: BLE001 -- moto raises whatever its services raise
         return _finish(stack, f"{prefix}_FAILED", _text(error))
     return _finish(stack, f"{prefix}_COMPLETE", reason)

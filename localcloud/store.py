@@ -138,8 +138,8 @@ class Store:
         self.policy_runs: dict[str, float] = {}
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a resource."""
-        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
+        """The ARN of a resource; SageMaker writes names into it in lower case."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
     def models(self) -> dict[str, Any]:
         """The models by name; they are moto's."""

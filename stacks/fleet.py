@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import aws_cdk as cdk
 
@@ -36,7 +37,8 @@ def add_fleet(
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
     raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
-    problems = _name_problems(name, settings)
+    met = _names_that_meet(name, settings)
+    problems = [*_name_problems(name, settings), *met]
     try:
         problems += plan_fleet(request_of(settings, name=name, own=own, region=env.region)).problems
     except ConfigurationError as error:
@@ -66,7 +68,13 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
-    raise_if_any(f"{source}: {problem}" for problem in dict.fromkeys(problems))  # constructs check their names too
+    raise_if_any(
+        f"{source}: {problem}"
+        for problem in dict.fromkeys(
+            problems
+        )  # constructs check their names too, and tell whose one is by construct path
+        if problem in met or not any(f" name {full!r} is that of " in problem for full in met.values())
+    )
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
     return serving
@@ -82,17 +90,32 @@ def _environment_name_problems(name: str) -> list[str]:
 
 def _name_problems(name: str, settings: Environment) -> list[str]:
     problems = []
-    owner: dict[str, str] = {}  # component names are one per account and Region, so two endpoints can collide
-    for endpoint, asked in settings.endpoints.items():
+    for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
         if endpoint == "foundation":
             problems.append(f"{path}: 'foundation' names the stack of what all endpoints share; choose another name")
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
-        for component in asked.components:
-            here = f"{path}.components.{component}"
-            full = f"{endpoint_name(name, endpoint)}-{component}"
-            problems += name_problems(here, full, "component")
-            if full in owner:
-                problems.append(f"{here}: component name {full!r} is that of {owner[full]} too; rename one")
-            owner.setdefault(full, here)
+    for path, full, what in _component_names(name, settings):
+        problems += name_problems(path, full, what)
     return problems
+
+
+def _names_that_meet(name: str, settings: Environment) -> dict[str, str]:
+    """Return what to say where two have one name, and the name: components and adapters of all endpoints of an account and Region share theirs."""
+    owner: dict[str, str] = {}
+    problems = {}
+    for path, full, what in _component_names(name, settings):
+        if full in owner:
+            problems[f"{path}: {what} name {full!r} is that of {owner[full]} too; rename one"] = full
+        owner.setdefault(full, path)
+    return problems
+
+
+def _component_names(name: str, settings: Environment) -> Iterator[tuple[str, str, str]]:
+    """Yield path, full name and kind of what SageMaker keeps as inference components."""
+    for endpoint, asked in settings.endpoints.items():
+        for component, wanted in asked.components.items():
+            path, full = f"endpoints.{endpoint}.components.{component}", f"{endpoint_name(name, endpoint)}-{component}"
+            yield path, full, "component"
+            for adapter in wanted.adapters:
+                yield f"{path}.adapters.{adapter}", f"{full}-{adapter}", "adapter"

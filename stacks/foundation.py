@@ -20,6 +20,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from cdk_sglang.serving.image_build import ServingImageBuild
 from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
+from cdk_sglang.serving.logs import kept_under_a_name
 from cdk_sglang.serving.runtime_functions import LogOptions
 from stacks.models import base_of, builds_of
 from stacks.naming import endpoint_name, parameter_name
@@ -62,6 +63,9 @@ class FoundationStack(cdk.Stack):
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, **options)
         self._environment = environment
+        # Kept also when a first deployment fails: buckets, since one that has got an object cannot be deleted, which would end in
+        # ROLLBACK_FAILED; the key, since what is kept is encrypted with it; logs, since they say why. CloudFormation names them, so none is in
+        # the way of the next try. What has a name of its own would be: `kept_under_a_name`.
         self._removal = cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
         self._retention = _retention(settings.data.log_retention_days)
         self.key = self._build_key()
@@ -220,8 +224,13 @@ class FoundationStack(cdk.Stack):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             encryption=ecr.RepositoryEncryption.KMS,
             encryption_key=self.key,
-            removal_policy=self._removal,
+            removal_policy=kept_under_a_name(self._removal),
         )
+        # It goes on two occasions alone: with a first deployment that is rolled back, after which its images can be built again, and
+        # where the environment's data are to go. Neither may fail because of an image. CDK allows this with DESTROY alone.
+        resource = repository.node.default_child
+        assert isinstance(resource, ecr.CfnRepository)
+        resource.empty_on_delete = True
         self._publish("ImagesRepositoryName", "images-repository", repository.repository_name)
         logs_of_builds = LogOptions(
             retention_days=settings.data.log_retention_days, key=self.key, removal=self._removal

@@ -42,7 +42,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
 
     def log_group(construct_id: str, name: str, group_tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
         group = logs.CfnLogGroup(stack, construct_id, log_group_name=name, retention_in_days=30, tags=group_tags)
-        group.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        group.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         return group
 
     (trust,) = policies["trust"]

@@ -10,6 +10,8 @@ from localcloud import faults
 from localcloud.store import stores
 from tests.localcloud.helpers import ROLE, SESSION, any_component, any_endpoint, specification, variant
 
+TAG = {"Key": "team", "Value": "search"}
+
 
 def status(sagemaker: Any, name: str = "llama") -> str:
     return str(sagemaker.describe_inference_component(InferenceComponentName=name)["InferenceComponentStatus"])
@@ -330,3 +332,24 @@ def test_nothing_leaked_from_the_mock_before(driven: Any) -> None:
     with mock_aws():
         assert SESSION.client("sagemaker", region_name="eu-west-1").list_endpoints()["Endpoints"] == []
     assert list(stores()) == [] or not any(state.endpoints for state in stores())
+
+
+def test_arns_have_names_in_lower_case_and_a_name_is_one_whatever_its_case(sagemaker: Any, driven: Any) -> None:
+    any_endpoint(sagemaker, "Prod-Chat")
+    driven.advance(5)
+    sagemaker.create_model(
+        ModelName="Llama", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "sglang:latest"}, Tags=[TAG]
+    )
+    any_component(sagemaker, "Prod-Chat-Llama", endpoint="Prod-Chat")
+    endpoint = sagemaker.describe_endpoint(EndpointName="Prod-Chat")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName="Prod-Chat-1")
+    component = sagemaker.describe_inference_component(InferenceComponentName="Prod-Chat-Llama")
+    model = sagemaker.describe_model(ModelName="Llama")
+    assert endpoint["EndpointName"] == component["EndpointName"] == "Prod-Chat"  # the name itself keeps its case
+    assert endpoint["EndpointArn"].endswith(":endpoint/prod-chat")
+    assert config["EndpointConfigArn"].endswith(":endpoint-config/prod-chat-1")
+    assert component["InferenceComponentArn"].endswith(":inference-component/prod-chat-llama")
+    assert model["ModelArn"].endswith(":model/llama")
+    assert sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"] == [TAG]
+    said = refusal(sagemaker.create_endpoint, EndpointName="prod-chat", EndpointConfigName="Prod-Chat-1")
+    assert said == f'Cannot create already existing endpoint "{endpoint["EndpointArn"]}".'

@@ -107,7 +107,9 @@ def test_rejects_a_component_of_the_same_name(any_endpoint: MakeEndpoint) -> Non
     endpoint.add_component("llama", model=MODEL, component_name="shared")
     assert _problems(endpoint) == ("llama: the endpoint has something of this name already; choose another",)
     assert _problems(endpoint, "qwen", component_name="shared") == (
-        "qwen: the endpoint has a component named 'shared' already; choose another name",
+        (
+            "qwen: component name 'shared' is that of component Fleet/Chat/llama too; names are one for each account and Region: rename one"
+        ),
     )
 
 

@@ -231,8 +231,9 @@ def test_a_name_is_derived_from_the_construct_path(any_endpoint: MakeEndpoint) -
         return any_endpoint(construct_id, scope=cdk.Stack(cdk.App(), "Fleet"), endpoint_name=None).endpoint_name
 
     assert name("Chat") == name("Chat")
-    assert re.fullmatch("Fleet-Chat-[0-9A-F]{8}", name("Chat"))
-    assert len(name("Chat" * 30)) <= 39  # leaves 24 for the components' part
+    assert re.fullmatch("fleet-chat-[0-9a-f]{8}", name("Chat"))
+    assert len(name("Chat" * 30)) <= 24  # leaves 39 for the parts of components and adapters
+    assert name("Chat") != name("chat")
 
 
 def _statements(stack: cdk.Stack, role: iam.Role) -> list[Any]:

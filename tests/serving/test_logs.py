@@ -40,7 +40,10 @@ def test_groups_have_the_names_sagemaker_writes_to_and_outlive_the_stack(chat: T
         "/aws/sagemaker/InferenceComponents/chat-qwen",
     ]
     assert {group["Properties"]["RetentionInDays"] for group in groups} == {30}
-    assert {(group["DeletionPolicy"], group["UpdateReplacePolicy"]) for group in groups} == {("Retain", "Retain")}
+    policies = {(group["DeletionPolicy"], group["UpdateReplacePolicy"]) for group in groups}
+    assert policies == {
+        ("RetainExceptOnCreate", "Retain")
+    }  # not one of a first deployment that failed: it would block the next
 
 
 def test_nothing_starts_before_its_group_is_there(chat: Template) -> None:
@@ -77,3 +80,11 @@ def test_rejects_a_retention_the_service_does_not_know(
 ) -> None:
     with pytest.raises(ValueError, match=rf"^Chat.log_retention_days: {days} is not allowed; nearest allowed: \d+$"):
         any_endpoint(log_retention_days=days)
+
+
+def test_a_group_that_cloudformation_names_is_kept_by_a_failed_deployment_too(stack: cdk.Stack) -> None:
+    options = LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
+    make_function_log_group(stack, "Logs", options)
+    (group,) = Template.from_stack(stack).find_resources("AWS::Logs::LogGroup").values()
+    assert "LogGroupName" not in group["Properties"]
+    assert group["DeletionPolicy"] == "Retain"

@@ -288,6 +288,41 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
             )
         ],
     ),
+    "an adapter and components of this and of another endpoint that get one name": (
+        [
+            ((*LLAMA, "adapters"), {"triage": {"key": "adapters/triage.tar.gz"}}),
+            ((*LLAMA, "server"), {"lora": {"max_rank": 16, "target_modules": ["all"]}}),
+            (
+                ("image",),
+                {
+                    "repository": {
+                        "name": "r1",
+                        "digest": f"sha256:{'a' * 64}",
+                        "cuda": "13.0",
+                        "sglang_version": "0.5.23",
+                    }
+                },
+            ),
+            (("endpoints", "chat", "components", "llama-triage"), {"model": {"prefix": "w/"}}),
+            (
+                ("endpoints", "chat-llama"),
+                {
+                    "capacity": {"type": "ml.g6e.xlarge", "max_instances": 1},
+                    "components": {"triage": {"model": {"prefix": "w/"}}},
+                },
+            ),
+        ],
+        [
+            (
+                "endpoints.chat.components.llama-triage: component name 'test-chat-llama-triage' is that of "
+                "endpoints.chat.components.llama.adapters.triage too; rename one"
+            ),
+            (
+                "endpoints.chat-llama.components.triage: component name 'test-chat-llama-triage' is that of "
+                "endpoints.chat.components.llama.adapters.triage too; rename one"
+            ),
+        ],
+    ),
     "prefix-aware routing with nothing to choose from": (
         [(("endpoints", "chat", "routing"), {"prefix_aware": {}})],
         [

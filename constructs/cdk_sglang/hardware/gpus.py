@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware.tables import number_or_none, read_table
@@ -43,6 +44,7 @@ class Gpu:
     source: str
 
     @classmethod
+    @checked()
     def of(cls, name: str) -> Gpu:
         """Return the GPU of that catalogue name.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import did_you_mean, raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware.gpus import Gpu
@@ -82,6 +83,7 @@ class GpuInstance:
     source: str
 
     @classmethod
+    @checked()
     def of(
         cls,
         name: str,
@@ -135,6 +137,7 @@ class GpuInstance:
         )
 
     @classmethod
+    @checked()
     def named(cls, name: str) -> GpuInstance:
         """Return the type of that name where nobody can describe a new one: on a command line, in a settings file.
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.serving import metrics, permissions
+from cdk_sglang.serving import metrics
 from cdk_sglang.serving.adapter_source import AdapterSource
 from cdk_sglang.serving.host_memory import adapter_gib, known_adapters_problems
 from cdk_sglang.serving.names import logical_digest, name_problems
@@ -56,13 +57,10 @@ class Adapter:
             utilization_namespace=metrics.COMPONENT_NAMESPACE,
         )
 
+    @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this adapter alone, streaming included."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[self.component.endpoint.endpoint_arn, self.adapter_arn],
-        )
+        return self.component.endpoint.grant_components(grantee, self.adapter_name)
 
 
 def make_adapter(
@@ -112,9 +110,10 @@ def make_adapter(
         ),
     )
     resource.add_resource_dependency(component.resource)
+    endpoint.shared.names.take(adapter_name, "adapter", component.path)
     return Adapter(
         adapter_name=adapter_name,
-        adapter_arn=f"{component.component_arn}-{name}",
+        adapter_arn=endpoint.shared.arns.written("inference-component", adapter_name),
         component=component,
         config=known,
         host_gib=host_gib,
@@ -146,9 +145,12 @@ def _problems(
     component: InferenceComponent, name: str, adapter_name: str, *, config: AdapterConfig | None, base_model: str | None
 ) -> list[str]:
     path = f"{component.short_name}.adapters.{name}"
-    problems = name_problems(path, adapter_name, "adapter")
     if name in component.adapters:
-        problems.append(f"{path}: the component has an adapter of this name already; choose another")
+        problems = [f"{path}: the component has an adapter of this name already; choose another"]
+    else:
+        problems = name_problems(path, adapter_name, "adapter") or component.endpoint.shared.names.problems(
+            path, adapter_name, "adapter", component=component.path
+        )
     problems += lora_problems(path, component.server, component.endpoint.image.facts.kind)
     if config is None:
         return problems

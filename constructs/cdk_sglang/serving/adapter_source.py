@@ -14,6 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.acknowledge import acknowledge_wildcards
@@ -42,6 +43,7 @@ class AdapterSource(ABC):
         self.weights_bytes = weights_bytes
 
     @staticmethod
+    @checked()
     def from_s3(uri: str, *, config: AdapterConfig | None = None, key: kms.IKey | None = None) -> AdapterSource:
         """A tar.gz in S3, as `cdk-sglang adapters pack` makes it.
 
@@ -62,6 +64,7 @@ class AdapterSource(ABC):
         return _S3Adapter(match["bucket"], match["key"], config, key)
 
     @staticmethod
+    @checked()
     def from_bucket(bucket: s3.IBucket, key: str, *, config: AdapterConfig | None = None) -> AdapterSource:
         """A tar.gz in a bucket of yours; its KMS key comes with it.
 
@@ -77,6 +80,7 @@ class AdapterSource(ABC):
         return _BucketAdapter(bucket, key, config)
 
     @staticmethod
+    @checked()
     def from_folder(folder: Path | str) -> AdapterSource:
         """The folder PEFT's `save_pretrained` wrote: checked and packed at synth, uploaded with the deployment.
 

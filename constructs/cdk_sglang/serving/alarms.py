@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import acknowledge, in_packs
 
@@ -26,6 +27,7 @@ MissingData: TypeAlias = Literal["breaching", "notBreaching", "ignore", "missing
 _READ_BY_SAGEMAKER: Final = "nobody is told: SageMaker itself reads it during an update and rolls back; give the endpoint alarms=Alarms(topic=...)"
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
     """Tell somebody.
@@ -37,6 +39,7 @@ class Alarms:
     topic: sns.ITopic
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class NoAlarms:
     """Tell nobody, and say why.
@@ -53,6 +56,11 @@ class NoAlarms:
     def __post_init__(self) -> None:
         if not self.reason.strip():
             raise ConfigurationError(["alarms: no reason given; say why nobody is to be told, or give a topic"])
+
+
+def chosen_alarms(choice: Alarms | NoAlarms | sns.ITopic | None) -> Alarms | NoAlarms | None:
+    """Return a choice as such: a topic alone stands for telling it."""
+    return choice if choice is None or isinstance(choice, Alarms | NoAlarms) else Alarms(topic=choice)
 
 
 def alarm_actions(choice: Alarms | NoAlarms | None) -> list[str]:

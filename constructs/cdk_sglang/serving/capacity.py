@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.scale_in import ScaleIn
@@ -18,6 +19,7 @@ POOL_MAX_TYPES: Final = 5
 PROVISION_TIMEOUT_SECONDS: Final = 1800
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
     """Instance types in order of priority and the bounds of managed instance scaling.
@@ -34,6 +36,7 @@ class Capacity:
     reservation: Reservation | None = None
 
     @staticmethod
+    @checked()
     def on_demand(
         instance: GpuInstance | str,
         *,
@@ -55,6 +58,7 @@ class Capacity:
         return Capacity._checked((instance,), min_instances, max_instances, scale_in=scale_in)
 
     @staticmethod
+    @checked()
     def pool(
         instances: Sequence[GpuInstance | str],
         *,
@@ -76,6 +80,7 @@ class Capacity:
         return Capacity._checked(tuple(instances), min_instances, max_instances, scale_in=scale_in)
 
     @staticmethod
+    @checked(but=("until",))
     def reserved(
         training_plan_arn: str,
         instance: GpuInstance | str,

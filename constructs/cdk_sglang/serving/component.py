@@ -14,6 +14,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import metrics, permissions
 from cdk_sglang.serving.component_checks import check_component, chosen_concurrency, with_nightly_stop
 from cdk_sglang.serving.component_resources import ModelScopes, make_component, make_models
@@ -24,8 +26,10 @@ from cdk_sglang.serving.model_source import ModelSource
 from cdk_sglang.serving.model_variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.serving.names import logical_digest
 from cdk_sglang.serving.rollout import ComponentRollout
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.taken_names import TakenNames
 from cdk_sglang.serving.truth_check import SmokeRequest
 from cdk_sglang.serving.weights_access import WeightsAccess
 
@@ -47,7 +51,9 @@ class SharedValues:
     role_arn: str
     endpoint_name: str
     region: str
-    component_arn_prefix: str
+    path: str
+    arns: SageMakerArns
+    names: TakenNames
     log_key_arn: str | None
     weights: WeightsAccess
     models: ModelScopes
@@ -103,6 +109,8 @@ class InferenceComponent(Construct):
         )
         concurrency = chosen_concurrency(construct_id, scaling, model, variants, endpoint)
         super().__init__(endpoint, construct_id)
+        self.path: str = f"{endpoint.shared.path}/{construct_id}"
+        endpoint.shared.names.take(name, "component", self.path)
         self.component_name: str = name
         self.variants: tuple[ModelVariant, ...] = variants
         self.gpus_by_type: dict[str, int] = gpus_by_type(variants)
@@ -119,7 +127,7 @@ class InferenceComponent(Construct):
         self.smoke: SmokeRequest | None = smoke
         self.environments: list[dict[str, str]] = [{**variant.rendered, **environment} for variant in variants]
         self._readable: set[str] = set()
-        self.component_arn: str = f"{endpoint.shared.component_arn_prefix}{name}"
+        self.component_arn: str = endpoint.shared.arns.written("inference-component", name)
         self.metrics = metrics.ServingMetrics(
             dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
         )
@@ -178,14 +186,12 @@ class InferenceComponent(Construct):
         capacity = self.endpoint.capacity
         return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
+    @checked("{self.short_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke this component, streaming included."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[self.endpoint.endpoint_arn, self.component_arn],
-        )
+        return self.endpoint.grant_components(grantee, self.component_name)
 
+    @checked("{self.short_name}.adapters.{name}")
     def add_adapter(
         self,
         name: str,
@@ -217,13 +223,16 @@ class InferenceComponent(Construct):
         self._warn_of_reloads()
         return adapter
 
+    @checked("{self.short_name}")
     def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every adapter of this component, those of later deployments included."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[self.endpoint.endpoint_arn, f"{self.component_arn}-*"],
-        )
+        """Let the grantee invoke every adapter of this component, those of later deployments included.
+
+        Raises:
+            ConfigurationError: A component or an adapter of another one is named so that it would be among them.
+        """
+        beginning = f"{self.component_name}-"
+        raise_if_any(self.endpoint.shared.names.reach(self.short_name, beginning, self.path))
+        return self.endpoint.grant_components(grantee, f"{beginning}*")
 
     def _warn_of_reloads(self) -> None:
         places = self.server.lora.max_loaded_loras if self.server.lora is not None else None

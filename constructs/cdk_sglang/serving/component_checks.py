@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.rollout import ComponentRollout
     from cdk_sglang.serving.scaling import ComponentScaling
 
-_PARTS_OF_AN_ENDPOINT: Final = frozenset(
-    {"Config", "ExecutionRole", "Idle", "Logs", "Resource", f"{TRUTH_ID}0", *ROLLBACK_ALARM_IDS}
+_PARTS_OF_AN_ENDPOINT: Final = re.compile(
+    rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{TRUTH_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
 )
+"""Ids that an endpoint has or may have beside its components; those of models and of the check are numbered or named by what they wait for."""
 
 
 def check_component(
@@ -46,11 +48,12 @@ def check_component(
 ) -> None:
     """Raise everything wrong with a component, `problems` that are known included, before any of it exists."""
     problems = [*problems]
-    if construct_id in endpoint.components or construct_id in _PARTS_OF_AN_ENDPOINT:
+    if construct_id in endpoint.components or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
         problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
-    if any(other.component_name == name for other in endpoint.components.values()):
-        problems.append(f"{construct_id}: the endpoint has a component named {name!r} already; choose another name")
-    problems += name_problems(construct_id, name, "component")
+    else:
+        problems += name_problems(construct_id, name, "component") or endpoint.shared.names.problems(
+            construct_id, name, "component"
+        )
     if is_token(copies):
         raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:

@@ -8,6 +8,7 @@ from typing import Final
 
 import aws_cdk as cdk
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.image import ImageFacts, SglangDlc, dlc_account
 
@@ -20,6 +21,7 @@ _UPSTREAM_CUDA: Final = "13.0"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ContainerBase:
     """A base image; make one with `upstream`, `dlc` or `of`, each with the digest that `cdk-sglang image pin` looks up.
@@ -38,6 +40,7 @@ class ContainerBase:
     is_dlc: bool = False
 
     @staticmethod
+    @checked()
     def upstream(*, digest: str | None = None, unpinned: str | None = None) -> ContainerBase:
         """SGLang's own image from Docker Hub: the release this library's options are checked against.
 
@@ -53,6 +56,7 @@ class ContainerBase:
         )
 
     @staticmethod
+    @checked()
     def dlc(
         tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None, unpinned: str | None = None
     ) -> ContainerBase:
@@ -73,6 +77,7 @@ class ContainerBase:
         return ContainerBase(name=name, facts=replace(tag.facts, kind="cdk-sglang"), is_dlc=True)
 
     @staticmethod
+    @checked()
     def of(
         reference: str,
         *,

@@ -106,19 +106,19 @@ class LiveCopies(Construct):
         return float(cdk.Token.as_number(asked.get_att("Copies")))
 
     def _allow(self, endpoint: InferenceEndpoint, component_name: str) -> None:
-        prefix = endpoint.shared.component_arn_prefix
         named = component_name.startswith(f"{endpoint.endpoint_name}-")
-        arn = f"{prefix}{endpoint.endpoint_name}-*" if named else f"{prefix}{component_name}"
-        if arn in self._allowed:
+        names = f"{endpoint.endpoint_name}-*" if named else component_name
+        if names in self._allowed:
             return
-        self._allowed.add(arn)
+        self._allowed.add(names)
+        arns = endpoint.shared.arns.allowed("inference-component", names)
         self._function.add_to_role_policy(
-            iam.PolicyStatement(actions=list(permissions.DESCRIBE_COMPONENT), resources=[arn])
+            iam.PolicyStatement(actions=list(permissions.DESCRIBE_COMPONENT), resources=arns)
         )
         if named:
             role = self._function.role
             assert role is not None
-            acknowledge_wildcards(self, role, [arn], _NAMES)
+            acknowledge_wildcards(self, role, arns, _NAMES)
 
 
 def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:

@@ -14,12 +14,13 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.serving import metrics, permissions
-from cdk_sglang.serving.alarms import warn_of_silence
+from cdk_sglang.serving.alarms import chosen_alarms, warn_of_silence
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.component import InferenceComponent, SharedValues
 from cdk_sglang.serving.component_resources import ModelScopes
-from cdk_sglang.serving.endpoint_checks import check_endpoint
+from cdk_sglang.serving.endpoint_checks import check_endpoint, stack_of
 from cdk_sglang.serving.endpoint_config import VARIANT_NAME, make_config
 from cdk_sglang.serving.endpoint_rollout import EndpointRollout
 from cdk_sglang.serving.endpoint_truth import EndpointTruth
@@ -28,20 +29,24 @@ from cdk_sglang.serving.host import HostResources
 from cdk_sglang.serving.image import ServingImage
 from cdk_sglang.serving.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.model_source import ModelSource
-from cdk_sglang.serving.names import MAX_NAME_LENGTH
+from cdk_sglang.serving.names import derived_name
 from cdk_sglang.serving.network import EndpointNetwork
 from cdk_sglang.serving.rollback_alarms import alarms_of_endpoint
 from cdk_sglang.serving.rollout import ComponentRollout
 from cdk_sglang.serving.routing import Routing
-from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.runtime_functions import LogOptions, days_of
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.sglang import SglangOptions
 from cdk_sglang.serving.startup import StartupTimeouts
+from cdk_sglang.serving.taken_names import TakenNames
 from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
 from cdk_sglang.serving.waste import IdleAlarm, make_idle_alarm
 from cdk_sglang.serving.weights_access import WeightsAccess
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_logs as logs
+    from aws_cdk import aws_sns as sns
 
     from cdk_sglang.serving.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.placement import Placement
@@ -69,12 +74,13 @@ class InferenceEndpoint(Construct):
         network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
             SageMaker itself.
         inference_ami: The one that suits the image's CUDA and the GPU by default.
-        endpoint_name: Derived from the construct path by default; literal, up to 63 characters.
-        log_retention_days: 30 by default; one of the values CloudWatch Logs allows.
+        endpoint_name: Derived from the construct path by default, in lower case and up to 24 characters, so that components and adapters
+            have room for theirs; literal, up to 63 characters.
+        log_retention_days: 30 by default; one of the values CloudWatch Logs allows, as a number or as CDK names it.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
-        log_removal: Logs outlive the stack by default.
+        log_removal: Logs outlive the stack by default; those of models that never served go when their first deployment is rolled back.
         metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
-        alarms: Where alarms go, `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
+        alarms: Where alarms go, a topic or `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
         nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
         rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
@@ -86,6 +92,7 @@ class InferenceEndpoint(Construct):
         ConfigurationError: With every problem, before any resource exists.
     """
 
+    @checked("{construct_id}")
     def __init__(
         self,
         scope: Construct,
@@ -98,43 +105,45 @@ class InferenceEndpoint(Construct):
         network_isolation: bool = True,
         inference_ami: str | None = None,
         endpoint_name: str | None = None,
-        log_retention_days: int = 30,
+        log_retention_days: int | logs.RetentionDays = 30,
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
         metric_frequency_seconds: int = 60,
-        alarms: Alarms | NoAlarms | None = None,
+        alarms: Alarms | NoAlarms | sns.ITopic | None = None,
         idle_alarm: IdleAlarm | None = None,
         nightly_stop: NightlyStop | None = None,
         rollout: EndpointRollout | None = None,
         truth_check: TruthCheck | NoTruthCheck | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
         routing = routing or Routing.least_outstanding_requests()
-        name = (
-            cdk.Names.unique_resource_name(self, max_length=MAX_NAME_LENGTH - 24, separator="-")
-            if endpoint_name is None
-            else endpoint_name
-        )
-        stack = cdk.Stack.of(self)
+        log_retention_days = days_of(f"{construct_id}.log_retention_days", log_retention_days)
+        stack = stack_of(construct_id, scope)
+        name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
+        names = TakenNames.of(stack)
         check_endpoint(
             construct_id,
             region=stack.region,
             account=stack.account,
             name=name,
+            names=names,
             capacity=capacity,
             image=image,
             routing=routing,
             inference_ami=inference_ami,
             log_retention_days=log_retention_days,
+            log_removal=log_removal,
             metric_frequency_seconds=metric_frequency_seconds,
             rollout=rollout,
         )
+        super().__init__(scope, construct_id)
+        path, arns = self.node.path, SageMakerArns.of(stack)
+        names.take(name, "endpoint", path)
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
-        self.endpoint_arn: str = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
+        self.endpoint_arn: str = arns.written("endpoint", name)
         self.capacity = capacity
         self.image = image
-        self.alarms = alarms
+        self.alarms = chosen_alarms(alarms)
         self.nightly_stop = nightly_stop
         self.rollout = rollout
         self.truth: EndpointTruth | None = None
@@ -199,9 +208,9 @@ class InferenceEndpoint(Construct):
             role_arn=role_arn,
             endpoint_name=self.resource.attr_endpoint_name,
             region=stack.region,
-            component_arn_prefix=stack.format_arn(
-                service="sagemaker", resource="inference-component", resource_name=""
-            ),
+            path=path,
+            arns=arns,
+            names=names,
             log_key_arn=log_key_arn,
             weights=WeightsAccess(self, self.role),
             models=ModelScopes(self),
@@ -211,6 +220,7 @@ class InferenceEndpoint(Construct):
         else:
             self.truth = EndpointTruth(self, truth_check or TruthCheck(), log_options=self.log_options)
 
+    @checked("{construct_id}")
     def add_component(
         self,
         construct_id: str,
@@ -271,14 +281,26 @@ class InferenceEndpoint(Construct):
             component.grant_invoke(grantee)
         return component
 
+    @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
         self._invokers.append(grantee)
-        components = [component.component_arn for component in self.components.values()]
+        components = [component.component_name for component in self.components.values()]
+        return self.grant_components(grantee, *components)
+
+    def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        arns = self.shared.arns
         return iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[self.endpoint_arn, *components]
+            grantee=grantee,
+            actions=list(permissions.INVOKE),
+            resource_arns=[
+                *arns.allowed("endpoint", self.endpoint_name),
+                *arns.allowed("inference-component", *names),
+            ],
         )
 
+    @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
         return iam.Grant.add_to_principal(

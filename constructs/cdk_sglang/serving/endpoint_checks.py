@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import aws_cdk as cdk
+from constructs import Construct
+
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
 from cdk_sglang.serving.capacity import Capacity
 from cdk_sglang.serving.capacity_checks import capacity_place_problems
@@ -13,6 +17,7 @@ from cdk_sglang.serving.image import ImageFacts, ServingImage
 from cdk_sglang.serving.logs import RETENTION_DAYS
 from cdk_sglang.serving.names import name_problems
 from cdk_sglang.serving.routing import Routing
+from cdk_sglang.serving.taken_names import TakenNames
 from cdk_sglang.serving.tokens import is_token, token_problem
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
@@ -55,22 +60,36 @@ def bigger_or_fewer(instance: GpuInstance, gpus: int) -> str:
     return f"use {instance.gpu_count} or fewer; no type of the {instance.family} family has {gpus}"
 
 
+def stack_of(path: str, scope: Construct) -> cdk.Stack:
+    """Return the stack that a scope is in.
+
+    Raises:
+        ConfigurationError: It is in none, such as an app.
+    """
+    if not any(cdk.Stack.is_stack(above) for above in scope.node.scopes):
+        problem = f"{path}: an endpoint belongs in a stack, and its scope, {type(scope).__name__}, is in none; give it a cdk.Stack"
+        raise ConfigurationError([problem])
+    return cdk.Stack.of(scope)
+
+
 def check_endpoint(
     path: str,
     *,
     region: str,
     account: str,
     name: str,
+    names: TakenNames,
     capacity: Capacity,
     image: ServingImage,
     routing: Routing,
     inference_ami: str | None,
     log_retention_days: int,
+    log_removal: cdk.RemovalPolicy,
     metric_frequency_seconds: int,
     rollout: EndpointRollout | None,
 ) -> None:
     """Collect everything wrong with an endpoint before any of it exists."""
-    problems = name_problems(path, name, "endpoint")
+    problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
     problems += [f"{path}.image: {problem}" for problem in _ami_problems(capacity, image.facts, inference_ami)]
     if not is_token(region):
         problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are
@@ -84,6 +103,8 @@ def check_endpoint(
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
         problems.append(f"{path}.log_retention_days: {log_retention_days} is not allowed; nearest allowed: {nearest}")
+    if log_removal is cdk.RemovalPolicy.SNAPSHOT:
+        problems.append(f"{path}.log_removal: SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
     if metric_frequency_seconds not in METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
         problems.append(
             f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "

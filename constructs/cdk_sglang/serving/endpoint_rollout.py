@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.rollback_alarms import RollbackAlarms
 from cdk_sglang.serving.rollout import (
@@ -23,6 +24,7 @@ from cdk_sglang.serving.rollout import (
 )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class EndpointRollout:
     """How a new configuration reaches the instances of an endpoint; make one with a static method.
@@ -39,6 +41,7 @@ class EndpointRollout:
     alarms: RollbackAlarms
 
     @staticmethod
+    @checked()
     def blue_green_all_at_once(
         *,
         wait_seconds: int = 300,
@@ -59,6 +62,7 @@ class EndpointRollout:
         )
 
     @staticmethod
+    @checked()
     def canary(
         *,
         percent: int,
@@ -73,6 +77,7 @@ class EndpointRollout:
         )
 
     @staticmethod
+    @checked()
     def linear(
         *,
         percent: int,
@@ -87,6 +92,7 @@ class EndpointRollout:
         )
 
     @staticmethod
+    @checked()
     def rolling(
         *,
         percent: int,

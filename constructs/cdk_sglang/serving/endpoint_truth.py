@@ -83,7 +83,7 @@ class EndpointTruth:
             self._add_part(functions.service_token)
         self._components.append(component)
         if not component.component_name.startswith(f"{self._endpoint.endpoint_name}-"):
-            functions.allow_component(component.component_arn)
+            functions.allow_component(component)
         self._part_of[component.component_name] = self._parts[-1]
         self.wait_for(component, component.resource, *component.scaling_resources)
 

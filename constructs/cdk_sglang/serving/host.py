@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.tokens import is_token
@@ -19,6 +20,7 @@ _MIN_MEMORY_MIB: Final = 128  # ComputeResourceRequirements.MinMemoryRequiredInM
 _MIN_CPU_CORES: Final = 0.25  # ComputeResourceRequirements.NumberOfCpuCoresRequired: botocore 1.44.5
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class HostResources:
     """What one copy reserves of its instance besides GPUs.
@@ -41,6 +43,7 @@ class HostResources:
             raise ConfigurationError(problems)
 
     @staticmethod
+    @checked()
     def share_of(instance: GpuInstance, *, gpus: int) -> HostResources:
         """Half of the cores and memory that go with so many of the instance's GPUs."""
         share = _HOST_SHARE * gpus / instance.gpu_count

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
+from cdk_sglang.argument_kinds import kind_of
+
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
     from aws_cdk import aws_s3 as s3
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -18,6 +20,7 @@ STAGED_PREFIX: Final = "weights/"
 _REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
 _PATTERN: Final = re.compile(r"[\w./*?\[\]!-]+")
+_SECRET: Final = kind_of("secretsmanager.ISecret", {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,8 @@ def hub_problems(
             f"{path}.token: got text; a token in a template or an environment is readable for whoever may read the stack, "
             "so store it in Secrets Manager and give the secret, such as Secret.from_secret_name_v2(self, 'Hub', 'hugging-face')"
         )
+    elif token is not None and not _SECRET.takes(token):
+        problems += _SECRET.problems(f"{path}.token", token)
     for name, patterns in (("include", include), ("exclude", exclude)):
         problems += [
             f"{path}.{name}: {pattern!r} is not a pattern of file names; use letters, digits and . / * ? [ ] -"

@@ -14,6 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang import hardware
+from cdk_sglang.arguments import checked
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving import permissions
 
@@ -74,11 +75,13 @@ class ServingImage(ABC):
         self.facts = facts
 
     @staticmethod
+    @checked()
     def from_dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU) -> ServingImage:
         """AWS's own SGLang container, from the registry account of the stack's Region."""
         return _DlcImage(tag)
 
     @staticmethod
+    @checked()
     def from_repository(
         repository: ecr.IRepository,
         *,
@@ -120,6 +123,7 @@ class ServingImage(ABC):
         return _RepositoryImage(facts, repository, digest=digest, tag=tag)
 
     @staticmethod
+    @checked()
     def from_build(
         *,
         repository: ecr.IRepository,

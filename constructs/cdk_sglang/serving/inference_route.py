@@ -12,9 +12,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving import permissions
 from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.tokens import is_token
 
 DESTINATIONS_MIN: Final = 2
@@ -24,9 +26,13 @@ CONTENT_VERSION: Final = 1
 """Of the parameter's content, which the client checks."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class RouteDestination:
     """A component by its names, so that it may belong to another stack, deployed earlier or later.
+
+    A name that is known at deployment alone has to be in lower case for `InferenceRoute.grant_invoke`: SageMaker's ARNs are, and nothing can
+    change the case of a token.
 
     Args:
         endpoint_name: SageMaker's name of the endpoint.
@@ -50,6 +56,7 @@ class InferenceRoute(Construct):
         ConfigurationError: The number of destinations, a repeated one, or a name SageMaker would refuse.
     """
 
+    @checked("{construct_id}")
     def __init__(
         self, scope: Construct, construct_id: str, *, parameter_name: str, destinations: Sequence[RouteDestination]
     ) -> None:
@@ -70,6 +77,7 @@ class InferenceRoute(Construct):
         )
         self._parameter_name = parameter_name
 
+    @checked()
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone load the route."""
         arn = cdk.Stack.of(self).format_arn(
@@ -77,24 +85,16 @@ class InferenceRoute(Construct):
         )
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.READ_ROUTE), resource_arns=[arn])
 
+    @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let someone load the route, send requests to its destinations, and see their copies while waiting."""
-        stack = cdk.Stack.of(self)
-        endpoints = {at.endpoint_name: None for at in self.destinations}
-        components = {at.component_name: None for at in self.destinations}
-        arns = [
-            *(stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name) for name in endpoints),
-            *(
-                stack.format_arn(service="sagemaker", resource="inference-component", resource_name=name)
-                for name in components
-            ),
-        ]
+        arns = SageMakerArns.of(cdk.Stack.of(self))
+        endpoints = arns.allowed("endpoint", *(at.endpoint_name for at in self.destinations))
+        components = arns.allowed("inference-component", *(at.component_name for at in self.destinations))
+        iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.WATCH_COMPONENT), resource_arns=components)
         iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.WATCH_COMPONENT),
-            resource_arns=arns[len(endpoints) :],
+            grantee=grantee, actions=list(permissions.INVOKE), resource_arns=[*endpoints, *components]
         )
-        iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.INVOKE), resource_arns=arns)
         return self.grant_read(grantee)
 
 

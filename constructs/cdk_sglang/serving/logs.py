@@ -52,6 +52,16 @@ def log_group_arns(stack: cdk.Stack, *names: str) -> list[str]:
     ]
 
 
+def kept_under_a_name(removal: cdk.RemovalPolicy) -> cdk.RemovalPolicy:
+    """Return the policy of something that is to be kept and has a name of its own: not kept when its creation is rolled back.
+
+    "RetainExceptOnCreate behaves like Retain for all stack operations, except for the stack operation that initially creates the resource"
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html, read 2026-11). What
+    CloudFormation names is in nobody's way and stays `Retain`: logs of a function or a build say why a deployment failed.
+    """
+    return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if removal is cdk.RemovalPolicy.RETAIN else removal
+
+
 def make_log_group(
     scope: Construct,
     construct_id: str,
@@ -64,7 +74,8 @@ def make_log_group(
 ) -> logs.CfnLogGroup:
     """Create the log group SageMaker will write to.
 
-    A retained group outlives its stack under the same name; `cdk deploy --import-existing-resources` takes it back.
+    A retained group outlives its stack under the same name; `cdk deploy --import-existing-resources` takes it back. One that a deployment
+    made and then rolled back goes with it: its name would be in the way of the next try.
     """
     group = logs.CfnLogGroup(
         scope,
@@ -74,5 +85,5 @@ def make_log_group(
         kms_key_id=key_arn,
         tags=list(tags) or None,
     )
-    group.apply_removal_policy(removal)
+    group.apply_removal_policy(kept_under_a_name(removal))
     return group

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import aws_cdk as cdk
 
+from cdk_sglang.arguments import checked
+
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -31,10 +33,12 @@ class MetricOptions(TypedDict, total=False):
 class ServingMetrics:
     """Metrics of an endpoint's variant or of one inference component."""
 
+    @checked()
     def __init__(self, *, dimensions: Mapping[str, str], utilization_namespace: str) -> None:
         self._dimensions = dict(dimensions)
         self._utilization_namespace = utilization_namespace
 
+    @checked()
     def metric(self, name: str, *, namespace: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Return any metric of this endpoint or component by SageMaker's name; averaged by default."""
         from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415  costs those who look at metrics alone

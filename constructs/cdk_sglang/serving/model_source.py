@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 from constructs import Construct, IConstruct
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.hub import StagingOrder, hub_problems
@@ -67,6 +68,7 @@ class ModelSource(ABC):
         self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
     @staticmethod
+    @checked()
     def from_s3(
         uri: str,
         *,
@@ -99,6 +101,7 @@ class ModelSource(ABC):
         return _S3Source(bucket, prefix, weights_size, key, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
+    @checked()
     def from_bucket(
         bucket: s3.IBucket,
         prefix: str,
@@ -130,6 +133,7 @@ class ModelSource(ABC):
         return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
+    @checked(but=("token",))
     def from_hugging_face(
         repo: str,
         *,

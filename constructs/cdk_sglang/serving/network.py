@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import token_problem
 
@@ -19,6 +20,7 @@ _MIN_SUBNETS: Final = 2
 (https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html)."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class EndpointNetwork:
     """Subnets and security groups of an endpoint.
@@ -47,6 +49,7 @@ class EndpointNetwork:
             raise ConfigurationError(problems)
 
     @staticmethod
+    @checked()
     def of(
         vpc: ec2.IVpc,
         *,

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import is_token
 
@@ -16,6 +17,7 @@ MAX_ZONE_IMBALANCE: Final = 100
 _STRATEGIES: Final = {"spread": "SPREAD", "binpack": "BINPACK"}
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Placement:
     """How copies are placed.

@@ -23,6 +23,7 @@ from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_polic
 from cdk_sglang.serving.names import logical_digest
 from cdk_sglang.serving.reservation_alarms import METRIC_NAMESPACE, make_reservation_alarms
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.training_plan import Reservation
 
 if TYPE_CHECKING:
@@ -72,10 +73,9 @@ class ReservationGuard(Construct):
         )
         stack = cdk.Stack.of(self)
         self._stack_id = stack.stack_id
-        self._copies, self._configs = (
-            stack.format_arn(service="sagemaker", resource="endpoint-config", resource_name=name)
-            for name in (f"{self._prefix}*", "*")
-        )
+        arns = SageMakerArns.of(stack)
+        self._endpoints = arns.allowed("endpoint", endpoint.endpoint_name)
+        self._copies, self._configs = (arns.written("endpoint-config", name) for name in (f"{self._prefix}*", "*"))
 
     def check(self, config: object) -> cdk.CustomResource:
         """Create the resource that fails a deployment whose plan cannot be used; what uses the plan comes after it.
@@ -94,7 +94,7 @@ class ReservationGuard(Construct):
             statements=[
                 _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan_arn]),
                 _allow(permissions.READ_OWN_STACK, [self._stack_id]),
-                _allow(permissions.READ_ENDPOINT, [self._endpoint.endpoint_arn]),
+                _allow(permissions.READ_ENDPOINT, self._endpoints),
                 _allow(permissions.FIND_CONFIG_COPIES, ["*"]),
                 _allow(permissions.DELETE_CONFIG_COPIES, [self._copies]),
             ],
@@ -148,7 +148,7 @@ class ReservationGuard(Construct):
         }
         statements = [
             _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan_arn]),
-            _allow(permissions.READ_ENDPOINT, [endpoint.endpoint_arn]),
+            _allow(permissions.READ_ENDPOINT, self._endpoints),
             _allow(permissions.READ_ENDPOINT_CONFIGS, [self._configs]),
             _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
             _allow(
@@ -162,7 +162,7 @@ class ReservationGuard(Construct):
             statements += [
                 _allow(permissions.READ_CONFIG_TAGS, [self._configs]),
                 _allow(permissions.COPY_CONFIG, [self._copies]),
-                _allow(permissions.UPDATE_ENDPOINT, [endpoint.endpoint_arn, self._copies]),
+                _allow(permissions.UPDATE_ENDPOINT, [*self._endpoints, self._copies]),
                 _allow(
                     permissions.PASS_EXECUTION_ROLE,
                     [endpoint.role.role_arn],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from constructs import Construct
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.serving.tokens import is_token
@@ -36,6 +37,7 @@ ROLLBACK_ALARM_IDS: Final = frozenset(
 """Ids of the alarms in their endpoint or component; four, of the ten that SageMaker takes (botocore 1.44.5, AlarmList)."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class RollbackAlarms:
     """What takes an update back.

@@ -13,6 +13,7 @@ from typing import Final
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.rollback_alarms import RollbackAlarms
 from cdk_sglang.serving.tokens import is_token
@@ -29,6 +30,7 @@ WHOLE_PERCENT: Final = 100
 FEWEST_TO_SPLIT: Final = 2
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class BatchSize:
     """How much is replaced in one step; make one with `percent` or `copies`."""
@@ -37,11 +39,13 @@ class BatchSize:
     copies_value: int | None = None
 
     @staticmethod
+    @checked()
     def percent(value: int) -> BatchSize:
         """So many percent of the copies or instances there are."""
         return BatchSize(percent_value=value)
 
     @staticmethod
+    @checked()
     def copies(value: int) -> BatchSize:
         """So many copies of a component."""
         return BatchSize(copies_value=value)
@@ -66,6 +70,7 @@ class BatchSize:
         )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ComponentRollout:
     """How a new version reaches the copies of a component; make one with `rolling`.
@@ -80,6 +85,7 @@ class ComponentRollout:
     alarms: RollbackAlarms
 
     @staticmethod
+    @checked()
     def rolling(
         *,
         max_batch: BatchSize,

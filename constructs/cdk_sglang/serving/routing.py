@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import is_token
 
@@ -18,6 +19,7 @@ CONCURRENCY_THRESHOLD_MAX: Final = 1024
 PREFIX_AWARE_MIN_INSTANCES: Final = 2
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Routing:
     """A routing strategy; make one with `least_outstanding_requests` or `prefix_aware`."""
@@ -32,6 +34,7 @@ class Routing:
         return Routing(strategy="LEAST_OUTSTANDING_REQUESTS")
 
     @staticmethod
+    @checked()
     def prefix_aware(*, prefix_length: int = 4096, concurrency_threshold: int = 32) -> Routing:
         """Send requests that begin alike to the same place, so that its radix cache serves the shared prefix.
 

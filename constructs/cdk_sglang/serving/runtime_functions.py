@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 from constructs import Construct
 
+from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
 from cdk_sglang.serving.acknowledge import wildcards as accepted_wildcards
 from cdk_sglang.serving.logs import RETENTION_DAYS
@@ -54,6 +55,21 @@ class LogOptions:
     retention_days: int
     key: kms.IKey | None
     removal: cdk.RemovalPolicy
+
+
+def days_of(path: str, retention: int | logs.RetentionDays) -> int:
+    """Return a retention as a number of days.
+
+    Raises:
+        ConfigurationError: It has no end.
+    """
+    if not isinstance(retention, logs.RetentionDays):
+        return retention
+    if retention is logs.RetentionDays.INFINITE:
+        raise ConfigurationError(
+            [f"{path}: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)"]
+        )
+    return next(days for days, name in _RETENTION.items() if name is retention)
 
 
 def make_log_group(scope: Construct, construct_id: str, options: LogOptions) -> logs.LogGroup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.serving.tokens import is_token, token_problem
 
@@ -16,6 +17,7 @@ STEP_MIN: Final = 1
 STEP_MAX: Final = 100
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ScaleIn:
     """Which instances managed scaling gives back, how many at once, and how soon after the last change.
@@ -42,6 +44,7 @@ class ScaleIn:
         )
 
     @staticmethod
+    @checked()
     def idle_release(*, cooldown_minutes: int = COOLDOWN_DEFAULT_MINUTES, max_step: int = STEP_MIN) -> ScaleIn:
         """Give an instance back only when no copy is on it; no copy is ever moved.
 
@@ -55,6 +58,7 @@ class ScaleIn:
         return ScaleIn(strategy="IDLE_RELEASE", cooldown_minutes=cooldown_minutes, max_step=max_step)
 
     @staticmethod
+    @checked()
     def consolidation(*, cooldown_minutes: int = COOLDOWN_DEFAULT_MINUTES, max_step: int = STEP_MIN) -> ScaleIn:
         """Move copies together so that instances become free; a moved copy starts anew elsewhere first.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 from cdk_sglang.serving.schedule_checks import window_problems
@@ -25,6 +26,7 @@ _STOP: Final = "nightly-stop"
 """The schedule that an endpoint's nightly stop becomes."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Concurrency:
     """Requests in flight per copy, queued ones and open streams counted, in 10-second points.
@@ -41,6 +43,7 @@ class Concurrency:
     output_tokens: float = EXPECTED_OUTPUT_TOKENS
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class InvocationsPerMinute:
     """Requests per copy and minute; for requests that all cost about the same.
@@ -52,6 +55,7 @@ class InvocationsPerMinute:
     per_copy: float
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class MetricStat:
     """One metric of a formula.
@@ -69,6 +73,7 @@ class MetricStat:
     dimensions: Mapping[str, str] | None = None
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class MetricMath:
     """A formula over metrics; its value must fall as copies are added, since that is what target tracking relies on.
@@ -87,6 +92,7 @@ class MetricMath:
 ScalingTarget: TypeAlias = Concurrency | InvocationsPerMinute | MetricMath
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ComponentScaling:
     """Copies of one component between two bounds, on its own.
@@ -135,10 +141,12 @@ class ComponentScaling:
             raise ConfigurationError(problems)
 
     @staticmethod
+    @checked()
     def fixed(copies: int, *, schedules: Mapping[str, Window], time_zone: str = "UTC") -> ComponentScaling:
         """So many copies, and other bounds at certain hours; nothing else changes them."""
         return ComponentScaling(min_copies=copies, max_copies=copies, schedules=schedules, time_zone=time_zone)
 
+    @checked()
     def stopped_nightly(self, stop: NightlyStop) -> ComponentScaling:
         """The same, and no copies in those hours.
 

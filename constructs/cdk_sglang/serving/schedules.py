@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.time_zones import Skipped, skipped_hours, zone_problems
 
@@ -28,6 +29,7 @@ _NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with ho
 Bounds = tuple[int, int]
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Hours of a week, or one stretch of time, in which other bounds hold.
@@ -57,6 +59,7 @@ class Window:
             raise ConfigurationError(problems)
 
     @staticmethod
+    @checked()
     def weekly(
         *,
         days: Sequence[str] = DAYS,
@@ -75,11 +78,13 @@ class Window:
         return Window(days=tuple(days), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
     @staticmethod
+    @checked()
     def off(*, days: Sequence[str] = DAYS, begins: str, ends: str) -> Window:
         """No copies at all in these hours, whatever is asked: requests fail until the window ends."""
         return Window.weekly(days=days, begins=begins, ends=ends, min_copies=0, max_copies=0)
 
     @staticmethod
+    @checked()
     def once(*, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Window:
         """One stretch of time, such as a launch: begin it a start-up time before the load."""
         return Window(days=(), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
@@ -103,6 +108,7 @@ class Window:
         return [(start, start + length) for start in starts]
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class NightlyStop:
     """Hours in which a whole endpoint is off: no copies, then no instances, nothing paid for, and every request fails.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.tokens import is_token
@@ -21,6 +22,7 @@ TIMEOUT_MAX_SECONDS: Final = 3600
 _BYTES_PER_GB: Final = 1e9
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class StartupTimeouts:
     """What SageMaker allows a new copy before it gives up.
@@ -46,6 +48,7 @@ class StartupTimeouts:
             raise ConfigurationError(problems)
 
     @staticmethod
+    @checked()
     def for_weights(weights_bytes: float | None, instances: Sequence[GpuInstance]) -> StartupTimeouts:
         """Derive both from the planner's start-up times on the slowest of the types; unknown size gives the longest allowed."""
         if weights_bytes is None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.hardware import GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.serving.tokens import is_token, token_problem
 
@@ -32,6 +33,7 @@ def plan_arn_problem(arn: str) -> str | None:
     )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class OnDemandMove:
     """Leave the reservation for on-demand instances before it ends; on-demand prices are paid from then on.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.tokens import is_token
 
@@ -24,6 +25,7 @@ def _say_ok() -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": "Say OK."}], "max_tokens": 16, "temperature": 0}
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class SmokeRequest:
     """The request that shows that a component answers.
@@ -69,6 +71,7 @@ class SmokeRequest:
         return {"body": dict(self.body), "expect": list(self.expect), "timeout_seconds": self.timeout_seconds}
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class TruthCheck:
     """After a deployment, compare what is live with what was asked, and ask every component one question.
@@ -100,6 +103,7 @@ class TruthCheck:
             raise ConfigurationError([problem])
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class NoTruthCheck:
     """Take CloudFormation's word for it, and say why.

@@ -14,6 +14,7 @@ from cdk_sglang.serving.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.runtime_functions import LogOptions, make_function, make_provider
 
 if TYPE_CHECKING:
+    from cdk_sglang.serving.component import InferenceComponent
     from cdk_sglang.serving.endpoint import InferenceEndpoint
 
 _ID: Final = "CdkSglangTruth"
@@ -95,26 +96,28 @@ class TruthFunctions(Construct):
 
     def allow(self, endpoint: InferenceEndpoint) -> None:
         """Let them look at an endpoint, its components and models."""
-        stack = cdk.Stack.of(self)
-        components = f"{endpoint.shared.component_arn_prefix}{endpoint.endpoint_name}-*"
-        models = stack.format_arn(service="sagemaker", resource="model", resource_name="*")
-        self._allow(permissions.DESCRIBE_ENDPOINT, [endpoint.endpoint_arn])
-        self._allow(permissions.DESCRIBE_COMPONENT, [components])
-        self._allow(permissions.SMOKE_REQUEST, [endpoint.endpoint_arn, components])
+        arns = endpoint.shared.arns
+        endpoints = arns.allowed("endpoint", endpoint.endpoint_name)
+        components = arns.allowed("inference-component", f"{endpoint.endpoint_name}-*")
+        models = arns.allowed("model", "*")
+        self._allow(permissions.DESCRIBE_ENDPOINT, endpoints)
+        self._allow(permissions.DESCRIBE_COMPONENT, components)
+        self._allow(permissions.SMOKE_REQUEST, [*endpoints, *components])
         self._look.add_to_role_policy(
             iam.PolicyStatement(
                 actions=list(permissions.DESCRIBE_MODEL),
-                resources=[models],
+                resources=models,
                 conditions={"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": endpoint.endpoint_name}},
             )
         )
         role = self._look.role
         assert role is not None
-        acknowledge_all(role, wildcards(self, [components], _NAMES), wildcards(self, [models], _MODELS))
+        acknowledge_all(role, wildcards(self, components, _NAMES), wildcards(self, models, _MODELS))
 
-    def allow_component(self, component_arn: str) -> None:
+    def allow_component(self, component: InferenceComponent) -> None:
         """Let them look at a component whose name does not begin with that of its endpoint."""
-        self._allow((*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), [component_arn])
+        arns = component.endpoint.shared.arns.allowed("inference-component", component.component_name)
+        self._allow((*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), arns)
 
     def _allow(self, actions: tuple[str, ...], resources: list[str]) -> None:
         self._look.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=resources))

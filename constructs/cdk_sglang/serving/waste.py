@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.serving.alarms import make_alarm
 from cdk_sglang.serving.metrics import ENDPOINT_NAMESPACE
@@ -21,6 +22,7 @@ _HOURS_MAX: Final = 24
 _PERCENT_MAX: Final = 100
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class IdleAlarm:
     """When an endpoint counts as forgotten.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.weights.adapter_rules import CONFIG_FILE, config_problems, missing_modules, module_names
@@ -24,6 +25,7 @@ _QUANTIZED: Final = re.compile(
 )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
     """The part of `adapter_config.json` that decides whether an adapter can be served.
@@ -39,12 +41,14 @@ class AdapterConfig:
     base_model: str | None = None
 
     @staticmethod
-    def read(path: Path) -> AdapterConfig:
+    @checked()
+    def read(path: Path | str) -> AdapterConfig:
         """Read a file, or `adapter_config.json` of a folder.
 
         Raises:
             ConfigurationError: There is no such file, it is not JSON, or SGLang would not serve it as it was trained.
         """
+        path = Path(path)
         file = path / CONFIG_FILE if path.is_dir() else path
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
@@ -57,6 +61,7 @@ class AdapterConfig:
         return AdapterConfig.parse(content, path=str(file))
 
     @staticmethod
+    @checked()
     def parse(content: Mapping[str, Any], *, path: str = CONFIG_FILE) -> AdapterConfig:
         """Take the file's content.
 

@@ -1,0 +1,291 @@
+"""What an annotation takes, and how to say it when something else is given.
+
+A class that is imported for annotations alone, since a service's constructs take time to load, is known by its name: of a class that was
+never imported there is no value.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import enum
+import inspect
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, get_args
+
+_NUMBER_TOKENS_BELOW: Final = -1e280
+"""CDK encodes a number that is known at deployment alone as one below this."""
+_SHOWN: Final = 60
+_FEW: Final = 4
+"""Fields that somebody fills in by hand."""
+_MAKERS_OF_CDK: Final[Mapping[str, str]] = {
+    "Duration": "Duration.minutes(...)",
+    "Size": "Size.gibibytes(...)",
+    "IGrantable": "Role",
+}
+
+
+class Kind(ABC):
+    """What one annotation takes."""
+
+    words: str
+
+    @abstractmethod
+    def takes(self, value: object) -> bool:
+        """Whether a value fits."""
+
+    def problems(self, path: str, value: object) -> list[str]:
+        """Say what is wrong with a value that does not fit."""
+        return [f"{path}: takes {self.words}, got {_shown(value)}; {self.advice(value)}"]
+
+    def advice(self, value: object) -> str:
+        """Say what to do instead."""
+        if "number" in self.words and hasattr(value, "to_seconds"):
+            return "give it in the unit that the name says, such as by to_seconds()"
+        if "number" in self.words and isinstance(value, str):
+            return "write it without quotes"
+        return "put it in quotes" if self.words == "text" and isinstance(value, int | float) else "give one"
+
+
+class _Simple(Kind):
+    def __init__(self, words: str, test: Callable[[Any], bool]) -> None:
+        self.words, self._test = words, test
+
+    def takes(self, value: object) -> bool:
+        return self._test(value)
+
+
+class _Class(Kind):
+    """A class, by itself or, where it is not imported, by its name; an interface of CDK by what implements it."""
+
+    def __init__(self, name: str, owner: type | None) -> None:
+        self.name, self._owner = name.rpartition(".")[2], owner
+        self.words = name
+
+    def takes(self, value: object) -> bool:
+        if self._owner is not None and not getattr(self._owner, "_is_protocol", False):
+            return isinstance(value, self._owner) or any(isinstance(part, self._owner) for part in _parts(value))
+        return any(self.name == known for known in _names_of(value))
+
+    def advice(self, value: object) -> str:
+        ways = self.ways()
+        return f"use {' or '.join(ways)}" if ways else super().advice(value)
+
+    def ways(self) -> tuple[str, ...]:
+        """Name what makes one."""
+        module = self.words.removesuffix(self.name)
+        if self._owner is not None and issubclass(self._owner, enum.Enum):
+            return tuple(f"{self.words}.{member.name}" for member in self._owner)
+        if self.name in _MAKERS_OF_CDK:
+            return (f"{module}{_MAKERS_OF_CDK[self.name]}",)
+        if module and self.name[:1] == "I" and self.name[1:2].isupper():
+            return (f"{module}{self.name[1:]}", f"{module}{self.name[1:]}.from_...(...)")
+        return ways_to_make(self.name)
+
+
+class _Items(Kind):
+    def __init__(self, words: str, outer: tuple[type, ...], item: Kind) -> None:
+        self._outer, self._item = outer, item
+        self.words = f"{words} ({item.words} each)"
+
+    def fits_outside(self, value: object) -> bool:
+        return isinstance(value, self._outer) and not isinstance(value, str | bytes)
+
+    def takes(self, value: object) -> bool:
+        return self.fits_outside(value) and all(map(self._item.takes, value))  # type: ignore[call-overload]
+
+    def problems(self, path: str, value: Any) -> list[str]:  # noqa: ANN401
+        if not self.fits_outside(value):
+            return super().problems(path, value)
+        odd = [(index, item) for index, item in enumerate(value) if not self._item.takes(item)]
+        return [line for index, item in odd for line in self._item.problems(f"{path}[{index}]", item)]
+
+    def advice(self, value: object) -> str:
+        return f"write [{_shown(value)}]" if self._item.takes(value) else super().advice(value)
+
+
+class _Pairs(Kind):
+    def __init__(self, key: Kind, item: Kind) -> None:
+        self._key, self._item = key, item
+        self.words = f"a mapping from {key.words} to {item.words}"
+
+    def fits_outside(self, value: object) -> bool:
+        return isinstance(value, Mapping)
+
+    def takes(self, value: object) -> bool:
+        return isinstance(value, Mapping) and all(self._key.takes(k) and self._item.takes(v) for k, v in value.items())
+
+    def problems(self, path: str, value: Any) -> list[str]:  # noqa: ANN401
+        if not self.fits_outside(value):
+            return super().problems(path, value)
+        keys = [line for key in value if not self._key.takes(key) for line in self._key.problems(f"{path}, key", key)]
+        odd = [(key, item) for key, item in value.items() if not self._item.takes(item)]
+        return keys + [line for key, item in odd for line in self._item.problems(f"{path}.{key}", item)]
+
+
+class _OneOf(Kind):
+    def __init__(self, options: Sequence[object]) -> None:
+        self._options = options
+        self.words = " or ".join(map(repr, options))
+
+    def takes(self, value: object) -> bool:
+        return isinstance(value, str | int) and value in self._options
+
+    def advice(self, value: object) -> str:
+        del value
+        return "use one of those"
+
+
+class _Either(Kind):
+    def __init__(self, members: Sequence[Kind]) -> None:
+        self._members = members
+        *first, last = dict.fromkeys(member.words for member in members)
+        self.words = f"{', '.join(first)} or {last}" if first else last
+
+    def takes(self, value: object) -> bool:
+        return any(member.takes(value) for member in self._members)
+
+    def problems(self, path: str, value: object) -> list[str]:
+        inside = [m for m in self._members if isinstance(m, _Items | _Pairs) and m.fits_outside(value)]
+        return inside[0].problems(path, value) if len(inside) == 1 else super().problems(path, value)
+
+    def advice(self, value: object) -> str:
+        ways = [way for member in self._members if isinstance(member, _Class) for way in member.ways()]
+        return f"use {' or '.join(ways)}" if ways else self._members[0].advice(value)
+
+
+def _is_whole(value: object) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or _is_number_token(value)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _is_number_token(value: object) -> bool:
+    return isinstance(value, float) and value < _NUMBER_TOKENS_BELOW
+
+
+_ANYTHING: Final = _Simple("anything", lambda _: True)
+_SIMPLE: Final[Mapping[str, Kind]] = {
+    "Any": _ANYTHING,
+    "object": _ANYTHING,
+    "None": _Simple("None", lambda value: value is None),
+    "bool": _Simple("True or False", lambda value: isinstance(value, bool)),
+    "int": _Simple("a whole number", _is_whole),
+    "float": _Simple("a number", _is_number),
+    "str": _Simple("text", lambda value: isinstance(value, str) and not isinstance(value, enum.Enum)),
+    "Path": _Simple("a path", lambda value: isinstance(value, Path)),
+    "dt.date": _Simple("a date", lambda value: isinstance(value, dt.date) and not isinstance(value, dt.datetime)),
+}
+_OUTSIDE: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
+    "Sequence": ("a list", (Sequence,)),
+    "tuple": ("a list", (tuple, list)),
+    "set": ("a set", (AbstractSet,)),
+    "frozenset": ("a set", (AbstractSet,)),
+}
+
+
+def kind_of(annotation: str, names: Mapping[str, Any]) -> Kind:
+    """Return what an annotation takes.
+
+    Args:
+        annotation: Its text.
+        names: What the names in it mean, as far as they are imported.
+    """
+    return _kind(ast.parse(annotation, mode="eval").body, names)
+
+
+def _kind(node: ast.expr, names: Mapping[str, Any]) -> Kind:
+    match node:
+        case ast.BinOp(op=ast.BitOr()):
+            return _Either([_kind(member, names) for member in _members(node)])
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=inside):
+            return _OneOf(ast.literal_eval(inside) if isinstance(inside, ast.Tuple) else [ast.literal_eval(inside)])
+        case ast.Subscript(value=ast.Name(id="Mapping" | "dict"), slice=ast.Tuple(elts=[key, item])):
+            return _Pairs(_kind(key, names), _kind(item, names))
+        case ast.Subscript(value=ast.Name(id=outer), slice=inside) if outer in _OUTSIDE:
+            first = inside.elts[0] if isinstance(inside, ast.Tuple) else inside
+            return _Items(*_OUTSIDE[outer], _kind(first, names))
+    return _named(ast.unparse(node), names)
+
+
+def _members(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        yield from _members(node.left)
+        yield from _members(node.right)
+    else:
+        yield node
+
+
+def _named(name: str, names: Mapping[str, Any]) -> Kind:
+    if name in _SIMPLE:
+        return _SIMPLE[name]
+    first, _, rest = name.partition(".")
+    found = names.get(first)
+    for part in filter(None, rest.split(".")):
+        found = getattr(found, part, None)
+    if alternatives := [member for member in get_args(found) if isinstance(member, type)]:
+        return _Either([_Class(member.__name__, member) for member in alternatives])
+    return _Class(name, found if isinstance(found, type) else None)
+
+
+def _parts(value: object) -> Sequence[object]:
+    """Return what an object that CDK hands back stands for, where that is several things at once."""
+    parts: Sequence[object] = vars(value).get("_delegates", ()) if hasattr(value, "__dict__") else ()
+    return parts
+
+
+def _names_of(value: object) -> Iterator[str]:
+    """Yield the names of all that a value is an instance of."""
+    for part in (value, *_parts(value)):
+        for cls in type(part).__mro__:
+            yield (
+                cls.__name__.removeprefix("_").removesuffix("Proxy") if cls.__name__.endswith("Proxy") else cls.__name__
+            )
+            for interface in cls.__dict__.get("__jsii_ifaces__", ()):
+                yield from (base.__name__ for base in interface.__mro__)
+
+
+@cache
+def ways_to_make(name: str) -> tuple[str, ...]:
+    """Name what makes an object of a class of the library; nothing for other classes."""
+    library = sys.modules[
+        __name__.partition(".")[0]
+    ]  # it loads what has this name when it is asked, which only a message does
+    cls = getattr(library, name, None)
+    if not isinstance(cls, type):
+        return ()
+    makers = [
+        f"{name}.{maker}(...)"
+        for maker, value in vars(cls).items()
+        if isinstance(value, staticmethod | classmethod)
+        and not maker.startswith("_")
+        and value.__func__.__annotations__.get("return") == name
+    ]
+    needed = ["..."]
+    if is_dataclass(cls):
+        needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
+    if makers and (inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW):
+        return tuple(makers)
+    return (f"{name}({', '.join(needed)})", *makers)
+
+
+def _shown(value: object) -> str:
+    match value:
+        case enum.Enum():
+            return f"{type(value).__name__}.{value.name}"
+        case str() if "hf_" in value:
+            return "text that is not repeated here, since it may be a secret"
+        case None | bool() | int() | float() | str():
+            shown = repr(value)
+            return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        case Mapping() | list() | tuple():
+            return "a mapping" if isinstance(value, Mapping) else "a list"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of {type(value).__name__}"

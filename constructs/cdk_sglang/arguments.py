@@ -1,0 +1,98 @@
+"""Arguments of public functions are held to their annotations: what does not fit is a `ConfigurationError`, never silence.
+
+The annotation is the rule, so that a type is said once. What is known at deployment alone passes, as CDK encodes it: whoever needs the
+value itself says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
+
+from cdk_sglang.argument_kinds import Kind, kind_of
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import ConfigurationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound=type)
+
+
+class _Shape:
+    """Parameters of a function, and what each takes."""
+
+    def __init__(self, function: Callable[..., object], but: Collection[str]) -> None:
+        self.signature = inspect.signature(function)
+        self.kinds: dict[str, Kind] = {}
+        self.options: dict[str, Kind] | None = None
+        self._rest = ""
+        names = inspect.unwrap(function).__globals__ if inspect.isroutine(function) else {}
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                self.options, self._rest = _options_of(parameter.annotation, names), name
+            elif parameter.annotation is not inspect.Parameter.empty and name not in but:
+                self.kinds[name] = kind_of(parameter.annotation, names)
+
+    def problems(self, path: str, given: dict[str, Any]) -> list[str]:
+        """Say what does not fit, each line beginning with the path."""
+        problems = []
+        for name, kind in self.kinds.items():
+            if name in given and not kind.takes(given[name]):
+                problems += kind.problems(f"{path.format_map(given)}.{name}", given[name])
+        if self.options is None:
+            return problems
+        for name, value in given.get(self._rest, {}).items():
+            if name not in self.options:
+                problems.append(f"{path.format_map(given)}.{name}: no such option; {did_you_mean(name, self.options)}")
+            elif not self.options[name].takes(value):
+                problems += self.options[name].problems(f"{path.format_map(given)}.{name}", value)
+        return problems
+
+
+def _options_of(annotation: str, names: dict[str, Any]) -> dict[str, Kind] | None:
+    """Return what the keys of `**options: Unpack[...]` take; None where they are not said."""
+    owner = names.get(annotation.removeprefix("Unpack[").removesuffix("]"))
+    return (
+        None
+        if owner is None
+        else {key: kind_of(text.__forward_arg__, names) for key, text in owner.__annotations__.items()}
+    )
+
+
+def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Hold the arguments of a function to their annotations before it runs; annotations are texts (`from __future__`).
+
+    Args:
+        path: What the lines begin with, arguments in braces, such as "{construct_id}"; the function's own name by default.
+        but: Arguments whose own check says it better.
+
+    Raises:
+        ConfigurationError: By the function, with a line for every argument that does not fit.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        shape = functools.cache(lambda: _Shape(function, but))
+        begin = path or function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def with_checks(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                given = shape().signature.bind(*args, **kwargs).arguments
+            except TypeError:  # one too many, or one that is missing: Python says it better
+                return function(*args, **kwargs)
+            problems = shape().problems(begin, given)
+            if problems:
+                raise ConfigurationError(problems)
+            return function(*args, **kwargs)
+
+        return with_checks
+
+    return decorate
+
+
+def checked_fields(cls: C) -> C:
+    """Hold what a dataclass is made with to the annotations of its fields, before `__post_init__` computes with it."""
+    cls.__init__ = checked(cls.__name__)(cls.__init__)  # type: ignore[misc]
+    return cls

@@ -1,0 +1,116 @@
+"""What outlives an operation of CloudFormation, in this process: deletion policies of a stack that is rolled back, updated and deleted."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.localcloud.helpers import SESSION
+
+POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
+Resources = dict[str, dict[str, Any]]
+
+
+def groups(**changes: Any) -> Resources:
+    """One log group for each policy, named after it."""
+    return {
+        policy: {
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": policy,
+            "UpdateReplacePolicy": "Delete" if policy == "Delete" else "Retain",
+            "Properties": {"LogGroupName": f"/{policy}"} | changes,
+        }
+        for policy in POLICIES
+    }
+
+
+def failing(*after: str) -> Resources:
+    """A component of an endpoint that is not there."""
+    properties = {"EndpointName": "nowhere", "Specification": {}, "RuntimeConfig": {"CopyCount": 1}}
+    return {"Bad": {"Type": "AWS::SageMaker::InferenceComponent", "DependsOn": list(after), "Properties": properties}}
+
+
+class Stack:
+    """A stack named S."""
+
+    def __init__(self) -> None:
+        self._cloudformation = SESSION.client("cloudformation")
+        self._logs = SESSION.client("logs")
+
+    def create(self, resources: Resources) -> str:
+        self._cloudformation.create_stack(StackName="S", TemplateBody=json.dumps({"Resources": resources}))
+        return self.status()
+
+    def update(self, resources: Resources) -> str:
+        self._cloudformation.update_stack(StackName="S", TemplateBody=json.dumps({"Resources": resources}))
+        return self.status()
+
+    def delete(self) -> None:
+        self._cloudformation.delete_stack(StackName="S")
+
+    def status(self) -> str:
+        return str(self._cloudformation.describe_stacks(StackName="S")["Stacks"][0]["StackStatus"])
+
+    def kept(self) -> list[str]:
+        return sorted(group["logGroupName"] for group in self._logs.describe_log_groups()["logGroups"])
+
+
+@pytest.fixture
+def stack(driven: Any) -> Stack:
+    del driven
+    return Stack()
+
+
+def test_a_stack_whose_creation_fails_keeps_what_is_retained_but_not_what_is_retained_except_then(stack: Stack) -> None:
+    assert stack.create(groups() | failing(*POLICIES)) == "ROLLBACK_COMPLETE"
+    assert stack.kept() == ["/Retain"]
+    stack.delete()
+    assert (
+        stack.create(groups()) == "ROLLBACK_COMPLETE"
+    )  # what was retained is in the way, which is why the other policy exists
+    stack.delete()
+    fixed = {name: body for name, body in groups().items() if name != "Retain"}
+    assert stack.create(fixed) == "CREATE_COMPLETE"
+
+
+def test_an_update_that_is_rolled_back_takes_what_it_created_and_nothing_older(stack: Stack) -> None:
+    assert stack.create({"Delete": groups()["Delete"]}) == "CREATE_COMPLETE"
+    assert stack.update(groups() | failing(*POLICIES)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.kept() == ["/Delete", "/Retain"]
+
+
+def test_what_was_created_before_is_kept_by_a_roll_back_an_update_and_a_deletion(stack: Stack) -> None:
+    del_free = {name: body for name, body in groups().items() if name != "Delete"}
+    assert stack.create(groups()) == "CREATE_COMPLETE"
+    assert stack.update(groups(RetentionInDays=7) | failing(*POLICIES)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.kept() == ["/Delete", "/Retain", "/RetainExceptOnCreate"]
+    assert stack.update({"Retain": del_free["Retain"]}) == "UPDATE_COMPLETE"
+    assert stack.kept() == ["/Retain", "/RetainExceptOnCreate"]
+    stack.delete()
+    assert stack.kept() == ["/Retain", "/RetainExceptOnCreate"]
+
+
+def test_what_is_replaced_goes_by_the_policy_of_replacements(stack: Stack) -> None:
+    assert stack.create(groups()) == "CREATE_COMPLETE"
+    other = {name: body | {"Properties": {"LogGroupName": f"/other/{name}"}} for name, body in groups().items()}
+    other["Retain"] |= {"UpdateReplacePolicy": "Delete"}  # that of the template which is replaced counts
+    assert stack.update(other) == "UPDATE_COMPLETE"
+    assert stack.kept() == [*(f"/{n}" for n in ("Retain", "RetainExceptOnCreate")), *(f"/other/{n}" for n in POLICIES)]
+
+
+def test_a_policy_that_alone_has_changed_counts(stack: Stack) -> None:
+    assert stack.create({"Delete": groups()["Delete"]}) == "CREATE_COMPLETE"
+    assert stack.update({"Delete": groups()["Delete"] | {"DeletionPolicy": "Retain"}}) == "UPDATE_COMPLETE"
+    stack.delete()
+    assert stack.kept() == ["/Delete"]
+
+
+@pytest.mark.parametrize(("empties", "status"), [(True, "DELETE_COMPLETE"), (False, "DELETE_FAILED")])
+def test_a_repository_goes_with_its_images_where_it_may_be_emptied(stack: Stack, empties: bool, status: str) -> None:
+    properties = {"RepositoryName": "images", "EmptyOnDelete": empties}
+    assert stack.create({"Images": {"Type": "AWS::ECR::Repository", "Properties": properties}}) == "CREATE_COMPLETE"
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}
+    SESSION.client("ecr").put_image(repositoryName="images", imageManifest=json.dumps(manifest), imageTag="v1")
+    stack.delete()
+    (summary,) = SESSION.client("cloudformation").list_stacks()["StackSummaries"]
+    assert summary["StackStatus"] == status

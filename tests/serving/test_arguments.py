@@ -1,0 +1,478 @@
+"""Wrong types in every public function of the library: a `ConfigurationError` that names the argument, never silence or a traceback."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
+
+import cdk_sglang
+from cdk_sglang import (
+    AdapterConfig,
+    AdapterSource,
+    Alarms,
+    BatchSize,
+    Capacity,
+    ComponentScaling,
+    ConfigurationError,
+    ContainerBase,
+    GpuInstance,
+    InferenceEndpoint,
+    LoraOptions,
+    MetricStat,
+    ModelSource,
+    NightlyStop,
+    NoTruthCheck,
+    RollbackAlarms,
+    RouteDestination,
+    ServingImage,
+    SglangDlc,
+    SglangOptions,
+    TruthCheck,
+    Window,
+)
+from tests.serving.conftest import own_image
+
+HERE = cdk.Environment(account="111122223333", region="us-east-1")
+STACK = cdk.Stack(cdk.App(), "Fleet", env=HERE)
+MODEL = ModelSource.from_s3("s3://models/llama/", check=False)
+CAPACITY = Capacity.on_demand("ml.g6e.12xlarge", max_instances=2)
+ENDPOINT = InferenceEndpoint(STACK, "Chat", capacity=CAPACITY, image=own_image(STACK), endpoint_name="chat")
+LORA = LoraOptions(max_rank=16, target_modules=("all",))
+COMPONENT = ENDPOINT.add_component("llama", model=MODEL, server=SglangOptions(lora=LORA))
+SOURCE = AdapterSource.from_s3("s3://adapters/a/x.tar.gz")
+ADAPTER = COMPONENT.add_adapter("triage", SOURCE)
+TO = [RouteDestination(endpoint_name=name, component_name=f"{name}-llama") for name in ("chat", "burst")]
+ROUTE = cdk_sglang.InferenceRoute(STACK, "Route", parameter_name="/routes/chat", destinations=TO)
+TOPIC, ROLE = sns.Topic(STACK, "Topic"), iam.Role(STACK, "Caller", assumed_by=iam.AccountRootPrincipal())
+BUCKET, REPOSITORY = s3.Bucket(STACK, "Bucket"), ecr.Repository(STACK, "Repository")
+UNPINNED = {"unpinned": "a test"}
+HOURS = {"begins": "22:00", "ends": "06:00"}
+WINDOW = Window.weekly(**HOURS, min_copies=0)
+
+CALLS: dict[str, dict[str, Any]] = {
+    "InferenceEndpoint": {"scope": STACK, "construct_id": "Other", "capacity": CAPACITY, "image": ServingImage.from_dlc()},
+    "InferenceEndpoint.add_component": {"construct_id": "qwen", "model": MODEL},
+    "InferenceEndpoint.grant_invoke": {"grantee": ROLE},
+    "InferenceEndpoint.grant_bearer_token": {"grantee": ROLE},
+    "InferenceComponent.add_adapter": {"name": "other", "source": SOURCE},
+    "InferenceComponent.grant_invoke": {"grantee": ROLE},
+    "InferenceComponent.grant_invoke_adapters": {"grantee": ROLE},
+    "Adapter.grant_invoke": {"grantee": ROLE},
+    "AdapterConfig": {"rank": 8, "target_modules": frozenset({"q_proj"})},
+    "AdapterConfig.read": {"path": "adapter_config.json"},
+    "AdapterConfig.parse": {"content": {"r": 8}},
+    "AdapterSource.from_s3": {"uri": "s3://adapters/a/x.tar.gz"},
+    "AdapterSource.from_bucket": {"bucket": BUCKET, "key": "a/x.tar.gz"},
+    "AdapterSource.from_folder": {"folder": "adapters/triage"},
+    "Alarms": {"topic": TOPIC},
+    "NoAlarms": {"reason": "a test"},
+    "BatchSize": {"percent_value": 5},
+    "BatchSize.percent": {"value": 5},
+    "BatchSize.copies": {"value": 5},
+    "Capacity": {"instances": (GpuInstance.of("ml.g6e.12xlarge"),), "min_instances": 1, "max_instances": 2},
+    "Capacity.on_demand": {"instance": "ml.g6e.12xlarge", "max_instances": 2},
+    "Capacity.pool": {"instances": ["ml.g6e.12xlarge"], "max_instances": 2},
+    "Capacity.reserved": {
+        "training_plan_arn": "arn:aws:sagemaker:us-east-1:111122223333:training-plan/june",
+        "instance": "ml.p5en.48xlarge", "count": 1, "until": dt.date(2027, 1, 31),
+    },
+    "ComponentRollout": {
+        "max_batch": BatchSize.percent(50), "wait_seconds": 5, "rollback_batch": None, "timeout_seconds": None,
+        "alarms": RollbackAlarms(),
+    },
+    "ComponentRollout.rolling": {"max_batch": BatchSize.percent(50)},
+    "ComponentScaling": {"min_copies": 1, "max_copies": 2},
+    "ComponentScaling.fixed": {"copies": 1, "schedules": {"night": WINDOW}},
+    "ComponentScaling.stopped_nightly": {"stop": NightlyStop(**HOURS)},
+    "Concurrency": {},
+    "ContainerBase": {"name": "x", "facts": ContainerBase.upstream(**UNPINNED).facts},
+    "ContainerBase.upstream": UNPINNED,
+    "ContainerBase.dlc": {"tag": SglangDlc.V0_5_17_UBUNTU, **UNPINNED},
+    "ContainerBase.of": {"reference": "x/y:1", "cuda": "13.0", "sglang_version": "0.5.23", **UNPINNED},
+    "ContainerBase.reference": {"stack": STACK},
+    "EndpointNetwork": {"subnet_ids": ("subnet-1", "subnet-2"), "security_group_ids": ("sg-1",)},
+    "EndpointNetwork.of": {
+        "vpc": ec2.Vpc(STACK, "Vpc"), "security_groups": [ec2.SecurityGroup.from_security_group_id(STACK, "Sg", "sg-1")],
+    },
+    "EndpointRollout": {
+        "kind": "ROLLING", "step_percent": 5, "wait_seconds": 5, "termination_wait_seconds": 5, "rollback_percent": None,
+        "timeout_seconds": None, "alarms": RollbackAlarms(),
+    },
+    "EndpointRollout.blue_green_all_at_once": {},
+    "EndpointRollout.canary": {"percent": 5},
+    "EndpointRollout.linear": {"percent": 10},
+    "EndpointRollout.rolling": {"percent": 50},
+    "Gpu.of": {"name": "H100-SXM-80GB"},
+    "GpuInstance.of": {"name": "ml.g6e.12xlarge"},
+    "GpuInstance.named": {"name": "ml.g6e.12xlarge"},
+    "HostResources": {"cpu_cores": 4, "memory_mib": 1024},
+    "HostResources.share_of": {"instance": GpuInstance.of("ml.g6e.12xlarge"), "gpus": 1},
+    "IdleAlarm": {},
+    "InferenceRoute": {"scope": STACK, "construct_id": "Other", "parameter_name": "/routes/other", "destinations": TO},
+    "InferenceRoute.grant_read": {"grantee": ROLE},
+    "InferenceRoute.grant_invoke": {"grantee": ROLE},
+    "InvocationsPerMinute": {"per_copy": 5},
+    "MetricMath": {"expression": "a", "metrics": {"a": MetricStat(metric_name="x", statistic="Sum")}, "target": 1},
+    "MetricStat": {"metric_name": "x", "statistic": "Sum"},
+    "ModelSource.from_s3": {"uri": "s3://models/llama/"},
+    "ModelSource.from_bucket": {"bucket": BUCKET, "prefix": "llama/"},
+    "ModelSource.from_hugging_face": {"repo": "Qwen/Qwen3-8B", "revision": "a" * 40, "bucket": BUCKET},
+    "NightlyStop": HOURS,
+    "NoTruthCheck": {"reason": "a test"},
+    "OnDemandMove": {"max_instances": 1},
+    "Placement": {},
+    "RollbackAlarms": {},
+    "RouteDestination": {"endpoint_name": "chat", "component_name": "chat-llama"},
+    "Routing": {"strategy": "PREFIX_AWARE"},
+    "Routing.prefix_aware": {},
+    "ScaleIn": {"strategy": "IDLE_RELEASE"},
+    "ScaleIn.idle_release": {},
+    "ScaleIn.consolidation": {},
+    "ServingImage.from_dlc": {},
+    "ServingImage.from_repository": {"repository": REPOSITORY, "tag": "v1", "cuda": "13.0", "sglang_version": "0.5.23"},
+    "ServingImage.from_build": {"repository": REPOSITORY, "base": ContainerBase.upstream(**UNPINNED)},
+    "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
+    "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
+    "SmokeRequest": {},
+    "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
+    "StartupTimeouts.for_weights": {"weights_bytes": 5, "instances": [GpuInstance.of("ml.g6e.12xlarge")]},
+    "TruthCheck": {},
+    "Window": {"days": ("mon",), "begins": "22:00", "ends": "06:00", "min_copies": 0, "max_copies": None},
+    "Window.weekly": {**HOURS, "min_copies": 0},
+    "Window.off": HOURS,
+    "Window.once": {"begins": "2027-01-01T00:00", "ends": "2027-01-02T00:00", "min_copies": 0},
+}  # fmt: skip
+"""Every public function with arguments that fit."""
+
+NOT_FOR_CALLERS = {
+    "Adapter": "made by add_adapter",
+    "InferenceComponent": "made by add_component, whose arguments it takes",
+    "ServingImage": "abstract",
+    "ModelSource": "abstract",
+    "AdapterSource": "abstract",
+    "Gpu": "rows of a table",
+    "GpuInstance": "rows of a table",
+    "ContainerBase.reference": "asked by the build",
+}
+MEMBERS = (
+    "problems",
+    "render",
+    "bind",
+    "prepare",
+    "make",
+    "bounds",
+    "minutes",
+    "steps",
+    "scheduling",
+    "caching",
+    "dest_of",
+    "switch",
+)
+"""What objects of the library ask each other."""
+OBJECTS = {
+    "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
+    "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
+}  # fmt: skip
+
+CANDIDATES: dict[str, Any] = {
+    "None": None,
+    "bool": True,
+    "int": 7,
+    "float": 1.5,
+    "str": "text",
+    "Mapping": {"key": object()},
+    "list": [object()],
+    "object": object(),
+    "class": Capacity,
+    "RetentionDays": logs.RetentionDays.ONE_WEEK,
+    "RemovalPolicy": cdk.RemovalPolicy.RETAIN,
+    "Duration": cdk.Duration.minutes(5),
+    "Size": cdk.Size.gibibytes(5),
+    "ITopic": TOPIC,
+    "IBucket": BUCKET,
+}
+ALSO = {"float": {"int"}, "object": set(CANDIDATES), "Any": set(CANDIDATES), "Construct": {"ITopic", "IBucket"}}
+OWN_CHECKS = {("Capacity.reserved", "until"), ("ModelSource.from_hugging_face", "token")}
+"""Arguments whose lines do not begin with the function."""
+
+
+def _function(name: str) -> Callable[..., Any]:
+    owner, _, member = name.partition(".")
+    found = getattr(cdk_sglang, owner)
+    if member:
+        found = getattr(OBJECTS.get(owner, found), member)
+    return found  # type: ignore[no-any-return]
+
+
+def _annotations(name: str) -> Mapping[str, str]:
+    owner, _, member = name.partition(".")
+    cls = getattr(cdk_sglang, owner)
+    function = getattr(cls, member or "__init__")
+    return {key: text for key, text in function.__annotations__.items() if key not in {"return", "options"}}
+
+
+def _unfit(annotation: str) -> list[str]:
+    """Kinds of candidates that do not fit, by the words of an annotation."""
+    outer = annotation
+    while "[" in outer:  # a list of something does not take any list, but its items are another test's
+        begin = outer.rindex("[")
+        outer = outer[:begin] + outer[outer.index("]", begin) + 1 :]
+    words = {word.strip().rpartition(".")[2] for word in outer.split("|")}
+    fitting = set.union(words, *(ALSO.get(word, set()) for word in words))
+    return [kind for kind in CANDIDATES if kind not in fitting]
+
+
+WRONG = [
+    (name, argument, kind)
+    for name in CALLS
+    if name not in NOT_FOR_CALLERS
+    for argument, annotation in _annotations(name).items()
+    for kind in _unfit(annotation)
+]
+
+
+def test_every_public_function_is_tried() -> None:
+    found = set()
+    for name in cdk_sglang.__all__:
+        cls = getattr(cdk_sglang, name)
+        if not isinstance(cls, type) or name.endswith(("Options", "Error", "Dlc")):
+            continue  # pydantic's models have a check of their own: sglang/test_options.py
+        if is_dataclass(cls) or issubclass(cls, cdk.Resource) or "__init__" in vars(cls):
+            found.add(name)
+        for member, value in vars(cls).items():
+            function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+            takes = inspect.isfunction(function) and len(inspect.signature(function).parameters) > (
+                not isinstance(value, staticmethod)
+            )
+            metric = member.startswith("metric_")  # options alone, tried below
+            if takes and not member.startswith("_") and member not in MEMBERS and not metric:
+                found.add(f"{name}.{member}")
+    ours = {"allow_reading_alarms", "grant_components", "registries", "repository_arns", "region_problems"}
+    missing = {name for name in found if name not in NOT_FOR_CALLERS and name.rpartition(".")[2] not in ours} - set(
+        CALLS
+    )
+    assert missing == set()
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in WRONG}))
+def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -> None:
+    function, annotations = _function(name), _annotations(name)
+    before = len(STACK.node.find_all())
+    for _, argument, kind in [case for case in WRONG if case[0] == name]:
+        with pytest.raises(ConfigurationError) as caught:
+            function(**{**CALLS[name], argument: CANDIDATES[kind]})
+        (line,) = caught.value.problems
+        assert argument in line, (argument, kind, line)
+        if (name, argument) not in OWN_CHECKS:
+            assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
+            assert "; " in line.partition(", got ")[2], (argument, kind, line)
+    assert annotations
+    assert len(STACK.node.find_all()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        (
+            "InferenceEndpoint", {"capacity": "ml.g6e.2xlarge"},
+            "Other.capacity: takes Capacity, got 'ml.g6e.2xlarge'; use Capacity.on_demand(...) or Capacity.pool(...) or Capacity.reserved(...)",
+        ),
+        (
+            "InferenceEndpoint", {"truth_check": False},
+            "Other.truth_check: takes TruthCheck, NoTruthCheck or None, got False; use TruthCheck() or NoTruthCheck(reason=...)",
+        ),
+        (
+            "InferenceEndpoint", {"log_removal": "retain"},
+            (
+                "Other.log_removal: takes cdk.RemovalPolicy, got 'retain'; use cdk.RemovalPolicy.DESTROY or cdk.RemovalPolicy.RETAIN or "
+                "cdk.RemovalPolicy.SNAPSHOT or cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE"
+            ),
+        ),
+        (
+            "InferenceEndpoint", {"metric_frequency_seconds": cdk.Duration.minutes(1)},
+            (
+                "Other.metric_frequency_seconds: takes a whole number, got an object of Duration; give it in the unit that the name says, "
+                "such as by to_seconds()"
+            ),
+        ),
+        (
+            "InferenceEndpoint.add_component", {"server": {}},
+            "qwen.server: takes SglangOptions or None, got a mapping; use SglangOptions(...)",
+        ),
+        (
+            "InferenceEndpoint.add_component", {"scaling": {"min_copies": 0}},
+            (
+                "qwen.scaling: takes ComponentScaling or None, got a mapping; use ComponentScaling(min_copies=..., max_copies=...) or "
+                "ComponentScaling.fixed(...)"
+            ),
+        ),
+        ("InferenceEndpoint.add_component", {"environment": {"A": 1}}, "qwen.environment.A: takes text, got 1; put it in quotes"),
+        ("InferenceEndpoint.add_component", {"environment": {1: "A"}}, "qwen.environment, key: takes text, got 1; put it in quotes"),
+        (
+            "InferenceComponent.add_adapter", {"source": "s3://adapters/a/x.tar.gz"},
+            (
+                "llama.adapters.other.source: takes AdapterSource, got 's3://adapters/a/x.tar.gz'; use AdapterSource.from_s3(...) or "
+                "AdapterSource.from_bucket(...) or AdapterSource.from_folder(...)"
+            ),
+        ),
+        (
+            "Capacity.pool", {"instances": "ml.g6e.2xlarge"},
+            "Capacity.pool.instances: takes a list (GpuInstance or text each), got 'ml.g6e.2xlarge'; write ['ml.g6e.2xlarge']",
+        ),
+        (
+            "Capacity.pool", {"instances": ["ml.g6e.2xlarge", 5]},
+            "Capacity.pool.instances[1]: takes GpuInstance or text, got 5; use GpuInstance.of(...) or GpuInstance.named(...)",
+        ),
+        (
+            "Capacity.on_demand", {"max_instances": "2"},
+            "Capacity.on_demand.max_instances: takes a whole number, got '2'; write it without quotes",
+        ),
+        ("Alarms", {"topic": None}, "Alarms.topic: takes sns.ITopic, got None; use sns.Topic or sns.Topic.from_...(...)"),
+        ("Placement", {"strategy": 5}, "Placement.strategy: takes 'spread' or 'binpack', got 5; use one of those"),
+        ("ModelSource.from_s3", {"weights_size": 6},
+         "ModelSource.from_s3.weights_size: takes cdk.Size or None, got 6; use cdk.Size.gibibytes(...)"),
+        ("ServingMetrics.metric", {"account": "111122223333"},
+         "ServingMetrics.metric.account: no such option; known: color, label, period, statistic"),
+        ("ServingMetrics.metric", {"period": 60},
+         "ServingMetrics.metric.period: takes cdk.Duration, got 60; use cdk.Duration.minutes(...)"),
+    ],
+)  # fmt: skip
+def test_the_line_says_what_was_got_and_what_to_do(name: str, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _function(name)(**{**CALLS[name], **arguments})
+    assert caught.value.problems == (said,)
+
+
+def test_every_argument_that_does_not_fit_is_said_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ENDPOINT.add_component("qwen", model=None, copies=1.5, server={"tp_size": 1})  # type: ignore[arg-type]
+    assert [line.partition(":")[0] for line in caught.value.problems] == ["qwen.model", "qwen.server", "qwen.copies"]
+
+
+def test_what_may_be_a_secret_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ModelSource.from_bucket("hf_" + "a" * 30, "llama/")  # type: ignore[arg-type]
+    assert "a" * 30 not in str(caught.value)
+
+
+def test_a_topic_is_taken_for_the_alarms_that_tell_it(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
+    stack = cdk.Stack(cdk.App(), "Fleet", env=HERE)
+    topics = [
+        sns.Topic(stack, "Own"),
+        sns.Topic.from_topic_arn(stack, "Imported", "arn:aws:sns:us-east-1:111122223333:x"),
+    ]
+    for number, topic in enumerate(topics):
+        endpoint = any_endpoint(f"Chat{number}", scope=stack, alarms=topic)
+        assert endpoint.alarms == Alarms(topic=topic)
+    alarms = Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm").values()
+    assert len(alarms) == len(topics)
+    for alarm in alarms:
+        assert len(alarm["Properties"]["AlarmActions"]) == len(alarm["Properties"]["OKActions"]) == 1
+
+
+def test_a_retention_may_be_as_cdk_names_it_if_it_has_an_end(
+    any_endpoint: Callable[..., InferenceEndpoint], stack: cdk.Stack
+) -> None:
+    assert any_endpoint(log_retention_days=logs.RetentionDays.ONE_WEEK).log_retention_days == 7
+    with pytest.raises(ConfigurationError) as caught:
+        any_endpoint("Other", log_retention_days=logs.RetentionDays.INFINITE)
+    assert caught.value.problems == (
+        "Other.log_retention_days: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)",
+    )
+    with pytest.raises(ConfigurationError, match=r"Other\.log_removal: SNAPSHOT is not allowed, logs have none"):
+        any_endpoint("Other", log_removal=cdk.RemovalPolicy.SNAPSHOT)
+    assert stack.node.try_find_child("Other") is None
+
+
+def test_what_cdk_encodes_and_what_it_imports_is_taken(stack: cdk.Stack) -> None:
+    text, number = cdk.Lazy.string, cdk.CfnParameter(stack, "Number", type="Number").value_as_number
+    del text
+    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/1")
+    vpc = ec2.Vpc.from_vpc_attributes(
+        stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"], isolated_subnet_ids=["subnet-1", "subnet-2"]
+    )
+    group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-1")
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "models")
+    secret = secretsmanager.Secret.from_secret_name_v2(stack, "Token", "hub")
+    endpoint = InferenceEndpoint(
+        stack,
+        "Chat",
+        capacity=CAPACITY,
+        image=ServingImage.from_repository(
+            ecr.Repository.from_repository_name(stack, "Images", "sglang"),
+            tag="v1",
+            cuda="13.0",
+            sglang_version="0.5.23",
+        ),
+        network=cdk_sglang.EndpointNetwork.of(vpc, security_groups=[group]),
+        log_key=key,
+        metric_frequency_seconds=number,
+        truth_check=TruthCheck(timeout_minutes=number),  # type: ignore[arg-type]
+    )
+    model = ModelSource.from_hugging_face("Qwen/Qwen3-8B", revision="a" * 40, bucket=bucket, token=secret)
+    component = endpoint.add_component("qwen", model=model, environment={"A": cdk.Lazy.string(_Text())})
+    for number, grantee in enumerate((
+        iam.Role.from_role_arn(stack, "Role", "arn:aws:iam::111122223333:role/caller"),
+        iam.ArnPrincipal("arn:aws:iam::111122223333:role/other"),
+        iam.User(stack, "User"),
+        ROLE.grant_principal,
+    )):  # fmt: skip
+        assert number >= 0
+        component.grant_invoke(grantee)
+
+
+@jsii.implements(cdk.IStableStringProducer)
+class _Text:
+    def produce(self) -> str:
+        return "text"
+
+
+def test_a_rejected_endpoint_leaves_its_id_and_its_name_free(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
+    with pytest.raises(ConfigurationError):
+        any_endpoint(log_retention_days=2)
+    any_endpoint()
+
+
+@pytest.mark.parametrize("construct_id", ["Models", "ModelsChecked", "Truth1", "Reservation", "Idle"])
+def test_a_component_cannot_take_an_id_that_the_endpoint_needs(
+    any_endpoint: Callable[..., InferenceEndpoint], construct_id: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        any_endpoint().add_component(construct_id, model=MODEL)
+    assert caught.value.problems == (
+        f"{construct_id}: the endpoint has something of this name already; choose another",
+    )
+
+
+def test_an_endpoint_belongs_in_a_stack() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^Chat: an endpoint belongs in a stack, and its scope, App, is in none"
+    ):
+        InferenceEndpoint(cdk.App(), "Chat", capacity=CAPACITY, image=ServingImage.from_dlc())
+
+
+def test_a_config_is_read_from_a_path_as_text_too(tmp_path: Path) -> None:
+    file = tmp_path / "adapter_config.json"
+    file.write_text('{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}', encoding="utf-8")
+    assert AdapterConfig.read(str(file)) == AdapterConfig.read(file)
+
+
+def test_no_truth_check_is_how_to_leave_it_out(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
+    assert any_endpoint(truth_check=NoTruthCheck(reason="a test")).truth is None
