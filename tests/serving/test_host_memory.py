@@ -160,11 +160,14 @@ def test_adapters_and_a_tier_count_together(endpoint: InferenceEndpoint) -> None
 
 
 def test_a_folder_counts_with_the_size_of_its_own_files(endpoint: InferenceEndpoint, tmp_path: Path) -> None:
-    config = {"peft_type": "LORA", "r": 64, "lora_alpha": 64, "target_modules": ["q_proj"]}
+    config = {"peft_type": "LORA", "r": 64, "lora_alpha": 64, "target_modules": ["o_proj"]}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    shape = [64, 160 * 2**20 // 64 // 4]
-    tensor = {"dtype": "F32", "shape": shape, "data_offsets": [0, 160 * 2**20]}
-    header = json.dumps({"layers.0.q_proj.lora_A.weight": tensor}).encode()
+    half, columns = 80 * 2**20, 80 * 2**20 // 64 // 4
+    sides = {
+        "lora_A": {"dtype": "F32", "shape": [64, columns], "data_offsets": [0, half]},
+        "lora_B": {"dtype": "F32", "shape": [columns, 64], "data_offsets": [half, 2 * half]},
+    }
+    header = json.dumps({f"layers.0.o_proj.{side}.weight": tensor for side, tensor in sides.items()}).encode()
     with (tmp_path / "adapter_model.safetensors").open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         file.truncate(8 + len(header) + 160 * 2**20)
