@@ -6,6 +6,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_sglang import (
@@ -184,12 +185,21 @@ def test_the_default_target_is_what_the_plan_of_the_model_says() -> None:
     assert 1 <= policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] < short / 5
 
 
-@pytest.mark.parametrize("model_id", [None, "nobody/knows"])
-def test_a_model_nobody_knows_has_no_default_target(model_id: str | None) -> None:
+def test_a_model_without_an_id_has_no_default_target() -> None:
     with pytest.raises(ConfigurationError) as error:
-        add(any_endpoint(), scaling=ComponentScaling(min_copies=1, max_copies=2), model_id=model_id)
+        add(any_endpoint(), scaling=ComponentScaling(min_copies=1, max_copies=2), model_id=None)
     (problem,) = error.value.problems
     assert problem.startswith("llama.scaling.concurrency: ")
+    assert problem.endswith("give its catalogue id, or a number: scaling.concurrency: 16")
+
+
+def test_a_repository_nobody_knows_has_no_default_target() -> None:
+    endpoint = any_endpoint()
+    own = ModelSource.from_hugging_face("acme/own", revision="a" * 40, bucket=s3.Bucket(endpoint, "Weights"))
+    with pytest.raises(ConfigurationError) as error:
+        endpoint.add_component("llama", model=own, scaling=ComponentScaling(min_copies=1, max_copies=2))
+    (problem,) = error.value.problems
+    assert problem.startswith("llama.scaling.concurrency: unknown model 'acme/own'; ")
     assert problem.endswith("give its catalogue id, or a number: scaling.concurrency: 16")
 
 

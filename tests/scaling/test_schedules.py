@@ -130,7 +130,7 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
         ),
         ({"begins": "08:00", "ends": "18:00", "max_copies": 1}, "max_copies: 1 is below min_copies 2"),
         ({"begins": "08:00", "ends": "18:00", "min_copies": -1}, "min_copies: -1 is not allowed; use 0 or more"),
-        ({"begins": 8, "ends": "18:00"}, "begins: 8 is not a time; use HH:MM"),
+        ({"begins": 8, "ends": "18:00"}, "Window.weekly.begins: takes text, got 8; put it in quotes"),
         (
             {"days": [], "begins": "08:00", "ends": "18:00"},
             "days: none given; use some of mon, tue, wed, thu, fri, sat, sun",

@@ -209,7 +209,11 @@ CANDIDATES: dict[str, Any] = {
     "IBucket": BUCKET,
 }
 ALSO = {"float": {"int"}, "object": set(CANDIDATES), "Any": set(CANDIDATES), "Construct": {"ITopic", "IBucket"}}
-OWN_CHECKS = {("Capacity.reserved", "until"), ("ModelSource.from_hugging_face", "token")}
+OWN_CHECKS = {
+    *((f"ModelSource.{maker}", "facts") for maker in ("from_s3", "from_bucket", "from_hugging_face")),
+    ("Capacity.reserved", "until"),
+    ("ModelSource.from_hugging_face", "token"),
+}
 """Arguments whose lines do not begin with the function."""
 
 

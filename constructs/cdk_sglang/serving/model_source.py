@@ -68,7 +68,7 @@ class ModelSource(ABC):
         self.weights_bytes: float | None = None if known is None else float(known.to_bytes())
 
     @staticmethod
-    @checked()
+    @checked(but=("facts",))
     def from_s3(
         uri: str,
         *,
@@ -101,7 +101,7 @@ class ModelSource(ABC):
         return _S3Source(bucket, prefix, weights_size, key, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
-    @checked()
+    @checked(but=("facts",))
     def from_bucket(
         bucket: s3.IBucket,
         prefix: str,
@@ -133,7 +133,7 @@ class ModelSource(ABC):
         return _BucketSource(bucket, _with_slash(prefix), weights_size, model_id=model_id, facts=facts, check=check)
 
     @staticmethod
-    @checked(but=("token",))
+    @checked(but=("token", "facts"))
     def from_hugging_face(
         repo: str,
         *,
