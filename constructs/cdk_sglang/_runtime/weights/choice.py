@@ -38,7 +38,7 @@ NEVER: Final = {
     "code/*": "code that AWS's containers run",
 }
 """The last three lie where containers look for code of the model's owner: model-hosting-container-standards 0.1.16 (sagemaker/config.py,
-common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (README, read 2026-11-29). None
+common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (environment.py, code_dir, read 2026-11-29). None
 is read by SGLang unless a config names it; `include` takes them."""
 PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 """They run code when they are read (https://docs.python.org/3/library/pickle.html)."""
