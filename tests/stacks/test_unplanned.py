@@ -51,7 +51,7 @@ def test_a_repository_is_planned_as_the_model_it_names() -> None:
         top="budget_usd_per_hour: 5",
     )
     found = problems(text)
-    for path in ("server.context_length", "server.tp_size", "slo.ttft_ms"):
+    for path in ("server.context_length", "slo.ttft_ms"):
         assert any(line.startswith(f"test.yaml: endpoints.chat.components.qwen.{path}: ") for line in found), path
     assert any(line.startswith("test.yaml: budget_usd_per_hour: the fleet costs up to ") for line in found)
 

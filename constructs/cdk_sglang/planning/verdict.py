@@ -85,6 +85,7 @@ def instance_problems(
             f"{path}.model: {component.facts.id}: {component.facts.note or 'the KV cache is not known'}",
         ]
     context = context_of(component)
+    context = min(context, model.max_position_embeddings or context)  # what is beyond the model is a problem of its own
     memory = memory_of(component, instance.gpu, split)
     short = missing_gib(memory, context)
     if short > 0:
