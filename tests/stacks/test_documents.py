@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 import yaml
 
-from stacks.environments import check
+from stacks.environments import cdk_json_context, check
+from stacks.fleet import add_fleet
 
 DOCUMENTS = (
     "README.md",
@@ -49,6 +51,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(("place", "shown"), [pytest.param(*block, id=block[0]) for block in _blocks(ROOT)])
 def test_what_a_document_shows_is_taken(place: str, shown: dict[str, Any]) -> None:
     check(_whole(shown), source=place)
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"), [pytest.param(*block, id=block[0]) for block in _blocks(ROOT) if block[0].startswith("README")]
+)
+def test_the_environments_of_the_readme_synthesise(place: str, shown: dict[str, Any]) -> None:
+    app = cdk.App(context=cdk_json_context())
+    add_fleet(app, name="shown", settings=check(_whole(shown), source=place), source=place, env=cdk.Environment())
+    app.synth()
 
 
 def test_every_document_shows_settings() -> None:
