@@ -1,10 +1,12 @@
 """What outlives an operation of CloudFormation, in this process: deletion policies of a stack that is rolled back, updated and deleted."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localcloud import logs, settings
 from tests.localcloud.helpers import SESSION
 
 POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")
@@ -114,3 +116,16 @@ def test_a_repository_goes_with_its_images_where_it_may_be_emptied(stack: Stack,
     stack.delete()
     (summary,) = SESSION.client("cloudformation").list_stacks()["StackSummaries"]
     assert summary["StackStatus"] == status
+
+
+def test_the_last_lines_of_a_copy_do_not_bring_back_a_log_group_that_went_with_its_stack(
+    stack: Stack, tmp_path: Path
+) -> None:
+    settings.configure(state_dir=tmp_path)
+    with logs.stream("123456789012", "us-east-1", "gone", "copy-1") as write:
+        write("serving")
+        assert stack.kept() == ["/aws/sagemaker/InferenceComponents/gone"]
+        SESSION.client("logs").delete_log_group(logGroupName="/aws/sagemaker/InferenceComponents/gone")
+        write("stopping")
+    assert stack.kept() == []
+    assert "stopping" in (tmp_path / "logs" / "gone" / "copy-1.log").read_text(encoding="utf-8")
