@@ -11,7 +11,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning import plan_fleet
 from cdk_sglang.planning.own import NOTHING_OWN, Own
-from cdk_sglang.serving.names import name_problems
+from cdk_sglang.serving.shared.names import name_problems
 from stacks.foundation import FoundationStack
 from stacks.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.naming import endpoint_name, stack_name

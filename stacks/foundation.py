@@ -17,11 +17,11 @@ from constructs import Construct
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.serving.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
-from cdk_sglang.serving.image_build import ServingImageBuild
-from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
-from cdk_sglang.serving.logs import kept_under_a_name
-from cdk_sglang.serving.runtime_functions import LogOptions
+from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
+from cdk_sglang.serving.image.build import ServingImageBuild
+from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
+from cdk_sglang.serving.shared.logs import kept_under_a_name
+from cdk_sglang.serving.shared.runtime_functions import LogOptions
 from stacks.models import base_of, builds_of
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions

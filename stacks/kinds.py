@@ -15,7 +15,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.hardware.instances import unknown_type
-from cdk_sglang.serving.logs import RETENTION_DAYS
+from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 
 _TAG_SIGNS: Final = frozenset("_.:/=+-@")
 """With letters, digits and spaces, what every service accepts in tags

@@ -13,7 +13,7 @@ from constructs import Construct
 from cdk_sglang import AdapterConfig, AdapterSource, InferenceComponent, ModelSource, SglangDlc
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning.own import Own
-from cdk_sglang.serving.container_base import ContainerBase
+from cdk_sglang.serving.image.container_base import ContainerBase
 from stacks.settings import Component, Environment
 from stacks.settings_models import Adapter, Image, ImageBuild, Model
 

@@ -11,10 +11,10 @@ from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
-from cdk_sglang.serving.file_cache import file_cache
-from cdk_sglang.serving.fit import PRICE_REGION
-from cdk_sglang.serving.host import HostResources
-from cdk_sglang.serving.planned import component_request, planned_host, planned_tp_sizes
+from cdk_sglang.serving.component.file_cache import file_cache
+from cdk_sglang.serving.component.fit import PRICE_REGION
+from cdk_sglang.serving.component.host import HostResources
+from cdk_sglang.serving.component.planned import component_request, planned_host, planned_tp_sizes
 from stacks.environments import FOLDER, load
 from stacks.models import sglang_version_of
 from stacks.settings import Component, Endpoint, Environment

@@ -14,8 +14,8 @@ from cdk_sglang.cli.plan import print_plan
 from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.serving.capacity import instances_needed
-from cdk_sglang.serving.component_checks import gpus_of_copies
+from cdk_sglang.serving.capacity.capacity import instances_needed
+from cdk_sglang.serving.component.checks import gpus_of_copies
 
 
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:

@@ -10,14 +10,14 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.serving.routing import (
+from cdk_sglang.engine import SglangOptions
+from cdk_sglang.serving.component.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
+from cdk_sglang.serving.endpoint.routing import (
     CONCURRENCY_THRESHOLD_MAX,
     CONCURRENCY_THRESHOLD_MIN,
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
-from cdk_sglang.serving.sglang import SglangOptions
-from cdk_sglang.serving.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
 from stacks.kinds import (
     AccountId,
     Cidr,

@@ -10,19 +10,19 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
-from cdk_sglang.serving.scale_in import (
-    COOLDOWN_DEFAULT_MINUTES,
-    COOLDOWN_MAX_MINUTES,
-    COOLDOWN_MIN_MINUTES,
-    STEP_MAX,
-    STEP_MIN,
-)
-from cdk_sglang.serving.training_plan import (
+from cdk_sglang.serving.capacity.training_plan import (
     HOURS_BEFORE_DEFAULT,
     HOURS_BEFORE_MAX,
     HOURS_BEFORE_MIN,
     PLAN_ARN_PATTERN,
     plan_arn_problem,
+)
+from cdk_sglang.serving.scaling.scale_in import (
+    COOLDOWN_DEFAULT_MINUTES,
+    COOLDOWN_MAX_MINUTES,
+    COOLDOWN_MIN_MINUTES,
+    STEP_MAX,
+    STEP_MIN,
 )
 from stacks.kinds import InstanceType, unique
 from stacks.settings_base import Settings

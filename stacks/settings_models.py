@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.serving.adapter_source import adapter_key_problems, adapter_uri_problems
-from cdk_sglang.serving.container_base import pin_problems
-from cdk_sglang.serving.hub import hub_problems
-from cdk_sglang.serving.model_source import prefix_problems, s3_uri_problems
+from cdk_sglang.serving.adapters.source import adapter_key_problems, adapter_uri_problems
+from cdk_sglang.serving.image.container_base import pin_problems
+from cdk_sglang.serving.weights.hub import hub_problems
+from cdk_sglang.serving.weights.model_source import prefix_problems, s3_uri_problems
 from stacks.settings_base import Settings, exactly_one_of
 
 _TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{20,}")

@@ -17,8 +17,8 @@ from cdk_sglang import (
     SmokeRequest,
     TruthCheck,
 )
-from cdk_sglang.serving.rollout import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS, WAIT_MAX_SECONDS
-from cdk_sglang.serving.truth_check import SMOKE_MAX_SECONDS, TIMEOUT_MAX_MINUTES, TIMEOUT_MIN_MINUTES
+from cdk_sglang.serving.rollout.rollout import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS, WAIT_MAX_SECONDS
+from cdk_sglang.serving.verification.check import SMOKE_MAX_SECONDS, TIMEOUT_MAX_MINUTES, TIMEOUT_MIN_MINUTES
 from stacks.settings_base import Settings, exactly_one_of
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.serving.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
+from cdk_sglang.serving.endpoint.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
 from stacks.kinds import NAME_PATTERN, unique
 from stacks.settings_models import Model
 

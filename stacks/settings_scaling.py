@@ -18,9 +18,9 @@ from cdk_sglang import (
     Placement,
     Window,
 )
-from cdk_sglang.serving.placement import MAX_ZONE_IMBALANCE
-from cdk_sglang.serving.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
-from cdk_sglang.serving.schedules import DAYS
+from cdk_sglang.serving.component.placement import MAX_ZONE_IMBALANCE
+from cdk_sglang.serving.component.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
+from cdk_sglang.serving.scaling.schedules import DAYS
 from stacks.kinds import Name
 from stacks.settings_base import Settings
 

@@ -10,34 +10,40 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
-    from cdk_sglang.serving.adapter import Adapter
-    from cdk_sglang.serving.adapter_source import AdapterSource
-    from cdk_sglang.serving.alarms import Alarms, NoAlarms
-    from cdk_sglang.serving.capacity import Capacity
-    from cdk_sglang.serving.component import InferenceComponent
-    from cdk_sglang.serving.container_base import ContainerBase
-    from cdk_sglang.serving.endpoint import InferenceEndpoint
-    from cdk_sglang.serving.endpoint_rollout import EndpointRollout
-    from cdk_sglang.serving.host import HostResources
-    from cdk_sglang.serving.image import ServingImage, SglangDlc
-    from cdk_sglang.serving.inference_route import InferenceRoute, RouteDestination
-    from cdk_sglang.serving.metrics import ServingMetrics
-    from cdk_sglang.serving.model_source import ModelSource
-    from cdk_sglang.serving.network import EndpointNetwork
-    from cdk_sglang.serving.placement import Placement
-    from cdk_sglang.serving.rollback_alarms import RollbackAlarms
-    from cdk_sglang.serving.rollout import BatchSize, ComponentRollout
-    from cdk_sglang.serving.routing import Routing
-    from cdk_sglang.serving.scale_in import ScaleIn
-    from cdk_sglang.serving.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
-    from cdk_sglang.serving.schedules import NightlyStop, Window
-    from cdk_sglang.serving.sglang import LoraOptions, SglangOptions
-    from cdk_sglang.serving.startup import StartupTimeouts
-    from cdk_sglang.serving.training_plan import OnDemandMove
-    from cdk_sglang.serving.truth_check import NoTruthCheck, SmokeRequest, TruthCheck
-    from cdk_sglang.serving.waste import IdleAlarm
+    from cdk_sglang.serving.adapters.adapter import Adapter
+    from cdk_sglang.serving.adapters.source import AdapterSource
+    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.alarms.idle_alarm import IdleAlarm
+    from cdk_sglang.serving.alarms.metrics import ServingMetrics
+    from cdk_sglang.serving.capacity.capacity import Capacity
+    from cdk_sglang.serving.capacity.training_plan import OnDemandMove
+    from cdk_sglang.serving.component.component import InferenceComponent
+    from cdk_sglang.serving.component.host import HostResources
+    from cdk_sglang.serving.component.placement import Placement
+    from cdk_sglang.serving.component.startup import StartupTimeouts
+    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
+    from cdk_sglang.serving.endpoint.network import EndpointNetwork
+    from cdk_sglang.serving.endpoint.routing import Routing
+    from cdk_sglang.serving.image.container_base import ContainerBase
+    from cdk_sglang.serving.image.image import ServingImage, SglangDlc
+    from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
+    from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
+    from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
+    from cdk_sglang.serving.scaling.scale_in import ScaleIn
+    from cdk_sglang.serving.scaling.scaling import (
+        ComponentScaling,
+        Concurrency,
+        InvocationsPerMinute,
+        MetricMath,
+        MetricStat,
+    )
+    from cdk_sglang.serving.scaling.schedules import NightlyStop, Window
+    from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
+    from cdk_sglang.serving.weights.model_source import ModelSource
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -91,57 +97,57 @@ _HOMES = {
         "Gpu",
         "GpuInstance",
     ),
-    "serving.adapter": ("Adapter",),
-    "serving.adapter_source": ("AdapterSource",),
-    "serving.alarms": (
+    "serving.adapters.adapter": ("Adapter",),
+    "serving.adapters.source": ("AdapterSource",),
+    "serving.alarms.alarms": (
         "Alarms",
         "NoAlarms",
     ),
-    "serving.capacity": ("Capacity",),
-    "serving.component": ("InferenceComponent",),
-    "serving.container_base": ("ContainerBase",),
-    "serving.endpoint": ("InferenceEndpoint",),
-    "serving.endpoint_rollout": ("EndpointRollout",),
-    "serving.host": ("HostResources",),
-    "serving.image": (
+    "serving.capacity.capacity": ("Capacity",),
+    "serving.component.component": ("InferenceComponent",),
+    "serving.image.container_base": ("ContainerBase",),
+    "serving.endpoint.endpoint": ("InferenceEndpoint",),
+    "serving.rollout.endpoint_rollout": ("EndpointRollout",),
+    "serving.component.host": ("HostResources",),
+    "serving.image.image": (
         "ServingImage",
         "SglangDlc",
     ),
-    "serving.inference_route": ("InferenceRoute", "RouteDestination"),
-    "serving.metrics": ("ServingMetrics",),
-    "serving.model_source": ("ModelSource",),
-    "serving.network": ("EndpointNetwork",),
-    "serving.placement": ("Placement",),
-    "serving.rollback_alarms": ("RollbackAlarms",),
-    "serving.rollout": (
+    "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
+    "serving.alarms.metrics": ("ServingMetrics",),
+    "serving.weights.model_source": ("ModelSource",),
+    "serving.endpoint.network": ("EndpointNetwork",),
+    "serving.component.placement": ("Placement",),
+    "serving.rollout.rollback_alarms": ("RollbackAlarms",),
+    "serving.rollout.rollout": (
         "BatchSize",
         "ComponentRollout",
     ),
-    "serving.routing": ("Routing",),
-    "serving.scale_in": ("ScaleIn",),
-    "serving.scaling": (
+    "serving.endpoint.routing": ("Routing",),
+    "serving.scaling.scale_in": ("ScaleIn",),
+    "serving.scaling.scaling": (
         "ComponentScaling",
         "Concurrency",
         "InvocationsPerMinute",
         "MetricMath",
         "MetricStat",
     ),
-    "serving.schedules": (
+    "serving.scaling.schedules": (
         "NightlyStop",
         "Window",
     ),
-    "serving.sglang": (
+    "engine": (
         "LoraOptions",
         "SglangOptions",
     ),
-    "serving.startup": ("StartupTimeouts",),
-    "serving.truth_check": (
+    "serving.component.startup": ("StartupTimeouts",),
+    "serving.verification.check": (
         "NoTruthCheck",
         "SmokeRequest",
         "TruthCheck",
     ),
-    "serving.training_plan": ("OnDemandMove",),
-    "serving.waste": ("IdleAlarm",),
+    "serving.capacity.training_plan": ("OnDemandMove",),
+    "serving.alarms.idle_alarm": ("IdleAlarm",),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cdk_sglang import ConfigurationError, SglangOptions
 from localcloud.engine.recipe import engine_environment, engine_python
-from tests.serving.sglang.strategies import a_few_options
+from tests.engine.strategies import a_few_options
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from localcloud.server import LocalCloud
-from tests.dataplane.conftest import safetensors_bytes
 from tests.localcloud.helpers import ROOT
+from tests.support.weights import safetensors_bytes
 
 pytestmark = pytest.mark.timeout(900)
 

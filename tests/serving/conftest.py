@@ -13,7 +13,9 @@ from aws_cdk.assertions import Template
 from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSource, NoTruthCheck, ServingImage
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
-UNCHECKED = NoTruthCheck(reason="tests/rollout is about the check, and its functions stand in the way here")
+UNCHECKED = NoTruthCheck(
+    reason="tests/serving/verification is about the check, and its functions stand in the way here"
+)
 MakeComponent = Callable[..., InferenceComponent]
 
 

@@ -18,6 +18,7 @@ from aws_cdk.assertions import Template
 
 from stacks.environments import cdk_json_context, load
 from stacks.fleet import add_fleet
+from tests.support.weights import adapter_folder  # noqa: F401  fixture
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 

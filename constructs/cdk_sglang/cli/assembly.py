@@ -14,7 +14,7 @@ FOUNDATION: Final = "Foundation"
 """Construct id of the stack that the others read their bucket from."""
 _STACK: Final = "aws:cloudformation:stack"
 _CHECK: Final = "Custom::CdkSglangWeights"
-"""The resource that fails a deployment whose models are not whole (serving/weights_check.py)."""
+"""The resource that fails a deployment whose models are not whole (serving/weights/check.py)."""
 _COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
 _UNKNOWN: Final = "unknown-region"
 

@@ -49,12 +49,12 @@ def pin(
 ) -> None:
     """Print the digest that the base's tag has now, and the settings that hold it fast."""
     if base == "dlc":
-        from cdk_sglang.serving.image import SglangDlc  # noqa: PLC0415  loads the CDK, which takes a second
+        from cdk_sglang.serving.image.image import SglangDlc  # noqa: PLC0415  loads the CDK, which takes a second
 
         reference = f"sglang:{SglangDlc.V0_5_17_UBUNTU.value}"
         digest = _of_aws(reference, region)
     else:
-        from cdk_sglang.serving.container_base import UPSTREAM_TAG  # noqa: PLC0415  as above
+        from cdk_sglang.serving.image.container_base import UPSTREAM_TAG  # noqa: PLC0415  as above
 
         reference = UPSTREAM_TAG
         digest = look_up(reference, registry_url=registry_url)

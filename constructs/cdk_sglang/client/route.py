@@ -16,7 +16,7 @@ from cdk_sglang.client.errors import RouteError
 from cdk_sglang.client.wait import Clock
 
 VERSION: Final = 1
-"""Of the parameter's content; `cdk_sglang.serving.inference_route` writes it, and a test holds both together."""
+"""Of the parameter's content; `cdk_sglang.serving.endpoint.inference_route` writes it, and a test holds both together."""
 
 
 def parameter_name(environment: str, route: str) -> str:

@@ -1,0 +1,134 @@
+"""From options to SM_SGLANG_* variables, under the rules of the container's entry script.
+
+The AWS Deep Learning Container (aws/deep-learning-containers, scripts/docker/sglang/sagemaker_entrypoint.sh, read in
+August 2026) turns each variable into one flag: prefix off, lower case, "_" to "-", "--" in front; `true` in any case gives
+the bare flag, `false` drops it, an empty value gives the bare flag, anything else is one value. It reads `env` line by
+line and never splits a value.
+
+Ours: a value is one line; what equals SGLang's own default is left out; a mapping is compact JSON with sorted keys; several
+values of one flag are joined by one space. This project's entry script splits those (flags whose parser takes several
+values, nargs "+" or "*"); the AWS one does not, so there only a single value works (`SglangOptions.problems_for`).
+A switch that is off by choice is rendered as its `--no-` spelling where SGLang has one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from cdk_sglang.engine.flags import FlagSpec, flag_of
+from cdk_sglang.engine.limits import MAX_VALUE_LENGTH
+from cdk_sglang.engine.model_base import OptionsModel
+
+if TYPE_CHECKING:
+    from cdk_sglang.engine.options import SglangOptions
+
+PREFIX: Final = "SM_SGLANG_"
+"""Variables with this prefix become SGLang's arguments."""
+
+ImageKind = Literal["dlc", "cdk-sglang"]
+"""Which entry script reads the variables: the AWS Deep Learning Container's or this project's."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")  # what argparse takes as a value although it starts with "-"
+_EXACT = 2**53  # beyond it a float is no whole number any more
+_ONLY_WITH = {"log_requests_level": "log_requests", "log_requests_format": "log_requests"}
+
+
+Setting: TypeAlias = tuple[str, str, Any]
+"""Field path, SGLang's name and value of an option."""
+
+
+def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[Setting]:
+    """Yield every typed option that is set, groups' switches included."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if value is None:
+            continue
+        where = f"{path}{name}"
+        if isinstance(value, OptionsModel):
+            switch = value.switch()
+            if switch:
+                yield where, switch, True
+            yield from settings_of(value, path=f"{where}.")
+        elif model.dest_of(name):
+            needs = _ONLY_WITH.get(name)
+            if needs is None or getattr(model, needs):
+                yield where, model.dest_of(name), value
+
+
+def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
+    """Return the variable that becomes an option's flag."""
+    name = spec.flags[0].removeprefix("--").replace("-", "_").upper()
+    return f"{PREFIX}NO_{name}" if negated else f"{PREFIX}{name}"
+
+
+def render(options: SglangOptions, *, image_kind: ImageKind = "cdk-sglang") -> dict[str, str]:
+    """Return the variables of every option that differs from SGLang's default, in a stable order."""
+    rendered: dict[str, str] = {}
+    for _, dest, value in options.settings():
+        spec = flag_of(dest)
+        if spec.is_switch:
+            if value:
+                rendered[variable_of(spec)] = "true"
+            elif spec.can_be_negated and spec.default is not False:
+                rendered[variable_of(spec, negated=True)] = "true"
+        elif (text := text_of(value, spec=spec)) != text_of(spec.default, spec=spec):
+            rendered[variable_of(spec)] = text
+    if image_kind == "dlc" and options.attn_dp_size > 1:
+        # SGLang 0.5.17 has no --attn-dp-size; 0.5.23 still takes this spelling, deprecated (arg_groups/parallel_hook.py).
+        rendered.pop(variable_of(flag_of("attn_dp_size")))
+        rendered[variable_of(flag_of("dp_size"))] = str(options.attn_dp_size)
+        rendered[variable_of(flag_of("enable_dp_attention"))] = "true"
+    return dict(sorted(rendered.items()))
+
+
+def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's value)
+    """Return a value as the one line the variable holds."""
+    if isinstance(value, dict):
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    if isinstance(value, list | tuple):
+        return (" " if spec.takes_list else ",").join(map(str, value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    return str(value)
+
+
+def problems(options: SglangOptions, *, path: str) -> list[str]:
+    """List values that would not survive the way through a variable into SGLang's parser."""
+    found = []
+    for where, dest, value in options.settings():
+        spec = flag_of(dest)
+        if spec.is_switch:
+            continue
+        text = text_of(value, spec=spec)
+        why = _text_problem(text) or _list_problem(value, spec=spec)
+        if why:
+            found.append(f"{path}.{where}: {why}")
+    return found
+
+
+def _text_problem(text: str) -> str | None:
+    if not text.strip() or text.lower() in {"true", "false"}:
+        return f"the container reads {text!r} as a switch, not as a value; use another value"
+    if "\n" in text or "\r" in text:
+        return "the container reads one line per variable, got a line break; write it on one line"
+    if text.startswith("-") and not _NUMBER.fullmatch(text):
+        return f"SGLang would read {text!r} as a flag of its own; use a value that does not start with '-'"
+    if len(text) > MAX_VALUE_LENGTH:
+        return (
+            f"{len(text)} characters, SageMaker takes {MAX_VALUE_LENGTH} per environment variable; "
+            "put the value in a file beside the model and give its path where SGLang takes one"
+        )
+    return None
+
+
+def _list_problem(value: Any, *, spec: FlagSpec) -> str | None:  # noqa: ANN401 (any option's value)
+    if not spec.takes_list:
+        return None
+    items = value if isinstance(value, list | tuple) else [value]
+    broken = next((str(item) for item in items if re.search(r"\s", str(item)) or not str(item)), None)
+    if broken is None:
+        return None
+    return f"several values are separated by spaces, got one with a space in it or empty: {broken!r}; write it without"

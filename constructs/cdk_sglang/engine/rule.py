@@ -1,0 +1,80 @@
+"""What a rule is: a named check of options with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk_sglang.engine.options import SglangOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What is known of the model and the GPU.
+
+    Args:
+        model_max_context: The model's longest context in tokens; rules that need it are silent when `None`.
+        gpu_capability: Compute capability of the GPU, such as "8.9"; rules that need it are silent when `None`.
+        has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
+    """
+
+    model_max_context: int | None = None
+    gpu_capability: str | None = None
+    has_experts: bool | None = None
+
+    @property
+    def capability(self) -> int | None:
+        """Compute capability as SGLang compares it: major times ten plus minor, 89 for "8.9"."""
+        if self.gpu_capability is None:
+            return None
+        major, _, minor = self.gpu_capability.partition(".")
+        return int(major) * 10 + int(minor or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One finding.
+
+    Args:
+        field: Field path below the options, such as `lora.max_rank`.
+        text: Problem, value got, values allowed, next step.
+    """
+
+    field: str
+    text: str
+
+
+Check = Callable[["SglangOptions", Context], Iterator[Problem]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A check and where it comes from.
+
+    Args:
+        name: Kebab-case name.
+        source: Release and file, or issue, the rule comes from.
+        check: Yields problems.
+    """
+
+    name: str
+    source: str
+    check: Check
+
+
+class RuleBook:
+    """Rules in the order they are written."""
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+
+    def rule(self, name: str, *, source: str) -> Callable[[Check], Check]:
+        """Add the decorated check under a name with its source."""
+
+        def add(check: Check) -> Check:
+            self.rules.append(Rule(name=name, source=source, check=check))
+            return check
+
+        return add

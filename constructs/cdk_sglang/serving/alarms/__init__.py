@@ -1,0 +1,1 @@
+"""Alarms of an endpoint, and the metrics they watch."""

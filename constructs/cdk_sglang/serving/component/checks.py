@@ -1,0 +1,184 @@
+"""What can be wrong with a component, said before any of it exists, and what its settings work out to on its endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.capacity.capacity import instances_needed
+from cdk_sglang.serving.capacity.checks import zero_copies_problems
+from cdk_sglang.serving.component.file_cache import disk_problems
+from cdk_sglang.serving.component.fit import fit_problems
+from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
+from cdk_sglang.serving.endpoint.checks import bigger_or_fewer
+from cdk_sglang.serving.rollout.rollback_alarms import ROLLBACK_ALARM_IDS
+from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.serving.shared.tokens import is_token, token_problem
+from cdk_sglang.serving.verification.endpoint_check import TRUTH_ID
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance
+    from cdk_sglang.serving.component.component import InferenceComponent
+    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+    from cdk_sglang.serving.rollout.rollout import ComponentRollout
+    from cdk_sglang.serving.scaling.scaling import ComponentScaling
+    from cdk_sglang.serving.weights.model_source import ModelSource
+
+_PARTS_OF_AN_ENDPOINT: Final = re.compile(
+    rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{TRUTH_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
+)
+"""Ids that an endpoint has or may have beside its components; those of models and of the check are numbered or named by what they wait for."""
+
+
+def check_component(
+    endpoint: InferenceEndpoint,
+    construct_id: str,
+    name: str,
+    *,
+    model: ModelSource,
+    variants: Sequence[ModelVariant],
+    copies: int,
+    scaling: ComponentScaling | None,
+    added: Mapping[str, str],
+    rollout: ComponentRollout | None,
+    problems: Sequence[str],
+) -> None:
+    """Raise everything wrong with a component, `problems` that are known included, before any of it exists."""
+    problems = [*problems]
+    if construct_id in endpoint.components or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
+        problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
+    else:
+        problems += name_problems(construct_id, name, "component") or endpoint.shared.names.problems(
+            construct_id, name, "component"
+        )
+    if is_token(copies):
+        raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
+    if copies < 1:
+        problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
+    elif scaling is not None and not scaling.min_copies <= copies <= scaling.max_copies:
+        problems.append(
+            f"{construct_id}.copies: {copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those"
+        )
+    if scaling is not None and scaling.copy_bounds[0] == 0:
+        problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
+    for variant in variants:
+        problems += variant.problems(construct_id, image=endpoint.image, added=added)
+    most = max(copies, 0 if scaling is None else scaling.copy_bounds[1])
+    problems += disk_problems(construct_id, variants, weights_bytes=model.weights_bytes, copies=most, added=added)
+    servers = {instance.name: variant.server for variant in variants for instance in variant.instances}
+    problems += fit_problems(
+        construct_id,
+        model,
+        servers,
+        endpoint.capacity.instances,
+        engine_version=endpoint.image.facts.sglang_version,
+        region=endpoint.shared.region,
+    )
+    problems += room_problems(
+        endpoint,
+        construct_id,
+        gpus=gpus_by_type(variants),
+        copies=most,
+        asked_by="copies" if scaling is None else "scaling.max_copies",
+    )
+    if rollout is not None:
+        bounds = [(copies, copies)] if scaling is None else scaling.all_bounds
+        problems += rollout.problems(f"{construct_id}.rollout", bounds=bounds)
+    may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
+    if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
+        problems.append(
+            f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
+            "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
+        )
+    raise_if_any(dict.fromkeys(problems))  # variants share what is not about GPUs
+
+
+def room_problems(
+    endpoint: InferenceEndpoint, path: str, *, gpus: Mapping[str, int], copies: int, asked_by: str = "copies"
+) -> list[str]:
+    """Say why so many more copies have no room on the endpoint, on the first type, from the smallest on, that has none.
+
+    Any type of a pool may be the one that is there, so all copies must fit on each.
+
+    Args:
+        endpoint: The endpoint, with the components it has already.
+        path: Of the component.
+        gpus: GPUs of a copy by instance type.
+        copies: Copies more.
+        asked_by: The option they come from.
+    """
+    most = endpoint.capacity.max_instances
+    for instance in sorted(endpoint.capacity.instances, key=lambda instance: instance.gpu_count):
+        each = gpus[instance.name]
+        if each > instance.gpu_count:
+            return [
+                (
+                    f"{path}.server: {each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
+                    f"{bigger_or_fewer(instance, each)}"
+                )
+            ]
+        wanted = [*gpus_of_copies(endpoint.components.values(), instance), *([each] * copies)]
+        needed = instances_needed(wanted, gpus_per_instance=instance.gpu_count)
+        if needed > most:
+            return [
+                (
+                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
+                    f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
+                    f"raise max_instances to {needed} or ask for less"
+                )
+            ]
+    return []
+
+
+def gpus_of_copies(components: Iterable[InferenceComponent], instance: GpuInstance) -> list[int]:
+    """Return the GPUs that every copy takes on an instance type, with all components at their most copies."""
+    return [component.gpus_by_type[instance.name] for component in components for _ in range(component.most_copies)]
+
+
+def with_nightly_stop(
+    path: str, scaling: ComponentScaling | None, copies: int, endpoint: InferenceEndpoint
+) -> ComponentScaling | None:
+    """Return a component's scaling with the nightly stop of its endpoint, whether or not it scales otherwise."""
+    stop = endpoint.nightly_stop
+    if stop is None:
+        return scaling
+    from cdk_sglang.serving.scaling.scaling import ComponentScaling  # noqa: PLC0415  not every component scales
+
+    try:
+        return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
+    except ConfigurationError as error:
+        raise ConfigurationError([f"{path}.{problem}" for problem in error.problems]) from None
+
+
+def chosen_concurrency(
+    path: str,
+    scaling: ComponentScaling | None,
+    model: ModelSource,
+    variants: Sequence[ModelVariant],
+    endpoint: InferenceEndpoint,
+) -> float | None:
+    """Return the requests a copy is kept at: as asked, else as planned; None when nothing scales by concurrency."""
+    if scaling is None or not scaling.has_policy:
+        return None
+    from cdk_sglang.serving.scaling.scaling import Concurrency  # noqa: PLC0415  not every component scales
+
+    if not isinstance(scaling.target, Concurrency):
+        return None
+    target = scaling.target
+    if target.requests_per_copy is not None:
+        return target.requests_per_copy
+    from cdk_sglang.serving.component.planned import planned_concurrency  # noqa: PLC0415  loads the catalogue
+
+    return planned_concurrency(
+        path,
+        model,
+        variants[0].server,
+        endpoint.capacity.instances,
+        gpus_by_type=gpus_by_type(variants),
+        input_tokens=target.input_tokens,
+        output_tokens=target.output_tokens,
+        engine_version=endpoint.image.facts.sglang_version,
+    )

@@ -1,0 +1,128 @@
+"""Copies survive updates: a component whose copies scale is updated with as many as it has.
+
+CloudFormation sends `RuntimeConfig.CopyCount` with every update of a component and cannot read it (docs/adr/0031).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_sagemaker as sagemaker
+
+    from cdk_sglang.serving.component.component import InferenceComponent
+    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+
+_ID: Final = "CdkSglangCopies"
+_TIMEOUT: Final = cdk.Duration.minutes(5)
+"""Eight attempts of 25 s at most, and their pauses."""
+_SERVICE_TIMEOUT_SECONDS: Final = 600
+_NAMES: Final = "components of the endpoint, whose names begin with its own; more come with later deployments"
+
+
+@jsii.implements(cdk.IStableStringProducer)
+class _Text:
+    """A text that is complete when the app is synthesised."""
+
+    def __init__(self, produce: Callable[[], str]) -> None:
+        self._produce = produce
+
+    def produce(self) -> str:
+        return self._produce()
+
+
+class LiveCopies(Construct):
+    """The function that says how many copies a component has: one in a stack, asked by one resource for each component."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+        super().__init__(scope, construct_id)
+        self._function = make_function(
+            self,
+            "Function",
+            source="copies",
+            entry="on_event",
+            description="Says how many copies an inference component has, so that an update keeps them",
+            timeout=_TIMEOUT,
+            log_options=log_options,
+            statements=[],
+        )
+        provider = make_provider(self, "Provider", on_event=self._function, log_options=log_options)
+        self._service_token = provider.service_token
+        self._allowed: set[str] = set()
+
+    @staticmethod
+    def of(scope: Construct, *, log_options: LogOptions) -> LiveCopies:
+        """Return that of the scope's stack, made when it is first asked for."""
+        stack = cdk.Stack.of(scope)
+        found = stack.node.try_find_child(_ID)
+        if found is None:
+            found = LiveCopies(stack, _ID, log_options=log_options)
+        assert isinstance(found, LiveCopies)
+        return found
+
+    def count(self, component: InferenceComponent, alarm_names: Sequence[str]) -> float:
+        """Return, as a token, the copies to send with an update of a component.
+
+        Its properties are whatever the update changes of the component, so it is asked in exactly those updates that touch it.
+        Were it asked in others, its answer would touch the component; were it not asked, an old count would be sent.
+
+        Args:
+            component: Whose; its resource is looked at when the app is synthesised.
+            alarm_names: Tokens in its deployment configuration.
+        """
+        endpoint, component_name = component.endpoint, component.component_name
+        fewest, most = component.copy_bounds
+        self._allow(endpoint, component_name)
+        asked = cdk.CfnResource(
+            component,
+            "LiveCopies",
+            type="Custom::CdkSglangCopies",
+            properties={
+                "ServiceToken": self._service_token,
+                "ServiceTimeout": _SERVICE_TIMEOUT_SECONDS,
+                "Component": component_name,
+                # A reference, so that the count is read after the endpoint's own update, which may take hours.
+                "Endpoint": endpoint.shared.endpoint_name,
+                "Model": component.model_names[0] if len(component.model_names) == 1 else component.model_names,
+                "Initial": component.copies,
+                "Fewest": fewest,
+                "Most": most,
+                "Alarms": list(alarm_names),
+                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(component.resource))),
+            },
+        )
+        return float(cdk.Token.as_number(asked.get_att("Copies")))
+
+    def _allow(self, endpoint: InferenceEndpoint, component_name: str) -> None:
+        named = component_name.startswith(f"{endpoint.endpoint_name}-")
+        names = f"{endpoint.endpoint_name}-*" if named else component_name
+        if names in self._allowed:
+            return
+        self._allowed.add(names)
+        arns = endpoint.shared.arns.allowed("inference-component", names)
+        self._function.add_to_role_policy(
+            iam.PolicyStatement(actions=list(permissions.DESCRIBE_COMPONENT), resources=arns)
+        )
+        if named:
+            role = self._function.role
+            assert role is not None
+            acknowledge_wildcards(self, role, arns, _NAMES)
+
+
+def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:
+    """Digest everything the template says of a component but its copies, tags included."""
+    properties = cdk.Stack.of(resource).resolve(resource._cfn_properties)  # noqa: SLF001  protected in TypeScript, as rendered
+    said = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,214 @@
+"""Host memory of a copy: adapters, the KV cache's tier and the buffers that weights are read into, held to what the copy reserves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.engine import SglangOptions
+from cdk_sglang.serving.component.host_cache import host_cache_problems
+from cdk_sglang.serving.shared.tokens import is_token
+
+if TYPE_CHECKING:
+    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.host import HostMemory
+    from cdk_sglang.weights import AdapterConfig
+
+_GIB: Final = 2**30
+_MIB: Final = 2**20
+_MIB_PER_GIB: Final = 1024
+_GB: Final = 10**9
+
+DEFAULT_LORA_SLOTS: Final = 8
+"""SGLang's --max-loras-per-batch when absent (0.5.23); it takes no smaller --max-loaded-loras."""
+
+_STREAMER: Final = "runai_streamer"
+_STREAMER_LIMIT_VARIABLE: Final = "RUNAI_STREAMER_MEMORY_LIMIT"
+_STREAMER_LIMIT_BYTES: Final = 40 * _GB
+"""Of its buffer when nobody sets one. An assumption: 40 GB is what users report of the versions SGLang takes (0.15.7 and later); up to
+commit 0bf29a0 its source has no limit (github.com/run-ai/runai-model-streamer, file_streamer/requests_iterator.py, read 2026-11)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostNeeds:
+    """What each GPU's process keeps in host memory besides the cache's tier; a copy has a process for each of its GPUs.
+
+    Args:
+        adapters: Adapters that SGLang keeps; 0 without adapters, and where nothing bounds them.
+        adapter_gib: One adapter of the largest kind that the options let in; 0 where the model is not known.
+        loading_gib: Buffer while weights are read; 0 where files are mapped into memory, or nobody knows their size.
+    """
+
+    adapters: int = 0
+    adapter_gib: float = 0.0
+    loading_gib: float = 0.0
+
+    @property
+    def adapters_gib(self) -> float:
+        """All adapters of one process."""
+        return self.adapters * self.adapter_gib
+
+
+def host_needs(
+    server: SglangOptions, *, facts: ModelFacts | None, weights_bytes: float | None, added: Mapping[str, str]
+) -> HostNeeds:
+    """Return what the options take of host memory.
+
+    Args:
+        server: SGLang's options.
+        facts: The model, where the catalogue knows it.
+        weights_bytes: Size of its files, where somebody said it.
+        added: Further environment variables of the container.
+    """
+    if weights_bytes is None and facts is not None:
+        weights_bytes = facts.weights_gib * _GIB
+    lora = server.lora
+    kept = None if lora is None else lora.max_loaded_loras
+    return HostNeeds(
+        adapters=kept or 0,
+        adapter_gib=0.0 if kept is None else adapter_gib(server, facts, None) or 0.0,
+        loading_gib=_loading_bytes(server, weights_bytes, added) / _GIB,
+    )
+
+
+def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: AdapterConfig | None) -> float | None:
+    """Return GiB that one adapter takes in each GPU's process; None where nobody knows.
+
+    Args:
+        server: SGLang's options, which say what adapters may be.
+        facts: The model.
+        config: The adapter's own rank and modules; the largest that the options let in when None.
+    """
+    lora = server.lora
+    if lora is None or facts is None or not facts.described:
+        return None
+    rank = config.rank if config is not None else lora.max_rank
+    modules = config.target_modules if config is not None else lora.target_modules
+    if rank is None or modules is None:
+        return None
+    from cdk_sglang.planning.adapters import adapter_host_gib  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    return adapter_host_gib(facts.architecture, rank=rank, modules=modules)
+
+
+def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> list[str]:
+    """Say what does not fit into the host memory that a copy reserves.
+
+    Args:
+        path: Of the component's server options.
+        server: SGLang's options, with the size of the cache's tier.
+        needs: What else its processes keep.
+        memory_mib: Host memory that a copy reserves.
+    """
+    if is_token(memory_mib):
+        return []
+    processes = server.gpus_per_copy
+    problems = []
+    adapters_gib = processes * needs.adapters_gib
+    if adapters_gib * _MIB_PER_GIB > memory_mib:
+        problems.append(_too_many_adapters(path, server, needs, memory_mib))
+    else:
+        problems += host_cache_problems(path, server, memory_mib, adapters_gib=adapters_gib)
+    loading_gib = processes * needs.loading_gib
+    if loading_gib * _MIB_PER_GIB > memory_mib:
+        limit = memory_mib * _MIB // processes
+        problems.append(
+            f"{path}.load_format: {_STREAMER} reads {needs.loading_gib:.1f} GiB at a time into a buffer of each of {processes} processes, "
+            f"{loading_gib:.1f} GiB, and the copy reserves {memory_mib} MiB of its host; set model_loader_extra_config: "
+            f"{{memory_limit: {limit}}}, or raise resources.memory_mib to {math.ceil(loading_gib * _MIB_PER_GIB)}"
+        )
+    return problems
+
+
+def known_adapters_problems(
+    path: str, server: SglangOptions, *, adapters: int, adapters_gib: float, memory_mib: int
+) -> list[str]:
+    """Say that the adapters put on a component, all of which SGLang keeps, do not fit into what a copy reserves.
+
+    Args:
+        path: Of the adapter that is one too many.
+        server: SGLang's options, with the size of the cache's tier.
+        adapters: How many there are with it.
+        adapters_gib: What they take in each GPU's process.
+        memory_mib: Host memory that a copy reserves.
+    """
+    if is_token(memory_mib):
+        return []
+    processes = server.gpus_per_copy
+    tier_gib = processes * _tier_gib(server)
+    needed = adapters_gib * processes + tier_gib
+    if needed * _MIB_PER_GIB <= memory_mib:
+        return []
+    beside = f" beside {tier_gib:.1f} GiB of cache" if tier_gib else ""
+    count = "1 adapter takes" if adapters == 1 else f"{adapters} adapters take"
+    return [
+        (
+            f"{path}: with it, {count} {adapters_gib * processes:.1f} GiB of host memory in {processes} "
+            f"{_processes(processes)}{beside}, and the copy reserves {memory_mib} MiB; raise resources.memory_mib to "
+            f"{math.ceil(needed * _MIB_PER_GIB)}, or let SGLang keep fewer with server.lora.max_loaded_loras"
+        )
+    ]
+
+
+def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, instance_gib: float) -> HostMemory:
+    """Return the figures of the plan.
+
+    Args:
+        server: SGLang's options, with the size of the cache's tier.
+        needs: What else its processes keep.
+        memory_mib: Host memory that a copy reserves.
+        instance_gib: Host memory of the instance, of which `host_memory_fraction` is a share at most.
+    """
+    from cdk_sglang.planning.host import HostMemory  # noqa: PLC0415  loads numpy, a quarter of a second
+
+    hicache, processes = server.hicache, server.gpus_per_copy
+    fraction = None if hicache is None else hicache.host_memory_fraction
+    return HostMemory(
+        reserved_gib=memory_mib / _MIB_PER_GIB,
+        loading_gib=processes * needs.loading_gib,
+        cache_gib=processes * _tier_gib(server) if fraction is None else fraction * instance_gib,
+        adapters_gib=processes * needs.adapters_gib,
+        cache_ratio=None if hicache is None else hicache.ratio,
+    )
+
+
+def _too_many_adapters(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> str:
+    lora, processes = server.lora, server.gpus_per_copy
+    assert lora is not None
+    all_gib = processes * needs.adapters_gib
+    fit = int(memory_mib / _MIB_PER_GIB / (processes * needs.adapter_gib))
+    least = lora.max_loras_per_batch or DEFAULT_LORA_SLOTS
+    fewer = f"use {fit} or fewer" if fit >= least else "lower max_rank, name fewer target_modules"
+    return (
+        f"{path}.lora.max_loaded_loras: {needs.adapters} adapters of rank {lora.max_rank} take {all_gib:.1f} GiB of host memory in "
+        f"{processes} {_processes(processes)}, and the copy reserves {memory_mib} MiB; {fewer}, or raise resources.memory_mib to "
+        f"{math.ceil(all_gib * _MIB_PER_GIB)}"
+    )
+
+
+def _processes(count: int) -> str:
+    return "process" if count == 1 else "processes, each of which keeps all of them"
+
+
+def _tier_gib(server: SglangOptions) -> float:
+    """Of each GPU's process; 0 where its size is not said in gigabytes."""
+    size = None if server.hicache is None else server.hicache.size_gb
+    return 0.0 if size is None else size * _GB / _GIB
+
+
+def _loading_bytes(server: SglangOptions, weights_bytes: float | None, added: Mapping[str, str]) -> float:
+    """Of each GPU's process: none divides the files with the others (SGLang 0.5.23, RunaiModelStreamerLoader, local paths)."""
+    if server.load_format != _STREAMER or weights_bytes is None:
+        return 0.0
+    asked = (server.model_loader_extra_config or {}).get("memory_limit")
+    if not isinstance(asked, int):  # what SGLang takes; then the variable counts
+        text = added.get(_STREAMER_LIMIT_VARIABLE, "")
+        if is_token(text):
+            return 0.0
+        asked = int(text) if text.removeprefix("-").isdecimal() else None
+    limit = (
+        _STREAMER_LIMIT_BYTES if asked is None else math.inf if asked < 0 else asked
+    )  # -1: no limit, 0: the largest tensor
+    return min(weights_bytes, limit)

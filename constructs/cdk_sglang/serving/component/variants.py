@@ -1,0 +1,143 @@
+"""The models of one component: one for all instance types, or one for each group of types that splits a copy in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.engine import SglangOptions, environment_problems
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.component.file_cache import file_cache_problems
+from cdk_sglang.serving.component.host import HostResources, least_memory_mib
+from cdk_sglang.serving.component.host_cache import sized_for_host
+from cdk_sglang.serving.component.host_memory import HostNeeds, host_memory_problems, host_needs
+from cdk_sglang.serving.component.planned import facts_of, planned_tp_sizes, with_planned_fraction
+from cdk_sglang.serving.image.image import ServingImage
+from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.serving.weights.model_source import ModelSource
+
+if TYPE_CHECKING:
+    from cdk_sglang.models.facts import ModelFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVariant:
+    """Server options and environment of a component on some of its endpoint's instance types.
+
+    Args:
+        instances: The types, most wanted first.
+        server: The options, with the tp_size of these types.
+        memory_mib: Host memory that a copy reserves on the type that has least.
+        needs: What its processes keep in host memory beside the cache's tier.
+        facts: What the catalogue knows of the model; None where it does not, and where no option takes host memory or disk.
+        rendered: The variables that the options become.
+        has_experts: Whether the model is a mixture of experts; None where nobody knows, and where no option depends on it.
+    """
+
+    instances: tuple[GpuInstance, ...]
+    server: SglangOptions
+    memory_mib: int
+    needs: HostNeeds
+    facts: ModelFacts | None
+    rendered: Mapping[str, str]
+    has_experts: bool | None = None
+
+    def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
+        """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
+        oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
+        return [
+            *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
+            *self.server.problems_for(image.facts.kind, f"{path}.server"),
+            *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
+            *file_cache_problems(f"{path}.server", self.server, added),
+            *environment_problems(added, f"{path}.environment", rendered=self.rendered),
+        ]
+
+
+def gpus_by_type(variants: Sequence[ModelVariant]) -> dict[str, int]:
+    """Return the GPUs of a copy by instance type."""
+    return {instance.name: variant.server.gpus_per_copy for variant in variants for instance in variant.instances}
+
+
+def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[str]:
+    """Say which of the sizes by type are no sizes, or of no type of the endpoint."""
+    names = [instance.name for instance in instances]
+    problems = []
+    for name, size in asked.items():
+        where = f"{path}.tp_size_by_type.{name}"
+        if name not in names:
+            problems.append(f"{where}: the endpoint has no such type, it has {', '.join(names)}; remove it")
+        if is_token(size):
+            problems.append(f"{where}: must be known at synth, got a token; give the number itself")
+        elif size < 1:
+            problems.append(f"{where}: {size} is not allowed; use 1 or more")
+    return problems
+
+
+def model_variants(
+    server: SglangOptions,
+    *,
+    model: ModelSource,
+    tp_size_by_type: Mapping[str, int],
+    instances: Sequence[GpuInstance],
+    resources: HostResources | None,
+    image: ServingImage,
+    added: Mapping[str, str],
+) -> tuple[ModelVariant, ...]:
+    """Return the variants of a component, that of the most wanted type first: as many as options differ.
+
+    Args:
+        server: The options as asked.
+        model: The model; what is checked against it needs its facts, or its id in the catalogue.
+        tp_size_by_type: Sizes asked for some types.
+        instances: Types of the endpoint, most wanted first.
+        resources: What a copy reserves of its host; a share of each type when None.
+        image: The container, which decides how options become variables.
+        added: Further environment variables of the container.
+    """
+    known, version = facts_of(model), image.facts.sglang_version
+    sizes = planned_tp_sizes(known, server, instances, tp_size_by_type=tp_size_by_type, engine_version=version)
+    plain = server.lora is None and server.load_format is None and server.hicache is None
+    facts = None if plain else known
+    has_experts = None if server.quantization is None or known is None else known.architecture.moe is not None
+    needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
+    variants = []
+    for split, of_split in _splits(server, known, instances, sizes=sizes, engine_version=version):
+        memory_mib = least_memory_mib(of_split, resources, gpus=split.gpus_per_copy)
+        adapters_gib = needs.adapters_gib * split.gpus_per_copy
+        sized = sized_for_host(split, memory_mib, adapters_gib=adapters_gib)
+        variants.append(
+            ModelVariant(
+                instances=of_split,
+                server=sized,
+                memory_mib=memory_mib,
+                needs=needs,
+                facts=facts,
+                rendered=sized.environment(image_kind=image.facts.kind),
+                has_experts=has_experts,
+            )
+        )
+    return tuple(variants)
+
+
+def _splits(
+    server: SglangOptions,
+    facts: ModelFacts | None,
+    instances: Sequence[GpuInstance],
+    *,
+    sizes: Mapping[str, int],
+    engine_version: str,
+) -> list[tuple[SglangOptions, tuple[GpuInstance, ...]]]:
+    """Return the options as they differ between instance types, that of the most wanted first, each with its types."""
+    splits: list[tuple[SglangOptions, list[GpuInstance]]] = []
+    for instance in instances:
+        size = sizes[instance.name]
+        split = server if size == server.tp_size else server.with_tp_size(size)
+        options = with_planned_fraction(split, facts, instance, engine_version=engine_version)
+        same = next((types for known, types in splits if known == options), None)
+        if same is None:
+            splits.append((options, [instance]))
+        else:
+            same.append(instance)
+    return [(options, tuple(types)) for options, types in splits]

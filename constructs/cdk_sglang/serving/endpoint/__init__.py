@@ -1,0 +1,1 @@
+"""The endpoint, its configuration, role, network and routing."""

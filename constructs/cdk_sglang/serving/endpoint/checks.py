@@ -1,0 +1,115 @@
+"""What can be wrong with an endpoint, said before any of it exists: names, image against GPU and AMI, Region, bounds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
+from cdk_sglang.serving.capacity.capacity import Capacity
+from cdk_sglang.serving.capacity.checks import capacity_place_problems
+from cdk_sglang.serving.endpoint.routing import Routing
+from cdk_sglang.serving.image.image import ImageFacts, ServingImage
+from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
+from cdk_sglang.serving.shared.logs import RETENTION_DAYS
+from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.serving.shared.taken_names import TakenNames
+from cdk_sglang.serving.shared.tokens import is_token, token_problem
+
+METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
+"""MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
+
+
+def chosen_ami(capacity: Capacity, facts: ImageFacts) -> str | None:
+    """Return the AMI that the first type which must ask for one asks for; None when all have the right one by default."""
+    amis = (inference_ami_for(instance, facts.cuda, facts.compute_capabilities) for instance in capacity.instances)
+    return next((ami.name for ami in amis if ami is not None), None)
+
+
+def _ami_problems(capacity: Capacity, facts: ImageFacts, requested: str | None) -> list[str]:
+    """Say which types of the pool cannot run the image: under the AMI asked for, else under the one that all would share."""
+    if requested is not None and is_token(requested):
+        return [token_problem("inference_ami", "the AMI itself, or leave it out")]
+    problems = [
+        problem
+        for instance in capacity.instances
+        for problem in ami_problems(instance, facts.cuda, facts.compute_capabilities, requested)
+    ]
+    shared = chosen_ami(capacity, facts)
+    if problems or requested is not None or shared is None:
+        return problems
+    return [
+        f"{problem}; types of a pool share one AMI, take {instance.name} out of this one"
+        for instance in capacity.instances
+        for problem in ami_problems(instance, facts.cuda, facts.compute_capabilities, shared)
+    ]
+
+
+def bigger_or_fewer(instance: GpuInstance, gpus: int) -> str:
+    """Say what to do when a copy asks for more GPUs than an instance has."""
+    bigger = sorted(
+        (other for other in GpuInstance.all() if other.gpu == instance.gpu and other.gpu_count >= gpus),
+        key=lambda other: (other.gpu_count, other.vcpus),
+    )
+    if bigger:
+        return f"use {instance.gpu_count} or fewer, or {bigger[0].name}"
+    return f"use {instance.gpu_count} or fewer; no type of the {instance.family} family has {gpus}"
+
+
+def stack_of(path: str, scope: Construct) -> cdk.Stack:
+    """Return the stack that a scope is in.
+
+    Raises:
+        ConfigurationError: It is in none, such as an app.
+    """
+    if not any(cdk.Stack.is_stack(above) for above in scope.node.scopes):
+        problem = f"{path}: an endpoint belongs in a stack, and its scope, {type(scope).__name__}, is in none; give it a cdk.Stack"
+        raise ConfigurationError([problem])
+    return cdk.Stack.of(scope)
+
+
+def check_endpoint(
+    path: str,
+    *,
+    region: str,
+    account: str,
+    name: str,
+    names: TakenNames,
+    capacity: Capacity,
+    image: ServingImage,
+    routing: Routing,
+    inference_ami: str | None,
+    log_retention_days: int,
+    log_removal: cdk.RemovalPolicy,
+    metric_frequency_seconds: int,
+    rollout: EndpointRollout | None,
+) -> None:
+    """Collect everything wrong with an endpoint before any of it exists."""
+    problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
+    problems += [f"{path}.image: {problem}" for problem in _ami_problems(capacity, image.facts, inference_ami)]
+    if not is_token(region):
+        problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are
+            f"{path}.capacity: {problem}"
+            for instance in capacity.instances
+            for problem in region_problems(region, instance)
+        )
+        problems += [f"{path}.image: {problem}" for problem in image.region_problems(region)]
+    problems += capacity_place_problems(f"{path}.capacity", capacity, region=region, account=account)
+    problems += routing.problems(f"{path}.routing", max_instances=capacity.max_instances)
+    if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
+        nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
+        problems.append(f"{path}.log_retention_days: {log_retention_days} is not allowed; nearest allowed: {nearest}")
+    if log_removal is cdk.RemovalPolicy.SNAPSHOT:
+        problems.append(f"{path}.log_removal: SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
+    if metric_frequency_seconds not in METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
+        problems.append(
+            f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
+            f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}"
+        )
+    if rollout is not None:
+        problems += rollout.problems(f"{path}.rollout", min_instances=capacity.min_instances)
+    raise_if_any(problems)

@@ -1,0 +1,107 @@
+"""The configuration of an endpoint: instances and their bounds, AMI, routing, network, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_sagemaker as sagemaker
+
+from cdk_sglang.serving.capacity.capacity import PROVISION_TIMEOUT_SECONDS
+from cdk_sglang.serving.endpoint.checks import chosen_ami
+from cdk_sglang.serving.endpoint.routing import Routing
+from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
+
+if TYPE_CHECKING:
+    from cdk_sglang.serving.capacity.reservation import ReservationGuard
+    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+
+VARIANT_NAME: Final = "AllTraffic"
+"""One variant per endpoint: rolling updates of an endpoint are refused with more than one
+(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
+
+_NO_KEY_ON_NVME: Final = (
+    "CreateEndpointConfig refuses KmsKeyId for instance types with local storage, and every GPU type of this library has NVMe, "
+    "which the hardware encrypts itself: "
+    "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html"
+)
+
+
+@jsii.implements(cdk.IStableNumberProducer)
+class _Number:
+    """A number that is known when the app is synthesised."""
+
+    def __init__(self, produce: Callable[[], int]) -> None:
+        self._produce = produce
+
+    def produce(self) -> int:
+        return self._produce()
+
+
+def make_config(
+    endpoint: InferenceEndpoint,
+    *,
+    routing: Routing,
+    inference_ami: str | None,
+    metric_frequency_seconds: int,
+    role_arn: str,
+    guard: ReservationGuard | None,
+) -> sagemaker.CfnEndpointConfig:
+    """Create the endpoint's configuration; what cannot be changed in one makes a new one."""
+    cfn = sagemaker.CfnEndpointConfig
+    capacity = endpoint.capacity
+    ami = inference_ami or chosen_ami(capacity, endpoint.image.facts)
+    pools = [
+        cfn.InstancePoolProperty(instance_type=instance.name, priority=priority)
+        for priority, instance in enumerate(capacity.instances, start=1)
+    ]
+    variant = cfn.ProductionVariantProperty(
+        variant_name=VARIANT_NAME,
+        instance_type=None if capacity.is_pool else capacity.instances[0].name,
+        instance_pools=pools if capacity.is_pool else None,
+        variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
+        initial_instance_count=capacity.initial_instances,
+        inference_ami_version=ami,
+        managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
+            status="ENABLED",
+            min_instance_count=cdk.Lazy.number(_Number(endpoint.least_instances)),
+            max_instance_count=capacity.max_instances,
+            scale_in_policy=None
+            if capacity.scale_in is None
+            else cfn.ScaleInPolicyProperty(
+                strategy=capacity.scale_in.strategy,
+                cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
+                maximum_step_size=capacity.scale_in.max_step,
+            ),
+        ),
+        capacity_reservation_config=None
+        if capacity.reservation is None
+        else cfn.CapacityReservationConfigProperty(
+            capacity_reservation_preference="capacity-reservations-only",
+            ml_reservation_arn=capacity.reservation.training_plan_arn,
+        ),
+        routing_config=routing.render(),
+    )
+    network = None if endpoint.network is None else endpoint.network.render()
+    # No name: a config that is replaced under the same name would leave the endpoint as it was.
+    config = sagemaker.CfnEndpointConfig(
+        endpoint,
+        "Config",
+        execution_role_arn=role_arn,
+        enable_network_isolation=endpoint.network_isolation,
+        vpc_config=network,
+        production_variants=[variant],
+        metrics_config=cfn.MetricsConfigProperty(
+            enable_enhanced_metrics=True,
+            enable_detailed_observability=True,
+            metric_publish_frequency_in_seconds=metric_frequency_seconds,
+        ),
+    )
+    config.node.add_dependency(endpoint.role)
+    if guard is not None:
+        said = cdk.Stack.of(endpoint).resolve([variant, endpoint.network_isolation, network, metric_frequency_seconds])
+        config.node.add_dependency(guard.check(said))
+    acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
+    return config

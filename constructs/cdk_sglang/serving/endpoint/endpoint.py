@@ -1,0 +1,330 @@
+"""A SageMaker endpoint for SGLang models: instances that inference components share.
+
+Deploying it starts `min_instances` GPU instances, which cost money from then on; updating its configuration replaces
+instances one fleet at a time; deleting it stops them and keeps logs (unless told otherwise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.engine import SglangOptions
+from cdk_sglang.serving.alarms import metrics
+from cdk_sglang.serving.alarms.alarms import chosen_alarms, warn_of_silence
+from cdk_sglang.serving.alarms.idle_alarm import IdleAlarm, make_idle_alarm
+from cdk_sglang.serving.capacity.capacity import Capacity
+from cdk_sglang.serving.component.component import InferenceComponent, SharedValues
+from cdk_sglang.serving.component.host import HostResources
+from cdk_sglang.serving.component.resources import ModelScopes
+from cdk_sglang.serving.component.startup import StartupTimeouts
+from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
+from cdk_sglang.serving.endpoint.config import VARIANT_NAME, make_config
+from cdk_sglang.serving.endpoint.execution_role import make_execution_role
+from cdk_sglang.serving.endpoint.network import EndpointNetwork
+from cdk_sglang.serving.endpoint.routing import Routing
+from cdk_sglang.serving.image.image import ServingImage
+from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
+from cdk_sglang.serving.rollout.rollback_alarms import alarms_of_endpoint
+from cdk_sglang.serving.rollout.rollout import ComponentRollout
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
+from cdk_sglang.serving.shared.names import derived_name
+from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.taken_names import TakenNames
+from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
+from cdk_sglang.serving.verification.endpoint_check import EndpointTruth
+from cdk_sglang.serving.weights.access import WeightsAccess
+from cdk_sglang.serving.weights.model_source import ModelSource
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_logs as logs
+    from aws_cdk import aws_sns as sns
+
+    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.capacity.reservation import ReservationGuard
+    from cdk_sglang.serving.component.placement import Placement
+    from cdk_sglang.serving.scaling.scaling import ComponentScaling
+    from cdk_sglang.serving.scaling.schedules import NightlyStop
+
+
+class InferenceEndpoint(Construct):
+    """An endpoint on which SGLang models run side by side as inference components.
+
+    Example:
+        endpoint = InferenceEndpoint(
+            self, "Chat", capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2), image=ServingImage.from_dlc()
+        )
+        endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"), server=SglangOptions(tp_size=1))
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        capacity: Instance types and bounds.
+        image: Container of all its components, unless stated otherwise there.
+        routing: To the copy with the fewest outstanding requests by default.
+        network: Subnets and security groups; none by default, then SageMaker's own network.
+        network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
+            SageMaker itself.
+        inference_ami: The one that suits the image's CUDA and the GPU by default.
+        endpoint_name: Derived from the construct path by default, in lower case and up to 24 characters, so that components and adapters
+            have room for theirs; literal, up to 63 characters.
+        log_retention_days: 30 by default; one of the values CloudWatch Logs allows, as a number or as CDK names it.
+        log_key: KMS key of the log groups; CloudWatch's own encryption by default.
+        log_removal: Logs outlive the stack by default; those of models that never served go when their first deployment is rolled back.
+        metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
+        alarms: Where alarms go, a topic or `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
+        idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
+        nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
+        rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
+            fleet, all at once, no alarms.
+        truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
+            `NoTruthCheck(reason=...)`.
+
+    Raises:
+        ConfigurationError: With every problem, before any resource exists.
+    """
+
+    @checked("{construct_id}")
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        capacity: Capacity,
+        image: ServingImage,
+        routing: Routing | None = None,
+        network: EndpointNetwork | None = None,
+        network_isolation: bool = True,
+        inference_ami: str | None = None,
+        endpoint_name: str | None = None,
+        log_retention_days: int | logs.RetentionDays = 30,
+        log_key: kms.IKey | None = None,
+        log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+        metric_frequency_seconds: int = 60,
+        alarms: Alarms | NoAlarms | sns.ITopic | None = None,
+        idle_alarm: IdleAlarm | None = None,
+        nightly_stop: NightlyStop | None = None,
+        rollout: EndpointRollout | None = None,
+        truth_check: TruthCheck | NoTruthCheck | None = None,
+    ) -> None:
+        routing = routing or Routing.least_outstanding_requests()
+        log_retention_days = days_of(f"{construct_id}.log_retention_days", log_retention_days)
+        stack = stack_of(construct_id, scope)
+        name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
+        names = TakenNames.of(stack)
+        check_endpoint(
+            construct_id,
+            region=stack.region,
+            account=stack.account,
+            name=name,
+            names=names,
+            capacity=capacity,
+            image=image,
+            routing=routing,
+            inference_ami=inference_ami,
+            log_retention_days=log_retention_days,
+            log_removal=log_removal,
+            metric_frequency_seconds=metric_frequency_seconds,
+            rollout=rollout,
+        )
+        super().__init__(scope, construct_id)
+        path, arns = self.node.path, SageMakerArns.of(stack)
+        names.take(name, "endpoint", path)
+        self.endpoint_name: str = name
+        self.variant_name: str = VARIANT_NAME
+        self.endpoint_arn: str = arns.written("endpoint", name)
+        self.capacity = capacity
+        self.image = image
+        self.alarms = chosen_alarms(alarms)
+        self.nightly_stop = nightly_stop
+        self.rollout = rollout
+        self.truth: EndpointTruth | None = None
+        self.network = network
+        self.network_isolation = network_isolation
+        self.log_retention_days = log_retention_days
+        self.log_key = log_key
+        self.log_removal = log_removal
+        self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
+        self.components: dict[str, InferenceComponent] = {}
+        self._invokers: list[iam.IGrantable] = []
+        self._reads_alarms = False
+        self.role: iam.Role = make_execution_role(
+            self,
+            "ExecutionRole",
+            log_group_arns=log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*"),
+            network=network,
+        )
+        self.image_uri: str = image.bind(self, self.role)
+        log_key_arn = None if log_key is None else log_key.key_arn
+        self.metrics = metrics.ServingMetrics(
+            dimensions={"EndpointName": name, "VariantName": VARIANT_NAME},
+            utilization_namespace=metrics.ENDPOINT_NAMESPACE,
+        )
+        role_arn = self.role.role_arn
+        self._guard = self._make_guard()
+        self.config = make_config(
+            self,
+            routing=routing,
+            inference_ami=inference_ami,
+            metric_frequency_seconds=metric_frequency_seconds,
+            role_arn=role_arn,
+            guard=self._guard,
+        )
+        self.resource = sagemaker.CfnEndpoint(
+            self,
+            "Resource",
+            endpoint_name=name,
+            endpoint_config_name=self.config.attr_endpoint_config_name,
+            deployment_config=None if rollout is None else rollout.render(alarms_of_endpoint(self)),
+            # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
+            # InitialInstanceCount, and takes running copies away with them:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+            retain_all_variant_properties=True,
+        )
+        self.resource.add_resource_dependency(
+            make_log_group(
+                self,
+                "Logs",
+                name=f"{ENDPOINT_LOG_PREFIX}{name}",
+                retention_days=log_retention_days,
+                key_arn=log_key_arn,
+                removal=log_removal,
+            )
+        )
+        if self._guard is not None:
+            self._guard.watch()
+        warn_of_silence(self)
+        self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
+        cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
+        self.shared = SharedValues(
+            role_arn=role_arn,
+            endpoint_name=self.resource.attr_endpoint_name,
+            region=stack.region,
+            path=path,
+            arns=arns,
+            names=names,
+            log_key_arn=log_key_arn,
+            weights=WeightsAccess(self, self.role),
+            models=ModelScopes(self),
+        )
+        if isinstance(truth_check, NoTruthCheck):
+            self.resource.add_metadata("cdk-sglang:no-truth-check", truth_check.reason)
+        else:
+            self.truth = EndpointTruth(self, truth_check or TruthCheck(), log_options=self.log_options)
+
+    @checked("{construct_id}")
+    def add_component(
+        self,
+        construct_id: str,
+        *,
+        model: ModelSource,
+        server: SglangOptions | None = None,
+        copies: int | None = None,
+        scaling: ComponentScaling | None = None,
+        placement: Placement | None = None,
+        component_name: str | None = None,
+        resources: HostResources | None = None,
+        startup: StartupTimeouts | None = None,
+        environment: Mapping[str, str] | None = None,
+        rollout: ComponentRollout | None = None,
+        smoke: SmokeRequest | None = None,
+        tp_size_by_type: Mapping[str, int] | None = None,
+    ) -> InferenceComponent:
+        """Put a model on the endpoint.
+
+        Args:
+            construct_id: Short name of the model on this endpoint, such as "llama".
+            model: Where its weights are.
+            server: SGLang's options; SGLang's defaults on one GPU by default.
+            copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
+                least. SageMaker creates no component at zero copies.
+            scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
+            placement: How copies are spread over instances; SageMaker's own way by default.
+            component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
+            resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
+            startup: Derived from the size of the weights by default.
+            environment: Further environment variables of the container; never secrets.
+            rollout: How a new version reaches the copies, and which alarms take it back; all copies at once and none by default.
+            smoke: The request of the truth check; that of the endpoint's by default.
+            tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
+                or, where that is left out and the types differ in GPUs, the fewest that hold the model.
+
+        Raises:
+            ConfigurationError: With every problem, before any resource exists.
+        """
+        component = InferenceComponent(
+            self,
+            construct_id,
+            model=model,
+            server=server or SglangOptions(),
+            copies=copies,
+            scaling=scaling,
+            placement=placement,
+            component_name=component_name,
+            resources=resources,
+            startup=startup,
+            environment=environment or {},
+            rollout=rollout,
+            smoke=smoke,
+            tp_size_by_type=tp_size_by_type or {},
+        )
+        self.components[construct_id] = component
+        for grantee in self._invokers:
+            component.grant_invoke(grantee)
+        return component
+
+    @checked()
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
+        self._invokers.append(grantee)
+        components = [component.component_name for component in self.components.values()]
+        return self.grant_components(grantee, *components)
+
+    def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        arns = self.shared.arns
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(permissions.INVOKE),
+            resource_arns=[
+                *arns.allowed("endpoint", self.endpoint_name),
+                *arns.allowed("inference-component", *names),
+            ],
+        )
+
+    @checked()
+    def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
+        )
+
+    def allow_reading_alarms(self) -> None:
+        """Let SageMaker read the alarms of a rollout with the endpoint's role."""
+        if not self._reads_alarms:
+            self._reads_alarms = True
+            self.role.add_to_principal_policy(
+                iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
+            )
+
+    def least_instances(self) -> int:
+        """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""
+        if self.capacity.min_instances is not None:
+            return self.capacity.min_instances
+        return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
+
+    def _make_guard(self) -> ReservationGuard | None:
+        if self.capacity.reservation is None:
+            return None
+        from cdk_sglang.serving.capacity.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
+
+        return ReservationGuard(self, self.capacity.reservation)

@@ -1,0 +1,92 @@
+"""The role an endpoint's instances and containers run with: its own, and no wider than this endpoint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_sglang.serving.endpoint.network import EndpointNetwork
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.acknowledge import acknowledge_all, inline_policy, wildcards
+
+_NO_RESOURCE_TYPE: Final = (
+    "ecr:GetAuthorizationToken, cloudwatch:PutMetricData (narrowed by cloudwatch:namespace) and EC2's Describe actions "
+    "have no resource types: https://docs.aws.amazon.com/service-authorization/latest/reference/"
+)
+_STREAMS: Final = "streams of the endpoint's own log groups; SageMaker chooses their names"
+_INTERFACES: Final = (
+    "SageMaker makes the network interfaces, whose ids nobody knows beforehand; subnets and security groups are named: "
+    "https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"
+)
+
+
+def make_execution_role(
+    scope: Construct, construct_id: str, *, log_group_arns: list[str], network: EndpointNetwork | None
+) -> iam.Role:
+    """Create the execution role of an endpoint; image and weights add what they need when they are bound.
+
+    Args:
+        scope: The endpoint.
+        construct_id: Id of the role.
+        log_group_arns: Groups its containers may write to, without the trailing ":*".
+        network: Subnets and security groups its instances join.
+    """
+    stack = cdk.Stack.of(scope)
+    role = iam.Role(
+        scope,
+        construct_id,
+        description="Runs one SageMaker endpoint: its image, weights, logs and metrics",
+        # The source ARN of hosting cannot name the endpoint; AWS prescribes the account-wide form:
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+        assumed_by=iam.ServicePrincipal(
+            "sagemaker.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": stack.format_arn(service="sagemaker", resource="*")},
+            },
+        ),
+    )
+    streams = [f"{arn}:*" for arn in log_group_arns]
+    allow = [
+        iam.PolicyStatement(sid="WriteLogs", actions=list(permissions.WRITE_LOGS), resources=streams),
+        iam.PolicyStatement(
+            sid="PublishMetrics",
+            actions=list(permissions.PUBLISH_METRICS),
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": list(permissions.METRIC_NAMESPACES)}},
+        ),
+    ]
+    accepted = []
+    if network is not None:
+        allow += _join(stack, network)
+        accepted.append(wildcards(scope, [_interfaces(stack)], _INTERFACES))
+    for statement in allow:
+        role.add_to_policy(statement)
+    accepted += [wildcards(scope, ["*"], _NO_RESOURCE_TYPE), wildcards(scope, streams, _STREAMS), inline_policy()]
+    acknowledge_all(role, *accepted)
+    return role
+
+
+def _interfaces(stack: cdk.Stack) -> str:
+    return stack.format_arn(service="ec2", resource="network-interface", resource_name="*")
+
+
+def _join(stack: cdk.Stack, network: EndpointNetwork) -> list[iam.PolicyStatement]:
+    def ec2(resource: str, name: str) -> str:
+        return stack.format_arn(service="ec2", resource=resource, resource_name=name)
+
+    return [
+        iam.PolicyStatement(
+            sid="JoinNetwork",
+            actions=list(permissions.JOIN_NETWORK),
+            resources=[
+                *(ec2("subnet", subnet) for subnet in network.subnet_ids),
+                *(ec2("security-group", group) for group in network.security_group_ids),
+                _interfaces(stack),
+            ],
+        ),
+        iam.PolicyStatement(sid="DescribeNetwork", actions=list(permissions.DESCRIBE_NETWORK), resources=["*"]),
+    ]

@@ -1,0 +1,1 @@
+"""Serving images: ready-made or built."""

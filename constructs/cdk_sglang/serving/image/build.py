@@ -1,0 +1,169 @@
+"""This project's serving image, built by CodeBuild when its content has changed. No Docker where the app is synthesised."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from cdk_sglang import assets as shipped
+from cdk_sglang.serving.image.container_base import ContainerBase
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.build_jobs import BuildJobs, ImageResult
+from cdk_sglang.serving.shared.build_project import BuildProject, ComputeType
+from cdk_sglang.serving.shared.runtime_functions import LogOptions
+
+_BUILD_TIMEOUT: Final = cdk.Duration.hours(3)
+_WAIT: Final = cdk.Duration.hours(3)
+_EXCLUDE: Final = ["**/__pycache__", "**/*.pyc", "**/.DS_Store", "**/.pytest_cache", "**/.ruff_cache", "**/.mypy_cache"]
+
+_SCRIPT: Final = r"""
+set -euo pipefail
+for registry in $REGISTRIES; do
+  aws ecr get-login-password | docker login --username AWS --password-stdin "$registry"
+done
+last=$(aws ecr describe-images --repository-name "$REPOSITORY" --filter tagStatus=TAGGED --output text \
+  --query 'sort_by(imageDetails[?!starts_with(imageTags[0], `sbom-`)], &imagePushedAt)[-1].imageTags[0]')
+cache=()
+if [ "$last" != None ]; then cache=(--cache-from "type=registry,ref=$IMAGE:$last"); fi
+docker buildx create --name cdk-sglang --driver docker-container --use
+build=(docker buildx build --progress plain --platform linux/amd64 --build-arg "BASE_IMAGE=$BASE_IMAGE"
+  --label "com.github.cdk-sglang.fingerprint=$CDK_SGLANG_FINGERPRINT" "${cache[@]}")
+"${build[@]}" --provenance=false --sbom=false --cache-to type=inline \
+  --output "type=image,name=$IMAGE:$IMAGE_TAG,push=true,oci-mediatypes=false" .
+echo "pushed $IMAGE:$IMAGE_TAG; what follows is its bill of materials"
+"${build[@]}" --provenance=mode=max --sbom=true --output "type=image,name=$IMAGE:sbom-$IMAGE_TAG,push=true" . \
+  || echo "the image is there, its bill of materials is not"
+"""
+"""Builds and pushes the image, then its bill of materials.
+
+- `--cache-from` the last image, whose layers carry their cache keys (`type=inline`): nothing else is stored for it, and a build that
+  changes Python files alone neither pulls nor pushes the 17 GB below them.
+- Docker's own media types, without attestations: they would turn the image into an index, which SageMaker's documentation does not
+  mention. The attestations (SPDX list of packages, provenance) are pushed beside it under `sbom-<tag>`.
+"""
+
+_LOGIN: Final = "ecr:GetAuthorizationToken has no resource types"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltImage:
+    """What a build leaves.
+
+    Attributes:
+        repository: Where the image is.
+        digest: Its digest, known at deployment.
+        tag: Its tag, which names the content it was built from and never moves.
+    """
+
+    repository: ecr.IRepository
+    digest: str
+    tag: str
+
+
+class ServingImageBuild(Construct):
+    """Builds the serving image while the stack is deployed, when no image of the same content is there.
+
+    It makes a CodeBuild project, which costs about $0.02 a minute while it builds and nothing otherwise. The repository keeps every
+    image it ever built: an endpoint, a rollback or an older endpoint config may use any of them, images share their large layers,
+    and no lifecycle rule can see who uses what. Deleting the stack keeps them as well.
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        repository: Where the image goes; make its tags immutable and its scan on push.
+        base: What it is built on.
+        source: Folder with the Dockerfile; this project's own by default.
+        compute_type: Build machine; 8 vCPUs and 128 GB of disk by default, enough for a base of 17 GB compressed.
+        wait: How long a deployment waits for the build; three hours by default, though CloudFormation's own limit is one.
+        log_options: What becomes of the logs of build and functions.
+
+    Attributes:
+        image: What it leaves.
+        project: The CodeBuild project.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        repository: ecr.IRepository,
+        base: ContainerBase,
+        source: Path | None = None,
+        compute_type: ComputeType = "BUILD_GENERAL1_LARGE",
+        wait: cdk.Duration = _WAIT,
+        log_options: LogOptions | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        options = log_options or LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
+        folder = source or shipped.find_folder("container", holds="Dockerfile")
+        content = assets.Asset(self, "Content", path=str(folder), exclude=_EXCLUDE)
+        base_image = base.reference(cdk.Stack.of(self))
+        # The base's name, not its URI: the same content has the same tag in every Region.
+        fingerprint = hashlib.sha256(f"{content.asset_hash}\x00{base.name}\x00{_SCRIPT}".encode()).hexdigest()[:24]
+        tag = f"{base.facts.sglang_version}-{fingerprint}"
+        self.project = self._build_project(repository, base, content, compute_type, options)
+        jobs = BuildJobs.of(self, log_options=options)
+        result = ImageResult(
+            repository_name=repository.repository_name, repository_arn=repository.repository_arn, tag=tag
+        )
+        jobs.allow_project(self.project)
+        jobs.allow_image(result)
+        built = jobs.run(
+            self,
+            "Built",
+            name=f"serving image {tag}",
+            project=self.project,
+            fingerprint=fingerprint,
+            result=result,
+            timeout=wait,
+            source=f"{content.s3_bucket_name}/{content.s3_object_key}",
+            variables={"IMAGE_TAG": tag, "BASE_IMAGE": base_image},
+        )
+        self.image = BuiltImage(repository=repository, digest=built.get_att_string("Digest"), tag=tag)
+
+    def _build_project(
+        self,
+        repository: ecr.IRepository,
+        base: ContainerBase,
+        content: assets.Asset,
+        compute_type: ComputeType,
+        options: LogOptions,
+    ) -> BuildProject:
+        stack = cdk.Stack.of(self)
+        uri = repository.repository_uri
+        project = BuildProject(
+            self,
+            "Project",
+            description="Builds the SGLang serving image",
+            source=content,
+            commands=[_SCRIPT],
+            variables={
+                "REGISTRIES": cdk.Fn.join(" ", [cdk.Fn.select(0, cdk.Fn.split("/", uri)), *base.registries(stack)]),
+                "REPOSITORY": repository.repository_name,
+                "IMAGE": uri,
+            },
+            statements=[
+                iam.PolicyStatement(actions=list(permissions.PUSH_IMAGE), resources=[repository.repository_arn]),
+                iam.PolicyStatement(actions=list(permissions.REGISTRY_LOGIN), resources=["*"]),
+                *(
+                    iam.PolicyStatement(actions=list(permissions.PULL_IMAGE), resources=[arn])
+                    for arn in base.repository_arns(stack)
+                ),
+            ],
+            compute_type=compute_type,
+            docker=True,
+            timeout=_BUILD_TIMEOUT,
+            log_options=options,
+        )
+        acknowledge_wildcards(self, project.role, ["*"], _LOGIN)
+        return project

@@ -1,0 +1,58 @@
+"""`ServingImage.from_build`: the image of a `ServingImageBuild` of the endpoint's stack."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_sglang.serving.image.build import ServingImageBuild
+from cdk_sglang.serving.image.container_base import ContainerBase
+from cdk_sglang.serving.image.image import ServingImage, dlc_region_problems, grant_pull
+from cdk_sglang.serving.shared.runtime_functions import LogOptions
+
+
+class BuiltServingImage(ServingImage):
+    """An image that is built while its endpoint's stack is deployed."""
+
+    def __init__(
+        self,
+        *,
+        repository: ecr.IRepository,
+        base: ContainerBase,
+        source: Path | None,
+        log_options: LogOptions | None,
+    ) -> None:
+        self._base = base
+        super().__init__(self._base.facts)
+        self._repository = repository
+        self._source = source
+        self._log_options = log_options
+
+    def region_problems(self, region: str) -> list[str]:
+        """Say why the base cannot be pulled in a Region."""
+        return dlc_region_problems(region) if self._base.is_dlc else []
+
+    def bind(self, scope: Construct, role: iam.IRole) -> str:
+        """Let the role pull the image, and return its URI by digest."""
+        stack = cdk.Stack.of(scope)
+        # What it is built on and where it goes, not what it holds: a new content must update the build, not replace it.
+        key = hashlib.sha256(f"{self._repository.node.path}\0{self._base.name}".encode()).hexdigest()[:8].upper()
+        build_id = f"ServingImage{key}"
+        build = stack.node.try_find_child(build_id)
+        if build is None:
+            build = ServingImageBuild(
+                stack,
+                build_id,
+                repository=self._repository,
+                base=self._base,
+                source=self._source,
+                log_options=self._log_options,
+            )
+        assert isinstance(build, ServingImageBuild)
+        grant_pull(role, self._repository.repository_arn)
+        return self._repository.repository_uri_for_digest(build.image.digest)

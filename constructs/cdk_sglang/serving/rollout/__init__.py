@@ -1,0 +1,1 @@
+"""How updates reach instances and copies, and what rolls them back."""

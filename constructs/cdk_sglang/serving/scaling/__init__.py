@@ -1,0 +1,1 @@
+"""What changes the number of copies: load and schedules."""

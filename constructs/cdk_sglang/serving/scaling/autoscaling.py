@@ -1,0 +1,188 @@
+"""Application Auto Scaling of one component: its target with schedules, its policy, and what wakes it from zero.
+
+The target has no role: Application Auto Scaling uses its service-linked role for SageMaker
+(https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html, read 2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aws_cdk import aws_applicationautoscaling as autoscaling
+
+from cdk_sglang.serving.alarms.alarms import make_alarm
+from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
+from cdk_sglang.serving.component.startup import pause_after_waking
+from cdk_sglang.serving.scaling.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath
+from cdk_sglang.serving.scaling.schedules import actions
+
+if TYPE_CHECKING:
+    import aws_cdk as cdk
+
+    from cdk_sglang.serving.component.component import InferenceComponent
+
+_DIMENSION: Final = "sagemaker:inference-component:DesiredCopyCount"
+_NAMESPACE: Final = "sagemaker"
+_CONCURRENCY: Final = "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
+_INVOCATIONS: Final = "SageMakerInferenceComponentInvocationsPerCopy"
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
+
+
+def make_scaling(
+    component: InferenceComponent,
+    scaling: ComponentScaling,
+    *,
+    concurrency: float | None,
+    weights_bytes: float | None,
+) -> None:
+    """Create target, policy and, where copies can be at zero, the alarm and policy that wake the component.
+
+    Args:
+        component: Whose copies are scaled.
+        scaling: Bounds, target and schedules.
+        concurrency: Requests in flight per copy, where the target is `Concurrency`.
+        weights_bytes: Size of the model, where known: how long a copy takes to start follows from it.
+    """
+    resource_id = f"inference-component/{component.component_name}"
+    low, high = scaling.own_bounds
+    target = autoscaling.CfnScalableTarget(
+        component,
+        "Copies",
+        service_namespace=_NAMESPACE,
+        scalable_dimension=_DIMENSION,
+        resource_id=resource_id,
+        min_capacity=low,
+        max_capacity=high,
+        scheduled_actions=_scheduled(scaling) or None,
+    )
+    target.add_resource_dependency(component.resource)
+    component.scaling_resources.append(target)
+    if scaling.has_policy:
+        policy = autoscaling.CfnScalingPolicy(
+            component,
+            "Follow",
+            policy_name=f"{component.component_name}-follow",
+            policy_type="TargetTrackingScaling",
+            service_namespace=_NAMESPACE,
+            scalable_dimension=_DIMENSION,
+            resource_id=resource_id,
+            target_tracking_scaling_policy_configuration=_tracking(component, scaling, concurrency),
+        )
+        policy.add_resource_dependency(target)
+        component.scaling_resources.append(policy)
+    if scaling.wakes:
+        pause = pause_after_waking(weights_bytes, component.endpoint.capacity.instances)
+        _wake(component, scaling, target, resource_id, pause=pause)
+
+
+def _scheduled(scaling: ComponentScaling) -> list[autoscaling.CfnScalableTarget.ScheduledActionProperty]:
+    return [
+        autoscaling.CfnScalableTarget.ScheduledActionProperty(
+            scheduled_action_name=action.name,
+            schedule=action.schedule,
+            timezone=scaling.time_zone,
+            scalable_target_action=autoscaling.CfnScalableTarget.ScalableTargetActionProperty(
+                min_capacity=action.bounds[0], max_capacity=action.bounds[1]
+            ),
+        )
+        for action in actions(scaling.schedules.values(), scaling.own_bounds)
+    ]
+
+
+def _tracking(
+    component: InferenceComponent, scaling: ComponentScaling, concurrency: float | None
+) -> autoscaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty:
+    cfn = autoscaling.CfnScalingPolicy
+    predefined = custom = None
+    match scaling.target:
+        case Concurrency():
+            assert concurrency is not None
+            value = concurrency
+            predefined = cfn.PredefinedMetricSpecificationProperty(predefined_metric_type=_CONCURRENCY)
+        case InvocationsPerMinute(per_copy=value):
+            predefined = cfn.PredefinedMetricSpecificationProperty(predefined_metric_type=_INVOCATIONS)
+        case MetricMath() as math:
+            value = math.target
+            custom = cfn.CustomizedMetricSpecificationProperty(metrics=_queries(component, math))
+    return cfn.TargetTrackingScalingPolicyConfigurationProperty(
+        target_value=value,
+        predefined_metric_specification=predefined,
+        customized_metric_specification=custom,
+        scale_out_cooldown=scaling.scale_out_cooldown_seconds,
+        scale_in_cooldown=scaling.scale_in_cooldown_seconds,
+    )
+
+
+def _queries(
+    component: InferenceComponent, math: MetricMath
+) -> list[autoscaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty]:
+    cfn = autoscaling.CfnScalingPolicy
+    own = {"InferenceComponentName": component.component_name}
+    queries = [
+        cfn.TargetTrackingMetricDataQueryProperty(
+            id=name,
+            return_data=False,
+            metric_stat=cfn.TargetTrackingMetricStatProperty(
+                stat=metric.statistic,
+                metric=cfn.TargetTrackingMetricProperty(
+                    namespace=metric.namespace,
+                    metric_name=metric.metric_name,
+                    dimensions=[
+                        cfn.TargetTrackingMetricDimensionProperty(name=key, value=value)
+                        for key, value in (own if metric.dimensions is None else metric.dimensions).items()
+                    ],
+                ),
+            ),
+        )
+        for name, metric in math.metrics.items()
+    ]
+    whole = cfn.TargetTrackingMetricDataQueryProperty(id="value", expression=math.expression, return_data=True)
+    return [*queries, whole]
+
+
+def _wake(
+    component: InferenceComponent,
+    scaling: ComponentScaling,
+    target: cdk.CfnResource,
+    resource_id: str,
+    *,
+    pause: int,
+) -> None:
+    """Target tracking cannot leave zero: without a copy there is no concurrency to measure."""
+    cfn = autoscaling.CfnScalingPolicy
+    policy = autoscaling.CfnScalingPolicy(
+        component,
+        "Wake",
+        policy_name=f"{component.component_name}-wake",
+        policy_type="StepScaling",
+        service_namespace=_NAMESPACE,
+        scalable_dimension=_DIMENSION,
+        resource_id=resource_id,
+        step_scaling_policy_configuration=cfn.StepScalingPolicyConfigurationProperty(
+            adjustment_type="ChangeInCapacity",
+            metric_aggregation_type="Maximum",
+            cooldown=pause,
+            step_adjustments=[
+                cfn.StepAdjustmentProperty(metric_interval_lower_bound=0, scaling_adjustment=1),
+            ],
+        ),
+    )
+    policy.add_resource_dependency(target)
+    alarm = make_alarm(
+        component,
+        "Asleep",
+        choice=None,
+        description=(
+            f"Somebody asked {component.component_name}, which has no copies: one is started. It is meant to happen; nobody has to act"
+        ),
+        namespace=INVOCATION_NAMESPACE,
+        metric_name="NoCapacityInvocationFailures",
+        dimensions={"InferenceComponentName": component.component_name},
+        statistic="Sum",
+        period_seconds=scaling.wake_after_seconds,
+        evaluation_periods=1,
+        threshold=1,
+        comparison="GreaterThanOrEqualToThreshold",
+        actions=[policy.ref],
+    )
+    component.scaling_resources += [policy, alarm]

@@ -1,0 +1,1 @@
+"""What constructs of several nouns use: names, ARNs, permissions, logs, functions."""

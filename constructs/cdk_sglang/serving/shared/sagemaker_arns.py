@@ -1,0 +1,53 @@
+"""ARNs of SageMaker's resources as IAM compares them: the one place where the library writes any.
+
+SageMaker takes a name in any case and writes it into ARNs in lower case; IAM compares ARNs letter by letter:
+
+- CreateEndpoint: "The name is case-insensitive in CreateEndpoint, but the case is preserved and must be matched in InvokeEndpoint"
+  (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html, read 2026-11).
+- A role allowed to invoke `endpoint/...LaBSE` was denied on `endpoint/...labse` (github.com/philschmid/cdk-samples/issues/2, 2022-01).
+- ARNs of endpoints, and later of inference components, are lower case beside names with capitals
+  (github.com/prometheus-community/yet-another-cloudwatch-exporter/pull/1178, 2023-10).
+
+Reports of the contrary exist: ARNs of endpoints with capitals (pull 1793 of the same project, 2025-12), and a notebook configuration that was
+asked for as named (github.com/awslabs/service-workbench-on-aws/issues/1176, 2023-04). So what is allowed is allowed under both spellings where they
+differ. That is no wider: both are the same resource.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import aws_cdk as cdk
+
+from cdk_sglang.serving.shared.tokens import is_token
+
+Kind: TypeAlias = Literal["endpoint", "endpoint-config", "inference-component", "model"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMakerArns:
+    """ARNs of one account and Region; make one with `of`, which asks CDK once.
+
+    Attributes:
+        beginning: What all of them begin with, up to the kind of resource.
+    """
+
+    beginning: str
+
+    @staticmethod
+    def of(stack: cdk.Stack) -> SageMakerArns:
+        """Return those of a stack's account and Region."""
+        whole = stack.format_arn(service="sagemaker", resource="model", resource_name="")
+        return SageMakerArns(beginning=whole.removesuffix("model/"))
+
+    def written(self, kind: Kind, name: str) -> str:
+        """Return an ARN as SageMaker writes it; a name or a pattern that is known at deployment alone stays as it is."""
+        return f"{self.beginning}{kind}/{name if is_token(name) else name.lower()}"
+
+    def allowed(self, kind: Kind, *names: str) -> list[str]:
+        """Return what a policy has to name, so that names and patterns are matched however SageMaker writes them."""
+        spellings = dict.fromkeys(
+            arn for name in names for arn in (self.written(kind, name), f"{self.beginning}{kind}/{name}")
+        )
+        return list(spellings)

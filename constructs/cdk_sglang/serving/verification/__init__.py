@@ -1,0 +1,1 @@
+"""Whether a deployment serves what its specification says."""

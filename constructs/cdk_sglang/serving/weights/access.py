@@ -1,0 +1,120 @@
+"""What the role of an endpoint may read of S3: the prefixes of its models and nothing beside them.
+
+Many models share a few statements: what IAM lets the policies of one role hold is little (10,240 characters inline, ten
+managed policies), and so is what a question to CDK may cost when there are a hundred models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.acknowledge import acknowledge, shown, wildcard_finding
+from cdk_sglang.serving.shared.tokens import is_token
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+
+    from cdk_sglang.serving.weights.check import WeightsCheck
+
+_PREFIXES_PER_STATEMENT: Final = 25
+"""Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
+
+_BEFORE_THE_ROLES_OWN: Final = 100
+"""CDK's priority of aspects that change things is 200; lower comes first."""
+
+_REASON: Final = "the files of one model, under its own prefix"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownBucket:
+    """What is asked of a bucket once, however many models are in it."""
+
+    name: str
+    arn: str
+    key: kms.IKey | None
+
+
+class WeightsAccess:
+    """Read access of one role: collected while models are bound, written into its policy when the app is synthesised.
+
+    Args:
+        scope: The endpoint.
+        role: Its execution role.
+    """
+
+    def __init__(self, scope: Construct, role: iam.Role) -> None:
+        self._stack = cdk.Stack.of(scope)
+        self.partition: str = self._stack.partition
+        self.check: WeightsCheck | None = None
+        self._role = role
+        self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
+        self._written: set[tuple[str, str]] = set()
+        self._pending: dict[str, dict[str, None]] = {}
+        self._keys: list[kms.IKey] = []
+        # Before the role's own aspect, which moves what is too much for an inline policy into managed ones.
+        cdk.Aspects.of(role).add(_WriteWeightsAccess(self, role), priority=_BEFORE_THE_ROLES_OWN)
+
+    def known(self, bucket: s3.IBucket) -> KnownBucket:
+        """Return name, ARN and key of a bucket."""
+        for other, known in self._buckets:
+            if other is bucket:
+                return known
+        found = KnownBucket(name=bucket.bucket_name, arn=bucket.bucket_arn, key=bucket.encryption_key)
+        self._buckets.append((bucket, found))
+        return found
+
+    def read(self, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
+        """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
+        if key is not None and not any(other is key for other in self._keys):
+            self._keys.append(key)
+            self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
+        if (bucket_arn, prefix) not in self._written:
+            self._written.add((bucket_arn, prefix))
+            self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
+
+    def write(self) -> None:
+        """Write into the role's policy what was asked since the last time."""
+        pending, self._pending = self._pending, {}
+        for bucket_arn, listed in pending.items():
+            prefixes = list(listed)
+            for begin in range(0, len(prefixes), _PREFIXES_PER_STATEMENT):
+                self._allow(bucket_arn, prefixes[begin : begin + _PREFIXES_PER_STATEMENT])
+            self._acknowledge(bucket_arn, prefixes)
+
+    def _allow(self, bucket_arn: str, prefixes: list[str]) -> None:
+        files = [f"{bucket_arn}/{prefix}" for prefix in prefixes]
+        self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
+        self._role.add_to_policy(
+            iam.PolicyStatement(
+                actions=list(permissions.LIST_WEIGHTS),
+                resources=[bucket_arn],
+                conditions={"StringLike": {"s3:prefix": prefixes}},
+            )
+        )
+
+    def _acknowledge(self, bucket_arn: str, prefixes: list[str]) -> None:
+        bucket = shown(self._stack.resolve(bucket_arn))
+        below = prefixes
+        if any(is_token(prefix) for prefix in prefixes):
+            below = [shown(prefix) for prefix in self._stack.resolve(prefixes)]
+        acknowledge(self._role, [wildcard_finding(f"{bucket}/{prefix}") for prefix in below], _REASON)
+
+
+@jsii.implements(cdk.IAspect)
+class _WriteWeightsAccess:
+    def __init__(self, access: WeightsAccess, role: iam.Role) -> None:
+        self._access = access
+        self._role = role
+
+    def visit(self, node: IConstruct) -> None:
+        if node is self._role:  # and not its children
+            self._access.write()

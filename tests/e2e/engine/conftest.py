@@ -1,0 +1,160 @@
+"""A fleet of real SGLang processes on the embedded AWS, deployed by the unmodified CDK CLI; one for all tests here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from botocore.config import Config
+
+from localcloud import local
+from localcloud.background import container_command
+from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
+from localcloud.server import LocalCloud
+from tests.localcloud.helpers import session_with
+
+ROOT = Path(__file__).parents[3]
+FOUNDATION = "cdk-sglang-e2e-foundation"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the engine; keep these tests in their order, since they share one fleet's life."""
+    reason = _why_no_engine()
+    here = [index for index, item in enumerate(items) if Path(__file__).parent in item.path.parents]
+    ordered = sorted((items[index] for index in here), key=lambda item: (item.path, item.reportinfo()[1] or 0))
+    for index, item in zip(here, ordered, strict=True):
+        items[index] = item
+        item.add_marker(pytest.mark.engine)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _why_no_engine() -> str | None:
+    if os.environ.get("ENGINE") == "0":
+        return "ENGINE=0: tests that need the SGLang engine are left out"
+    try:
+        engine_python()
+    except EngineMissingError as error:
+        return str(error)
+    return None
+
+
+class Fleet:
+    """The deployed environment `e2e`, and what a user does with it."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self.url = cloud.url
+        self.folder = folder
+        self.credentials = cloud.credentials
+        self.environment = local.aws_environment(cloud.url, cloud.credentials)
+        self.session = session_with(cloud.credentials)
+        self.sagemaker = self.client("sagemaker")
+
+    def client(self, name: str) -> Any:
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=256)
+        return self.session.client(name, endpoint_url=self.url, config=config)
+
+    def write(self, components: dict[str, Any], **more: Any) -> None:
+        settings = {
+            **more,
+            "account": "123456789012",
+            "region": "us-east-1",
+            "network": {"vpc": "none"},
+            "data": {"on_delete": "destroy", "log_retention_days": 1},
+            "endpoints": {
+                "chat": {"capacity": {"type": "ml.g6e.12xlarge", "max_instances": 1}, "components": components}
+            },
+        }
+        (self.folder / "e2e.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+    def cdk(self, *words: str) -> subprocess.CompletedProcess[str]:
+        context = ["-c", "env=e2e", "-c", f"environments={self.folder}", "--output", str(self.folder / "cdk.out")]
+        command = [str(ROOT / "node_modules/.bin/cdk"), *words, *context, "--no-notices", "--no-color"]
+        environment = {**self.environment, "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"}
+        environment |= {"PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}", "CDK_VALIDATION": "false"}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False, timeout=400
+        )
+
+    def deploy(self, *stacks: str) -> str:
+        done = self.cdk("deploy", *(stacks or ("--all",)), "--require-approval", "never")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def ask(self, component: str = "tiny", *, text: str = "hello", tokens: int = 8, **more: Any) -> dict[str, Any]:
+        body = {"messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0, **more}
+        return dict(json.loads(self.invoke(component, body)["Body"].read()))
+
+    def invoke(self, component: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        """One InvokeEndpoint, answered or raised as boto3 has it."""
+        answer = self.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="e2e-chat",
+            InferenceComponentName=f"e2e-chat-{component}",
+            ContentType="application/json",
+            Body=json.dumps(body),
+            **headers,
+        )
+        return dict(answer)
+
+    def described(self, component: str = "tiny") -> dict[str, Any]:
+        return dict(self.sagemaker.describe_inference_component(InferenceComponentName=f"e2e-chat-{component}"))
+
+    def engines(self) -> list[psutil.Process]:
+        """The processes that stand for containers."""
+        children = psutil.Process().children(recursive=True)
+        return [process for process in children if "cdk_sglang_container" in " ".join(process.cmdline())]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model and its adapters, each a folder."""
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run(
+        [engine_python(), "-m", "localcloud.engine.tiny_model", folder],
+        env=engine_environment() | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@contextmanager
+def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any) -> Iterator[Fleet]:
+    """A fleet with the tiny model; nothing of it outlives the block."""
+    command = tuple(container_command(engine_python()))
+    with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),)) as cloud:
+        made = Fleet(cloud, folder)
+        made.write(components, **more)
+        bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1")
+        assert bootstrapped.returncode == 0, bootstrapped.stdout + bootstrapped.stderr
+        made.deploy("Foundation")
+        bucket = local.outputs(made.client("cloudformation"), FOUNDATION)["WeightsBucket"]
+        for file in (models / "base").iterdir():
+            made.client("s3").upload_file(str(file), bucket, f"weights/tiny-llama/{file.name}")
+        made.deploy()
+        yield made
+    assert not made.engines(), "a container outlived its server"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Fleet]:
+    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=2048)}) as made:
+        yield made
+
+
+def component(*, context_length: int, copies: int = 1) -> dict[str, Any]:
+    """A component with the tiny model; float32, so that equal prompts give equal answers on every copy."""
+    return {
+        "model": {"prefix": "weights/tiny-llama/", "weights_gib": 0.01},
+        "server": {"context_length": context_length, "dtype": "float32", "extra": {"sleep_on_idle": True}},
+        "copies": copies,
+    }

@@ -1,0 +1,214 @@
+"""Whether a prefix holds a whole model: the program on moto's S3, with every way of being incomplete."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from tests.support.weights import safetensors_bytes
+
+RUNTIME = Path(__file__).parents[3] / "constructs" / "cdk_sglang" / "_runtime"
+ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    monkeypatch.syspath_prepend(str(RUNTIME))
+    for name, value in {
+        "DEFAULT_REGION": "us-east-1",
+        "ACCESS_KEY_ID": "testing",
+        "SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    yield lambda name: importlib.import_module(f"weights.{name}")
+    for name in [name for name in sys.modules if name == "weights" or name.startswith("weights.")]:
+        del sys.modules[name]
+
+
+def whole_model() -> dict[str, bytes]:
+    return {
+        "config.json": b'{"model_type": "llama"}',
+        "tokenizer.json": b"{}",
+        "model.safetensors.index.json": json.dumps({"weight_map": {"a": ONE, "b": TWO}}).encode(),
+        ONE: safetensors_bytes({"a": (64, 64)}),
+        TWO: safetensors_bytes({"b": (64, 64)}),
+    }
+
+
+def check(program: Callable[[str], Any], files: dict[str, bytes], **options: Any) -> list[str]:
+    def read(name: str, start: int, end: int) -> bytes:
+        assert end - start < 10**6, "reads headers alone"
+        return files[name][start : end + 1]
+
+    return list(
+        program("check").check_files({name: len(body) for name, body in files.items()}, read, **options).problems
+    )
+
+
+def test_a_whole_model_has_no_problem(program: Callable[[str], Any]) -> None:
+    assert check(program, whole_model()) == []
+
+
+def test_one_file_is_a_model_too(program: Callable[[str], Any]) -> None:
+    files = {
+        "config.json": b'{"architectures": ["LlamaForCausalLM"]}',
+        "tokenizer.model": b"spm",
+        "model.safetensors": safetensors_bytes({"a": (64, 64)}),
+    }
+    assert check(program, files) == []
+
+
+def test_truncated_safetensors_are_named_with_both_sizes(program: Callable[[str], Any]) -> None:
+    files = whole_model()
+    size = len(files[TWO])
+    files[TWO] = files[TWO][:-1]
+
+    assert check(program, files) == [
+        f"{TWO}: is cut short: it has {size - 1} bytes, its header announces {size}; copy it again"
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(min_value=0, max_value=8270))
+def test_no_cut_goes_unnoticed(program: Callable[[str], Any], cut: int) -> None:
+    files = whole_model()
+    files[ONE] = files[ONE][: min(cut, len(files[ONE]) - 1)]
+
+    problems = check(program, files)
+    assert problems
+    assert all(ONE in problem for problem in problems)
+
+
+def test_a_missing_tokenizer_is_named(program: Callable[[str], Any]) -> None:
+    files = whole_model()
+    del files["tokenizer.json"]
+
+    assert check(program, files) == [
+        "tokenizer.json: missing, and so is every other vocabulary; copy the tokenizer's files beside the weights"
+    ]
+
+
+def test_missing_shards_are_counted(program: Callable[[str], Any]) -> None:
+    files = whole_model()
+    del files[TWO]
+
+    assert check(program, files) == [f"{TWO}: missing; 1 of 2 shards are there"]
+
+
+def test_shards_of_another_model_are_told_apart(program: Callable[[str], Any]) -> None:
+    files = whole_model()
+    files[TWO] = safetensors_bytes({"c": (64, 64)})
+
+    assert check(program, files) == [
+        f"{TWO}: lacks b, which model.safetensors.index.json places there; the files are of two models"
+    ]
+
+
+def test_a_shard_that_only_the_index_knows(program: Callable[[str], Any]) -> None:
+    files = whole_model()
+    files["model.safetensors.index.json"] = json.dumps({"weight_map": {"a": ONE, "b": "extra.safetensors"}}).encode()
+
+    assert check(program, files) == ["extra.safetensors: missing, and model.safetensors.index.json names it"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("config.json", b"{", "config.json: is not JSON"),
+        ("config.json", b"", "config.json: is empty"),
+        ("config.json", b"[]", "config.json: is not a JSON object"),
+        ("config.json", b"{}", "config.json: names neither model_type nor architectures; is it a model's?"),
+        ("model.safetensors.index.json", b"{}", "model.safetensors.index.json: has no weight_map"),
+        (ONE, b"<html>", f"{ONE}: is no safetensors file: it has 6 bytes"),
+        (ONE, b"<html>not found</html>", f"{ONE}: is no safetensors file: its header would have"),
+        (ONE, (5).to_bytes(8, "little") + b"nope!", f"{ONE}: has no readable safetensors header"),
+    ],
+)
+def test_files_that_are_not_what_their_name_says(
+    program: Callable[[str], Any], name: str, body: bytes, said: str
+) -> None:
+    problems = check(program, whole_model() | {name: body})
+
+    assert len(problems) == 1
+    assert problems[0].startswith(said)
+
+
+def test_nothing_at_all_is_a_problem_of_the_prefix(program: Callable[[str], Any]) -> None:
+    assert check(program, {}) == ["holds no file; is the prefix right, and the model there?"]
+
+
+def test_pickles_are_no_weights(program: Callable[[str], Any]) -> None:
+    files = {"config.json": b'{"model_type": "opt"}', "vocab.json": b"{}", "pytorch_model.bin": b"x"}
+
+    assert check(program, files) == [
+        "no *.safetensors: holds no weights that SGLang reads without running code from them"
+    ]
+
+
+def test_more_than_the_plan_was_made_with_is_a_problem(program: Callable[[str], Any]) -> None:
+    assert check(program, whole_model(), expected_bytes=16_384) == []
+    assert check(program, whole_model(), expected_bytes=1_000_000) == []
+    (problem,) = check(program, whole_model(), expected_bytes=8_192)
+    assert problem.endswith("is it another model, or another quantization?")
+
+
+def test_a_long_header_is_read_to_its_end(program: Callable[[str], Any]) -> None:
+    shapes = {f"layer.{index}.{'w' * 80}": (2, 2) for index in range(3000)}
+    body = safetensors_bytes(shapes)
+    assert int.from_bytes(body[:8], "little") > 256 * 1024
+
+    assert check(program, {**whole_model(), "extra.safetensors": body}) == []
+
+
+def event(kind: str, **more: Any) -> dict[str, Any]:
+    asked = {"bucket": "models", "prefix": "llama/"}
+    return {"RequestType": kind, "ResourceProperties": {"Models": [json.dumps(asked)]}, **more}
+
+
+@pytest.fixture
+def s3(program: Callable[[str], Any]) -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="models")
+        yield client
+
+
+def test_the_function_lets_a_whole_model_pass(program: Callable[[str], Any], s3: Any) -> None:
+    for name, body in whole_model().items():
+        s3.put_object(Bucket="models", Key=f"llama/{name}", Body=body)
+
+    answer = program("handler").on_event(event("Create"), None)
+
+    assert answer == {"PhysicalResourceId": "weights"}
+
+
+def test_the_function_fails_the_deployment_with_the_files_name(program: Callable[[str], Any], s3: Any) -> None:
+    for name, body in whole_model().items():
+        s3.put_object(Bucket="models", Key=f"llama/{name}", Body=body[:-1] if name == ONE else body)
+
+    with pytest.raises(program("problems").WeightsError, match=rf"s3://models/llama/{ONE}: is cut short"):
+        program("handler").on_event(event("Update", PhysicalResourceId="llama"), None)
+
+
+def test_many_pages_of_objects_are_all_seen(program: Callable[[str], Any], s3: Any) -> None:
+    files = whole_model() | {f"{number:05d}.txt": b"" for number in range(1100)}
+    for name, body in files.items():
+        s3.put_object(Bucket="models", Key=f"llama/{name}", Body=body)
+
+    assert program("check").check_prefix(s3, "models", "llama/").files == 1105
+
+
+def test_deleting_checks_nothing(program: Callable[[str], Any]) -> None:
+    assert program("handler").on_event(event("Delete", PhysicalResourceId="llama"), None) == {
+        "PhysicalResourceId": "llama"
+    }
