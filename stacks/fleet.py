@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning import plan_fleet
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
@@ -36,7 +36,7 @@ def add_fleet(
     Raises:
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
-    raise_if_any(f"{source}: {problem}" for problem in _environment_name_problems(name))
+    raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     met = _names_that_meet(name, settings)
     problems = [*_name_problems(name, settings), *met]
     try:
@@ -69,7 +69,7 @@ def add_fleet(
             stack.add_stack_dependency(foundation)
         serving.append(stack)
     raise_if_any(
-        f"{source}: {problem}"
+        problem.in_file(source)
         for problem in dict.fromkeys(
             problems
         )  # constructs check their names too, and tell whose one is by construct path
@@ -80,33 +80,38 @@ def add_fleet(
     return serving
 
 
-def _environment_name_problems(name: str) -> list[str]:
+def _environment_name_problems(name: str) -> list[Problem]:
     if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
         return [
-            f"the file's name names the environment: {name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}"
+            Problem(
+                "the file's name names the environment",
+                f"{name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}",
+            )
         ]
     return []
 
 
-def _name_problems(name: str, settings: Environment) -> list[str]:
+def _name_problems(name: str, settings: Environment) -> list[Problem]:
     problems = []
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
         if endpoint == "foundation":
-            problems.append(f"{path}: 'foundation' names the stack of what all endpoints share; choose another name")
+            problems.append(
+                Problem(path, "'foundation' names the stack of what all endpoints share; choose another name")
+            )
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)
     return problems
 
 
-def _names_that_meet(name: str, settings: Environment) -> dict[str, str]:
+def _names_that_meet(name: str, settings: Environment) -> dict[Problem, str]:
     """Return what to say where two have one name, and the name: components and adapters of all endpoints of an account and Region share theirs."""
     owner: dict[str, str] = {}
     problems = {}
     for path, full, what in _component_names(name, settings):
         if full in owner:
-            problems[f"{path}: {what} name {full!r} is that of {owner[full]} too; rename one"] = full
+            problems[Problem(path, f"{what} name {full!r} is that of {owner[full]} too; rename one")] = full
         owner.setdefault(full, path)
     return problems
 

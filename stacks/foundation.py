@@ -16,7 +16,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
 from cdk_sglang.serving.image.build import ServingImageBuild
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
@@ -121,7 +121,7 @@ class FoundationStack(cdk.Stack):
     def _build_routes(self, settings: Environment) -> None:
         # Here rather than with one of the endpoints: a route names endpoints of several stacks, by names known at synth, and must
         # not make one stack wait for another. While an endpoint is not there, a client passes it over.
-        problems: list[str] = []
+        problems: list[Problem] = []
         for name, targets in settings.routes.items():
             split = (target.partition("/") for target in targets)
             full = [(endpoint_name(self._environment, endpoint), component) for endpoint, _, component in split]
@@ -136,7 +136,10 @@ class FoundationStack(cdk.Stack):
                     ],
                 )
             except ConfigurationError as error:
-                problems += [problem.replace(f"Route-{name}", f"routes.{name}", 1) for problem in error.problems]
+                problems += [
+                    Problem(f"routes.{name}{problem.path.removeprefix(f'Route-{name}')}", problem.text)
+                    for problem in error.problems
+                ]
         raise_if_any(problems)
 
     def _build_topic(self) -> None:
@@ -241,7 +244,7 @@ class FoundationStack(cdk.Stack):
                     self, f"Build-{name}", repository=repository, base=base_of(asked), log_options=logs_of_builds
                 )
             except FileNotFoundError as error:
-                raise ConfigurationError([f"image.build: {error}"]) from None
+                raise ConfigurationError([Problem("image.build", f"{error}")]) from None
             self._publish(f"Digest-{name}", name, build.image.digest)
 
     def _build_network(self, network: Network) -> None:

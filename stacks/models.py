@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_sglang import AdapterConfig, AdapterSource, InferenceComponent, ModelSource, SglangDlc
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import Own
 from cdk_sglang.serving.image.container_base import ContainerBase
 from stacks.settings import Component, Environment
@@ -97,7 +97,7 @@ def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBu
     Raises:
         ConfigurationError: Everything that is wrong with any of them.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name, adapter in asked.adapters.items():
         path = f"{component.short_name}.adapters.{name}"
         try:
@@ -108,7 +108,9 @@ def add_adapters(component: InferenceComponent, asked: Component, bucket: s3.IBu
                 base_model=adapter.base_model,
             )
         except ConfigurationError as error:
-            problems += [problem if problem.startswith(path) else f"{path}: {problem}" for problem in error.problems]
+            problems += [
+                problem if problem.startswith(path) else Problem(path, f"{problem}") for problem in error.problems
+            ]
     if problems:
         raise ConfigurationError(problems)
 

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
 from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
@@ -112,20 +112,22 @@ def _unknown(settings: Environment, own: Own) -> list[tuple[str, str, Component]
     ]
 
 
-def _unplannable(settings: Environment, own: Own) -> list[str]:
+def _unplannable(settings: Environment, own: Own) -> list[Problem]:
     """Return why latency or a budget that is asked cannot be held: nobody knows what a component takes."""
     problems = []
     unknown = _unknown(settings, own)
     for endpoint, component, wanted in unknown:
         if wanted.slo is not None:
             path = f"endpoints.{endpoint}.components.{component}"
-            problems.append(f"{path}.slo: cannot be checked, since {_reason(wanted.model)}")
+            problems.append(Problem(f"{path}.slo", f"cannot be checked, since {_reason(wanted.model)}"))
     if settings.budget_usd_per_hour is not None and unknown:
         reasons = "; ".join(
             f"endpoints.{endpoint}.components.{component}: {_reason(wanted.model)}"
             for endpoint, component, wanted in unknown
         )
-        problems.append(f"budget_usd_per_hour: cannot be checked, since a component is not planned: {reasons}")
+        problems.append(
+            Problem("budget_usd_per_hour", f"cannot be checked, since a component is not planned: {reasons}")
+        )
     return problems
 
 
@@ -136,13 +138,13 @@ def _reason(model: Model) -> str:
     return f"the catalogue does not know {model.hugging_face}; add it with: cdk-sglang models add {model.hugging_face}, or give {known}"
 
 
-def _instances(asked: Endpoint, path: str, problems: list[str]) -> tuple[GpuInstance, ...]:
+def _instances(asked: Endpoint, path: str, problems: list[Problem]) -> tuple[GpuInstance, ...]:
     found = []
     for name in asked.capacity.types:
         try:
             found.append(GpuInstance.named(name))
         except ConfigurationError as error:
-            problems += [f"{path}.capacity: {problem}" for problem in error.problems]
+            problems += [problem.under(f"{path}.capacity") for problem in error.problems]
     return tuple(found)
 
 
@@ -189,7 +191,7 @@ def _component(
     *,
     engine_version: str,
     path: str,
-    problems: list[str],
+    problems: list[Problem],
 ) -> ComponentRequest | None:
     facts = own.known_facts(asked.model.catalogue_id)
     if facts is None:
@@ -220,11 +222,11 @@ def _component(
     return dataclasses.replace(request, host=host, file_cache_gb=0.0 if files is None else files.copy_gb)
 
 
-def _unknown_id(model_id: str, own: Own, path: str) -> list[str]:
+def _unknown_id(model_id: str, own: Own, path: str) -> list[Problem]:
     try:
         own.facts(model_id)
     except ConfigurationError as error:
-        return [f"{path}.model.id: {problem}" for problem in error.problems]
+        return [problem.under(f"{path}.model.id") for problem in error.problems]
     return []
 
 

@@ -30,6 +30,7 @@ from cdk_sglang import (
     StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.own import Own
 from stacks import settings as asks
 from stacks import settings_capacity
@@ -69,7 +70,7 @@ class ServingStack(cdk.Stack):
         bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
         with _under(f"endpoints.{name}.capacity"):
             capacity = _capacity(asked.capacity)
-        problems: list[str] = []
+        problems: list[Problem] = []
         image = self._image(asked.image or settings.image)
         physical_name = endpoint_name(environment, name)
         endpoint: InferenceEndpoint | None = None
@@ -174,12 +175,12 @@ class ServingStack(cdk.Stack):
 
 
 @contextmanager
-def _under(path: str, *, collect: list[str] | None = None) -> Iterator[None]:
+def _under(path: str, *, collect: list[Problem] | None = None) -> Iterator[None]:
     """Put the place in the settings file before the problems the library finds; collect them, or raise."""
     try:
         yield
     except ConfigurationError as error:
-        problems = [f"{path}.{problem}" for problem in error.problems]
+        problems = [problem.under(path) for problem in error.problems]
         if collect is None:
             raise ConfigurationError(problems) from None
         collect += problems

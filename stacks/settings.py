@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.component.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
 from cdk_sglang.serving.endpoint.routing import (
     CONCURRENCY_THRESHOLD_MAX,
@@ -77,9 +78,9 @@ class Network(Settings):
         for field, vpc in belongs.items():
             given = getattr(self, field) is not None
             if given and self.vpc != vpc:
-                problems.append(f"{field}: goes with vpc: {vpc}, got vpc: {self.vpc}; remove it")
+                problems.append(Problem(field, f"goes with vpc: {vpc}, got vpc: {self.vpc}; remove it"))
             if not given and self.vpc == vpc == "existing":
-                problems.append(f"{field}: missing; vpc: existing needs it")
+                problems.append(Problem(field, "missing; vpc: existing needs it"))
         raise_if_any(problems)
         return self
 
@@ -230,7 +231,7 @@ class Environment(Settings):
     def _parts_fit(self) -> Self:
         zones = self.network.availability_zones or ()
         problems = [
-            f"network.availability_zones: {zone} is not in region {self.region}; use zones of that Region"
+            Problem("network.availability_zones", f"{zone} is not in region {self.region}; use zones of that Region")
             for zone in zones
             if self.region is not None and zone[:-1] != self.region
         ]
@@ -238,7 +239,9 @@ class Environment(Settings):
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
             if key.lower() in seen:
                 problems.append(
-                    f"tags.{key}: differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                    Problem(
+                        f"tags.{key}", f"differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                    )
                 )
             seen.setdefault(key.lower(), key)
         problems += route_problems(self.routes, self.endpoints)

@@ -1,16 +1,14 @@
-"""What every class of settings is: frozen, strict, and closed to unknown keys."""
+"""What every class of settings is: a specification of the app's own."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
+
+from cdk_sglang.validation import Spec
 
 
-class Settings(BaseModel):
+class Settings(Spec):
     """A part of an environment."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True, allow_inf_nan=False
-    )
 
 
 def exactly_one_of(*fields: str) -> dict[str, JsonValue]:

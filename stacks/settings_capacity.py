@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.serving.capacity.training_plan import (
     HOURS_BEFORE_DEFAULT,
@@ -81,7 +82,7 @@ class Reserved(Settings):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         raise_if_any(
-            f"{name}: goes with on_expiry: on_demand, got on_expiry: {self.on_expiry}; remove it"
+            Problem(name, f"goes with on_expiry: on_demand, got on_expiry: {self.on_expiry}; remove it")
             for name in ("on_demand_max_instances", "on_demand_hours_before")
             if getattr(self, name) is not None and self.on_expiry != "on_demand"
         )
@@ -136,32 +137,40 @@ class Capacity(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = []
+        problems: list[Problem] = []
         if sum(kind is not None for kind in (self.type, self.pool, self.reserved)) != 1:
-            problems.append("give exactly one of type, pool and reserved")
+            problems.append(Problem("", "give exactly one of type, pool and reserved"))
         if self.max_instances is None and self.reserved is None:
-            problems.append("max_instances: missing; it bounds the bill, so it has no default")
+            problems.append(Problem("max_instances", "missing; it bounds the bill, so it has no default"))
         problems += self._bound_problems()
         raise_if_any(problems)
         return self
 
-    def _bound_problems(self) -> list[str]:
+    def _bound_problems(self) -> list[Problem]:
         problems = []
         reserved, most, least = self.reserved, self.most_instances, self.min_instances or 0
         if reserved is not None and self.min_instances == 0:
-            problems.append("min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more")
+            problems.append(
+                Problem("min_instances", "0 saves nothing, reserved instances are paid for already; use 1 or more")
+            )
         if most and most < least:
             what = "max_instances" if self.max_instances is not None else "reserved.count"
-            problems.append(f"{what}: {most} is below min_instances {least}; raise it to {least} or more")
+            problems.append(Problem(what, f"{most} is below min_instances {least}; raise it to {least} or more"))
         if reserved is not None and most > reserved.count:
             problems.append(
-                f"max_instances: {most} is above the {reserved.count} reserved, and SageMaker refuses to scale beyond a reservation; "
-                f"lower it to {reserved.count}, or reserve more"
+                Problem(
+                    "max_instances",
+                    f"{most} is above the {reserved.count} reserved, and SageMaker refuses to scale beyond a reservation; "
+                    f"lower it to {reserved.count}, or reserve more",
+                )
             )
         after = None if reserved is None else reserved.on_demand_max_instances
         if after is not None and after < least:
             problems.append(
-                f"reserved.on_demand_max_instances: {after} is below min_instances {least}; raise it to {least} or more"
+                Problem(
+                    "reserved.on_demand_max_instances",
+                    f"{after} is below min_instances {least}; raise it to {least} or more",
+                )
             )
         return problems
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.adapters.source import adapter_key_problems, adapter_uri_problems
 from cdk_sglang.serving.image.container_base import pin_problems
 from cdk_sglang.serving.weights.hub import hub_problems
@@ -76,10 +77,10 @@ class Model(Settings):
         places = (self.hugging_face, self.prefix, self.s3)
         if sum(place is not None for place in places) != 1:
             raise ValueError("give exactly one of hugging_face, prefix and s3")
-        problems: list[str] = []
+        problems: list[Problem] = []
         if self.hugging_face is None:
             problems += [
-                f"{name}: goes with hugging_face; remove it"
+                Problem(name, "goes with hugging_face; remove it")
                 for name, value in (
                     ("revision", self.revision),
                     ("token_secret", self.token_secret),
@@ -90,8 +91,11 @@ class Model(Settings):
             ]
         elif self.revision is None:
             problems.append(
-                "revision: missing; give the commit, 40 hexadecimal digits, from "
-                f"https://huggingface.co/{self.hugging_face}/commits/main"
+                Problem(
+                    "revision",
+                    "missing; give the commit, 40 hexadecimal digits, from "
+                    f"https://huggingface.co/{self.hugging_face}/commits/main",
+                )
             )
         else:
             problems += hub_problems(
@@ -130,9 +134,9 @@ class Adapter(Settings):
     def _one_place(self) -> Self:
         if sum(place is not None for place in (self.folder, self.key, self.s3)) != 1:
             raise ValueError("give exactly one of folder, key and s3")
-        problems: list[str] = []
+        problems: list[Problem] = []
         if self.folder is not None and self.config is not None:
-            problems.append("config: the folder has its own; remove it")
+            problems.append(Problem("config", "the folder has its own; remove it"))
         if self.s3 is not None:
             problems += adapter_uri_problems("s3", self.s3)
         if self.key is not None:
@@ -156,7 +160,7 @@ class ImageBuild(Settings):
     @model_validator(mode="after")
     def _held_fast(self) -> Self:
         for problem in pin_problems("build", digest=self.digest, unpinned=self.unpinned):
-            raise ValueError(problem.removeprefix("build: "))
+            raise ConfigurationError([problem.inside("build")])
         return self
 
 

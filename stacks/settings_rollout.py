@@ -17,6 +17,7 @@ from cdk_sglang import (
     SmokeRequest,
     TruthCheck,
 )
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.rollout.rollout import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS, WAIT_MAX_SECONDS
 from cdk_sglang.serving.verification.check import SMOKE_MAX_SECONDS, TIMEOUT_MAX_MINUTES, TIMEOUT_MIN_MINUTES
 from stacks.settings_base import Settings, exactly_one_of
@@ -27,7 +28,7 @@ def _without(prefix: str, make: Callable[[], object]) -> None:
     try:
         make()
     except ConfigurationError as error:
-        problems = [problem.removeprefix(f"{prefix}.").removeprefix(f"{prefix}: ") for problem in error.problems]
+        problems = [problem.inside(prefix) for problem in error.problems]
         raise ConfigurationError(problems) from None
 
 
@@ -136,14 +137,14 @@ class EndpointRolloutSettings(Settings):
         problems = []
         if (self.percent is None) != (self.strategy == "all_at_once"):
             problems.append(
-                "percent: all_at_once has no steps; remove it"
+                Problem("percent", "all_at_once has no steps; remove it")
                 if self.percent is not None
-                else f"percent: missing; {self.strategy} needs it"
+                else Problem("percent", f"missing; {self.strategy} needs it")
             )
         if self.strategy == "rolling" and self.termination_wait_seconds is not None:
-            problems.append("termination_wait_seconds: rolling has no second fleet; remove it")
+            problems.append(Problem("termination_wait_seconds", "rolling has no second fleet; remove it"))
         if self.strategy != "rolling" and self.rollback_percent is not None:
-            problems.append(f"rollback_percent: goes with rolling, got {self.strategy}; remove it")
+            problems.append(Problem("rollback_percent", f"goes with rolling, got {self.strategy}; remove it"))
         if problems:
             raise ConfigurationError(problems)
         _without("rollout", self.typed)
@@ -220,7 +221,7 @@ class Verify(Settings):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.none is not None and (self.timeout_minutes is not None or self.smoke is not None):
-            raise ValueError("none: goes without timeout_minutes and smoke; remove them, or check")
+            raise ConfigurationError([Problem("none", "goes without timeout_minutes and smoke; remove them, or check")])
         return self
 
     def typed(self) -> TruthCheck | NoTruthCheck:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.endpoint.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
 from stacks.kinds import NAME_PATTERN, unique
 from stacks.settings_models import Model
@@ -36,7 +37,7 @@ Destinations = Annotated[
 """Two to five components with the same model, most wanted first."""
 
 
-def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str, Endpoint]) -> list[str]:
+def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str, Endpoint]) -> list[Problem]:
     """Say which routes name what is not in the file, or mix models."""
     problems = []
     for name, targets in routes.items():
@@ -45,20 +46,29 @@ def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str
             endpoint, _, component = target.partition("/")
             if endpoint not in endpoints:
                 problems.append(
-                    f"routes.{name}: {target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, endpoints)}"
+                    Problem(
+                        f"routes.{name}",
+                        f"{target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, endpoints)}",
+                    )
                 )
                 continue
             components = endpoints[endpoint].components
             if component not in components:
                 problems.append(
-                    f"routes.{name}: {target}: endpoint {endpoint} has no component {component!r}; {did_you_mean(component, components)}"
+                    Problem(
+                        f"routes.{name}",
+                        f"{target}: endpoint {endpoint} has no component {component!r}; {did_you_mean(component, components)}",
+                    )
                 )
                 continue
             served[target] = components[component].model
         first = next(iter(served), None)
         problems += [
-            f"routes.{name}: {first} serves {_shown(served[first])}, {target} serves {_shown(model)}; a route has one model: "
-            "leave one out, or give both the same model.id if the weights are the same"
+            Problem(
+                f"routes.{name}",
+                f"{first} serves {_shown(served[first])}, {target} serves {_shown(model)}; a route has one model: "
+                "leave one out, or give both the same model.id if the weights are the same",
+            )
             for target, model in served.items()
             if first is not None and not _same(served[first], model)
         ]

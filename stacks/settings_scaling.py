@@ -123,7 +123,7 @@ class Scaling(Settings):
         try:
             self.typed(Load(), concurrency=None)
         except ConfigurationError as error:
-            raise ConfigurationError([problem.removeprefix("scaling.") for problem in error.problems]) from None
+            raise ConfigurationError([problem.inside("scaling") for problem in error.problems]) from None
         return self
 
     @property
@@ -215,7 +215,7 @@ class NightlyStopSettings(Settings):
         try:
             self.typed()
         except ConfigurationError as error:
-            raise ConfigurationError([problem.removeprefix("nightly_stop.") for problem in error.problems]) from None
+            raise ConfigurationError([problem.inside("nightly_stop") for problem in error.problems]) from None
         return self
 
     def typed(self) -> NightlyStop:

@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from cdk_sglang.errors import Problem
+
 _NUMBER_TOKENS_BELOW: Final = -1e280
 """CDK encodes a number that is known at deployment alone as one below this."""
 _SHOWN: Final = 60
@@ -40,9 +42,9 @@ class Kind(ABC):
     def takes(self, value: object) -> bool:
         """Whether a value fits."""
 
-    def problems(self, path: str, value: object) -> list[str]:
+    def problems(self, path: str, value: object) -> list[Problem]:
         """Say what is wrong with a value that does not fit."""
-        return [f"{path}: takes {self.words}, got {_shown(value)}; {self.advice(value)}"]
+        return [Problem(path, f"takes {self.words}, got {_shown(value)}; {self.advice(value)}")]
 
     def advice(self, value: object) -> str:
         """Say what to do instead."""
@@ -100,7 +102,7 @@ class _Items(Kind):
     def takes(self, value: object) -> bool:
         return self.fits_outside(value) and all(map(self._item.takes, value))  # type: ignore[call-overload]
 
-    def problems(self, path: str, value: Any) -> list[str]:  # noqa: ANN401
+    def problems(self, path: str, value: Any) -> list[Problem]:  # noqa: ANN401
         if not self.fits_outside(value):
             return super().problems(path, value)
         odd = [(index, item) for index, item in enumerate(value) if not self._item.takes(item)]
@@ -121,7 +123,7 @@ class _Pairs(Kind):
     def takes(self, value: object) -> bool:
         return isinstance(value, Mapping) and all(self._key.takes(k) and self._item.takes(v) for k, v in value.items())
 
-    def problems(self, path: str, value: Any) -> list[str]:  # noqa: ANN401
+    def problems(self, path: str, value: Any) -> list[Problem]:  # noqa: ANN401
         if not self.fits_outside(value):
             return super().problems(path, value)
         keys = [line for key in value if not self._key.takes(key) for line in self._key.problems(f"{path}, key", key)]
@@ -151,7 +153,7 @@ class _Either(Kind):
     def takes(self, value: object) -> bool:
         return any(member.takes(value) for member in self._members)
 
-    def problems(self, path: str, value: object) -> list[str]:
+    def problems(self, path: str, value: object) -> list[Problem]:
         inside = [m for m in self._members if isinstance(m, _Items | _Pairs) and m.fits_outside(value)]
         return inside[0].problems(path, value) if len(inside) == 1 else super().problems(path, value)
 

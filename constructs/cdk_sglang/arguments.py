@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from cdk_sglang.argument_kinds import Kind, kind_of
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +35,7 @@ class _Shape:
             elif parameter.annotation is not inspect.Parameter.empty and name not in but:
                 self.kinds[name] = kind_of(parameter.annotation, names)
 
-    def problems(self, path: str, given: dict[str, Any]) -> list[str]:
+    def problems(self, path: str, given: dict[str, Any]) -> list[Problem]:
         """Say what does not fit, each line beginning with the path."""
         problems = []
         for name, kind in self.kinds.items():
@@ -45,7 +45,9 @@ class _Shape:
             return problems
         for name, value in given.get(self._rest, {}).items():
             if name not in self.options:
-                problems.append(f"{path.format_map(given)}.{name}: no such option; {did_you_mean(name, self.options)}")
+                problems.append(
+                    Problem(f"{path.format_map(given)}.{name}", f"no such option; {did_you_mean(name, self.options)}")
+                )
             elif not self.options[name].takes(value):
                 problems += self.options[name].problems(f"{path.format_map(given)}.{name}", value)
         return problems

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 
-def raise_if_any(problems: Iterable[str]) -> None:
+def raise_if_any(problems: Iterable[Problem]) -> None:
     """Raise one `ConfigurationError` with every problem, or return when there is none."""
     found = list(problems)
     if found:

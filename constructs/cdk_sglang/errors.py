@@ -1,21 +1,63 @@
-"""The one public exception module: every mistake a caller can make is a `ConfigurationError`."""
+"""Mistakes of a user as values: `Problem` is one of them, `ConfigurationError` all that were found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+
+class Problem(str):
+    """One mistake: the place of the value, and a text with the value got, the values allowed and the next step.
+
+    A problem is its own line, "path: text", so that it can be printed, compared and sorted as text. Nobody edits that line: whoever knows
+    more of the place makes a new problem with `under` or `in_file`.
+
+    Args:
+        path: Names from the outer to the inner, joined by dots, such as "scaling.min_copies", or a file; empty for the whole value.
+        text: What is wrong, the value got, the values allowed, the next step; one line.
+        file: File that holds the value; none for values written in Python.
+    """
+
+    __slots__ = ("file", "path", "text")
+
+    def __new__(cls, path: str | Path, text: str, *, file: str = "") -> Self:  # noqa: D102  the class docstring documents construction
+        line = super().__new__(cls, ": ".join(part for part in (file, str(path), text) if part))
+        line.path, line.text, line.file = str(path), text, file
+        return line
+
+    path: str
+    text: str
+    file: str
+
+    def under(self, parent: str) -> Problem:
+        """Return the same problem of a value inside `parent`."""
+        inner = f"{parent}{self.path}" if self.path.startswith("[") else f"{parent}.{self.path}"
+        return Problem(inner if parent and self.path else parent or self.path, self.text, file=self.file)
+
+    def inside(self, parent: str) -> Problem:
+        """Return the same problem with a path that begins at `parent`."""
+        inner = "" if self.path == parent else self.path.removeprefix(f"{parent}.")
+        return Problem(inner, self.text, file=self.file)
+
+    def in_file(self, file: str) -> Problem:
+        """Return the same problem with the file that holds the value."""
+        return Problem(self.path, self.text, file=file)
 
 
 class ConfigurationError(ValueError):
-    """Everything that is wrong with what was asked, collected and raised once.
-
-    Each problem is one line: path, problem, value got, values allowed, next step.
+    """Every mistake in a user's values, collected and raised once, before anything is created.
 
     Args:
-        problems: One line per problem, in the order a reader meets them; at least one.
+        problems: In the order in which a reader meets them; at least one.
     """
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems: tuple[str, ...] = tuple(problems)
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
         if not self.problems:
             raise TypeError("ConfigurationError needs at least one problem")
         super().__init__("\n".join(self.problems))
+
+    def under(self, parent: str) -> ConfigurationError:
+        """Return the same problems of values inside `parent`."""
+        return ConfigurationError(problem.under(parent) for problem in self.problems)

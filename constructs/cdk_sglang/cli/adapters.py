@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.weights import AdapterConfig, AdapterFiles
 from cdk_sglang.weights.adapter_files import read_archive
 
@@ -28,7 +28,9 @@ def pack(
     files = AdapterFiles.read(folder)
     archive = output or Path(f"{folder.resolve().name}-{files.content_hash()[:_SHORT]}.tar.gz")
     if not archive.name.endswith(".tar.gz"):
-        raise ConfigurationError([f"--output: {str(archive)!r} does not end in .tar.gz, as SageMaker wants; rename it"])
+        raise ConfigurationError(
+            [Problem("--output", f"{str(archive)!r} does not end in .tar.gz, as SageMaker wants; rename it")]
+        )
     files.pack(archive)
     stdout().print(f"{archive}: {_facts(files.config)}", soft_wrap=True)
 

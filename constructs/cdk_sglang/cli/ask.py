@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.client.answers import Said
@@ -34,9 +34,9 @@ def ask(
     if (route is None) == (endpoint is None and component is None) or (
         route is not None and not (environment and name)
     ):
-        raise ConfigurationError(["ask: give --endpoint and --component, or --route <environment>/<route>"])
+        raise ConfigurationError([Problem("ask", "give --endpoint and --component, or --route <environment>/<route>")])
     if route is None and not (endpoint and component):
-        raise ConfigurationError(["ask: --endpoint and --component go together; give both"])
+        raise ConfigurationError([Problem("ask", "--endpoint and --component go together; give both")])
     try:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  an optional dependency
 
@@ -49,7 +49,7 @@ def ask(
         )
         from cdk_sglang.client.answers import Said  # noqa: PLC0415  as above
     except ModuleNotFoundError as error:
-        raise ConfigurationError([f"ask: needs {error.name}; pip install 'cdk-sglang[client]'"]) from None
+        raise ConfigurationError([Problem("ask", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
     said = Said()
     try:
         found = None if route is None else Route.load(environment, name, region=region)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 FOUNDATION: Final = "Foundation"
 """Construct id of the stack that the others read their bucket from."""
@@ -100,7 +100,7 @@ def read_assembly(folder: Path) -> list[Stack]:
         artifacts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError(
-            [f"{folder}: holds no cloud assembly ({error}); does cdk.json name the app?"]
+            [Problem(folder, f"holds no cloud assembly ({error}); does cdk.json name the app?")]
         ) from None
     stacks = []
     for name, artifact in artifacts.items():

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 _SIGN_IN = "sign in with `aws login` or `aws sso login`, or set AWS_PROFILE"
 _NOT_SIGNED_IN = {
@@ -50,7 +50,12 @@ def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # no
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
     except ImportError:
         raise ConfigurationError(
-            ["boto3 is not installed, and this command asks AWS; install it with: pip install 'cdk-sglang[client]'"]
+            [
+                Problem(
+                    "",
+                    "boto3 is not installed, and this command asks AWS; install it with: pip install 'cdk-sglang[client]'",
+                )
+            ]
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     with failures_of(service):

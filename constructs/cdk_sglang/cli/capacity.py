@@ -20,6 +20,7 @@ from cdk_sglang.cli.aws import client, fail, failures_of
 from cdk_sglang.cli.offerings import Asked, Offering, moment, search, table
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.plans import PlanStatus, endpoints_on, find, list_plans, plan_name_problems
+from cdk_sglang.errors import Problem
 
 app = typer.Typer(help="Reserved GPU capacity for endpoints: offerings, purchase, state.", no_args_is_help=True)
 
@@ -72,7 +73,7 @@ def reserve(  # noqa: PLR0917 # typer: options are keyword-like on the command l
 ) -> None:
     """Buy a plan: shows what is offered and asks for the price to be typed back. Paid up front, final, not resizable."""
     asked = Asked.parse(kind, count=count, days=days, after=after, before=before)
-    raise_if_any(f"--name: {problem}" for problem in plan_name_problems(name))
+    raise_if_any(Problem("--name", problem) for problem in plan_name_problems(name))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail("capacity reserve: needs a person at a terminal, who types the price back; nothing was bought", code=2)
     sagemaker = client("sagemaker", region=region)
@@ -109,7 +110,7 @@ def status(  # typer: options are keyword-like on the command line
 ) -> None:
     """Show plans and the endpoints that use them; exit 1 when the one asked for is not active."""
     if wait and plan is None:
-        raise_if_any(["--wait: waits for one plan; give its name"])
+        raise_if_any([Problem("--wait", "waits for one plan; give its name")])
     sagemaker = client("sagemaker", region=region)
     plans = list_plans(sagemaker) if plan is None else [find(sagemaker, plan)]
     if wait:

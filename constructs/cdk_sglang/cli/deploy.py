@@ -22,7 +22,7 @@ import typer
 
 from cdk_sglang.cli.assembly import FOUNDATION, Stack, Weights, read_assembly
 from cdk_sglang.cli.awaited import Bucket, missing_of, show_missing, wait_for
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 EMBEDDED: Final = "local"
 """The environment of the embedded AWS."""
@@ -93,13 +93,16 @@ def run_cdk(command: Sequence[str]) -> int:
 
 def _check_name(env: str) -> None:
     if not _NAME.fullmatch(env):
-        raise ConfigurationError([f"--env: {env!r} is not the name of an environment; use one such as dev"])
+        raise ConfigurationError([Problem("--env", f"{env!r} is not the name of an environment; use one such as dev")])
     if env == EMBEDDED and urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname not in _LOOPBACK:
         raise ConfigurationError(
             [
                 (
-                    f"--env: {EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
-                    "`make local`; for AWS name another one, such as dev"
+                    Problem(
+                        "--env",
+                        f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
+                        "`make local`; for AWS name another one, such as dev",
+                    )
                 )
             ]
         )
@@ -109,7 +112,11 @@ def _cdk() -> str:
     found = shutil.which("cdk") or shutil.which("node_modules/.bin/cdk")
     if found is None:
         raise ConfigurationError(
-            ["deploy: the CDK CLI is not there; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)"]
+            [
+                Problem(
+                    "deploy", "the CDK CLI is not there; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)"
+                )
+            ]
         )
     return found
 

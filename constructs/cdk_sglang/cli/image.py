@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 app = typer.Typer(help="The serving image's base.", no_args_is_help=True)
 
@@ -89,9 +89,11 @@ def look_up(reference: str, *, registry_url: str | None = None) -> str:
         answer = _ask("HEAD", url, {"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status in {_UNAUTHORIZED, _NOT_FOUND}:
-        raise ConfigurationError([f"{reference}: {host} has no such image for everybody (HTTP {answer.status})"])
+        raise ConfigurationError([Problem(reference, f"{host} has no such image for everybody (HTTP {answer.status})")])
     if answer.status != 200 or not _DIGEST.fullmatch(digest):  # noqa: PLR2004
-        raise ConfigurationError([f"{reference}: {url} answered {answer.status} without a digest; try again later"])
+        raise ConfigurationError(
+            [Problem(reference, f"{url} answered {answer.status} without a digest; try again later")]
+        )
     return digest
 
 
@@ -99,14 +101,18 @@ def _token(challenge: str, url: str) -> str:
     fields = dict(_CHALLENGE.findall(challenge))
     realm = fields.pop("realm", "")
     if not challenge.lower().startswith("bearer ") or not realm.startswith(("https://", "http://127.0.0.1")):
-        raise ConfigurationError([f"{url} wants to be signed in to; give a registry that is open to everybody"])
+        raise ConfigurationError(
+            [Problem("", f"{url} wants to be signed in to; give a registry that is open to everybody")]
+        )
     query = urllib.parse.urlencode({key: value for key, value in fields.items() if key in {"service", "scope"}})
     answer = _ask("GET", f"{realm}?{query}", {})
     try:
         found: dict[str, Any] = json.loads(answer.body)
         return str(found.get("token") or found["access_token"])
     except (ValueError, LookupError) as error:
-        raise ConfigurationError([f"{realm} answered {answer.status} without a token; try again later"]) from error
+        raise ConfigurationError(
+            [Problem("", f"{realm} answered {answer.status} without a token; try again later")]
+        ) from error
 
 
 def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
@@ -119,7 +125,9 @@ def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
             return _Answer(error.code, error.headers, error.read())
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise ConfigurationError([f"{urllib.parse.urlsplit(url).netloc} cannot be reached: {reason}"]) from error
+        raise ConfigurationError(
+            [Problem("", f"{urllib.parse.urlsplit(url).netloc} cannot be reached: {reason}")]
+        ) from error
 
 
 def _of_aws(reference: str, region: str) -> str:
@@ -127,19 +135,23 @@ def _of_aws(reference: str, region: str) -> str:
         import boto3  # noqa: PLC0415  an extra
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
     except ImportError:
-        raise ConfigurationError(["boto3 is not installed; run pip install 'cdk-sglang[client]'"]) from None
+        raise ConfigurationError(
+            [Problem("", "boto3 is not installed; run pip install 'cdk-sglang[client]'")]
+        ) from None
     from aws_cdk import region_info  # noqa: PLC0415  loads the CDK
 
     account = region_info.RegionInfo.get(region).dlc_repository_account
     if account is None:
-        raise ConfigurationError([f"--region: AWS publishes no deep learning containers in {region}; name another"])
+        raise ConfigurationError(
+            [Problem("--region", f"AWS publishes no deep learning containers in {region}; name another")]
+        )
     name, _, tag = reference.partition(":")
     ecr = boto3.client("ecr", region_name=region)
     try:  # what pulling needs, and no more: AWS lets other accounts do nothing else there
         found = ecr.batch_get_image(registryId=account, repositoryName=name, imageIds=[{"imageTag": tag}])
     except (BotoCoreError, ClientError) as error:
-        raise ConfigurationError([f"{reference}: AWS's registry {account} in {region} says: {error}"]) from error
+        raise ConfigurationError([Problem(reference, f"AWS's registry {account} in {region} says: {error}")]) from error
     images = found["images"]
     if not images:
-        raise ConfigurationError([f"{reference}: AWS's registry {account} in {region} has no such image"])
+        raise ConfigurationError([Problem(reference, f"AWS's registry {account} in {region} has no such image")])
     return str(images[0]["imageId"]["imageDigest"])

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import MODELS_FOLDER, own_models, write_text
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.config import read_config, unwrap
 from cdk_sglang.models.facts import all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
@@ -96,7 +96,7 @@ def add_model(  # noqa: PLR0917 # typer: options are keyword-like on the command
         name = model_id or source
     else:
         raise ConfigurationError(
-            [f"{source}: neither a file nor a repository; write owner/name or the path of a config.json"]
+            [Problem(source, "neither a file nor a repository; write owner/name or the path of a config.json")]
         )
     config = _with_values(config, values or [])
     facts = read_config(config, where=name)
@@ -115,16 +115,18 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError([f"{path}: cannot read it as JSON: {error}"]) from error
+        raise ConfigurationError([Problem(path, f"cannot read it as JSON: {error}")]) from error
     if not isinstance(content, dict):
-        raise ConfigurationError([f"{path}: a config.json holds one object, this holds a {type(content).__name__}"])
+        raise ConfigurationError(
+            [Problem(path, f"a config.json holds one object, this holds a {type(content).__name__}")]
+        )
     return content
 
 
 def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], str]:
     url = f"{hub}/{repository}/resolve/{revision}/config.json"
     if not url.startswith(("https://", "http://")):
-        raise ConfigurationError([f"{hub}: the hub's address must start with https://"])
+        raise ConfigurationError([Problem(hub, "the hub's address must start with https://")])
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
             body = reply.read(MAX_CONFIG_BYTES + 1)
@@ -132,20 +134,23 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
         error.close()  # it is also the reply, and keeps its socket
         raise ConfigurationError(
             [
-                f"{url}: {error}; check the name, or download config.json yourself and give its path (gated models need your token)"
+                Problem(
+                    url,
+                    f"{error}; check the name, or download config.json yourself and give its path (gated models need your token)",
+                )
             ]
         ) from error
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         advice = "download config.json yourself and give its path (gated models need your token)"
-        raise ConfigurationError([f"{url}: {error}; {advice}"]) from error
+        raise ConfigurationError([Problem(url, f"{error}; {advice}")]) from error
     if len(body) > MAX_CONFIG_BYTES:
-        raise ConfigurationError([f"{url}: more than {MAX_CONFIG_BYTES} bytes, not a config.json"])
+        raise ConfigurationError([Problem(url, f"more than {MAX_CONFIG_BYTES} bytes, not a config.json")])
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise ConfigurationError([f"{url}: not JSON: {error}"]) from error
+        raise ConfigurationError([Problem(url, f"not JSON: {error}")]) from error
     if not isinstance(content, dict):
-        raise ConfigurationError([f"{url}: a config.json holds one object"])
+        raise ConfigurationError([Problem(url, "a config.json holds one object")])
     return content, url
 
 
@@ -154,7 +159,7 @@ def _with_values(config: dict[str, Any], values: list[str]) -> dict[str, Any]:
     for value in values:
         key, equals, text = value.partition("=")
         if not equals or not key:
-            problems.append(f"--set {value}: write key=value")
+            problems.append(Problem(f"--set {value}", "write key=value"))
             continue
         try:
             added[key] = json.loads(text)

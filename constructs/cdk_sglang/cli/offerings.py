@@ -12,7 +12,7 @@ from rich.table import Table
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.aws import failures_of
 from cdk_sglang.cli.own import own_prices
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import (
     PLAN_MAX_DAYS,
     PLAN_MIN_DAYS,
@@ -56,16 +56,18 @@ class Asked:
         try:
             instance = GpuInstance.named(kind)
         except ConfigurationError as error:
-            problems += [f"--type: {problem}" for problem in error.problems]
+            problems += [Problem("--type", problem) for problem in error.problems]
         if instance is not None and (problem := reservable_problem(instance)):
-            problems.append(f"--type: {problem}")
+            problems.append(Problem("--type", problem))
         if problem := plan_count_problem(count):
-            problems.append(f"--count: {problem}")
+            problems.append(Problem("--count", problem))
         if not PLAN_MIN_DAYS <= days <= PLAN_MAX_DAYS:
-            problems.append(f"--days: {days} is not allowed; use {PLAN_MIN_DAYS} to {PLAN_MAX_DAYS}")
+            problems.append(Problem("--days", f"{days} is not allowed; use {PLAN_MIN_DAYS} to {PLAN_MAX_DAYS}"))
         start, end = _day("--after", after, problems), _day("--before", before, problems)
         if start and end and end - start < dt.timedelta(days=days):
-            problems.append(f"--before: {before} leaves no room for {days} days after {after}; make it later")
+            problems.append(
+                Problem("--before", f"{before} leaves no room for {days} days after {after}; make it later")
+            )
         raise_if_any(problems)
         assert instance is not None
         return cls(instance=instance, count=count, days=days, after=start, before=end)
@@ -192,11 +194,11 @@ def _offering(item: dict[str, Any]) -> Offering:
     )
 
 
-def _day(option: str, text: str | None, problems: list[str]) -> dt.datetime | None:
+def _day(option: str, text: str | None, problems: list[Problem]) -> dt.datetime | None:
     if text is None:
         return None
     try:
         return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), tzinfo=dt.UTC)
     except ValueError:
-        problems.append(f"{option}: {text!r} is not a date; write it as 2027-03-01")
+        problems.append(Problem(option, f"{text!r} is not a date; write it as 2027-03-01"))
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import read_prices
 from cdk_sglang.models import read_models
 from cdk_sglang.planning.own import MODELS, PRICES
@@ -44,5 +44,5 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            [f"{path}: cannot be written: {error.strerror or error}; name another with --into"]
+            [Problem(path, f"cannot be written: {error.strerror or error}; name another with --into")]
         ) from error

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, own_models, own_prices
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import ModelFacts, catalogue
 from cdk_sglang.planning.cost import POOLS_MEAN
@@ -75,8 +75,11 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
         raise ConfigurationError(
             [
                 (
-                    "--models: goes with --model; an environment's own models are read from the folder models beside it, where models "
-                    "add --into puts them"
+                    Problem(
+                        "--models",
+                        "goes with --model; an environment's own models are read from the folder models beside it, where models "
+                        "add --into puts them",
+                    )
                 )
             ]
         )
@@ -94,7 +97,9 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
         )
         request = dataclasses.replace(request, prices=own_prices(folder=environments or ENVIRONMENTS))
     else:
-        raise ConfigurationError(["plan: say what to plan: --env NAME, or --model ID and --instance ml.<type>"])
+        raise ConfigurationError(
+            [Problem("plan", "say what to plan: --env NAME, or --model ID and --instance ml.<type>")]
+        )
     if prices is not None:
         request = dataclasses.replace(request, prices=read_prices(prices))
     today = request.today or dt.datetime.now(tz=dt.UTC).date()
@@ -191,7 +196,10 @@ def _environment(name: str, folder: Path | None) -> FleetRequest:
     if "folder" not in inspect.signature(reader).parameters:
         raise ConfigurationError(
             [
-                "--environments: what reads environments here takes no folder; leave it out, or give the reader an argument `folder`"
+                Problem(
+                    "--environments",
+                    "what reads environments here takes no folder; leave it out, or give the reader an argument `folder`",
+                )
             ]
         )
     return reader(name, folder=folder)
@@ -209,7 +217,9 @@ def environment_reader() -> EnvironmentReader:
         reader: EnvironmentReader = getattr(importlib.import_module(module_name), function)
     except (ImportError, AttributeError) as error:
         advice = "run it in the app's root, or name module:function in CDK_SGLANG_ENVIRONMENTS"
-        raise ConfigurationError([f"--env: no reader of environments at {named} ({error}); {advice}"]) from error
+        raise ConfigurationError(
+            [Problem("--env", f"no reader of environments at {named} ({error}); {advice}")]
+        ) from error
     return reader
 
 
@@ -224,11 +234,11 @@ def _one_model(
     models: tuple[ModelFacts, ...],
 ) -> FleetRequest:
     if concurrency < 1:
-        raise ConfigurationError([f"--concurrency: {concurrency:g} is out of range; 1 or more"])
+        raise ConfigurationError([Problem("--concurrency", f"{concurrency:g} is out of range; 1 or more")])
     try:
         chosen = GpuInstance.named(instance)
     except ConfigurationError as error:
-        raise ConfigurationError([f"--instance: {problem}" for problem in error.problems]) from None
+        raise ConfigurationError([Problem("--instance", f"{problem}") for problem in error.problems]) from None
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
         facts=catalogue(model, also=models),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeAlias
 import typer
 
 from cdk_sglang.cli.own import own_models, own_prices
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import cheapest_gpu_hour, token_prices
 from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
@@ -125,7 +125,7 @@ def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
     if not set(header) & set(INPUT_COLUMNS):
         expected = ",".join(INPUT_COLUMNS)
         raise ConfigurationError(
-            [f"stdin: no header line with known columns; the first line must name them: {expected}"]
+            [Problem("stdin", f"no header line with known columns; the first line must name them: {expected}")]
         )
     while True:
         try:

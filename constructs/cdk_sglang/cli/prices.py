@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import PRICES_FILE, own_prices, write_text
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import MAX_AGE_DAYS, GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.prices import PRICE_COLUMNS
 
@@ -58,7 +58,7 @@ def update(
 ) -> None:
     """Fetch hosting prices from the public price list and keep them beside your environments; those of other Regions stay."""
     rows: list[dict[str, str]] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name in region or ["us-east-1"]:
         url = f"{source.rstrip('/')}/{name}/index.json"
         try:
@@ -109,7 +109,7 @@ def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[st
     try:
         date = dt.date.fromisoformat(published).isoformat()
     except ValueError as error:
-        raise ConfigurationError([f"{url}: no publicationDate; this is not a price-list file"]) from error
+        raise ConfigurationError([Problem(url, "no publicationDate; this is not a price-list file")]) from error
     terms = (offer.get("terms") or {}).get("OnDemand") or {}
     rows = []
     for sku, product in (offer.get("products") or {}).items():
@@ -131,21 +131,21 @@ def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[st
                         )
                     )
     if not rows:
-        raise ConfigurationError([f"{url}: no hosting price of a known GPU type; is the Region right?"])
+        raise ConfigurationError([Problem(url, "no hosting price of a known GPU type; is the Region right?")])
     return rows
 
 
 def _fetch(url: str) -> dict[str, Any]:
     if not url.startswith(("https://", "http://")):
-        raise ConfigurationError([f"{url}: the price list's address must start with https://"])
+        raise ConfigurationError([Problem(url, "the price list's address must start with https://")])
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
             content = json.load(reply)
     except urllib.error.HTTPError as error:
         error.close()  # it is also the reply, and keeps its socket
-        raise ConfigurationError([f"{url}: {error}; check the Region"]) from error
+        raise ConfigurationError([Problem(url, f"{error}; check the Region")]) from error
     except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
-        raise ConfigurationError([f"{url}: {error}; check the Region and the network"]) from error
+        raise ConfigurationError([Problem(url, f"{error}; check the Region and the network")]) from error
     if not isinstance(content, dict):
-        raise ConfigurationError([f"{url}: not a price-list file"])
+        raise ConfigurationError([Problem(url, "not a price-list file")])
     return content

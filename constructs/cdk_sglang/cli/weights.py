@@ -24,7 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 app = typer.Typer(help="Weights in S3: stage, verify, list.", no_args_is_help=True)
 
@@ -126,7 +126,7 @@ def problems_below(bucket: str, prefix: str, *, region: str | None) -> tuple[str
 def _begin(arguments: Sequence[str], *, region: str | None = None) -> subprocess.Popen[str]:
     """Start the program."""
     if importlib.util.find_spec("boto3") is None:
-        raise ConfigurationError(["boto3 is not installed; run pip install 'cdk-sglang[client]'"])
+        raise ConfigurationError([Problem("", "boto3 is not installed; run pip install 'cdk-sglang[client]'")])
     region = region or os.environ.get("AWS_REGION")  # which the CDK CLI reads, and boto3 does not
     where = {} if region is None else {"AWS_DEFAULT_REGION": region}
     return subprocess.Popen(  # noqa: S603  our own program, its arguments as a list

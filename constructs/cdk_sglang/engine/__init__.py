@@ -2,7 +2,6 @@
 
 from cdk_sglang.engine.environment import environment_problems
 from cdk_sglang.engine.groups import HicacheOptions, LoraOptions, SpeculativeOptions, TracingOptions
-from cdk_sglang.engine.model_base import problem_lines
 from cdk_sglang.engine.options import SglangOptions
 from cdk_sglang.engine.parsers import SuggestedParsers, suggested_parsers
 from cdk_sglang.engine.rendering import ImageKind
@@ -16,6 +15,5 @@ __all__ = [
     "SuggestedParsers",
     "TracingOptions",
     "environment_problems",
-    "problem_lines",
     "suggested_parsers",
 ]

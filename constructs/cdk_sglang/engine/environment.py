@@ -19,6 +19,7 @@ from cdk_sglang.engine.limits import (
 from cdk_sglang.engine.model_base import typed_dests
 from cdk_sglang.engine.options import SglangOptions
 from cdk_sglang.engine.rendering import PREFIX
+from cdk_sglang.errors import Problem
 
 Carrier = Literal["model", "inference-component"]
 """Where the environment is written: in a SageMaker model, or inside the inference component itself."""
@@ -48,7 +49,7 @@ def environment_problems(
     *,
     rendered: Mapping[str, str] | None = None,
     carrier: Carrier = "model",
-) -> list[str]:
+) -> list[Problem]:
     """List what SageMaker would refuse, what is a secret, and what belongs into the typed options.
 
     Values are never repeated in a message: they may be secrets.
@@ -65,18 +66,18 @@ def environment_problems(
     found = [problem for name in sorted(env) for problem in _by_hand_problems(name, path=path, fields=fields)]
     both = {**added, **env}
     for name, value in sorted(both.items()):
-        found += [f"{path}.{name}: {why}" for why in _entry_problems(name, value)]
+        found += [Problem(f"{path}.{name}", f"{why}") for why in _entry_problems(name, value)]
     return found + _total_problems(both, path=path, by_hand=len(env), carrier=carrier)
 
 
-def _by_hand_problems(name: str, *, path: str, fields: Mapping[str, str]) -> list[str]:
+def _by_hand_problems(name: str, *, path: str, fields: Mapping[str, str]) -> list[Problem]:
     if not name.upper().startswith(PREFIX):
         return []
     spec = find_flag(name[len(PREFIX) :].lower())
     if spec is None:
-        return [f"{path}.{name}: set by the server options, and SGLang has no such option; remove it"]
+        return [Problem(f"{path}.{name}", "set by the server options, and SGLang has no such option; remove it")]
     field = fields.get(spec.dest, f"extra.{spec.dest}")
-    return [f"{path}.{name}: set by the server options; use server.{field}"]
+    return [Problem(f"{path}.{name}", f"set by the server options; use server.{field}")]
 
 
 def _entry_problems(name: str, value: str) -> list[str]:
@@ -105,15 +106,20 @@ def _secret_in(name: str, value: str) -> str | None:
     return None if kind is None else f"the value looks like {kind}"
 
 
-def _total_problems(env: Mapping[str, str], *, path: str, by_hand: int, carrier: Carrier) -> list[str]:
+def _total_problems(env: Mapping[str, str], *, path: str, by_hand: int, carrier: Carrier) -> list[Problem]:
     found = []
     most = MAX_ENTRIES if carrier == "model" else MAX_ENTRIES_IN_COMPONENT
     if len(env) > most:
         found.append(
-            f"{path}: {len(env)} variables ({by_hand} written by hand, the others from the options), SageMaker takes {most}; "
-            + ("leave some out" if carrier == "model" else "describe the container in a model, which takes 100")
+            Problem(
+                path,
+                f"{len(env)} variables ({by_hand} written by hand, the others from the options), SageMaker takes {most}; "
+                + ("leave some out" if carrier == "model" else "describe the container in a model, which takes 100"),
+            )
         )
     total = sum(len(name) + len(value) for name, value in env.items())
     if total > MAX_TOTAL_LENGTH:
-        found.append(f"{path}: {total} characters in all, SageMaker takes {MAX_TOTAL_LENGTH}; put long values in files")
+        found.append(
+            Problem(path, f"{total} characters in all, SageMaker takes {MAX_TOTAL_LENGTH}; put long values in files")
+        )
     return found

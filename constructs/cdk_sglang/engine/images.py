@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cdk_sglang.engine.flags import DLC_SGLANG_VERSION, FlagSpec, dlc_gaps, flag_of
 from cdk_sglang.engine.rendering import ImageKind, text_of, variable_of
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -18,7 +19,7 @@ _DLC: Final = f"the AWS container has SGLang {DLC_SGLANG_VERSION}"
 _PRESENCE_TEST = re.compile(r"\s--(port|host|model-path)\s")
 
 
-def problems(options: SglangOptions, *, image_kind: ImageKind, path: str) -> list[str]:
+def problems(options: SglangOptions, *, image_kind: ImageKind, path: str) -> list[Problem]:
     """List what an image's entry script or SGLang release cannot do; this project's image runs every valid option."""
     if image_kind == "cdk-sglang":
         return []
@@ -29,7 +30,7 @@ def problems(options: SglangOptions, *, image_kind: ImageKind, path: str) -> lis
         asked = variable_of(spec) in rendered or variable_of(spec, negated=True) in rendered
         why = _problem(spec, value) if asked else None
         if why is not None:
-            found.append(f"{path}.{where}: {why}")
+            found.append(Problem(f"{path}.{where}", f"{why}"))
     return found
 
 

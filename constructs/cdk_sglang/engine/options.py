@@ -36,6 +36,7 @@ from cdk_sglang.engine.groups import (
 )
 from cdk_sglang.engine.model_base import OptionsModel, typed_dests
 from cdk_sglang.engine.rendering import Setting
+from cdk_sglang.errors import Problem
 
 
 def _extra_value(value: Any) -> Any:  # noqa: ANN401 (whatever a settings file holds)
@@ -244,7 +245,7 @@ class SglangOptions(OptionsModel):
         model_max_context: int | None = None,
         gpu_capability: str | None = None,
         has_experts: bool | None = None,
-    ) -> list[str]:
+    ) -> list[Problem]:
         """List every combination that SGLang rejects, or accepts and serves wrongly; empty when there is none.
 
         Args:
@@ -262,12 +263,12 @@ class SglangOptions(OptionsModel):
             model_max_context=model_max_context, gpu_capability=gpu_capability, has_experts=has_experts
         )
         return [
-            *(f"{path}.extra.{name}: {why}" for name, why in wrong.items()),
+            *(Problem(f"{path}.extra.{name}", f"{why}") for name, why in wrong.items()),
             *rules.problems(sound, path=path, context=context),
             *rendering.problems(sound, path=path),
         ]
 
-    def problems_for(self, image_kind: Literal["dlc", "cdk-sglang"], path: str = "server") -> list[str]:
+    def problems_for(self, image_kind: Literal["dlc", "cdk-sglang"], path: str = "server") -> list[Problem]:
         """List what an image's entry script or SGLang release cannot do of what is asked; empty when nothing.
 
         Args:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from cdk_sglang.engine.flags import FlagSpec, flag_of
 from cdk_sglang.engine.limits import MAX_VALUE_LENGTH
 from cdk_sglang.engine.model_base import OptionsModel
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -95,7 +96,7 @@ def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's
     return str(value)
 
 
-def problems(options: SglangOptions, *, path: str) -> list[str]:
+def problems(options: SglangOptions, *, path: str) -> list[Problem]:
     """List values that would not survive the way through a variable into SGLang's parser."""
     found = []
     for where, dest, value in options.settings():
@@ -105,7 +106,7 @@ def problems(options: SglangOptions, *, path: str) -> list[str]:
         text = text_of(value, spec=spec)
         why = _text_problem(text) or _list_problem(value, spec=spec)
         if why:
-            found.append(f"{path}.{where}: {why}")
+            found.append(Problem(f"{path}.{where}", f"{why}"))
     return found
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
+
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
 
@@ -31,19 +33,6 @@ class Context:
             return None
         major, _, minor = self.gpu_capability.partition(".")
         return int(major) * 10 + int(minor or 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One finding.
-
-    Args:
-        field: Field path below the options, such as `lora.max_rank`.
-        text: Problem, value got, values allowed, next step.
-    """
-
-    field: str
-    text: str
 
 
 Check = Callable[["SglangOptions", Context], Iterator[Problem]]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine import rules_features, rules_hardware, rules_speculative
-from cdk_sglang.engine.rule import Context, Problem, Rule, RuleBook
+from cdk_sglang.engine.rule import Context, Rule, RuleBook
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -40,16 +41,16 @@ def all_rules() -> tuple[Rule, ...]:
     return (*_BOOK.rules, *rules_features.BOOK.rules, *rules_speculative.BOOK.rules, *rules_hardware.BOOK.rules)
 
 
-def problems(options: SglangOptions, *, path: str, context: Context) -> list[str]:
+def problems(options: SglangOptions, *, path: str, context: Context) -> list[Problem]:
     """Apply every rule and return its findings as lines that start with the path of the field."""
-    return [f"{path}.{found.field}: {found.text}" for rule in all_rules() for found in rule.check(options, context)]
+    return [found.under(path) for rule in all_rules() for found in rule.check(options, context)]
 
 
 @_BOOK.rule("attention-groups-divide-tp", source="arg_groups/parallel_hook.py, handle_data_parallelism (assertion)")
 def _attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.tp_size % options.attn_dp_size:
         yield Problem(
-            field="attn_dp_size",
+            path="attn_dp_size",
             text=f"attention groups split the tp_size GPUs evenly, got {options.attn_dp_size} with tp_size "
             f"{options.tp_size}; use {_divisors(options.tp_size)}",
         )
@@ -59,7 +60,7 @@ def _attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
 def _attention_groups_or_replicas(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.attn_dp_size > 1 and options.dp_size > 1:
         yield Problem(
-            field="dp_size",
+            path="dp_size",
             text=f"SGLang combines no replicas with attention groups, got dp_size {options.dp_size} and attn_dp_size "
             f"{options.attn_dp_size}; use more copies instead of dp_size",
         )
@@ -69,7 +70,7 @@ def _attention_groups_or_replicas(options: SglangOptions, _: Context) -> Iterato
 def _experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.tp_size % options.ep_size:
         yield Problem(
-            field="ep_size",
+            path="ep_size",
             text=f"experts are spread over the tp_size GPUs evenly, got {options.ep_size} with tp_size "
             f"{options.tp_size}; use {_divisors(options.tp_size)}",
         )
@@ -80,7 +81,7 @@ def _spanning_experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
     spans = options.moe_a2a_backend in _SPANNING_A2A
     if spans and options.ep_size not in {1, options.tp_size}:
         yield Problem(
-            field="ep_size",
+            path="ep_size",
             text=f"moe_a2a_backend {options.moe_a2a_backend} spreads experts over all tp_size GPUs and SGLang overwrites "
             f"ep_size, got {options.ep_size}; use {options.tp_size} or leave it out",
         )
@@ -90,12 +91,12 @@ def _spanning_experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
 def _a2a_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
     groups, tp_size = options.attn_dp_size, options.tp_size
     if options.moe_a2a_backend == "pplx" and groups < 2:  # noqa: PLR2004
-        yield Problem(field="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
+        yield Problem(path="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
     # Muse Spark's sequence-parallel prefill is SGLang's one exception; it sets enable_layernorm_sp.
     sliced = options.get("enable_layernorm_sp") and (tp_size, options.ep_size) in {(4, 4), (8, 8)} and groups == 1
     if options.moe_a2a_backend == "flashinfer" and not sliced and (groups != tp_size or groups == 1):
         yield Problem(
-            field="attn_dp_size",
+            path="attn_dp_size",
             text=f"moe_a2a_backend flashinfer needs an attention group per GPU, got {groups} with tp_size {tp_size}; "
             f"use {max(2, tp_size)}",
         )
@@ -113,13 +114,13 @@ def _remote_weights(options: SglangOptions, _: Context) -> Iterator[Problem]:
     names = [f"remote_instance_weight_loader_{name}" for name in needed]
     missing = [f"extra.{name}" for name in names if options.get(name) is None]
     if missing:
-        yield Problem(field="load_format", text=f"remote_instance is auto without {', '.join(missing)}; set them")
+        yield Problem(path="load_format", text=f"remote_instance is auto without {', '.join(missing)}; set them")
 
 
 @_BOOK.rule("expert-pack-path", source="arg_groups/expert_pack_hook.py (ValueError)")
 def _expert_pack(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.load_format == "expert_pack" and not (options.model_loader_extra_config or {}).get("pack_path"):
-        yield Problem(field="model_loader_extra_config", text="expert_pack reads the folder in pack_path; add it")
+        yield Problem(path="model_loader_extra_config", text="expert_pack reads the folder in pack_path; add it")
 
 
 @_BOOK.rule("dense-moe-width", source="arg_groups/validation_hook.py, check_server_args (assertion)")
@@ -127,7 +128,7 @@ def _dense_moe_width(options: SglangOptions, _: Context) -> Iterator[Problem]:
     width = options.get("moe_dense_tp_size")
     if width not in {None, 1, options.tp_size}:
         yield Problem(
-            field="extra.moe_dense_tp_size", text=f"takes 1 or tp_size, got {width}; use 1 or {options.tp_size}"
+            path="extra.moe_dense_tp_size", text=f"takes 1 or tp_size, got {width}; use 1 or {options.tp_size}"
         )
 
 
@@ -136,7 +137,7 @@ def _context_parallel(options: SglangOptions, _: Context) -> Iterator[Problem]:
     width = options.get("attn_cp_size")
     if isinstance(width, int) and width > 1 and options.tp_size % (width * options.attn_dp_size):
         yield Problem(
-            field="extra.attn_cp_size",
+            path="extra.attn_cp_size",
             text=f"attn_dp_size x attn_cp_size must divide tp_size, got {options.attn_dp_size} x {width} with tp_size "
             f"{options.tp_size}; use a divisor of {options.tp_size // options.attn_dp_size}",
         )
@@ -145,7 +146,7 @@ def _context_parallel(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @_BOOK.rule("chunked-prefill-of-zero", source="arg_groups/validation_hook.py (sizes <= 0 switch chunking off)")
 def _zero_chunk(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.chunked_prefill_size == 0:
-        yield Problem(field="chunked_prefill_size", text="0 switches chunked prefill off, got 0; say so with -1")
+        yield Problem(path="chunked_prefill_size", text="0 switches chunked prefill off, got 0; say so with -1")
 
 
 @_BOOK.rule(
@@ -162,7 +163,7 @@ def _chunk_pages(options: SglangOptions, _: Context) -> Iterator[Problem]:
         nearest = max(unit, round(chunk / unit) * unit)
         each = f" for each of {groups} attention groups" if groups > 1 else ""
         yield Problem(
-            field="chunked_prefill_size",
+            path="chunked_prefill_size",
             text=f"must be a multiple of page_size ({page}){each}, got {chunk}; use {nearest}",
         )
 
@@ -172,7 +173,7 @@ def _context_within_model(options: SglangOptions, context: Context) -> Iterator[
     longest = context.model_max_context
     if longest is not None and options.context_length is not None and options.context_length > longest:
         yield Problem(
-            field="context_length",
+            path="context_length",
             text=f"the model's longest context is {longest} tokens, got {options.context_length}; use at most {longest}",
         )
 
@@ -182,7 +183,7 @@ def _context_within_pool(options: SglangOptions, context: Context) -> Iterator[P
     wanted = options.context_length or context.model_max_context
     if options.max_total_tokens is not None and wanted is not None and options.max_total_tokens < wanted:
         yield Problem(
-            field="max_total_tokens",
+            path="max_total_tokens",
             text=f"a KV cache of {options.max_total_tokens} tokens cannot hold one context of {wanted}; raise it, or set "
             f"context_length to at most {options.max_total_tokens}",
         )
@@ -192,12 +193,12 @@ def _context_within_pool(options: SglangOptions, context: Context) -> Iterator[P
 def _priority_policy(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.get("enable_priority_scheduling") and options.get("schedule_policy") not in {"fcfs", "lof"}:
         yield Problem(
-            field="schedule_policy",
+            path="schedule_policy",
             text=f"priority scheduling works with fcfs and lof, got {options.schedule_policy}; use one of them",
         )
     if options.get("retraction_policy") == "priority" and not options.get("enable_priority_scheduling"):
         yield Problem(
-            field="extra.retraction_policy",
+            path="extra.retraction_policy",
             text="priority needs priority scheduling; add extra.enable_priority_scheduling: true",
         )
 
@@ -206,7 +207,7 @@ def _priority_policy(options: SglangOptions, _: Context) -> Iterator[Problem]:
 def _padding_and_compile(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.get("disable_cuda_graph_padding") and options.get("enable_torch_compile"):
         yield Problem(
-            field="extra.disable_cuda_graph_padding",
+            path="extra.disable_cuda_graph_padding",
             text="torch compile needs padded batch sizes; leave out this or extra.enable_torch_compile",
         )
 
@@ -214,14 +215,14 @@ def _padding_and_compile(options: SglangOptions, _: Context) -> Iterator[Problem
 @_BOOK.rule("metrics-file-folder", source="arg_groups/validation_hook.py, check_server_args (ValueError)")
 def _metrics_file(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.get("export_metrics_to_file") and not options.get("export_metrics_to_file_dir"):
-        yield Problem(field="extra.export_metrics_to_file", text="needs extra.export_metrics_to_file_dir; add it")
+        yield Problem(path="extra.export_metrics_to_file", text="needs extra.export_metrics_to_file_dir; add it")
 
 
 @_BOOK.rule("sliding-window-ratio", source="arg_groups/kv_cache_hook.py, handle_cache_compatibility (ValueError)")
 def _sliding_window_ratio(options: SglangOptions, _: Context) -> Iterator[Problem]:
     ratio = options.get("swa_full_tokens_ratio")
     if ratio is not None and not 0 < ratio <= 1:
-        yield Problem(field="extra.swa_full_tokens_ratio", text=f"must be above 0 and at most 1, got {ratio}; use 0.8")
+        yield Problem(path="extra.swa_full_tokens_ratio", text=f"must be above 0 and at most 1, got {ratio}; use 0.8")
 
 
 def _divisors(number: int) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine.flags import flag_of
-from cdk_sglang.engine.rule import Context, Problem, RuleBook
+from cdk_sglang.engine.rule import Context, RuleBook
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -28,7 +29,7 @@ def _lora_shape(options: SglangOptions, _: Context) -> Iterator[Problem]:
     for field, value in (("max_rank", lora.max_rank), ("target_modules", lora.target_modules)):
         if value is None:
             yield Problem(
-                field=f"lora.{field}",
+                path=f"lora.{field}",
                 text="missing; without adapters in extra.lora_paths SGLang cannot infer it; add it "
                 "(rank and modules stand in the adapter's adapter_config.json)",
             )
@@ -39,7 +40,7 @@ def _lora_all(options: SglangOptions, _: Context) -> Iterator[Problem]:
     modules = (options.lora and options.lora.target_modules) or ()
     if "all" in modules and len(modules) > 1:
         yield Problem(
-            field="lora.target_modules", text=f"all stands alone, got {', '.join(modules)}; use all or name the modules"
+            path="lora.target_modules", text=f"all stands alone, got {', '.join(modules)}; use all or name the modules"
         )
 
 
@@ -52,7 +53,7 @@ def _lora_loaded(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if lora.max_loaded_loras < batch:
         by_default = "" if lora.max_loras_per_batch else ", SGLang's default"
         yield Problem(
-            field="lora.max_loaded_loras",
+            path="lora.max_loaded_loras",
             text=f"must be at least max_loras_per_batch ({batch}{by_default}), got {lora.max_loaded_loras}; use {batch} "
             "or lower max_loras_per_batch",
         )
@@ -60,7 +61,7 @@ def _lora_loaded(options: SglangOptions, _: Context) -> Iterator[Problem]:
     named = len(paths) if isinstance(paths, list) else 1
     if named > lora.max_loaded_loras:
         yield Problem(
-            field="lora.max_loaded_loras",
+            path="lora.max_loaded_loras",
             text=f"extra.lora_paths names {named} adapters, got {lora.max_loaded_loras}; use at least {named}",
         )
 
@@ -73,7 +74,7 @@ def _lora_overlap(options: SglangOptions, _: Context) -> Iterator[Problem]:
     most = 2 * (lora.max_loras_per_batch or flag_of("max_loras_per_batch").default)
     if lora.max_loaded_loras is None or lora.max_loaded_loras > most:
         yield Problem(
-            field="lora.overlap_loading",
+            path="lora.overlap_loading",
             text=f"pins adapters in host memory and needs max_loaded_loras of at most {most} (twice max_loras_per_batch), "
             f"got {lora.max_loaded_loras or 'none'}; set lora.max_loaded_loras",
         )
@@ -82,7 +83,7 @@ def _lora_overlap(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule("lora-paths-need-lora", source="arg_groups/lora_hook.py (switches adapters on by itself, with a warning)")
 def _lora_paths(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.lora is None and options.get("lora_paths"):
-        yield Problem(field="extra.lora_paths", text="switches adapters on without their settings; add lora")
+        yield Problem(path="extra.lora_paths", text="switches adapters on without their settings; add lora")
 
 
 @BOOK.rule("lora-with-algorithm", source="arg_groups/lora_hook.py, check_lora_speculative_compatibility (ValueError)")
@@ -92,18 +93,18 @@ def _lora_speculative(options: SglangOptions, _: Context) -> Iterator[Problem]:
         return
     if speculative.algorithm not in _LORA_ALGORITHMS:
         yield Problem(
-            field="speculative.algorithm",
+            path="speculative.algorithm",
             text=f"adapters work with {', '.join(_LORA_ALGORITHMS)}, got {speculative.algorithm}; use one of them",
         )
     elif speculative.adaptive and speculative.algorithm != "NGRAM":
-        yield Problem(field="speculative.adaptive", text="does not work with adapters; leave out adaptive or lora")
+        yield Problem(path="speculative.adaptive", text="does not work with adapters; leave out adaptive or lora")
 
 
 @BOOK.rule("hicache-needs-radix-cache", source="arg_groups/kv_cache_hook.py, handle_cache_compatibility (ValueError)")
 def _hicache_radix(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.hicache is not None and options.disable_radix_cache:
         yield Problem(
-            field="disable_radix_cache", text="hicache keeps the prefixes of that cache; leave out hicache or this"
+            path="disable_radix_cache", text="hicache keeps the prefixes of that cache; leave out hicache or this"
         )
 
 
@@ -112,7 +113,7 @@ def _hicache_buffer(options: SglangOptions, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.storage_backend is None:
         yield Problem(
-            field="hicache.host_memory_mode",
+            path="hicache.host_memory_mode",
             text="buffer_only keeps nothing without a storage backend; add hicache.storage_backend or use cache",
         )
 
@@ -122,7 +123,7 @@ def _hicache_write_back(options: SglangOptions, _: Context) -> Iterator[Problem]
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.write_policy == "write_back":
         yield Problem(
-            field="hicache.write_policy",
+            path="hicache.write_policy",
             text="there is no host tier to write back from with buffer_only, SGLang writes through; use write_through",
         )
 
@@ -138,7 +139,7 @@ def _hicache_sizes(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if len(given) > 1:
         kept = "size_gb" if "size_gb" in given else "ratio"
         yield Problem(
-            field=f"hicache.{kept}",
+            path=f"hicache.{kept}",
             text=f"SGLang uses this one alone, got {', '.join(given)}; keep one",
         )
 
@@ -151,12 +152,12 @@ def _hicache_layout(options: SglangOptions, _: Context) -> Iterator[Problem]:
     layout, copy = options.get("hicache_mem_layout"), options.get("hicache_io_backend")
     if layout == "page_first_direct" and copy == "kernel":
         yield Problem(
-            field="hicache.mem_layout",
+            path="hicache.mem_layout",
             text="page_first_direct is copied by the direct backend; set io_backend to direct",
         )
     elif layout == "page_first" and copy == "direct":
         yield Problem(
-            field="hicache.io_backend",
+            path="hicache.io_backend",
             text="direct copies page_first_direct and layer_first, page_first is SGLang's default; "
             "set mem_layout to page_first_direct",
         )
@@ -169,7 +170,7 @@ def _hicache_storage_layout(options: SglangOptions, _: Context) -> Iterator[Prob
     hicache = options.hicache
     if hicache is not None and hicache.storage_backend == "mooncake" and hicache.mem_layout == "layer_first":
         yield Problem(
-            field="hicache.mem_layout", text="mooncake cannot store layer_first; use page_first or page_first_direct"
+            path="hicache.mem_layout", text="mooncake cannot store layer_first; use page_first or page_first_direct"
         )
 
 
@@ -181,7 +182,7 @@ def _hicache_storage(options: SglangOptions, _: Context) -> Iterator[Problem]:
     for name in ("storage_prefetch_policy", "storage_extra_config"):
         if getattr(hicache, name) is not None:
             yield Problem(
-                field=f"hicache.{name}", text="does nothing without a storage backend; add hicache.storage_backend"
+                path=f"hicache.{name}", text="does nothing without a storage backend; add hicache.storage_backend"
             )
 
 
@@ -189,7 +190,7 @@ def _hicache_storage(options: SglangOptions, _: Context) -> Iterator[Problem]:
 def _hicache_linker(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.hicache is not None and options.get("enable_unified_cache_external_linker"):
         yield Problem(
-            field="extra.enable_unified_cache_external_linker", text="excludes hicache; leave out one of the two"
+            path="extra.enable_unified_cache_external_linker", text="excludes hicache; leave out one of the two"
         )
 
 
@@ -200,6 +201,6 @@ def _json_whitespace(options: SglangOptions, _: Context) -> Iterator[Problem]:
     engine = options.grammar_backend or "xgrammar"
     if options.get("constrained_json_whitespace_pattern") and engine not in {"outlines", "llguidance"}:
         yield Problem(
-            field="extra.constrained_json_whitespace_pattern",
+            path="extra.constrained_json_whitespace_pattern",
             text=f"is read by outlines and llguidance only, got grammar_backend {engine}; set grammar_backend",
         )

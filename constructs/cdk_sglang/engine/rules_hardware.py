@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.engine.rule import Context, Problem, RuleBook
+from cdk_sglang.engine.rule import Context, RuleBook
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -77,7 +78,7 @@ def _other_hardware(options: SglangOptions, _: Context) -> Iterator[Problem]:
             value = getattr(value, part, None)
         if isinstance(value, str) and value in foreign:
             yield Problem(
-                field=field, text=f"{value} is made for {foreign[value]}, SageMaker's GPUs are NVIDIA's; leave it out"
+                path=field, text=f"{value} is made for {foreign[value]}, SageMaker's GPUs are NVIDIA's; leave it out"
             )
 
 
@@ -91,7 +92,7 @@ def _fa3(options: SglangOptions, context: Context) -> Iterator[Problem]:
     for field, value in _attention_backends(options):
         if value == "fa3":
             yield Problem(
-                field=field,
+                path=field,
                 text=f"fa3 runs on compute capability 8.0 to 9.0, the GPU has {context.gpu_capability}; "
                 "use flashinfer or leave it out",
             )
@@ -101,7 +102,7 @@ def _fa3(options: SglangOptions, context: Context) -> Iterator[Problem]:
 def _fa3_fp8_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.attention_backend == "fa3" and options.kv_cache_dtype == "fp8_e5m2":
         yield Problem(
-            field="kv_cache_dtype",
+            path="kv_cache_dtype",
             text="fa3 reads fp8_e4m3 only and SGLang switches to triton, got fp8_e5m2; use fp8_e4m3",
         )
 
@@ -119,7 +120,7 @@ def _trtllm(options: SglangOptions, context: Context) -> Iterator[Problem]:
         runs_on = allowed.get(value)
         if runs_on is not None and generation not in runs_on:
             yield Problem(
-                field=field,
+                path=field,
                 text=f"{value} runs on compute capability {', '.join(f'{major}.x' for major in runs_on)}, the GPU has "
                 f"{context.gpu_capability}; use flashinfer or leave it out",
             )
@@ -131,7 +132,7 @@ def _trtllm_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
     dtypes = allowed.get(options.attention_backend or "")
     if dtypes is not None and (options.kv_cache_dtype or "auto") not in dtypes:
         yield Problem(
-            field="kv_cache_dtype",
+            path="kv_cache_dtype",
             text=f"{options.attention_backend} takes {', '.join(dtypes)}, got {options.kv_cache_dtype}; use one of them",
         )
 
@@ -144,7 +145,7 @@ def _fp8_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is not None and capability < _FP8 and options.kv_cache_dtype == "fp8_e4m3":
         yield Problem(
-            field="kv_cache_dtype",
+            path="kv_cache_dtype",
             text=f"fp8_e4m3 needs compute capability {_name(_FP8)}, the GPU has {context.gpu_capability}; "
             "use fp8_e5m2 or leave it out",
         )
@@ -158,7 +159,7 @@ def _narrow_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
     if options.kv_cache_dtype in {"mxfp8", "nvfp4"} and capability < _BLACKWELL:
         instead = "fp4_mx_block16" if options.kv_cache_dtype == "nvfp4" else "fp8_e4m3"
         yield Problem(
-            field="kv_cache_dtype",
+            path="kv_cache_dtype",
             text=f"{options.kv_cache_dtype} needs compute capability {_name(_BLACKWELL)}, the GPU has "
             f"{context.gpu_capability}; use {instead} or leave it out",
         )
@@ -177,7 +178,7 @@ def _quantization(options: SglangOptions, context: Context) -> Iterator[Problem]
         least = _QUANTIZATION_FROM.get(method or "", 0)
         if capability < least:
             yield Problem(
-                field=field,
+                path=field,
                 text=f"{method} needs compute capability {_name(least)}, the GPU has {context.gpu_capability}; "
                 "choose another GPU, or leave it out for what the model's files say",
             )
@@ -199,7 +200,7 @@ def _weight_only_fp8(options: SglangOptions, context: Context) -> Iterator[Probl
         if method == "fp8" and experts is not False:
             kind = "has experts" if experts else "is not known to be one"
             yield Problem(
-                field=field,
+                path=field,
                 text=f"fp8 on compute capability {context.gpu_capability} serves dense models only (weight-only, through Marlin), and this "
                 f"model {kind}; use a GPU of compute capability {_name(_FP8)} or newer, "
                 + ("or another format" if experts else "give the model's id in the catalogue, or leave it out"),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine.groups import SpeculativeOptions
-from cdk_sglang.engine.rule import Context, Problem, RuleBook
+from cdk_sglang.engine.rule import Context, RuleBook
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:
     from cdk_sglang.engine.options import SglangOptions
@@ -33,7 +34,7 @@ def _of(options: SglangOptions, *algorithms: str) -> SpeculativeOptions | None:
 def _one_stage(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if options.speculative is not None and options.pp_size > 1:
         yield Problem(
-            field="pp_size",
+            path="pp_size",
             text=f"speculative decoding runs with one pipeline stage, got {options.pp_size}; use 1 and a larger tp_size",
         )
 
@@ -45,7 +46,7 @@ def _draft_needed(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_NEED_DRAFT)
     if speculative is not None and speculative.draft_model_path is None:
         yield Problem(
-            field="speculative.draft_model_path",
+            path="speculative.draft_model_path",
             text=f"missing, {speculative.algorithm} needs a draft model; add it, or use NEXTN if the model has "
             "multi-token-prediction layers of its own",
         )
@@ -56,7 +57,7 @@ def _draft_unused(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "NGRAM")
     if speculative is not None and speculative.draft_model_path is not None:
         yield Problem(
-            field="speculative.draft_model_path",
+            path="speculative.draft_model_path",
             text=f"NGRAM drafts from the text itself and ignores it, got {speculative.draft_model_path}; leave it out",
         )
 
@@ -73,7 +74,7 @@ def _all_three(options: SglangOptions, _: Context) -> Iterator[Problem]:
     if given and len(given) < len(three):
         missing = [name for name in three if name not in given]
         yield Problem(
-            field=f"speculative.{missing[0]}",
+            path=f"speculative.{missing[0]}",
             text=f"missing, got {', '.join(given)} alone; add {' and '.join(missing)}, or leave all three out",
         )
 
@@ -85,7 +86,7 @@ def _chain_length(options: SglangOptions, _: Context) -> Iterator[Problem]:
         return
     if speculative.eagle_topk == 1 and speculative.num_draft_tokens != speculative.num_steps + 1:
         yield Problem(
-            field="speculative.num_draft_tokens",
+            path="speculative.num_draft_tokens",
             text=f"a chain (eagle_topk 1) verifies num_steps + 1 tokens and SGLang overwrites it, got "
             f"{speculative.num_draft_tokens}; use {speculative.num_steps + 1}",
         )
@@ -96,7 +97,7 @@ def _no_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem
     speculative = _of(options, "STANDALONE", "NGRAM")
     if speculative is not None and options.attn_dp_size > 1:
         yield Problem(
-            field="attn_dp_size",
+            path="attn_dp_size",
             text=f"{speculative.algorithm} does not run with attention groups, got {options.attn_dp_size}; use 1",
         )
 
@@ -106,7 +107,7 @@ def _dp_head(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "DFLASH", "DSPARK")
     if speculative is not None and options.attn_dp_size > 1 and not options.get("enable_dp_lm_head"):
         yield Problem(
-            field="attn_dp_size",
+            path="attn_dp_size",
             text=f"{speculative.algorithm} with attention groups borrows a data-parallel output head; "
             "add extra.enable_dp_lm_head: true",
         )
@@ -122,14 +123,14 @@ def _paged_trees(options: SglangOptions, _: Context) -> Iterator[Problem]:
         return
     if speculative.algorithm in _EAGLE_FAMILY and (speculative.eagle_topk or 1) > 1 and backend not in _PAGED_TREES:
         yield Problem(
-            field="attention_backend",
+            path="attention_backend",
             text=f"draft trees (eagle_topk {speculative.eagle_topk}) over pages of {page} tokens run on "
             f"{', '.join(_PAGED_TREES)}, got {backend}; use one of them, eagle_topk 1 or page_size 1",
         )
     breadth = options.get("speculative_ngram_max_bfs_breadth")
     if speculative.algorithm == "NGRAM" and breadth > 1 and backend != "flashinfer":
         yield Problem(
-            field="attention_backend",
+            path="attention_backend",
             text=f"NGRAM trees over pages of {page} tokens run on flashinfer, got {backend}; use it, "
             "page_size 1 or extra.speculative_ngram_max_bfs_breadth: 1",
         )
@@ -144,7 +145,7 @@ def _chain_only(options: SglangOptions, _: Context) -> Iterator[Problem]:
         if options.get(name) == "trtllm_mha":
             field = name if name == "attention_backend" else f"extra.{name}"
             yield Problem(
-                field=field,
+                path=field,
                 text=f"trtllm_mha verifies chains only, got eagle_topk {speculative.eagle_topk}; use eagle_topk 1 or "
                 "another backend",
             )
@@ -158,7 +159,7 @@ def _verifying_backend(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_EAGLE_FAMILY)
     if speculative is not None and options.attention_backend == "torch_native":
         yield Problem(
-            field="attention_backend",
+            path="attention_backend",
             text=f"torch_native cannot verify drafts of {speculative.algorithm}; use triton or leave it out",
         )
 
@@ -170,14 +171,14 @@ def _rejection_sampling(options: SglangOptions, _: Context) -> Iterator[Problem]
         return
     field = "speculative.use_rejection_sampling"
     if speculative.algorithm not in _EAGLES:
-        yield Problem(field=field, text=f"works with {', '.join(_EAGLES)}, got {speculative.algorithm}; leave it out")
+        yield Problem(path=field, text=f"works with {', '.join(_EAGLES)}, got {speculative.algorithm}; leave it out")
         return
     if speculative.eagle_topk != 1:
         got = "no eagle_topk" if speculative.eagle_topk is None else f"eagle_topk {speculative.eagle_topk}"
-        yield Problem(field=field, text=f"works on chains, got {got}; set eagle_topk to 1")
+        yield Problem(path=field, text=f"works on chains, got {got}; set eagle_topk to 1")
     thresholds = (speculative.accept_threshold_single, speculative.accept_threshold_acc)
     if any(value not in {None, 1.0} for value in thresholds):
-        yield Problem(field=field, text="ignores the accept thresholds; leave out the thresholds or this")
+        yield Problem(path=field, text="ignores the accept thresholds; leave out the thresholds or this")
 
 
 @BOOK.rule(
@@ -187,5 +188,5 @@ def _mixed_chunk(options: SglangOptions, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "STANDALONE", "NGRAM")
     if speculative is not None and options.get("enable_mixed_chunk"):
         yield Problem(
-            field="extra.enable_mixed_chunk", text=f"{speculative.algorithm} switches it off again; leave it out"
+            path="extra.enable_mixed_chunk", text=f"{speculative.algorithm} switches it off again; leave it out"
         )

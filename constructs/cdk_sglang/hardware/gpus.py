@@ -7,7 +7,7 @@ from functools import cache
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware.tables import number_or_none, read_table
 
 
@@ -53,7 +53,7 @@ class Gpu:
         """
         known = _gpus()
         if name not in known:
-            raise ConfigurationError([f"gpu: unknown GPU {name!r}; {did_you_mean(name, known)}"])
+            raise ConfigurationError([Problem("gpu", f"unknown GPU {name!r}; {did_you_mean(name, known)}")])
         return known[name]
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import did_you_mean, raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware.gpus import Gpu
 from cdk_sglang.hardware.tables import read_table
 
@@ -117,7 +117,7 @@ class GpuInstance:
         missing = [key for key, value in given.items() if value is None]
         if len(missing) == len(given):
             advice = "or describe it with gpu, gpu_count, vcpus and memory_gib"
-            raise ConfigurationError([f"{unknown_type(name)}, {advice}"])
+            raise ConfigurationError([Problem("", f"{unknown_type(name)}, {advice}")])
         raise_if_any(_description_problems(name, missing, gpu_count, vcpus, memory_gib))
         assert gpu is not None
         assert gpu_count is not None
@@ -145,7 +145,7 @@ class GpuInstance:
             ConfigurationError: The name is unknown.
         """
         if name not in _BY_NAME:
-            raise ConfigurationError([unknown_type(name)])
+            raise ConfigurationError([Problem("", unknown_type(name))])
         return _BY_NAME[name]
 
     @classmethod
@@ -166,17 +166,17 @@ def unknown_type(name: str) -> str:
 
 def _description_problems(
     name: str, missing: list[str], gpu_count: int | None, vcpus: int | None, memory_gib: float | None
-) -> list[str]:
+) -> list[Problem]:
     problems = [
-        f"{name}: {key} is missing; describe a new type with all of gpu, gpu_count, vcpus and memory_gib"
+        Problem(name, f"{key} is missing; describe a new type with all of gpu, gpu_count, vcpus and memory_gib")
         for key in missing
     ]
     parts = name.split(".")
     if len(parts) != len(("ml", "family", "size")) or parts[0] != "ml" or not all(parts):
-        problems.append(f"{name}: not an instance type name; write ml.<family>.<size>, such as ml.p5.48xlarge")
+        problems.append(Problem(name, "not an instance type name; write ml.<family>.<size>, such as ml.p5.48xlarge"))
     sizes = {"gpu_count": gpu_count, "vcpus": vcpus, "memory_gib": memory_gib}
     problems += [
-        f"{name}: {key} is {value}; it must be above 0"
+        Problem(name, f"{key} is {value}; it must be above 0")
         for key, value in sizes.items()
         if value is not None and value <= 0
     ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware.tables import read_table
 
 if TYPE_CHECKING:
@@ -98,15 +98,17 @@ def read_prices(path: Path) -> PriceTable:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{path}: cannot read prices: {error}; {_WRITE_IT}"]) from error
+        raise ConfigurationError([Problem(path, f"cannot read prices: {error}; {_WRITE_IT}")]) from error
     reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_BEYOND)
     try:
         missing = [column for column in PRICE_COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
-            raise ConfigurationError([f"{path}: columns {', '.join(missing)} are missing; {_WRITE_IT}"])
+            raise ConfigurationError([Problem(path, f"columns {', '.join(missing)} are missing; {_WRITE_IT}")])
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise ConfigurationError([f"{path}: line {reader.line_num}: not a table ({error}); {_WRITE_IT}"]) from error
+        raise ConfigurationError(
+            [Problem(path, f"line {reader.line_num}: not a table ({error}); {_WRITE_IT}")]
+        ) from error
     return _table(rows, str(path))
 
 
@@ -117,17 +119,19 @@ _WRITE_IT = "write the file with: cdk-sglang prices update"
 def _table(rows: Iterable[tuple[int, Mapping[str, str]]], file: str) -> PriceTable:
     prices: dict[tuple[str, str], Price] = {}
     lines: dict[tuple[str, str], int] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for number, row in rows:
         where = f"{file or 'prices.csv'}: line {number}"
         wrong = _row_problems(row)
-        problems += [f"{where}: {problem}" for problem in wrong]
+        problems += [Problem(where, f"{problem}") for problem in wrong]
         if wrong:
             continue
         key = row["instance"], row["region"]
         if key in prices:
             problems.append(
-                f"{where}: {' in '.join(key)} has a price already, on line {lines[key]}; keep the newer of the two"
+                Problem(
+                    where, f"{' in '.join(key)} has a price already, on line {lines[key]}; keep the newer of the two"
+                )
             )
         lines[key] = number
         prices[key] = Price(
@@ -144,20 +148,20 @@ def _table(rows: Iterable[tuple[int, Mapping[str, str]]], file: str) -> PriceTab
     return prices
 
 
-def _row_problems(row: Mapping[str, str | None]) -> list[str]:
+def _row_problems(row: Mapping[str, str | None]) -> list[Problem]:
     """Say what is wrong with the cells of a row; an empty list when it is a price."""
     cells = {column: row[column] or "" for column in PRICE_COLUMNS}
-    problems = [f"{column}: empty; {_CELLS[column]}" for column, cell in cells.items() if not cell.strip()]
+    problems = [Problem(column, f"empty; {_CELLS[column]}") for column, cell in cells.items() if not cell.strip()]
     if _BEYOND in row:
-        problems.append(f"more cells than the {len(row) - 1} columns; put a cell with a comma in quotes")
+        problems.append(Problem("", f"more cells than the {len(row) - 1} columns; put a cell with a comma in quotes"))
     if cells["instance"] and not cells["instance"].startswith("ml."):
-        problems.append(f"instance: {cells['instance']!r} is not an instance type; {_CELLS['instance']}")
+        problems.append(Problem("instance", f"{cells['instance']!r} is not an instance type; {_CELLS['instance']}"))
     if cells["usd_per_hour"] and not _is_price(cells["usd_per_hour"]):
-        problems.append(f"usd_per_hour: {cells['usd_per_hour']!r} is not allowed; {_CELLS['usd_per_hour']}")
+        problems.append(Problem("usd_per_hour", f"{cells['usd_per_hour']!r} is not allowed; {_CELLS['usd_per_hour']}"))
     if cells["date"] and not _is_date(cells["date"]):
-        problems.append(f"date: {cells['date']!r} is not a date; {_CELLS['date']}")
+        problems.append(Problem("date", f"{cells['date']!r} is not a date; {_CELLS['date']}"))
     if cells["is_estimate"] and cells["is_estimate"] not in {"yes", "no"}:
-        problems.append(f"is_estimate: {cells['is_estimate']!r} is not allowed; {_CELLS['is_estimate']}")
+        problems.append(Problem("is_estimate", f"{cells['is_estimate']!r} is not allowed; {_CELLS['is_estimate']}"))
     return problems
 
 

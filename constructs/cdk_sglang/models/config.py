@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, VisionTower
 from cdk_sglang.models.layers import LayerCounts, count_layers
 from cdk_sglang.models.quantization import read_quantization
@@ -36,20 +36,20 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
     """
     text = unwrap(config)
     problems = [
-        f"{where}: {key} is missing; {_BY_HAND}"
+        Problem(where, f"{key} is missing; {_BY_HAND}")
         for key in _REQUIRED
         if text.get(key) is None
         and not (key == "num_hidden_layers" and ("layer_counts" in text or "hybrid_override_pattern" in text))
     ]
     if isinstance(text.get("block_configs"), list):
-        problems.append(f"{where}: layers of different shapes (block_configs) are not supported; {_BY_HAND}")
+        problems.append(Problem(where, f"layers of different shapes (block_configs) are not supported; {_BY_HAND}"))
     for key in _NUMBERS:
         value = text.get(key)
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf")
         ):
-            problems.append(f"{where}: {key} is {value!r}; a number of 0 or more is needed")
-    problems += [f"{where}: {key} is 0; {_BY_HAND}" for key in _REQUIRED if text.get(key) == 0]
+            problems.append(Problem(where, f"{key} is {value!r}; a number of 0 or more is needed"))
+    problems += [Problem(where, f"{key} is 0; {_BY_HAND}") for key in _REQUIRED if text.get(key) == 0]
     if problems:
         raise ConfigurationError(problems)
     counts = count_layers(text)
@@ -57,7 +57,7 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
     if moe is None and not (
         text.get("intermediate_size") or text.get("intermediate_size_mlp") or text.get("other_parameters")
     ):
-        raise ConfigurationError([f"{where}: intermediate_size is missing and there are no experts; {_BY_HAND}"])
+        raise ConfigurationError([Problem(where, f"intermediate_size is missing and there are no experts; {_BY_HAND}")])
     return _architecture(config, text, counts, moe)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdk_sglang.checks import did_you_mean, raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.architecture import ModelArchitecture, Quantization, bytes_per_weight
 from cdk_sglang.models.config import read_config
 from cdk_sglang.models.quantization import method_of
@@ -72,7 +72,7 @@ class ModelFacts:
         method = method_of(dtype.split("/", maxsplit=1)[0])
         if method is None:
             raise ConfigurationError(
-                [f"weights_dtype: unknown format {dtype!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"]
+                [Problem("weights_dtype", f"unknown format {dtype!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8")]
             )
         if method == own.method or {method, own.method} == {"nvfp4", "mxfp4"}:
             return self
@@ -124,7 +124,7 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
     if found is None:
         hint = did_you_mean(model_id, [*_raw(), *own]) if own else _hint(model_id)
         raise ConfigurationError(
-            [f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}"]
+            [Problem("", f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}")]
         )
     return found
 
@@ -142,20 +142,20 @@ def read_models(path: Path) -> tuple[ModelFacts, ...]:
     """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     found: dict[str, ModelFacts] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for file in files:
         try:
             state = file.stat()
             read = _read_file(file, state.st_mtime_ns, state.st_size)
         except OSError as error:
-            problems.append(f"{file}: cannot read the model's facts: {error}; {_ADD_IT}")
+            problems.append(Problem(file, f"cannot read the model's facts: {error}; {_ADD_IT}"))
             continue
         except ConfigurationError as error:
             problems += error.problems
             continue
         for facts in read:
             if facts.id in found:
-                problems.append(f"{file}: {facts.id} stands in {found[facts.id].file} too; remove one of them")
+                problems.append(Problem(file, f"{facts.id} stands in {found[facts.id].file} too; remove one of them"))
             found[facts.id] = facts
     raise_if_any(problems)
     return tuple(found.values())
@@ -170,25 +170,25 @@ def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ..
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigurationError([f"{file}: cannot read the model's facts: {error}; {_ADD_IT}"]) from error
+        raise ConfigurationError([Problem(file, f"cannot read the model's facts: {error}; {_ADD_IT}")]) from error
     facts = []
     for entry in content if isinstance(content, list) else [content]:
-        raise_if_any(f"{file}: {problem}" for problem in _entry_problems(entry))
+        raise_if_any(Problem(file, f"{problem}") for problem in _entry_problems(entry))
         facts.append(_facts({"source": file.name, **entry}, entry["id"], file=str(file)))
     return tuple(facts)
 
 
-def _entry_problems(entry: object) -> list[str]:
+def _entry_problems(entry: object) -> list[Problem]:
     """Say what is wrong with the fields of a model's facts; an empty list when nothing is, besides what its config leaves out."""
     if not isinstance(entry, dict):
-        return [f"not a model's facts but a {type(entry).__name__}; {_ADD_IT}"]
+        return [Problem("", f"not a model's facts but a {type(entry).__name__}; {_ADD_IT}")]
     problems = []
     if not isinstance(entry.get("id"), str) or not entry["id"].strip():
-        problems.append(f"id: not the model's id, such as me/llama; {_ADD_IT}")
+        problems.append(Problem("id", f"not the model's id, such as me/llama; {_ADD_IT}"))
     if not isinstance(entry.get("config"), dict):
-        problems.append(f"config: not the content of a config.json; {_ADD_IT}")
+        problems.append(Problem("config", f"not the content of a config.json; {_ADD_IT}"))
     problems += [
-        f"{name}: {entry[name]!r} is not text; {_ADD_IT}"
+        Problem(name, f"{entry[name]!r} is not text; {_ADD_IT}")
         for name in ("source", "note", "date")
         if name in entry and not isinstance(entry[name], str)
     ]
@@ -196,7 +196,7 @@ def _entry_problems(entry: object) -> list[str]:
     if size is not None and (
         isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < float("inf")
     ):
-        problems.append(f"parameters_billion: {size!r} is not a number above 0; correct it or leave it out")
+        problems.append(Problem("parameters_billion", f"{size!r} is not a number above 0; correct it or leave it out"))
     return problems
 
 

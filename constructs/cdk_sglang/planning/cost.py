@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import MAX_AGE_DAYS
 from cdk_sglang.planning.fleet import Range, TypeCost
 
@@ -98,7 +99,7 @@ def total_usd(endpoints: Sequence[EndpointPlan]) -> Range | None:
     )
 
 
-def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], total: Range | None) -> list[str]:
+def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], total: Range | None) -> list[Problem]:
     """Say that a fleet may cost more than its budget, or that nobody can know."""
     budget = request.budget_usd_per_hour
     if budget is None or not endpoints:
@@ -107,8 +108,11 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
         unknown = {one.instance: None for endpoint in endpoints for one in endpoint.types if one.price is None}
         return [
             (
-                f"budget_usd_per_hour: nothing holds the fleet to {budget:.2f} USD per hour, since no price of {', '.join(unknown)} is "
-                f"known; give one with: cdk-sglang prices update --region {request.region}, use other types, or take the budget out"
+                Problem(
+                    "budget_usd_per_hour",
+                    f"nothing holds the fleet to {budget:.2f} USD per hour, since no price of {', '.join(unknown)} is "
+                    f"known; give one with: cdk-sglang prices update --region {request.region}, use other types, or take the budget out",
+                )
             )
         ]
     if total.high <= budget:
@@ -117,8 +121,11 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
     pools = any(len(endpoint.types) > 1 for endpoint in endpoints)
     return [
         (
-            f"budget_usd_per_hour: the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
-            f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}"
+            Problem(
+                "budget_usd_per_hour",
+                f"the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
+                f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}",
+            )
         )
     ]
 
@@ -144,15 +151,24 @@ def price_warnings(
     """Add what is uncertain about the price of one of an endpoint's types to `warnings`."""
     if price is None:
         warnings.append(
-            f"{where}: no price of {instance.name} is known; give one with: cdk-sglang prices update --region {request.region}"
+            Problem(
+                where,
+                f"no price of {instance.name} is known; give one with: cdk-sglang prices update --region {request.region}",
+            )
         )
         return
     if price.is_estimate:
         warnings.append(
-            f"{where}: the price of {instance.name} in {request.region} is an estimate ({price.kind}, {price.region}, {price.date})"
+            Problem(
+                where,
+                f"the price of {instance.name} in {request.region} is an estimate ({price.kind}, {price.region}, {price.date})",
+            )
         )
     if request.today is not None and price.age_days(request.today) > MAX_AGE_DAYS:
         warnings.append(
-            f"{where}: the price of {instance.name} is {price.age_days(request.today)} days old ({price.date}); refresh it with: "
-            f"cdk-sglang prices update --region {request.region}"
+            Problem(
+                where,
+                f"the price of {instance.name} is {price.age_days(request.today)} days old ({price.date}); refresh it with: "
+                f"cdk-sglang prices update --region {request.region}",
+            )
         )

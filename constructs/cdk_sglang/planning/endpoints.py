@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.cost import costs_by_type, dearest_usd, instances_of, usd_of
 from cdk_sglang.planning.fleet import EndpointPlan
 from cdk_sglang.planning.packing import unusable_share
@@ -26,7 +27,7 @@ def pack_endpoint(
     plans: list[ComponentPlan],
     prices: Mapping[str, Price | None],
     where: str,
-    problems: list[str],
+    problems: list[Problem],
     warnings: list[str],
 ) -> EndpointPlan:
     """Return the plan of an endpoint; layouts are those of its first type, costs those of all.
@@ -73,7 +74,7 @@ def pack_endpoint(
 
 def _count_problems(
     endpoint: EndpointRequest, room: Room, *, least: Mapping[str, int], most: Mapping[str, int], where: str
-) -> list[str]:
+) -> list[Problem]:
     limit = endpoint.max_instances
     if limit is None:
         return []
@@ -83,16 +84,22 @@ def _count_problems(
     if fewest > limit:
         return [
             (
-                f"{path}: {fewest} instances{_of(endpoint, instance.name)} are needed for the minimum copies, {limit} allowed; raise it, or "
-                f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs"
+                Problem(
+                    path,
+                    f"{fewest} instances{_of(endpoint, instance.name)} are needed for the minimum copies, {limit} allowed; raise it, or "
+                    f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs",
+                )
             )
         ]
     needed, instance = room.needed(most)
     if needed > limit:
         return [
             (
-                f"{path}: {needed} instances{_of(endpoint, instance.name)} are needed for the maximum copies, {limit} allowed; raise it to "
-                f"{needed}, or lower max_copies"
+                Problem(
+                    path,
+                    f"{needed} instances{_of(endpoint, instance.name)} are needed for the maximum copies, {limit} allowed; raise it to "
+                    f"{needed}, or lower max_copies",
+                )
             )
         ]
     return []

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
@@ -321,5 +322,5 @@ class FleetPlan:
     region: str
     endpoints: tuple[EndpointPlan, ...]
     usd_per_hour: Range | None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()

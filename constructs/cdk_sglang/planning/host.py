@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.parallel import GIB
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def host_warnings(path: str, host: HostMemory | None) -> list[str]:
     beside = f" beside {host.adapters_gib:.1f} GiB of adapters" if host.adapters_gib else ""
     return [
         (
-            f"{path}.server.hicache.ratio: {host.cache_ratio:g} times the cache of the GPUs is {host.cache_gib:.1f} GiB of host memory{beside}, and "
-            f"the copy reserves {host.reserved_gib:.1f} GiB; leave the ratio out, or raise resources.memory_mib"
+            Problem(
+                f"{path}.server.hicache.ratio",
+                f"{host.cache_ratio:g} times the cache of the GPUs is {host.cache_gib:.1f} GiB of host memory{beside}, and "
+                f"the copy reserves {host.reserved_gib:.1f} GiB; leave the ratio out, or raise resources.memory_mib",
+            )
         )
     ]

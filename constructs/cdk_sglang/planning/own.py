@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import read_prices
 from cdk_sglang.models import catalogue, read_models
 
@@ -65,7 +65,7 @@ def read_own(folder: Path) -> Own:
     Raises:
         ConfigurationError: A file is not what it must be; every such file is named.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     models: tuple[ModelFacts, ...] = ()
     prices: PriceTable | None = None
     try:

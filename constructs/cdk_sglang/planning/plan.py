@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import price_usd_per_hour
 from cdk_sglang.models.facts import contradiction
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
@@ -35,7 +36,7 @@ DEFAULT_CONCURRENCY = 16.0
 
 def plan_fleet(request: FleetRequest) -> FleetPlan:
     """Return the plan of an environment; its `problems` name everything that speaks against deploying it."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     warnings: list[str] = []
     endpoints = [_plan_endpoint(request, endpoint, problems, warnings) for endpoint in request.endpoints]
     total = total_usd(endpoints)
@@ -51,7 +52,7 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
 
 
 def _plan_endpoint(
-    request: FleetRequest, endpoint: EndpointRequest, problems: list[str], warnings: list[str]
+    request: FleetRequest, endpoint: EndpointRequest, problems: list[Problem], warnings: list[str]
 ) -> EndpointPlan:
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
@@ -60,7 +61,7 @@ def _plan_endpoint(
         price_warnings(request=request, where=where, instance=one, price=prices[one.name], warnings=warnings)
     if endpoint.reserved:
         warnings.append(
-            f"{where}: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
+            Problem(where, "reserved capacity is paid up front at its offering's price; on-demand prices are shown")
         )
     plans = []
     for component in endpoint.components:
@@ -73,11 +74,11 @@ def _plan_endpoint(
         )
         warnings += host_warnings(path, plan.host)
         if said := contradiction(component.facts):
-            warnings.append(f"{path}.model.id: {said}")
+            warnings.append(Problem(f"{path}.model.id", f"{said}"))
         for other in endpoint.instances[1:]:
             problems += instance_problems(component, other, path=path, region=request.region, prices=request.prices)
         warnings += [
-            f"{path}.model: {component.facts.id} on {instance.name}: {note}"
+            Problem(f"{path}.model", f"{component.facts.id} on {instance.name}: {note}")
             for instance in endpoint.instances
             for note in format_notes(component.facts.architecture, instance.gpu)
         ]
@@ -93,7 +94,7 @@ def _plan_component(
     instance: GpuInstance,
     price: Price | None,
     path: str,
-    problems: list[str],
+    problems: list[Problem],
 ) -> ComponentPlan:
     model = component.facts.architecture
     context = context_of(component)
@@ -155,7 +156,7 @@ def _plan_component(
 
 
 def _check_slo(
-    component: ComponentRequest, instance: GpuInstance, given: Answer, path: str, problems: list[str]
+    component: ComponentRequest, instance: GpuInstance, given: Answer, path: str, problems: list[Problem]
 ) -> None:
     slo = component.slo
     if slo is None:
@@ -163,7 +164,10 @@ def _check_slo(
     for name, asked, band in (("ttft_ms", slo.ttft_ms, given.ttft_ms), ("tpot_ms", slo.tpot_ms, given.tpot_ms)):
         if asked is not None and band is not None and band.low > asked:
             problems.append(
-                f"{path}.slo.{name}: {asked:g} ms asked, {band.value:.0f} ms ({band.low:.0f} to {band.high:.0f}) expected on "
-                f"{instance.name} at {slo.at_concurrency:g} requests in flight per copy; allow more, ask for fewer in flight, or use a "
-                "faster instance"
+                Problem(
+                    f"{path}.slo.{name}",
+                    f"{asked:g} ms asked, {band.value:.0f} ms ({band.low:.0f} to {band.high:.0f}) expected on "
+                    f"{instance.name} at {slo.at_concurrency:g} requests in flight per copy; allow more, ask for fewer in flight, or use a "
+                    "faster instance",
+                )
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.calibration import Calibration, Saturation, calibration, spread_columns
 from cdk_sglang.planning.features import Load, columns, features
@@ -230,7 +231,7 @@ def _timed(
         tpot *= drafted
         steps *= drafted
         change = plain / tpot
-        notes.append(f"speculation: {change:.2f}x of plain decoding" + (", slower" if change < 1 else ""))
+        notes.append(Problem("speculation", f"{change:.2f}x of plain decoding") + (", slower" if change < 1 else ""))
     waiting = waiting_ms(question, running=load.running, ttft_ms=ttft, tpot_ms=tpot)
     queued = Saturation() if question.concurrency else fitted.saturation.get(question.engine, Saturation())
     tpot *= queued.factor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.cost import dearest_usd, instances_of
 from cdk_sglang.planning.packing import Need, pack
 
@@ -54,7 +55,7 @@ def roll_problems(
     most: Mapping[str, int],
     where: str,
     warnings: list[str],
-) -> list[str]:
+) -> list[Problem]:
     """Say which rolling updates of a component have no room for one batch beside what serves.
 
     Without room while every component has its fewest copies, an update can never start: a problem. Without room only while all
@@ -73,17 +74,23 @@ def roll_problems(
         path = f"{where}.components.{component.name}.rollout.max_batch"
         if needed > limit:
             problems.append(
-                f"{path}: a rolling update starts {_copies(extra_few)} beside the {few} of {component.name} that serve at least, which "
-                f"takes {needed} instances of {instance.name}, max_instances {limit} allowed, so no update could ever start; raise "
-                f"max_instances by {needed - limit}{' or use a smaller batch' if extra_few > 1 else ''}"
+                Problem(
+                    path,
+                    f"a rolling update starts {_copies(extra_few)} beside the {few} of {component.name} that serve at least, which "
+                    f"takes {needed} instances of {instance.name}, max_instances {limit} allowed, so no update could ever start; raise "
+                    f"max_instances by {needed - limit}{' or use a smaller batch' if extra_few > 1 else ''}",
+                )
             )
             continue
         needed, instance = room.needed({**most, component.name: many + extra_many})
         if needed > limit:
             warnings.append(
-                f"{path}: with all components at their most copies, a rolling update that starts {_copies(extra_many)} of {component.name} "
-                f"takes {needed} instances of {instance.name}, max_instances {limit} allowed: it waits until there are fewer copies, and "
-                f"fails when it waits too long; raise max_instances by {needed - limit}, use a smaller batch, or update at a quiet hour"
+                Problem(
+                    path,
+                    f"with all components at their most copies, a rolling update that starts {_copies(extra_many)} of {component.name} "
+                    f"takes {needed} instances of {instance.name}, max_instances {limit} allowed: it waits until there are fewer copies, and "
+                    f"fails when it waits too long; raise max_instances by {needed - limit}, use a smaller batch, or update at a quiet hour",
+                )
             )
     return problems
 
@@ -94,7 +101,7 @@ def _copies(count: int) -> str:
 
 def second_fleet(
     endpoint: EndpointRequest, *, types: Sequence[TypeCost], where: str, warnings: list[str]
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[Problem], list[str]]:
     """Say what blue/green takes: problems where a reservation can never hold both fleets, and what it costs.
 
     That a reservation has room for a second fleet when its count does is an assumption (docs/adr/0032-leaving-a-reservation.md).
@@ -119,15 +126,21 @@ def second_fleet(
         if endpoint.update == "blue_green" and 2 * low > count:
             return [
                 (
-                    f"{path}: blue/green starts a second fleet beside the first, {least} instances at least, and {count} are reserved; use "
-                    "strategy: rolling with min_instances 2 or more, or reserve more"
+                    Problem(
+                        path,
+                        f"blue/green starts a second fleet beside the first, {least} instances at least, and {count} are reserved; use "
+                        "strategy: rolling with min_instances 2 or more, or reserve more",
+                    )
                 )
             ], []
         if 2 * high > count:
             chosen = "blue/green" if endpoint.update else "an update without rollout, which is blue/green,"
             warnings.append(
-                f"{path}: {chosen} starts a second fleet beside the first, up to {most} instances, and {count} are reserved: it fails "
-                "where the plan has no room; use strategy: rolling, or keep max_instances at half of the plan"
+                Problem(
+                    path,
+                    f"{chosen} starts a second fleet beside the first, up to {most} instances, and {count} are reserved: it fails "
+                    "where the plan has no room; use strategy: rolling, or keep max_instances at half of the plan",
+                )
             )
     if endpoint.update is None:
         return [], []
@@ -141,7 +154,10 @@ def second_fleet(
         usd += " per hour more"
     return [], [
         (
-            f"{where}: an update of the endpoint is blue/green: it needs {more} more {' or '.join(one.instance for one in types)} until the old fleet "
-            f"ends{usd}, and the quota for twice as many"
+            Problem(
+                where,
+                f"an update of the endpoint is blue/green: it needs {more} more {' or '.join(one.instance for one in types)} until the old fleet "
+                f"ends{usd}, and the quota for twice as many",
+            )
         )
     ]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import Gpu
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.models.quantization import method_of
@@ -144,7 +144,7 @@ class _Cells:
 
     def __init__(self, row: Mapping[str, str | None]) -> None:
         self._row = row
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def text(self, name: str) -> str:
         """Return a cell without surrounding blanks; empty when it is absent."""
@@ -159,12 +159,12 @@ class _Cells:
         try:
             value = float(re.sub(r"^<=\s*", "", text))
         except ValueError:
-            self.problems.append(f"{name}: {text[:40]!r} is not a number; leave it empty when it is unknown")
+            self.problems.append(Problem(name, f"{text[:40]!r} is not a number; leave it empty when it is unknown"))
             return None
         if not math.isfinite(value) or not at_least <= value <= at_most or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
             self.problems.append(
-                f"{name}: {text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed"
+                Problem(name, f"{text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed")
             )
             return None
         return value
@@ -173,19 +173,19 @@ class _Cells:
 def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts]) -> ModelFacts | None:
     name = cells.text("model")
     if not name:
-        cells.problems.append("model: missing; give a catalogue id (cdk-sglang models list)")
+        cells.problems.append(Problem("model", "missing; give a catalogue id (cdk-sglang models list)"))
         return None
     try:
         facts = catalogue(name, also=models)
     except ConfigurationError as error:
-        cells.problems += [f"model: {problem}" for problem in error.problems]
+        cells.problems += [Problem("model", f"{problem}") for problem in error.problems]
         return None
     dtype = cells.text("weights_dtype").lower()
     if dtype.startswith(_UNKNOWN_DTYPES[1:]) or not dtype:
         return facts
     if method_of(dtype.split("/")[0]) is None:
         cells.problems.append(
-            f"weights_dtype: unknown format {dtype[:40]!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8"
+            Problem("weights_dtype", f"unknown format {dtype[:40]!r}; use bf16, fp8, nvfp4, mxfp4, awq, gptq or int8")
         )
         return None
     changed = facts.with_weights(dtype)
@@ -197,7 +197,7 @@ def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts])
 def _gpu(cells: _Cells) -> Gpu | None:
     name = cells.text("gpu")
     if not name:
-        cells.problems.append("gpu: missing; give a GPU's name such as H100-SXM-80GB")
+        cells.problems.append(Problem("gpu", "missing; give a GPU's name such as H100-SXM-80GB"))
         return None
     try:
         return Gpu.of(_GPU_NAMES.get(name.lower(), name))
@@ -216,7 +216,7 @@ def _engine(cells: _Cells, notes: list[str]) -> str:
             return known
     if name.startswith("tensorrt"):
         return "trtllm"
-    cells.problems.append(f"engine: unknown engine {name[:40]!r}; use sglang, vllm or trtllm")
+    cells.problems.append(Problem("engine", f"unknown engine {name[:40]!r}; use sglang, vllm or trtllm"))
     return "sglang"
 
 
@@ -231,7 +231,7 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     }
     for name in ("n_gpus", "tp", "pp"):
         if given[name] == 0:
-            cells.problems.append(f"{name}: 0 is out of range; a whole number from 1 to 4096 is needed")
+            cells.problems.append(Problem(name, "0 is out of range; a whole number from 1 to 4096 is needed"))
     numbers = {name: int(value or 1) for name, value in given.items()}
     tp, ep, dp, pp = numbers["tp"], numbers["ep"], numbers["dp"], numbers["pp"]
     gpus = int(given["n_gpus"] or tp * pp)
@@ -248,7 +248,7 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
 def _kv_dtype(cells: _Cells, facts: ModelFacts | None, engine: str) -> str:
     name = cells.text("kv_dtype").lower()
     if name not in _KV_NAMES:
-        cells.problems.append(f"kv_dtype: unknown format {name[:40]!r}; use bf16, fp8 or fp4")
+        cells.problems.append(Problem("kv_dtype", f"unknown format {name[:40]!r}; use bf16, fp8 or fp4"))
         return "bf16"
     if _KV_NAMES[name]:
         return _KV_NAMES[name]

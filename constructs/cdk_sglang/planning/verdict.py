@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.planning.alternatives import nearest_fit
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.remedies import same_instance_remedy
@@ -26,7 +27,7 @@ def component_problems(
     path: str,
     region: str,
     prices: PriceTable | None = None,
-) -> list[str]:
+) -> list[Problem]:
     """Return why a component cannot run on some of the instance types that its copies may land on; empty when it can.
 
     Args:
@@ -42,13 +43,16 @@ def component_problems(
     return list(dict.fromkeys(problems))  # what is not about GPUs is the same on each type
 
 
-def context_problems(component: ComponentRequest, *, path: str) -> list[str]:
+def context_problems(component: ComponentRequest, *, path: str) -> list[Problem]:
     """Return why a context length is beyond the model; empty when it is not, or when the model states no limit."""
     limit = component.facts.architecture.max_position_embeddings
     if component.context_length is None or not limit or component.context_length <= limit:
         return []
     return [
-        f"{path}.server.context_length: {component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less"
+        Problem(
+            f"{path}.server.context_length",
+            f"{component.context_length} is beyond the {limit} of {component.facts.id}; use {limit} or less",
+        )
     ]
 
 
@@ -59,7 +63,7 @@ def instance_problems(
     path: str,
     region: str,
     prices: PriceTable | None = None,
-) -> list[str]:
+) -> list[Problem]:
     """Return why a component cannot run on an instance type: its split over the GPUs, or their memory.
 
     Args:
@@ -75,14 +79,17 @@ def instance_problems(
     problems = []
     if split.gpus > instance.gpu_count:
         problems.append(
-            f"{where}: {split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less"
+            Problem(
+                where,
+                f"{split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less",
+            )
         )
     refusals = split_problems(model, instance.gpu, split)
-    problems += [f"{where}: {component.facts.id} on {instance.name}: {problem}" for problem in refusals]
+    problems += [Problem(where, f"{component.facts.id} on {instance.name}: {problem}") for problem in refusals]
     if not model.kv_known:
         return [
             *problems,
-            f"{path}.model: {component.facts.id}: {component.facts.note or 'the KV cache is not known'}",
+            Problem(f"{path}.model", f"{component.facts.id}: {component.facts.note or 'the KV cache is not known'}"),
         ]
     context = context_of(component)
     context = min(context, model.max_position_embeddings or context)  # what is beyond the model is a problem of its own
@@ -99,8 +106,11 @@ def instance_problems(
         if remedy:
             advice = f"set {remedy} under server, with which it fits here" + (f"; or {advice}" if near else "")
         problems.append(
-            f"{where}: {component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
-            f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}"
+            Problem(
+                where,
+                f"{component.facts.id} with context_length {context} does not fit {split.gpus} x {instance.gpu.product} of "
+                f"{instance.name}: {short:.1f} GiB short per GPU ({memory.weights_gib:.1f} GiB of weights, {memory.total_gib:.1f} GiB there); {advice}",
+            )
         )
     return problems
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.weights.adapter_rules import CONFIG_FILE, config_problems, missing_modules, module_names
 
 _QUANTIZED: Final = re.compile(
@@ -53,11 +53,11 @@ class AdapterConfig:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigurationError([f"{file}: cannot be read: {error.strerror or error}"]) from None
+            raise ConfigurationError([Problem(file, f"cannot be read: {error.strerror or error}")]) from None
         except ValueError as error:
-            raise ConfigurationError([f"{file}: is not JSON: {error}"]) from None
+            raise ConfigurationError([Problem(file, f"is not JSON: {error}")]) from None
         if not isinstance(content, dict):
-            raise ConfigurationError([f"{file}: expected an object, got a {type(content).__name__}"])
+            raise ConfigurationError([Problem(file, f"expected an object, got a {type(content).__name__}")])
         return AdapterConfig.parse(content, path=str(file))
 
     @staticmethod
@@ -72,7 +72,7 @@ class AdapterConfig:
         Raises:
             ConfigurationError: SGLang would refuse it, or serve something else than was trained.
         """
-        raise_if_any(f"{path}: {problem}" for problem in config_problems(content))
+        raise_if_any(Problem(path, problem) for problem in config_problems(content))
         rank, modules = content["r"], content["target_modules"]
         base = content.get("base_model_name_or_path")
         return AdapterConfig(
@@ -81,7 +81,7 @@ class AdapterConfig:
             base_model=base if isinstance(base, str) and base else None,
         )
 
-    def problems(self, path: str, *, max_rank: int | None, server_modules: Iterable[str] | None) -> list[str]:
+    def problems(self, path: str, *, max_rank: int | None, server_modules: Iterable[str] | None) -> list[Problem]:
         """Say why a server with these LoRA settings cannot take the adapter; an empty list when it can.
 
         Args:
@@ -92,23 +92,32 @@ class AdapterConfig:
         problems = []
         if max_rank is not None and self.rank > max_rank:
             problems.append(
-                f"{path}: rank {self.rank} is over the component's server.lora.max_rank {max_rank}; "
-                f"raise that to {self.rank} or more, which costs GPU memory for every slot"
+                Problem(
+                    path,
+                    f"rank {self.rank} is over the component's server.lora.max_rank {max_rank}; "
+                    f"raise that to {self.rank} or more, which costs GPU memory for every slot",
+                )
             )
         allowed = None if server_modules is None else frozenset(server_modules)
         if allowed is None or "all" in allowed:
             return problems
         if "all" in self.target_modules:
             problems.append(
-                f"{path}: changes all linear modules, the component's server.lora.target_modules has "
-                f"{', '.join(sorted(allowed))}; SGLang would leave the others out without a word, so use [all]"
+                Problem(
+                    path,
+                    f"changes all linear modules, the component's server.lora.target_modules has "
+                    f"{', '.join(sorted(allowed))}; SGLang would leave the others out without a word, so use [all]",
+                )
             )
             return problems
         missing = missing_modules(self.target_modules, allowed)
         if missing:
             problems.append(
-                f"{path}: changes {', '.join(missing)}, which the component's server.lora.target_modules lacks "
-                f"({', '.join(sorted(allowed))}); add them, or use [all]"
+                Problem(
+                    path,
+                    f"changes {', '.join(missing)}, which the component's server.lora.target_modules lacks "
+                    f"({', '.join(sorted(allowed))}); add them, or use [all]",
+                )
             )
         return problems
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.weights.adapter_config import AdapterConfig
 from cdk_sglang.weights.adapter_rules import CONFIG_FILE, WEIGHTS_FILE, Tensor, tensor_problems
 from cdk_sglang.weights.safetensors import read_header
@@ -43,19 +43,22 @@ class AdapterFiles:
             ConfigurationError: One line per problem.
         """
         if not folder.is_dir():
-            raise ConfigurationError([f"{folder}: no such folder; give the one PEFT's save_pretrained wrote"])
+            raise ConfigurationError([Problem(folder, "no such folder; give the one PEFT's save_pretrained wrote")])
         weights = folder / WEIGHTS_FILE
         problems = []
         if not (folder / CONFIG_FILE).is_file():
-            problems.append(f"{folder}: holds no {CONFIG_FILE}; give the folder PEFT's save_pretrained wrote")
+            problems.append(Problem(folder, f"holds no {CONFIG_FILE}; give the folder PEFT's save_pretrained wrote"))
         if not weights.is_file():
             pickled = next((name for name in _PICKLES if (folder / name).is_file()), None)
             problems.append(
-                f"{folder}: holds no {WEIGHTS_FILE}"
-                + (
-                    f" but {pickled}, a pickle that runs code when it is read; save it as safetensors"
-                    if pickled
-                    else ""
+                Problem(
+                    folder,
+                    f"holds no {WEIGHTS_FILE}"
+                    + (
+                        f" but {pickled}, a pickle that runs code when it is read; save it as safetensors"
+                        if pickled
+                        else ""
+                    ),
                 )
             )
         raise_if_any(problems)
@@ -63,7 +66,7 @@ class AdapterFiles:
         header = read_header(weights)
         tensors = {name: Tensor(dtype=header.dtypes[name], shape=shape) for name, shape in header.shapes.items()}
         found = tensor_problems(tensors, rank=config.rank, modules=config.target_modules)
-        raise_if_any(f"{weights}: {problem}" for problem in found)
+        raise_if_any(Problem(weights, problem) for problem in found)
         return AdapterFiles(folder=folder, config=config, weights_bytes=header.data_bytes)
 
     @property
@@ -110,11 +113,11 @@ def read_archive(archive: Path) -> AdapterConfig:
         with tarfile.open(archive, mode="r:gz") as tar:
             names = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
             missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
-            raise_if_any(f"{archive}: holds no {name}" for name in missing)
+            raise_if_any(Problem(archive, f"holds no {name}") for name in missing)
             config = tar.extractfile(names[CONFIG_FILE])
             text = config.read() if config is not None else b""
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise ConfigurationError([f"{archive}: is not a tar.gz archive: {error}"]) from None
+        raise ConfigurationError([Problem(archive, f"is not a tar.gz archive: {error}")]) from None
     return AdapterConfig.parse(_json(text, archive), path=f"{archive}: {CONFIG_FILE}")
 
 
@@ -122,7 +125,7 @@ def _json(text: bytes, archive: Path) -> dict[str, object]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise ConfigurationError([f"{archive}: {CONFIG_FILE}: is not JSON: {error}"]) from None
+        raise ConfigurationError([Problem(archive, f"{CONFIG_FILE}: is not JSON: {error}")]) from None
     if not isinstance(content, dict):
-        raise ConfigurationError([f"{archive}: {CONFIG_FILE}: expected an object"])
+        raise ConfigurationError([Problem(archive, f"{CONFIG_FILE}: expected an object")])
     return content

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 
 _LENGTH_BYTES: Final = 8
 _HEADER_MAX_BYTES: Final = 100_000_000
@@ -39,7 +39,7 @@ def read_header(file: Path) -> Header:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
         if size < _LENGTH_BYTES or length > _HEADER_MAX_BYTES or length > size:
-            raise ConfigurationError([f"{file}: is not a safetensors file, or is cut short ({size} bytes)"])
+            raise ConfigurationError([Problem(file, f"is not a safetensors file, or is cut short ({size} bytes)")])
         text = stream.read(length)
     try:
         entries = json.loads(text)
@@ -48,10 +48,10 @@ def read_header(file: Path) -> Header:
         dtypes = {str(name): str(entry["dtype"]) for name, entry in entries.items()}
         data = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        raise ConfigurationError([f"{file}: has no readable safetensors header"]) from None
+        raise ConfigurationError([Problem(file, "has no readable safetensors header")]) from None
     whole = _LENGTH_BYTES + length + data
     if size != whole:
         raise ConfigurationError(
-            [f"{file}: is cut short: it has {size} bytes, its header announces {whole}; copy it again"]
+            [Problem(file, f"is cut short: it has {size} bytes, its header announces {whole}; copy it again")]
         )
     return Header(shapes=shapes, dtypes=dtypes, data_bytes=data)

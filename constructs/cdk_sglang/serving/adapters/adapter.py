@@ -15,6 +15,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import LoraOptions, SglangOptions
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.adapters.source import AdapterSource
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.component.host_memory import adapter_gib, known_adapters_problems
@@ -121,32 +122,41 @@ def make_adapter(
     )
 
 
-def lora_problems(path: str, server: SglangOptions, image_kind: str) -> list[str]:
+def lora_problems(path: str, server: SglangOptions, image_kind: str) -> list[Problem]:
     """Say why a component cannot have adapters at all; an empty list when it can."""
     problems = []
     if image_kind != "cdk-sglang":
         problems.append(
-            f"{path}: AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
-            "give the endpoint image=ServingImage.from_build(...)"
+            Problem(
+                path,
+                "AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
+                "give the endpoint image=ServingImage.from_build(...)",
+            )
         )
     if server.lora is None:
         problems.append(
-            f"{path}: the component's server.lora is not set, so SGLang starts without room for adapters; "
-            "add lora with max_rank and target_modules"
+            Problem(
+                path,
+                "the component's server.lora is not set, so SGLang starts without room for adapters; "
+                "add lora with max_rank and target_modules",
+            )
         )
     if server.attn_dp_size > 1:
         problems.append(
-            f"{path}: server.attn_dp_size is {server.attn_dp_size}, with which SGLang takes pinned adapters alone; use 1"
+            Problem(
+                path,
+                f"server.attn_dp_size is {server.attn_dp_size}, with which SGLang takes pinned adapters alone; use 1",
+            )
         )
     return problems
 
 
 def _problems(
     component: InferenceComponent, name: str, adapter_name: str, *, config: AdapterConfig | None, base_model: str | None
-) -> list[str]:
+) -> list[Problem]:
     path = f"{component.short_name}.adapters.{name}"
     if name in component.adapters:
-        problems = [f"{path}: the component has an adapter of this name already; choose another"]
+        problems = [Problem(path, "the component has an adapter of this name already; choose another")]
     else:
         problems = name_problems(path, adapter_name, "adapter") or component.endpoint.shared.names.problems(
             path, adapter_name, "adapter", component=component.path
@@ -161,8 +171,11 @@ def _problems(
     trained = config.base_model
     if trained and accepted and _is_hub_id(trained) and not same_base_model(trained, accepted):
         problems.append(
-            f"{path}: was trained on {trained}, the component serves {accepted}; "
-            f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}"
+            Problem(
+                path,
+                f"was trained on {trained}, the component serves {accepted}; "
+                f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}",
+            )
         )
     return problems
 
@@ -173,7 +186,7 @@ def _host_gib(component: InferenceComponent, source: AdapterSource, config: Adap
     return adapter_gib(component.server, component.variants[0].facts, config)
 
 
-def _host_problems(component: InferenceComponent, name: str, host_gib: float | None) -> list[str]:
+def _host_problems(component: InferenceComponent, name: str, host_gib: float | None) -> list[Problem]:
     """Hold all adapters together to the copy's host memory, where nothing else bounds them: SGLang keeps each one."""
     lora = component.server.lora
     if lora is None or lora.max_loaded_loras is not None or host_gib is None:

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.tokens import is_token
@@ -102,24 +103,28 @@ class AdapterSource(ABC):
         """
 
 
-def adapter_uri_problems(path: str, uri: str) -> list[str]:
+def adapter_uri_problems(path: str, uri: str) -> list[Problem]:
     """Say what is wrong with an adapter's S3 URI; an empty list when it is one."""
     if is_token(uri):
-        return [f"{path}: the URI must be known at synth, got a token; use AdapterSource.from_bucket(bucket, key)"]
+        return [
+            Problem(path, "the URI must be known at synth, got a token; use AdapterSource.from_bucket(bucket, key)")
+        ]
     match = _URI.fullmatch(uri)
     if match is None:
-        return [f"{path}: {uri!r} is not an S3 URI; use s3://bucket/adapters/name{_SUFFIX}"]
+        return [Problem(path, f"{uri!r} is not an S3 URI; use s3://bucket/adapters/name{_SUFFIX}")]
     return adapter_key_problems(path, match["key"])
 
 
-def adapter_key_problems(path: str, key: str) -> list[str]:
+def adapter_key_problems(path: str, key: str) -> list[Problem]:
     """Say what is wrong with an adapter's key; an empty list when it is fine."""
     if not key.endswith(_SUFFIX):
         return [
-            f"{path}: {key!r} does not end in {_SUFFIX}, as SageMaker wants; make one with `cdk-sglang adapters pack`"
+            Problem(
+                path, f"{key!r} does not end in {_SUFFIX}, as SageMaker wants; make one with `cdk-sglang adapters pack`"
+            )
         ]
     if key.startswith("/") or "//" in key:
-        return [f"{path}: {key!r} has an empty part; write it without leading or double slashes"]
+        return [Problem(path, f"{key!r} has an empty part; write it without leading or double slashes")]
     return []
 
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class NoAlarms:
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
-            raise ConfigurationError(["alarms: no reason given; say why nobody is to be told, or give a topic"])
+            raise ConfigurationError(
+                [Problem("alarms", "no reason given; say why nobody is to be told, or give a topic")]
+            )
 
 
 def chosen_alarms(choice: Alarms | NoAlarms | sns.ITopic | None) -> Alarms | NoAlarms | None:

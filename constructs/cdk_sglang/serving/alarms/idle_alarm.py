@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.alarms.alarms import make_alarm
 from cdk_sglang.serving.alarms.metrics import ENDPOINT_NAMESPACE
 
@@ -42,10 +42,10 @@ class IdleAlarm:
         problems = []
         if not 0 < self.gpu_below_percent <= _PERCENT_MAX:
             problems.append(
-                f"idle_alarm.gpu_below_percent: {self.gpu_below_percent} is not allowed; use above 0, to 100"
+                Problem("idle_alarm.gpu_below_percent", f"{self.gpu_below_percent} is not allowed; use above 0, to 100")
             )
         if not 1 <= self.for_hours <= _HOURS_MAX:
-            problems.append(f"idle_alarm.for_hours: {self.for_hours} is not allowed; use 1 to {_HOURS_MAX}")
+            problems.append(Problem("idle_alarm.for_hours", f"{self.for_hours} is not allowed; use 1 to {_HOURS_MAX}"))
         if problems:
             raise ConfigurationError(problems)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.capacity.training_plan import OnDemandMove, Reservation
 from cdk_sglang.serving.scaling.scale_in import ScaleIn
@@ -123,7 +123,7 @@ class Capacity:
         scale_in: ScaleIn | None,
         reservation: Reservation | None = None,
     ) -> Capacity:
-        problems: list[str] = []
+        problems: list[Problem] = []
         instances: list[GpuInstance] = []
         for item in asked:
             if isinstance(item, str) and is_token(item):
@@ -134,23 +134,30 @@ class Capacity:
             except ConfigurationError as error:
                 problems += error.problems
         if not 1 <= len(asked) <= POOL_MAX_TYPES:
-            problems.append(f"capacity: a pool has 1 to {POOL_MAX_TYPES} instance types, got {len(asked)}")
+            problems.append(Problem("capacity", f"a pool has 1 to {POOL_MAX_TYPES} instance types, got {len(asked)}"))
         names = [instance.name for instance in instances]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
-            problems.append(f"capacity: {', '.join(repeated)} stands in the pool more than once; name each type once")
+            problems.append(
+                Problem("capacity", f"{', '.join(repeated)} stands in the pool more than once; name each type once")
+            )
         least = 0 if min_instances is None else min_instances
         bounds = {"min_instances": least, "max_instances": max_instances}
         tokens = [token_problem(name, "the number itself") for name, value in bounds.items() if is_token(value)]
         problems += tokens
         if least < 0 and not tokens:
-            problems.append(f"min_instances: {least} is not allowed; use 0 or more")
+            problems.append(Problem("min_instances", f"{least} is not allowed; use 0 or more"))
         if min_instances == 0 and reservation is not None:
-            problems.append("min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more")
+            problems.append(
+                Problem("min_instances", "0 saves nothing, reserved instances are paid for already; use 1 or more")
+            )
         if max_instances < max(least, 1) and not tokens:
             problems.append(
-                f"max_instances: {max_instances} is below {f'min_instances {least}' if least > 1 else '1'}; "
-                f"raise it to {max(least, 1)} or more"
+                Problem(
+                    "max_instances",
+                    f"{max_instances} is below {f'min_instances {least}' if least > 1 else '1'}; "
+                    f"raise it to {max(least, 1)} or more",
+                )
             )
         if reservation is not None:
             only = instances[0] if instances else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.arguments import checked_fields
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 
@@ -46,7 +47,7 @@ class OnDemandMove:
     max_instances: int
     hours_before: int = HOURS_BEFORE_DEFAULT
 
-    def problems(self, path: str, *, min_instances: int) -> list[str]:
+    def problems(self, path: str, *, min_instances: int) -> list[Problem]:
         """Say what is wrong with it; an empty list when nothing is."""
         found = [
             token_problem(f"{path}.{name}", "the number itself")
@@ -57,12 +58,18 @@ class OnDemandMove:
             return found
         if self.max_instances < max(min_instances, 1):
             found.append(
-                f"{path}.max_instances: {self.max_instances} is below min_instances {min_instances}; "
-                f"raise it to {max(min_instances, 1)} or more"
+                Problem(
+                    f"{path}.max_instances",
+                    f"{self.max_instances} is below min_instances {min_instances}; "
+                    f"raise it to {max(min_instances, 1)} or more",
+                )
             )
         if not HOURS_BEFORE_MIN <= self.hours_before <= HOURS_BEFORE_MAX:
             found.append(
-                f"{path}.hours_before: {self.hours_before} is not allowed; use {HOURS_BEFORE_MIN} to {HOURS_BEFORE_MAX}"
+                Problem(
+                    f"{path}.hours_before",
+                    f"{self.hours_before} is not allowed; use {HOURS_BEFORE_MIN} to {HOURS_BEFORE_MAX}",
+                )
             )
         return found
 
@@ -83,39 +90,47 @@ class Reservation:
     until: dt.date
     on_expiry: OnDemandMove | None = None
 
-    def problems(self, *, instance: GpuInstance | None, min_instances: int, max_instances: int) -> list[str]:
+    def problems(self, *, instance: GpuInstance | None, min_instances: int, max_instances: int) -> list[Problem]:
         """Say what is wrong with it as far as the values themselves tell; an empty list when nothing is."""
         found = []
         if is_token(self.training_plan_arn):
             found.append(token_problem("training_plan", "the ARN itself"))
         elif problem := plan_arn_problem(self.training_plan_arn):
-            found.append(f"training_plan: {problem}")
+            found.append(Problem("training_plan", f"{problem}"))
         if instance is not None and (problem := reservable_problem(instance)):
-            found.append(f"type: {problem}")
+            found.append(Problem("type", f"{problem}"))
         if type(self.until) is not dt.date:
             found.append(
-                f"until: {self.until!r} is not a date; give a datetime.date, such as datetime.date(2027, 3, 1)"
+                Problem(
+                    "until", f"{self.until!r} is not a date; give a datetime.date, such as datetime.date(2027, 3, 1)"
+                )
             )
         if is_token(self.count):
             found.append(token_problem("count", "the number itself"))
         elif problem := plan_count_problem(self.count):
-            found.append(f"count: {problem}")
+            found.append(Problem("count", f"{problem}"))
         elif not is_token(max_instances) and max_instances > self.count:
             found.append(
-                f"max_instances: {max_instances} is above the {self.count} reserved, and SageMaker refuses to scale beyond a reservation; "
-                f"lower it to {self.count}, or reserve more"
+                Problem(
+                    "max_instances",
+                    f"{max_instances} is above the {self.count} reserved, and SageMaker refuses to scale beyond a reservation; "
+                    f"lower it to {self.count}, or reserve more",
+                )
             )
         if self.on_expiry is not None:
             found += self.on_expiry.problems("on_expiry", min_instances=min_instances)
         return found
 
-    def place_problems(self, *, region: str, account: str) -> list[str]:
+    def place_problems(self, *, region: str, account: str) -> list[Problem]:
         """Say whether the plan belongs to another Region or account than the stack, where those are known."""
         parts = re.fullmatch(PLAN_ARN_PATTERN, self.training_plan_arn)
         assert parts is not None
         return [
-            f"training_plan: {self.training_plan_arn} is of {name} {there}, the stack of {here}; a plan cannot be used elsewhere, "
-            f"so name one of {here}: cdk-sglang capacity status"
+            Problem(
+                "training_plan",
+                f"{self.training_plan_arn} is of {name} {there}, the stack of {here}; a plan cannot be used elsewhere, "
+                f"so name one of {here}: cdk-sglang capacity status",
+            )
             for name, there, here in (("region", parts[1], region), ("account", parts[2], account))
             if not is_token(here) and there != here
         ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.capacity.capacity import instances_needed
 from cdk_sglang.serving.capacity.checks import zero_copies_problems
 from cdk_sglang.serving.component.file_cache import disk_problems
@@ -44,12 +44,12 @@ def check_component(
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
     rollout: ComponentRollout | None,
-    problems: Sequence[str],
+    problems: Sequence[Problem],
 ) -> None:
     """Raise everything wrong with a component, `problems` that are known included, before any of it exists."""
     problems = [*problems]
     if construct_id in endpoint.components or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
-        problems.append(f"{construct_id}: the endpoint has something of this name already; choose another")
+        problems.append(Problem(construct_id, "the endpoint has something of this name already; choose another"))
     else:
         problems += name_problems(construct_id, name, "component") or endpoint.shared.names.problems(
             construct_id, name, "component"
@@ -57,10 +57,15 @@ def check_component(
     if is_token(copies):
         raise ConfigurationError([*problems, token_problem(f"{construct_id}.copies", "the number itself")])
     if copies < 1:
-        problems.append(f"{construct_id}.copies: {copies} is not allowed; a component is created with 1 or more")
+        problems.append(
+            Problem(f"{construct_id}.copies", f"{copies} is not allowed; a component is created with 1 or more")
+        )
     elif scaling is not None and not scaling.min_copies <= copies <= scaling.max_copies:
         problems.append(
-            f"{construct_id}.copies: {copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those"
+            Problem(
+                f"{construct_id}.copies",
+                f"{copies} is outside of scaling, {scaling.min_copies} to {scaling.max_copies}; leave it out, or take one of those",
+            )
         )
     if scaling is not None and scaling.copy_bounds[0] == 0:
         problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
@@ -90,15 +95,18 @@ def check_component(
     may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
     if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
         problems.append(
-            f"{construct_id}.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
-            "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
+            Problem(
+                f"{construct_id}.scaling",
+                "the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
+                "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy",
+            )
         )
     raise_if_any(dict.fromkeys(problems))  # variants share what is not about GPUs
 
 
 def room_problems(
     endpoint: InferenceEndpoint, path: str, *, gpus: Mapping[str, int], copies: int, asked_by: str = "copies"
-) -> list[str]:
+) -> list[Problem]:
     """Say why so many more copies have no room on the endpoint, on the first type, from the smallest on, that has none.
 
     Any type of a pool may be the one that is there, so all copies must fit on each.
@@ -116,8 +124,11 @@ def room_problems(
         if each > instance.gpu_count:
             return [
                 (
-                    f"{path}.server: {each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
-                    f"{bigger_or_fewer(instance, each)}"
+                    Problem(
+                        f"{path}.server",
+                        f"{each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
+                        f"{bigger_or_fewer(instance, each)}",
+                    )
                 )
             ]
         wanted = [*gpus_of_copies(endpoint.components.values(), instance), *([each] * copies)]
@@ -125,9 +136,12 @@ def room_problems(
         if needed > most:
             return [
                 (
-                    f"{path}.{asked_by}: {sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
-                    f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
-                    f"raise max_instances to {needed} or ask for less"
+                    Problem(
+                        f"{path}.{asked_by}",
+                        f"{sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
+                        f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
+                        f"raise max_instances to {needed} or ask for less",
+                    )
                 )
             ]
     return []
@@ -150,7 +164,7 @@ def with_nightly_stop(
     try:
         return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
     except ConfigurationError as error:
-        raise ConfigurationError([f"{path}.{problem}" for problem in error.problems]) from None
+        raise ConfigurationError(problem.under(path) for problem in error.problems) from None
 
 
 def chosen_concurrency(

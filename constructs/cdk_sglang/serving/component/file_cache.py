@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aws_cdk as cdk
 
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def file_cache(server: SglangOptions, *, facts: ModelFacts | None, added: Mappin
     return FileCache(writers=writers, max_bytes=most, min_free_bytes=free)
 
 
-def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, str]) -> list[str]:
+def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, str]) -> list[Problem]:
     """Say which bounds SGLang would not understand: it says so in its log, and keeps none.
 
     Args:
@@ -95,8 +96,10 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
         return []
     asked = {name: _asked(server, name, added) for name in _VARIABLES}
     return [
-        f"{path}.hicache.storage_extra_config.{name}: {value!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) "
-        "or 200Gi (2^30)"
+        Problem(
+            f"{path}.hicache.storage_extra_config.{name}",
+            f"{value!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) or 200Gi (2^30)",
+        )
         for name, value in asked.items()
         if _bytes_of(value) is None and not is_token(value)
     ]
@@ -104,7 +107,7 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
 
 def disk_problems(
     path: str, variants: Sequence[ModelVariant], *, weights_bytes: float | None, copies: int, added: Mapping[str, str]
-) -> list[str]:
+) -> list[Problem]:
     """Say on which types the model's files, and those of the cache, do not fit on the instance's NVMe.
 
     Counted are the copies of this component that an instance can hold, which share the model's files. Types without NVMe have a volume
@@ -126,8 +129,11 @@ def disk_problems(
                 continue
             if weights_gb > instance.nvme_gb:
                 problems.append(
-                    f"{path}.model: {weights_gb:,.0f} GB of files, and {instance.name} has {instance.nvme_gb:,.0f} GB of NVMe, where SageMaker "
-                    "puts them; use a type with more"
+                    Problem(
+                        f"{path}.model",
+                        f"{weights_gb:,.0f} GB of files, and {instance.name} has {instance.nvme_gb:,.0f} GB of NVMe, where SageMaker "
+                        "puts them; use a type with more",
+                    )
                 )
             elif cache is not None:
                 together = min(copies, instance.gpu_count // variant.server.gpus_per_copy)
@@ -146,13 +152,17 @@ def warn_of_endless_files(component: InferenceComponent, added: Mapping[str, str
         )
 
 
-def _cache_problems(path: str, cache: FileCache, instance: GpuInstance, weights_gb: float, copies: int) -> list[str]:
+def _cache_problems(
+    path: str, cache: FileCache, instance: GpuInstance, weights_gb: float, copies: int
+) -> list[Problem]:
     setting = f"{path}.hicache.storage_extra_config"
     room = f"{instance.name} has {instance.nvme_gb:,.0f} GB of NVMe"
     weights = f" beside {weights_gb:,.0f} GB of weights" if weights_gb else ""
     free_gb = cache.min_free_bytes / _GB
     if free_gb + weights_gb > instance.nvme_gb:
-        return [f"{setting}.min_free_space: {free_gb:,.0f} GB are to stay free{weights}, and {room}; use less"]
+        return [
+            Problem(f"{setting}.min_free_space", f"{free_gb:,.0f} GB are to stay free{weights}, and {room}; use less")
+        ]
     needed = weights_gb + copies * (cache.copy_gb or 0)
     if needed <= instance.nvme_gb:
         return []
@@ -163,8 +173,11 @@ def _cache_problems(path: str, cache: FileCache, instance: GpuInstance, weights_
     advice = f"use {fits}G or less" if fits else "leave the storage backend out"
     return [
         (
-            f"{setting}.max_size: {cache.max_bytes / _GB:,.0f} GB for each of {times}{weights} are {needed:,.0f} GB, and {room}; {advice}, or a "
-            "type with more"
+            Problem(
+                f"{setting}.max_size",
+                f"{cache.max_bytes / _GB:,.0f} GB for each of {times}{weights} are {needed:,.0f} GB, and {room}; {advice}, or a "
+                "type with more",
+            )
         )
     ]
 

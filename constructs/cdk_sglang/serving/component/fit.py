@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.component.planned import catalogue_facts, component_request
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -27,7 +27,7 @@ def fit_problems(
     *,
     engine_version: str,
     region: str,
-) -> list[str]:
+) -> list[Problem]:
     """Return why a model cannot run on some type of its endpoint, in the words of the plan; empty when it can on all.
 
     What needs more GPUs than a type has is left to the check of the endpoint's room, which says what to do.
@@ -46,7 +46,7 @@ def fit_problems(
         facts = model.facts or catalogue_facts(model.model_id)
     except ConfigurationError as error:
         given = model.model_id != model.repository
-        return [f"{path}.model.id: {problem}" for problem in error.problems if given]
+        return [Problem(f"{path}.model.id", f"{problem}") for problem in error.problems if given]
     from cdk_sglang.planning import component_problems  # noqa: PLC0415  loads numpy, a quarter of a second
 
     roomy = [instance for instance in instances if servers[instance.name].gpus_per_copy <= instance.gpu_count]

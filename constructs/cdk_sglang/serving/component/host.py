@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -36,9 +36,13 @@ class HostResources:
     def __post_init__(self) -> None:
         problems = []
         if not self.cpu_cores >= _MIN_CPU_CORES and not is_token(self.cpu_cores):  # not >=: nan is refused too
-            problems.append(f"resources.cpu_cores: {self.cpu_cores} is not allowed; use {_MIN_CPU_CORES} or more")
+            problems.append(
+                Problem("resources.cpu_cores", f"{self.cpu_cores} is not allowed; use {_MIN_CPU_CORES} or more")
+            )
         if self.memory_mib < _MIN_MEMORY_MIB and not is_token(self.memory_mib):
-            problems.append(f"resources.memory_mib: {self.memory_mib} is not allowed; use {_MIN_MEMORY_MIB} or more")
+            problems.append(
+                Problem("resources.memory_mib", f"{self.memory_mib} is not allowed; use {_MIN_MEMORY_MIB} or more")
+            )
         if problems:
             raise ConfigurationError(problems)
 

@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 _SHARE: Final = 0.8
@@ -34,7 +35,9 @@ def sized_for_host(server: SglangOptions, memory_mib: int, *, adapters_gib: floa
     return server if fits < 1 else server.model_copy(update={"hicache": hicache.model_copy(update={"size_gb": fits})})
 
 
-def host_cache_problems(path: str, server: SglangOptions, memory_mib: int, *, adapters_gib: float = 0.0) -> list[str]:
+def host_cache_problems(
+    path: str, server: SglangOptions, memory_mib: int, *, adapters_gib: float = 0.0
+) -> list[Problem]:
     """Say that the host tier is larger than what a copy reserves of its host.
 
     Args:
@@ -50,11 +53,14 @@ def host_cache_problems(path: str, server: SglangOptions, memory_mib: int, *, ad
     beside = f" beside {adapters_gib:.1f} GiB of adapters" if adapters_gib else ""
     if fits < 1 and hicache.host_memory_mode != "buffer_only":
         return [
-            f"{path}.hicache: the copy reserves {memory_mib} MiB of its host, too little for a tier{beside}; raise resources.memory_mib"
+            Problem(
+                f"{path}.hicache",
+                f"the copy reserves {memory_mib} MiB of its host, too little for a tier{beside}; raise resources.memory_mib",
+            )
         ]
     if size is not None and size > fits:
         fit = f"{fits} GB fit into {memory_mib} MiB of host memory{beside}; use {fits} or raise resources.memory_mib"
-        return [f"{path}.hicache.size_gb: {size} GB for each of {server.gpus_per_copy} GPUs, and {fit}"]
+        return [Problem(f"{path}.hicache.size_gb", f"{size} GB for each of {server.gpus_per_copy} GPUs, and {fit}")]
     return []
 
 

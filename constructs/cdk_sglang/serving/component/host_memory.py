@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.component.host_cache import host_cache_problems
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -93,7 +94,7 @@ def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: Adapter
     return adapter_host_gib(facts.architecture, rank=rank, modules=modules)
 
 
-def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> list[str]:
+def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> list[Problem]:
     """Say what does not fit into the host memory that a copy reserves.
 
     Args:
@@ -115,16 +116,19 @@ def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, mem
     if loading_gib * _MIB_PER_GIB > memory_mib:
         limit = memory_mib * _MIB // processes
         problems.append(
-            f"{path}.load_format: {_STREAMER} reads {needs.loading_gib:.1f} GiB at a time into a buffer of each of {processes} processes, "
-            f"{loading_gib:.1f} GiB, and the copy reserves {memory_mib} MiB of its host; set model_loader_extra_config: "
-            f"{{memory_limit: {limit}}}, or raise resources.memory_mib to {math.ceil(loading_gib * _MIB_PER_GIB)}"
+            Problem(
+                f"{path}.load_format",
+                f"{_STREAMER} reads {needs.loading_gib:.1f} GiB at a time into a buffer of each of {processes} processes, "
+                f"{loading_gib:.1f} GiB, and the copy reserves {memory_mib} MiB of its host; set model_loader_extra_config: "
+                f"{{memory_limit: {limit}}}, or raise resources.memory_mib to {math.ceil(loading_gib * _MIB_PER_GIB)}",
+            )
         )
     return problems
 
 
 def known_adapters_problems(
     path: str, server: SglangOptions, *, adapters: int, adapters_gib: float, memory_mib: int
-) -> list[str]:
+) -> list[Problem]:
     """Say that the adapters put on a component, all of which SGLang keeps, do not fit into what a copy reserves.
 
     Args:
@@ -145,9 +149,12 @@ def known_adapters_problems(
     count = "1 adapter takes" if adapters == 1 else f"{adapters} adapters take"
     return [
         (
-            f"{path}: with it, {count} {adapters_gib * processes:.1f} GiB of host memory in {processes} "
-            f"{_processes(processes)}{beside}, and the copy reserves {memory_mib} MiB; raise resources.memory_mib to "
-            f"{math.ceil(needed * _MIB_PER_GIB)}, or let SGLang keep fewer with server.lora.max_loaded_loras"
+            Problem(
+                path,
+                f"with it, {count} {adapters_gib * processes:.1f} GiB of host memory in {processes} "
+                f"{_processes(processes)}{beside}, and the copy reserves {memory_mib} MiB; raise resources.memory_mib to "
+                f"{math.ceil(needed * _MIB_PER_GIB)}, or let SGLang keep fewer with server.lora.max_loaded_loras",
+            )
         )
     ]
 
@@ -174,17 +181,18 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
     )
 
 
-def _too_many_adapters(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> str:
+def _too_many_adapters(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> Problem:
     lora, processes = server.lora, server.gpus_per_copy
     assert lora is not None
     all_gib = processes * needs.adapters_gib
     fit = int(memory_mib / _MIB_PER_GIB / (processes * needs.adapter_gib))
     least = lora.max_loras_per_batch or DEFAULT_LORA_SLOTS
     fewer = f"use {fit} or fewer" if fit >= least else "lower max_rank, name fewer target_modules"
-    return (
-        f"{path}.lora.max_loaded_loras: {needs.adapters} adapters of rank {lora.max_rank} take {all_gib:.1f} GiB of host memory in "
+    return Problem(
+        f"{path}.lora.max_loaded_loras",
+        f"{needs.adapters} adapters of rank {lora.max_rank} take {all_gib:.1f} GiB of host memory in "
         f"{processes} {_processes(processes)}, and the copy reserves {memory_mib} MiB; {fewer}, or raise resources.memory_mib to "
-        f"{math.ceil(all_gib * _MIB_PER_GIB)}"
+        f"{math.ceil(all_gib * _MIB_PER_GIB)}",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 MAX_ZONE_IMBALANCE: Final = 100
@@ -42,10 +42,14 @@ class Placement:
     def __post_init__(self) -> None:
         problems = []
         if self.strategy not in _STRATEGIES:
-            problems.append(f"placement.strategy: {self.strategy!r} is not allowed; use {' or '.join(_STRATEGIES)}")
+            problems.append(
+                Problem("placement.strategy", f"{self.strategy!r} is not allowed; use {' or '.join(_STRATEGIES)}")
+            )
         imbalance = self.max_zone_imbalance
         if not is_token(imbalance) and not 0 <= imbalance <= MAX_ZONE_IMBALANCE:
-            problems.append(f"placement.max_zone_imbalance: {imbalance} is not allowed; use 0 to {MAX_ZONE_IMBALANCE}")
+            problems.append(
+                Problem("placement.max_zone_imbalance", f"{imbalance} is not allowed; use 0 to {MAX_ZONE_IMBALANCE}")
+            )
         if problems:
             raise ConfigurationError(problems)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.component.host import HostResources, least_memory_mib
 from cdk_sglang.serving.component.host_cache import sized_for_host
 from cdk_sglang.serving.component.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
@@ -246,20 +246,23 @@ def planned_concurrency(
     advice = "give its catalogue id, or a number: scaling.concurrency: 16"
     if model.model_id is None:
         raise ConfigurationError(
-            [f"{path}.scaling.concurrency: comes from the plan, and the model has no id; {advice}"]
+            [Problem(f"{path}.scaling.concurrency", f"comes from the plan, and the model has no id; {advice}")]
         )
     try:
         facts = model.facts or catalogue_facts(model.model_id)
     except ConfigurationError as error:
         raise ConfigurationError(
-            [f"{path}.scaling.concurrency: {problem}; {advice}" for problem in error.problems]
+            [Problem(f"{path}.scaling.concurrency", f"{problem}; {advice}") for problem in error.problems]
         ) from None
     from cdk_sglang.planning import target_concurrency  # noqa: PLC0415  loads numpy, a quarter of a second
 
     if not facts.architecture.kv_known:
         raise_if_any(
             [
-                f"{path}.scaling.concurrency: the cache of {facts.id} is not known; give a number: scaling.concurrency: 16"
+                Problem(
+                    f"{path}.scaling.concurrency",
+                    f"the cache of {facts.id} is not known; give a number: scaling.concurrency: 16",
+                )
             ]
         )
     request = component_request(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -37,7 +37,7 @@ class StartupTimeouts:
 
     def __post_init__(self) -> None:
         problems = [
-            f"startup.{name}: {value} is not allowed; use {TIMEOUT_MIN_SECONDS} to {TIMEOUT_MAX_SECONDS}"
+            Problem(f"startup.{name}", f"{value} is not allowed; use {TIMEOUT_MIN_SECONDS} to {TIMEOUT_MAX_SECONDS}")
             for name, value in (
                 ("download_seconds", self.download_seconds),
                 ("health_check_seconds", self.health_check_seconds),

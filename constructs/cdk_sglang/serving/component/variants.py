@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.engine import SglangOptions, environment_problems
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.component.file_cache import file_cache_problems
 from cdk_sglang.serving.component.host import HostResources, least_memory_mib
@@ -43,7 +44,7 @@ class ModelVariant:
     rendered: Mapping[str, str]
     has_experts: bool | None = None
 
-    def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[str]:
+    def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[Problem]:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
@@ -60,18 +61,18 @@ def gpus_by_type(variants: Sequence[ModelVariant]) -> dict[str, int]:
     return {instance.name: variant.server.gpus_per_copy for variant in variants for instance in variant.instances}
 
 
-def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[str]:
+def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[Problem]:
     """Say which of the sizes by type are no sizes, or of no type of the endpoint."""
     names = [instance.name for instance in instances]
     problems = []
     for name, size in asked.items():
         where = f"{path}.tp_size_by_type.{name}"
         if name not in names:
-            problems.append(f"{where}: the endpoint has no such type, it has {', '.join(names)}; remove it")
+            problems.append(Problem(where, f"the endpoint has no such type, it has {', '.join(names)}; remove it"))
         if is_token(size):
-            problems.append(f"{where}: must be known at synth, got a token; give the number itself")
+            problems.append(Problem(where, "must be known at synth, got a token; give the number itself"))
         elif size < 1:
-            problems.append(f"{where}: {size} is not allowed; use 1 or more")
+            problems.append(Problem(where, f"{size} is not allowed; use 1 or more"))
     return problems
 
 

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
 from cdk_sglang.serving.capacity.capacity import Capacity
 from cdk_sglang.serving.capacity.checks import capacity_place_problems
@@ -67,7 +67,10 @@ def stack_of(path: str, scope: Construct) -> cdk.Stack:
         ConfigurationError: It is in none, such as an app.
     """
     if not any(cdk.Stack.is_stack(above) for above in scope.node.scopes):
-        problem = f"{path}: an endpoint belongs in a stack, and its scope, {type(scope).__name__}, is in none; give it a cdk.Stack"
+        problem = Problem(
+            path,
+            f"an endpoint belongs in a stack, and its scope, {type(scope).__name__}, is in none; give it a cdk.Stack",
+        )
         raise ConfigurationError([problem])
     return cdk.Stack.of(scope)
 
@@ -90,25 +93,32 @@ def check_endpoint(
 ) -> None:
     """Collect everything wrong with an endpoint before any of it exists."""
     problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
-    problems += [f"{path}.image: {problem}" for problem in _ami_problems(capacity, image.facts, inference_ami)]
+    problems += [Problem(f"{path}.image", problem) for problem in _ami_problems(capacity, image.facts, inference_ami)]
     if not is_token(region):
         problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are
-            f"{path}.capacity: {problem}"
+            Problem(f"{path}.capacity", f"{problem}")
             for instance in capacity.instances
             for problem in region_problems(region, instance)
         )
-        problems += [f"{path}.image: {problem}" for problem in image.region_problems(region)]
+        problems += [problem.under(f"{path}.image") for problem in image.region_problems(region)]
     problems += capacity_place_problems(f"{path}.capacity", capacity, region=region, account=account)
     problems += routing.problems(f"{path}.routing", max_instances=capacity.max_instances)
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
-        problems.append(f"{path}.log_retention_days: {log_retention_days} is not allowed; nearest allowed: {nearest}")
+        problems.append(
+            Problem(f"{path}.log_retention_days", f"{log_retention_days} is not allowed; nearest allowed: {nearest}")
+        )
     if log_removal is cdk.RemovalPolicy.SNAPSHOT:
-        problems.append(f"{path}.log_removal: SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
+        problems.append(
+            Problem(f"{path}.log_removal", "SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
+        )
     if metric_frequency_seconds not in METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
         problems.append(
-            f"{path}.metric_frequency_seconds: {metric_frequency_seconds} is not allowed; "
-            f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}"
+            Problem(
+                f"{path}.metric_frequency_seconds",
+                f"{metric_frequency_seconds} is not allowed; "
+                f"use one of {', '.join(map(str, METRIC_FREQUENCIES_SECONDS))}",
+            )
         )
     if rollout is not None:
         problems += rollout.problems(f"{path}.rollout", min_instances=capacity.min_instances)

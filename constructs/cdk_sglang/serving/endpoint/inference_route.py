@@ -14,6 +14,7 @@ from constructs import Construct
 
 from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
@@ -98,24 +99,30 @@ class InferenceRoute(Construct):
         return self.grant_read(grantee)
 
 
-def _problems(path: str, parameter_name: str, destinations: Sequence[RouteDestination]) -> list[str]:
+def _problems(path: str, parameter_name: str, destinations: Sequence[RouteDestination]) -> list[Problem]:
     problems = []
     if is_token(parameter_name) or not parameter_name.startswith("/"):
         problems.append(
-            f"{path}: parameter_name: {parameter_name!r} is not allowed; use a literal that begins with '/', such as "
-            "/cdk-sglang/prod/routes/reasoning"
+            Problem(
+                path,
+                f"parameter_name: {parameter_name!r} is not allowed; use a literal that begins with '/', such as "
+                "/cdk-sglang/prod/routes/reasoning",
+            )
         )
     if not DESTINATIONS_MIN <= len(destinations) <= DESTINATIONS_MAX:
         problems.append(
-            f"{path}: destinations: got {len(destinations)}; use {DESTINATIONS_MIN} to {DESTINATIONS_MAX} (one alone needs no route)"
+            Problem(
+                path,
+                f"destinations: got {len(destinations)}; use {DESTINATIONS_MIN} to {DESTINATIONS_MAX} (one alone needs no route)",
+            )
         )
     problems += [
-        f"{path}: destinations: {at.component_name} stands there more than once; name each once"
+        Problem(path, f"destinations: {at.component_name} stands there more than once; name each once")
         for index, at in enumerate(destinations)
         if at in destinations[:index]
     ]
     for at in destinations:
         for name, what in ((at.endpoint_name, "endpoint"), (at.component_name, "component")):
             if not is_token(name):
-                problems += name_problems(f"{path}: destinations", name, what)
+                problems += name_problems(Problem(path, "destinations"), name, what)
     return list(dict.fromkeys(problems))

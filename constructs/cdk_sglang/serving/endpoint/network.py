@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.tokens import token_problem
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ class EndpointNetwork:
         ]
         if len(self.subnet_ids) < _MIN_SUBNETS and not problems:
             problems.append(
-                f"network.subnet_ids: got {len(self.subnet_ids)}; give {_MIN_SUBNETS} or more in different Availability Zones"
+                Problem(
+                    "network.subnet_ids",
+                    f"got {len(self.subnet_ids)}; give {_MIN_SUBNETS} or more in different Availability Zones",
+                )
             )
         if not self.security_group_ids:
-            problems.append("network.security_group_ids: got none; give one or more")
+            problems.append(Problem("network.security_group_ids", "got none; give one or more"))
         if problems:
             raise ConfigurationError(problems)
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 # Bounds of PrefixAwareRoutingConfig: botocore 1.44.5, sagemaker CreateEndpointConfig.
@@ -49,14 +49,19 @@ class Routing:
         problems = []
         if not PREFIX_LENGTH_MIN <= prefix_length <= PREFIX_LENGTH_MAX and not is_token(prefix_length):
             problems.append(
-                f"prefix_length: {prefix_length} is not allowed; use {PREFIX_LENGTH_MIN} to {PREFIX_LENGTH_MAX}"
+                Problem(
+                    "prefix_length", f"{prefix_length} is not allowed; use {PREFIX_LENGTH_MIN} to {PREFIX_LENGTH_MAX}"
+                )
             )
         if not CONCURRENCY_THRESHOLD_MIN <= concurrency_threshold <= CONCURRENCY_THRESHOLD_MAX and not is_token(
             concurrency_threshold
         ):
             problems.append(
-                f"concurrency_threshold: {concurrency_threshold} is not allowed; "
-                f"use {CONCURRENCY_THRESHOLD_MIN} to {CONCURRENCY_THRESHOLD_MAX}"
+                Problem(
+                    "concurrency_threshold",
+                    f"{concurrency_threshold} is not allowed; "
+                    f"use {CONCURRENCY_THRESHOLD_MIN} to {CONCURRENCY_THRESHOLD_MAX}",
+                )
             )
         if problems:
             raise ConfigurationError(problems)
@@ -64,13 +69,16 @@ class Routing:
             strategy="PREFIX_AWARE", prefix_length=prefix_length, concurrency_threshold=concurrency_threshold
         )
 
-    def problems(self, path: str, *, max_instances: int) -> list[str]:
+    def problems(self, path: str, *, max_instances: int) -> list[Problem]:
         """Say why this strategy does not suit an endpoint of at most so many instances."""
         if self.strategy == "PREFIX_AWARE" and max_instances < PREFIX_AWARE_MIN_INSTANCES:
             return [
                 (
-                    f"{path}: prefix-aware routing needs {PREFIX_AWARE_MIN_INSTANCES} instances or more, "
-                    f"max_instances is {max_instances}; raise it or use least_outstanding_requests"
+                    Problem(
+                        path,
+                        f"prefix-aware routing needs {PREFIX_AWARE_MIN_INSTANCES} instances or more, "
+                        f"max_instances is {max_instances}; raise it or use least_outstanding_requests",
+                    )
                 )
             ]
         return []

@@ -10,6 +10,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.image.build import ServingImageBuild
 from cdk_sglang.serving.image.container_base import ContainerBase
 from cdk_sglang.serving.image.image import ServingImage, dlc_region_problems, grant_pull
@@ -33,7 +34,7 @@ class BuiltServingImage(ServingImage):
         self._source = source
         self._log_options = log_options
 
-    def region_problems(self, region: str) -> list[str]:
+    def region_problems(self, region: str) -> list[Problem]:
         """Say why the base cannot be pulled in a Region."""
         return dlc_region_problems(region) if self._base.is_dlc else []
 

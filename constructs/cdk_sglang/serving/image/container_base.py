@@ -10,6 +10,7 @@ import aws_cdk as cdk
 
 from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.image.image import ImageFacts, SglangDlc, dlc_account
 
 UPSTREAM_TAG: Final = "lmsysorg/sglang:v0.5.23-cu130"
@@ -102,7 +103,7 @@ class ContainerBase:
         """
         problems = pin_problems("base", digest=digest, unpinned=unpinned)
         if not re.fullmatch(r"\d+\.\d+", cuda):
-            problems.append(f"base.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'")
+            problems.append(Problem("base.cuda", f"{cuda!r} is not a CUDA version; use major.minor, such as '13.0'"))
         raise_if_any(problems)
         facts = ImageFacts(
             sglang_version=sglang_version, cuda=cuda, compute_capabilities=compute_capabilities, kind="cdk-sglang"
@@ -126,7 +127,7 @@ class ContainerBase:
         ]
 
 
-def pin_problems(path: str, *, digest: str | None, unpinned: str | None) -> list[str]:
+def pin_problems(path: str, *, digest: str | None, unpinned: str | None) -> list[Problem]:
     """Say why a base image is not held fast: no digest and no reason, both, or something that is none.
 
     Args:
@@ -135,10 +136,12 @@ def pin_problems(path: str, *, digest: str | None, unpinned: str | None) -> list
         unpinned: The reason there is none.
     """
     if digest is not None and not _DIGEST.fullmatch(digest):
-        return [f"{path}.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits"]
+        return [Problem(f"{path}.digest", f"{digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")]
     if unpinned is not None and not unpinned.strip():
-        return [f"{path}.unpinned: is empty; say why the base may move between two builds, or give its digest"]
+        return [
+            Problem(f"{path}.unpinned", "is empty; say why the base may move between two builds, or give its digest")
+        ]
     if (digest is None) == (unpinned is None):
         how = "digest (`cdk-sglang image pin` looks it up) and unpinned, the reason why the base may move between two builds"
-        return [f"{path}: give exactly one of {how}"]
+        return [Problem(path, f"give exactly one of {how}")]
     return []

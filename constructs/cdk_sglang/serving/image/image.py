@@ -15,7 +15,7 @@ from constructs import Construct
 
 from cdk_sglang import hardware
 from cdk_sglang.arguments import checked
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared import permissions
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
@@ -108,13 +108,17 @@ class ServingImage(ABC):
         """
         problems = []
         if (digest is None) == (tag is None):
-            problems.append("image: give exactly one of digest and tag; a digest cannot move under a running endpoint")
+            problems.append(
+                Problem("image", "give exactly one of digest and tag; a digest cannot move under a running endpoint")
+            )
         if digest is not None and not cdk.Token.is_unresolved(digest) and not _DIGEST.fullmatch(digest):
-            problems.append(f"image.digest: {digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")
+            problems.append(
+                Problem("image.digest", f"{digest!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")
+            )
         if cdk.Token.is_unresolved(cuda):
-            problems.append("image.cuda: must be known at synth, got a token; give a literal such as '13.0'")
+            problems.append(Problem("image.cuda", "must be known at synth, got a token; give a literal such as '13.0'"))
         elif not _CUDA.fullmatch(cuda):
-            problems.append(f"image.cuda: {cuda!r} is not a CUDA version; use major.minor, such as '13.0'")
+            problems.append(Problem("image.cuda", f"{cuda!r} is not a CUDA version; use major.minor, such as '13.0'"))
         if problems:
             raise ConfigurationError(problems)
         facts = ImageFacts(
@@ -145,7 +149,7 @@ class ServingImage(ABC):
 
         return BuiltServingImage(repository=repository, base=base, source=source, log_options=log_options)
 
-    def region_problems(self, region: str) -> list[str]:  # noqa: ARG002  most images are wherever they were pushed
+    def region_problems(self, region: str) -> list[Problem]:  # noqa: ARG002  most images are wherever they were pushed
         """Say why the image cannot be pulled in a Region that is known at synth."""
         return []
 
@@ -169,7 +173,7 @@ class _DlcImage(ServingImage):
         super().__init__(tag.facts)
         self._tag = tag.value
 
-    def region_problems(self, region: str) -> list[str]:
+    def region_problems(self, region: str) -> list[Problem]:
         return dlc_region_problems(region)
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
@@ -181,7 +185,7 @@ class _DlcImage(ServingImage):
         return f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/sglang:{self._tag}"
 
 
-def dlc_region_problems(region: str) -> list[str]:
+def dlc_region_problems(region: str) -> list[Problem]:
     """Say that a Region has none of AWS's deep learning containers."""
     if hardware.dlc_account(region) is not None:
         return []
@@ -190,9 +194,10 @@ def dlc_region_problems(region: str) -> list[str]:
     if region_info.RegionInfo.get(region).dlc_repository_account is not None:
         return []
     return [
-        (
+        Problem(
+            "",
             f"AWS publishes no deep learning containers in {region}; "
-            "copy the image to a repository of yours and use from_repository"
+            "copy the image to a repository of yours and use from_repository",
         )
     ]
 

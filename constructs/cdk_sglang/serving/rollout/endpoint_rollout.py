@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
 from cdk_sglang.serving.rollout.rollout import (
     BATCH_MIN_PERCENT,
@@ -148,13 +148,16 @@ class EndpointRollout:
             alarms=alarms or RollbackAlarms(),
         )
 
-    def problems(self, path: str, *, min_instances: int | None) -> list[str]:
+    def problems(self, path: str, *, min_instances: int | None) -> list[Problem]:
         """Say what does not go together with the instances an endpoint may have when an update comes; None is not stated."""
         problems = self.alarms.problems(f"{path}.alarms", may_be_zero=min_instances == 0)
         if self.step_percent is not None and (min_instances or 0) < FEWEST_TO_SPLIT:
             problems.append(
-                f"{path}.percent: {self.step_percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
-                "raise min_instances to 2 or more, or move all traffic at once"
+                Problem(
+                    f"{path}.percent",
+                    f"{self.step_percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
+                    "raise min_instances to 2 or more, or move all traffic at once",
+                )
             )
         return problems
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from constructs import Construct
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -72,18 +72,22 @@ class RollbackAlarms:
             "no_capacity": self.no_capacity,
         }
         problems = [
-            f"rollout.alarms.{name}: {value} is not allowed; use a number above 0, or leave it out with null"
+            Problem(
+                f"rollout.alarms.{name}", f"{value} is not allowed; use a number above 0, or leave it out with null"
+            )
             for name, value in given.items()
             if value is not None and not is_token(value) and not value > 0
         ]
         if not is_token(self.minutes) and not 1 <= self.minutes <= _MAX_MINUTES:
-            problems.append(f"rollout.alarms.minutes: {self.minutes} is not allowed; use 1 to {_MAX_MINUTES}")
+            problems.append(
+                Problem("rollout.alarms.minutes", f"{self.minutes} is not allowed; use 1 to {_MAX_MINUTES}")
+            )
         if all(value is None for value in given.values()):
             problems.append(_missing("rollout.alarms"))
         if problems:
             raise ConfigurationError(problems)
 
-    def problems(self, path: str, *, may_be_zero: bool) -> list[str]:
+    def problems(self, path: str, *, may_be_zero: bool) -> list[Problem]:
         """Say when no alarm is left for what may have zero copies."""
         return [] if self._watched(may_be_zero=may_be_zero) else [_missing(path)]
 
@@ -143,10 +147,11 @@ class RollbackAlarms:
         return found
 
 
-def _missing(path: str) -> str:
-    return (
-        f"{path}: alarms missing for rollback; without one SageMaker finishes every update, however bad: "
-        "give server_errors, model_errors or p99_latency_ms"
+def _missing(path: str) -> Problem:
+    return Problem(
+        path,
+        "alarms missing for rollback; without one SageMaker finishes every update, however bad: "
+        "give server_errors, model_errors or p99_latency_ms",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
 from cdk_sglang.serving.shared.tokens import is_token
 
@@ -122,7 +122,7 @@ class ComponentRollout:
             alarms=alarms or RollbackAlarms(),
         )
 
-    def problems(self, path: str, *, bounds: Sequence[tuple[int, int]]) -> list[str]:
+    def problems(self, path: str, *, bounds: Sequence[tuple[int, int]]) -> list[Problem]:
         """Say what does not go together with the copies a component may have when an update comes.
 
         Args:
@@ -137,17 +137,23 @@ class ComponentRollout:
         most = max(high for _, high in bounds)
         if size.percent_value is not None and fewest < FEWEST_TO_SPLIT:
             problems.append(
-                f"{path}.max_batch: {size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
-                "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
+                Problem(
+                    f"{path}.max_batch",
+                    f"{size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
+                    "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes",
+                )
             )
         if size.copies_value is not None:
             highest, lowest = fewest * BATCH_MAX_PERCENT // 100, math.ceil(most * BATCH_MIN_PERCENT / 100)
             if not lowest <= size.copies_value <= highest:
                 allowed = f"{lowest} to {highest}" if lowest <= highest else "no number"
                 problems.append(
-                    f"{path}.max_batch: {size.text} at a time is not allowed; a step is {BATCH_MIN_PERCENT} to {BATCH_MAX_PERCENT}% of the "
-                    f"copies, which are {_range(fewest, most)}, so use {allowed}"
-                    + ("" if lowest <= highest else "; give it as percent, or narrow the bounds of its copies")
+                    Problem(
+                        f"{path}.max_batch",
+                        f"{size.text} at a time is not allowed; a step is {BATCH_MIN_PERCENT} to {BATCH_MAX_PERCENT}% of the "
+                        f"copies, which are {_range(fewest, most)}, so use {allowed}"
+                        + ("" if lowest <= highest else "; give it as percent, or narrow the bounds of its copies"),
+                    )
                 )
         waits = self.wait_seconds * size.steps(most)
         if self.timeout_seconds is not None and self.timeout_seconds <= waits:
@@ -174,34 +180,34 @@ class ComponentRollout:
 
 def share_problems(
     path: str, size: BatchSize | None, *, low: int = BATCH_MIN_PERCENT, high: int = BATCH_MAX_PERCENT
-) -> list[str]:
+) -> list[Problem]:
     """Say what is wrong with a step's size; percents are bounded as given."""
     if size is None:
         return []
     if (size.percent_value is None) == (size.copies_value is None):
-        return [f"{path}: give exactly one of percent and copies"]
+        return [Problem(path, "give exactly one of percent and copies")]
     value = size.percent_value
     if is_token(value if value is not None else size.copies_value):
-        return [f"{path}: must be known at synth, got a token; give the number itself"]
+        return [Problem(path, "must be known at synth, got a token; give the number itself")]
     if value is not None and not low <= value <= high:
-        return [f"{path}: {value}% is not allowed; use {low} to {high}"]
+        return [Problem(path, f"{value}% is not allowed; use {low} to {high}")]
     if size.copies_value is not None and size.copies_value < 1:
-        return [f"{path}: {size.copies_value} copies are not allowed; use 1 or more"]
+        return [Problem(path, f"{size.copies_value} copies are not allowed; use 1 or more")]
     return []
 
 
-def seconds_problems(path: str, seconds: int | None, low: int, high: int) -> list[str]:
+def seconds_problems(path: str, seconds: int | None, low: int, high: int) -> list[Problem]:
     """Say what is wrong with a time that SageMaker bounds."""
     if seconds is None or is_token(seconds) or low <= seconds <= high:
         return []
-    return [f"{path}: {seconds} is not allowed; use {low} to {high} seconds"]
+    return [Problem(path, f"{seconds} is not allowed; use {low} to {high} seconds")]
 
 
-def too_short(path: str, timeout: int, waits: int) -> str:
+def too_short(path: str, timeout: int, waits: int) -> Problem:
     """Say that all steps together wait longer than the time-out."""
-    return (
-        f"{path}.timeout_seconds: {timeout} is not above the {waits} s that its steps wait; "
-        "raise it, wait less, or take bigger steps"
+    return Problem(
+        f"{path}.timeout_seconds",
+        f"{timeout} is not above the {waits} s that its steps wait; raise it, wait less, or take bigger steps",
     )
 
 

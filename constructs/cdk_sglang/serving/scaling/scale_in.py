@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 
 # botocore 1.44.5, sagemaker CreateEndpointConfig, ManagedInstanceScaling.ScaleInPolicy
@@ -38,7 +39,7 @@ class ScaleIn:
         raise_if_any(
             token_problem(f"scale_in.{name}", "the number itself")
             if is_token(value)
-            else f"scale_in.{name}: {value} is not allowed; use {low} to {high}"
+            else Problem(f"scale_in.{name}", f"{value} is not allowed; use {low} to {high}")
             for name, (value, low, high) in bounds.items()
             if is_token(value) or not low <= value <= high
         )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.component.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 from cdk_sglang.serving.scaling.schedule_checks import window_problems
 from cdk_sglang.serving.scaling.schedules import Bounds, NightlyStop, Window, skipped_problems
@@ -129,9 +129,11 @@ class ComponentScaling:
         for name in ("scale_out_cooldown_seconds", "scale_in_cooldown_seconds"):
             value = getattr(self, name)
             if not 0 <= value <= _COOLDOWN_MAX_SECONDS:
-                problems.append(f"scaling.{name}: {value} is not allowed; use 0 to {_COOLDOWN_MAX_SECONDS}")
+                problems.append(Problem(f"scaling.{name}", f"{value} is not allowed; use 0 to {_COOLDOWN_MAX_SECONDS}"))
         if self.wake_after_seconds not in WAKE_PERIODS_SECONDS:
-            problems.append(f"scaling.wake_after_seconds: {self.wake_after_seconds} is not allowed; use 10, 30 or 60")
+            problems.append(
+                Problem("scaling.wake_after_seconds", f"{self.wake_after_seconds} is not allowed; use 10, 30 or 60")
+            )
         problems += zone_problems("scaling.time_zone", self.time_zone)
         if not problems:
             problems += window_problems("scaling.schedules", self.schedules, self.own_bounds)
@@ -154,13 +156,16 @@ class ComponentScaling:
             ConfigurationError: The hours overlap a schedule, the schedules are in another time zone, or one has the stop's name.
         """
         if _STOP in self.schedules:
-            problem = (
-                f"scaling.schedules.{_STOP}: is the name of the endpoint's nightly_stop; give the schedule another"
+            problem = Problem(
+                f"scaling.schedules.{_STOP}", "is the name of the endpoint's nightly_stop; give the schedule another"
             )
             raise ConfigurationError([problem])
         if self.schedules and self.time_zone != stop.time_zone:
-            problem = f"scaling.time_zone: {self.time_zone} differs from that of nightly_stop, {stop.time_zone}"
-            raise ConfigurationError([f"{problem}; the schedules of a component share one time zone"])
+            problem = Problem(
+                "scaling.time_zone",
+                f"{self.time_zone} differs from that of nightly_stop, {stop.time_zone}; the schedules of a component share one time zone",
+            )
+            raise ConfigurationError([problem])
         return replace(self, schedules={**self.schedules, _STOP: stop.window}, time_zone=stop.time_zone)
 
     @property
@@ -190,7 +195,7 @@ class ComponentScaling:
         return any(low == 0 < high for low, high in self.all_bounds)
 
 
-def _bounds_problems(low: int, high: int) -> list[str]:
+def _bounds_problems(low: int, high: int) -> list[Problem]:
     tokens = [
         token_problem(f"scaling.{name}", "the number itself")
         for name, value in (("min_copies", low), ("max_copies", high))
@@ -200,15 +205,15 @@ def _bounds_problems(low: int, high: int) -> list[str]:
         return tokens
     problems = []
     if low < 0:
-        problems.append(f"scaling.min_copies: {low} is not allowed; use 0 or more")
+        problems.append(Problem("scaling.min_copies", f"{low} is not allowed; use 0 or more"))
     if high < 1:
-        problems.append(f"scaling.max_copies: {high} is not allowed; use 1 or more")
+        problems.append(Problem("scaling.max_copies", f"{high} is not allowed; use 1 or more"))
     elif high < low:
-        problems.append(f"scaling.max_copies: {high} is below min_copies {low}; raise it to {low} or more")
+        problems.append(Problem("scaling.max_copies", f"{high} is below min_copies {low}; raise it to {low} or more"))
     return problems
 
 
-def _target_problems(target: ScalingTarget) -> list[str]:
+def _target_problems(target: ScalingTarget) -> list[Problem]:
     match target:
         case Concurrency(requests_per_copy=value):
             name = "concurrency"
@@ -218,7 +223,7 @@ def _target_problems(target: ScalingTarget) -> list[str]:
             name = "metric.target"
     problems = []
     if value is not None and not is_token(value) and not 0 < value < float("inf"):
-        problems.append(f"scaling.{name}: {value} is not allowed; use a number above 0")
+        problems.append(Problem(f"scaling.{name}", f"{value} is not allowed; use a number above 0"))
     if isinstance(target, MetricMath) and not target.metrics:
-        problems.append("scaling.metric.metrics: none given; name the metrics that the expression uses")
+        problems.append(Problem("scaling.metric.metrics", "none given; name the metrics that the expression uses"))
     return problems

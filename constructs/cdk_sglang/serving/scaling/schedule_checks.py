@@ -5,28 +5,34 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.scaling.schedules import DAY_MINUTES, DAYS, WEEK_MINUTES, Bounds, Window
 
 
-def window_problems(path: str, windows: Mapping[str, Window], own: Bounds) -> list[str]:
+def window_problems(path: str, windows: Mapping[str, Window], own: Bounds) -> list[Problem]:
     """Say which windows contradict each other or the component's own bounds."""
     problems = []
     for name, window in windows.items():
         low, high = window.bounds(own)
         if high < low:
             problems.append(
-                f"{path}.{name}: min_copies {low} is above max_copies {high}, which the component brings; give both here"
+                Problem(
+                    f"{path}.{name}",
+                    f"min_copies {low} is above max_copies {high}, which the component brings; give both here",
+                )
             )
     names = list(windows)
     for index, first in enumerate(names):
         for second in names[index + 1 :]:
             meeting = _meeting(windows[first], windows[second])
             if meeting:
-                problems.append(f"{path}.{second}: overlaps {first} ({meeting}); give one of them other hours")
+                problems.append(
+                    Problem(f"{path}.{second}", f"overlaps {first} ({meeting}); give one of them other hours")
+                )
     return problems or _asleep(path, windows, own)
 
 
-def _asleep(path: str, windows: Mapping[str, Window], own: Bounds) -> list[str]:
+def _asleep(path: str, windows: Mapping[str, Window], own: Bounds) -> list[Problem]:
     """Say that windows, none of which overlap, leave no hour of the week in which a copy may run."""
     off = {name: window for name, window in windows.items() if window.is_weekly and window.bounds(own)[1] == 0}
     minutes = sum(end - start for window in off.values() for start, end in window.minutes())
@@ -34,8 +40,11 @@ def _asleep(path: str, windows: Mapping[str, Window], own: Bounds) -> list[str]:
         return []
     return [
         (
-            f"{path}: {' and '.join(off)} leave no hour of the week in which a copy may run; shorten one of them, "
-            "or remove the component"
+            Problem(
+                path,
+                f"{' and '.join(off)} leave no hour of the week in which a copy may run; shorten one of them, "
+                "or remove the component",
+            )
         )
     ]
 

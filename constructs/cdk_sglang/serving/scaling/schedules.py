@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdk_sglang.arguments import checked, checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.scaling.time_zones import Skipped, skipped_hours, zone_problems
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -74,7 +74,7 @@ class Window:
             ConfigurationError: A day or an hour is none, it never ends, or the bounds contradict each other.
         """
         if not days:
-            raise ConfigurationError([f"days: none given; use some of {', '.join(DAYS)}"])
+            raise ConfigurationError([Problem("days", f"none given; use some of {', '.join(DAYS)}")])
         return Window(days=tuple(days), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
     @staticmethod
@@ -135,7 +135,7 @@ class NightlyStop:
         except ConfigurationError as error:
             problems += error.problems
         if problems:
-            raise ConfigurationError([f"nightly_stop.{problem}" for problem in problems])
+            raise ConfigurationError(problem.under("nightly_stop") for problem in problems)
 
     @property
     def window(self) -> Window:
@@ -148,20 +148,20 @@ def _minute(clock: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _time_problems(window: Window) -> list[str]:
+def _time_problems(window: Window) -> list[Problem]:
     """Say what is wrong with days and hours."""
     weekly = bool(window.days)
     pattern, shape = (_CLOCK, "HH:MM") if weekly else (_MOMENT, "YYYY-MM-DDTHH:MM")
     problems = []
     unknown = [day for day in window.days if day not in DAYS]
     if unknown:
-        problems.append(f"days: {', '.join(map(repr, unknown))} not allowed; use {', '.join(DAYS)}")
+        problems.append(Problem("days", f"{', '.join(map(repr, unknown))} not allowed; use {', '.join(DAYS)}"))
     odd = [
         (name, value) for name, value in (("begins", window.begins), ("ends", window.ends)) if not _is(value, pattern)
     ]
     for name, value in odd:
         also = "" if weekly or not _is(value, _CLOCK) else ", or give days for hours that come every week"
-        problems.append(f"{name}: {value!r} is not a time; use {shape}{also}")
+        problems.append(Problem(name, f"{value!r} is not a time; use {shape}{also}"))
     if odd:
         return problems
     return [*problems, *(_endless(window) if weekly else _past(window))]
@@ -172,37 +172,45 @@ def _endless(window: Window) -> list[str]:
     if window.begins != window.ends:
         return []
     if set(window.days) >= set(DAYS):
-        return [f"ends: {window.ends} is when it begins, on every day, so it would never end; use another hour"]
+        return [
+            Problem("ends", f"{window.ends} is when it begins, on every day, so it would never end; use another hour")
+        ]
     if window.begins == _MIDNIGHT:
         return []
     return [
-        f"ends: {window.ends} is when it begins, so it would last 24 hours; use another hour, or {_MIDNIGHT} in both for whole days"
+        Problem(
+            "ends",
+            f"{window.ends} is when it begins, so it would last 24 hours; use another hour, or {_MIDNIGHT} in both for whole days",
+        )
     ]
 
 
-def _past(window: Window) -> list[str]:
+def _past(window: Window) -> list[Problem]:
     """Say which moment of a single stretch of time can come no more."""
     if window.ends <= window.begins:
-        return [f"ends: {window.ends} is not after {window.begins}"]
+        return [Problem("ends", f"{window.ends} is not after {window.begins}")]
     if dt.datetime.fromisoformat(window.ends) < _NOT_BEFORE:
-        return [f"ends: {window.ends} is in the past; remove the schedule"]
+        return [Problem("ends", f"{window.ends} is in the past; remove the schedule")]
     if dt.datetime.fromisoformat(window.begins) < _NOT_BEFORE:
         return [
-            f"begins: {window.begins} is in the past, where no bounds can be set; begin later, or remove the schedule"
+            Problem(
+                "begins",
+                f"{window.begins} is in the past, where no bounds can be set; begin later, or remove the schedule",
+            )
         ]
     return []
 
 
-def _bounds_problems(low: int | None, high: int | None) -> list[str]:
+def _bounds_problems(low: int | None, high: int | None) -> list[Problem]:
     if low is None and high is None:
-        return ["neither min_copies nor max_copies is given, so it changes nothing; give one"]
+        return [Problem("", "neither min_copies nor max_copies is given, so it changes nothing; give one")]
     problems = [
-        f"{name}: {value} is not allowed; use 0 or more"
+        Problem(name, f"{value} is not allowed; use 0 or more")
         for name, value in (("min_copies", low), ("max_copies", high))
         if value is not None and value < 0
     ]
     if low is not None and high is not None and high < low:
-        problems.append(f"max_copies: {high} is below min_copies {low}")
+        problems.append(Problem("max_copies", f"{high} is below min_copies {low}"))
     return problems
 
 
@@ -217,7 +225,7 @@ def _is(value: object, pattern: re.Pattern[str]) -> bool:
     return True
 
 
-def skipped_problems(path: str, window: Window, zone: str) -> list[str]:
+def skipped_problems(path: str, window: Window, zone: str) -> list[Problem]:
     """Say which of a window's two moments fall into an hour that the zone's clocks skip.
 
     What EventBridge Scheduler does then is documented: nothing, until the hour comes again
@@ -229,9 +237,12 @@ def skipped_problems(path: str, window: Window, zone: str) -> list[str]:
         skipped = next((hours for hours in skipped_hours(zone) if _is_in(value, days, hours)), None)
         if skipped is not None:
             problems.append(
-                f"{path}{name}: {value} does not exist in {zone} when clocks go forward ({skipped.begins:%Y-%m-%d}, "
-                f"{skipped.begins:%H:%M} to {skipped.ends:%H:%M}), so the bounds would stay as they are; "
-                f"use an hour before {skipped.begins:%H:%M}, or {skipped.ends:%H:%M} or later"
+                Problem(
+                    f"{path}{name}",
+                    f"{value} does not exist in {zone} when clocks go forward ({skipped.begins:%Y-%m-%d}, "
+                    f"{skipped.begins:%H:%M} to {skipped.ends:%H:%M}), so the bounds would stay as they are; "
+                    f"use an hour before {skipped.begins:%H:%M}, or {skipped.ends:%H:%M} or later",
+                )
             )
     return problems
 

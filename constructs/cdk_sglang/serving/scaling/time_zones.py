@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import Problem
 
 _DATA: Final = Path(__file__).parent / "data"
 
@@ -19,11 +20,11 @@ def time_zones() -> frozenset[str]:
     return frozenset(_lines("time_zones.txt"))
 
 
-def zone_problems(path: str, zone: str) -> list[str]:
+def zone_problems(path: str, zone: str) -> list[Problem]:
     """Say what is wrong with a time zone."""
     if zone in time_zones():
         return []
-    return [f"{path}: unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database"]
+    return [Problem(path, f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")]
 
 
 @dataclass(frozen=True, kw_only=True)

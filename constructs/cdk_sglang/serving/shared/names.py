@@ -10,6 +10,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
@@ -27,20 +28,26 @@ DERIVED_MAX_LENGTH: Final = 24
 _DIGEST_LENGTH: Final = 8
 
 
-def name_problems(path: str, name: str, what: str) -> list[str]:
+def name_problems(path: str, name: str, what: str) -> list[Problem]:
     """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
     if is_token(name):
-        return [f"{path}: the {what} name must be known at synth, got a token; give a literal string"]
+        return [Problem(path, f"the {what} name must be known at synth, got a token; give a literal string")]
     problems = []
     if len(name) > MAX_NAME_LENGTH:
         over = len(name) - MAX_NAME_LENGTH
         problems.append(
-            f"{path}: {what} name {name!r} has {len(name)} characters, AWS allows {MAX_NAME_LENGTH}; shorten it by {over}"
+            Problem(
+                path,
+                f"{what} name {name!r} has {len(name)} characters, AWS allows {MAX_NAME_LENGTH}; shorten it by {over}",
+            )
         )
     if not _NAME.fullmatch(name):
         problems.append(
-            f"{path}: {what} name {name!r} is not allowed; use letters, digits and single hyphens inside, "
-            "starting and ending with a letter or digit"
+            Problem(
+                path,
+                f"{what} name {name!r} is not allowed; use letters, digits and single hyphens inside, "
+                "starting and ending with a letter or digit",
+            )
         )
     return problems
 

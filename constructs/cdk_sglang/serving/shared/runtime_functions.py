@@ -14,7 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 from constructs import Construct
 
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
 from cdk_sglang.serving.shared.acknowledge import wildcards as accepted_wildcards
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
@@ -67,7 +67,7 @@ def days_of(path: str, retention: int | logs.RetentionDays) -> int:
         return retention
     if retention is logs.RetentionDays.INFINITE:
         raise ConfigurationError(
-            [f"{path}: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)"]
+            [Problem(path, "INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)")]
         )
     return next(days for days, name in _RETENTION.items() if name is retention)
 

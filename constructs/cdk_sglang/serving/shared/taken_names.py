@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import aws_cdk as cdk
 from constructs import IConstruct
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 What: TypeAlias = Literal["endpoint", "component", "adapter"]
@@ -44,7 +45,7 @@ class TakenNames:
         place = stack.node.path if any(map(is_token, environment)) else environment
         return TakenNames(root, _APPS.setdefault(root, {}).setdefault(place, _Owners()))
 
-    def problems(self, path: str, name: str, what: What, *, component: str | None = None) -> list[str]:
+    def problems(self, path: str, name: str, what: What, *, component: str | None = None) -> list[Problem]:
         """Say who has a name already, or who may be invoked by whom it is not meant for; an empty list when it is free.
 
         Args:
@@ -57,12 +58,18 @@ class TakenNames:
         owner = self._known.owners.get((what == "endpoint", name.lower()))
         if owner is not None and self._is_there(owner):
             problems.append(
-                f"{path}: {what} name {name!r} is that of {owner.what} {owner.path} too; names are one for each account and Region: rename one"
+                Problem(
+                    path,
+                    f"{what} name {name!r} is that of {owner.what} {owner.path} too; names are one for each account and Region: rename one",
+                )
             )
         if what != "endpoint":
             problems += [
-                f"{path}: {what} name {name!r} begins like those of the adapters of {other}, and whoever was granted all of them could "
-                "invoke it; rename one, or grant each adapter alone"
+                Problem(
+                    path,
+                    f"{what} name {name!r} begins like those of the adapters of {other}, and whoever was granted all of them could "
+                    "invoke it; rename one, or grant each adapter alone",
+                )
                 for beginning, other in self._known.reaches.items()
                 if name.lower().startswith(beginning) and other != component
             ]
@@ -72,11 +79,14 @@ class TakenNames:
         """Note whose a name is, by construct path."""
         self._known.owners[what == "endpoint", name.lower()] = _Owner(what=what, name=name, path=path)
 
-    def reach(self, path: str, beginning: str, component: str) -> list[str]:
+    def reach(self, path: str, beginning: str, component: str) -> list[Problem]:
         """Note that somebody may invoke every name with a beginning, or say whom that reaches besides a component's own adapters."""
         problems = [
-            f"{path}: a grant on all adapters ({beginning}*) reaches {owner.what} {owner.name!r} of {owner.path} too; rename one, or grant "
-            "each adapter alone"
+            Problem(
+                path,
+                f"a grant on all adapters ({beginning}*) reaches {owner.what} {owner.name!r} of {owner.path} too; rename one, or grant "
+                "each adapter alone",
+            )
             for (is_endpoint, name), owner in self._known.owners.items()
             if not is_endpoint
             and name.startswith(beginning.lower())

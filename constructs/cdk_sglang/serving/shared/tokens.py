@@ -6,6 +6,8 @@ from typing import Final
 
 import aws_cdk as cdk
 
+from cdk_sglang.errors import Problem
+
 _MAYBE_A_NUMBER_TOKEN: Final = -1e280
 """CDK encodes tokens as doubles below this."""
 
@@ -22,6 +24,6 @@ def is_token(value: object) -> bool:
     return bool(cdk.Token.is_unresolved(value))
 
 
-def token_problem(path: str, what: str = "a literal") -> str:
+def token_problem(path: str, what: str = "a literal") -> Problem:
     """Return the line for a value that synth itself needs."""
-    return f"{path}: must be known at synth, got a token; give {what}"
+    return Problem(path, f"must be known at synth, got a token; give {what}")

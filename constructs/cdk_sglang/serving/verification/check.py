@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 # CloudFormation waits an hour for a custom resource and no longer
@@ -51,18 +51,26 @@ class SmokeRequest:
     def __post_init__(self) -> None:
         problems = []
         if not self.expect:
-            problems.append("smoke.expect: empty; name a field of the answer, such as choices.0.message.content")
+            problems.append(
+                Problem("smoke.expect", "empty; name a field of the answer, such as choices.0.message.content")
+            )
         problems += [
-            f"smoke.expect: {path!r} is not a path; write field names and positions with dots, such as choices.0.message.content"
+            Problem(
+                "smoke.expect",
+                f"{path!r} is not a path; write field names and positions with dots, such as choices.0.message.content",
+            )
             for path in self.expect
             if not path or not all(path.split("."))
         ]
         if not is_token(self.timeout_seconds) and not 1 <= self.timeout_seconds <= SMOKE_MAX_SECONDS:
             problems.append(
-                f"smoke.timeout_seconds: {self.timeout_seconds} is not allowed; use 1 to {SMOKE_MAX_SECONDS}, which is what SageMaker waits"
+                Problem(
+                    "smoke.timeout_seconds",
+                    f"{self.timeout_seconds} is not allowed; use 1 to {SMOKE_MAX_SECONDS}, which is what SageMaker waits",
+                )
             )
         if self.body.get("stream"):
-            problems.append("smoke.body.stream: streams are not read by the check; leave it out")
+            problems.append(Problem("smoke.body.stream", "streams are not read by the check; leave it out"))
         if problems:
             raise ConfigurationError(problems)
 
@@ -96,9 +104,10 @@ class TruthCheck:
             not is_token(self.timeout_minutes)
             and not TIMEOUT_MIN_MINUTES <= self.timeout_minutes <= TIMEOUT_MAX_MINUTES
         ):
-            problem = (
-                f"truth_check.timeout_minutes: {self.timeout_minutes} is not allowed; use {TIMEOUT_MIN_MINUTES} to {TIMEOUT_MAX_MINUTES}: "
-                "CloudFormation waits an hour for it and no longer"
+            problem = Problem(
+                "truth_check.timeout_minutes",
+                f"{self.timeout_minutes} is not allowed; use {TIMEOUT_MIN_MINUTES} to {TIMEOUT_MAX_MINUTES}: "
+                "CloudFormation waits an hour for it and no longer",
             )
             raise ConfigurationError([problem])
 
@@ -119,4 +128,6 @@ class NoTruthCheck:
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
-            raise ConfigurationError(["truth_check: no reason given; say why a deployment need not be checked"])
+            raise ConfigurationError(
+                [Problem("truth_check", "no reason given; say why a deployment need not be checked")]
+            )

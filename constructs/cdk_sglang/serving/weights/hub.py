@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 
 from cdk_sglang.argument_kinds import kind_of
+from cdk_sglang.errors import Problem
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
     from aws_cdk import aws_s3 as s3
@@ -59,7 +60,7 @@ def hub_problems(
     token: object,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-) -> list[str]:
+) -> list[Problem]:
     """Say what is wrong with a model of Hugging Face; an empty list when nothing is.
 
     Args:
@@ -72,22 +73,32 @@ def hub_problems(
     """
     problems = []
     if not _REPO.fullmatch(repo):
-        problems.append(f"{path}: {repo!r} is not a model of Hugging Face; use owner/name, such as Qwen/Qwen3-8B")
+        problems.append(
+            Problem(path, f"{repo!r} is not a model of Hugging Face; use owner/name, such as Qwen/Qwen3-8B")
+        )
     if not _REVISION.fullmatch(revision):
         problems.append(
-            f"{path}.revision: {revision!r} can move, so that two deployments would serve different weights; use the 40 hexadecimal "
-            f"digits of a commit, from https://huggingface.co/{repo}/commits/main"
+            Problem(
+                f"{path}.revision",
+                f"{revision!r} can move, so that two deployments would serve different weights; use the 40 hexadecimal "
+                f"digits of a commit, from https://huggingface.co/{repo}/commits/main",
+            )
         )
     if isinstance(token, str):
         problems.append(
-            f"{path}.token: got text; a token in a template or an environment is readable for whoever may read the stack, "
-            "so store it in Secrets Manager and give the secret, such as Secret.from_secret_name_v2(self, 'Hub', 'hugging-face')"
+            Problem(
+                f"{path}.token",
+                "got text; a token in a template or an environment is readable for whoever may read the stack, "
+                "so store it in Secrets Manager and give the secret, such as Secret.from_secret_name_v2(self, 'Hub', 'hugging-face')",
+            )
         )
     elif token is not None and not _SECRET.takes(token):
         problems += _SECRET.problems(f"{path}.token", token)
     for name, patterns in (("include", include), ("exclude", exclude)):
         problems += [
-            f"{path}.{name}: {pattern!r} is not a pattern of file names; use letters, digits and . / * ? [ ] -"
+            Problem(
+                f"{path}.{name}", f"{pattern!r} is not a pattern of file names; use letters, digits and . / * ? [ ] -"
+            )
             for pattern in patterns
             if not _PATTERN.fullmatch(pattern)
         ]

@@ -12,7 +12,7 @@ from constructs import Construct, IConstruct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 from cdk_sglang.serving.weights.hub import StagingOrder, hub_problems
@@ -196,7 +196,7 @@ class ModelSource(ABC):
         return None
 
 
-def _facts_problems(facts: object) -> list[str]:
+def _facts_problems(facts: object) -> list[Problem]:
     if facts is None:
         return []
     from cdk_sglang.models.facts import ModelFacts  # noqa: PLC0415  few models bring facts of their own
@@ -205,44 +205,58 @@ def _facts_problems(facts: object) -> list[str]:
         return []
     return [
         (
-            f"model.facts: {facts!r} is a {type(facts).__name__}, not a model's facts; read them with "
-            "cdk_sglang.models.catalogue(id, also=[Path(...)]) from what cdk-sglang models add wrote"
+            Problem(
+                "model.facts",
+                f"{facts!r} is a {type(facts).__name__}, not a model's facts; read them with "
+                "cdk_sglang.models.catalogue(id, also=[Path(...)]) from what cdk-sglang models add wrote",
+            )
         )
     ]
 
 
-def s3_uri_problems(path: str, uri: str) -> list[str]:
+def s3_uri_problems(path: str, uri: str) -> list[Problem]:
     """Say what is wrong with an S3 URI of a model; an empty list when it is one."""
     if is_token(uri):
-        return [f"{path}: the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)"]
+        return [
+            Problem(path, "the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)")
+        ]
     if uri.endswith((".tar.gz", ".tgz", ".zip")):
-        return [f"{path}: {uri!r} is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/"]
+        return [
+            Problem(
+                path, f"{uri!r} is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/"
+            )
+        ]
     match = _S3_URI.fullmatch(uri)
     if match is None:
-        return [f"{path}: {uri!r} is not an S3 URI; use s3://bucket/prefix/"]
+        return [Problem(path, f"{uri!r} is not an S3 URI; use s3://bucket/prefix/")]
     return prefix_problems(path, match["prefix"])
 
 
-def prefix_problems(path: str, prefix: str) -> list[str]:
+def prefix_problems(path: str, prefix: str) -> list[Problem]:
     """Say what is wrong with a prefix; an empty list when it is fine."""
     if is_token(prefix):
         return []
     if not prefix.strip("/"):
         return [
-            f"{path}: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"
+            Problem(
+                path, "the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"
+            )
         ]
     if prefix.startswith("/") or "//" in prefix:
-        return [f"{path}: {prefix!r} has an empty part; write it without leading or double slashes"]
+        return [Problem(path, f"{prefix!r} has an empty part; write it without leading or double slashes")]
     odd = sorted(set(_NOT_IN_PREFIX.findall(prefix)))
     if odd:
         return [
             (
-                f"{path}: {prefix!r} has {' '.join(map(repr, odd))}, which IAM policies or S3 clients read as something else; "
-                "use letters, digits and ! - _ . ' ( ) = + @ , : &"
+                Problem(
+                    path,
+                    f"{prefix!r} has {' '.join(map(repr, odd))}, which IAM policies or S3 clients read as something else; "
+                    "use letters, digits and ! - _ . ' ( ) = + @ , : &",
+                )
             )
         ]
     if len(prefix.encode()) > _MAX_PREFIX_BYTES:
-        return [f"{path}: the prefix has {len(prefix)} characters; use {_MAX_PREFIX_BYTES} or fewer"]
+        return [Problem(path, f"the prefix has {len(prefix)} characters; use {_MAX_PREFIX_BYTES} or fewer")]
     return []
 
 

@@ -1,0 +1,215 @@
+"""The pydantic base of every specification, and the one translation of pydantic's errors into problems.
+
+A specification has two spellings and one validation: an environment file embeds it and reads pydantic's errors with their place; Python code
+that calls its class gets one `ConfigurationError`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, WrapValidator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.errors import ConfigurationError, Problem
+
+_SHOWN_LENGTH: Final = 60
+_NUMBER_TOKEN_BELOW: Final = -1e280
+"""CDK encodes a number that is known only at deployment as one below this (aws_cdk.Token.as_number, aws-cdk-lib 2.275.0)."""
+_TEXT_TOKEN: Final = re.compile(r"[$#]\{Token\[")
+"""How CDK encodes a text, and the only item of a list, that is known only at deployment."""
+
+
+class Spec(BaseModel):
+    """Frozen, keyword-only, no unknown keys, no silent conversion ("4" is not 4, true is not 1).
+
+    A validator of several fields raises a `ConfigurationError` whose paths begin at the specification itself.
+    """
+
+    # Not use_attribute_docstrings: it reads and parses the source of every model whenever one is imported, for what only a schema
+    # wants (`meanings`).
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True, populate_by_name=True
+    )
+
+    _noun: ClassVar[str] = ""
+    """First part of a problem's path where Python code makes the value, such as "scaling"; the name of the class if empty."""
+
+    # Only at run time: a checker must see the constructor that pydantic derives from the fields.
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **data: Any) -> None:  # noqa: ANN401  any field
+            try:
+                self.__pydantic_validator__.validate_python(data, self_instance=self)
+            except ValidationError as error:
+                noun = self._noun or type(self).__name__
+                raise ConfigurationError(problem.under(noun) for problem in problems_of(error, type(self))) from None
+
+        # pydantic's own mark (its RootModel uses it): validation of a model inside another one does not go through
+        # __init__, so errors keep their place.
+        __init__.__pydantic_base_init__ = True
+
+    def replace(self, **changes: Any) -> Self:  # noqa: ANN401  any field
+        """Return a copy with other values, validated like a new one."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe every field with the text that stands below it."""
+        written = handler(schema)
+        described = handler.resolve_ref_schema(written)
+        for name, meaning in meanings(cls).items():
+            place = described.get("properties", {}).get(cls.model_fields[name].alias or name)
+            if place is not None:
+                place.setdefault("description", meaning)
+        return written
+
+
+@cache
+def meanings(model: type[Spec]) -> Mapping[str, str]:
+    """Return the text below each field of a specification, as written in its source."""
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if owner is Spec or not issubclass(owner, Spec):
+            continue
+        try:
+            source = inspect.getsource(owner)
+        except OSError:  # installed without sources: there is nothing to tell
+            continue
+        (definition,) = ast.parse(textwrap.dedent(source)).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, text in pairwise(definition.body):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(meaning))),
+                ) if name in model.model_fields:
+                    found[name] = inspect.cleandoc(meaning)
+    return found
+
+
+def is_number_token(value: object) -> bool:
+    """Whether a number is known only at deployment."""
+    return isinstance(value, int | float) and value < _NUMBER_TOKEN_BELOW
+
+
+def is_text_token(value: object) -> bool:
+    """Whether a text holds something that is known only at deployment."""
+    return isinstance(value, str) and _TEXT_TOKEN.search(value) is not None
+
+
+def _token_or_valid(value: Any, validate: Callable[[Any], Any]) -> Any:  # noqa: ANN401  pydantic's signature
+    return value if is_number_token(value) else validate(value)
+
+
+OrToken: Final = WrapValidator(_token_or_valid)
+"""Lets a number that is known only at deployment pass the bounds of a field: `Annotated[int, Field(ge=1), OrToken]`."""
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Translate pydantic's errors.
+
+    Args:
+        error: The errors that pydantic collected.
+        model: The model that was validated, where near misses of unknown keys are looked for; paths begin at it.
+    """
+    details = error.errors(include_url=False, include_context=True)
+    return [problem for detail in details for problem in _problems(detail, model)]
+
+
+def _problems(detail: ErrorDetails, model: type[BaseModel]) -> Iterable[Problem]:
+    loc = detail["loc"]
+    if loc[-1:] == ("[key]",):
+        loc = (*loc[:-2], str(detail["input"]))  # as written: pydantic shows the key False as 0
+    path = ".".join(text if (text := str(part)).isprintable() else repr(text) for part in loc)
+    if detail["type"] != "value_error":
+        return [Problem(path, _text(detail, loc, model))]
+    cause = detail["ctx"]["error"]
+    if isinstance(cause, ConfigurationError):
+        return [problem.under(path) for problem in cause.problems]
+    return [Problem(path, str(cause))]
+
+
+_TYPES: Final = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+}
+_SIGNS: Final = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
+
+
+def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]) -> str:  # noqa: PLR0911  one return for each type of error
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    got = shown(value)
+    if is_number_token(value):
+        return "must be known at synth, got a token; give the number itself"
+    match kind:
+        case "extra_forbidden":
+            return f"unknown key; {did_you_mean(str(loc[-1]), fields_at(model, loc[:-1]))}"
+        case "missing":
+            return "missing; it has no default"
+        case "literal_error":
+            words = re.findall(r"'([^']*)'", context["expected"])
+            hint = did_you_mean(str(value), words) if words else f"use {context['expected']}"
+            return f"{got} is not allowed; {hint}"
+        case "string_type" if isinstance(value, bool | int | float):
+            return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
+        case "int_type" | "float_type" if isinstance(value, str):
+            return f"{got} is text; write a number without quotes"
+        case "int_type" | "float_type" | "bool_type" | "string_type":
+            return f"takes {_TYPES[kind]}, got {got}; change it"
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            return f"{got} is not allowed; use a value {_SIGNS[kind]} {next(iter(context.values()))}"
+        case "options":
+            return detail["msg"]
+        case _:
+            message = one_line(detail["msg"])
+            return f"{message[:1].lower()}{message[1:]}, got {got}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and signs that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
+
+
+def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """Return the names of the fields of the model at a place inside another model."""
+    place: Any = model
+    for part in loc:
+        if _is_model(place):
+            field = place.model_fields.get(str(part))
+            place = None if field is None else _inner(field.annotation)
+        else:  # an item of a mapping or a list
+            place = next((inner for inner in map(_inner, typing.get_args(place)[-1:]) if inner is not None), None)
+    return [field.alias or name for name, field in place.model_fields.items()] if _is_model(place) else []
+
+
+def _is_model(place: object) -> bool:
+    return isinstance(place, type) and issubclass(place, BaseModel)
+
+
+def _inner(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
+    """Return the first alternative of an annotation that is a model, a mapping or a list; aliases and None are looked through."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _inner(typing.get_args(annotation)[0])
+    arguments = typing.get_args(annotation)
+    if type(None) in arguments or (len(arguments) > 1 and any(map(_is_model, arguments))):
+        return next((_inner(part) for part in arguments if part is not type(None)), None)
+    return annotation
