@@ -10,6 +10,7 @@ import ast
 import inspect
 import re
 import textwrap
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -170,7 +171,8 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case "int_type" | "float_type" | "bool_type" | "string_type":
             return f"takes {_TYPES[kind]}, got {got}; change it"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
-            return f"{got} is not allowed; use a value {_SIGNS[kind]} {next(iter(context.values()))}"
+            bound = next(iter(context.values()))
+            return f"{got} is not allowed; use a value {_SIGNS[kind]} {int(bound) if bound == int(bound) else bound}"
         case "options":
             return detail["msg"]
         case _:
@@ -206,10 +208,9 @@ def _is_model(place: object) -> bool:
 
 
 def _inner(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
-    """Return the first alternative of an annotation that is a model, a mapping or a list; aliases and None are looked through."""
+    """Return an annotation without its metadata; of alternatives the first that is not None."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _inner(typing.get_args(annotation)[0])
-    arguments = typing.get_args(annotation)
-    if type(None) in arguments or (len(arguments) > 1 and any(map(_is_model, arguments))):
-        return next((_inner(part) for part in arguments if part is not type(None)), None)
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return next((_inner(part) for part in typing.get_args(annotation) if part is not type(None)), None)
     return annotation
