@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a target of zero": (
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 0})],
-        ["endpoints.chat.components.llama.scaling.concurrency: 0 is not allowed; use a value > 0.0"],
+        ["endpoints.chat.components.llama.scaling.concurrency: 0 is not allowed; use a value > 0"],
     ),
     "two targets": (
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2, "invocations_per_minute": 9})],
