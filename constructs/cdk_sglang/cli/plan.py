@@ -32,8 +32,8 @@ from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.planning.page_tables import cost_rows, money, origins
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.presentation import cost_rows, money, origins
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 EnvironmentReader = Callable[..., FleetRequest]
@@ -161,7 +161,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
     out.print(PER_MILLION_MEANS, soft_wrap=True)
     costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
     for row in cost_rows(made):
-        costs.add_row(*row)
+        costs.add_row(*row[:-1])  # the tail is the page's alone
     out.print(costs)
     if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
         out.print(POOLS_MEAN, soft_wrap=True)
