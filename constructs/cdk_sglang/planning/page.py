@@ -63,7 +63,7 @@ def _number(value: float, digits: int = 0) -> str:
 
 def _charts(endpoint: EndpointRequest, components: tuple[ComponentPlan, ...]) -> dict[str, tuple[Chart, ...]]:
     """Return the charts of each component whose times can be predicted."""
-    charts = {}
+    charts: dict[str, tuple[Chart, ...]] = {}
     for request, plan in zip(endpoint.components, components, strict=True):
         found = curve(request, endpoint.instances[0], plan.gpus) if request.facts.described else None
         if found is not None:
