@@ -59,10 +59,12 @@ class InferenceEndpoint(Construct):
     """An endpoint on which SGLang models run side by side as inference components.
 
     Example:
+        ```python
         endpoint = InferenceEndpoint(
             self, "Chat", capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2), image=ServingImage.from_dlc()
         )
         endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"), server=SglangOptions(tp_size=1))
+        ```
 
     Args:
         scope: Parent.
