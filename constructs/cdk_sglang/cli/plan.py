@@ -52,11 +52,27 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     environments: Annotated[
         Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance.")] = None,
-    instance: Annotated[str | None, typer.Option("--instance", help="With --model: the instance type, for example ml.g6e.2xlarge.")] = None,
-    tp_size: Annotated[int | None, typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default.")] = None,
-    context_length: Annotated[int | None, typer.Option("--context-length", help="With --model: tokens of the longest request, answer included; the model's own limit by default.")] = None,
-    concurrency: Annotated[float, typer.Option("--concurrency", help="With --model: requests in flight per copy.")] = 16,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance."),
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="With --model: the instance type, for example ml.g6e.2xlarge.")
+    ] = None,
+    tp_size: Annotated[
+        int | None,
+        typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default."),
+    ] = None,
+    context_length: Annotated[
+        int | None,
+        typer.Option(
+            "--context-length",
+            help="With --model: tokens of the longest request, answer included; the model's own limit by default.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        float, typer.Option("--concurrency", help="With --model: requests in flight per copy.")
+    ] = 16,
     region: Annotated[str, typer.Option("--region", help="With --model: Region of the prices.")] = "us-east-1",
     models: Annotated[
         list[Path] | None, typer.Option("--models", help="Your own models; environments/models by default.")

@@ -69,7 +69,11 @@ class SglangDlc(Enum):
 
 
 class ServingImage(ABC):
-    """The container that serves; make one with a `from_*` method. Bound once per endpoint."""
+    """The container that serves; make one with a `from_*` method. Bound once per endpoint.
+
+    Args:
+        facts: What the image can run on: CUDA, GPU generations, SGLang's release.
+    """
 
     def __init__(self, facts: ImageFacts) -> None:
         self.facts = facts
@@ -77,7 +81,11 @@ class ServingImage(ABC):
     @staticmethod
     @checked()
     def from_dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU) -> ServingImage:
-        """AWS's own SGLang container, from the registry account of the stack's Region."""
+        """AWS's own SGLang container, from the registry account of the stack's Region.
+
+        Args:
+            tag: Tag of AWS's image.
+        """
         return _DlcImage(tag)
 
     @staticmethod
@@ -146,12 +154,21 @@ class ServingImage(ABC):
         return BuiltServingImage(repository=repository, base=base, source=source, log_options=log_options)
 
     def region_problems(self, region: str) -> list[str]:  # noqa: ARG002  most images are wherever they were pushed
-        """Say why the image cannot be pulled in a Region that is known at synth."""
+        """Say why the image cannot be pulled in a Region that is known at synth.
+
+        Args:
+            region: Region of the stack.
+        """
         return []
 
     @abstractmethod
     def bind(self, scope: Construct, role: iam.IRole) -> str:
-        """Let the role pull the image and return its URI."""
+        """Let the role pull the image and return its URI.
+
+        Args:
+            scope: Construct below which the image's resources are created.
+            role: Role that pulls the image.
+        """
 
 
 def grant_pull(role: iam.IRole, repository_arn: str) -> None:
