@@ -56,8 +56,12 @@ def test_a_name_a_parameter_and_a_method_without_description_are_found() -> None
 def test_a_field_without_description_is_found() -> None:
     schema: dict[str, Any] = {
         "description": "Whole.",
-        "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"type": "integer", "description": "Said."}},
-        "$defs": {"A": {"properties": {}}},
+        "properties": {
+            "a": {"$ref": "#/$defs/A"},
+            "c": {"$ref": "#/$defs/C"},
+            "b": {"type": "integer", "description": "Said."},
+        },
+        "$defs": {"A": {"properties": {}}, "C": {"description": "Its own."}},
     }
     assert undescribed_fields(schema) == ["A", "Environment.a"]
 

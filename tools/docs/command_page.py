@@ -86,22 +86,15 @@ def _type(parameter: Parameter, kind: Any) -> str:  # noqa: ANN401  a type of th
         parameter: The parameter.
         kind: The annotation of the command's function, for example `list[Path] | None`.
     """
-    kind = (
-        next((choice for choice in get_args(kind) if choice is not type(None)), kind)
-        if type(None) in get_args(kind)
-        else kind
-    )
+    if type(None) in get_args(kind):
+        kind = next(choice for choice in get_args(kind) if choice is not type(None))
     if get_origin(kind) is list:
         return f"{_type(parameter, get_args(kind)[0])}, repeatable"
     if kind is bool:
         return "switch"
-    choices = (
-        [one.value for one in kind]
-        if isinstance(kind, enum.EnumType)
-        else get_args(kind)
-        if get_origin(kind) is Literal
-        else []
-    )
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if isinstance(kind, enum.EnumType):
+        choices = tuple(member.value for member in kind.__members__.values())
     text = " or ".join(code(str(choice)) for choice in choices) or _TYPES[kind]
     text += "" if parameter.min is None else f", at least {parameter.min}"
     return text if parameter.max is None else f"{text}, at most {parameter.max}"

@@ -75,7 +75,8 @@ def gaps(path: str, found: griffe.Object) -> Iterator[str]:
 
 
 def _class_gaps(path: str, found: griffe.Class) -> Iterator[str]:
-    known = _described(found)
+    fields = {name for name, member in found.members.items() if _is_field(member) and member.has_docstring}
+    known = _described(found) | fields
     constructor = found.members.get("__init__")
     parameters = {one.name for one in constructor.parameters} if isinstance(constructor, griffe.Function) else set()
     for name, member in found.members.items():
@@ -87,12 +88,12 @@ def _class_gaps(path: str, found: griffe.Class) -> Iterator[str]:
             continue  # private, described as a parameter, or a constant that is named as AWS names it
         elif isinstance(member, griffe.Function) or "property" in member.labels:
             yield from gaps(f"{path}.{name}", member)
-        elif _is_field(member) and name not in known and not member.has_docstring:
+        elif _is_field(member) and name not in known:
             yield f"{path}.{name}: no description"
 
 
-def _is_field(member: griffe.Object) -> bool:
-    return isinstance(member, griffe.Attribute) and member.annotation is not None
+def _is_field(member: griffe.Object | griffe.Alias) -> bool:
+    return isinstance(member, griffe.Attribute) and member.annotation is not None and "property" not in member.labels
 
 
 def _parameter_gaps(path: str, function: griffe.Function, known: set[str]) -> Iterator[str]:

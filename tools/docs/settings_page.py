@@ -44,8 +44,8 @@ def settings_page(schema: Schema) -> str:
     Args:
         schema: JSON Schema of an environment.
     """
-    sections = [_INTRODUCTION, _section("Environment", schema)]
-    sections += [_section(name, schema["$defs"][name]) for name in reachable(schema)]
+    sections = [_INTRODUCTION, _section("Environment", schema, schema)]
+    sections += [_section(name, schema["$defs"][name], schema) for name in reachable(schema)]
     return "\n".join(sections)
 
 
@@ -77,19 +77,25 @@ def undescribed_fields(schema: Schema) -> list[str]:
         f"{name}.{field}"
         for name, content in types.items()
         for field, value in content.get("properties", {}).items()
-        if not value.get("description")
+        if not _description(value, schema)
     ]
 
 
-def _section(name: str, content: Schema) -> str:
+def _section(name: str, content: Schema, schema: Schema) -> str:
     required = content.get("required", [])
     rows = []
     for field, value in content.get("properties", {}).items():
         bounds = "; ".join(_bounds(value))
         default = "*required*" if field in required else _default(value)
-        rows.append([code(field), _type(value), default, bounds, cell(value.get("description", ""))])
+        rows.append([code(field), _type(value), default, bounds, cell(_description(value, schema))])
     fields = table(("field", "type", "default", "bounds", "what it is"), rows) if rows else ""
     return f"## {name} {{ #{_anchor(name)} }}\n\n{cell(content.get('description', ''))}\n\n{fields}"
+
+
+def _description(value: Schema, schema: Schema) -> str:
+    """Return a field's description; the schema leaves it out where it is that of the field's type."""
+    own = value.get("description") or schema.get("$defs", {}).get(_name(value), {}).get("description", "")
+    return str(own)
 
 
 def _anchor(name: str) -> str:
