@@ -93,8 +93,8 @@ def _type(parameter: Parameter, kind: Any) -> str:  # noqa: ANN401  a type of th
     if kind is bool:
         return "switch"
     choices = get_args(kind) if get_origin(kind) is Literal else ()
-    if isinstance(kind, enum.EnumType):
-        choices = tuple(member.value for member in kind.__members__.values())
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        choices = tuple(member.value for member in kind)
     text = " or ".join(code(str(choice)) for choice in choices) or _TYPES[kind]
     text += "" if parameter.min is None else f", at least {parameter.min}"
     return text if parameter.max is None else f"{text}, at most {parameter.max}"
