@@ -89,6 +89,12 @@ mutants: setup ## faults put into our own templates, and the checker that finds 
 bench: setup ## benchmarks, each against its baseline in the same run
 	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file || failed=1; done; exit $${failed:-0}
 
+.PHONY: docs
+docs: setup ## the documentation as a site in dist/site, built strictly: no broken link, nothing public without a description
+	@python -m tools.docs.undocumented
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "dist/site/index.html; with search: python -m http.server --bind 127.0.0.1 --directory dist/site"
+
 .PHONY: clean
 clean: ## remove what make made
 	@rm -rf .venv .venv-engine node_modules cdk.out dist .local

@@ -32,8 +32,8 @@ from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.planning.page_tables import cost_rows, money, origins
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.presentation import cost_rows, money, origins
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 EnvironmentReader = Callable[..., FleetRequest]
@@ -52,12 +52,28 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
     environments: Annotated[
         Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Instead of an environment: a model ...")] = None,
-    instance: Annotated[str | None, typer.Option("--instance", help="... on an instance type ...")] = None,
-    tp_size: Annotated[int | None, typer.Option("--tp-size", help="... with so many GPUs per copy.")] = None,
-    context_length: Annotated[int | None, typer.Option("--context-length", help="Longest request.")] = None,
-    concurrency: Annotated[float, typer.Option("--concurrency", help="Requests in flight per copy.")] = 16,
-    region: Annotated[str, typer.Option("--region", help="Region of the prices.")] = "us-east-1",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance."),
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="With --model: the instance type, for example ml.g6e.2xlarge.")
+    ] = None,
+    tp_size: Annotated[
+        int | None,
+        typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default."),
+    ] = None,
+    context_length: Annotated[
+        int | None,
+        typer.Option(
+            "--context-length",
+            help="With --model: tokens of the longest request, answer included; the model's own limit by default.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        float, typer.Option("--concurrency", help="With --model: requests in flight per copy.")
+    ] = 16,
+    region: Annotated[str, typer.Option("--region", help="With --model: Region of the prices.")] = "us-east-1",
     models: Annotated[
         list[Path] | None, typer.Option("--models", help="Your own models; environments/models by default.")
     ] = None,
@@ -166,7 +182,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
     out.print(PER_MILLION_MEANS, soft_wrap=True)
     costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
     for row in cost_rows(made):
-        costs.add_row(*row)
+        costs.add_row(*row[:-1])  # the tail is the page's alone
     out.print(costs)
     if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
         out.print(POOLS_MEAN, soft_wrap=True)

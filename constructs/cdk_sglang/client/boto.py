@@ -119,6 +119,9 @@ class InferenceClient:
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  boto3's parameters
         """Call InvokeEndpoint with boto3's parameters; endpoint and component are filled in.
 
+        Args:
+            request: boto3's parameters of InvokeEndpoint.
+
         Raises:
             WaitExceededError: No copy took the request in time.
             WaitCancelledError: `cancel` was set.
@@ -130,6 +133,9 @@ class InferenceClient:
 
     def invoke_endpoint_with_response_stream(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  as above
         """Call InvokeEndpointWithResponseStream with boto3's parameters; the stream, once there, is never begun again.
+
+        Args:
+            request: boto3's parameters of InvokeEndpointWithResponseStream.
 
         Raises:
             WaitExceededError: No copy took the request in time.

@@ -210,7 +210,11 @@ class SglangOptions(OptionsModel):
         return (*rendering.settings_of(self), *extra.settings_of(self.extra))
 
     def get(self, dest: str) -> Any:  # noqa: ANN401 (any option's value)
-        """Return an option's value by SGLang's name, typed or extra; SGLang's default when it is not set."""
+        """Return an option's value by SGLang's name, typed or extra; SGLang's default when it is not set.
+
+        Args:
+            dest: SGLang's name of the option, for example tp_size.
+        """
         values = self._values
         return values[dest] if dest in values else flag_of(dest).default
 
@@ -219,14 +223,23 @@ class SglangOptions(OptionsModel):
         return {name: value for _, name, value in self.settings()}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other values, which pydantic does not check, and nothing worked out from the old ones."""
+        """Return a copy with other values, which pydantic does not check, and nothing worked out from the old ones.
+
+        Args:
+            update: Values to replace, by field.
+            deep: Copy nested values too.
+        """
         copied = super().model_copy(update=update, deep=deep)
         for name in ("_settings", "_values"):
             copied.__dict__.pop(name, None)
         return copied
 
     def with_tp_size(self, tp_size: int) -> SglangOptions:
-        """Return the same options over another number of GPUs."""
+        """Return the same options over another number of GPUs.
+
+        Args:
+            tp_size: GPUs of a forward pass.
+        """
         return SglangOptions(**{**{name: getattr(self, name) for name in self.model_fields_set}, "tp_size": tp_size})
 
     def environment(self, *, image_kind: Literal["dlc", "cdk-sglang"] = "cdk-sglang") -> dict[str, str]:

@@ -51,7 +51,11 @@ class Batch:
     copies: int | None = None
 
     def of(self, copies: int) -> int:
-        """Return how many copies more there are for the time of a step; a started copy is a whole one."""
+        """Return how many copies more there are for the time of a step; a started copy is a whole one.
+
+        Args:
+            copies: Copies there are.
+        """
         if self.percent is not None:
             return math.ceil(copies * self.percent / 100)
         return self.copies or 0
@@ -120,7 +124,11 @@ class ComponentRequest:
     file_cache_gb: float | None = 0.0
 
     def split(self, gpus: int) -> Parallelism:
-        """Return how a copy is spread over so many GPUs, stages of a pipeline included."""
+        """Return how a copy is spread over so many GPUs, stages of a pipeline included.
+
+        Args:
+            gpus: GPUs of a copy.
+        """
         return Parallelism(
             gpus=gpus,
             attention_dp=self.attention_dp,
@@ -178,7 +186,13 @@ class FleetRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """A number at its least, in between and at its most."""
+    """A number at its least, in between and at its most.
+
+    Args:
+        low: Least.
+        typical: Typical.
+        high: Most.
+    """
 
     low: float
     typical: float
@@ -187,7 +201,17 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """Another instance type on which the component meets what is asked."""
+    """Another instance type on which the component meets what is asked.
+
+    Args:
+        instance: Instance type.
+        tp_size: GPUs of a copy there.
+        ttft_ms: Time to the first token, milliseconds.
+        tpot_ms: Time per further token, milliseconds.
+        usd_per_hour_per_copy: US dollars per hour of a copy.
+        usd_per_million_input_tokens: US dollars per million input tokens at the planned load.
+        usd_per_million_output_tokens: US dollars per million output tokens at the planned load.
+    """
 
     instance: str
     tp_size: int
@@ -316,6 +340,14 @@ class FleetPlan:
     """The plan of an environment; `problems` is empty when it may be deployed.
 
     `usd_per_hour` is that of all endpoints; None where that of one is not known.
+
+    Args:
+        environment: Name of the environment.
+        region: AWS Region.
+        endpoints: Plan of each endpoint.
+        usd_per_hour: US dollars per hour of all endpoints; None if a price is unknown.
+        problems: Why the environment cannot be deployed, one line each.
+        warnings: What a reader should know all the same, one line each.
     """
 
     environment: str

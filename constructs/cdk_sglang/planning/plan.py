@@ -35,7 +35,11 @@ DEFAULT_CONCURRENCY = 16.0
 
 
 def plan_fleet(request: FleetRequest) -> FleetPlan:
-    """Return the plan of an environment; its `problems` name everything that speaks against deploying it."""
+    """Return the plan of an environment; its `problems` name everything that speaks against deploying it.
+
+    Args:
+        request: The environment.
+    """
     problems: list[Problem] = []
     warnings: list[str] = []
     endpoints = [_plan_endpoint(request, endpoint, problems, warnings) for endpoint in request.endpoints]

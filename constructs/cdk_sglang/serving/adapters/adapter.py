@@ -60,7 +60,11 @@ class Adapter:
 
     @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this adapter alone, streaming included."""
+        """Let the grantee invoke this adapter alone, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return self.component.endpoint.grant_components(grantee, self.adapter_name)
 
 

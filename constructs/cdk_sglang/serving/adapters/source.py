@@ -87,6 +87,9 @@ class AdapterSource(ABC):
 
         A changed file gives a new archive, which updates the adapter. For a handful of adapters; hundreds belong in S3.
 
+        Args:
+            folder: The folder, relative to the working directory of the synth.
+
         Raises:
             ConfigurationError: A file is missing, cut short, or of a kind SGLang would not serve as it was trained.
         """

@@ -61,7 +61,41 @@ class SharedValues:
 
 
 class InferenceComponent(Construct):
-    """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes."""
+    """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes.
+
+    Args:
+        endpoint: Endpoint that the component runs on.
+        construct_id: Short name of the model on the endpoint, for example llama.
+        model: Where the weights are.
+        server: SGLang's options.
+        copies: Copies at the first deployment; 1, or as many as `scaling` keeps at least, if None.
+        scaling: Bounds between which load and schedules change the copies; the number of copies stays as it is if None.
+        placement: How copies are spread over instances; SageMaker's own way if None.
+        component_name: Name in SageMaker; "<endpoint name>-<construct id>" if None.
+        resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.
+        startup: Start-up time-outs; derived from the size of the weights if None.
+        rollout: How a new version reaches the copies; all at once and without alarms if None.
+        smoke: Request that verifies the component after a deployment; that of the endpoint if None.
+        tp_size_by_type: GPUs of a forward pass on some instance types of a pool.
+        environment: Further environment variables of the container.
+
+    Attributes:
+        path: Construct path, for messages.
+        variants: Model and options for each set of instance types whose options differ, that of the most wanted type
+            first.
+        gpus_by_type: GPUs of a copy by instance type.
+        scaling_resources: CloudFormation resources that scale the component.
+        short_name: Construct id, which is the component's name within the endpoint.
+        model_id: Catalogue id of the model; None if unknown.
+        base_model: Model that adapters must have been trained on; None if unknown.
+        adapters: Adapters by their short names.
+        environments: Environment variables of the container, one mapping for each of `variants`.
+        component_arn: ARN of the inference component.
+        startup_seconds: Longest time from a new copy to its first health check, in seconds.
+        fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
+        models: SageMaker models, one for each of `variants`.
+        model_names: Names of `models`, known at deployment.
+    """
 
     def __init__(
         self,
@@ -189,7 +223,11 @@ class InferenceComponent(Construct):
 
     @checked("{self.short_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this component, streaming included."""
+        """Let the grantee invoke this component, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return self.endpoint.grant_components(grantee, self.component_name)
 
     @checked("{self.short_name}.adapters.{name}")
@@ -227,6 +265,9 @@ class InferenceComponent(Construct):
     @checked("{self.short_name}")
     def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke every adapter of this component, those of later deployments included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
 
         Raises:
             ConfigurationError: A component or an adapter of another one is named so that it would be among them.

@@ -60,10 +60,12 @@ class InferenceEndpoint(Construct):
     """An endpoint on which SGLang models run side by side as inference components.
 
     Example:
+        ```python
         endpoint = InferenceEndpoint(
             self, "Chat", capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2), image=ServingImage.from_dlc()
         )
         endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"), server=SglangOptions(tp_size=1))
+        ```
 
     Args:
         scope: Parent.
@@ -88,6 +90,14 @@ class InferenceEndpoint(Construct):
             fleet, all at once, no alarms.
         truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
             `NoTruthCheck(reason=...)`.
+
+    Attributes:
+        variant_name: Name of the endpoint's only production variant.
+        endpoint_arn: ARN of the endpoint.
+        truth: Verification after each deployment; None if it is left out.
+        components: Components by their construct ids.
+        role: Execution role of the endpoint and its components.
+        image_uri: URI of the serving image, known at deployment.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -284,13 +294,22 @@ class InferenceEndpoint(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
+        """Let the grantee invoke every component of the endpoint, those added later too, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         self._invokers.append(grantee)
         components = [component.component_name for component in self.components.values()]
         return self.grant_components(grantee, *components)
 
     def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+            names: Names of components and adapters; `*` in a name stands for any characters.
+        """
         arns = self.shared.arns
         return iam.Grant.add_to_principal(
             grantee=grantee,
@@ -303,7 +322,11 @@ class InferenceEndpoint(Construct):
 
     @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
+        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
         )

@@ -111,15 +111,27 @@ class ContainerBase:
         return ContainerBase(name=f"{reference}@{digest}" if digest else reference, facts=facts)
 
     def reference(self, stack: cdk.Stack) -> str:
-        """Return what `FROM` takes in a stack's Region."""
+        """Return what `FROM` takes in a stack's Region.
+
+        Args:
+            stack: Stack whose Region decides the registry.
+        """
         return f"{self.registries(stack)[0]}/{self.name}" if self.is_dlc else self.name
 
     def registries(self, stack: cdk.Stack) -> list[str]:
-        """Return the registries to sign in to besides that of the result."""
+        """Return the registries to sign in to besides that of the result.
+
+        Args:
+            stack: Stack whose Region decides the registry.
+        """
         return [f"{dlc_account(stack)}.dkr.ecr.{stack.region}.{stack.url_suffix}"] if self.is_dlc else []
 
     def repository_arns(self, stack: cdk.Stack) -> list[str]:
-        """Return the repositories the build has to be allowed to pull from."""
+        """Return the repositories the build has to be allowed to pull from.
+
+        Args:
+            stack: Stack whose Region decides the registry.
+        """
         if not self.is_dlc:
             return []
         return [

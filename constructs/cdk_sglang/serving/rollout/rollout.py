@@ -33,7 +33,12 @@ FEWEST_TO_SPLIT: Final = 2
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class BatchSize:
-    """How much is replaced in one step; make one with `percent` or `copies`."""
+    """How much is replaced in one step; make one with `percent` or `copies`.
+
+    Args:
+        percent_value: Percent of the copies or instances; None if the size is a number.
+        copies_value: Number of copies; None if the size is a percentage.
+    """
 
     percent_value: int | None = None
     copies_value: int | None = None
@@ -41,13 +46,21 @@ class BatchSize:
     @staticmethod
     @checked()
     def percent(value: int) -> BatchSize:
-        """So many percent of the copies or instances there are."""
+        """So many percent of the copies or instances there are.
+
+        Args:
+            value: Percent of the copies or instances, 1 to 100; what a rollout allows is checked there.
+        """
         return BatchSize(percent_value=value)
 
     @staticmethod
     @checked()
     def copies(value: int) -> BatchSize:
-        """So many copies of a component."""
+        """So many copies of a component.
+
+        Args:
+            value: Number of copies, 1 or more.
+        """
         return BatchSize(copies_value=value)
 
     @property
@@ -56,7 +69,11 @@ class BatchSize:
         return f"{self.percent_value}%" if self.percent_value is not None else f"{self.copies_value} copies"
 
     def steps(self, whole: int) -> int:
-        """Return how many steps so many copies take."""
+        """Return how many steps so many copies take.
+
+        Args:
+            whole: Number of copies to replace; a percentage needs none.
+        """
         if self.percent_value is not None:
             return math.ceil(WHOLE_PERCENT / max(self.percent_value, 1))
         return math.ceil(whole / max(self.copies_value or 1, 1))
@@ -76,6 +93,13 @@ class ComponentRollout:
     """How a new version reaches the copies of a component; make one with `rolling`.
 
     Without one, SageMaker brings up all new copies before the old ones go, and no alarm takes a bad version back.
+
+    Args:
+        max_batch: Share of the copies that one step replaces.
+        wait_seconds: Seconds for which the alarms are watched after each step.
+        rollback_batch: Share of the copies that one step of a rollback replaces; all at once if None.
+        timeout_seconds: Seconds for all steps together; SageMaker's own limit if None.
+        alarms: Alarms that trigger a rollback.
     """
 
     max_batch: BatchSize
@@ -163,7 +187,11 @@ class ComponentRollout:
     def render(
         self, alarm_names: list[str]
     ) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
-        """Return the property of the component."""
+        """Return the property of the component.
+
+        Args:
+            alarm_names: Names of the CloudWatch alarms that trigger a rollback.
+        """
         cfn = sagemaker.CfnInferenceComponent
         return cfn.InferenceComponentDeploymentConfigProperty(
             rolling_update_policy=cfn.InferenceComponentRollingUpdatePolicyProperty(

@@ -145,12 +145,21 @@ class ComponentScaling:
     @staticmethod
     @checked()
     def fixed(copies: int, *, schedules: Mapping[str, Window], time_zone: str = "UTC") -> ComponentScaling:
-        """So many copies, and other bounds at certain hours; nothing else changes them."""
+        """So many copies, and other bounds at certain hours; nothing else changes them.
+
+        Args:
+            copies: Number of copies outside of the schedules.
+            schedules: Hours with other bounds, by name.
+            time_zone: IANA time zone of the schedules, for example Europe/Berlin.
+        """
         return ComponentScaling(min_copies=copies, max_copies=copies, schedules=schedules, time_zone=time_zone)
 
     @checked()
     def stopped_nightly(self, stop: NightlyStop) -> ComponentScaling:
         """The same, and no copies in those hours.
+
+        Args:
+            stop: Hours without copies.
 
         Raises:
             ConfigurationError: The hours overlap a schedule, the schedules are in another time zone, or one has the stop's name.

@@ -70,6 +70,13 @@ class Window:
     ) -> Window:
         """The same hours every week, such as business hours.
 
+        Args:
+            days: Days on which the window begins, for example mon; every day by default.
+            begins: Time at which it begins, "HH:MM".
+            ends: Time at which it ends, "HH:MM"; on the next day if it is before `begins`.
+            min_copies: Fewest copies in these hours; the component's own if None.
+            max_copies: Most copies in these hours; the component's own if None.
+
         Raises:
             ConfigurationError: A day or an hour is none, it never ends, or the bounds contradict each other.
         """
@@ -80,13 +87,26 @@ class Window:
     @staticmethod
     @checked()
     def off(*, days: Sequence[str] = DAYS, begins: str, ends: str) -> Window:
-        """No copies at all in these hours, whatever is asked: requests fail until the window ends."""
+        """No copies at all in these hours, whatever is asked: requests fail until the window ends.
+
+        Args:
+            days: Days on which the window begins, for example sat; every day by default.
+            begins: Time at which it begins, "HH:MM".
+            ends: Time at which it ends, "HH:MM"; on the next day if it is before `begins`.
+        """
         return Window.weekly(days=days, begins=begins, ends=ends, min_copies=0, max_copies=0)
 
     @staticmethod
     @checked()
     def once(*, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Window:
-        """One stretch of time, such as a launch: begin it a start-up time before the load."""
+        """One stretch of time, such as a launch: begin it a start-up time before the load.
+
+        Args:
+            begins: Moment at which it begins, "YYYY-MM-DDTHH:MM".
+            ends: Moment at which it ends, "YYYY-MM-DDTHH:MM".
+            min_copies: Fewest copies in that time; the component's own if None.
+            max_copies: Most copies in that time; the component's own if None.
+        """
         return Window(days=(), begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
     @property
@@ -95,7 +115,11 @@ class Window:
         return bool(self.days)
 
     def bounds(self, own: Bounds) -> Bounds:
-        """Return the bounds while it lasts, given the component's own."""
+        """Return the bounds while it lasts, given the component's own.
+
+        Args:
+            own: Bounds of the component outside of its windows.
+        """
         low = own[0] if self.min_copies is None else self.min_copies
         high = own[1] if self.max_copies is None else self.max_copies
         return low, max(low, high) if self.max_copies is None else high

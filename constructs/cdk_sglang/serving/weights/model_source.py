@@ -45,6 +45,9 @@ class ModelSource(ABC):
     SageMaker downloads every file under the prefix to `/opt/ml/model` before the container starts, so the container needs
     neither network nor credentials for it.
 
+    Args:
+        weights_size: Size of the files; unknown if None.
+
     Attributes:
         weights_bytes: Size of the files, for the start-up time-outs; None when not known.
         model_id: Catalogue id of the model, such as "Qwen/Qwen3-8B", for checks against it; None when not known.
@@ -183,7 +186,11 @@ class ModelSource(ABC):
 
     @abstractmethod
     def bind(self, access: WeightsAccess) -> str:
-        """Let the endpoint's role read the prefix and return the S3 URI, ending in a slash."""
+        """Let the endpoint's role read the prefix and return the S3 URI, ending in a slash.
+
+        Args:
+            access: Reading rights of the endpoint's role, which the prefix is added to.
+        """
 
     def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:  # noqa: ARG002
         """Have the files put in place or checked before they are served; return what has to come first.
