@@ -13,7 +13,8 @@ from cdk_sglang.hardware import Gpu, GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet
 from cdk_sglang.planning.export import plan_json
-from cdk_sglang.planning.host import DiskUse, HostMemory
+from cdk_sglang.planning.fleet_plan import DiskUse
+from cdk_sglang.planning.fleet_request import HostMemory
 from cdk_sglang.planning.page import plan_html
 
 LLAMA = ComponentRequest(

@@ -29,7 +29,8 @@ from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import ModelFacts, catalogue
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
-from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
+from cdk_sglang.planning.fleet_plan import FleetPlan
+from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest, Slo
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet

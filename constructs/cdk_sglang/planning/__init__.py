@@ -1,18 +1,8 @@
 """Arithmetic: memory, performance, packing and cost. Pure Python: no CDK, no network."""
 
 from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
-from cdk_sglang.planning.fleet import (
-    Alternative,
-    Batch,
-    ComponentPlan,
-    ComponentRequest,
-    EndpointPlan,
-    EndpointRequest,
-    FleetPlan,
-    FleetRequest,
-    Range,
-    Slo,
-)
+from cdk_sglang.planning.fleet_plan import Alternative, ComponentPlan, EndpointPlan, FleetPlan, Range
+from cdk_sglang.planning.fleet_request import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.plan import plan_fleet

@@ -10,7 +10,7 @@ from cdk_sglang.planning.predict import answer
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.predict import Band
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 128)

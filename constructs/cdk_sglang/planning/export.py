@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdk_sglang.planning.fleet import FleetPlan
+    from cdk_sglang.planning.fleet_plan import FleetPlan
 
 SIGNIFICANT_DIGITS = 6
 

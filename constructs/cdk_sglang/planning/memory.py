@@ -20,7 +20,7 @@ from cdk_sglang.planning.static_fraction import serves_images, sglang_fraction
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import KvPerToken
     from cdk_sglang.planning.static_fraction import EngineOptions
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from cdk_sglang.planning.chart import Chart
-    from cdk_sglang.planning.fleet import ComponentPlan, EndpointRequest, FleetPlan, FleetRequest
+    from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
+    from cdk_sglang.planning.fleet_request import EndpointRequest, FleetRequest
 
 COLOURS = 6
 """Colours that the style sheet has for the components of an endpoint."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from cdk_sglang.planning.fleet import FleetPlan, Range
+    from cdk_sglang.planning.fleet_plan import FleetPlan, Range
     from cdk_sglang.planning.predict import Band
 
 _SIDE_BY_SIDE = 2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning import Batch, ComponentRequest, EngineOptions, Slo
-    from cdk_sglang.planning.host import HostMemory
+    from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.serving.scaling.schedules import Bounds
     from cdk_sglang.serving.weights.model_source import ModelSource
 
