@@ -14,14 +14,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:  # the clock starts before aws_cdk is imported
+    from aws_cdk import Stack
 
 _ONCE: Final = ("CdkSglang", "ChatIdle")
 """Beginnings of the ids of what there is once, however many components there are: the functions that check weights and deployments,
 and an alarm. Made from the library's template."""
 
 
-def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as long as what it makes
+def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as long as the template that it makes
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
     check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
@@ -165,13 +168,20 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
         deployed.append(made)
     begins = next(name for name in checked if "TruthProviderframeworkonEvent" in name)
     same = {"config": config.attr_endpoint_config_name, "image": image}
-    _check_deployment(stack, truth, checked[begins].attr_arn, same, [endpoint, *deployed], asked)
+    _check_deployment(
+        stack,
+        truth,
+        service_token=checked[begins].attr_arn,
+        same=same,
+        deployed=[endpoint, *deployed],
+        asked=asked,
+    )
     app.synth()
     end = time.perf_counter()
     print(f"{imported - begin:.3f} {end - imported:.3f}")
 
 
-def _with_assets(stack: Any, check: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: ANN401
+def _with_assets(stack: Stack, check: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the resources with the code of each function staged as an asset, one asset for all that share it."""
     from aws_cdk import aws_s3_assets as assets
 
@@ -190,7 +200,7 @@ def _with_assets(stack: Any, check: dict[str, Any], folder: Path) -> dict[str, A
     return made
 
 
-def _made_once(stack: Any, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:
     import aws_cdk as cdk
 
     made: dict[str, Any] = {}
@@ -229,9 +239,10 @@ def _truth(resources: dict[str, Any]) -> _Truth:
     return _Truth(len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component)
 
 
-def _check_deployment(  # noqa: PLR0917
-    stack: Any,  # noqa: ANN401  aws_cdk is imported on the clock
+def _check_deployment(
+    stack: Stack,
     truth: _Truth,
+    *,
     service_token: str,
     same: dict[str, str],
     deployed: list[Any],
@@ -266,7 +277,7 @@ def _check_deployment(  # noqa: PLR0917
 def _typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[str, Any]:
     """Return a template's properties as arguments of a typed construct; policy documents stay as they are."""
 
-    def inner(value: Any) -> Any:  # noqa: ANN401  any part of a template
+    def inner(value: object) -> object:
         if isinstance(value, list):
             return [inner(item) for item in value]
         if not isinstance(value, dict):
