@@ -11,7 +11,7 @@ import os
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.gate import guard_dispatch
@@ -25,6 +25,10 @@ from cdk_sglang_container.visitors import add_visitors_check
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from fastapi import FastAPI
+    from sglang.srt.lora.lora_registry import LoRARef
+    from sglang.srt.managers.tokenizer_manager import TokenizerManager
 
 # Where SGLang's tokenizer workers import the application from (sglang/srt/environ.py: SGLANG_HTTP_SERVER_APP_PATH).
 WORKER_APPLICATION = "cdk_sglang_container.server:app"
@@ -68,12 +72,12 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
     Raises:
         RefusedError: With each missing name.
     """
-    import inspect  # noqa: PLC0415
+    import inspect
 
-    from sglang.srt.entrypoints import http_server  # noqa: PLC0415
-    from sglang.srt.environ import envs  # noqa: PLC0415
-    from sglang.srt.managers import io_struct, tokenizer_manager  # noqa: PLC0415
-    from sglang.version import __version__  # noqa: PLC0415
+    from sglang.srt.entrypoints import http_server
+    from sglang.srt.environ import envs
+    from sglang.srt.managers import io_struct, tokenizer_manager
+    from sglang.version import __version__
 
     missing: list[str] = []
     routes = {
@@ -121,16 +125,18 @@ class SglangEngine:
         self._adapter_changes = 0
 
     @functools.cached_property
-    def _manager(self) -> Any:  # noqa: ANN401 # SGLang ships no types
-        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+    def _manager(self) -> TokenizerManager:
+        from sglang.srt.entrypoints import http_server
 
-        return http_server.get_global_state().tokenizer_manager
+        state = http_server.get_global_state()
+        assert state is not None, "nothing is asked of SGLang before it has started"
+        return state.tokenizer_manager
 
     @property
     def started(self) -> bool:
         """Whether SGLang says it is up and not stopping."""
-        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.entrypoints import http_server
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         if http_server.get_global_state() is None:
             return False
@@ -144,8 +150,8 @@ class SglangEngine:
     @functools.cached_property
     def limits(self) -> RequestLimits:
         """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
-        from sglang.srt.environ import envs  # noqa: PLC0415
-        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode  # noqa: PLC0415
+        from sglang.srt.environ import envs
+        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode
 
         manager, settings = self._manager, self._settings
         limits = RequestLimits(
@@ -180,15 +186,14 @@ class SglangEngine:
         return self._manager.lora_ref_cache.keys() if self.lora_enabled else None
 
     @property
-    def lora_references(self) -> dict[str, Any]:
+    def lora_references(self) -> dict[str, LoRARef]:
         """SGLang's own record of registered adapters; what is in it, SGLang loads again by itself when asked for."""
-        references: dict[str, Any] = self._manager.lora_ref_cache
-        return references
+        return self._manager.lora_ref_cache
 
     @property
     def lora_limits(self) -> tuple[int | None, frozenset[str] | None]:
         """Largest rank and target modules the server was started for."""
-        from sglang.srt.runtime_context import get_lora  # noqa: PLC0415
+        from sglang.srt.runtime_context import get_lora
 
         modules = get_lora().lora_target_modules
         return get_lora().max_lora_rank, frozenset(modules) if modules else None
@@ -196,13 +201,13 @@ class SglangEngine:
     @property
     def model_path(self) -> str:
         """Folder of the base model."""
-        from sglang.srt.runtime_context import get_model  # noqa: PLC0415
+        from sglang.srt.runtime_context import get_model
 
         return str(get_model().model_path)
 
     async def load_adapter(self, name: str, path: str, *, pin: bool) -> str | None:
         """Load an adapter; the reason when that failed."""
-        from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput
 
         self._adapter_changes += 1
         try:
@@ -215,7 +220,7 @@ class SglangEngine:
 
     async def unload_adapter(self, name: str) -> str | None:
         """Take an adapter off the engine after its last request; the reason when that failed."""
-        from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput
 
         result = await self._manager.unload_lora_adapter(UnloadLoRAAdapterReqInput(lora_name=name))
         return None if result.success else str(result.error_message)
@@ -223,16 +228,15 @@ class SglangEngine:
     @property
     def loaded_adapters(self) -> Collection[str]:
         """Adapters that are on the engine now."""
-        names: Collection[str] = self._manager.lora_registry.get_all_adapters().keys()
-        return names
+        return self._manager.lora_registry.get_all_adapters().keys()
 
     def computes(self) -> bool:
         """Whether the engine has computed for callers since this was last asked.
 
         An idle scheduler turns in its loop too: without a request in flight its computing proves nothing.
         """
-        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         if not self._processes.computed():
             return False
@@ -251,9 +255,9 @@ class SglangEngine:
         A scheduler that is at work acknowledges the request without running it, so that is a sign of life too. A probe
         that is given up is aborted: nothing of it runs later.
         """
-        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
-        from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
+        from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         manager = self._manager
         request_class = GenerateReqInput if manager.is_generation else EmbeddingReqInput
@@ -284,9 +288,9 @@ class SglangEngine:
         return alive
 
 
-def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks' environment lacks
+def add_contract(app: FastAPI) -> None:
     """Put SageMaker's contract on SGLang's application: the middleware, and the adapter routes."""
-    from cdk_sglang_container.adapter_routes import add_adapter_routes  # noqa: PLC0415
+    from cdk_sglang_container.adapter_routes import add_adapter_routes
 
     settings = Settings.from_environment(os.environ)
     engine = SglangEngine(settings)
