@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from . import move, plan  # noqa: TID252  the asset's root differs from the repository's
+from . import move, plan
 
 NAMESPACE = "cdk-sglang/Reservations"
 DAYS_LEFT, ON_DEMAND, MOVE_FAILED = "DaysLeft", "OnDemand", "MoveFailed"

@@ -44,7 +44,7 @@ class UnseenError(Exception):
         self.finding = Finding(kind="unseen", text=f"could not check: {said}")
 
 
-def call(operation: Callable[..., Any], **request: Any) -> Any:  # noqa: ANN401  boto3 has no types at run time
+def call(operation: Callable[..., Any], **request: Any) -> Any:
     """Call AWS; what fails is either "there is no such thing", or something that says nothing about the endpoint."""
     name = getattr(operation, "__name__", "call")
     try:

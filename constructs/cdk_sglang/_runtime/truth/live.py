@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .asked import Asked, Component, Variant  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong  # noqa: TID252
+from .asked import Asked, Component, Variant
+from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong
 
 _ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
@@ -19,7 +19,7 @@ DIGEST = "sha256:"
 _AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
 
 
-def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: ANN401  boto3 has no types at run time
+def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:
     """Say what is not as asked about the endpoint itself."""
     name = asked.endpoint
     try:
@@ -47,7 +47,7 @@ def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: A
     return []
 
 
-def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tuple[list[Finding], int]:  # noqa: ANN401
+def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tuple[list[Finding], int]:
     """Say what is not as asked about a component, and how many copies it wants now."""
     try:
         found = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
@@ -145,7 +145,7 @@ def _same(live: str | None, asked: str | None) -> bool:
 
 
 def scaling_findings(
-    scaling: Any,  # noqa: ANN401  boto3 has no types at run time
+    scaling: Any,
     components: Sequence[Component],
     *,
     copies: Callable[[str], int],

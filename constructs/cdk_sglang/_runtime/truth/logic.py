@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, waiting  # noqa: TID252
-from .live import component_findings, endpoint_findings, scaling_findings  # noqa: TID252
-from .smoke import smoke_finding  # noqa: TID252
+from .asked import Asked, Component
+from .findings import Finding, waiting
+from .live import component_findings, endpoint_findings, scaling_findings
+from .smoke import smoke_finding
 
 _AT_ONCE = 16
 # CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).

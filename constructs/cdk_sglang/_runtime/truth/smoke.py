@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, UnseenError, waiting, wrong  # noqa: TID252
+from .asked import Asked, Component
+from .findings import Finding, UnseenError, waiting, wrong
 
 _BUSY = (408, 429)
 _SERVER_ERROR = 500
@@ -90,7 +90,7 @@ def _holds(body: bytes, paths: tuple[str, ...]) -> bool:
     return any(_at(answer, path) not in (None, "", [], {}) for path in paths)
 
 
-def _at(value: Any, path: str) -> Any:  # noqa: ANN401  any JSON
+def _at(value: object, path: str) -> object:
     for step in path.split("."):
         if isinstance(value, dict):
             value = value.get(step)

@@ -40,7 +40,7 @@ class OptionsModel(BaseModel):
     # Only at run time: a checker must see the constructor that pydantic derives from the fields.
     if not TYPE_CHECKING:
 
-        def __init__(self, /, **data: Any) -> None:  # noqa: ANN401 (any field)
+        def __init__(self, /, **data: Any) -> None:
             try:
                 self.__pydantic_validator__.validate_python(data, self_instance=self)
             except ValidationError as error:
