@@ -6,13 +6,16 @@ import functools
 import json
 import logging
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
 
 from . import logic
 from .asked import Asked
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 
 class LambdaContext(Protocol):
@@ -32,7 +35,7 @@ _retries = Config(
 
 
 @functools.cache
-def _runtime(timeout_seconds: int) -> Any:
+def _runtime(timeout_seconds: int) -> SageMakerRuntimeClient:
     # One attempt: a second request to a model that is busy answering the first proves nothing.
     config = Config(
         retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=timeout_seconds, max_pool_connections=32
