@@ -9,12 +9,12 @@ all components is read from CDK once, and tags are plain lists: the cheapest way
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from l1_templates import policies_of, typed
 
 if TYPE_CHECKING:  # the clock starts before aws_cdk is imported
     from aws_cdk import Stack
@@ -29,7 +29,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
     check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
     truth = _truth(resources)
-    policies = _policies([resource for name, resource in resources.items() if name not in check])
+    policies = policies_of([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
     from aws_cdk import aws_cloudwatch as cloudwatch
@@ -207,7 +207,7 @@ def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> 
     for name, resource in check.items():
         kind, properties = resource["Type"], resource.get("Properties", {})
         made[name] = (
-            classes[kind](stack, name, **_typed(properties, cdk.Token.as_string))
+            classes[kind](stack, name, **typed(properties, cdk.Token.as_string))
             if kind in classes
             else cdk.CfnResource(stack, name, type=kind, properties=properties)
         )
@@ -272,41 +272,6 @@ def _check_deployment(
                 "Asked": stack.to_json_string(everything),
             },
         ).node.add_dependency(endpoint, *components[first:last])
-
-
-def _typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[str, Any]:
-    """Return a template's properties as arguments of a typed construct; policy documents stay as they are."""
-
-    def inner(value: object) -> object:
-        if isinstance(value, list):
-            return [inner(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
-            return reference(value)
-        # A mapping inside another goes to CDK as it is, so it needs JavaScript's names; variables are not names of CDK's.
-        return {
-            key[:1].lower() + key[1:]: {name: inner(text) for name, text in item.items()}
-            if key == "Variables"
-            else inner(item)
-            for key, item in value.items()
-        }
-
-    return {
-        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower(): value if key.endswith("Document") else inner(value)
-        for key, value in properties.items()
-    }
-
-
-def _policies(resources: list[Any]) -> dict[str, list[Any]]:
-    places = {
-        "trust": ("AWS::IAM::Role", "AssumeRolePolicyDocument"),
-        "inline": ("AWS::IAM::Policy", "PolicyDocument"),
-        "managed": ("AWS::IAM::ManagedPolicy", "PolicyDocument"),
-    }
-    return {
-        name: [r["Properties"][key] for r in resources if r["Type"] == kind] for name, (kind, key) in places.items()
-    }
 
 
 if __name__ == "__main__":

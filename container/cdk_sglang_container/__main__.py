@@ -16,7 +16,6 @@ from cdk_sglang_container.engine import (
     TOKENIZER_WORKERS_VARIABLE,
     WORKER_APPLICATION,
     WORKER_APPLICATION_VARIABLE,
-    check_sglang,
 )
 from cdk_sglang_container.flags import Flags
 from cdk_sglang_container.model_files import model_problems
@@ -25,6 +24,7 @@ from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
+from cdk_sglang_container.sglang_names import check_sglang
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

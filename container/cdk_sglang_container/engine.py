@@ -1,6 +1,6 @@
-"""The one module that knows SGLang's names: its server module, its state, its LoRA calls.
+"""SGLang's server module, its state and its LoRA calls, as the contract asks for them. Written against sglang 0.5.23.
 
-Written against sglang 0.5.23. `check_sglang` fails loudly, before any weights are read, when a name has moved.
+Every name of SGLang's that is used here is looked for by `sglang_names.check_sglang`, before any weights are read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import functools
 import os
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_sglang_container.contract import Contract
@@ -18,7 +17,6 @@ from cdk_sglang_container.gate import guard_dispatch
 from cdk_sglang_container.health import Health
 from cdk_sglang_container.limits import RequestLimits
 from cdk_sglang_container.processes import EngineProcesses
-from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.sessions import StickySessions
 from cdk_sglang_container.settings import Settings
 from cdk_sglang_container.visitors import add_visitors_check
@@ -35,81 +33,10 @@ WORKER_APPLICATION = "cdk_sglang_container.server:app"
 WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
 # Set by the entry for them: how many there are.
 TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
-_ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
-_MANAGER_METHODS = (
-    "_dispatch_to_scheduler",
-    "abort_request",
-    "generate_request",
-    "load_lora_adapter",
-    "unload_lora_adapter",
-)
-_MANAGER_FIELDS = (
-    "allow_auto_truncate",
-    "context_len",
-    "enable_lora",
-    "gracefully_exit",
-    "is_generation",
-    "last_receive_tstamp",
-    "lora_ref_cache",
-    "lora_registry",
-    "model_config",
-    "rid_to_state",
-    "served_model_name",
-    "server_status",
-)
 _POLL_S = 0.05
 _EMBEDDED_TEXTS_MAX = (
     2048  # as OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
 )
-
-
-def check_sglang(*, tokenizer_workers: int = 1) -> None:
-    """Raise unless this SGLang has every name the contract relies on.
-
-    Args:
-        tokenizer_workers: Several of them import the application by a path that SGLang must let us set.
-
-    Raises:
-        RefusedError: With each missing name.
-    """
-    import inspect
-
-    from sglang.srt.entrypoints import http_server
-    from sglang.srt.environ import envs
-    from sglang.srt.managers import io_struct, tokenizer_manager
-    from sglang.version import __version__
-
-    missing: list[str] = []
-    routes = {
-        (route.path, method)
-        for route in http_server.app.router.routes
-        for method in getattr(route, "methods", None) or ()
-    }
-    missing += [f"route {method} {path}" for path, method in _ROUTES.items() if (path, method) not in routes]
-    missing += [
-        f"http_server.{name}" for name in ("app", "get_global_state", "launch_server") if not hasattr(http_server, name)
-    ]
-    manager = tokenizer_manager.TokenizerManager
-    missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
-    files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
-    sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
-    missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
-    wanted = (
-        "GenerateReqInput",
-        "EmbeddingReqInput",
-        "LoadLoRAAdapterReqInput",
-        "UnloadLoRAAdapterReqInput",
-        "msgpack_decode",
-        "msgpack_encode",
-    )
-    missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
-    if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
-        missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
-    if missing:
-        names = ", ".join(missing)
-        raise RefusedError(
-            [f"sglang {__version__} has moved {names}; use sglang 0.5.23, or a container made for this one"]
-        )
 
 
 class SglangEngine:
