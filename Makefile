@@ -85,6 +85,10 @@ check: setup ## format, lint, types, layers, and every checker over every enviro
 mutants: setup ## faults put into our own templates, and the checker that finds each
 	@python -m tools.check.mutants
 
+.PHONY: fuzz
+fuzz: setup ## 2,000 random environments through synth and CDK's validation: make fuzz COUNT=200
+	@python -m tools.fuzz $(COUNT)
+
 .PHONY: bench
 bench: setup ## benchmarks, each against its baseline in the same run
 	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file || failed=1; done; exit $${failed:-0}

@@ -7,7 +7,7 @@ starts.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
@@ -154,7 +154,7 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562)."""
     home = _HOME.get(name)
     if home is None:

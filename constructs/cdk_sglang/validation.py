@@ -49,7 +49,7 @@ class Spec(BaseModel):
     # Only at run time: a checker must see the constructor that pydantic derives from the fields.
     if not TYPE_CHECKING:
 
-        def __init__(self, /, **data: Any) -> None:  # noqa: ANN401  any field
+        def __init__(self, /, **data: Any) -> None:
             try:
                 self.__pydantic_validator__.validate_python(data, self_instance=self)
             except ValidationError as error:
@@ -60,7 +60,7 @@ class Spec(BaseModel):
         # __init__, so errors keep their place.
         __init__.__pydantic_base_init__ = True
 
-    def replace(self, **changes: Any) -> Self:  # noqa: ANN401  any field
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other values, validated like a new one."""
         return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from cdk_sglang_container.admission import parse
@@ -167,7 +168,7 @@ async def _events(answers: asyncio.Queue[Message | None]) -> AsyncIterator[str]:
             status = message["status"]
             continue
         pending += message.get("body", b"")
-        if status != 200:  # noqa: PLR2004
+        if status != HTTPStatus.OK:
             continue
         *lines, pending = pending.split(b"\n\n")
         for line in lines:
@@ -175,7 +176,7 @@ async def _events(answers: asyncio.Queue[Message | None]) -> AsyncIterator[str]:
             if data == DONE:
                 return
             yield data
-    if status != 200:  # noqa: PLR2004
+    if status != HTTPStatus.OK:
         yield _error(status, pending)
 
 

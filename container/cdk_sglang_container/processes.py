@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
 if TYPE_CHECKING:
     from collections.abc import Callable

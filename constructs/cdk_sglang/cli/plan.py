@@ -48,7 +48,7 @@ def use_environments(reader: EnvironmentReader) -> None:
     _reader[:] = [reader]
 
 
-def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+def plan(
     env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
     environments: Annotated[
         Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
@@ -84,7 +84,7 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
             "--prices", help="A file written by `cdk-sglang prices update`; environments/prices.csv by default."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,  # noqa: FBT002 # a flag
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
 ) -> None:
     """Print what fits, how fast it is and what it costs; exit 1 when it cannot be deployed."""

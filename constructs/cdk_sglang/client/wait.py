@@ -95,6 +95,6 @@ class SystemClock:
 
     async def asleep(self, seconds: float) -> None:
         """Let seconds pass in an event loop; its cancellation ends them at once."""
-        import anyio  # noqa: PLC0415  comes with openai, which alone needs it
+        import anyio
 
         await anyio.sleep(seconds)

@@ -1,30 +1,25 @@
-"""Random environments through synth and CDK's own validation in strict mode, many in one app.
-
-`make bench` sends 2,000 that pass the settings (`PYTHONPATH=constructs:. python benchmarks/fuzz_synth.py [count]`); the tests send 200.
-"""
+"""Random environments through synth and CDK's own validation in strict mode, many in one app."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import json
-import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 
-from benchmarks.support.random_environments import environments
 from cdk_sglang import ConfigurationError
 from stacks.checks import cloudformation_validation
 from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
+from tools.fuzz.environments import environments
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _BATCH = 25
 
 
@@ -52,7 +47,7 @@ class Tally:
 
 
 def collect(count: int) -> list[dict[str, Any]]:
-    """Return random environments of which so many pass the settings, the same every time under the same hypothesis profile."""
+    """Return random environments, `count` of which pass the settings; they are the same for the same hypothesis profile."""
     found: list[dict[str, Any]] = []
     passing = 0
 
@@ -78,11 +73,11 @@ def synthesise(contents: Iterable[dict[str, Any]], *, report: Callable[[str], No
     while batch := list(itertools.islice(numbered, _BATCH)):
         try:
             _synthesise(batch, plugin, tally)
-        except Exception:  # noqa: BLE001  whatever it is, find whose it is
+        except Exception:  # noqa: BLE001  any failure at all: the loop below finds the environment that causes it
             for one in batch:
                 try:
                     _synthesise([one], plugin, Tally())
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001  the failure is what is reported
                     tally.failures.append(f"{json.dumps(one[1], default=repr)}\n{type(error).__name__}: {error}")
         report(str(tally))
     return tally
@@ -117,21 +112,3 @@ def _synthesise(
         tally.valid += 1
         tally.templates += len([child for child in stage.node.children if isinstance(child, cdk.Stack)])
     app.synth()
-
-
-def main(count: int) -> int:
-    """Send so many environments through synth and print what became of them; 1 when any failed."""
-    settings.register_profile(
-        "bench", deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
-    )
-    settings.load_profile("bench")
-    begin = time.perf_counter()
-    tally = synthesise(collect(count), report=lambda line: print(line, file=sys.stderr))
-    for failure in tally.failures:
-        print(failure)
-    print(f"fuzz_synth: {tally} in {time.perf_counter() - begin:.0f} s")
-    return 1 if tally.failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000))

@@ -8,8 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from benchmarks.support.random_faults import break_something
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, reservable_problem
+from tools.fuzz.faults import break_something
+
+_Content = st.SearchStrategy[dict[str, Any]]
 
 _INSTANCES = sorted(GpuInstance.all(), key=lambda instance: (instance.gpu_count, instance.name))
 _POOLS = (
@@ -20,7 +22,7 @@ _POOLS = (
 )
 _NAMES = st.sampled_from(("chat", "llama", "gpt-oss-20b", "q", "code2", "a-very-long-name-for-one-model"))
 _REGIONS = st.sampled_from((None, "us-east-1", "us-east-2", "us-west-2", "eu-central-1", "ap-northeast-1"))
-_NETWORKS = st.sampled_from(
+_NETWORKS: _Content = st.sampled_from(
     (
         {"vpc": "none"},
         {"vpc": "none"},
@@ -49,7 +51,7 @@ _SERVER_OPTIONS: tuple[tuple[str, st.SearchStrategy[Any]], ...] = (
     ("extra", st.sampled_from(({}, {"schedule-conservativeness": 0.5}, {"enable-p2p-check": True}))),
 )
 _OPTION = st.sampled_from(_SERVER_OPTIONS).flatmap(lambda option: st.tuples(st.just(option[0]), option[1]))
-_MODELS = st.sampled_from(
+_MODELS: _Content = st.sampled_from(
     (
         {"prefix": "weights/llama/"},
         {"prefix": "weights/Qwen/Qwen3-8B", "weights_gib": 15.3},
@@ -57,7 +59,7 @@ _MODELS = st.sampled_from(
     )
 )
 _WEEKDAYS = ["mon", "tue", "wed", "thu", "fri"]
-_SCALINGS = st.sampled_from(
+_SCALINGS: _Content = st.sampled_from(
     (
         {"min_copies": 0, "concurrency": 8},
         {"min_copies": 1, "concurrency": 2.5, "scale_in_cooldown_seconds": 0},
@@ -84,14 +86,14 @@ _SCALINGS = st.sampled_from(
         },
     )
 )
-_NIGHTS = st.sampled_from(
+_NIGHTS: _Content = st.sampled_from(
     (
         {"begins": "20:00", "ends": "06:00"},
         {"begins": "20:00", "ends": "06:00", "days": _WEEKDAYS, "time_zone": "Europe/Berlin"},
         {"begins": "12:00", "ends": "13:00", "days": ["sat"]},
     )
 )
-_TAKEN_BACK_BY = st.sampled_from(
+_TAKEN_BACK_BY: _Content = st.sampled_from(
     (
         {},
         {"server_errors": None, "p99_latency_ms": 60_000, "minutes": 3},
@@ -99,14 +101,14 @@ _TAKEN_BACK_BY = st.sampled_from(
         {"server_errors": None, "model_errors": None, "p99_latency_ms": 30.5, "no_capacity": None},
     )
 )
-_COMPONENT_ROLLOUTS = st.sampled_from(
+_COMPONENT_ROLLOUTS: _Content = st.sampled_from(
     (
         {"max_batch": {"percent": 50}},
         {"max_batch": {"copies": 1}, "wait_seconds": 0, "rollback_batch": {"percent": 100}},
         {"max_batch": {"percent": 5}, "wait_seconds": 60, "timeout_seconds": 7200, "rollback_batch": {"copies": 2}},
     )
 )
-_ENDPOINT_ROLLOUTS = st.sampled_from(
+_ENDPOINT_ROLLOUTS: _Content = st.sampled_from(
     (
         {"strategy": "all_at_once", "termination_wait_seconds": 600},
         {"strategy": "canary", "percent": 10, "wait_seconds": 3600},
@@ -114,18 +116,20 @@ _ENDPOINT_ROLLOUTS = st.sampled_from(
         {"strategy": "rolling", "percent": 5, "wait_seconds": 60, "rollback_percent": 100},
     )
 )
-_SMOKES = st.sampled_from(
+_SMOKES: _Content = st.sampled_from(
     (
         {},
         {"body": {"prompt": "1+1=", "max_tokens": 2}, "expect": ["choices.0.text"], "timeout_seconds": 5},
         {"body": {"messages": [{"role": "user", "content": "x" * 200}]}},
     )
 )
-_VERIFICATIONS = st.sampled_from(({}, {"none": "a test"}, {"timeout_minutes": 5, "smoke": {"timeout_seconds": 30}}))
-_SCALE_INS = st.sampled_from(
+_VERIFICATIONS: _Content = st.sampled_from(
+    ({}, {"none": "a test"}, {"timeout_minutes": 5, "smoke": {"timeout_seconds": 30}})
+)
+_SCALE_INS: _Content = st.sampled_from(
     ({"strategy": "idle_release"}, {"strategy": "consolidation", "cooldown_minutes": 1440, "max_step": 100})
 )
-_EXPIRIES = st.sampled_from(
+_EXPIRIES: _Content = st.sampled_from(
     (
         {},
         {"on_expiry": "alarm"},
