@@ -19,11 +19,10 @@ from cdk_sglang.serving.endpoint.routing import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
+from cdk_sglang.spec.kinds import InstanceType, Name, unique
 from stacks.kinds import (
     AccountId,
     Cidr,
-    InstanceType,
-    Name,
     Region,
     RetentionDays,
     SecurityGroupId,
@@ -31,7 +30,6 @@ from stacks.kinds import (
     TagKey,
     TagValue,
     Zone,
-    unique,
 )
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings

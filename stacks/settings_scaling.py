@@ -21,7 +21,7 @@ from cdk_sglang import (
 from cdk_sglang.serving.component.placement import MAX_ZONE_IMBALANCE
 from cdk_sglang.serving.component.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 from cdk_sglang.serving.scaling.schedules import DAYS
-from stacks.kinds import Name
+from cdk_sglang.spec.kinds import Name
 from stacks.settings_base import Settings
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
