@@ -10,6 +10,7 @@ import ast
 import inspect
 import re
 import textwrap
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -209,7 +210,9 @@ def _inner(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of 
     """Return the first alternative of an annotation that is a model, a mapping or a list; aliases and None are looked through."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _inner(typing.get_args(annotation)[0])
-    arguments = typing.get_args(annotation)
-    if type(None) in arguments or (len(arguments) > 1 and any(map(_is_model, arguments))):
-        return next((_inner(part) for part in arguments if part is not type(None)), None)
+    if typing.get_origin(annotation) in {
+        typing.Union,
+        types.UnionType,
+    }:  # no mapping: its values are looked up by `fields_at`
+        return next((_inner(part) for part in typing.get_args(annotation) if part is not type(None)), None)
     return annotation
