@@ -11,7 +11,6 @@ from cdk_sglang.planning.fleet import (
     FleetPlan,
     FleetRequest,
     Range,
-    Slo,
 )
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
 from cdk_sglang.planning.parallel import Parallelism
@@ -21,6 +20,7 @@ from cdk_sglang.planning.splits import planned_fraction, tp_sizes
 from cdk_sglang.planning.startup import StartUp, start_up
 from cdk_sglang.planning.static_fraction import EngineOptions, StaticFraction
 from cdk_sglang.planning.verdict import component_problems
+from cdk_sglang.spec.slo import Slo
 
 __all__ = [
     "Alternative", "Answer", "Band", "Batch", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan",

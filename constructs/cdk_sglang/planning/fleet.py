@@ -10,6 +10,7 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
+from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,21 +22,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.memory import MemoryPlan
     from cdk_sglang.planning.predict import Band
     from cdk_sglang.planning.startup import StartUp
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slo:
-    """Latency asked of a component; None where nothing is asked.
-
-    Args:
-        ttft_ms: Mean time to the first token.
-        tpot_ms: Mean time per further token.
-        at_concurrency: Requests in flight per copy at which it is asked.
-    """
-
-    ttft_ms: float | None = None
-    tpot_ms: float | None = None
-    at_concurrency: float = 16
+    from cdk_sglang.spec.slo import Slo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +92,8 @@ class ComponentRequest:
     min_copies: int = 1
     max_copies: int = 1
     slo: Slo | None = None
-    input_tokens: float = 1024
-    output_tokens: float = 256
+    input_tokens: float = EXPECTED_INPUT_TOKENS
+    output_tokens: float = EXPECTED_OUTPUT_TOKENS
     accept_len: float | None = None
     draft_gib: float = 0.0
     mtp: bool = False
