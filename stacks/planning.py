@@ -9,7 +9,7 @@ from typing import Literal
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
-from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
+from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.component.file_cache import file_cache
 from cdk_sglang.serving.component.fit import PRICE_REGION
@@ -148,20 +148,6 @@ def _instances(asked: Endpoint, path: str, problems: list[Problem]) -> tuple[Gpu
     return tuple(found)
 
 
-def planned_concurrency(
-    asked: Component, instances: tuple[GpuInstance, ...], own: Own, *, engine_version: str
-) -> float | None:
-    """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    facts = own.known_facts(asked.model.catalogue_id)
-    if facts is None or not facts.architecture.kv_known:
-        return None  # the component says so, with what to do
-    sizes = _sizes(asked, facts, instances, engine_version)
-    request = _request("", asked, facts, sizes, bounds=(1, 1), engine_version=engine_version)
-    server = asked.server
-    gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
-    return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
-
-
 def _sizes(
     asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], engine_version: str
 ) -> dict[str, int]:
@@ -204,7 +190,7 @@ def _component(
         return None  # the endpoint says so, with what to do
     low = high = asked.first_copies
     if asked.scaling is not None:
-        low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
+        low, high = asked.scaling.copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
     first = instances[0]
@@ -245,7 +231,6 @@ def _request(
     bounds: tuple[int, int],
     engine_version: str,
 ) -> ComponentRequest:
-    slo = asked.slo
     host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
     batch = None if asked.rollout is None else asked.rollout.max_batch
     return component_request(
@@ -253,9 +238,8 @@ def _request(
         facts,
         asked.server,
         bounds=bounds,
-        slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
-        input_tokens=asked.load.input_tokens,
-        output_tokens=asked.load.output_tokens,
+        slo=asked.slo,
+        load=asked.load,
         host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
         vcpus=0.0 if host is None else host.cpu_cores,
         tp_sizes=sizes,

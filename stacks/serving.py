@@ -17,7 +17,6 @@ from constructs import Construct
 from cdk_sglang import (
     Alarms,
     Capacity,
-    ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
     InferenceEndpoint,
@@ -37,7 +36,7 @@ from stacks import settings_capacity
 from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
-from stacks.planning import planned_concurrency, resources_of
+from stacks.planning import resources_of
 from stacks.settings import Environment
 from stacks.settings_models import Image
 
@@ -90,7 +89,7 @@ class ServingStack(cdk.Stack):
                 metric_frequency_seconds=asked.metric_frequency_seconds,
                 alarms=self._alarms(),
                 idle_alarm=asked.idle_alarm.typed(),
-                nightly_stop=None if asked.nightly_stop is None else asked.nightly_stop.typed(),
+                nightly_stop=asked.nightly_stop,
                 rollout=None if asked.rollout is None else asked.rollout.typed(),
                 truth_check=asked.verify.typed(),
             )
@@ -107,7 +106,9 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket, own),
                     server=wanted.server,
                     copies=wanted.copies,
-                    scaling=_scaling(wanted, capacity, own, image.facts.sglang_version),
+                    scaling=wanted.scaling,
+                    load=wanted.load,
+                    slo=wanted.slo,
                     placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
@@ -217,17 +218,6 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
-
-
-def _scaling(asked: asks.Component, capacity: Capacity, own: Own, engine_version: str) -> ComponentScaling | None:
-    if asked.scaling is None:
-        return None
-    planned = (
-        planned_concurrency(asked, capacity.instances, own, engine_version=engine_version)
-        if asked.scaling.is_planned
-        else None
-    )
-    return asked.scaling.typed(asked.load, concurrency=planned)
 
 
 def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:

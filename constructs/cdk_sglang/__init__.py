@@ -34,16 +34,18 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
     from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
     from cdk_sglang.serving.scaling.scale_in import ScaleIn
-    from cdk_sglang.serving.scaling.scaling import (
+    from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
+    from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import (
         ComponentScaling,
         Concurrency,
         InvocationsPerMinute,
         MetricMath,
         MetricStat,
     )
-    from cdk_sglang.serving.scaling.schedules import NightlyStop, Window
-    from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
-    from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.schedules import NightlyStop, Window
+    from cdk_sglang.spec.slo import Slo
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "InferenceEndpoint",
     "InferenceRoute",
     "InvocationsPerMinute",
+    "Load",
     "LoraOptions",
     "MetricMath",
     "MetricStat",
@@ -85,6 +88,7 @@ __all__ = [
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "Slo",
     "SmokeRequest",
     "StartupTimeouts",
     "TruthCheck",
@@ -125,17 +129,19 @@ _HOMES = {
     ),
     "serving.endpoint.routing": ("Routing",),
     "serving.scaling.scale_in": ("ScaleIn",),
-    "serving.scaling.scaling": (
+    "spec.load": ("Load",),
+    "spec.scaling": (
         "ComponentScaling",
         "Concurrency",
         "InvocationsPerMinute",
         "MetricMath",
         "MetricStat",
     ),
-    "serving.scaling.schedules": (
+    "spec.schedules": (
         "NightlyStop",
         "Window",
     ),
+    "spec.slo": ("Slo",),
     "engine": (
         "LoraOptions",
         "SglangOptions",

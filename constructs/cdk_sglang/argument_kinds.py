@@ -269,9 +269,10 @@ def ways_to_make(name: str) -> tuple[str, ...]:
         for maker, value in vars(cls).items()
         if isinstance(value, staticmethod | classmethod)
         and not maker.startswith("_")
-        and value.__func__.__annotations__.get("return") == name
+        and value.__func__.__annotations__.get("return") in {name, "Self"}
     ]
-    needed = ["..."]
+    specified = getattr(cls, "model_fields", {})
+    needed = [f"{key}=..." for key, field in specified.items() if field.is_required()] or ["..."]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
     if makers and (inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW):

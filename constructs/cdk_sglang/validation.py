@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, WrapValidator
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
@@ -70,7 +71,7 @@ class Spec(BaseModel):
         written = handler(schema)
         described = handler.resolve_ref_schema(written)
         for name, meaning in meanings(cls).items():
-            place = described.get("properties", {}).get(cls.model_fields[name].alias or name)
+            place = described.get("properties", {}).get(_key(name, cls.model_fields[name]))
             if place is not None:
                 place.setdefault("description", meaning)
         return written
@@ -200,7 +201,12 @@ def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
             place = None if field is None else _inner(field.annotation)
         else:  # an item of a mapping or a list
             place = next((inner for inner in map(_inner, typing.get_args(place)[-1:]) if inner is not None), None)
-    return [field.alias or name for name, field in place.model_fields.items()] if _is_model(place) else []
+    return [_key(name, field) for name, field in place.model_fields.items()] if _is_model(place) else []
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    """Return the key of a field in an environment file, which may differ from its name in Python."""
+    return field.validation_alias if isinstance(field.validation_alias, str) else name
 
 
 def _is_model(place: object) -> bool:

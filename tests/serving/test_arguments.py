@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import types
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -47,6 +49,7 @@ from cdk_sglang import (
     TruthCheck,
     Window,
 )
+from cdk_sglang.validation import Spec
 from tests.serving.conftest import own_image
 
 HERE = cdk.Environment(account="111122223333", region="us-east-1")
@@ -129,6 +132,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "InferenceRoute.grant_read": {"grantee": ROLE},
     "InferenceRoute.grant_invoke": {"grantee": ROLE},
     "InvocationsPerMinute": {"per_copy": 5},
+    "Load": {},
     "MetricMath": {"expression": "a", "metrics": {"a": MetricStat(metric_name="x", statistic="Sum")}, "target": 1},
     "MetricStat": {"metric_name": "x", "statistic": "Sum"},
     "ModelSource.from_s3": {"uri": "s3://models/llama/"},
@@ -150,6 +154,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingImage.from_build": {"repository": REPOSITORY, "base": ContainerBase.upstream(**UNPINNED)},
     "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
+    "Slo": {},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
     "StartupTimeouts.for_weights": {"weights_bytes": 5, "instances": [GpuInstance.of("ml.g6e.12xlarge")]},
@@ -225,9 +230,28 @@ def _function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _is_specification(name: str) -> bool:
+    return issubclass(getattr(cdk_sglang, name.partition(".")[0]), Spec)
+
+
+def _words(annotation: Any) -> str:
+    """Return a resolved annotation as it is written, without what narrows it; a specification takes a mapping of its fields too."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _words(arguments[0])
+    if origin in {typing.Union, types.UnionType}:
+        return " | ".join(map(_words, arguments))
+    cls = origin or annotation
+    if isinstance(cls, type) and issubclass(cls, Spec | dict):
+        return "Mapping"
+    return "None" if cls is type(None) else str(getattr(cls, "__name__", cls))
+
+
 def _annotations(name: str) -> Mapping[str, str]:
     owner, _, member = name.partition(".")
     cls = getattr(cdk_sglang, owner)
+    if not member and _is_specification(name):
+        return {key: _words(field.annotation) for key, field in cls.model_fields.items()}
     function = getattr(cls, member or "__init__")
     return {key: text for key, text in function.__annotations__.items() if key not in {"return", "options"}}
 
@@ -257,8 +281,8 @@ def test_every_public_function_is_tried() -> None:
     for name in cdk_sglang.__all__:
         cls = getattr(cdk_sglang, name)
         if not isinstance(cls, type) or name.endswith(("Options", "Error", "Dlc")):
-            continue  # pydantic's models have a check of their own: sglang/test_options.py
-        if is_dataclass(cls) or issubclass(cls, cdk.Resource) or "__init__" in vars(cls):
+            continue  # these have a test of their own: engine/test_options.py
+        if is_dataclass(cls) or issubclass(cls, cdk.Resource | Spec) or "__init__" in vars(cls):
             found.add(name)
         for member, value in vars(cls).items():
             function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
@@ -284,7 +308,10 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             function(**{**CALLS[name], argument: CANDIDATES[kind]})
         (line,) = caught.value.problems
         assert argument in line, (argument, kind, line)
-        if (name, argument) not in OWN_CHECKS:
+        if _is_specification(name) and " takes " not in line:  # the words of an environment file
+            assert f".{argument}" in line.partition(": ")[0], (argument, kind, line)
+            assert "; " in line or ", got " in line, (argument, kind, line)
+        elif (name, argument) not in OWN_CHECKS:
             assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
             assert "; " in line.partition(", got ")[2], (argument, kind, line)
     assert annotations

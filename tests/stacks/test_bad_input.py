@@ -342,7 +342,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a type twice in a pool": (
         [(("endpoints", "chat", "capacity"), {"pool": ["ml.g6e.xlarge", "ml.g6e.xlarge"], "max_instances": 1})],
-        ["endpoints.chat.capacity.pool: ml.g6e.xlarge stands there more than once; name each once"],
+        ["endpoints.chat.capacity.pool: ml.g6e.xlarge is listed more than once; name each once"],
     ),
     "a retention CloudWatch does not know": (
         [(("data",), {"log_retention_days": 31})],

@@ -30,12 +30,13 @@ from cdk_sglang.models.facts import ModelFacts, catalogue
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import FleetPlan
-from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest, Slo
+from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
 from cdk_sglang.planning.presentation import cost_rows, money, origins
 from cdk_sglang.planning.price import PER_MILLION_MEANS
+from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
 """Takes an environment's name, and as `folder` where environments are, when the command is told."""
@@ -250,8 +251,9 @@ def _one_model(
     region: str,
     models: tuple[ModelFacts, ...],
 ) -> FleetRequest:
-    if concurrency < 1:
-        raise ConfigurationError([Problem("--concurrency", f"{concurrency:g} is out of range; 1 or more")])
+    if not 1 <= concurrency <= AT_CONCURRENCY_MAX:
+        text = f"{concurrency:g} is out of range; use 1 to {AT_CONCURRENCY_MAX}"
+        raise ConfigurationError([Problem("--concurrency", text)])
     try:
         chosen = GpuInstance.named(instance)
     except ConfigurationError as error:

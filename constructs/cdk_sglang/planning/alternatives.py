@@ -13,9 +13,10 @@ from cdk_sglang.planning.rows import Question
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import PriceTable
-    from cdk_sglang.planning.fleet_request import ComponentRequest, Slo
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer
+    from cdk_sglang.spec.slo import Slo
 
 SIZES = (1, 2, 4, 8)
 SUGGESTIONS = 3

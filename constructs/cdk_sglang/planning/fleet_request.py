@@ -13,6 +13,8 @@ from cdk_sglang.models.facts import ModelFacts
 from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
+from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
+from cdk_sglang.spec.slo import Slo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +39,6 @@ class HostMemory:
     def needed_gib(self) -> float:
         """The most that is taken at once."""
         return max(self.loading_gib, self.cache_gib + self.adapters_gib)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slo:
-    """Latency asked of a component; None where nothing is asked.
-
-    Args:
-        ttft_ms: Mean time to the first token.
-        tpot_ms: Mean time per further token.
-        at_concurrency: Requests in flight per copy at which it is asked.
-    """
-
-    ttft_ms: float | None = None
-    tpot_ms: float | None = None
-    at_concurrency: float = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +112,8 @@ class ComponentRequest:
     min_copies: int = 1
     max_copies: int = 1
     slo: Slo | None = None
-    input_tokens: float = 1024
-    output_tokens: float = 256
+    input_tokens: float = EXPECTED_INPUT_TOKENS
+    output_tokens: float = EXPECTED_OUTPUT_TOKENS
     accept_len: float | None = None
     draft_gib: float = 0.0
     mtp: bool = False

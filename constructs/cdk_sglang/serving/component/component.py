@@ -41,7 +41,9 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.slo import Slo
     from cdk_sglang.weights import AdapterConfig
 
 
@@ -106,6 +108,8 @@ class InferenceComponent(Construct):
         server: SglangOptions,
         copies: int | None,
         scaling: ComponentScaling | None,
+        load: Load | None,
+        slo: Slo | None,
         placement: Placement | None,
         component_name: str | None,
         resources: HostResources | None,
@@ -129,7 +133,7 @@ class InferenceComponent(Construct):
         )
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
-        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint)
+        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint.nightly_stop)
         check_component(
             endpoint,
             construct_id,
@@ -142,7 +146,16 @@ class InferenceComponent(Construct):
             rollout=rollout,
             problems=problems,
         )
-        concurrency = chosen_concurrency(construct_id, scaling, model, variants, endpoint)
+        concurrency = chosen_concurrency(
+            construct_id,
+            scaling,
+            model,
+            variants,
+            instances=instances,
+            load=load,
+            slo=slo,
+            engine_version=endpoint.image.facts.sglang_version,
+        )
         super().__init__(endpoint, construct_id)
         self.path: str = f"{endpoint.shared.path}/{construct_id}"
         endpoint.shared.names.take(name, "component", self.path)
@@ -188,9 +201,12 @@ class InferenceComponent(Construct):
         self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
-            from cdk_sglang.serving.scaling.autoscaling import make_scaling  # noqa: PLC0415  see above
+            from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
 
-            make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
+            scaled = ScaledComponent(
+                scope=self, name=name, resource=self.resource, instances=instances, weights_bytes=model.weights_bytes
+            )
+            self.scaling_resources += make_scaling(scaled, scaling, concurrency=concurrency)
         if endpoint.truth is not None:
             endpoint.truth.add(self)
         warn_of_endless_files(self, environment)

@@ -52,8 +52,10 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
     from cdk_sglang.serving.component.placement import Placement
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling
-    from cdk_sglang.serving.scaling.schedules import NightlyStop
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.schedules import NightlyStop
+    from cdk_sglang.spec.slo import Slo
 
 
 class InferenceEndpoint(Construct):
@@ -240,6 +242,8 @@ class InferenceEndpoint(Construct):
         server: SglangOptions | None = None,
         copies: int | None = None,
         scaling: ComponentScaling | None = None,
+        load: Load | None = None,
+        slo: Slo | None = None,
         placement: Placement | None = None,
         component_name: str | None = None,
         resources: HostResources | None = None,
@@ -258,6 +262,9 @@ class InferenceEndpoint(Construct):
             copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
                 least. SageMaker creates no component at zero copies.
             scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
+            load: Requests that callers are expected to send, from which a planned scaling target follows; 1024 tokens in and 256 out by
+                default.
+            slo: Latency objectives that a planned scaling target keeps; none by default.
             placement: How copies are spread over instances; SageMaker's own way by default.
             component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
@@ -278,6 +285,8 @@ class InferenceEndpoint(Construct):
             server=server or SglangOptions(),
             copies=copies,
             scaling=scaling,
+            load=load,
+            slo=slo,
             placement=placement,
             component_name=component_name,
             resources=resources,

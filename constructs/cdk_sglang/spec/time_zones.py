@@ -1,4 +1,4 @@
-"""Time zones by name, and the hours their clocks skip: files of the package, since many machines have no time zone database."""
+"""Time zones by name, and the hours that their clocks skip: files of the package, since many machines have no time zone database."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.errors import Problem
 
 _DATA: Final = Path(__file__).parent / "data"
 
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Return the names of time zones."""
+    """Return the names of all time zones."""
     return frozenset(_lines("time_zones.txt"))
 
 
-def zone_problems(path: str, zone: str) -> list[Problem]:
-    """Say what is wrong with a time zone."""
-    if zone in time_zones():
-        return []
-    return [Problem(path, f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")]
+def _known(zone: str) -> str:
+    if zone not in time_zones():
+        raise ValueError(f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")
+    return zone
+
+
+TimeZone = Annotated[str, AfterValidator(_known)]
+"""Name of an IANA time zone, for example Europe/Berlin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +39,13 @@ class Skipped:
     ends: dt.datetime
 
     def holds(self, moment: dt.datetime) -> bool:
-        """Whether a time of the zone's own clock does not exist."""
+        """Whether a time on the zone's own clock does not exist."""
         return self.begins <= moment < self.ends
 
 
 @cache
 def skipped_hours(zone: str) -> tuple[Skipped, ...]:
-    """Return what the clocks of a time zone skip, in order; nothing where they never go forward."""
+    """Return the hours that the clocks of a time zone skip, in order; empty where they never go forward."""
     for line in _lines("clock_changes.txt"):
         minutes, moments, zones = line.split(" ")
         if zone in zones.split(","):

@@ -1,92 +1,20 @@
-"""Hours with bounds of their own: what is refused, and that the actions made of them say at every minute what was asked."""
+"""Hours with bounds of their own: which are refused, and how those of a component fit together."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cdk_sglang import ComponentScaling, ConfigurationError, NightlyStop, Window
-from cdk_sglang.serving.scaling.schedule_checks import window_problems
-from cdk_sglang.serving.scaling.schedules import DAYS, Action, actions
-from cdk_sglang.serving.scaling.time_zones import skipped_hours, time_zones
+from cdk_sglang.spec.schedules import Day
+from cdk_sglang.spec.time_zones import skipped_hours, time_zones
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
-MINUTES_OF_A_WEEK = 7 * 24 * 60
+WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
 
 
 def problems_of(**given: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
         ComponentScaling(**({"min_copies": 1, "max_copies": 4} | given))  # type: ignore[arg-type]
     return error.value.problems
-
-
-def when(action: Action) -> list[int]:
-    """Minutes of the week at which a weekly action runs."""
-    minute, hour, days = re.fullmatch(r"cron\((\d+) (\d+) \? \* ([A-Z,]+) \*\)", action.schedule).groups()  # type: ignore[union-attr]
-    return [DAYS.index(day.lower()) * 1440 + int(hour) * 60 + int(minute) for day in days.split(",")]
-
-
-def test_business_hours_are_two_actions() -> None:
-    found = actions([Window.weekly(days=WEEKDAYS, begins="08:00", ends="18:30", min_copies=2)], (0, 4))
-    assert [(action.schedule, action.bounds) for action in found] == [
-        ("cron(0 8 ? * MON,TUE,WED,THU,FRI *)", (2, 4)),
-        ("cron(30 18 ? * MON,TUE,WED,THU,FRI *)", (0, 4)),
-    ]
-
-
-def test_where_one_window_ends_and_another_begins_only_the_second_is_set() -> None:
-    day = Window.weekly(begins="08:00", ends="20:00", min_copies=2)
-    night = Window.off(begins="20:00", ends="08:00")
-    assert [(action.schedule, action.bounds) for action in actions([day, night], (1, 4))] == [
-        ("cron(0 8 ? * MON,TUE,WED,THU,FRI,SAT,SUN *)", (2, 4)),
-        ("cron(0 20 ? * MON,TUE,WED,THU,FRI,SAT,SUN *)", (0, 0)),
-    ]
-
-
-def test_a_launch_sets_its_bounds_once_and_gives_back_those_of_the_hour() -> None:
-    weekly = Window.weekly(days=WEEKDAYS, begins="20:00", ends="23:00", min_copies=3)
-    launch = Window.once(begins="2027-03-01T06:00", ends="2027-03-01T20:00", min_copies=4)
-    found = [action for action in actions([weekly, launch], (1, 4)) if action.schedule.startswith("at")]
-    assert [(action.schedule, action.bounds) for action in found] == [
-        ("at(2027-03-01T06:00:00)", (4, 4)),
-        ("at(2027-03-01T20:00:00)", (3, 4)),
-    ]
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(DAYS), st.integers(0, 23), st.integers(1, 23), st.integers(0, 3)), max_size=4),
-    st.integers(0, 3),
-)
-def test_at_every_minute_of_the_week_the_last_action_set_what_the_window_of_that_minute_asks(
-    drawn: list[tuple[str, int, int, int]], own: int
-) -> None:
-    windows = {
-        f"w{index}": Window.weekly(
-            days=[day], begins=f"{hour:02d}:00", ends=f"{(hour + hours) % 24:02d}:00", min_copies=low
-        )
-        for index, (day, hour, hours, low) in enumerate(drawn)
-    }
-    if window_problems("schedules", windows, (own, 4)):
-        return
-    found = actions(windows.values(), (own, 4))
-    assert len({action.name for action in found}) == len(found)
-    changes = sorted((minute, action.bounds) for action in found for minute in when(action))
-    assert len({minute for minute, _ in changes}) == len(changes)  # never two at one minute
-    for minute in range(0, MINUTES_OF_A_WEEK, 30):
-        asked = next(
-            (
-                window.bounds((own, 4))
-                for window in windows.values()
-                for start, end in window.minutes()
-                if start <= minute < end or start <= minute + MINUTES_OF_A_WEEK < end
-            ),
-            (own, 4),
-        )
-        before = [bounds for at, bounds in changes if at <= minute] or [bounds for _, bounds in changes]
-        assert (before[-1] if before else (own, 4)) == asked
 
 
 def test_windows_that_overlap_are_refused_with_the_minute_they_meet() -> None:
@@ -122,26 +50,29 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"begins": "8:00", "ends": "18:00"}, "begins: '8:00' is not a time; use HH:MM"),
-        ({"begins": "08:00", "ends": "24:00"}, "ends: '24:00' is not a time; use HH:MM"),
+        ({"begins": "8:00", "ends": "18:00"}, "window.begins: '8:00' is not a time; use HH:MM"),
+        ({"begins": "08:00", "ends": "24:00"}, "window.ends: '24:00' is not a time; use HH:MM"),
         (
             {"days": ["monday"], "begins": "08:00", "ends": "18:00"},
-            "days: 'monday' not allowed; use mon, tue, wed, thu, fri, sat, sun",
+            "window.days.0: 'monday' is not allowed; did you mean 'mon'",
         ),
-        ({"begins": "08:00", "ends": "18:00", "max_copies": 1}, "max_copies: 1 is below min_copies 2"),
-        ({"begins": "08:00", "ends": "18:00", "min_copies": -1}, "min_copies: -1 is not allowed; use 0 or more"),
-        ({"begins": 8, "ends": "18:00"}, "Window.weekly.begins: takes text, got 8; put it in quotes"),
+        ({"begins": "08:00", "ends": "18:00", "max_copies": 1}, "window.max_copies: 1 is below min_copies 2"),
+        (
+            {"begins": "08:00", "ends": "18:00", "min_copies": -1},
+            "window.min_copies: -1 is not allowed; use a value >= 0",
+        ),
+        ({"begins": 8, "ends": "18:00"}, "window.begins: 8 is a number here; write it in quotes"),
         (
             {"days": [], "begins": "08:00", "ends": "18:00"},
-            "days: none given; use some of mon, tue, wed, thu, fri, sat, sun",
+            "window.days: none given; use some of mon, tue, wed, thu, fri, sat, sun",
         ),
         (
             {"begins": "00:00", "ends": "00:00"},
-            "ends: 00:00 is when it begins, on every day, so it would never end; use another hour",
+            "window.ends: 00:00 is when it begins, on every day, so it would never end; use another hour",
         ),
         (
             {"days": ["mon"], "begins": "08:00", "ends": "08:00"},
-            "ends: 08:00 is when it begins, so it would last 24 hours; use another hour, or 00:00 in both for whole days",
+            "window.ends: 08:00 is when it begins, so it would last 24 hours; use another hour, or 00:00 in both for whole days",
         ),
     ],
 )
@@ -154,19 +85,23 @@ def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem:
 @pytest.mark.parametrize(
     ("begins", "ends", "problem"),
     [
-        ("2025-01-01T08:00", "2025-01-01T09:00", "ends: 2025-01-01T09:00 is in the past; remove the schedule"),
+        ("2025-01-01T08:00", "2025-01-01T09:00", "window.ends: 2025-01-01T09:00 is in the past; remove the schedule"),
         (
             "2026-01-01T08:00",
             "2027-01-01T09:00",
-            "begins: 2026-01-01T08:00 is in the past, where no bounds can be set; begin later, or remove the schedule",
+            "window.begins: 2026-01-01T08:00 is in the past, where no bounds can be set; begin later, or remove the schedule",
         ),
         (
             "2027-01-01T09:00",
             "09:30",
-            "ends: '09:30' is not a time; use YYYY-MM-DDTHH:MM, or give days for hours that come every week",
+            "window.ends: '09:30' is not a time; use YYYY-MM-DDTHH:MM, or give days for hours that come every week",
         ),
-        ("2027-02-30T08:00", "2027-03-01T09:00", "begins: '2027-02-30T08:00' is not a time; use YYYY-MM-DDTHH:MM"),
-        ("2027-01-01T09:00", "2027-01-01T08:00", "ends: 2027-01-01T08:00 is not after 2027-01-01T09:00"),
+        (
+            "2027-02-30T08:00",
+            "2027-03-01T09:00",
+            "window.begins: '2027-02-30T08:00' is not a time; use YYYY-MM-DDTHH:MM",
+        ),
+        ("2027-01-01T09:00", "2027-01-01T08:00", "window.ends: 2027-01-01T08:00 is not after 2027-01-01T09:00"),
     ],
 )
 def test_refuses_a_stretch_of_time_that_is_over_or_none(begins: str, ends: str, problem: str) -> None:
@@ -176,7 +111,7 @@ def test_refuses_a_stretch_of_time_that_is_over_or_none(begins: str, ends: str, 
 
 
 def test_refuses_a_window_that_changes_nothing() -> None:
-    with pytest.raises(ConfigurationError, match="neither min_copies nor max_copies is given"):
+    with pytest.raises(ConfigurationError, match=r"^window: neither min_copies nor max_copies is given"):
         Window.weekly(begins="08:00", ends="18:00")
 
 
@@ -217,10 +152,23 @@ def test_a_nightly_stop_reports_everything_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         NightlyStop(begins="20", ends="7", time_zone="Mars")
     assert [problem.split(":")[0] for problem in error.value.problems] == [
-        "nightly_stop.time_zone",
         "nightly_stop.begins",
         "nightly_stop.ends",
+        "nightly_stop.time_zone",
     ]
+
+
+@pytest.mark.parametrize(
+    ("days", "problem"),
+    [
+        ([], "nightly_stop.days: none given; use some of mon, tue, wed, thu, fri, sat, sun"),
+        (["monday"], "nightly_stop.days.0: 'monday' is not allowed; did you mean 'mon'"),
+    ],
+)
+def test_a_nightly_stop_on_no_day_or_an_unknown_one_is_one_line(days: list[Day], problem: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        NightlyStop(begins="22:00", ends="06:00", days=days)  # type: ignore[arg-type]  # as an environment file has it
+    assert error.value.problems == (problem,)
 
 
 def test_a_nightly_stop_that_would_never_end_is_refused() -> None:
@@ -229,14 +177,6 @@ def test_a_nightly_stop_that_would_never_end_is_refused() -> None:
     assert error.value.problems == (
         "nightly_stop.ends: 22:00 is when it begins, on every day, so it would never end; use another hour",
     )
-
-
-def test_whole_days_end_where_the_next_day_begins() -> None:
-    weekend = Window.off(days=("sat", "sun"), begins="00:00", ends="00:00")
-    assert [(action.schedule, action.bounds) for action in actions([weekend], (1, 4))] == [
-        ("cron(0 0 ? * SAT,SUN *)", (0, 0)),
-        ("cron(0 0 ? * MON *)", (1, 4)),
-    ]
 
 
 def test_windows_that_leave_no_hour_to_run_are_refused() -> None:
