@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import json
 import os
 import shlex
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from localcloud.credentials import FILE, Credentials, PrivateFolderError, private_folder
+from localcloud.aws.credentials import FILE, Credentials, PrivateFolderError, private_folder
 from localcloud.engine.recipe import engine_environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -119,7 +120,7 @@ def healthy(url: str) -> bool:
     )
     try:
         with urllib.request.urlopen(request, timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004
+            return bool(response.status == http.HTTPStatus.OK)
     except (OSError, urllib.error.URLError):
         return False
 
