@@ -65,8 +65,8 @@ class LocalCloud:
         self._server.daemon_threads = True
         self.url = f"http://localhost:{bound}"
         configure()
-        own = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
-        configure(**own, base_url=self.url, credentials=self.credentials)
+        changes = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
+        configure(**changes, base_url=self.url, credentials=self.credentials)
         self._settings = current()
         os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # by which moto's state machines find the other services
         self._lock = _take(current().folder)
@@ -103,9 +103,9 @@ class LocalCloud:
         (self._settings.folder / FILE).unlink(missing_ok=True)
         self._lock.close()
         if _running:  # state, clock and settings belong to the process: the server that is left goes on with them
-            left = _running[-1]
-            restore(left._settings)
-            os.environ["MOTO_PORT"] = left.url.rsplit(":", 1)[1]
+            remaining = _running[-1]
+            restore(remaining._settings)
+            os.environ["MOTO_PORT"] = remaining.url.rsplit(":", 1)[1]
         else:
             os.environ.pop("MOTO_PORT", None)
             configure()

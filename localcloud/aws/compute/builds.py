@@ -83,12 +83,12 @@ def use_step(step: Step) -> Step:
 def _start_build(self: CodeBuildResponse) -> ActionResult:
     request = json.loads(self.body)
     name, token = request["projectName"], request.get("idempotencyToken")
-    known = next((build for build in _builds.values() if token and build["_token"] == token), None)
-    if known is not None:
-        return ActionResult({"build": _shown(known)})
+    earlier = next((build for build in _builds.values() if token and build["_token"] == token), None)
+    if earlier is not None:
+        return ActionResult({"build": _shown(earlier)})
     project = PROJECTS[name]
-    own = project["Environment"].get("EnvironmentVariables", [])
-    variables = {entry["Name"]: str(entry["Value"]) for entry in own}
+    defaults = project["Environment"].get("EnvironmentVariables", [])
+    variables = {entry["Name"]: str(entry["Value"]) for entry in defaults}
     variables |= {entry["name"]: entry["value"] for entry in request.get("environmentVariablesOverride", [])}
     source = request.get("sourceLocationOverride") or project["Source"]["Location"]
     build_id = f"{name}:{uuid.uuid4()}"
@@ -113,8 +113,8 @@ def _start_build(self: CodeBuildResponse) -> ActionResult:
 
 
 def _batch_get_builds(self: CodeBuildResponse) -> ActionResult:
-    wanted = json.loads(self.body)["ids"]
-    return ActionResult({"builds": [_shown(_builds[build_id]) for build_id in wanted if build_id in _builds]})
+    ids = json.loads(self.body)["ids"]
+    return ActionResult({"builds": [_shown(_builds[build_id]) for build_id in ids if build_id in _builds]})
 
 
 def _list_builds(self: CodeBuildResponse) -> ActionResult:

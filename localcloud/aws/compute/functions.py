@@ -43,9 +43,9 @@ sys.exit(0 if ok else 1)
 _NODE = """
 const fs = require('fs'), path = require('path'), https = require('https'), http = require('http');
 // CDK's provider framework takes host and path of the response URL and always speaks TLS; here it is plain HTTP.
-const asked = https.request, base = new URL(process.env.AWS_ENDPOINT_URL);
+const request = https.request, base = new URL(process.env.AWS_ENDPOINT_URL);
 https.request = (options, ...rest) => String(options.path ?? '').startsWith('/localcloud/cfn-response/')
-  ? http.request({ ...options, hostname: base.hostname, port: base.port }, ...rest) : asked(options, ...rest);
+  ? http.request({ ...options, hostname: base.hostname, port: base.port }, ...rest) : request(options, ...rest);
 const cut = process.env._HANDLER.lastIndexOf('.');
 const file = path.resolve(process.env._HANDLER.slice(0, cut)), name = process.env._HANDLER.slice(cut + 1);
 const context = { functionName: process.env.AWS_LAMBDA_FUNCTION_NAME, awsRequestId: require('crypto').randomUUID(),
@@ -103,7 +103,7 @@ def _unpack(archive: bytes, folder: Path) -> None:
 
 
 def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
-    own = {
+    variables = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONDONTWRITEBYTECODE": "1",
         # Lambda's runtime has the SDK for JavaScript; here npm's packages stand for it, if they have it.
@@ -126,7 +126,7 @@ def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
         "LOCALCLOUD_FUNCTION_ARN": str(function.function_arn),
         "LOCALCLOUD_ANSWER": str(answer),
     }
-    return own | {name: str(value) for name, value in function.environment_vars.items()}
+    return variables | {name: str(value) for name, value in function.environment_vars.items()}
 
 
 def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, response_headers: Any) -> str | bytes:

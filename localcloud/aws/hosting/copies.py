@@ -163,8 +163,8 @@ class ProcessCopy(Copy):
         self._watch(self._process)
 
     def _environment(self, model: Path) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        own = {
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        contract = {
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
             **current().credentials.environment,
@@ -177,7 +177,9 @@ class ProcessCopy(Copy):
             "CDK_SGLANG_PORT": str(self.port),
             "CDK_SGLANG_MODEL_DIR": str(model),
         }
-        return kept | own | {name: str(value) for name, value in self._container.get("Environment", {}).items()}
+        return (
+            inherited | contract | {name: str(value) for name, value in self._container.get("Environment", {}).items()}
+        )
 
     def _follow(self, pipe: IO[bytes]) -> None:
         with pipe, logs.stream(self._account, self._region, self.component, self.id) as write:

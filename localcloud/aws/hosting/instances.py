@@ -49,11 +49,11 @@ def first(state: Store, endpoint: Endpoint) -> None:
     variants = state.config_of(endpoint).get("ProductionVariants", [])
     for variant in variants:
         instances = endpoint.instances.setdefault(variant["VariantName"], [])
-        wanted = len(instances) if endpoint.retain and instances else int(variant.get("InitialInstanceCount", 1))
-        while len(instances) < wanted:
+        count = len(instances) if endpoint.retain and instances else int(variant.get("InitialInstanceCount", 1))
+        while len(instances) < count:
             types = instance_types(variant)
-            had = [kind for kind in types if not out_of_capacity(endpoint.data["EndpointName"], kind)]
-            instances.append(_instance((had or types)[0], delay_s=0))
+            available = [kind for kind in types if not out_of_capacity(endpoint.data["EndpointName"], kind)]
+            instances.append(_instance((available or types)[0], delay_s=0))
     for gone in set(endpoint.instances) - {variant["VariantName"] for variant in variants}:
         del endpoint.instances[gone]
 

@@ -118,8 +118,8 @@ def create_plan(state: Store, **request: Any) -> dict[str, Any]:
         raise ValidationError(f"The offering {request['TrainingPlanOfferingId']} is no longer available; search again")
     del state.jobs["Offering"][request["TrainingPlanOfferingId"]]
     arn = state.arn("training-plan", name)
-    kept = ("TargetResources", "DurationHours", "DurationMinutes", "UpfrontFee", "CurrencyCode")
-    data = {key: offer.data[key] for key in kept} | {
+    members = ("TargetResources", "DurationHours", "DurationMinutes", "UpfrontFee", "CurrencyCode")
+    data = {key: offer.data[key] for key in members} | {
         "TrainingPlanArn": arn,
         "TrainingPlanName": name,
         "StartTime": blocks[0]["StartTime"],
@@ -196,9 +196,9 @@ def describe_plan(state: Store, TrainingPlanName: str) -> dict[str, Any]:
 @handles("ListTrainingPlans")
 def list_plans(state: Store, **request: Any) -> dict[str, Any]:
     """List plans."""
-    wanted = {item["Value"] for item in request.pop("Filters", [])}
+    statuses = {item["Value"] for item in request.pop("Filters", [])}
     after, before = request.pop("StartTimeAfter", None), request.pop("StartTimeBefore", None)
     plans = [plan_now(state, record) for record in state.jobs.get("TrainingPlan", {}).values()]
-    plans = [plan for plan in plans if not wanted or plan["Status"] in wanted]
+    plans = [plan for plan in plans if not statuses or plan["Status"] in statuses]
     plans = [plan for plan in plans if not after or plan["StartTime"] > after]
     return listing("ListTrainingPlans", [plan for plan in plans if not before or plan["StartTime"] < before], request)

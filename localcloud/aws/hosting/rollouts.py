@@ -69,17 +69,17 @@ def for_endpoint(
 def _blue_green_waits(policy: dict[str, Any], count: int) -> float:
     routing = policy["TrafficRoutingConfiguration"]
     kind, wait = routing["Type"], routing["WaitIntervalInSeconds"]
-    wanted = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
+    size_key = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
     for key in ("CanarySize", "LinearStepSize"):
-        if (key in routing) != (key == wanted):
+        if (key in routing) != (key == size_key):
             raise ValidationError(
-                f"TrafficRoutingConfiguration.{key} is {'required' if key == wanted else 'not allowed'} for {kind}"
+                f"TrafficRoutingConfiguration.{key} is {'required' if key == size_key else 'not allowed'} for {kind}"
             )
     steps = 1
-    if wanted:
+    if size_key:
         limits = _CANARY if kind == "CANARY" else _LINEAR
-        size = _size(routing[wanted], count, limits, f"TrafficRoutingConfiguration.{wanted}")
-        steps = 2 if kind == "CANARY" else math.ceil(_WHOLE / _percent(routing[wanted], size, count))
+        size = _size(routing[size_key], count, limits, f"TrafficRoutingConfiguration.{size_key}")
+        steps = 2 if kind == "CANARY" else math.ceil(_WHOLE / _percent(routing[size_key], size, count))
     return float(steps * wait + policy.get("TerminationWaitInSeconds", 0))
 
 
@@ -153,6 +153,8 @@ def turn_back(component: Component, failed_revision: int, reason: str) -> None:
     for copy in component.copies:
         if copy.revision == failed_revision and copy.state not in ("healthy", "stopping", "stopped"):
             copy.stop()
-    left = [c for c in component.copies if c.revision == component.revision and c.state not in ("stopping", "stopped")]
+    serving = [
+        c for c in component.copies if c.revision == component.revision and c.state not in ("stopping", "stopped")
+    ]
     rollout.reason, rollout.baking_since = reason, None
-    rollout.goal = len(left) + rollout.rollback_batch
+    rollout.goal = len(serving) + rollout.rollback_batch

@@ -123,10 +123,10 @@ def _points(alarm: Any, history: _History) -> metricmath.Series:
         )
         for name, stat in stats.items()
     }
-    left = {query.id: query.expression for query in alarm.metric_data_queries if query.expression}
-    while ready := [name for name, text in left.items() if metricmath.references(text) <= series.keys()]:
+    expressions = {query.id: query.expression for query in alarm.metric_data_queries if query.expression}
+    while ready := [name for name, text in expressions.items() if metricmath.references(text) <= series.keys()]:
         for name in ready:
-            text = left.pop(name)
+            text = expressions.pop(name)
             series[name] = metricmath.evaluate(text, series, period_s=period, metrics=list(stats))
     shown = [query.id for query in alarm.metric_data_queries if str(query.return_data).lower() != "false"]
     return series[alarm.threshold_metric_id or (shown or list(series))[-1]]

@@ -93,8 +93,8 @@ def _publish_utilisation(state: Store, endpoint: Endpoint) -> None:
             for copy in copies:
                 copy.busiest = copy.outstanding
             if copies:
-                own = {"InferenceComponentName": component.name}
-                _put(state, _UTILISATION[1], own, {"GPUUtilizationNormalized": sum(shares) / len(shares)})
+                dimensions = {"InferenceComponentName": component.name}
+                _put(state, _UTILISATION[1], dimensions, {"GPUUtilizationNormalized": sum(shares) / len(shares)})
         values = {"GPUReservation": 100 * reserved / total, "GPUUtilizationNormalized": busy / total}
         _put(state, _UTILISATION[0], {"EndpointName": name, "VariantName": variant}, values)
 
