@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 from typing import Any
 
 from moto.applicationautoscaling import models, responses
@@ -194,8 +195,8 @@ _moto_put_scaling_policy = models.ApplicationAutoscalingBackend.put_scaling_poli
 def install() -> None:
     """Teach moto the scalable dimension, and its policies their alarms."""
     known = {member.name: member.value for member in models.ScalableDimensionValueSet}
-    members = list((known | {"INFERENCE_COMPONENT": DIMENSION}).items())
-    extended = enum.Enum("ScalableDimensionValueSet", members)
+    new_enum: Callable[..., Any] = enum.Enum  # mypy refuses a call of Enum itself whose members it cannot read
+    extended = new_enum("ScalableDimensionValueSet", known | {"INFERENCE_COMPONENT": DIMENSION})
     models.ScalableDimensionValueSet = responses.ScalableDimensionValueSet = extended
     alarms.on_alarm(_scale_by_policies)
     models.FakeApplicationAutoscalingPolicy.create_alarms = _create_alarms
