@@ -16,7 +16,7 @@ class Clock:
     """Seconds since the epoch, and the work that is due as time passes.
 
     A driven clock moves only by `advance`. A real one follows the machine, its work runs in a background thread, and `advance` skips
-    ahead, so that nobody has to wait for states that last minutes on AWS.
+    ahead, so that nobody has to wait for states that last minutes on AWS. A clock that was replaced does no work any more.
     """
 
     def __init__(self, *, driven: bool = False) -> None:
@@ -24,6 +24,7 @@ class Clock:
         self._now = time.time()
         self._skipped = 0.0
         self._work: list[Callable[[], None]] = []
+        self._ticking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -97,7 +98,9 @@ class Clock:
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
             try:
-                self.tick()
+                with self._ticking:
+                    if self is _current:
+                        self.tick()
             except Exception:  # noqa: BLE001 -- the failure of one resource must not stop the clock
                 traceback.print_exc()
 
@@ -112,6 +115,7 @@ def clock() -> Clock:
 
 def use(replacement: Clock) -> Clock:
     """Replace the clock of this process; the new one takes over the work of the old one."""
-    replacement.take_over(_current)
-    globals()["_current"] = replacement
+    with _current._ticking:
+        replacement.take_over(_current)
+        globals()["_current"] = replacement
     return replacement
