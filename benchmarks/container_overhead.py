@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 
 from localcloud.engine.recipe import engine_environment, engine_python
 

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
 from cdk_sglang.client.answers import Said
+from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
     CREDENTIALS_FILE,
     ROOT,
@@ -35,7 +36,6 @@ from localcloud.background import (
     step,
     stop,
 )
-from localcloud.credentials import REGION, Credentials
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
 _ASSEMBLY: Final = "cdk.out/local"

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import NoReturn
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 
 logger = logging.getLogger("cdk_sglang_container")
 

@@ -12,19 +12,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.gate import guard_dispatch
-from cdk_sglang_container.health import Health
 from cdk_sglang_container.limits import RequestLimits
 from cdk_sglang_container.processes import EngineProcesses
-from cdk_sglang_container.sessions import StickySessions
 from cdk_sglang_container.settings import Settings
-from cdk_sglang_container.visitors import add_visitors_check
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from fastapi import FastAPI
     from sglang.srt.lora.lora_registry import LoRARef
     from sglang.srt.managers.tokenizer_manager import TokenizerManager
 
@@ -213,24 +208,3 @@ class SglangEngine:
                 # A wedged engine that is told to stop must not be waited for: SGLang exits at once when unhealthy.
                 manager.server_status = ServerStatus.Up if alive else ServerStatus.UnHealthy
         return alive
-
-
-def add_contract(app: FastAPI) -> None:
-    """Put SageMaker's contract on SGLang's application: the middleware, and the adapter routes."""
-    from cdk_sglang_container.adapter_routes import add_adapter_routes
-
-    settings = Settings.from_environment(os.environ)
-    engine = SglangEngine(settings)
-    health = Health(
-        generate=engine.generate,
-        computes=engine.computes,
-        started=lambda: engine.started,
-        stopping=lambda: engine.draining,
-        warmed_up=os.environ.get("CDK_SGLANG_WARMED_UP") == "1",
-        wedged_after_s=settings.wedged_after_s,
-        stalled_after_s=settings.stalled_after_s,
-    )
-    options = {"engine": engine, "health": health, "sessions": StickySessions()}
-    app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)
-    add_adapter_routes(app, engine=engine)
-    add_visitors_check(app, os.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]  # psutil ships no types
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import faults, local
+from localcloud import local
+from localcloud.aws import faults
 from localcloud.background import LocalError
 from localcloud.local import reason_of
 from tests.localcloud.helpers import SESSION
