@@ -32,6 +32,12 @@ PYTHON_VERSION = (3, 11)  # torchvision 0.15.2 has no wheel for later ones
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _NO_SUCH_VERSION = ("No matching distribution found for torch==", "there is no version of torch==")  # pip's words, uv's
 _DOWNLOAD = re.compile(r"(?:Collecting|Downloading|Downloaded) ([A-Za-z0-9._-]+)")
+_PROBE = """
+import sglang.srt.entrypoints.http_server
+from sglang.srt.platforms import current_platform
+from sglang.version import __version__
+print(__version__, type(current_platform).__name__)
+"""
 _DISK_FULL = "No space left on device"
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 _PROGRESS_INTERVAL_S = 5.0
@@ -142,10 +148,10 @@ def _check(status: int, output: str, *, doing: str) -> None:
     raise InstallError(f"{doing} failed (exit {status}); run `make engine` again to go on. The last lines:\n{output}")
 
 
-def _packages(install: Callable[..., tuple[int, str]], *options: str, root: Path, total: int) -> tuple[int, str]:
+def _packages(install: Callable[..., tuple[int, str]], *, root: Path, total: int) -> tuple[int, str]:
     """Install the locked packages with pip or uv, asking PyTorch's own index where no configured one has its CPU build."""
     site_packages = root / VENV / "lib" / f"python{PYTHON_VERSION[0]}.{PYTHON_VERSION[1]}" / "site-packages"
-    arguments = (*options, "--require-hashes", "--requirement", str(root / REQUIREMENTS))
+    arguments = ("--require-hashes", "--requirement", str(root / REQUIREMENTS))
     progress = _Progress(site_packages=site_packages, total=total)
     progress.start()
     try:
@@ -168,7 +174,7 @@ def _with_uv(uv: Path, *, root: Path, total: int, again: bool) -> bool:
         status, output = 0, ""
     if status == 0:
         install = functools.partial(_uv, uv, python)
-        status, output = _packages(install, "--compile-bytecode", root=root, total=total)
+        status, output = _packages(install, root=root, total=total)
     if status == 0:
         status, output = _uv(uv, python, "--no-build-isolation", "--reinstall", str(root / PLATFORM))
     if _DISK_FULL in output:
@@ -218,16 +224,18 @@ def install(*, root: Path = ROOT) -> None:
     for leftover in [root / PLATFORM / "build", *(root / PLATFORM / "src").glob("*.egg-info")]:
         shutil.rmtree(leftover, ignore_errors=True)
     say("checking that SGLang imports and finds its platform")
-    probe = "from sglang.srt.platforms import current_platform as p; from sglang.version import __version__ as v; print(v, type(p).__name__)"
-    environment = {**os.environ, "SGLANG_PLATFORM": PLATFORM_NAME}
+    # Bytecode of what is imported is written here, so that the first start of the engine is as quick as any.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["SGLANG_PLATFORM"] = PLATFORM_NAME
     checked = subprocess.run(
-        [python, "-W", "ignore", "-c", probe], env=environment, capture_output=True, text=True, check=False
+        [python, "-W", "ignore", "-c", _PROBE], env=environment, capture_output=True, text=True, check=False
     )
     if checked.returncode != 0:
         raise InstallError(f"SGLang was installed but does not import:\n{checked.stderr.strip()[-2000:]}")
+    version, platform_name = checked.stdout.split()[-2:]
     stamp(root=root).touch()
     seconds = time.monotonic() - started
-    say(f"ready: SGLang {checked.stdout.split()[0]} on {checked.stdout.split()[1]} ({seconds:.0f} s)")
+    say(f"ready: SGLang {version} on {platform_name} ({seconds:.0f} s)")
 
 
 def main(*, root: Path = ROOT) -> int:
