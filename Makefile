@@ -76,9 +76,10 @@ test: $(if $(filter 0,$(ENGINE)),setup,both) ## every test (ENGINE=0 leaves out 
 .PHONY: coverage
 coverage: $(if $(filter 0,$(ENGINE)),setup,both) ## make test with branch coverage, as HTML and XML in .coverage-report
 	@rm -rf .coverage .coverage.* .coverage-report
-	@coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS); status=$$?; \
+	@status=0; coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS) || status=$$?; \
 		coverage combine --quiet && coverage html --quiet --directory .coverage-report/html && \
-		coverage xml --quiet -o .coverage-report/coverage.xml && coverage report | tail -1 && exit $$status
+		coverage xml --quiet -o .coverage-report/coverage.xml && \
+		echo "coverage: $$(coverage report --format=total) %, see .coverage-report/html/index.html" && exit $$status
 
 .PHONY: dist
 dist: setup ## the wheel in dist/

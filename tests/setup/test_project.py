@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def checkout(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setattr(project, "uv_environment", lambda _uv, environment: dict(environment))
     monkeypatch.setattr(project.uv_tool, "find", lambda **_options: UV)
     monkeypatch.setattr(project.subprocess, "Popen", Npm)
+    monkeypatch.setattr(project, "_import_once", lambda _python, **_options: None)
     return tmp_path
 
 
@@ -189,3 +191,8 @@ def test_a_failed_npm_is_a_failure(
     assert project.main(stamp, root=checkout) == 1
     assert "npm ci failed (exit 1)" in capsys.readouterr().err
     assert not stamp.exists()
+
+
+def test_what_is_imported_for_its_bytecode_can_be_imported(root: Path) -> None:
+    """A failure is no failure of the set-up, so nobody would see it."""
+    subprocess.run([sys.executable, "-c", project._IMPORTS], cwd=root, check=True, capture_output=True)
