@@ -59,7 +59,7 @@ engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 
 
 .PHONY: both
 both: # .venv and .venv-engine beside each other: one downloads while the other unpacks
-	@$(MAKE) --silent --jobs=2 setup engine
+	@$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine
 
 .PHONY: local
 local: both ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)

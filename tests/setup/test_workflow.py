@@ -100,5 +100,5 @@ def test_the_coverage_that_is_published_is_what_make_writes(workflow: dict[str, 
 def test_environment_and_engine_are_set_up_beside_each_other(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     (recipe,) = re.findall(r"^both:.*\n\t@(.*)$", makefile, re.MULTILINE)
-    assert recipe == "$(MAKE) --silent --jobs=2 setup engine"
+    assert recipe == '$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine'
     assert re.search(r"^local: both ", makefile, re.MULTILINE)

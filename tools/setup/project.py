@@ -82,9 +82,8 @@ def install(stamp: Path, *, root: Path = ROOT) -> None:
     started = time.monotonic()
     venv = root / VENV
     again = reusable(venv)
-    say(
-        f"{'bringing' if again else 'making'} {VENV}{' up to date' if again else ''} (1 to 2 minutes, once per change of {REQUIREMENTS})"
-    )
+    work = f"bringing {VENV} up to date" if again else f"making {VENV}"
+    say(f"{work} (1 to 2 minutes, once per change of {REQUIREMENTS})")
     for old in venv.glob(f"{STAMP_PREFIX}*"):
         old.unlink()
     uv = uv_tool.find(root=root)
