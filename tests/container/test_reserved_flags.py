@@ -8,8 +8,8 @@ from cdk_sglang_container.flags import Arity, Flag, Flags
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.settings import Settings
 
-from cdk_sglang.serving.sglang import SglangOptions
-from cdk_sglang.serving.sglang.flags import all_flags
+from cdk_sglang.engine import SglangOptions
+from cdk_sglang.engine.flags import all_flags
 
 OPTIONS = {spec.dest: spec for spec in all_flags()}
 REASON = "cannot be set: "
