@@ -19,6 +19,9 @@ from cdk_sglang.serving.endpoint.routing import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
+from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.model import Model
 from stacks.kinds import (
     AccountId,
     Cidr,
@@ -36,7 +39,6 @@ from stacks.kinds import (
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
-from stacks.settings_models import Adapter, Image, Model
 from stacks.settings_rollout import ComponentRolloutSettings, EndpointRolloutSettings, Smoke, Verify
 from stacks.settings_routes import Destinations, route_problems
 from stacks.settings_scaling import IdleAlarmSettings, Load, NightlyStopSettings, PlacementSettings, Scaling
