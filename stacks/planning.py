@@ -15,11 +15,10 @@ from cdk_sglang.serving.component.file_cache import file_cache
 from cdk_sglang.serving.component.fit import PRICE_REGION
 from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.planned import component_request, planned_host, planned_tp_sizes
+from cdk_sglang.spec.model import Model
 from stacks.environments import FOLDER, load
-from stacks.models import sglang_version_of
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
-from stacks.settings_models import Model
 
 
 def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
@@ -63,7 +62,7 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
                     asked,
                     instances,
                     own,
-                    engine_version=sglang_version_of(asked.image or settings.image),
+                    engine_version=(asked.image or settings.image).facts.sglang_version,
                     path=f"{path}.components.{component}",
                     problems=problems,
                 )
@@ -200,7 +199,7 @@ def _component(
         first,
         tp_size=sizes[first.name],
         resources=resources_of(asked),
-        weights_bytes=None if asked.model.weights_gib is None else asked.model.weights_gib * 2**30,
+        weights_bytes=asked.model.weights_bytes,
         added=asked.environment,
     )
     files = file_cache(asked.server, facts=facts, added=asked.environment)

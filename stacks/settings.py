@@ -19,8 +19,11 @@ from cdk_sglang.serving.endpoint.routing import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
+from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.kinds import InstanceType, Name, unique
 from cdk_sglang.spec.load import Load
+from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.schedules import NightlyStop
 from cdk_sglang.spec.slo import Slo
@@ -38,7 +41,6 @@ from stacks.kinds import (
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
-from stacks.settings_models import Adapter, Image, Model
 from stacks.settings_rollout import ComponentRolloutSettings, EndpointRolloutSettings, Smoke, Verify
 from stacks.settings_routes import Destinations, route_problems
 from stacks.settings_scaling import IdleAlarmSettings, PlacementSettings

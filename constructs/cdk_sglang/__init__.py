@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.endpoint.routing import Routing
-    from cdk_sglang.serving.image.container_base import ContainerBase
-    from cdk_sglang.serving.image.image import ServingImage, SglangDlc
+    from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
     from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
     from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
     from cdk_sglang.serving.scaling.scale_in import ScaleIn
     from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.container_base import ContainerBase
+    from cdk_sglang.spec.image_facts import SglangDlc
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import (
         ComponentScaling,
@@ -109,14 +110,10 @@ _HOMES = {
     ),
     "serving.capacity.capacity": ("Capacity",),
     "serving.component.component": ("InferenceComponent",),
-    "serving.image.container_base": ("ContainerBase",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),
     "serving.rollout.endpoint_rollout": ("EndpointRollout",),
     "serving.component.host": ("HostResources",),
-    "serving.image.image": (
-        "ServingImage",
-        "SglangDlc",
-    ),
+    "serving.image.image": ("ServingImage",),
     "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
     "serving.alarms.metrics": ("ServingMetrics",),
     "serving.weights.model_source": ("ModelSource",),
@@ -154,6 +151,8 @@ _HOMES = {
     ),
     "serving.capacity.training_plan": ("OnDemandMove",),
     "serving.alarms.idle_alarm": ("IdleAlarm",),
+    "spec.container_base": ("ContainerBase",),
+    "spec.image_facts": ("SglangDlc",),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""

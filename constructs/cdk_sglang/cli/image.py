@@ -19,6 +19,8 @@ import typer
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.spec.container_base import UPSTREAM_TAG
+from cdk_sglang.spec.image_facts import SglangDlc
 
 app = typer.Typer(help="The serving image's base.", no_args_is_help=True)
 
@@ -50,13 +52,9 @@ def pin(
 ) -> None:
     """Print the digest that the base's tag has now, and the settings that hold it fast."""
     if base == "dlc":
-        from cdk_sglang.serving.image.image import SglangDlc
-
         reference = f"sglang:{SglangDlc.V0_5_17_UBUNTU.value}"
         digest = _of_aws(reference, region)
     else:
-        from cdk_sglang.serving.image.container_base import UPSTREAM_TAG
-
         reference = UPSTREAM_TAG
         digest = look_up(reference, registry_url=registry_url)
     stdout().print(f"{reference} is {digest}", soft_wrap=True)

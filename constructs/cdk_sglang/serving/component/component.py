@@ -37,7 +37,7 @@ from cdk_sglang.serving.weights.model_source import ModelSource
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
     from aws_cdk import aws_sagemaker as sagemaker
 
-    from cdk_sglang.serving.adapters.adapter import Adapter
+    from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
@@ -271,7 +271,15 @@ class InferenceComponent(Construct):
         """
         from cdk_sglang.serving.adapters.adapter import make_adapter  # noqa: PLC0415  see above
 
-        adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
+        adapter = make_adapter(
+            self._adapter_base(),
+            name,
+            source,
+            config=config,
+            base_model=base_model,
+            others=self.adapters,
+            readable=self._readable,
+        )
         self.adapters[name] = adapter
         if self.endpoint.truth is not None:
             self.endpoint.truth.wait_for(self, adapter.resource)
@@ -291,6 +299,28 @@ class InferenceComponent(Construct):
         beginning = f"{self.component_name}-"
         raise_if_any(self.endpoint.shared.names.reach(self.short_name, beginning, self.path))
         return self.endpoint.grant_components(grantee, f"{beginning}*")
+
+    def _adapter_base(self) -> BaseComponent:
+        from cdk_sglang.serving.adapters.adapter import BaseComponent  # noqa: PLC0415  see above
+
+        endpoint = self.endpoint
+        return BaseComponent(
+            scope=self,
+            resource=self.resource,
+            path=self.path,
+            short_name=self.short_name,
+            component_name=self.component_name,
+            endpoint_name=endpoint.endpoint_name,
+            variant_name=endpoint.variant_name,
+            role=endpoint.role,
+            arns=endpoint.shared.arns,
+            names=endpoint.shared.names,
+            image_kind=endpoint.image.facts.kind,
+            server=self.server,
+            model=self.base_model,
+            facts=self.variants[0].facts,
+            variants=tuple((variant.server, variant.memory_mib) for variant in self.variants),
+        )
 
     def _warn_of_reloads(self) -> None:
         places = self.server.lora.max_loaded_loras if self.server.lora is not None else None

@@ -34,6 +34,7 @@ from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
 from cdk_sglang.serving.rollout.rollback_alarms import alarms_of_endpoint
 from cdk_sglang.serving.rollout.rollout import ComponentRollout
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.names import derived_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
@@ -313,21 +314,8 @@ class InferenceEndpoint(Construct):
         return self.grant_components(grantee, *components)
 
     def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
-
-        Args:
-            grantee: Principal that receives the permission: a role, a user, a function.
-            names: Names of components and adapters; `*` in a name stands for any characters.
-        """
-        arns = self.shared.arns
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[
-                *arns.allowed("endpoint", self.endpoint_name),
-                *arns.allowed("inference-component", *names),
-            ],
-        )
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        return grant_invoke(grantee, self.shared.arns, self.endpoint_name, *names)
 
     @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
