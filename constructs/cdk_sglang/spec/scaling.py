@@ -151,6 +151,9 @@ class ComponentScaling(Spec):
     def stopped_nightly(self, stop: NightlyStop) -> Self:
         """Return the same scaling with no copies in the hours of an endpoint's nightly stop.
 
+        Args:
+            stop: Hours without copies.
+
         Raises:
             ConfigurationError: The hours overlap a schedule, the schedules are in another time zone, or one has the stop's name.
         """

@@ -90,7 +90,13 @@ class Window(Spec):
 
     @classmethod
     def off(cls, *, days: Sequence[Day] = DAYS, begins: str, ends: str) -> Self:
-        """Return hours of every week without any copy: requests fail until the hours end, however many there are."""
+        """Return hours of every week without any copy: requests fail until the hours end, however many there are.
+
+        Args:
+            days: Days on which the window begins, for example sat; every day by default.
+            begins: Time at which it begins, "HH:MM".
+            ends: Time at which it ends, "HH:MM"; on the next day if it is before `begins`.
+        """
         return cls.weekly(days=days, begins=begins, ends=ends, min_copies=0, max_copies=0)
 
     @classmethod
@@ -119,7 +125,11 @@ class Window(Spec):
         return bool(self.days)
 
     def bounds(self, own: Bounds) -> Bounds:
-        """Return the bounds in these hours, given the component's own."""
+        """Return the bounds in these hours, given the component's own.
+
+        Args:
+            own: Bounds of the component outside of its windows.
+        """
         low = own[0] if self.min_copies is None else self.min_copies
         high = own[1] if self.max_copies is None else self.max_copies
         return low, max(low, high) if self.max_copies is None else high

@@ -109,7 +109,11 @@ class Adapter:
 
     @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this adapter alone, streaming included."""
+        """Let the grantee invoke this adapter alone, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return grant_invoke(grantee, self.arns, self.endpoint_name, self.adapter_name)
 
 

@@ -72,6 +72,8 @@ class InferenceComponent(Construct):
         server: SGLang's options.
         copies: Copies at the first deployment; 1, or as many as `scaling` keeps at least, if None.
         scaling: Bounds between which load and schedules change the copies; the number of copies stays as it is if None.
+        load: Requests that callers are expected to send; the planner's own assumption if None.
+        slo: Latency objective; unchecked if None.
         placement: How copies are spread over instances; SageMaker's own way if None.
         component_name: Name in SageMaker; "<endpoint name>-<construct id>" if None.
         resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.

@@ -314,7 +314,12 @@ class InferenceEndpoint(Construct):
         return self.grant_components(grantee, *components)
 
     def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+            names: Names of components and adapters; `*` in a name stands for any characters.
+        """
         return grant_invoke(grantee, self.shared.arns, self.endpoint_name, *names)
 
     @checked()

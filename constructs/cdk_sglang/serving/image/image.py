@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
 class ServingImage:
     """The container that serves; make one with a `from_*` method. Bound once per endpoint.
 
+    Args:
+        facts: What it was built for.
+        origin: Registry that it is pulled from.
+
     Attributes:
         facts: What it was built for.
     """
@@ -35,7 +39,11 @@ class ServingImage:
     @staticmethod
     @checked()
     def from_dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU) -> ServingImage:
-        """AWS's own SGLang container, from the registry account of the stack's Region."""
+        """AWS's own SGLang container, from the registry account of the stack's Region.
+
+        Args:
+            tag: Tag of AWS's image.
+        """
         return ServingImage(tag.facts, DlcOrigin(tag))
 
     @staticmethod
@@ -100,9 +108,18 @@ class ServingImage:
         )
 
     def region_problems(self, region: str) -> list[Problem]:
-        """Return why the image cannot be pulled in a Region that is known at synth; empty when it can."""
+        """Return why the image cannot be pulled in a Region that is known at synth; empty when it can.
+
+        Args:
+            region: Region of the stack.
+        """
         return self._origin.region_problems(region)
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
-        """Let the role pull the image, and return its URI."""
+        """Let the role pull the image, and return its URI.
+
+        Args:
+            scope: Construct below which the image's resources are created.
+            role: Role that pulls the image.
+        """
         return self._origin.bind(scope, role)

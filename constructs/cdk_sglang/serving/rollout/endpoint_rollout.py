@@ -30,6 +30,15 @@ class EndpointRollout:
     """How a new configuration reaches the instances of an endpoint; make one with a static method.
 
     Blue/green needs as many further instances as there are while it lasts; rolling needs one batch.
+
+    Args:
+        kind: SageMaker's name of the strategy: ALL_AT_ONCE, CANARY, LINEAR or ROLLING.
+        step_percent: Share of instances or traffic that one step moves; None for all at once.
+        wait_seconds: Seconds for which the alarms are watched after each step.
+        termination_wait_seconds: Seconds that the old fleet stays after all traffic has moved; 0 when rolling.
+        rollback_percent: Share of instances that one step of a rollback replaces; all at once if None.
+        timeout_seconds: Seconds for all steps together; SageMaker's own limit if None.
+        alarms: Alarms that trigger a rollback.
     """
 
     kind: str
@@ -71,7 +80,16 @@ class EndpointRollout:
         timeout_seconds: int | None = None,
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
-        """Start a second fleet, move some traffic, watch, and move the rest; `percent` is 1 to 50."""
+        """Start a second fleet, move some traffic, watch, and move the rest; `percent` is 1 to 50.
+
+        Args:
+            percent: Share of the traffic that moves first, 1 to 50 percent.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
+            termination_wait_seconds: Seconds that the old fleet stays after all traffic has moved; 0 to 3600, 0 by
+                default.
+            timeout_seconds: Seconds for all steps together, 600 to 28800; SageMaker's own limit by default.
+            alarms: Alarms that trigger a rollback; errors and missing capacity by default.
+        """
         return EndpointRollout._checked(
             "CANARY", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
         )
@@ -86,7 +104,16 @@ class EndpointRollout:
         timeout_seconds: int | None = None,
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
-        """Start a second fleet and move the traffic in equal steps, watching after each; `percent` is 10 to 50."""
+        """Start a second fleet and move the traffic in equal steps, watching after each; `percent` is 10 to 50.
+
+        Args:
+            percent: Share of the traffic that each step moves, 10 to 50 percent.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
+            termination_wait_seconds: Seconds that the old fleet stays after all traffic has moved; 0 to 3600, 0 by
+                default.
+            timeout_seconds: Seconds for all steps together, 600 to 28800; SageMaker's own limit by default.
+            alarms: Alarms that trigger a rollback; errors and missing capacity by default.
+        """
         return EndpointRollout._checked(
             "LINEAR", percent, wait_seconds, termination_wait_seconds, timeout_seconds, alarms
         )
@@ -149,7 +176,12 @@ class EndpointRollout:
         )
 
     def problems(self, path: str, *, min_instances: int | None) -> list[Problem]:
-        """Say what does not go together with the instances an endpoint may have when an update comes; None is not stated."""
+        """Say what does not go together with the instances an endpoint may have when an update comes; None is not stated.
+
+        Args:
+            path: Path of the settings, for messages.
+            min_instances: Fewest instances of the endpoint; None if unspecified.
+        """
         problems = self.alarms.problems(f"{path}.alarms", may_be_zero=min_instances == 0)
         if self.step_percent is not None and (min_instances or 0) < FEWEST_TO_SPLIT:
             problems.append(
@@ -162,7 +194,11 @@ class EndpointRollout:
         return problems
 
     def render(self, alarm_names: list[str]) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
-        """Return the property of the endpoint."""
+        """Return the property of the endpoint.
+
+        Args:
+            alarm_names: Names of the CloudWatch alarms that trigger a rollback.
+        """
         cfn = sagemaker.CfnEndpoint
 
         def percent(value: int | None) -> sagemaker.CfnEndpoint.CapacitySizeProperty | None:

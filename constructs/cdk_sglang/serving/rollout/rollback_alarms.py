@@ -88,7 +88,12 @@ class RollbackAlarms:
             raise ConfigurationError(problems)
 
     def problems(self, path: str, *, may_be_zero: bool) -> list[Problem]:
-        """Say when no alarm is left for what may have zero copies."""
+        """Say when no alarm is left for what may have zero copies.
+
+        Args:
+            path: Path of the settings, for messages.
+            may_be_zero: Whether the alarms watch something that may have no copies.
+        """
         return [] if self._watched(may_be_zero=may_be_zero) else [_missing(path)]
 
     def make(

@@ -183,7 +183,11 @@ class ModelSource:
         return ModelSource(model, bucket=bucket, token=token, facts=facts, wait=wait)
 
     def bind(self, access: WeightsAccess) -> str:
-        """Let the endpoint's role read the prefix, and return the S3 URI, ending in a slash."""
+        """Let the endpoint's role read the prefix, and return the S3 URI, ending in a slash.
+
+        Args:
+            access: Reading rights of the endpoint's role, which the prefix is added to.
+        """
         bucket, folder = self._known_bucket(access), self._model.folder
         access.read(bucket.arn, folder, bucket.key)
         return f"s3://{bucket.name}/{folder}"
