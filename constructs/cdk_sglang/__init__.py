@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.routing import Routing
     from cdk_sglang.serving.image.container_base import ContainerBase
     from cdk_sglang.serving.image.image import ServingImage, SglangDlc
-    from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
-    from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
-    from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
     from cdk_sglang.serving.scaling.scale_in import ScaleIn
     from cdk_sglang.serving.scaling.scaling import (
         ComponentScaling,
@@ -42,8 +39,11 @@ if TYPE_CHECKING:
         MetricStat,
     )
     from cdk_sglang.serving.scaling.schedules import NightlyStop, Window
-    from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+    from cdk_sglang.spec.rollback_alarms import RollbackAlarms
+    from cdk_sglang.spec.rollout import BatchSize, ComponentRollout
+    from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "NightlyStop",
     "NoAlarms",
     "NoTruthCheck",
+    "NoVerification",
     "OnDemandMove",
     "Placement",
     "RollbackAlarms",
@@ -88,6 +89,7 @@ __all__ = [
     "SmokeRequest",
     "StartupTimeouts",
     "TruthCheck",
+    "Verification",
     "Window",
 ]
 
@@ -107,7 +109,6 @@ _HOMES = {
     "serving.component.component": ("InferenceComponent",),
     "serving.image.container_base": ("ContainerBase",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),
-    "serving.rollout.endpoint_rollout": ("EndpointRollout",),
     "serving.component.host": ("HostResources",),
     "serving.image.image": (
         "ServingImage",
@@ -118,11 +119,12 @@ _HOMES = {
     "serving.weights.model_source": ("ModelSource",),
     "serving.endpoint.network": ("EndpointNetwork",),
     "serving.component.placement": ("Placement",),
-    "serving.rollout.rollback_alarms": ("RollbackAlarms",),
-    "serving.rollout.rollout": (
+    "spec.rollback_alarms": ("RollbackAlarms",),
+    "spec.rollout": (
         "BatchSize",
         "ComponentRollout",
     ),
+    "spec.endpoint_rollout": ("EndpointRollout",),
     "serving.endpoint.routing": ("Routing",),
     "serving.scaling.scale_in": ("ScaleIn",),
     "serving.scaling.scaling": (
@@ -141,10 +143,12 @@ _HOMES = {
         "SglangOptions",
     ),
     "serving.component.startup": ("StartupTimeouts",),
-    "serving.verification.check": (
+    "spec.verification": (
         "NoTruthCheck",
+        "NoVerification",
         "SmokeRequest",
         "TruthCheck",
+        "Verification",
     ),
     "serving.capacity.training_plan": ("OnDemandMove",),
     "serving.alarms.idle_alarm": ("IdleAlarm",),

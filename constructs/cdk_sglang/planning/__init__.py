@@ -3,7 +3,6 @@
 from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
 from cdk_sglang.planning.fleet import (
     Alternative,
-    Batch,
     ComponentPlan,
     ComponentRequest,
     EndpointPlan,
@@ -23,7 +22,7 @@ from cdk_sglang.planning.static_fraction import EngineOptions, StaticFraction
 from cdk_sglang.planning.verdict import component_problems
 
 __all__ = [
-    "Alternative", "Answer", "Band", "Batch", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan",
+    "Alternative", "Answer", "Band", "ComponentPlan", "ComponentRequest", "ConcurrencyLimits", "EndpointPlan",
     "EndpointRequest", "EngineOptions", "FleetPlan", "FleetRequest", "MemoryPlan", "Parallelism", "Range", "Slo",
     "StartUp", "StaticFraction", "answer", "component_problems", "concurrency_limits", "plan_fleet", "plan_memory", "planned_fraction",
     "split_problems", "start_up", "target_concurrency", "tp_sizes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.memory import MemoryPlan
     from cdk_sglang.planning.predict import Band
     from cdk_sglang.planning.startup import StartUp
+    from cdk_sglang.spec.rollout import BatchSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,25 +36,6 @@ class Slo:
     ttft_ms: float | None = None
     tpot_ms: float | None = None
     at_concurrency: float = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What a rolling update replaces at a time: a share of the copies, or so many.
-
-    Args:
-        percent: Of the copies there are.
-        copies: So many copies.
-    """
-
-    percent: int | None = None
-    copies: int | None = None
-
-    def of(self, copies: int) -> int:
-        """Return how many copies more there are for the time of a step; a started copy is a whole one."""
-        if self.percent is not None:
-            return math.ceil(copies * self.percent / 100)
-        return self.copies or 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +67,7 @@ class ComponentRequest:
         lora_modules: What they may change, as SGLang takes it.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
-        rolling: How many copies an update replaces at a time; None where it does not roll.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None where nobody says.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
     """
@@ -115,7 +96,7 @@ class ComponentRequest:
     lora_modules: tuple[str, ...] = ALL_MODULES
     host_memory_gib: float = 0.0
     vcpus: float = 0.0
-    rolling: Batch | None = None
+    rolling: BatchSize | None = None
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
 

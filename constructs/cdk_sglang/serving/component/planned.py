@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import Batch, ComponentRequest, EngineOptions, Slo
+    from cdk_sglang.planning import ComponentRequest, EngineOptions, Slo
     from cdk_sglang.planning.host import HostMemory
     from cdk_sglang.serving.scaling.schedules import Bounds
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.rollout import BatchSize
 
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
 """SGLang's names of cache formats to the planner's; all others are 16 bits."""
@@ -41,7 +42,7 @@ def component_request(
     output_tokens: float = EXPECTED_OUTPUT_TOKENS,
     host_memory_gib: float = 0.0,
     vcpus: float = 0.0,
-    rolling: Batch | None = None,
+    rolling: BatchSize | None = None,
     tp_sizes: Mapping[str, int] | None = None,
     engine_version: str | None = None,
 ) -> ComponentRequest:
@@ -57,7 +58,7 @@ def component_request(
         output_tokens: Mean answer expected.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
-        rolling: How many copies an update replaces at a time.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
     """
