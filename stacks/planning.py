@@ -9,7 +9,7 @@ from typing import Literal
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
-from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetRequest
+from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.component.file_cache import file_cache
 from cdk_sglang.serving.component.fit import PRICE_REGION
@@ -231,7 +231,6 @@ def _request(
     engine_version: str,
 ) -> ComponentRequest:
     host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
-    batch = None if asked.rollout is None else asked.rollout.max_batch
     return component_request(
         name,
         facts,
@@ -243,5 +242,5 @@ def _request(
         vcpus=0.0 if host is None else host.cpu_cores,
         tp_sizes=sizes,
         engine_version=engine_version,
-        rolling=None if batch is None else Batch(percent=batch.percent, copies=batch.copies),
+        rolling=None if asked.rollout is None else asked.rollout.max_batch,
     )

@@ -90,8 +90,8 @@ class ServingStack(cdk.Stack):
                 alarms=self._alarms(),
                 idle_alarm=asked.idle_alarm.typed(),
                 nightly_stop=asked.nightly_stop,
-                rollout=None if asked.rollout is None else asked.rollout.typed(),
-                truth_check=asked.verify.typed(),
+                rollout=asked.rollout,
+                verification=asked.verify,
             )
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
@@ -113,8 +113,8 @@ class ServingStack(cdk.Stack):
                     resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
                     environment=wanted.environment,
-                    rollout=None if wanted.rollout is None else wanted.rollout.typed(),
-                    smoke=None if wanted.smoke is None else wanted.smoke.typed(),
+                    rollout=wanted.rollout,
+                    smoke=wanted.smoke,
                     tp_size_by_type=wanted.tp_size_by_type,
                 )
                 add_adapters(added, wanted, bucket)

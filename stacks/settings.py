@@ -20,13 +20,16 @@ from cdk_sglang.serving.endpoint.routing import (
     PREFIX_LENGTH_MIN,
 )
 from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.kinds import InstanceType, Name, unique
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.model import Model
+from cdk_sglang.spec.rollout import ComponentRollout
 from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.schedules import NightlyStop
 from cdk_sglang.spec.slo import Slo
+from cdk_sglang.spec.verification import SmokeRequest, Verification
 from stacks.kinds import (
     AccountId,
     Cidr,
@@ -41,7 +44,6 @@ from stacks.kinds import (
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
-from stacks.settings_rollout import ComponentRolloutSettings, EndpointRolloutSettings, Smoke, Verify
 from stacks.settings_routes import Destinations, route_problems
 from stacks.settings_scaling import IdleAlarmSettings, PlacementSettings
 
@@ -153,10 +155,10 @@ class Component(Settings):
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
     startup: Startup | None = None
     """Start-up time-outs; by default derived from the size of the weights."""
-    rollout: ComponentRolloutSettings | None = None
+    rollout: ComponentRollout | None = None
     """How a new version reaches the copies; all at once and without alarms by default."""
-    smoke: Smoke | None = None
-    """The request that shows after a deployment that it answers; that of `verify` by default."""
+    smoke: SmokeRequest | None = None
+    """The request that shows after a deployment that the component answers; that of `verify` by default."""
     adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
     tp_size_by_type: dict[InstanceType, Annotated[int, Field(ge=1, le=64)]] = Field(default={})
@@ -187,10 +189,10 @@ class Endpoint(Settings):
     """When GPUs that do nothing are worth an alarm."""
     nightly_stop: NightlyStop | None = None
     """Hours in which the endpoint is off and costs nothing; none by default."""
-    rollout: EndpointRolloutSettings | None = None
+    rollout: EndpointRollout | None = None
     """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
-    verify: Verify = Verify()
-    """What is compared with what was asked before a deployment counts as done; everything by default."""
+    verify: Verification = Verification()
+    """What is compared with the specification before a deployment counts as done; everything by default."""
     components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""
 

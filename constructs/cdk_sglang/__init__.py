@@ -29,24 +29,18 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.endpoint.routing import Routing
     from cdk_sglang.serving.image.image import ServingImage
-    from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
-    from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
-    from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
     from cdk_sglang.serving.scaling.scale_in import ScaleIn
-    from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.weights.model_source import ModelSource
     from cdk_sglang.spec.container_base import ContainerBase
+    from cdk_sglang.spec.endpoint_rollout import EndpointRollout
     from cdk_sglang.spec.image_facts import SglangDlc
     from cdk_sglang.spec.load import Load
-    from cdk_sglang.spec.scaling import (
-        ComponentScaling,
-        Concurrency,
-        InvocationsPerMinute,
-        MetricMath,
-        MetricStat,
-    )
+    from cdk_sglang.spec.rollback_alarms import RollbackAlarms
+    from cdk_sglang.spec.rollout import BatchSize, ComponentRollout
+    from cdk_sglang.spec.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
     from cdk_sglang.spec.schedules import NightlyStop, Window
     from cdk_sglang.spec.slo import Slo
+    from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -79,6 +73,7 @@ __all__ = [
     "NightlyStop",
     "NoAlarms",
     "NoTruthCheck",
+    "NoVerification",
     "OnDemandMove",
     "Placement",
     "RollbackAlarms",
@@ -93,66 +88,42 @@ __all__ = [
     "SmokeRequest",
     "StartupTimeouts",
     "TruthCheck",
+    "Verification",
     "Window",
 ]
 
 _HOMES = {
+    "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
-    "hardware": (
-        "Gpu",
-        "GpuInstance",
-    ),
+    "hardware": ("Gpu", "GpuInstance"),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
-    "serving.alarms.alarms": (
-        "Alarms",
-        "NoAlarms",
-    ),
-    "serving.capacity.capacity": ("Capacity",),
-    "serving.component.component": ("InferenceComponent",),
-    "serving.endpoint.endpoint": ("InferenceEndpoint",),
-    "serving.rollout.endpoint_rollout": ("EndpointRollout",),
-    "serving.component.host": ("HostResources",),
-    "serving.image.image": ("ServingImage",),
-    "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
-    "serving.alarms.metrics": ("ServingMetrics",),
-    "serving.weights.model_source": ("ModelSource",),
-    "serving.endpoint.network": ("EndpointNetwork",),
-    "serving.component.placement": ("Placement",),
-    "serving.rollout.rollback_alarms": ("RollbackAlarms",),
-    "serving.rollout.rollout": (
-        "BatchSize",
-        "ComponentRollout",
-    ),
-    "serving.endpoint.routing": ("Routing",),
-    "serving.scaling.scale_in": ("ScaleIn",),
-    "spec.load": ("Load",),
-    "spec.scaling": (
-        "ComponentScaling",
-        "Concurrency",
-        "InvocationsPerMinute",
-        "MetricMath",
-        "MetricStat",
-    ),
-    "spec.schedules": (
-        "NightlyStop",
-        "Window",
-    ),
-    "spec.slo": ("Slo",),
-    "engine": (
-        "LoraOptions",
-        "SglangOptions",
-    ),
-    "serving.component.startup": ("StartupTimeouts",),
-    "serving.verification.check": (
-        "NoTruthCheck",
-        "SmokeRequest",
-        "TruthCheck",
-    ),
-    "serving.capacity.training_plan": ("OnDemandMove",),
+    "serving.alarms.alarms": ("Alarms", "NoAlarms"),
     "serving.alarms.idle_alarm": ("IdleAlarm",),
+    "serving.alarms.metrics": ("ServingMetrics",),
+    "serving.capacity.capacity": ("Capacity",),
+    "serving.capacity.training_plan": ("OnDemandMove",),
+    "serving.component.component": ("InferenceComponent",),
+    "serving.component.host": ("HostResources",),
+    "serving.component.placement": ("Placement",),
+    "serving.component.startup": ("StartupTimeouts",),
+    "serving.endpoint.endpoint": ("InferenceEndpoint",),
+    "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
+    "serving.endpoint.network": ("EndpointNetwork",),
+    "serving.endpoint.routing": ("Routing",),
+    "serving.image.image": ("ServingImage",),
+    "serving.scaling.scale_in": ("ScaleIn",),
+    "serving.weights.model_source": ("ModelSource",),
     "spec.container_base": ("ContainerBase",),
+    "spec.endpoint_rollout": ("EndpointRollout",),
     "spec.image_facts": ("SglangDlc",),
+    "spec.load": ("Load",),
+    "spec.rollback_alarms": ("RollbackAlarms",),
+    "spec.rollout": ("BatchSize", "ComponentRollout"),
+    "spec.scaling": ("ComponentScaling", "Concurrency", "InvocationsPerMinute", "MetricMath", "MetricStat"),
+    "spec.schedules": ("NightlyStop", "Window"),
+    "spec.slo": ("Slo",),
+    "spec.verification": ("NoTruthCheck", "NoVerification", "SmokeRequest", "TruthCheck", "Verification"),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""

@@ -280,9 +280,16 @@ def ways_to_make(name: str) -> tuple[str, ...]:
     needed = [f"{key}=..." for key, field in specified.items() if field.is_required()] or ["..."]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
+    elif required := _required_fields(cls):
+        needed = [f"{name}=..." for name in required]
     if makers and (inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW):
         return tuple(makers)
     return (f"{name}({', '.join(needed)})", *makers)
+
+
+def _required_fields(cls: type) -> list[str]:
+    """Return the arguments that a pydantic model must have, as its constructor names them."""
+    return [field.alias or name for name, field in getattr(cls, "model_fields", {}).items() if field.is_required()]
 
 
 def _shown(value: object) -> str:

@@ -147,6 +147,9 @@ _TYPES: Final = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
 }
 _SIGNS: Final = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
 
@@ -169,7 +172,9 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
             return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
         case "int_type" | "float_type" if isinstance(value, str):
             return f"{got} is text; write a number without quotes"
-        case "int_type" | "float_type" | "bool_type" | "string_type":
+        case "model_type":
+            return f"takes a mapping, in Python {context['class_name']}(...), got {got}; change it"
+        case _ if kind in _TYPES:
             return f"takes {_TYPES[kind]}, got {got}; change it"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             bound = next(iter(context.values()))

@@ -8,10 +8,11 @@ import pytest
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import catalogue
-from cdk_sglang.planning import Batch, ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet
+from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet
 from cdk_sglang.planning.page import plan_html
+from cdk_sglang.spec.rollout import BatchSize
 
-HALF = Batch(percent=50)
+HALF = BatchSize(percent=50)
 LLAMA = catalogue("meta-llama/Llama-3.2-3B-Instruct")
 
 
@@ -49,7 +50,7 @@ def test_a_batch_without_room_at_the_fewest_copies_is_refused_with_the_instances
 
 
 def test_a_batch_of_one_copy_has_no_smaller_one() -> None:
-    (problem,) = planned(component(min_copies=4, rolling=Batch(copies=1))).problems
+    (problem,) = planned(component(min_copies=4, rolling=BatchSize(copies=1))).problems
     assert problem.endswith("raise max_instances by 1")
 
 
@@ -79,7 +80,7 @@ def test_an_instance_with_free_gpus_has_no_room_for_a_copy_that_needs_more() -> 
 
 
 def test_a_component_that_may_be_at_zero_is_judged_with_its_one_copy() -> None:
-    asleep = component(min_copies=0, max_copies=2, tp_size=4, rolling=Batch(percent=50))
+    asleep = component(min_copies=0, max_copies=2, tp_size=4, rolling=BatchSize(percent=50))
     (problem,) = planned(asleep, max_instances=2).problems + tuple(updates(planned(asleep, max_instances=2)))
     assert "with all components at their most copies" in problem
 

@@ -10,12 +10,10 @@ import pytest
 from aws_cdk import aws_ecr as ecr
 from aws_cdk.assertions import Template
 
-from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSource, NoTruthCheck, ServingImage
+from cdk_sglang import Capacity, InferenceComponent, InferenceEndpoint, ModelSource, NoVerification, ServingImage
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
-UNCHECKED = NoTruthCheck(
-    reason="tests/serving/verification is about the check, and its functions stand in the way here"
-)
+UNVERIFIED = NoVerification(reason="tests/serving/verification is about it, and its functions stand in the way here")
 MakeComponent = Callable[..., InferenceComponent]
 
 
@@ -37,7 +35,7 @@ def any_endpoint(stack: cdk.Stack) -> MakeEndpoint:
         options.setdefault("capacity", Capacity.on_demand("ml.g6e.12xlarge", max_instances=2))
         options.setdefault("image", ServingImage.from_dlc())
         options.setdefault("endpoint_name", construct_id.lower())
-        options.setdefault("truth_check", UNCHECKED)
+        options.setdefault("verification", UNVERIFIED)
         return InferenceEndpoint(scope or stack, construct_id, **options)
 
     return make
@@ -64,7 +62,7 @@ def chat() -> Template:
         capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2),
         image=ServingImage.from_dlc(),
         endpoint_name="chat",
-        truth_check=UNCHECKED,
+        verification=UNVERIFIED,
     )
     endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/", check=False))
     endpoint.add_component("qwen", model=ModelSource.from_s3("s3://models/qwen/", check=False), copies=2)

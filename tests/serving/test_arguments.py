@@ -9,7 +9,8 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import aws_cdk as cdk
 import jsii
@@ -40,13 +41,14 @@ from cdk_sglang import (
     MetricStat,
     ModelSource,
     NightlyStop,
-    NoTruthCheck,
+    NoVerification,
     RollbackAlarms,
     RouteDestination,
     ServingImage,
     SglangDlc,
     SglangOptions,
-    TruthCheck,
+    SmokeRequest,
+    Verification,
     Window,
 )
 from cdk_sglang.spec import adapter
@@ -89,7 +91,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "AdapterSource.from_folder": {"folder": "adapters/triage"},
     "Alarms": {"topic": TOPIC},
     "NoAlarms": {"reason": "a test"},
-    "BatchSize": {"percent_value": 5},
+    "BatchSize": {"percent": 5},
     "BatchSize.percent": {"value": 5},
     "BatchSize.copies": {"value": 5},
     "Capacity": {"instances": (GpuInstance.of("ml.g6e.12xlarge"),), "min_instances": 1, "max_instances": 2},
@@ -117,7 +119,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "vpc": ec2.Vpc(STACK, "Vpc"), "security_groups": [ec2.SecurityGroup.from_security_group_id(STACK, "Sg", "sg-1")],
     },
     "EndpointRollout": {
-        "kind": "ROLLING", "step_percent": 5, "wait_seconds": 5, "termination_wait_seconds": 5, "rollback_percent": None,
+        "strategy": "rolling", "percent": 5, "wait_seconds": 5, "termination_wait_seconds": None, "rollback_percent": None,
         "timeout_seconds": None, "alarms": RollbackAlarms(),
     },
     "EndpointRollout.blue_green_all_at_once": {},
@@ -143,6 +145,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ModelSource.from_hugging_face": {"repo": "Qwen/Qwen3-8B", "revision": "a" * 40, "bucket": BUCKET},
     "NightlyStop": HOURS,
     "NoTruthCheck": {"reason": "a test"},
+    "NoVerification": {"reason": "a test"},
     "OnDemandMove": {"max_instances": 1},
     "Placement": {},
     "RollbackAlarms": {},
@@ -162,6 +165,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
     "StartupTimeouts.for_weights": {"weights_bytes": 5, "instances": [GpuInstance.of("ml.g6e.12xlarge")]},
     "TruthCheck": {},
+    "Verification": {},
     "Window": {"days": ("mon",), "begins": "22:00", "ends": "06:00", "min_copies": 0, "max_copies": None},
     "Window.weekly": {**HOURS, "min_copies": 0},
     "Window.off": HOURS,
@@ -178,6 +182,7 @@ NOT_FOR_CALLERS = {
 }
 MEMBERS = (
     "problems",
+    "thresholds",
     "render",
     "bind",
     "prepare",
@@ -185,6 +190,7 @@ MEMBERS = (
     "bounds",
     "minutes",
     "steps",
+    "in_one_step",
     "scheduling",
     "caching",
     "dest_of",
@@ -223,6 +229,12 @@ OWN_CHECKS = {
 """Arguments whose lines do not begin with the function."""
 
 
+def _is_spec(name: str) -> bool:
+    """Whether a name is a specification, whose constructor words its problems as a file's reader does."""
+    found = getattr(cdk_sglang, name, None)
+    return isinstance(found, type) and issubclass(found, Spec)
+
+
 def _function(name: str) -> Callable[..., Any]:
     owner, _, member = name.partition(".")
     found = getattr(cdk_sglang, owner)
@@ -251,10 +263,21 @@ def _words(annotation: Any) -> str:
 def _annotations(name: str) -> Mapping[str, str]:
     owner, _, member = name.partition(".")
     cls = getattr(cdk_sglang, owner)
-    if not member and _is_specification(name):
-        return {key: _words(field.annotation) for key, field in cls.model_fields.items()}
+    if not member and issubclass(cls, Spec):
+        return {field.alias or key: _words(field.annotation) for key, field in cls.model_fields.items()}
     function = getattr(cls, member or "__init__")
     return {key: text for key, text in function.__annotations__.items() if key not in {"return", "options"}}
+
+
+def _words(annotation: Any) -> str:
+    """Return the text of the annotation of a specification's field, without bounds and without what lists and mappings hold."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _words(arguments[0])
+    if origin in {Union, UnionType}:
+        return " | ".join(map(_words, arguments))
+    names = {NoneType: "None", Literal: "Literal", dict: "Mapping", tuple: "list"}
+    return names.get(origin or annotation) or annotation.__name__
 
 
 def _unfit(annotation: str) -> list[str]:
@@ -314,7 +337,7 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             assert "; " in line or ", got " in line, (argument, kind, line)
         elif (name, argument) not in OWN_CHECKS:
             assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
-            assert "; " in line.partition(", got ")[2], (argument, kind, line)
+            assert "; " in (line if _is_spec(name) else line.partition(", got ")[2]), (argument, kind, line)
     assert annotations
     assert len(STACK.node.find_all()) == before
 
@@ -327,8 +350,18 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             "Other.capacity: takes Capacity, got 'ml.g6e.2xlarge'; use Capacity.on_demand(...) or Capacity.pool(...) or Capacity.reserved(...)",
         ),
         (
+            "InferenceEndpoint", {"verification": False},
+            (
+                "Other.verification: takes Verification, NoVerification or None, got False; use Verification(...) or "
+                "NoVerification(reason=...)"
+            ),
+        ),
+        (
             "InferenceEndpoint", {"truth_check": False},
-            "Other.truth_check: takes TruthCheck, NoTruthCheck or None, got False; use TruthCheck() or NoTruthCheck(reason=...)",
+            (
+                "Other.truth_check: takes Verification, NoVerification or None, got False; use Verification(...) or "
+                "NoVerification(reason=...)"
+            ),
         ),
         (
             "InferenceEndpoint", {"log_removal": "retain"},
@@ -458,7 +491,7 @@ def test_what_cdk_encodes_and_what_it_imports_is_taken(stack: cdk.Stack) -> None
         network=cdk_sglang.EndpointNetwork.of(vpc, security_groups=[group]),
         log_key=key,
         metric_frequency_seconds=number,
-        truth_check=TruthCheck(timeout_minutes=number),  # type: ignore[arg-type]
+        verification=Verification(smoke=SmokeRequest(timeout_seconds=number)),  # type: ignore[arg-type]
     )
     model = ModelSource.from_hugging_face("Qwen/Qwen3-8B", revision="a" * 40, bucket=bucket, token=secret)
     component = endpoint.add_component("qwen", model=model, environment={"A": cdk.Lazy.string(_Text())})
@@ -508,5 +541,5 @@ def test_a_config_is_read_from_a_path_as_text_too(tmp_path: Path) -> None:
     assert AdapterConfig.read(str(file)) == AdapterConfig.read(file)
 
 
-def test_no_truth_check_is_how_to_leave_it_out(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
-    assert any_endpoint(truth_check=NoTruthCheck(reason="a test")).truth is None
+def test_no_verification_is_how_to_leave_it_out(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
+    assert any_endpoint(verification=NoVerification(reason="a test")).verification is None

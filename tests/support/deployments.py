@@ -21,9 +21,9 @@ from cdk_sglang import (
     Concurrency,
     InferenceEndpoint,
     ModelSource,
-    NoTruthCheck,
+    NoVerification,
     ServingImage,
-    TruthCheck,
+    Verification,
 )
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
 from tests.localcloud.conftest import (  # noqa: F401  fixtures
@@ -35,7 +35,7 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
-UNCHECKED = NoTruthCheck(reason="this test looks for itself")
+UNCHECKED = NoVerification(reason="this test looks for itself")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Wanted:
     copies: int | None = None
     scaling: ComponentScaling | None = None
     rollout: ComponentRollout | None = None
-    check: TruthCheck | NoTruthCheck = field(default_factory=TruthCheck)
+    check: Verification | NoVerification = field(default_factory=Verification)
     siblings: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -92,7 +92,7 @@ class Fleet:
                 sglang_version="0.5.17",
             ),
             endpoint_name="fleet",
-            truth_check=wanted.check,
+            verification=wanted.check,
         )
         model = ModelSource.from_s3("s3://models/llama/", check=False)
         endpoint.add_component(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +13,7 @@ from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
+from cdk_sglang.spec.rollout import BatchSize
 from cdk_sglang.spec.slo import Slo
 
 
@@ -39,29 +39,6 @@ class HostMemory:
     def needed_gib(self) -> float:
         """The most that is taken at once."""
         return max(self.loading_gib, self.cache_gib + self.adapters_gib)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What a rolling update replaces at a time: a share of the copies, or so many.
-
-    Args:
-        percent: Of the copies there are.
-        copies: So many copies.
-    """
-
-    percent: int | None = None
-    copies: int | None = None
-
-    def of(self, copies: int) -> int:
-        """Return how many copies more there are for the time of a step; a started copy is a whole one.
-
-        Args:
-            copies: Copies there are.
-        """
-        if self.percent is not None:
-            return math.ceil(copies * self.percent / 100)
-        return self.copies or 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +70,7 @@ class ComponentRequest:
         lora_modules: What they may change, as SGLang takes it.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
-        rolling: How many copies an update replaces at a time; None where it does not roll.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None where nobody says.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
     """
@@ -122,7 +99,7 @@ class ComponentRequest:
     lora_modules: tuple[str, ...] = ALL_MODULES
     host_memory_gib: float = 0.0
     vcpus: float = 0.0
-    rolling: Batch | None = None
+    rolling: BatchSize | None = None
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
 

@@ -41,7 +41,7 @@ def roll_problems(
             continue
         assert limit is not None
         few, many = max(least[component.name], 1), most[component.name]
-        extra_few, extra_many = batch.of(few), batch.of(many)
+        extra_few, extra_many = batch.in_one_step(few), batch.in_one_step(many)
         needed, instance = room.needed({**least, component.name: few + extra_few})
         path = f"{where}.components.{component.name}.rollout.max_batch"
         if needed > limit:

@@ -1,1 +1,1 @@
-"""Specifications: what a user may ask of an endpoint, as frozen values that an environment file and Python code share."""
+"""Specifications: one frozen type for every noun of a fleet, used by environment files and by Python alike."""

@@ -19,7 +19,7 @@ from cdk_sglang import (
     InferenceEndpoint,
     ModelSource,
     SglangOptions,
-    TruthCheck,
+    Verification,
 )
 from cdk_sglang.engine import HicacheOptions
 
@@ -162,7 +162,7 @@ def test_options_that_one_split_rules_out_are_said_once(any_endpoint: MakeEndpoi
 
 
 def test_the_check_and_the_surviving_copies_know_every_model(any_endpoint: MakeEndpoint) -> None:
-    component = any_endpoint(capacity=pool(L40S_4, L40S_8), truth_check=TruthCheck()).add_component(
+    component = any_endpoint(capacity=pool(L40S_4, L40S_8), verification=Verification()).add_component(
         "gpt", model=MODEL, tp_size_by_type={L40S_4: 4, L40S_8: 2}, scaling=ComponentScaling(min_copies=2, max_copies=3)
     )
     (copies,) = resources(component, "Custom::CdkSglangCopies").values()
@@ -170,7 +170,7 @@ def test_the_check_and_the_surviving_copies_know_every_model(any_endpoint: MakeE
         cdk.Stack.of(component).get_logical_id(model) for model in component.models
     ]
     assert len(component.models) == len(resources(component, "AWS::SageMaker::Model")) == 2
-    (truth,) = resources(component, "Custom::CdkSglangTruth").values()
-    asked = json.dumps(truth["Asked"])
+    (verified,) = resources(component, "Custom::CdkSglangTruth").values()
+    asked = json.dumps(verified["Asked"])
     assert "others" in asked
     assert asked.count("SM_SGLANG_TP_SIZE") == 2

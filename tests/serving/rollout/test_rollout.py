@@ -1,76 +1,33 @@
-"""What the library writes into templates for rollouts, the truth check and copies that survive, and what it refuses."""
+"""What the library writes into templates for rollouts and for copies that survive, and which rollouts do not fit their component."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_sns as sns
-from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import (
-    AdapterSource,
     Alarms,
     BatchSize,
     Capacity,
     ComponentRollout,
     ComponentScaling,
     Concurrency,
-    ConfigurationError,
     EndpointRollout,
-    InferenceEndpoint,
-    LoraOptions,
-    ModelSource,
-    NoTruthCheck,
     RollbackAlarms,
-    ServingImage,
-    SglangOptions,
     SmokeRequest,
-    TruthCheck,
     Window,
 )
+from tests.support.fleets import Built, problems
 
 HALF = BatchSize.percent(50)
 
 
 def scaling(low: int = 2, high: int = 8, **more: Any) -> ComponentScaling:
     return ComponentScaling(min_copies=low, max_copies=high, target=Concurrency(requests_per_copy=5), **more)
-
-
-class Built:
-    """A fleet, and its template."""
-
-    def __init__(self, **options: Any) -> None:
-        self.app = cdk.App()
-        self.stack = cdk.Stack(self.app, "Fleet", env=cdk.Environment(account="111122223333", region="us-east-1"))
-        options.setdefault("capacity", Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=40))
-        options.setdefault("image", ServingImage.from_dlc())
-        options.setdefault("endpoint_name", "chat")
-        options.setdefault("truth_check", NoTruthCheck(reason="not asked for here"))
-        self.endpoint = InferenceEndpoint(self.stack, "Chat", **options)
-
-    def add(self, name: str = "llama", **options: Any) -> Any:
-        options.setdefault("model", ModelSource.from_s3("s3://models/llama/", check=False))
-        return self.endpoint.add_component(name, **options)
-
-    def template(self) -> Template:
-        return Template.from_stack(self.stack)
-
-    def all(self, kind: str) -> dict[str, Any]:
-        return dict(self.template().find_resources(kind))
-
-    def one(self, kind: str) -> Any:
-        ((_, resource),) = self.all(kind).items()
-        return resource["Properties"]
-
-
-def problems(make: Callable[[], object]) -> list[str]:
-    with pytest.raises(ConfigurationError) as error:
-        make()
-    return list(error.value.problems)
 
 
 def test_a_component_rolls_in_batches_watched_by_its_own_alarms() -> None:
@@ -160,79 +117,6 @@ def test_only_a_rollout_lets_sagemaker_read_alarms() -> None:
 
 
 ROLLING = ComponentRollout.rolling
-
-
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: ROLLING(max_batch=BatchSize.percent(51)), ["rollout.max_batch: 51% is not allowed; use 5 to 50"]),
-        (lambda: ROLLING(max_batch=BatchSize.percent(4)), ["rollout.max_batch: 4% is not allowed; use 5 to 50"]),
-        (
-            lambda: ROLLING(max_batch=BatchSize.copies(0)),
-            ["rollout.max_batch: 0 copies are not allowed; use 1 or more"],
-        ),
-        (lambda: ROLLING(max_batch=BatchSize()), ["rollout.max_batch: give exactly one of percent and copies"]),
-        (
-            lambda: ROLLING(
-                max_batch=HALF, wait_seconds=3601, timeout_seconds=599, rollback_batch=BatchSize.percent(101)
-            ),
-            [
-                "rollout.rollback_batch: 101% is not allowed; use 1 to 100",
-                "rollout.wait_seconds: 3601 is not allowed; use 0 to 3600 seconds",
-                "rollout.timeout_seconds: 599 is not allowed; use 600 to 28800 seconds",
-            ],
-        ),
-        (lambda: EndpointRollout.canary(percent=51), ["rollout.percent: 51% is not allowed; use 1 to 50"]),
-        (lambda: EndpointRollout.linear(percent=9), ["rollout.percent: 9% is not allowed; use 10 to 50"]),
-        (lambda: EndpointRollout.rolling(percent=4), ["rollout.percent: 4% is not allowed; use 5 to 50"]),
-        (
-            lambda: EndpointRollout.linear(
-                percent=10, wait_seconds=600, termination_wait_seconds=60, timeout_seconds=6000
-            ),
-            [
-                "rollout.timeout_seconds: 6000 is not above the 6060 s that its steps wait; raise it, wait less, or take bigger steps"
-            ],
-        ),
-        (
-            lambda: RollbackAlarms(server_errors=0, p99_latency_ms=-1, minutes=0),
-            [
-                "rollout.alarms.server_errors: 0 is not allowed; use a number above 0, or leave it out with null",
-                "rollout.alarms.p99_latency_ms: -1 is not allowed; use a number above 0, or leave it out with null",
-                "rollout.alarms.minutes: 0 is not allowed; use 1 to 60",
-            ],
-        ),
-        (
-            lambda: RollbackAlarms(server_errors=None, model_errors=None, no_capacity=None),
-            [
-                (
-                    "rollout.alarms: alarms missing for rollback; without one SageMaker finishes every update, however bad: "
-                    "give server_errors, model_errors or p99_latency_ms"
-                )
-            ],
-        ),
-        (
-            lambda: TruthCheck(timeout_minutes=61),
-            [
-                "truth_check.timeout_minutes: 61 is not allowed; use 5 to 55: CloudFormation waits an hour for it and no longer"
-            ],
-        ),
-        (lambda: NoTruthCheck(reason=" "), ["truth_check: no reason given; say why a deployment need not be checked"]),
-        (
-            lambda: SmokeRequest(body={"stream": True}, expect=("a..b",), timeout_seconds=61),
-            [
-                "smoke.expect: 'a..b' is not a path; write field names and positions with dots, such as choices.0.message.content",
-                "smoke.timeout_seconds: 61 is not allowed; use 1 to 60, which is what SageMaker waits",
-                "smoke.body.stream: streams are not read by the check; leave it out",
-            ],
-        ),
-        (
-            lambda: SmokeRequest(expect=()),
-            ["smoke.expect: empty; name a field of the answer, such as choices.0.message.content"],
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused(make: Callable[[], object], said: list[str]) -> None:
-    assert problems(make) == said
 
 
 @pytest.mark.parametrize(
@@ -350,105 +234,25 @@ def test_the_count_is_asked_for_again_exactly_when_the_component_changes() -> No
     assert renamed["Component"] == "llama"
 
 
-def test_the_functions_may_describe_this_endpoint_alone() -> None:
-    built = Built(truth_check=TruthCheck())
-    built.add(scaling=scaling())
-    built.add("odd", component_name="elsewhere", scaling=scaling())
-    statements = {
-        tuple([actions] if isinstance(actions := statement["Action"], str) else actions): statement
-        for name, policy in built.all("AWS::IAM::Policy").items()
-        if "Truth" in name or "CopiesFunction" in name
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-    }
-    written = json.dumps(statements[("sagemaker:DescribeInferenceComponent",)]["Resource"])
-    assert ":inference-component/chat-*" in written
-    models = statements[("sagemaker:DescribeModel",)]
-    assert models["Condition"] == {"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": "chat"}}
-    everywhere = {action for action, statement in statements.items() if statement["Resource"] == "*"}
-    assert ("application-autoscaling:DescribeScalableTargets",) in everywhere
-    assert not any("*" in action for actions in statements for action in actions)
-
-
-def asked_truth(built: Built) -> list[dict[str, Any]]:
-    return [json.loads(_flat(found["Properties"]["Asked"])) for found in built.all("Custom::CdkSglangTruth").values()]
-
-
-def _flat(text: Any) -> str:
-    if isinstance(text, str):
-        return text
-    return "".join(
-        part if isinstance(part, str) else f"<{next(iter(part.values()))}>" for part in text["Fn::Join"][1]
-    ).replace("'", "")
-
-
-def test_the_check_holds_everything_that_was_asked() -> None:
-    built = Built(truth_check=TruthCheck(timeout_minutes=20))
-    night = Window.weekly(days=("mon",), begins="20:00", ends="06:00", min_copies=0, max_copies=0)
-    built.add(
-        scaling=scaling(2, 4, schedules={"night": night}),
-        environment={"SM_LONG": "x" * 100},
-        smoke=SmokeRequest(body={"messages": []}, expect=("id",), timeout_seconds=9),
-    )
-    (asked,) = asked_truth(built)
-    assert asked["endpoint"] == "chat"
-    assert "EndpointConfigName" in asked["config"]
-    assert asked["timeout_seconds"] == 1200
-    (component,) = asked["components"]
-    assert "ModelName" in component["model"]
-    assert component["copies"] == [0, 4]
-    assert component["scaling"] == [[2, 4], [0, 0]]
-    assert component["environment"]["SM_SGLANG_ENABLE_METRICS"] == "true"
-    assert component["environment"]["SM_LONG"].startswith("sha256:")
-    assert component["smoke"] == {"body": {"messages": []}, "expect": ["id"], "timeout_seconds": 9}
-
-
-def test_types_of_a_pool_are_checked_too() -> None:
-    pool = Capacity.pool(["ml.g6e.12xlarge", "ml.g6e.24xlarge"], max_instances=2)
-    built = Built(truth_check=TruthCheck(), capacity=pool)
-    built.add()
-    (asked,) = asked_truth(built)
-    assert asked["components"][0]["instance_types"] == ["ml.g6e.12xlarge", "ml.g6e.24xlarge"]
-
-
-def test_the_check_comes_after_components_scaling_and_adapters() -> None:
-    built = Built(truth_check=TruthCheck(), image=_build(Built().stack))
-    lora = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
-    llama = built.add(scaling=scaling(), server=lora)
-    llama.add_adapter("triage", AdapterSource.from_s3("s3://models/adapters/triage.tar.gz"))
-    template = built.template().to_json()["Resources"]
-    ((_, check),) = ((name, it) for name, it in template.items() if it["Type"] == "Custom::CdkSglangTruth")
-    after = {template[name]["Type"] for name in check["DependsOn"]}
-    assert after == {
-        "AWS::SageMaker::Endpoint",
-        "AWS::SageMaker::InferenceComponent",
-        "AWS::ApplicationAutoScaling::ScalableTarget",
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-    }
-    assert sum(template[name]["Type"] == "AWS::SageMaker::InferenceComponent" for name in check["DependsOn"]) == 2
-
-
-def _build(_: cdk.Stack) -> ServingImage:
-    from aws_cdk import aws_ecr as ecr
-
-    repository = ecr.Repository.from_repository_name(cdk.Stack(), "Images", "sglang")
-    return ServingImage.from_repository(repository, digest=f"sha256:{'1' * 64}", cuda="13.0", sglang_version="0.5.23")
-
-
-def test_many_components_are_checked_by_several_resources_and_one_pair_of_functions() -> None:
-    built = Built(truth_check=TruthCheck(), capacity=Capacity.on_demand("ml.g6e.48xlarge", max_instances=90))
-    for index in range(81):
-        built.add(f"m{index}")
-    parts = asked_truth(built)
-    assert [len(part["components"]) for part in parts] == [40, 40, 1]
-    built.template().resource_count_is("AWS::StepFunctions::StateMachine", 1)
-    for part in built.all("Custom::CdkSglangTruth").values():
-        assert len(json.dumps(part)) < 60_000  # twice that, on an update, must fit into 256 KiB
-
-
-def test_an_endpoint_without_a_check_says_why() -> None:
+def test_a_threshold_that_is_known_at_deployment_alone_is_in_the_alarm_and_its_description() -> None:
     built = Built()
-    built.add()
-    built.template().has_resource(
-        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-truth-check": "not asked for here"})}
+    errors = cdk.CfnParameter(built.stack, "Errors", type="Number")
+    alarms = RollbackAlarms(server_errors=errors.value_as_number, model_errors=None)  # type: ignore[arg-type]
+    built.add(copies=4, rollout=ROLLING(max_batch=HALF, alarms=alarms))
+    (alarm,) = (
+        alarm["Properties"]
+        for alarm in built.all("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["MetricName"] == "Invocation5XXErrors"
     )
-    assert built.all("Custom::CdkSglangTruth") == {}
+    assert alarm["Threshold"] == {"Ref": "Errors"}
+    _, (before, *parameter, after) = alarm["AlarmDescription"]["Fn::Join"]
+    assert (before, parameter) == ("Component chat-llama: ", [{"Ref": "Errors"}])
+    assert after.startswith(" or more requests a minute failed on the serving side")
+
+
+def test_a_wait_that_is_known_at_deployment_alone_is_in_the_policy() -> None:
+    built = Built()
+    wait = cdk.CfnParameter(built.stack, "Wait", type="Number").value_as_number
+    built.add(copies=4, rollout=ROLLING(max_batch=HALF, wait_seconds=wait))  # type: ignore[arg-type]
+    policy = built.one("AWS::SageMaker::InferenceComponent")["DeploymentConfig"]["RollingUpdatePolicy"]
+    assert policy["WaitIntervalInSeconds"] == {"Ref": "Wait"}

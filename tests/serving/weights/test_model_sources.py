@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Template
 
-from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, NoTruthCheck, ServingImage
+from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, NoVerification, ServingImage
 from cdk_sglang.serving.weights.staging import _SCRIPT
 
 REPO, REVISION = "meta-llama/Llama-3.2-3B-Instruct", "0cb88a4f764b7a12671c53f0838cd831a0843b95"
@@ -29,7 +29,7 @@ def fleet(*sources: Callable[[cdk.Stack, s3.IBucket], ModelSource]) -> Template:
         capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=4),
         image=ServingImage.from_dlc(),
         endpoint_name="prod-chat",
-        truth_check=NoTruthCheck(reason="its functions are not what is counted here"),
+        verification=NoVerification(reason="its functions are not what is counted here"),
     )
     for index, source in enumerate(sources):
         endpoint.add_component(f"m{index}", model=source(stack, bucket))

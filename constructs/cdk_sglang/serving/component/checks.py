@@ -17,23 +17,23 @@ from cdk_sglang.serving.endpoint.checks import bigger_or_fewer
 from cdk_sglang.serving.rollout.rollback_alarms import ROLLBACK_ALARM_IDS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
-from cdk_sglang.serving.verification.endpoint_check import TRUTH_ID
+from cdk_sglang.serving.verification.endpoint_check import VERIFICATION_ID
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.serving.component.component import InferenceComponent
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
-    from cdk_sglang.serving.rollout.rollout import ComponentRollout
     from cdk_sglang.serving.weights.model_source import ModelSource
     from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.rollout import ComponentRollout
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.schedules import NightlyStop
     from cdk_sglang.spec.slo import Slo
 
 _PARTS_OF_AN_ENDPOINT: Final = re.compile(
-    rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{TRUTH_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
+    rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{VERIFICATION_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
 )
-"""Ids that an endpoint has or may have beside its components; those of models and of the check are numbered or named by what they wait for."""
+"""Ids that an endpoint has or may have beside its components; those of models and of the verification are numbered or named by what they wait for."""
 
 
 def check_component(
@@ -94,7 +94,7 @@ def check_component(
     )
     if rollout is not None:
         bounds = [(copies, copies)] if scaling is None else scaling.all_bounds
-        problems += rollout.problems(f"{construct_id}.rollout", bounds=bounds)
+        problems += [problem.under(f"{construct_id}.rollout") for problem in rollout.problems(bounds=bounds)]
     may_be_zero = scaling is not None and scaling.copy_bounds[0] == 0
     if may_be_zero and endpoint.rollout is not None and endpoint.rollout.alarms.no_capacity is not None:
         problems.append(

@@ -24,15 +24,16 @@ from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.resources import ModelScopes, make_component, make_models
 from cdk_sglang.serving.component.startup import StartupTimeouts
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
-from cdk_sglang.serving.rollout.rollout import ComponentRollout
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
-from cdk_sglang.serving.verification.check import SmokeRequest
+from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
 from cdk_sglang.serving.weights.access import WeightsAccess
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.verification import SmokeRequest
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
     from aws_cdk import aws_sagemaker as sagemaker
@@ -209,8 +210,8 @@ class InferenceComponent(Construct):
                 scope=self, name=name, resource=self.resource, instances=instances, weights_bytes=model.weights_bytes
             )
             self.scaling_resources += make_scaling(scaled, scaling, concurrency=concurrency)
-        if endpoint.truth is not None:
-            endpoint.truth.add(self)
+        if endpoint.verification is not None:
+            endpoint.verification.add(self._verified())
         warn_of_endless_files(self, environment)
 
     @property
@@ -283,8 +284,8 @@ class InferenceComponent(Construct):
             readable=self._readable,
         )
         self.adapters[name] = adapter
-        if self.endpoint.truth is not None:
-            self.endpoint.truth.wait_for(self, adapter.resource)
+        if self.endpoint.verification is not None:
+            self.endpoint.verification.wait_for(self.component_name, adapter.resource)
         self._warn_of_reloads()
         return adapter
 
@@ -322,6 +323,26 @@ class InferenceComponent(Construct):
             model=self.base_model,
             facts=self.variants[0].facts,
             variants=tuple((variant.server, variant.memory_mib) for variant in self.variants),
+        )
+
+    def _verified(self) -> VerifiedComponent:
+        """Return what the endpoint's verification compares with the live component."""
+        models = [
+            VerifiedModel(
+                name=name, environment=environment, instance_types=[instance.name for instance in variant.instances]
+            )
+            for name, environment, variant in zip(self.model_names, self.environments, self.variants, strict=True)
+        ]
+        return VerifiedComponent(
+            name=self.component_name,
+            resources=(self.resource, *self.scaling_resources),
+            models=models,
+            instance_types=self.specified_types,
+            copy_bounds=self.copy_bounds,
+            scaling_bounds=() if self.scaling is None else self.scaling.all_bounds,
+            startup_seconds=self.startup_seconds,
+            fingerprint=self.fingerprint,
+            smoke=self.smoke,
         )
 
     def _warn_of_reloads(self) -> None:

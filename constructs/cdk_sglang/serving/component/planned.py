@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import Batch, ComponentRequest, EngineOptions
+    from cdk_sglang.planning import ComponentRequest, EngineOptions
     from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.rollout import BatchSize
     from cdk_sglang.spec.schedules import Bounds
     from cdk_sglang.spec.slo import Slo
 
@@ -38,7 +39,7 @@ def component_request(
     load: Load | None = None,
     host_memory_gib: float = 0.0,
     vcpus: float = 0.0,
-    rolling: Batch | None = None,
+    rolling: BatchSize | None = None,
     tp_sizes: Mapping[str, int] | None = None,
     engine_version: str | None = None,
 ) -> ComponentRequest:
@@ -53,7 +54,7 @@ def component_request(
         load: Requests expected; the planner's own assumption by default.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
-        rolling: How many copies an update replaces at a time.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
     """

@@ -12,7 +12,8 @@ from constructs import Construct, IConstruct
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.startup import StartupTimeouts
-from cdk_sglang.serving.rollout.rollback_alarms import alarms_of_component
+from cdk_sglang.serving.rollout.rendering import render_component_rollout
+from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.weights.model_source import ModelSource
 
@@ -145,7 +146,7 @@ def make_component(
             scheduling_config=scheduling,
             data_cache_config=caching,
         )
-    alarms = alarms_of_component(component)
+    alarms = _make_alarms(component)
     # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
     # with both in the logical id, such a change makes a new component.
     return sagemaker.CfnInferenceComponent(
@@ -157,8 +158,23 @@ def make_component(
         runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=_copies_to_send(component, alarms)),
         specification=one,
         specifications=per_type,
-        deployment_config=None if component.rollout is None else component.rollout.render(alarms),
+        deployment_config=None if component.rollout is None else render_component_rollout(component.rollout, alarms),
         tags=tags,
+    )
+
+
+def _make_alarms(component: InferenceComponent) -> list[str]:
+    """Create the alarms of a component's rollout and return their names; none without a rollout."""
+    if component.rollout is None:
+        return []
+    component.endpoint.allow_reading_alarms()
+    return make_rollback_alarms(
+        component,
+        component.rollout.alarms,
+        choice=component.endpoint.alarms,
+        subject=f"Component {component.component_name}",
+        dimensions={"InferenceComponentName": component.component_name},
+        may_be_zero=component.copy_bounds[0] == 0,
     )
 
 

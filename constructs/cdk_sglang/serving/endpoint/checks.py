@@ -14,11 +14,11 @@ from cdk_sglang.serving.capacity.capacity import Capacity
 from cdk_sglang.serving.capacity.checks import capacity_place_problems
 from cdk_sglang.serving.endpoint.routing import Routing
 from cdk_sglang.serving.image.image import ServingImage
-from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
+from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.image_facts import ImageFacts
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
@@ -122,5 +122,7 @@ def check_endpoint(
             )
         )
     if rollout is not None:
-        problems += rollout.problems(f"{path}.rollout", min_instances=capacity.min_instances)
+        problems += [
+            problem.under(f"{path}.rollout") for problem in rollout.problems(min_instances=capacity.min_instances)
+        ]
     raise_if_any(problems)

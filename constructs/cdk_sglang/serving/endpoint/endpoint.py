@@ -30,9 +30,8 @@ from cdk_sglang.serving.endpoint.execution_role import make_execution_role
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.endpoint.routing import Routing
 from cdk_sglang.serving.image.image import ServingImage
-from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
-from cdk_sglang.serving.rollout.rollback_alarms import alarms_of_endpoint
-from cdk_sglang.serving.rollout.rollout import ComponentRollout
+from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
+from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
@@ -40,10 +39,12 @@ from cdk_sglang.serving.shared.names import derived_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
-from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
-from cdk_sglang.serving.verification.endpoint_check import EndpointTruth
+from cdk_sglang.serving.verification.endpoint_check import EndpointVerification, VerifiedEndpoint
 from cdk_sglang.serving.weights.access import WeightsAccess
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verification, chosen_verification
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
@@ -89,10 +90,11 @@ class InferenceEndpoint(Construct):
         alarms: Where alarms go, a topic or `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
         nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
-        rollout: How a new configuration reaches the instances, and which alarms take it back; SageMaker's own way by default: a second
-            fleet, all at once, no alarms.
-        truth_check: What is compared with what was asked before a deployment counts as done; everything by default, or
-            `NoTruthCheck(reason=...)`.
+        rollout: How a new configuration reaches the instances, and which alarms trigger a rollback; SageMaker's own way by default: a
+            second fleet, all at once, no alarms.
+        verification: What is compared with the specification before a deployment counts as done; everything by default, or
+            `NoVerification(reason=...)`.
+        truth_check: Earlier name of `verification`.
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
@@ -127,9 +129,11 @@ class InferenceEndpoint(Construct):
         idle_alarm: IdleAlarm | None = None,
         nightly_stop: NightlyStop | None = None,
         rollout: EndpointRollout | None = None,
-        truth_check: TruthCheck | NoTruthCheck | None = None,
+        verification: Verification | NoVerification | None = None,
+        truth_check: Verification | NoVerification | None = None,
     ) -> None:
         routing = routing or Routing.least_outstanding_requests()
+        verification = chosen_verification(construct_id, verification, truth_check)
         log_retention_days = days_of(f"{construct_id}.log_retention_days", log_retention_days)
         stack = stack_of(construct_id, scope)
         name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
@@ -160,7 +164,7 @@ class InferenceEndpoint(Construct):
         self.alarms = chosen_alarms(alarms)
         self.nightly_stop = nightly_stop
         self.rollout = rollout
-        self.truth: EndpointTruth | None = None
+        self.verification: EndpointVerification | None = None
         self.network = network
         self.network_isolation = network_isolation
         self.log_retention_days = log_retention_days
@@ -197,7 +201,7 @@ class InferenceEndpoint(Construct):
             "Resource",
             endpoint_name=name,
             endpoint_config_name=self.config.attr_endpoint_config_name,
-            deployment_config=None if rollout is None else rollout.render(alarms_of_endpoint(self)),
+            deployment_config=None if rollout is None else self._deployment_config(rollout),
             # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
             # InitialInstanceCount, and takes running copies away with them:
             # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
@@ -229,10 +233,18 @@ class InferenceEndpoint(Construct):
             weights=WeightsAccess(self, self.role),
             models=ModelScopes(self),
         )
-        if isinstance(truth_check, NoTruthCheck):
-            self.resource.add_metadata("cdk-sglang:no-truth-check", truth_check.reason)
+        if verification.none is not None:
+            self.resource.add_metadata("cdk-sglang:no-truth-check", verification.none)
         else:
-            self.truth = EndpointTruth(self, truth_check or TruthCheck(), log_options=self.log_options)
+            verified = VerifiedEndpoint(
+                scope=self,
+                resource=self.resource,
+                name=name,
+                config_name=self.config.attr_endpoint_config_name,
+                image_uri=self.image_uri,
+                arns=arns,
+            )
+            self.verification = EndpointVerification(verified, verification, log_options=self.log_options)
 
     @checked("{construct_id}")
     def add_component(
@@ -271,8 +283,8 @@ class InferenceEndpoint(Construct):
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
             startup: Derived from the size of the weights by default.
             environment: Further environment variables of the container; never secrets.
-            rollout: How a new version reaches the copies, and which alarms take it back; all copies at once and none by default.
-            smoke: The request of the truth check; that of the endpoint's by default.
+            rollout: How a new version reaches the copies, and which alarms trigger a rollback; all copies at once and none by default.
+            smoke: The request that shows after a deployment that the component answers; that of the endpoint's verification by default.
             tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
                 or, where that is left out and the types differ in GPUs, the fewest that hold the model.
 
@@ -346,6 +358,18 @@ class InferenceEndpoint(Construct):
         if self.capacity.min_instances is not None:
             return self.capacity.min_instances
         return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
+
+    def _deployment_config(self, rollout: EndpointRollout) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
+        self.allow_reading_alarms()
+        alarm_names = make_rollback_alarms(
+            self,
+            rollout.alarms,
+            choice=self.alarms,
+            subject=f"Endpoint {self.endpoint_name}",
+            dimensions={"EndpointName": self.endpoint_name, "VariantName": self.variant_name},
+            may_be_zero=self.capacity.min_instances == 0,
+        )
+        return render_endpoint_rollout(rollout, alarm_names)
 
     def _make_guard(self) -> ReservationGuard | None:
         if self.capacity.reservation is None:

@@ -1,8 +1,8 @@
-"""The functions that look whether a deployment is live: what they may do, and the provider that asks them."""
+"""The functions that compare what is live with the specification: what they may do, and the provider that calls them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -12,17 +12,15 @@ from constructs import Construct
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
-
-if TYPE_CHECKING:
-    from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 
 _ID: Final = "CdkSglangTruth"
+"""Part of the logical ids of the functions; another one would replace them in every deployed stack."""
 
 _PROVIDER_TIMEOUT: Final = cdk.Duration.minutes(59)
-"""Above the longest check (`truth_check.TIMEOUT_MAX_MINUTES`), under the hour that CloudFormation waits."""
-_ASK_EVERY: Final = cdk.Duration.seconds(30)
-_LOOK: Final = cdk.Duration.minutes(5)
+"""Above the longest verification (`spec.verification.TIMEOUT_MAX_MINUTES`), under the hour that CloudFormation waits."""
+_QUERY_INTERVAL: Final = cdk.Duration.seconds(30)
+_LOOK_TIMEOUT: Final = cdk.Duration.minutes(5)
 
 _NAMES: Final = "components of the endpoint, whose names begin with its own; more come with later deployments"
 _MODELS: Final = "CloudFormation makes the names of models; only those with the endpoint's tag are allowed"
@@ -36,8 +34,8 @@ _WAITER_LOGS_ERRORS: Final = (
 )
 
 
-class TruthFunctions(Construct):
-    """The functions that look: one pair in a stack, whatever endpoints it has."""
+class VerificationFunctions(Construct):
+    """The functions that verify deployments: one pair in a stack, for all endpoints of it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
         super().__init__(scope, construct_id)
@@ -57,7 +55,7 @@ class TruthFunctions(Construct):
             source="truth",
             entry="is_complete",
             description="Compares what an endpoint serves with what was asked, and asks its components one question",
-            timeout=_LOOK,
+            timeout=_LOOK_TIMEOUT,
             log_options=log_options,
             statements=[iam.PolicyStatement(actions=list(permissions.DESCRIBE_SCALING), resources=["*"])],
             wildcards=["*"],
@@ -68,7 +66,7 @@ class TruthFunctions(Construct):
             "Provider",
             on_event=begin,
             is_complete=self._look,
-            query_interval=_ASK_EVERY,
+            query_interval=_QUERY_INTERVAL,
             total_timeout=_PROVIDER_TIMEOUT,
             log_options=log_options,
         )
@@ -85,20 +83,24 @@ class TruthFunctions(Construct):
         self.service_token: str = self._provider.service_token
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> TruthFunctions:
-        """Return those of the scope's stack, made when they are first asked for."""
+    def of(scope: Construct, *, log_options: LogOptions) -> VerificationFunctions:
+        """Return the stack's functions, creating them on first use."""
         stack = cdk.Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        if found is None:
-            found = TruthFunctions(stack, _ID, log_options=log_options)
-        assert isinstance(found, TruthFunctions)
-        return found
+        functions = stack.node.try_find_child(_ID)
+        if functions is None:
+            functions = VerificationFunctions(stack, _ID, log_options=log_options)
+        assert isinstance(functions, VerificationFunctions)
+        return functions
 
-    def allow(self, endpoint: InferenceEndpoint) -> None:
-        """Let them look at an endpoint, its components and models."""
-        arns = endpoint.shared.arns
-        endpoints = arns.allowed("endpoint", endpoint.endpoint_name)
-        components = arns.allowed("inference-component", f"{endpoint.endpoint_name}-*")
+    def allow_endpoint(self, endpoint_name: str, arns: SageMakerArns) -> None:
+        """Let the functions describe an endpoint, its components and models, and invoke the components.
+
+        Args:
+            endpoint_name: Name of the endpoint, with which the names of its components begin.
+            arns: ARNs of the endpoint's account and Region.
+        """
+        endpoints = arns.allowed("endpoint", endpoint_name)
+        components = arns.allowed("inference-component", f"{endpoint_name}-*")
         models = arns.allowed("model", "*")
         self._allow(permissions.DESCRIBE_ENDPOINT, endpoints)
         self._allow(permissions.DESCRIBE_COMPONENT, components)
@@ -107,17 +109,22 @@ class TruthFunctions(Construct):
             iam.PolicyStatement(
                 actions=list(permissions.DESCRIBE_MODEL),
                 resources=models,
-                conditions={"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": endpoint.endpoint_name}},
+                conditions={"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": endpoint_name}},
             )
         )
         role = self._look.role
         assert role is not None
         acknowledge_all(role, wildcards(self, components, _NAMES), wildcards(self, models, _MODELS))
 
-    def allow_component(self, component: InferenceComponent) -> None:
-        """Let them look at a component whose name does not begin with that of its endpoint."""
-        arns = component.endpoint.shared.arns.allowed("inference-component", component.component_name)
-        self._allow((*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), arns)
+    def allow_component(self, component_name: str, arns: SageMakerArns) -> None:
+        """Let the functions describe and invoke a component whose name does not begin with that of its endpoint.
+
+        Args:
+            component_name: Name of the component.
+            arns: ARNs of the component's account and Region.
+        """
+        components = arns.allowed("inference-component", component_name)
+        self._allow((*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), components)
 
     def _allow(self, actions: tuple[str, ...], resources: list[str]) -> None:
         self._look.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=resources))

@@ -1,0 +1,171 @@
+"""What the library writes into templates for the verification of a deployment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Match
+
+from cdk_sglang import (
+    AdapterSource,
+    Capacity,
+    ComponentScaling,
+    Concurrency,
+    InferenceEndpoint,
+    LoraOptions,
+    NoVerification,
+    ServingImage,
+    SglangOptions,
+    SmokeRequest,
+    Verification,
+    Window,
+)
+from tests.support.fleets import Built, problems
+
+
+def scaling(low: int = 2, high: int = 8, **more: Any) -> ComponentScaling:
+    return ComponentScaling(min_copies=low, max_copies=high, target=Concurrency(requests_per_copy=5), **more)
+
+
+def test_the_functions_may_describe_this_endpoint_alone() -> None:
+    built = Built(verification=Verification())
+    built.add(scaling=scaling())
+    built.add("odd", component_name="elsewhere", scaling=scaling())
+    statements = {
+        tuple([actions] if isinstance(actions := statement["Action"], str) else actions): statement
+        for name, policy in built.all("AWS::IAM::Policy").items()
+        if "Truth" in name or "CopiesFunction" in name
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    }
+    written = json.dumps(statements[("sagemaker:DescribeInferenceComponent",)]["Resource"])
+    assert ":inference-component/chat-*" in written
+    models = statements[("sagemaker:DescribeModel",)]
+    assert models["Condition"] == {"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": "chat"}}
+    everywhere = {action for action, statement in statements.items() if statement["Resource"] == "*"}
+    assert ("application-autoscaling:DescribeScalableTargets",) in everywhere
+    assert not any("*" in action for actions in statements for action in actions)
+
+
+def verified(built: Built) -> list[dict[str, Any]]:
+    return [json.loads(_flat(found["Properties"]["Asked"])) for found in built.all("Custom::CdkSglangTruth").values()]
+
+
+def _flat(text: Any) -> str:
+    if isinstance(text, str):
+        return text
+    return "".join(
+        part if isinstance(part, str) else f"<{next(iter(part.values()))}>" for part in text["Fn::Join"][1]
+    ).replace("'", "")
+
+
+def test_the_verification_holds_everything_that_was_specified() -> None:
+    built = Built(verification=Verification(timeout_minutes=20))
+    night = Window.weekly(days=("mon",), begins="20:00", ends="06:00", min_copies=0, max_copies=0)
+    built.add(
+        scaling=scaling(2, 4, schedules={"night": night}),
+        environment={"SM_LONG": "x" * 100},
+        smoke=SmokeRequest(body={"messages": []}, expect=("id",), timeout_seconds=9),
+    )
+    (asked,) = verified(built)
+    assert asked["endpoint"] == "chat"
+    assert "EndpointConfigName" in asked["config"]
+    assert asked["timeout_seconds"] == 1200
+    (component,) = asked["components"]
+    assert "ModelName" in component["model"]
+    assert component["copies"] == [0, 4]
+    assert component["scaling"] == [[2, 4], [0, 0]]
+    assert component["environment"]["SM_SGLANG_ENABLE_METRICS"] == "true"
+    assert component["environment"]["SM_LONG"].startswith("sha256:")
+    assert component["smoke"] == {"body": {"messages": []}, "expect": ["id"], "timeout_seconds": 9}
+
+
+def test_types_of_a_pool_are_checked_too() -> None:
+    pool = Capacity.pool(["ml.g6e.12xlarge", "ml.g6e.24xlarge"], max_instances=2)
+    built = Built(verification=Verification(), capacity=pool)
+    built.add()
+    (asked,) = verified(built)
+    assert asked["components"][0]["instance_types"] == ["ml.g6e.12xlarge", "ml.g6e.24xlarge"]
+
+
+def test_the_check_comes_after_components_scaling_and_adapters() -> None:
+    built = Built(verification=Verification(), image=_build(Built().stack))
+    lora = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
+    llama = built.add(scaling=scaling(), server=lora)
+    llama.add_adapter("triage", AdapterSource.from_s3("s3://models/adapters/triage.tar.gz"))
+    template = built.template().to_json()["Resources"]
+    ((_, check),) = ((name, it) for name, it in template.items() if it["Type"] == "Custom::CdkSglangTruth")
+    after = {template[name]["Type"] for name in check["DependsOn"]}
+    assert after == {
+        "AWS::SageMaker::Endpoint",
+        "AWS::SageMaker::InferenceComponent",
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+    }
+    assert sum(template[name]["Type"] == "AWS::SageMaker::InferenceComponent" for name in check["DependsOn"]) == 2
+
+
+def _build(_: cdk.Stack) -> ServingImage:
+    from aws_cdk import aws_ecr as ecr
+
+    repository = ecr.Repository.from_repository_name(cdk.Stack(), "Images", "sglang")
+    return ServingImage.from_repository(repository, digest=f"sha256:{'1' * 64}", cuda="13.0", sglang_version="0.5.23")
+
+
+def test_many_components_are_checked_by_several_resources_and_one_pair_of_functions() -> None:
+    built = Built(verification=Verification(), capacity=Capacity.on_demand("ml.g6e.48xlarge", max_instances=90))
+    for index in range(81):
+        built.add(f"m{index}")
+    parts = verified(built)
+    assert [len(part["components"]) for part in parts] == [40, 40, 1]
+    built.template().resource_count_is("AWS::StepFunctions::StateMachine", 1)
+    for part in built.all("Custom::CdkSglangTruth").values():
+        assert len(json.dumps(part)) < 60_000  # twice that, on an update, must fit into 256 KiB
+
+
+def test_an_endpoint_without_a_check_says_why() -> None:
+    built = Built()
+    built.add()
+    built.template().has_resource(
+        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-truth-check": "not needed here"})}
+    )
+    assert built.all("Custom::CdkSglangTruth") == {}
+
+
+@pytest.mark.parametrize("name", ["verification", "truth_check"])
+def test_the_argument_has_an_earlier_name(name: str) -> None:
+    built = Built(**{name: Verification(timeout_minutes=20)})
+    built.add()
+    (specification,) = verified(built)
+    assert specification["timeout_seconds"] == 1200
+    unverified = Built(**{name: NoVerification(reason="a test")})
+    assert unverified.endpoint.verification is None
+    unverified.template().has_resource(
+        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-truth-check": "a test"})}
+    )
+
+
+def test_a_verification_under_both_names_is_refused_before_anything_exists() -> None:
+    built = Built()
+    lines = problems(
+        lambda: InferenceEndpoint(
+            built.stack,
+            "Other",
+            capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2),
+            image=ServingImage.from_dlc(),
+            verification=Verification(),
+            truth_check=NoVerification(reason="a test"),
+        )
+    )
+    assert lines == ["Other.truth_check: is the earlier name of verification; give verification alone"]
+    assert built.stack.node.try_find_child("Other") is None
+
+
+def test_the_time_for_an_answer_may_be_known_at_deployment_alone() -> None:
+    built = Built(verification=Verification())
+    seconds = cdk.CfnParameter(built.stack, "Seconds", type="Number")
+    built.add(smoke=SmokeRequest(timeout_seconds=seconds.value_as_number))  # type: ignore[arg-type]
+    (resource,) = built.all("Custom::CdkSglangTruth").values()
+    assert {"Ref": "Seconds"} in resource["Properties"]["Asked"]["Fn::Join"][1]
