@@ -1,4 +1,4 @@
-"""How many copies a component has and where they go: bounds, target, schedules, placement, and the hours an endpoint is off."""
+"""How many copies a component has: bounds, target, schedules, and the hours an endpoint is off."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from cdk_sglang import (
     ComponentScaling,
     Concurrency,
     ConfigurationError,
-    IdleAlarm,
     InvocationsPerMinute,
     MetricMath,
     MetricStat,
     NightlyStop,
-    Placement,
     Window,
 )
-from cdk_sglang.serving.component.placement import MAX_ZONE_IMBALANCE
 from cdk_sglang.serving.component.planned import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 from cdk_sglang.serving.scaling.schedules import DAYS
 from cdk_sglang.spec.kinds import Name
@@ -168,34 +165,6 @@ class Scaling(Settings):
             input_tokens=load.input_tokens,
             output_tokens=load.output_tokens,
         )
-
-
-class PlacementSettings(Settings):
-    """How copies are placed on instances."""
-
-    strategy: Literal["spread", "binpack"] = "spread"
-    """`spread`: on different instances; `binpack`: fill instances, so that others get empty and go."""
-    max_zone_imbalance: int = Field(default=0, ge=0, le=MAX_ZONE_IMBALANCE)
-    """Copies by which one Availability Zone may exceed another."""
-    cache: bool = True
-    """Keep image and weights on the instance's disk for the next copy."""
-
-    def typed(self) -> Placement:
-        """Return it as the library takes it."""
-        return Placement(strategy=self.strategy, max_zone_imbalance=self.max_zone_imbalance, cache=self.cache)
-
-
-class IdleAlarmSettings(Settings):
-    """When an endpoint counts as forgotten."""
-
-    gpu_below_percent: float = Field(default=1, gt=0, le=100, strict=False)
-    """Its GPUs together were never busier than this."""
-    for_hours: int = Field(default=3, ge=1, le=24)
-    """For so many hours on end."""
-
-    def typed(self) -> IdleAlarm:
-        """Return it as the library takes it."""
-        return IdleAlarm(gpu_below_percent=self.gpu_below_percent, for_hours=self.for_hours)
 
 
 class NightlyStopSettings(Settings):

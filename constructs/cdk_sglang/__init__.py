@@ -15,25 +15,17 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu, GpuInstance
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
-    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
-    from cdk_sglang.serving.alarms.idle_alarm import IdleAlarm
+    from cdk_sglang.serving.alarms.alarms import Alarms
     from cdk_sglang.serving.alarms.metrics import ServingMetrics
-    from cdk_sglang.serving.capacity.capacity import Capacity
-    from cdk_sglang.serving.capacity.training_plan import OnDemandMove
     from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.component.host import HostResources
-    from cdk_sglang.serving.component.placement import Placement
-    from cdk_sglang.serving.component.startup import StartupTimeouts
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
     from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
-    from cdk_sglang.serving.endpoint.routing import Routing
     from cdk_sglang.serving.image.container_base import ContainerBase
     from cdk_sglang.serving.image.image import ServingImage, SglangDlc
     from cdk_sglang.serving.rollout.endpoint_rollout import EndpointRollout
     from cdk_sglang.serving.rollout.rollback_alarms import RollbackAlarms
     from cdk_sglang.serving.rollout.rollout import BatchSize, ComponentRollout
-    from cdk_sglang.serving.scaling.scale_in import ScaleIn
     from cdk_sglang.serving.scaling.scaling import (
         ComponentScaling,
         Concurrency,
@@ -44,6 +36,15 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.scaling.schedules import NightlyStop, Window
     from cdk_sglang.serving.verification.check import NoTruthCheck, SmokeRequest, TruthCheck
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarms import NoAlarms
+    from cdk_sglang.spec.capacity import Capacity
+    from cdk_sglang.spec.idle_alarm import IdleAlarm
+    from cdk_sglang.spec.placement import Placement
+    from cdk_sglang.spec.reservation import OnDemandMove
+    from cdk_sglang.spec.resources import HostResources
+    from cdk_sglang.spec.routing import Routing
+    from cdk_sglang.spec.scale_in import ScaleIn
+    from cdk_sglang.spec.startup import StartupTimeouts
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -99,16 +100,11 @@ _HOMES = {
     ),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
-    "serving.alarms.alarms": (
-        "Alarms",
-        "NoAlarms",
-    ),
-    "serving.capacity.capacity": ("Capacity",),
+    "serving.alarms.alarms": ("Alarms",),
     "serving.component.component": ("InferenceComponent",),
     "serving.image.container_base": ("ContainerBase",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),
     "serving.rollout.endpoint_rollout": ("EndpointRollout",),
-    "serving.component.host": ("HostResources",),
     "serving.image.image": (
         "ServingImage",
         "SglangDlc",
@@ -117,14 +113,11 @@ _HOMES = {
     "serving.alarms.metrics": ("ServingMetrics",),
     "serving.weights.model_source": ("ModelSource",),
     "serving.endpoint.network": ("EndpointNetwork",),
-    "serving.component.placement": ("Placement",),
     "serving.rollout.rollback_alarms": ("RollbackAlarms",),
     "serving.rollout.rollout": (
         "BatchSize",
         "ComponentRollout",
     ),
-    "serving.endpoint.routing": ("Routing",),
-    "serving.scaling.scale_in": ("ScaleIn",),
     "serving.scaling.scaling": (
         "ComponentScaling",
         "Concurrency",
@@ -140,14 +133,20 @@ _HOMES = {
         "LoraOptions",
         "SglangOptions",
     ),
-    "serving.component.startup": ("StartupTimeouts",),
     "serving.verification.check": (
         "NoTruthCheck",
         "SmokeRequest",
         "TruthCheck",
     ),
-    "serving.capacity.training_plan": ("OnDemandMove",),
-    "serving.alarms.idle_alarm": ("IdleAlarm",),
+    "spec.alarms": ("NoAlarms",),
+    "spec.capacity": ("Capacity",),
+    "spec.idle_alarm": ("IdleAlarm",),
+    "spec.placement": ("Placement",),
+    "spec.reservation": ("OnDemandMove",),
+    "spec.resources": ("HostResources",),
+    "spec.routing": ("Routing",),
+    "spec.scale_in": ("ScaleIn",),
+    "spec.startup": ("StartupTimeouts",),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""

@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import aws_cdk as cdk
 import jsii
@@ -47,6 +48,7 @@ from cdk_sglang import (
     TruthCheck,
     Window,
 )
+from cdk_sglang.validation import Spec
 from tests.serving.conftest import own_image
 
 HERE = cdk.Environment(account="111122223333", region="us-east-1")
@@ -86,7 +88,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "BatchSize": {"percent_value": 5},
     "BatchSize.percent": {"value": 5},
     "BatchSize.copies": {"value": 5},
-    "Capacity": {"instances": (GpuInstance.of("ml.g6e.12xlarge"),), "min_instances": 1, "max_instances": 2},
+    "Capacity": {"type": GpuInstance.of("ml.g6e.12xlarge"), "min_instances": 1, "max_instances": 2},
     "Capacity.on_demand": {"instance": "ml.g6e.12xlarge", "max_instances": 2},
     "Capacity.pool": {"instances": ["ml.g6e.12xlarge"], "max_instances": 2},
     "Capacity.reserved": {
@@ -140,9 +142,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "Placement": {},
     "RollbackAlarms": {},
     "RouteDestination": {"endpoint_name": "chat", "component_name": "chat-llama"},
-    "Routing": {"strategy": "PREFIX_AWARE"},
+    "Routing": {},
     "Routing.prefix_aware": {},
-    "ScaleIn": {"strategy": "IDLE_RELEASE"},
+    "ScaleIn": {"strategy": "idle_release"},
     "ScaleIn.idle_release": {},
     "ScaleIn.consolidation": {},
     "ServingImage.from_dlc": {},
@@ -152,7 +154,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
-    "StartupTimeouts.for_weights": {"weights_bytes": 5, "instances": [GpuInstance.of("ml.g6e.12xlarge")]},
     "TruthCheck": {},
     "Window": {"days": ("mon",), "begins": "22:00", "ends": "06:00", "min_copies": 0, "max_copies": None},
     "Window.weekly": {**HOURS, "min_copies": 0},
@@ -180,8 +181,6 @@ MEMBERS = (
     "bounds",
     "minutes",
     "steps",
-    "scheduling",
-    "caching",
     "dest_of",
     "switch",
 )
@@ -225,9 +224,25 @@ def _function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _words(annotation: Any) -> str:
+    """Return the type of a field as it would be written."""
+    parts = get_args(annotation)
+    match get_origin(annotation):
+        case origin if origin is Annotated:
+            return _words(parts[0])
+        case origin if origin in {Union, UnionType}:
+            return " | ".join(map(_words, parts))
+        case None:
+            return "None" if annotation is type(None) else str(annotation.__name__)
+        case origin:
+            return getattr(origin, "__name__", "Literal")
+
+
 def _annotations(name: str) -> Mapping[str, str]:
     owner, _, member = name.partition(".")
     cls = getattr(cdk_sglang, owner)
+    if not member and issubclass(cls, Spec):
+        return {field.alias or key: _words(field.annotation) for key, field in cls.model_fields.items()}
     function = getattr(cls, member or "__init__")
     return {key: text for key, text in function.__annotations__.items() if key not in {"return", "options"}}
 
@@ -257,8 +272,8 @@ def test_every_public_function_is_tried() -> None:
     for name in cdk_sglang.__all__:
         cls = getattr(cdk_sglang, name)
         if not isinstance(cls, type) or name.endswith(("Options", "Error", "Dlc")):
-            continue  # pydantic's models have a check of their own: sglang/test_options.py
-        if is_dataclass(cls) or issubclass(cls, cdk.Resource) or "__init__" in vars(cls):
+            continue  # SGLang's options have a check of their own: engine/test_options.py
+        if is_dataclass(cls) or issubclass(cls, cdk.Resource | Spec) or "__init__" in vars(cls):
             found.add(name)
         for member, value in vars(cls).items():
             function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
@@ -269,6 +284,7 @@ def test_every_public_function_is_tried() -> None:
             if takes and not member.startswith("_") and member not in MEMBERS and not metric:
                 found.add(f"{name}.{member}")
     ours = {"allow_reading_alarms", "grant_components", "registries", "repository_arns", "region_problems"}
+    ours |= {"place_problems", "zero_copies_problems"}
     missing = {name for name in found if name not in NOT_FOR_CALLERS and name.rpartition(".")[2] not in ours} - set(
         CALLS
     )
@@ -282,12 +298,19 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
     for _, argument, kind in [case for case in WRONG if case[0] == name]:
         with pytest.raises(ConfigurationError) as caught:
             function(**{**CALLS[name], argument: CANDIDATES[kind]})
+        if isinstance(function, type) and issubclass(
+            function, Spec
+        ):  # a mapping is looked into, so there may be several lines
+            for line in caught.value.problems:
+                assert argument in line.path.split("."), (argument, kind, line)
+                assert "; " in line.text or ", got " in line.text, (argument, kind, line)
+            continue
         (line,) = caught.value.problems
         assert argument in line, (argument, kind, line)
         if (name, argument) not in OWN_CHECKS:
             assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
             assert "; " in line.partition(", got ")[2], (argument, kind, line)
-    assert annotations
+    assert annotations or not CALLS[name]
     assert len(STACK.node.find_all()) == before
 
 
@@ -349,7 +372,7 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             "Capacity.on_demand.max_instances: takes a whole number, got '2'; write it without quotes",
         ),
         ("Alarms", {"topic": None}, "Alarms.topic: takes sns.ITopic, got None; use sns.Topic or sns.Topic.from_...(...)"),
-        ("Placement", {"strategy": 5}, "Placement.strategy: takes 'spread' or 'binpack', got 5; use one of those"),
+        ("Placement", {"strategy": 5}, "placement.strategy: 5 is not allowed; known: binpack, spread"),
         ("ModelSource.from_s3", {"weights_size": 6},
          "ModelSource.from_s3.weights_size: takes cdk.Size or None, got 6; use cdk.Size.gibibytes(...)"),
         ("ServingMetrics.metric", {"account": "111122223333"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.serving.component.host import HostResources, least_memory_mib
+from cdk_sglang.serving.component.host import least_memory_mib
 from cdk_sglang.serving.component.host_cache import sized_for_host
 from cdk_sglang.serving.component.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.host import HostMemory
     from cdk_sglang.serving.scaling.schedules import Bounds
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.resources import HostResources
 
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
 """SGLang's names of cache formats to the planner's; all others are 16 bits."""

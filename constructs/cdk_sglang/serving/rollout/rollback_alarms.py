@@ -14,9 +14,10 @@ from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
-    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.alarms.alarms import Alarms
     from cdk_sglang.serving.component.component import InferenceComponent
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+    from cdk_sglang.spec.alarms import NoAlarms
 
 _PERIOD_SECONDS: Final = 60
 _MICROSECONDS_PER_MILLISECOND: Final = 1000
