@@ -12,7 +12,8 @@ from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.validation import is_number_token
 
 if TYPE_CHECKING:
-    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.rollback_alarms import RollbackAlarms
 
 _PERIOD_SECONDS: Final = 60
