@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.capacity.packing import instances_needed
-from cdk_sglang.serving.component.file_cache import disk_problems
+from cdk_sglang.serving.component.context import EndpointContext
+from cdk_sglang.serving.component.disk import disk_problems
 from cdk_sglang.serving.component.fit import fit_problems
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.endpoint.checks import bigger_or_fewer
@@ -20,9 +21,8 @@ from cdk_sglang.serving.verification.endpoint_check import VERIFICATION_ID
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.rollout import ComponentRollout
     from cdk_sglang.spec.scaling import ComponentScaling
@@ -35,8 +35,20 @@ _PARTS_OF_AN_ENDPOINT: Final = re.compile(
 """Ids that an endpoint has or may have beside its components; those of models and of the verification are numbered or named by what they wait for."""
 
 
+class PlacedComponent(Protocol):
+    """A component whose copies take GPUs of an endpoint."""
+
+    @property
+    def gpus_by_type(self) -> Mapping[str, int]:
+        """GPUs of a copy by instance type."""
+
+    @property
+    def most_copies(self) -> int:
+        """Most copies there can be at once."""
+
+
 def check_component(
-    endpoint: InferenceEndpoint,
+    endpoint: EndpointContext,
     construct_id: str,
     name: str,
     *,
@@ -46,14 +58,15 @@ def check_component(
     scaling: ComponentScaling | None,
     added: Mapping[str, str],
     rollout: ComponentRollout | None,
+    others: Mapping[str, PlacedComponent],
     problems: Sequence[Problem],
 ) -> None:
     """Raise everything wrong with a component, `problems` that are known included, before any of it exists."""
     problems = [*problems]
-    if construct_id in endpoint.components or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
+    if construct_id in others or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
         problems.append(Problem(construct_id, "the endpoint has something of this name already; choose another"))
     else:
-        problems += name_problems(construct_id, name, "component") or endpoint.shared.names.problems(
+        problems += name_problems(construct_id, name, "component") or endpoint.names.problems(
             construct_id, name, "component"
         )
     if is_token(copies):
@@ -70,7 +83,7 @@ def check_component(
             )
         )
     if scaling is not None and scaling.copy_bounds[0] == 0:
-        of_zero = endpoint.capacity.zero_copies_problems(region=endpoint.shared.region)
+        of_zero = endpoint.capacity.zero_copies_problems(region=endpoint.region)
         problems += [problem.under(f"{construct_id}.scaling.min_copies") for problem in of_zero]
     for variant in variants:
         problems += variant.problems(construct_id, image=endpoint.image, added=added)
@@ -83,10 +96,11 @@ def check_component(
         servers,
         endpoint.capacity.instances,
         engine_version=endpoint.image.facts.sglang_version,
-        region=endpoint.shared.region,
+        region=endpoint.region,
     )
     problems += room_problems(
-        endpoint,
+        endpoint.capacity,
+        others.values(),
         construct_id,
         gpus=gpus_by_type(variants),
         copies=most,
@@ -108,21 +122,28 @@ def check_component(
 
 
 def room_problems(
-    endpoint: InferenceEndpoint, path: str, *, gpus: Mapping[str, int], copies: int, asked_by: str = "copies"
+    capacity: Capacity,
+    others: Iterable[PlacedComponent],
+    path: str,
+    *,
+    gpus: Mapping[str, int],
+    copies: int,
+    asked_by: str = "copies",
 ) -> list[Problem]:
     """Say why so many more copies have no room on the endpoint, on the first type, from the smallest on, that has none.
 
     Any type of a pool may be the one that is there, so all copies must fit on each.
 
     Args:
-        endpoint: The endpoint, with the components it has already.
+        capacity: Instance types of the endpoint and their bounds.
+        others: Components that the endpoint has already.
         path: Of the component.
         gpus: GPUs of a copy by instance type.
         copies: Copies more.
         asked_by: The option they come from.
     """
-    most = endpoint.capacity.max_instances
-    for instance in sorted(endpoint.capacity.instances, key=lambda instance: instance.gpu_count):
+    most = capacity.max_instances
+    for instance in sorted(capacity.instances, key=lambda instance: instance.gpu_count):
         each = gpus[instance.name]
         if each > instance.gpu_count:
             return [
@@ -134,7 +155,7 @@ def room_problems(
                     )
                 )
             ]
-        wanted = [*gpus_of_copies(endpoint.components.values(), instance), *([each] * copies)]
+        wanted = [*gpus_of_copies(others, instance), *([each] * copies)]
         needed = instances_needed(wanted, gpus_per_instance=instance.gpu_count)
         if needed > most:
             return [
@@ -150,7 +171,7 @@ def room_problems(
     return []
 
 
-def gpus_of_copies(components: Iterable[InferenceComponent], instance: GpuInstance) -> list[int]:
+def gpus_of_copies(components: Iterable[PlacedComponent], instance: GpuInstance) -> list[int]:
     """Return the GPUs that every copy takes on an instance type, with all components at their most copies."""
     return [component.gpus_by_type[instance.name] for component in components for _ in range(component.most_copies)]
 

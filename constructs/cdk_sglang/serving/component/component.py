@@ -7,7 +7,6 @@ keeps its weights and (unless the endpoint says otherwise) its logs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -18,18 +17,18 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.serving.alarms import metrics
-from cdk_sglang.serving.component.checks import check_component, chosen_concurrency, with_nightly_stop
+from cdk_sglang.serving.component.checks import PlacedComponent
+from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
-from cdk_sglang.serving.component.resources import ModelScopes, make_component, make_models
+from cdk_sglang.serving.component.resources import make_component, make_models
+from cdk_sglang.serving.component.settled import settled_component
 from cdk_sglang.serving.component.startup import timeouts_for_weights
-from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
+from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import logical_digest
-from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
-from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
-from cdk_sglang.serving.weights.access import WeightsAccess
 from cdk_sglang.serving.weights.model_source import ModelSource
 from cdk_sglang.spec.placement import Placement
 from cdk_sglang.spec.resources import HostResources
@@ -38,37 +37,22 @@ from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import SmokeRequest
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
+    from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sagemaker as sagemaker
 
     from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.slo import Slo
     from cdk_sglang.weights import AdapterConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class SharedValues:
-    """What all components of an endpoint refer to, asked of CDK once: every question takes a good part of a millisecond."""
-
-    role_arn: str
-    endpoint_name: str
-    region: str
-    path: str
-    arns: SageMakerArns
-    names: TakenNames
-    log_key_arn: str | None
-    weights: WeightsAccess
-    models: ModelScopes
-
-
 class InferenceComponent(Construct):
     """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes.
 
     Args:
-        endpoint: Endpoint that the component runs on.
+        endpoint: Endpoint that the component runs on, as far as components need it.
         construct_id: Short name of the model on the endpoint, for example llama.
         model: Where the weights are.
         server: SGLang's options.
@@ -84,8 +68,10 @@ class InferenceComponent(Construct):
         smoke: Request that verifies the component after a deployment; that of the endpoint if None.
         tp_size_by_type: GPUs of a forward pass on some instance types of a pool.
         environment: Further environment variables of the container.
+        others: Components that the endpoint has already.
 
     Attributes:
+        endpoint_name: Name of the endpoint.
         path: Construct path, for messages.
         variants: Model and options for each set of instance types whose options differ, that of the most wanted type
             first.
@@ -105,7 +91,7 @@ class InferenceComponent(Construct):
 
     def __init__(
         self,
-        endpoint: InferenceEndpoint,
+        endpoint: EndpointContext,
         construct_id: str,
         *,
         model: ModelSource,
@@ -122,98 +108,114 @@ class InferenceComponent(Construct):
         rollout: ComponentRollout | None,
         smoke: SmokeRequest | None,
         tp_size_by_type: Mapping[str, int],
+        others: Mapping[str, PlacedComponent],
     ) -> None:
-        name = component_name if component_name is not None else f"{endpoint.endpoint_name}-{construct_id}"
-        instances = endpoint.capacity.instances
-        problems = tp_size_problems(construct_id, tp_size_by_type, instances)
-        variants = model_variants(
-            server,
-            model=model,
-            tp_size_by_type={} if problems else tp_size_by_type,
-            instances=instances,
-            resources=resources,
-            image=endpoint.image,
-            added=environment,
-        )
-        if copies is None:
-            copies = 1 if scaling is None else max(1, scaling.min_copies)
-        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint.nightly_stop)
-        check_component(
+        name = component_name if component_name is not None else f"{endpoint.name}-{construct_id}"
+        settled = settled_component(
             endpoint,
             construct_id,
             name,
             model=model,
-            variants=variants,
+            server=server,
             copies=copies,
             scaling=scaling,
-            added=environment,
-            rollout=rollout,
-            problems=problems,
-        )
-        concurrency = chosen_concurrency(
-            construct_id,
-            scaling,
-            model,
-            variants,
-            instances=instances,
             load=load,
             slo=slo,
-            engine_version=endpoint.image.facts.sglang_version,
+            resources=resources,
+            environment=environment,
+            rollout=rollout,
+            tp_size_by_type=tp_size_by_type,
+            others=others,
         )
-        super().__init__(endpoint, construct_id)
-        self.path: str = f"{endpoint.shared.path}/{construct_id}"
-        endpoint.shared.names.take(name, "component", self.path)
+        super().__init__(endpoint.scope, construct_id)
+        self.path: str = f"{endpoint.path}/{construct_id}"
+        endpoint.names.take(name, "component", self.path)
+        self._endpoint = endpoint
+        self.endpoint_name: str = endpoint.name
         self.component_name: str = name
-        self.variants: tuple[ModelVariant, ...] = variants
-        self.gpus_by_type: dict[str, int] = gpus_by_type(variants)
-        self.copies: int = copies
-        self.scaling: ComponentScaling | None = scaling
-        self.scaling_resources: list[cdk.CfnResource] = []
         self.short_name: str = construct_id
-        self.endpoint: InferenceEndpoint = endpoint
-        self.server: SglangOptions = variants[0].server
+        self.variants: tuple[ModelVariant, ...] = settled.variants
+        self.gpus_by_type: dict[str, int] = gpus_by_type(settled.variants)
+        self.copies: int = settled.copies
+        self.scaling: ComponentScaling | None = settled.scaling
+        self.server: SglangOptions = settled.variants[0].server
         self.model_id: str | None = model.model_id
         self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
         self.rollout: ComponentRollout | None = rollout
         self.smoke: SmokeRequest | None = smoke
-        self.environments: list[dict[str, str]] = [{**variant.rendered, **environment} for variant in variants]
+        self.environments: list[dict[str, str]] = [{**variant.rendered, **environment} for variant in self.variants]
         self._readable: set[str] = set()
-        self.component_arn: str = endpoint.shared.arns.written("inference-component", name)
+        self.component_arn: str = endpoint.arns.written("inference-component", name)
         self.metrics = metrics.ServingMetrics(
             dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
         )
+        startup = startup or timeouts_for_weights(model.weights_bytes, endpoint.capacity.instances)
+        self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
+        self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
         tags = [cdk.CfnTag(key="cdk-sglang:component", value=construct_id)]
+        log_group = self._make_log_group(tags)
+        context = self._context()
+        self.models: list[sagemaker.CfnModel] = make_models(context, model, tags)
+        self.model_names: list[str] = [resource.attr_model_name for resource in self.models]
+        self.resource = make_component(
+            context,
+            model_names=self.model_names,
+            resources=resources,
+            placement=placement,
+            startup=startup,
+            tags=tags,
+        )
+        self.resource.add_resource_dependency(log_group)
+        self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(settled.concurrency, model.weights_bytes)
+        if endpoint.verification is not None:
+            endpoint.verification.add(self._verified())
+        warn_of_endless_files(self, self.server, facts=self.variants[0].facts, added=environment)
+
+    def _make_log_group(self, tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
+        endpoint, name = self._endpoint, self.component_name
         log_group = make_log_group(
             self,
             "Logs",
             name=f"{COMPONENT_LOG_PREFIX}{name}",
-            retention_days=endpoint.log_retention_days,
-            key_arn=endpoint.shared.log_key_arn,
-            removal=endpoint.log_removal,
+            retention_days=endpoint.log_options.retention_days,
+            key_arn=endpoint.log_key_arn,
+            removal=endpoint.log_options.removal,
             tags=tags,
         )
-        if not name.startswith(f"{endpoint.endpoint_name}-"):  # else the endpoint's own statement covers it
+        if not name.startswith(f"{endpoint.name}-"):  # else the endpoint's own statement covers it
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        startup = startup or timeouts_for_weights(model.weights_bytes, endpoint.capacity.instances)
-        self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
-        self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
-        self.models: list[sagemaker.CfnModel] = make_models(self, model, tags)
-        self.model_names: list[str] = [made.attr_model_name for made in self.models]
-        self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
-        self.resource.add_resource_dependency(log_group)
-        if scaling is not None:
-            from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
+        return log_group
 
-            scaled = ScaledComponent(
-                scope=self, name=name, resource=self.resource, instances=instances, weights_bytes=model.weights_bytes
-            )
-            self.scaling_resources += make_scaling(scaled, scaling, concurrency=concurrency)
-        if endpoint.verification is not None:
-            endpoint.verification.add(self._verified())
-        warn_of_endless_files(self, environment)
+    def _make_scaling(self, concurrency: float | None, weights_bytes: float | None) -> list[cdk.CfnResource]:
+        if self.scaling is None:
+            return []
+        from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
+
+        scaled = ScaledComponent(
+            scope=self,
+            name=self.component_name,
+            resource=self.resource,
+            instances=self._endpoint.capacity.instances,
+            weights_bytes=weights_bytes,
+        )
+        return make_scaling(scaled, self.scaling, concurrency=concurrency)
+
+    def _context(self) -> ComponentContext:
+        return ComponentContext(
+            scope=self,
+            endpoint=self._endpoint,
+            short_name=self.short_name,
+            name=self.component_name,
+            copies=self.copies,
+            copy_bounds=self.copy_bounds,
+            variants=self.variants,
+            gpus_by_type=self.gpus_by_type,
+            environments=self.environments,
+            rollout=self.rollout,
+        )
 
     @property
     def gpus_per_copy(self) -> int:
@@ -238,7 +240,7 @@ class InferenceComponent(Construct):
     @property
     def specified_types(self) -> tuple[str, ...]:
         """Instance types with a specification of their own; none where one is for all."""
-        capacity = self.endpoint.capacity
+        capacity = self._endpoint.capacity
         return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
     @checked("{self.short_name}")
@@ -248,7 +250,7 @@ class InferenceComponent(Construct):
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
         """
-        return self.endpoint.grant_components(grantee, self.component_name)
+        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, self.component_name)
 
     @checked("{self.short_name}.adapters.{name}")
     def add_adapter(
@@ -285,8 +287,8 @@ class InferenceComponent(Construct):
             readable=self._readable,
         )
         self.adapters[name] = adapter
-        if self.endpoint.verification is not None:
-            self.endpoint.verification.wait_for(self.component_name, adapter.resource)
+        if self._endpoint.verification is not None:
+            self._endpoint.verification.wait_for(self.component_name, adapter.resource)
         self._warn_of_reloads()
         return adapter
 
@@ -301,24 +303,24 @@ class InferenceComponent(Construct):
             ConfigurationError: A component or an adapter of another one is named so that it would be among them.
         """
         beginning = f"{self.component_name}-"
-        raise_if_any(self.endpoint.shared.names.reach(self.short_name, beginning, self.path))
-        return self.endpoint.grant_components(grantee, f"{beginning}*")
+        raise_if_any(self._endpoint.names.reach(self.short_name, beginning, self.path))
+        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*")
 
     def _adapter_base(self) -> BaseComponent:
         from cdk_sglang.serving.adapters.adapter import BaseComponent  # noqa: PLC0415  see above
 
-        endpoint = self.endpoint
+        endpoint = self._endpoint
         return BaseComponent(
             scope=self,
             resource=self.resource,
             path=self.path,
             short_name=self.short_name,
             component_name=self.component_name,
-            endpoint_name=endpoint.endpoint_name,
+            endpoint_name=endpoint.name,
             variant_name=endpoint.variant_name,
             role=endpoint.role,
-            arns=endpoint.shared.arns,
-            names=endpoint.shared.names,
+            arns=endpoint.arns,
+            names=endpoint.names,
             image_kind=endpoint.image.facts.kind,
             server=self.server,
             model=self.base_model,

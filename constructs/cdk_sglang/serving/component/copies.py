@@ -15,15 +15,13 @@ import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sagemaker as sagemaker
-
-    from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 _ID: Final = "CdkSglangCopies"
 _TIMEOUT: Final = cdk.Duration.minutes(5)
@@ -72,21 +70,30 @@ class LiveCopies(Construct):
         assert isinstance(found, LiveCopies)
         return found
 
-    def count(self, component: InferenceComponent, alarm_names: Sequence[str]) -> float:
+    def count(
+        self,
+        component: ComponentContext,
+        model_names: Sequence[str],
+        alarm_names: Sequence[str],
+        *,
+        resource: Callable[[], sagemaker.CfnInferenceComponent],
+    ) -> float:
         """Return, as a token, the copies to send with an update of a component.
 
         Its properties are whatever the update changes of the component, so it is asked in exactly those updates that touch it.
         Were it asked in others, its answer would touch the component; were it not asked, an old count would be sent.
 
         Args:
-            component: Whose; its resource is looked at when the app is synthesised.
-            alarm_names: Tokens in its deployment configuration.
+            component: The component.
+            model_names: Names of its models.
+            alarm_names: Names of the alarms in its deployment configuration.
+            resource: Returns the component's resource, which is looked at when the app is synthesised.
         """
-        endpoint, component_name = component.endpoint, component.component_name
+        endpoint, component_name = component.endpoint, component.name
         fewest, most = component.copy_bounds
         self._allow(endpoint, component_name)
         asked = cdk.CfnResource(
-            component,
+            component.scope,
             "LiveCopies",
             type="Custom::CdkSglangCopies",
             properties={
@@ -94,24 +101,24 @@ class LiveCopies(Construct):
                 "ServiceTimeout": _SERVICE_TIMEOUT_SECONDS,
                 "Component": component_name,
                 # A reference, so that the count is read after the endpoint's own update, which may take hours.
-                "Endpoint": endpoint.shared.endpoint_name,
-                "Model": component.model_names[0] if len(component.model_names) == 1 else component.model_names,
+                "Endpoint": endpoint.reference,
+                "Model": model_names[0] if len(model_names) == 1 else list(model_names),
                 "Initial": component.copies,
                 "Fewest": fewest,
                 "Most": most,
                 "Alarms": list(alarm_names),
-                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(component.resource))),
+                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(resource()))),
             },
         )
         return float(cdk.Token.as_number(asked.get_att("Copies")))
 
-    def _allow(self, endpoint: InferenceEndpoint, component_name: str) -> None:
-        named = component_name.startswith(f"{endpoint.endpoint_name}-")
-        names = f"{endpoint.endpoint_name}-*" if named else component_name
+    def _allow(self, endpoint: EndpointContext, component_name: str) -> None:
+        named = component_name.startswith(f"{endpoint.name}-")
+        names = f"{endpoint.name}-*" if named else component_name
         if names in self._allowed:
             return
         self._allowed.add(names)
-        arns = endpoint.shared.arns.allowed("inference-component", names)
+        arns = endpoint.arns.allowed("inference-component", names)
         self._function.add_to_role_policy(
             iam.PolicyStatement(actions=list(permissions.DESCRIBE_COMPONENT), resources=arns)
         )

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aws_cdk as cdk
+from constructs import Construct
 
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
-    from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.component.variants import ModelVariant
 
 _GB: Final = 10**9
 _VARIABLES: Final = {
@@ -105,81 +103,17 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
     ]
 
 
-def disk_problems(
-    path: str, variants: Sequence[ModelVariant], *, weights_bytes: float | None, copies: int, added: Mapping[str, str]
-) -> list[Problem]:
-    """Say on which types the model's files, and those of the cache, do not fit on the instance's NVMe.
-
-    Counted are the copies of this component that an instance can hold, which share the model's files. Types without NVMe have a volume
-    of unknown size: nothing is said of them.
-
-    Args:
-        path: Of the component.
-        variants: Its options on the endpoint's types.
-        weights_bytes: Size of the model's files; None when not known.
-        copies: Most copies there can be.
-        added: Further environment variables of the container.
-    """
-    weights_gb = (weights_bytes or 0) / _GB
-    problems = []
-    for variant in variants:
-        cache = file_cache(variant.server, facts=variant.facts, added=added)
-        for instance in variant.instances:
-            if instance.nvme_gb <= 0:
-                continue
-            if weights_gb > instance.nvme_gb:
-                problems.append(
-                    Problem(
-                        f"{path}.model",
-                        f"{weights_gb:,.0f} GB of files, and {instance.name} has {instance.nvme_gb:,.0f} GB of NVMe, where SageMaker "
-                        "puts them; use a type with more",
-                    )
-                )
-            elif cache is not None:
-                together = min(copies, instance.gpu_count // variant.server.gpus_per_copy)
-                problems += _cache_problems(f"{path}.server", cache, instance, weights_gb, max(1, together))
-    return problems
-
-
-def warn_of_endless_files(component: InferenceComponent, added: Mapping[str, str]) -> None:
+def warn_of_endless_files(
+    scope: Construct, server: SglangOptions, *, facts: ModelFacts | None, added: Mapping[str, str]
+) -> None:
     """Warn where nothing keeps the cache's files from filling the disk that the model's files are on."""
-    cache = file_cache(component.server, facts=component.variants[0].facts, added=added)
+    cache = file_cache(server, facts=facts, added=added)
     if cache is not None and not cache.is_bounded:
-        cdk.Annotations.of(component).add_warning_v2(
+        cdk.Annotations.of(scope).add_warning_v2(
             "cdk-sglang:file-cache-without-limit",
             "server.hicache.storage_backend is file, and nothing bounds what SGLang writes: its files fill the disk that the weights of later "
             "copies need; set storage_extra_config: {max_size: 200G}, for each GPU, or min_free_space",
         )
-
-
-def _cache_problems(
-    path: str, cache: FileCache, instance: GpuInstance, weights_gb: float, copies: int
-) -> list[Problem]:
-    setting = f"{path}.hicache.storage_extra_config"
-    room = f"{instance.name} has {instance.nvme_gb:,.0f} GB of NVMe"
-    weights = f" beside {weights_gb:,.0f} GB of weights" if weights_gb else ""
-    free_gb = cache.min_free_bytes / _GB
-    if free_gb + weights_gb > instance.nvme_gb:
-        return [
-            Problem(f"{setting}.min_free_space", f"{free_gb:,.0f} GB are to stay free{weights}, and {room}; use less")
-        ]
-    needed = weights_gb + copies * (cache.copy_gb or 0)
-    if needed <= instance.nvme_gb:
-        return []
-    files = copies * cache.writers
-    fits = math.floor((instance.nvme_gb - weights_gb) / files)
-    of = f"{cache.writers} {'process' if cache.writers == 1 else 'processes'}"
-    times = of if copies == 1 else f"{of} of {copies} copies"
-    advice = f"use {fits}G or less" if fits else "leave the storage backend out"
-    return [
-        (
-            Problem(
-                f"{setting}.max_size",
-                f"{cache.max_bytes / _GB:,.0f} GB for each of {times}{weights} are {needed:,.0f} GB, and {room}; {advice}, or a "
-                "type with more",
-            )
-        )
-    ]
 
 
 def _asked(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.placement import render_caching, render_scheduling
 from cdk_sglang.serving.rollout.rendering import render_component_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
@@ -19,59 +20,33 @@ from cdk_sglang.spec.placement import Placement
 from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.startup import StartupTimeouts
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
-
-
-class ModelScopes:
-    """Where an endpoint's models are made: those that wait for the same are beside each other, and what they wait for is said once.
-
-    Said for each of a hundred models, the same dependency is a twentieth of their synth.
-    """
-
-    def __init__(self, endpoint: InferenceEndpoint) -> None:
-        self._endpoint = endpoint
-        self._scopes: dict[int, tuple[IConstruct | None, Construct]] = {}
-
-    def after(self, ready: IConstruct | None) -> Construct:
-        """Return the scope of models that come after the endpoint's role, and after `ready`."""
-        if id(ready) not in self._scopes:
-            made = Construct(self._endpoint, "Models" if ready is None else f"Models{ready.node.id}")
-            made.node.add_dependency(self._endpoint.role, *(() if ready is None else (ready,)))
-            self._scopes[id(ready)] = ready, made  # with `ready`, whose id is its own as long as it is kept
-        return self._scopes[id(ready)][1]
-
-
-def make_models(component: InferenceComponent, source: ModelSource, tags: list[cdk.CfnTag]) -> list[sagemaker.CfnModel]:
+def make_models(component: ComponentContext, source: ModelSource, tags: list[cdk.CfnTag]) -> list[sagemaker.CfnModel]:
     """Create the models: image, weights and environment variables; one for each variant of the component."""
-    weights = component.endpoint.shared.weights
-    uri = source.bind(weights)
-    scope = component.endpoint.shared.models.after(source.prepare(component, weights, component.endpoint.log_options))
+    endpoint = component.endpoint
+    uri = source.bind(endpoint.weights)
+    scope = endpoint.models.after(source.prepare(component.scope, endpoint.weights, endpoint.log_options))
     name = component.short_name
     return [
         # No component is named with a colon: the ids of a scope are one for each component, and must differ.
-        _make_model(component, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, variables, tags)
+        _make_model(endpoint, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, variables, tags)
         for number, (variant, variables) in enumerate(zip(component.variants, component.environments, strict=True))
     ]
 
 
 def _make_model(  # noqa: PLR0917  all of them its own
-    component: InferenceComponent,
+    endpoint: EndpointContext,
     scope: Construct,
     construct_id: str,
     uri: str,
     variables: Mapping[str, str],
     tags: list[cdk.CfnTag],
 ) -> sagemaker.CfnModel:
-    endpoint = component.endpoint
     network = endpoint.network
     return sagemaker.CfnModel(
         scope,
         construct_id,
-        execution_role_arn=endpoint.shared.role_arn,
+        execution_role_arn=endpoint.role_arn,
         enable_network_isolation=endpoint.network_isolation,
         vpc_config=None
         if network is None
@@ -92,20 +67,82 @@ def _make_model(  # noqa: PLR0917  all of them its own
 
 
 def make_component(
-    component: InferenceComponent,
+    component: ComponentContext,
     *,
+    model_names: Sequence[str],
     resources: HostResources | None,
     placement: Placement | None,
     startup: StartupTimeouts,
     tags: list[cdk.CfnTag],
 ) -> sagemaker.CfnInferenceComponent:
-    """Create the component: its share of an instance, its copies, and how it is updated."""
+    """Create the component: its share of an instance, its copies, and how it is updated.
+
+    Args:
+        component: The component.
+        model_names: Names of its models, one for each of its variants.
+        resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.
+        placement: How copies are spread over instances; SageMaker's own way if None.
+        startup: Start-up time-outs.
+        tags: Tags of the resource.
+    """
     endpoint = component.endpoint
     cfn = sagemaker.CfnInferenceComponent
-    start = cfn.InferenceComponentStartupParametersProperty(
-        model_data_download_timeout_in_seconds=startup.download_seconds,
-        container_startup_health_check_timeout_in_seconds=startup.health_check_seconds,
+    shares = _specifications(component, model_names, resources=resources, placement=placement, startup=startup)
+    one = per_type = None
+    if endpoint.capacity.is_pool:
+        per_type = [
+            cfn.InferenceComponentSpecificationForInstanceTypeProperty(instance_type=name, **share)
+            for name, share in shares.items()
+        ]
+    else:
+        one = cfn.InferenceComponentSpecificationProperty(**next(iter(shares.values())))
+    alarms = _make_alarms(component)
+    created: list[sagemaker.CfnInferenceComponent] = []
+    copies = _copies_to_send(component, model_names, alarms, resource=lambda: created[0])
+    created.append(
+        # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
+        # with both in the logical id, such a change makes a new component.
+        sagemaker.CfnInferenceComponent(
+            component.scope,
+            f"On{logical_digest(endpoint.name, endpoint.variant_name, component.name)}",
+            inference_component_name=component.name,
+            endpoint_name=endpoint.reference,
+            variant_name=endpoint.variant_name,
+            runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies),
+            specification=one,
+            specifications=per_type,
+            deployment_config=None
+            if component.rollout is None
+            else render_component_rollout(component.rollout, alarms),
+            tags=tags,
+        )
     )
+    return created[0]
+
+
+def _specifications(
+    component: ComponentContext,
+    model_names: Sequence[str],
+    *,
+    resources: HostResources | None,
+    placement: Placement | None,
+    startup: StartupTimeouts,
+) -> dict[str, dict[str, Any]]:
+    """Return the fields of a copy's specification by instance type, the most wanted type first."""
+    cfn = sagemaker.CfnInferenceComponent
+    models = {
+        instance.name: name
+        for variant, name in zip(component.variants, model_names, strict=True)
+        for instance in variant.instances
+    }
+    same = {
+        "startup_parameters": cfn.InferenceComponentStartupParametersProperty(
+            model_data_download_timeout_in_seconds=startup.download_seconds,
+            container_startup_health_check_timeout_in_seconds=startup.health_check_seconds,
+        ),
+        "scheduling_config": None if placement is None else render_scheduling(placement),
+        "data_cache_config": None if placement is None else render_caching(placement),
+    }
 
     def compute(
         instance: GpuInstance,
@@ -118,72 +155,43 @@ def make_component(
             min_memory_required_in_mb=host.memory_mib,
         )
 
-    instances = endpoint.capacity.instances
-    models = {
-        instance.name: name
-        for variant, name in zip(component.variants, component.model_names, strict=True)
-        for instance in variant.instances
+    return {
+        instance.name: {
+            "model_name": models[instance.name],
+            "compute_resource_requirements": compute(instance),
+            **same,
+        }
+        for instance in component.endpoint.capacity.instances
     }
-    scheduling = None if placement is None else render_scheduling(placement)
-    caching = None if placement is None else render_caching(placement)
-    one = per_type = None
-    if endpoint.capacity.is_pool:
-        per_type = [
-            cfn.InferenceComponentSpecificationForInstanceTypeProperty(
-                instance_type=instance.name,
-                model_name=models[instance.name],
-                compute_resource_requirements=compute(instance),
-                startup_parameters=start,
-                scheduling_config=scheduling,
-                data_cache_config=caching,
-            )
-            for instance in instances
-        ]
-    else:
-        one = cfn.InferenceComponentSpecificationProperty(
-            model_name=component.model_names[0],
-            compute_resource_requirements=compute(instances[0]),
-            startup_parameters=start,
-            scheduling_config=scheduling,
-            data_cache_config=caching,
-        )
-    alarms = _make_alarms(component)
-    # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
-    # with both in the logical id, such a change makes a new component.
-    return sagemaker.CfnInferenceComponent(
-        component,
-        f"On{logical_digest(endpoint.endpoint_name, endpoint.variant_name, component.component_name)}",
-        inference_component_name=component.component_name,
-        endpoint_name=endpoint.shared.endpoint_name,
-        variant_name=endpoint.variant_name,
-        runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=_copies_to_send(component, alarms)),
-        specification=one,
-        specifications=per_type,
-        deployment_config=None if component.rollout is None else render_component_rollout(component.rollout, alarms),
-        tags=tags,
-    )
 
 
-def _make_alarms(component: InferenceComponent) -> list[str]:
+def _make_alarms(component: ComponentContext) -> list[str]:
     """Create the alarms of a component's rollout and return their names; none without a rollout."""
     if component.rollout is None:
         return []
-    component.endpoint.allow_reading_alarms()
+    component.endpoint.alarm_reader.allow()
     return make_rollback_alarms(
-        component,
+        component.scope,
         component.rollout.alarms,
         choice=component.endpoint.alarms,
-        subject=f"Component {component.component_name}",
-        dimensions={"InferenceComponentName": component.component_name},
+        subject=f"Component {component.name}",
+        dimensions={"InferenceComponentName": component.name},
         may_be_zero=component.copy_bounds[0] == 0,
     )
 
 
-def _copies_to_send(component: InferenceComponent, alarm_names: Sequence[str]) -> float:
-    """Return the copies CloudFormation sends: those there are, where anything but CloudFormation changes them."""
+def _copies_to_send(
+    component: ComponentContext,
+    model_names: Sequence[str],
+    alarm_names: Sequence[str],
+    *,
+    resource: Callable[[], sagemaker.CfnInferenceComponent],
+) -> float:
+    """Return the copies that CloudFormation sends: the live ones, if anything but CloudFormation changes them."""
     fewest, most = component.copy_bounds
     if fewest == most:
         return component.copies
     from cdk_sglang.serving.component.copies import LiveCopies  # noqa: PLC0415  not every component scales
 
-    return LiveCopies.of(component, log_options=component.endpoint.log_options).count(component, alarm_names)
+    functions = LiveCopies.of(component.scope, log_options=component.endpoint.log_options)
+    return functions.count(component, model_names, alarm_names, resource=resource)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 import jsii
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
 
 from cdk_sglang.serving.capacity.rendering import (
     PROVISION_TIMEOUT_SECONDS,
@@ -16,14 +19,15 @@ from cdk_sglang.serving.capacity.rendering import (
     render_scale_in,
 )
 from cdk_sglang.serving.endpoint.checks import chosen_ami
-from cdk_sglang.serving.endpoint.network import render_network
+from cdk_sglang.serving.endpoint.network import EndpointNetwork, render_network
 from cdk_sglang.serving.endpoint.routing import render_routing
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
+from cdk_sglang.spec.capacity import Capacity
+from cdk_sglang.spec.image_facts import ImageFacts
 from cdk_sglang.spec.routing import Routing
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 VARIANT_NAME: Final = "AllTraffic"
 """One variant per endpoint: rolling updates of an endpoint are refused with more than one
@@ -47,26 +51,74 @@ class _Number:
         return self._produce()
 
 
-def make_config(
-    endpoint: InferenceEndpoint,
-    *,
-    routing: Routing,
-    inference_ami: str | None,
-    metric_frequency_seconds: int,
-    role_arn: str,
-    guard: ReservationGuard | None,
-) -> sagemaker.CfnEndpointConfig:
-    """Create the endpoint's configuration; what cannot be changed in one makes a new one."""
+@dataclass(frozen=True, kw_only=True)
+class ConfiguredEndpoint:
+    """An endpoint as its configuration needs it.
+
+    Attributes:
+        capacity: Instance types and their bounds.
+        facts: What the serving image was built for.
+        routing: How requests are spread over copies.
+        inference_ami: AMI of the instances; the one that suits image and GPU if None.
+        network: Subnets and security groups; None for SageMaker's own network.
+        network_isolation: Whether containers get neither network nor credentials.
+        metric_frequency_seconds: Seconds between two utilisation metrics.
+        role: Execution role.
+        role_arn: ARN of the role.
+        least_instances: Returns, when the app is synthesised, how many instances stay whatever the load.
+        guard: Guard of a reservation; None on demand.
+    """
+
+    capacity: Capacity
+    facts: ImageFacts
+    routing: Routing
+    inference_ami: str | None
+    network: EndpointNetwork | None
+    network_isolation: bool
+    metric_frequency_seconds: int
+    role: iam.Role
+    role_arn: str
+    least_instances: Callable[[], int]
+    guard: ReservationGuard | None
+
+
+def make_config(scope: Construct, endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig:
+    """Create the endpoint's configuration; a change that SageMaker cannot make in one creates another."""
+    cfn = sagemaker.CfnEndpointConfig
+    variant = _variant(endpoint)
+    network = None if endpoint.network is None else render_network(endpoint.network)
+    # No name: a config that is replaced under the same name would leave the endpoint as it was.
+    config = sagemaker.CfnEndpointConfig(
+        scope,
+        "Config",
+        execution_role_arn=endpoint.role_arn,
+        enable_network_isolation=endpoint.network_isolation,
+        vpc_config=network,
+        production_variants=[variant],
+        metrics_config=cfn.MetricsConfigProperty(
+            enable_enhanced_metrics=True,
+            enable_detailed_observability=True,
+            metric_publish_frequency_in_seconds=endpoint.metric_frequency_seconds,
+        ),
+    )
+    config.node.add_dependency(endpoint.role)
+    if endpoint.guard is not None:
+        values = [variant, endpoint.network_isolation, network, endpoint.metric_frequency_seconds]
+        config.node.add_dependency(endpoint.guard.check(cdk.Stack.of(scope).resolve(values)))
+    acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
+    return config
+
+
+def _variant(endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
     cfn = sagemaker.CfnEndpointConfig
     capacity = endpoint.capacity
-    ami = inference_ami or chosen_ami(capacity, endpoint.image.facts)
-    variant = cfn.ProductionVariantProperty(
+    return cfn.ProductionVariantProperty(
         variant_name=VARIANT_NAME,
         instance_type=None if capacity.is_pool else capacity.instances[0].name,
         instance_pools=render_pools(capacity),
         variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
         initial_instance_count=capacity.initial_instances,
-        inference_ami_version=ami,
+        inference_ami_version=endpoint.inference_ami or chosen_ami(capacity, endpoint.facts),
         managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
             status="ENABLED",
             min_instance_count=cdk.Lazy.number(_Number(endpoint.least_instances)),
@@ -74,26 +126,5 @@ def make_config(
             scale_in_policy=render_scale_in(capacity.scale_in),
         ),
         capacity_reservation_config=render_reservation(capacity),
-        routing_config=render_routing(routing),
+        routing_config=render_routing(endpoint.routing),
     )
-    network = None if endpoint.network is None else render_network(endpoint.network)
-    # No name: a config that is replaced under the same name would leave the endpoint as it was.
-    config = sagemaker.CfnEndpointConfig(
-        endpoint,
-        "Config",
-        execution_role_arn=role_arn,
-        enable_network_isolation=endpoint.network_isolation,
-        vpc_config=network,
-        production_variants=[variant],
-        metrics_config=cfn.MetricsConfigProperty(
-            enable_enhanced_metrics=True,
-            enable_detailed_observability=True,
-            metric_publish_frequency_in_seconds=metric_frequency_seconds,
-        ),
-    )
-    config.node.add_dependency(endpoint.role)
-    if guard is not None:
-        said = cdk.Stack.of(endpoint).resolve([variant, endpoint.network_isolation, network, metric_frequency_seconds])
-        config.node.add_dependency(guard.check(said))
-    acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
-    return config

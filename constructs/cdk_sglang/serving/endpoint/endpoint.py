@@ -19,13 +19,14 @@ from cdk_sglang.engine import SglangOptions
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.alarms.alarms import chosen_alarms, warn_of_silence
 from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
-from cdk_sglang.serving.component.component import InferenceComponent, SharedValues
-from cdk_sglang.serving.component.resources import ModelScopes
+from cdk_sglang.serving.component.component import InferenceComponent
+from cdk_sglang.serving.component.context import EndpointContext, ModelScopes
 from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
-from cdk_sglang.serving.endpoint.config import VARIANT_NAME, make_config
+from cdk_sglang.serving.endpoint.config import VARIANT_NAME, ConfiguredEndpoint, make_config
 from cdk_sglang.serving.endpoint.execution_role import make_execution_role
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.image.image import ServingImage
+from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared import permissions
@@ -101,7 +102,7 @@ class InferenceEndpoint(Construct):
     Attributes:
         variant_name: Name of the endpoint's only production variant.
         endpoint_arn: ARN of the endpoint.
-        truth: Verification after each deployment; None if it is left out.
+        verification: Verification after each deployment; None if it is left out.
         components: Components by their construct ids.
         role: Execution role of the endpoint and its components.
         image_uri: URI of the serving image, known at deployment.
@@ -156,32 +157,24 @@ class InferenceEndpoint(Construct):
             rollout=rollout,
         )
         super().__init__(scope, construct_id)
-        path, arns = self.node.path, SageMakerArns.of(stack)
-        names.take(name, "endpoint", path)
+        names.take(name, "endpoint", self.node.path)
+        arns = SageMakerArns.of(stack)
         self.endpoint_name: str = name
         self.variant_name: str = VARIANT_NAME
         self.endpoint_arn: str = arns.written("endpoint", name)
         self.capacity = capacity
         self.image = image
         self.alarms = chosen_alarms(alarms)
-        self.nightly_stop = nightly_stop
-        self.rollout = rollout
-        self.verification: EndpointVerification | None = None
-        self.network = network
-        self.network_isolation = network_isolation
-        self.log_retention_days = log_retention_days
-        self.log_key = log_key
-        self.log_removal = log_removal
         self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
         self.components: dict[str, InferenceComponent] = {}
         self._invokers: list[iam.IGrantable] = []
-        self._reads_alarms = False
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
             log_group_arns=log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*"),
             network=network,
         )
+        self._alarm_reader = AlarmReader(self.role)
         self.image_uri: str = image.bind(self, self.role)
         log_key_arn = None if log_key is None else log_key.key_arn
         self.metrics = metrics.ServingMetrics(
@@ -189,19 +182,66 @@ class InferenceEndpoint(Construct):
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
         role_arn = self.role.role_arn
-        self._guard = self._make_guard(role_arn)
+        guard = self._make_guard(role_arn)
         self.config = make_config(
             self,
-            routing=routing,
-            inference_ami=inference_ami,
-            metric_frequency_seconds=metric_frequency_seconds,
-            role_arn=role_arn,
-            guard=self._guard,
+            ConfiguredEndpoint(
+                capacity=capacity,
+                facts=image.facts,
+                routing=routing,
+                inference_ami=inference_ami,
+                network=network,
+                network_isolation=network_isolation,
+                metric_frequency_seconds=metric_frequency_seconds,
+                role=self.role,
+                role_arn=role_arn,
+                least_instances=self.least_instances,
+                guard=guard,
+            ),
         )
-        self.resource = sagemaker.CfnEndpoint(
+        self.resource = self._make_resource(rollout)
+        self.resource.add_resource_dependency(self._make_log_group(log_key_arn))
+        if guard is not None:
+            guard.watch(self.resource)
+        warn_of_silence(self, self.alarms)
+        self.idle_alarm = make_idle_alarm(
+            self, idle_alarm or IdleAlarm(), choice=self.alarms, endpoint_name=name, variant_name=VARIANT_NAME
+        )
+        cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
+        weights, models = WeightsAccess(self, self.role), ModelScopes(self, self.role)
+        self.verification: EndpointVerification | None = self._make_verification(verification, arns)
+        self._context = EndpointContext(
+            scope=self,
+            name=name,
+            reference=self.resource.attr_endpoint_name,
+            variant_name=VARIANT_NAME,
+            path=self.node.path,
+            region=stack.region,
+            capacity=capacity,
+            image=image,
+            image_uri=self.image_uri,
+            role=self.role,
+            role_arn=role_arn,
+            network=network,
+            network_isolation=network_isolation,
+            arns=arns,
+            names=names,
+            alarms=self.alarms,
+            alarm_reader=self._alarm_reader,
+            nightly_stop=nightly_stop,
+            rollout=rollout,
+            log_options=self.log_options,
+            log_key_arn=log_key_arn,
+            weights=weights,
+            models=models,
+            verification=self.verification,
+        )
+
+    def _make_resource(self, rollout: EndpointRollout | None) -> sagemaker.CfnEndpoint:
+        return sagemaker.CfnEndpoint(
             self,
             "Resource",
-            endpoint_name=name,
+            endpoint_name=self.endpoint_name,
             endpoint_config_name=self.config.attr_endpoint_config_name,
             deployment_config=None if rollout is None else self._deployment_config(rollout),
             # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
@@ -209,46 +249,30 @@ class InferenceEndpoint(Construct):
             # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
             retain_all_variant_properties=True,
         )
-        self.resource.add_resource_dependency(
-            make_log_group(
-                self,
-                "Logs",
-                name=f"{ENDPOINT_LOG_PREFIX}{name}",
-                retention_days=log_retention_days,
-                key_arn=log_key_arn,
-                removal=log_removal,
-            )
+
+    def _make_log_group(self, key_arn: str | None) -> logs.CfnLogGroup:
+        return make_log_group(
+            self,
+            "Logs",
+            name=f"{ENDPOINT_LOG_PREFIX}{self.endpoint_name}",
+            retention_days=self.log_options.retention_days,
+            key_arn=key_arn,
+            removal=self.log_options.removal,
         )
-        if self._guard is not None:
-            self._guard.watch(self.resource)
-        warn_of_silence(self, self.alarms)
-        self.idle_alarm = make_idle_alarm(
-            self, idle_alarm or IdleAlarm(), choice=self.alarms, endpoint_name=name, variant_name=VARIANT_NAME
-        )
-        cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
-        self.shared = SharedValues(
-            role_arn=role_arn,
-            endpoint_name=self.resource.attr_endpoint_name,
-            region=stack.region,
-            path=path,
-            arns=arns,
-            names=names,
-            log_key_arn=log_key_arn,
-            weights=WeightsAccess(self, self.role),
-            models=ModelScopes(self),
-        )
+
+    def _make_verification(self, verification: Verification, arns: SageMakerArns) -> EndpointVerification | None:
         if verification.none is not None:
             self.resource.add_metadata("cdk-sglang:no-truth-check", verification.none)
-        else:
-            verified = VerifiedEndpoint(
-                scope=self,
-                resource=self.resource,
-                name=name,
-                config_name=self.config.attr_endpoint_config_name,
-                image_uri=self.image_uri,
-                arns=arns,
-            )
-            self.verification = EndpointVerification(verified, verification, log_options=self.log_options)
+            return None
+        verified = VerifiedEndpoint(
+            scope=self,
+            resource=self.resource,
+            name=self.endpoint_name,
+            config_name=self.config.attr_endpoint_config_name,
+            image_uri=self.image_uri,
+            arns=arns,
+        )
+        return EndpointVerification(verified, verification, log_options=self.log_options)
 
     @checked("{construct_id}")
     def add_component(
@@ -296,7 +320,7 @@ class InferenceEndpoint(Construct):
             ConfigurationError: With every problem, before any resource exists.
         """
         component = InferenceComponent(
-            self,
+            self._context,
             construct_id,
             model=model,
             server=server or SglangOptions(),
@@ -312,6 +336,7 @@ class InferenceEndpoint(Construct):
             rollout=rollout,
             smoke=smoke,
             tp_size_by_type=tp_size_by_type or {},
+            others=self.components,
         )
         self.components[construct_id] = component
         for grantee in self._invokers:
@@ -336,7 +361,7 @@ class InferenceEndpoint(Construct):
             grantee: Principal that receives the permission: a role, a user, a function.
             names: Names of components and adapters; `*` in a name stands for any characters.
         """
-        return grant_invoke(grantee, self.shared.arns, self.endpoint_name, *names)
+        return grant_invoke(grantee, self._context.arns, self.endpoint_name, *names)
 
     @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -349,14 +374,6 @@ class InferenceEndpoint(Construct):
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
         )
 
-    def allow_reading_alarms(self) -> None:
-        """Let SageMaker read the alarms of a rollout with the endpoint's role."""
-        if not self._reads_alarms:
-            self._reads_alarms = True
-            self.role.add_to_principal_policy(
-                iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
-            )
-
     def least_instances(self) -> int:
         """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""
         if self.capacity.min_instances is not None:
@@ -364,7 +381,7 @@ class InferenceEndpoint(Construct):
         return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
 
     def _deployment_config(self, rollout: EndpointRollout) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
-        self.allow_reading_alarms()
+        self._alarm_reader.allow()
         alarm_names = make_rollback_alarms(
             self,
             rollout.alarms,
