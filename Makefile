@@ -2,16 +2,20 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# Found before PATH leads to .venv, which may be half made.
+PYTHON ?= $(shell command -v python3)
+PYTHON := $(PYTHON)
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Node 24 from the virtual environment: jsii warns about the older node of many machines.
 export JSII_NODE := $(CURDIR)/.venv/bin/node
 export CDK_DISABLE_CLI_TELEMETRY := true
-export PORT ENGINE
+export PORT ENGINE UPGRADE INSTALLER
+# Bytecode is written where modules are first used: compiling all 40,000 files at set-up takes longer than all else in it.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
 
-LOCK_HASH := $(shell cat requirements.txt package-lock.json 2>/dev/null | sha256sum | cut -c1-16)
+LOCK_HASH := $(shell cat requirements.lock package-lock.json 2>/dev/null | sha256sum | cut -c1-16)
 STAMP := .venv/.installed-$(LOCK_HASH)
 
 .PHONY: help
@@ -19,21 +23,15 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(STAMP) ## .venv with the project, its tools, node 24 and the CDK CLI (about two minutes, once)
+setup: $(STAMP) ## .venv with the project, its tools, node 24 and the CDK CLI (1 to 2 minutes, once)
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
-	@echo "setting up .venv (about two minutes, once per change of requirements.txt)"
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/npm ci --silent --no-audit --no-fund
-	@rm -f .venv/.installed-*
-	@touch $@
+	@$(PYTHON) -m tools.setup $@
 
 .PHONY: lock
-lock: setup ## regenerate requirements.txt and package-lock.json from their ranges
-	@$(BIN)/python -m pip install --quiet uv==0.13.8
-	@$(BIN)/python tools/lock.py
+lock: ## regenerate the locked requirements from their ranges, keeping versions that still fit (UPGRADE=1: the newest)
+	@$(PYTHON) -m tools.lock
 
 .PHONY: schema
 schema: setup ## regenerate environments/schema.json from the settings
@@ -56,11 +54,15 @@ deploy: setup ## foundation, weights, fleet of one environment, with your AWS cr
 	@cdk-sglang deploy --env "$(ENV)" $(ARGS)
 
 .PHONY: engine
-engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 2 to 7 minutes, once)
+engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 5 minutes, once)
 	@$(PYTHON) -m localcloud.engine.install
 
+.PHONY: both
+both: # .venv and .venv-engine beside each other: one downloads while the other unpacks
+	@$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine
+
 .PHONY: local
-local: setup engine ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
+local: both ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
 	@$(BIN)/python -m localcloud.local up
 
 .PHONY: local-down
@@ -68,8 +70,21 @@ local-down: setup ## destroy and stop what make local started
 	@$(BIN)/python -m localcloud.local down
 
 .PHONY: test
-test: setup $(if $(filter 0,$(ENGINE)),,engine) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+test: $(if $(filter 0,$(ENGINE)),setup,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
 	@pytest --numprocesses 2 --dist loadfile
+
+.PHONY: coverage
+coverage: $(if $(filter 0,$(ENGINE)),setup,both) ## make test with branch coverage, as HTML and XML in .coverage-report
+	@rm -rf .coverage .coverage.* .coverage-report
+	@status=0; coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS) || status=$$?; \
+		coverage combine --quiet && coverage html --quiet --directory .coverage-report/html && \
+		coverage xml --quiet -o .coverage-report/coverage.xml && \
+		echo "coverage: $$(coverage report --format=total) %, see .coverage-report/html/index.html" && exit $$status
+
+.PHONY: dist
+dist: setup ## the wheel in dist/
+	@python -m build --no-isolation --wheel > .make/dist.log 2>&1 || (cat .make/dist.log; exit 1)
+	@ls dist/*.whl
 
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment
@@ -85,10 +100,20 @@ check: setup ## format, lint, types, layers, and every checker over every enviro
 mutants: setup ## faults put into our own templates, and the checker that finds each
 	@python -m tools.check.mutants
 
+.PHONY: fuzz
+fuzz: setup ## 2,000 random environments through synth and CDK's validation: make fuzz COUNT=200
+	@python -m tools.fuzz $(COUNT)
+
 .PHONY: bench
 bench: setup ## benchmarks, each against its baseline in the same run
 	@for file in benchmarks/*.py benchmarks/planner/bench.py; do echo "== $$file"; python $$file || failed=1; done; exit $${failed:-0}
 
+.PHONY: docs
+docs: setup ## the documentation as a site in dist/site, built strictly: no broken link, nothing public without a description
+	@python -m tools.docs.undocumented
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@echo "dist/site/index.html; with search: python -m http.server --bind 127.0.0.1 --directory dist/site"
+
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine node_modules cdk.out dist .local
+	@rm -rf .venv .venv-engine .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

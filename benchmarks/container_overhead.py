@@ -31,17 +31,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import psutil  # type: ignore[import-untyped] # noqa: E402
+import psutil
 
-from localcloud.engine.recipe import engine_environment, engine_python  # noqa: E402
+from localcloud.engine.recipe import engine_environment, engine_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     Measure = Callable[[Sequence[float], Sequence[float]], float]
+
+ROOT = Path(__file__).resolve().parents[1]
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4, "temperature": 0}).encode()
 MAX_ADDED_P50_MS, MIN_THROUGHPUT_RATIO, MAX_STARTUP_RATIO = 1.0, 0.98, 1.05

@@ -78,7 +78,7 @@ def shape(template: Path) -> list[Any]:
     resources = json.loads(template.read_text(encoding="utf-8"))["Resources"]
     ids = {name: f"<{resource['Type']}>" for name, resource in resources.items()}
 
-    def plain(value: Any) -> Any:  # noqa: ANN401  any part of a template
+    def plain(value: object) -> object:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items() if key not in _MAY_DIFFER}
         if isinstance(value, list):

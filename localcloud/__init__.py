@@ -1,15 +1,4 @@
-"""An embedded AWS: moto, and on top of it SageMaker hosting that really serves.
+"""`make local`: an embedded AWS (`aws`), the SGLang engine on this machine's CPU (`engine`), and the command that joins them.
 
-`install` extends moto in this process (then `mock_aws` sees the extension); `python -m localcloud` runs it as a server.
+This file imports nothing: the engine's own environment, which has no moto, imports `localcloud.engine`.
 """
-
-from __future__ import annotations
-
-__all__ = ["install"]
-
-
-def install() -> None:
-    """Extend moto in this process; more than once does no harm."""
-    from localcloud import extension  # noqa: PLC0415 -- the engine's environment imports this package and has no moto
-
-    extension.install()

@@ -9,8 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from localcloud.credentials import FILE, PrivateFolderError
-from localcloud.server import LocalCloud, StateInUseError
+from localcloud.aws.credentials import FILE, PrivateFolderError
+from localcloud.aws.server import LocalCloud, StateInUseError
 
 
 def main() -> int:

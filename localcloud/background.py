@@ -1,7 +1,8 @@
-"""The embedded AWS of `make local`: a process of its own, found again by the next run, until `make local-down` stops it."""
+"""The server of `make local`: a background process that the next run finds again, until `make local-down` stops it."""
 
 from __future__ import annotations
 
+import http
 import json
 import os
 import shlex
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from localcloud.credentials import FILE, Credentials, PrivateFolderError, private_folder
+from localcloud.aws.credentials import FILE, Credentials, PrivateFolderError, private_folder
 from localcloud.engine.recipe import engine_environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -33,24 +34,28 @@ console = Console(width=120, highlight=False)
 
 
 class LocalError(RuntimeError):
-    """A step could not be done; the message says what to do next."""
+    """A step failed; the message names the next step."""
 
 
 def running() -> dict[str, Any] | None:
-    """The server of an earlier run, if its process is still there."""
+    """Process id and address of an earlier run's server; None if its process has ended."""
     try:
         server: dict[str, Any] = json.loads(_SERVER_FILE.read_text(encoding="utf-8"))
         os.kill(int(server["pid"]), 0)
         command = Path(f"/proc/{server['pid']}/cmdline")
         if command.exists() and b"localcloud" not in command.read_bytes():
-            return None  # the number was given to another process since
+            return None  # the process id belongs to another program by now
     except (OSError, ValueError, KeyError):
         return None
     return server
 
 
 def ensure(port: int, python: Path) -> str:
-    """Start the embedded AWS, or take the one that an earlier run started."""
+    """Start the embedded AWS unless an earlier run did; return its address.
+
+    Raises:
+        LocalError: The server did not start.
+    """
     earlier = running()
     if earlier is not None and healthy(earlier["url"]):
         console.print(f"[dim]embedded AWS is up on {earlier['url']}[/dim]")
@@ -61,7 +66,7 @@ def ensure(port: int, python: Path) -> str:
         private_folder(STATE)
     except PrivateFolderError as error:
         raise LocalError(str(error)) from error
-    CREDENTIALS_FILE.unlink(missing_ok=True)  # of a server that was killed
+    CREDENTIALS_FILE.unlink(missing_ok=True)  # left behind by a server that was killed
     command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(SERVER_STATE)]
     step(f"starting the embedded AWS on port {port}")
     with _SERVER_LOG.open("w", encoding="utf-8") as log:
@@ -72,7 +77,7 @@ def ensure(port: int, python: Path) -> str:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C here must not stop what `make local-down` is there for
+            start_new_session=True,  # Ctrl-C here must not stop the server: `make local-down` does
         )
     url = f"http://localhost:{port}"
     _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
@@ -89,8 +94,8 @@ def ensure(port: int, python: Path) -> str:
 
 
 def container_command(python: Path) -> list[str]:
-    """The command that stands for a container image: the project's own entry, on this machine's CPU."""
-    loopback = str(ROOT / "localcloud/engine/loopback")  # what the engine itself opens stays on this machine
+    """Command that stands for a container image: the project's own entry, on this machine's CPU."""
+    loopback = str(ROOT / "localcloud/engine/loopback")  # keeps the sockets of the engine on this machine
     variables = engine_environment(
         {"CDK_SGLANG_PYTHON": str(python), "PYTHONPATH": loopback, "GLOO_SOCKET_IFNAME": "lo"}
     )
@@ -98,10 +103,10 @@ def container_command(python: Path) -> list[str]:
 
 
 def credentials() -> Credentials:
-    """Return the credentials of the server that runs, also for a second terminal.
+    """Return the credentials of the running server.
 
     Raises:
-        LocalError: There is no server, or it was started by an older checkout.
+        LocalError: There is no server, or an older checkout started it.
     """
     found = Credentials.read(SERVER_STATE)
     if found is None:
@@ -110,22 +115,22 @@ def credentials() -> Credentials:
 
 
 def healthy(url: str) -> bool:
-    """Whether the embedded AWS of this checkout answers there."""
-    mine = Credentials.read(SERVER_STATE)
-    if mine is None:
+    """Whether the embedded AWS of this checkout answers at an address."""
+    own = Credentials.read(SERVER_STATE)
+    if own is None:
         return False
     request = urllib.request.Request(
-        f"{url}/localcloud/health", headers={"Authorization": f"Bearer {mine.secret_access_key}"}
+        f"{url}/localcloud/health", headers={"Authorization": f"Bearer {own.secret_access_key}"}
     )
     try:
         with urllib.request.urlopen(request, timeout=2) as response:
-            return bool(response.status == 200)  # noqa: PLR2004
+            return bool(response.status == http.HTTPStatus.OK)
     except (OSError, urllib.error.URLError):
         return False
 
 
 def stop(pid: int) -> None:
-    """End the process and wait for it; by force when it does not."""
+    """Stop the server and wait for its end; kill it if it does not end."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOPS_WITHIN_S
@@ -138,11 +143,11 @@ def stop(pid: int) -> None:
 
 
 def forget() -> None:
-    """Take away the note of a server that is stopped, and what it was asked with."""
+    """Delete the record of a server that has stopped, and its credentials."""
     _SERVER_FILE.unlink(missing_ok=True)
     CREDENTIALS_FILE.unlink(missing_ok=True)
 
 
-def step(what: str) -> None:
-    """Say what is being done."""
-    console.print(f"· {what}", markup=False)
+def step(description: str) -> None:
+    """Print the step that begins."""
+    console.print(f"· {description}", markup=False)

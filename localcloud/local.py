@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
 from cdk_sglang.client.answers import Said
+from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
     CREDENTIALS_FILE,
     ROOT,
@@ -35,7 +37,6 @@ from localcloud.background import (
     step,
     stop,
 )
-from localcloud.credentials import REGION, Credentials
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
 _ASSEMBLY: Final = "cdk.out/local"
@@ -83,18 +84,22 @@ def up(port: int) -> None:
     url = ensure(port, python)
     mine = credentials()
     environment = aws_environment(url, mine)
-    step("synthesising environments/local.yaml")
-    _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
     session = _session(mine)
     cloudformation = session.client("cloudformation", endpoint_url=url)
-    if "CDKToolkit" not in _stacks(cloudformation):
-        step("cdk bootstrap")
-        _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", "--app", _ASSEMBLY, environment=environment)
-    step("cdk deploy Foundation")
-    _deploy("Foundation", environment)
-    step("a tiny random model with a fixed seed, uploaded as weights")
-    bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
-    _upload(_model(python), session.client("s3", endpoint_url=url), bucket)
+    # Neither the model nor the bootstrap stack needs the templates: all three are made beside each other.
+    with ThreadPoolExecutor() as pool:
+        model = pool.submit(_model, python)
+        step("synthesising environments/local.yaml")
+        templates = pool.submit(_synth, environment)
+        if "CDKToolkit" not in _stacks(cloudformation):
+            step("cdk bootstrap")
+            _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", environment=environment)
+        templates.result()
+        step("cdk deploy Foundation")
+        _deploy("Foundation", environment)
+        step("a tiny random model with a fixed seed, uploaded as weights")
+        bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
+        _upload(model.result(), session.client("s3", endpoint_url=url), bucket)
     step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
@@ -166,6 +171,10 @@ def reason_of(said: str) -> str:
     told = lines[starts[-1] :]
     gap = next((number for number, line in enumerate(told) if number and not line.strip()), len(told))
     return "\n".join(told[: max(gap, 2)])
+
+
+def _synth(environment: Mapping[str, str]) -> None:
+    _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
 
 
 def _deploy(stack: str, environment: Mapping[str, str]) -> None:

@@ -12,8 +12,8 @@ from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning import plan_fleet
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.foundation import FoundationStack
-from stacks.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.naming import endpoint_name, stack_name
 from stacks.planning import request_of
 from stacks.serving import ServingStack

@@ -22,7 +22,7 @@ from cdk_sglang.serving.image.build import ServingImageBuild
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
 from cdk_sglang.serving.shared.logs import kept_under_a_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
-from stacks.models import base_of, builds_of
+from stacks.models import builds_of
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment, Network
@@ -238,10 +238,10 @@ class FoundationStack(cdk.Stack):
         logs_of_builds = LogOptions(
             retention_days=settings.data.log_retention_days, key=self.key, removal=self._removal
         )
-        for name, asked in sorted(builds_of(settings).items()):
+        for name, base in sorted(builds_of(settings).items()):
             try:
                 build = ServingImageBuild(
-                    self, f"Build-{name}", repository=repository, base=base_of(asked), log_options=logs_of_builds
+                    self, f"Build-{name}", repository=repository, base=base, log_options=logs_of_builds
                 )
             except FileNotFoundError as error:
                 raise ConfigurationError([Problem("image.build", f"{error}")]) from None

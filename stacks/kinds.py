@@ -6,51 +6,27 @@ Each kind carries its part of the JSON Schema too, so that an editor complains a
 from __future__ import annotations
 
 import ipaddress
-import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.hardware.instances import unknown_type
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
+from cdk_sglang.spec.kinds import matching, one_of
 
 _TAG_SIGNS: Final = frozenset("_.:/=+-@")
 """With letters, digits and spaces, what every service accepts in tags
 (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html, read 2026-11)."""
 
 _OWN_TAGS: Final = "cdk-sglang:"
-_INSTANCE_TYPES: Final = tuple(instance.name for instance in GpuInstance.all())
 
 
-def _matching(pattern: str, what: str, *, max_length: int | None = None) -> tuple[AfterValidator, WithJsonSchema]:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if max_length is not None and len(value) > max_length:
-            raise ValueError(f"{value!r} has {len(value)} characters; use {max_length} or fewer")
-        if not compiled.fullmatch(value):
-            raise ValueError(f"{value!r} is not allowed; use {what}")
-        return value
-
-    schema: dict[str, Any] = {"type": "string", "pattern": f"^{pattern}$"}
-    return AfterValidator(check), WithJsonSchema(schema if max_length is None else {**schema, "maxLength": max_length})
-
-
-NAME_PATTERN: Final = r"[a-z](-?[a-z0-9])*"
-NAME_WORDS: Final = "lower-case letters, digits and single hyphens, starting with a letter"
-NAME_MAX_LENGTH: Final = 40
-
-Name = Annotated[str, *_matching(NAME_PATTERN, NAME_WORDS, max_length=NAME_MAX_LENGTH)]
-"""Of environments, endpoints and components: part of AWS names."""
-
-AccountId = Annotated[str, *_matching(r"[0-9]{12}", "12 digits in quotes")]
-Region = Annotated[str, *_matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
-Zone = Annotated[str, *_matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]", "an Availability Zone, such as us-east-1a")]
-SubnetId = Annotated[str, *_matching(r"subnet-[0-9a-f]{8,17}", "a subnet id, such as subnet-0123456789abcdef0")]
-SecurityGroupId = Annotated[str, *_matching(r"sg-[0-9a-f]{8,17}", "a security group id, such as sg-0123456789abcdef0")]
+AccountId = Annotated[str, *matching(r"[0-9]{12}", "12 digits in quotes")]
+Region = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
+Zone = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]", "an Availability Zone, such as us-east-1a")]
+SubnetId = Annotated[str, *matching(r"subnet-[0-9a-f]{8,17}", "a subnet id, such as subnet-0123456789abcdef0")]
+SecurityGroupId = Annotated[str, *matching(r"sg-[0-9a-f]{8,17}", "a security group id, such as sg-0123456789abcdef0")]
 
 
 def _cidr(value: str) -> str:
@@ -106,30 +82,7 @@ TagValue = Annotated[
 ]
 
 
-def _one_of(
-    values: Sequence[str] | Sequence[int], unknown: Callable[[Any], str]
-) -> tuple[AfterValidator, WithJsonSchema]:
-    def check(value: Any) -> Any:  # noqa: ANN401  text or number
-        if value not in values:
-            raise ValueError(unknown(value))
-        return value
-
-    kind = "string" if isinstance(values[0], str) else "integer"
-    return AfterValidator(check), WithJsonSchema({"type": kind, "enum": list(values)})
-
-
-InstanceType = Annotated[str, *_one_of(_INSTANCE_TYPES, unknown_type)]
-"""One of the GPU types SageMaker hosts on."""
-
 RetentionDays = Annotated[
     int,
-    *_one_of(RETENTION_DAYS, lambda days: f"{days} is not allowed; use one of {', '.join(map(str, RETENTION_DAYS))}"),
+    *one_of(RETENTION_DAYS, lambda days: f"{days} is not allowed; use one of {', '.join(map(str, RETENTION_DAYS))}"),
 ]
-
-
-def unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a list that names the same thing twice."""
-    repeated = sorted({value for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"{', '.join(repeated)} stands there more than once; name each once")
-    return values

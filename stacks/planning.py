@@ -9,17 +9,16 @@ from typing import Literal
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import ModelFacts
-from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, target_concurrency
+from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.component.file_cache import file_cache
 from cdk_sglang.serving.component.fit import PRICE_REGION
 from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.planned import component_request, planned_host, planned_tp_sizes
+from cdk_sglang.spec.model import Model
 from stacks.environments import FOLDER, load
-from stacks.models import sglang_version_of
 from stacks.settings import Component, Endpoint, Environment
 from stacks.settings_capacity import Capacity
-from stacks.settings_models import Model
 
 
 def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
@@ -63,7 +62,7 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
                     asked,
                     instances,
                     own,
-                    engine_version=sglang_version_of(asked.image or settings.image),
+                    engine_version=(asked.image or settings.image).facts.sglang_version,
                     path=f"{path}.components.{component}",
                     problems=problems,
                 )
@@ -148,20 +147,6 @@ def _instances(asked: Endpoint, path: str, problems: list[Problem]) -> tuple[Gpu
     return tuple(found)
 
 
-def planned_concurrency(
-    asked: Component, instances: tuple[GpuInstance, ...], own: Own, *, engine_version: str
-) -> float | None:
-    """Return the requests in flight per copy at which a copy is to be added; None where no plan can say."""
-    facts = own.known_facts(asked.model.catalogue_id)
-    if facts is None or not facts.architecture.kv_known:
-        return None  # the component says so, with what to do
-    sizes = _sizes(asked, facts, instances, engine_version)
-    request = _request("", asked, facts, sizes, bounds=(1, 1), engine_version=engine_version)
-    server = asked.server
-    gpus = {name: size * server.pp_size * server.dp_size for name, size in sizes.items()}
-    return target_concurrency(request, instances, gpus=gpus, max_running_requests=server.max_running_requests)
-
-
 def _sizes(
     asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], engine_version: str
 ) -> dict[str, int]:
@@ -204,7 +189,7 @@ def _component(
         return None  # the endpoint says so, with what to do
     low = high = asked.first_copies
     if asked.scaling is not None:
-        low, high = asked.scaling.typed(asked.load, concurrency=None).copy_bounds
+        low, high = asked.scaling.copy_bounds
     if endpoint.nightly_stop is not None:
         low = 0
     first = instances[0]
@@ -214,7 +199,7 @@ def _component(
         first,
         tp_size=sizes[first.name],
         resources=resources_of(asked),
-        weights_bytes=None if asked.model.weights_gib is None else asked.model.weights_gib * 2**30,
+        weights_bytes=asked.model.weights_bytes,
         added=asked.environment,
     )
     files = file_cache(asked.server, facts=facts, added=asked.environment)
@@ -245,16 +230,14 @@ def _request(
     bounds: tuple[int, int],
     engine_version: str,
 ) -> ComponentRequest:
-    slo = asked.slo
     host = asked.resources  # half of an instance's by default, which never decides before its GPUs do
     return component_request(
         name,
         facts,
         asked.server,
         bounds=bounds,
-        slo=None if slo is None else Slo(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms, at_concurrency=slo.at_concurrency),
-        input_tokens=asked.load.input_tokens,
-        output_tokens=asked.load.output_tokens,
+        slo=asked.slo,
+        load=asked.load,
         host_memory_gib=0.0 if host is None else host.memory_mib / 1024,
         vcpus=0.0 if host is None else host.cpu_cores,
         tp_sizes=sizes,

@@ -17,7 +17,6 @@ from constructs import Construct
 from cdk_sglang import (
     Alarms,
     Capacity,
-    ComponentScaling,
     ConfigurationError,
     EndpointNetwork,
     InferenceEndpoint,
@@ -32,14 +31,14 @@ from cdk_sglang import (
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning.own import Own
+from cdk_sglang.spec.image import Image
 from stacks import settings as asks
 from stacks import settings_capacity
-from stacks.models import add_adapters, base_of, digest_parameter, model_source, needs_bucket
+from stacks.models import add_adapters, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
-from stacks.planning import planned_concurrency, resources_of
+from stacks.planning import resources_of
 from stacks.settings import Environment
-from stacks.settings_models import Image
 
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
 
@@ -90,7 +89,7 @@ class ServingStack(cdk.Stack):
                 metric_frequency_seconds=asked.metric_frequency_seconds,
                 alarms=self._alarms(),
                 idle_alarm=asked.idle_alarm.typed(),
-                nightly_stop=None if asked.nightly_stop is None else asked.nightly_stop.typed(),
+                nightly_stop=asked.nightly_stop,
                 rollout=asked.rollout,
                 verification=asked.verify,
             )
@@ -107,7 +106,9 @@ class ServingStack(cdk.Stack):
                     model=model_source(self, component, wanted.model, bucket, own),
                     server=wanted.server,
                     copies=wanted.copies,
-                    scaling=_scaling(wanted, capacity, own, image.facts.sglang_version),
+                    scaling=wanted.scaling,
+                    load=wanted.load,
+                    slo=wanted.slo,
                     placement=None if wanted.placement is None else wanted.placement.typed(),
                     resources=resources_of(wanted),
                     startup=_startup(wanted.startup),
@@ -128,22 +129,19 @@ class ServingStack(cdk.Stack):
     def _read_key(self) -> kms.IKey:
         return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
 
-    def _image(self, asked: Image) -> ServingImage:
-        if asked.dlc is not None:
-            return ServingImage.from_dlc(SglangDlc(asked.dlc))
-        if asked.build is not None:  # by the foundation, once for all endpoints
-            facts = base_of(asked.build).facts
-            name, digest = self._read("images-repository"), self._read(digest_parameter(asked.build))
-            cuda, sglang_version = facts.cuda, facts.sglang_version
+    def _image(self, image: Image) -> ServingImage:
+        if image.dlc is not None:
+            return ServingImage.from_dlc(SglangDlc(image.dlc))
+        if image.build is not None:  # by the foundation, once for all endpoints
+            name, digest = self._read("images-repository"), self._read(digest_parameter(image.build.container_base))
         else:
-            assert asked.repository is not None
-            given = asked.repository
-            name, digest, cuda, sglang_version = given.name, given.digest, given.cuda, given.sglang_version
+            assert image.repository is not None
+            name, digest = image.repository.name, image.repository.digest
         return ServingImage.from_repository(
             ecr.Repository.from_repository_name(self, "Images", name),
             digest=digest,
-            cuda=cuda,
-            sglang_version=sglang_version,
+            cuda=image.facts.cuda,
+            sglang_version=image.facts.sglang_version,
         )
 
     def _alarms(self) -> Alarms | NoAlarms:
@@ -217,17 +215,6 @@ def _routing(asked: asks.Routing | None) -> Routing:
         prefix_length=asked.prefix_aware.prefix_length,
         concurrency_threshold=asked.prefix_aware.concurrency_threshold,
     )
-
-
-def _scaling(asked: asks.Component, capacity: Capacity, own: Own, engine_version: str) -> ComponentScaling | None:
-    if asked.scaling is None:
-        return None
-    planned = (
-        planned_concurrency(asked, capacity.instances, own, engine_version=engine_version)
-        if asked.scaling.is_planned
-        else None
-    )
-    return asked.scaling.typed(asked.load, concurrency=planned)
 
 
 def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:

@@ -19,14 +19,20 @@ from cdk_sglang.serving.endpoint.routing import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
+from cdk_sglang.spec.adapter import Adapter
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.kinds import InstanceType, Name, unique
+from cdk_sglang.spec.load import Load
+from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.scaling import ComponentScaling
+from cdk_sglang.spec.schedules import NightlyStop
+from cdk_sglang.spec.slo import Slo
 from cdk_sglang.spec.verification import SmokeRequest, Verification
 from stacks.kinds import (
     AccountId,
     Cidr,
-    InstanceType,
-    Name,
     Region,
     RetentionDays,
     SecurityGroupId,
@@ -34,14 +40,12 @@ from stacks.kinds import (
     TagKey,
     TagValue,
     Zone,
-    unique,
 )
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_capacity import Capacity
-from stacks.settings_models import Adapter, Image, Model
 from stacks.settings_routes import Destinations, route_problems
-from stacks.settings_scaling import IdleAlarmSettings, Load, NightlyStopSettings, PlacementSettings, Scaling
+from stacks.settings_scaling import IdleAlarmSettings, PlacementSettings
 
 _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
@@ -130,17 +134,6 @@ class Startup(Settings):
     """From the container's start to its first successful health check."""
 
 
-class Slo(Settings):
-    """Latency asked of a component; the plan says whether it can be had, and where it is cheapest."""
-
-    ttft_ms: float | None = Field(default=None, gt=0, le=600_000, strict=False)
-    """Mean time to the first token, in milliseconds."""
-    tpot_ms: float | None = Field(default=None, gt=0, le=60_000, strict=False)
-    """Mean time per further token, in milliseconds."""
-    at_concurrency: float = Field(default=16, gt=0, le=4096, strict=False)
-    """Requests in flight per copy at which it is asked."""
-
-
 class Component(Settings):
     """One model on an endpoint."""
 
@@ -150,14 +143,14 @@ class Component(Settings):
     """SGLang's options."""
     copies: int | None = Field(default=None, ge=1, le=1000)
     """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
-    scaling: Scaling | None = None
-    """Bounds between which load and hours change the copies; without it they stay as they are."""
+    scaling: ComponentScaling | None = None
+    """Bounds between which load and hours change the copies; without them the copies stay as they are."""
     load: Load = Load()
-    """What callers are expected to send."""
+    """Requests that callers are expected to send."""
     placement: PlacementSettings | None = None
     """How copies are placed on instances; SageMaker's own way by default."""
     slo: Slo | None = None
-    """Latency asked; without it nothing about speed is checked."""
+    """Latency objectives; without them nothing about speed is checked."""
     resources: Resources | None = None
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
     startup: Startup | None = None
@@ -194,8 +187,8 @@ class Endpoint(Settings):
     """How often utilisation is published."""
     idle_alarm: IdleAlarmSettings = IdleAlarmSettings()
     """When GPUs that do nothing are worth an alarm."""
-    nightly_stop: NightlyStopSettings | None = None
-    """Hours in which the endpoint is off; never by default."""
+    nightly_stop: NightlyStop | None = None
+    """Hours in which the endpoint is off and costs nothing; none by default."""
     rollout: EndpointRollout | None = None
     """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
     verify: Verification = Verification()

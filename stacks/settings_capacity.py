@@ -25,7 +25,7 @@ from cdk_sglang.serving.scaling.scale_in import (
     STEP_MAX,
     STEP_MIN,
 )
-from stacks.kinds import InstanceType, unique
+from cdk_sglang.spec.kinds import InstanceType, unique
 from stacks.settings_base import Settings
 
 _MAX_INSTANCES = 1000

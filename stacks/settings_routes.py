@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.endpoint.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
-from stacks.kinds import NAME_PATTERN, unique
-from stacks.settings_models import Model
+from cdk_sglang.spec.kinds import NAME_PATTERN, unique
+from cdk_sglang.spec.model import Model
 
 if TYPE_CHECKING:
     from stacks.settings import Endpoint

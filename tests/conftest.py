@@ -59,7 +59,7 @@ def browser() -> str:
 @pytest.fixture(scope="session")
 def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Any]:
     """The embedded AWS with a small program for a container: one in the process, since its state, clock and settings are the process's."""
-    from localcloud.server import LocalCloud
+    from localcloud.aws.server import LocalCloud
     from tests.localcloud.helpers import CREDENTIALS
 
     command = (sys.executable, str(root / "tests" / "localcloud" / "container_program.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ TARGET: Final = ROOT / "environments" / "schema.json"
 
 def schema_text() -> str:
     """Return the JSON Schema of an environment, the same bytes every time."""
-    from stacks.settings import Environment  # noqa: PLC0415  after sys.path is set below
+    from stacks.settings import Environment  # noqa: PLC0415  run as a script, after sys.path is set below
 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -23,14 +24,18 @@ def schema_text() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _on_one_line(part: Any) -> Any:  # noqa: ANN401  any part of a JSON document
+def _on_one_line(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Join descriptions that wrap in the source: editors show them as they are."""
-    if isinstance(part, dict):
-        return {
-            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _on_one_line(value)
-            for key, value in part.items()
-        }
-    return [_on_one_line(item) for item in part] if isinstance(part, list) else part
+
+    def joined(part: object) -> object:
+        if isinstance(part, Mapping):
+            return _on_one_line(part)
+        return [joined(item) for item in part] if isinstance(part, list) else part
+
+    return {
+        key: " ".join(value.split()) if key == "description" and isinstance(value, str) else joined(value)
+        for key, value in schema.items()
+    }
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from samples import DATA, measured_rows
 from cdk_sglang.cli.predict import predict_table
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import Gpu
-from cdk_sglang.models import catalogue
+from cdk_sglang.models import ModelArchitecture, catalogue
 from cdk_sglang.planning import Parallelism, plan_memory
 from cdk_sglang.planning.memory import INIT_GIB
 from cdk_sglang.planning.parallel import KV_BYTES, kv_bytes_per_token
@@ -98,7 +98,7 @@ def _why(row: dict[str, str], error: float, goal: float) -> str:
     return f" ({'; '.join(reasons)})" if abs(error) > goal and reasons else ""
 
 
-def _model(row: dict[str, str]) -> tuple[object, Parallelism, str] | None:
+def _model(row: dict[str, str]) -> tuple[ModelArchitecture, Parallelism, str] | None:
     name = re.sub(r" \(.*| \+.*", "", row["model"])
     try:
         facts = catalogue(name)

@@ -82,17 +82,19 @@ class Fitted:
     def throughput(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
         """Return output tokens per second and GPU in a closed loop; the time to the first token with any wait."""
         osl = self.rows["osl"]
-        return 1000 * self.asked * osl / (ttft + (osl - 1) * tpot) / self.gpus
+        tokens_s_gpu: np.ndarray = 1000 * self.asked * osl / (ttft + (osl - 1) * tpot) / self.gpus
+        return tokens_s_gpu
 
     def with_wait(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
         """Return the time to the first token with the wait for room in the cache."""
         rows = self.rows
-        return ttft + (self.asked / rows["running"] - 1) * (ttft + rows["osl"] * tpot)
+        total: np.ndarray = ttft + (self.asked / rows["running"] - 1) * (ttft + rows["osl"] * tpot)
+        return total
 
     def predicted(self, kind: str, left_out: str) -> np.ndarray:
         """Return the middle of a prediction of every row when its group was left out."""
         out = self.left_out[left_out]
-        tpot = np.exp(out.tpot)
+        tpot: np.ndarray = np.exp(out.tpot)
         if kind == "tpot":
             return tpot
         ttft = self.with_wait(tpot, np.exp(out.ttft))

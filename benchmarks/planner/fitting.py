@@ -39,9 +39,11 @@ class Targets:
         """Return log(predicted / measured) of each kind, 0 where nothing was measured."""
         tpot, ttft = times_ms(coefficients, rows)
         tokens = 1000 * rows["running"] * rows["osl"] / (ttft + (rows["osl"] - 1) * tpot) / self.gpus
-        return tuple(
-            np.nan_to_num(np.log(p) - m) for p, m in ((tpot, self.tpot), (ttft, self.ttft), (tokens, self.throughput))
-        )  # type: ignore[return-value]
+        return (
+            np.nan_to_num(np.log(tpot) - self.tpot),
+            np.nan_to_num(np.log(ttft) - self.ttft),
+            np.nan_to_num(np.log(tokens) - self.throughput),
+        )
 
 
 def fit(

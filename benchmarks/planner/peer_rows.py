@@ -19,8 +19,12 @@ def main() -> None:
         try:
             found = cli_estimate(**json.loads(line))
             rate = float(found.raw["tokens/s/gpu"])
-            answer = {"ttft_ms": float(found.ttft), "tpot_ms": float(found.tpot), "tokens_s_gpu": rate}
-        except (Exception, SystemExit) as error:  # noqa: BLE001 # whatever it raises, the next row is asked
+            answer: dict[str, float | str] = {
+                "ttft_ms": float(found.ttft),
+                "tpot_ms": float(found.tpot),
+                "tokens_s_gpu": rate,
+            }
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it raises, the next row is asked
             answer = {"error": f"{type(error).__name__}: {error}"[:200]}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

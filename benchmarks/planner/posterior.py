@@ -103,8 +103,8 @@ class Posterior:
         """Take other deviations."""
         self.settings = settings
         self.deviations = {n: v for n, v in settings.items() if n not in {"noise", "prior"}}
-        self._own = sum(v**2 * self._own_parts[n] for n, v in self.deviations.items())
-        self._cross = sum(v**2 * self._cross_parts[n] for n, v in self.deviations.items())
+        self._own = _covariance(self._own_parts, self.deviations)
+        self._cross = _covariance(self._cross_parts, self.deviations)
 
     def solve(self, coefficients: dict[str, float], *, passes: int = 4) -> None:
         """Linearize around `coefficients` and solve, weighting outliers down."""
@@ -166,11 +166,20 @@ class Posterior:
         return base, slopes
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self._bin, weights=values) / self._count
+        mean: np.ndarray = np.bincount(self._bin, weights=values) / self._count
+        return mean
 
     def _clipped_mean(self, values: np.ndarray) -> np.ndarray:
         middle = np.array([np.median(values[self._bin == b]) for b in range(len(self._count))])
         return self._mean(np.clip(values, middle[self._bin] - 0.2, middle[self._bin] + 0.2))
+
+
+def _covariance(parts: dict[str, np.ndarray], deviations: dict[str, float]) -> np.ndarray:
+    """Return the covariance of residual components that are shared to these parts and have these standard deviations."""
+    total: np.ndarray = np.zeros_like(next(iter(parts.values())))
+    for name, deviation in deviations.items():
+        total += deviation**2 * parts[name]
+    return total
 
 
 def _configuration(sample: Sample) -> tuple[object, ...]:

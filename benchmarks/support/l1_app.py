@@ -9,24 +9,27 @@ all components is read from CDK once, and tags are plain lists: the cheapest way
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from l1_templates import policies_of, typed
+
+if TYPE_CHECKING:  # the clock starts before aws_cdk is imported
+    from aws_cdk import Stack
 
 _ONCE: Final = ("CdkSglang", "ChatIdle")
 """Beginnings of the ids of what there is once, however many components there are: the functions that check weights and deployments,
 and an alarm. Made from the library's template."""
 
 
-def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as long as what it makes
+def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as long as the template that it makes
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
     check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
     truth = _truth(resources)
-    policies = _policies([resource for name, resource in resources.items() if name not in check])
+    policies = policies_of([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
     from aws_cdk import aws_cloudwatch as cloudwatch
@@ -165,13 +168,20 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
         deployed.append(made)
     begins = next(name for name in checked if "TruthProviderframeworkonEvent" in name)
     same = {"config": config.attr_endpoint_config_name, "image": image}
-    _check_deployment(stack, truth, checked[begins].attr_arn, same, [endpoint, *deployed], asked)
+    _check_deployment(
+        stack,
+        truth,
+        service_token=checked[begins].attr_arn,
+        same=same,
+        deployed=[endpoint, *deployed],
+        asked=asked,
+    )
     app.synth()
     end = time.perf_counter()
     print(f"{imported - begin:.3f} {end - imported:.3f}")
 
 
-def _with_assets(stack: Any, check: dict[str, Any], folder: Path) -> dict[str, Any]:  # noqa: ANN401
+def _with_assets(stack: Stack, check: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the resources with the code of each function staged as an asset, one asset for all that share it."""
     from aws_cdk import aws_s3_assets as assets
 
@@ -190,14 +200,14 @@ def _with_assets(stack: Any, check: dict[str, Any], folder: Path) -> dict[str, A
     return made
 
 
-def _made_once(stack: Any, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:
     import aws_cdk as cdk
 
     made: dict[str, Any] = {}
     for name, resource in check.items():
         kind, properties = resource["Type"], resource.get("Properties", {})
         made[name] = (
-            classes[kind](stack, name, **_typed(properties, cdk.Token.as_string))
+            classes[kind](stack, name, **typed(properties, cdk.Token.as_string))
             if kind in classes
             else cdk.CfnResource(stack, name, type=kind, properties=properties)
         )
@@ -229,9 +239,10 @@ def _truth(resources: dict[str, Any]) -> _Truth:
     return _Truth(len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component)
 
 
-def _check_deployment(  # noqa: PLR0917
-    stack: Any,  # noqa: ANN401  aws_cdk is imported on the clock
+def _check_deployment(
+    stack: Stack,
     truth: _Truth,
+    *,
     service_token: str,
     same: dict[str, str],
     deployed: list[Any],
@@ -261,41 +272,6 @@ def _check_deployment(  # noqa: PLR0917
                 "Asked": stack.to_json_string(everything),
             },
         ).node.add_dependency(endpoint, *components[first:last])
-
-
-def _typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[str, Any]:
-    """Return a template's properties as arguments of a typed construct; policy documents stay as they are."""
-
-    def inner(value: Any) -> Any:  # noqa: ANN401  any part of a template
-        if isinstance(value, list):
-            return [inner(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")):
-            return reference(value)
-        # A mapping inside another goes to CDK as it is, so it needs JavaScript's names; variables are not names of CDK's.
-        return {
-            key[:1].lower() + key[1:]: {name: inner(text) for name, text in item.items()}
-            if key == "Variables"
-            else inner(item)
-            for key, item in value.items()
-        }
-
-    return {
-        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower(): value if key.endswith("Document") else inner(value)
-        for key, value in properties.items()
-    }
-
-
-def _policies(resources: list[Any]) -> dict[str, list[Any]]:
-    places = {
-        "trust": ("AWS::IAM::Role", "AssumeRolePolicyDocument"),
-        "inline": ("AWS::IAM::Policy", "PolicyDocument"),
-        "managed": ("AWS::IAM::ManagedPolicy", "PolicyDocument"),
-    }
-    return {
-        name: [r["Properties"][key] for r in resources if r["Type"] == kind] for name, (kind, key) in places.items()
-    }
 
 
 if __name__ == "__main__":

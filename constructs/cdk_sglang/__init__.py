@@ -7,7 +7,7 @@ starts.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
@@ -28,21 +28,18 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.endpoint.routing import Routing
-    from cdk_sglang.serving.image.container_base import ContainerBase
-    from cdk_sglang.serving.image.image import ServingImage, SglangDlc
+    from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.scaling.scale_in import ScaleIn
-    from cdk_sglang.serving.scaling.scaling import (
-        ComponentScaling,
-        Concurrency,
-        InvocationsPerMinute,
-        MetricMath,
-        MetricStat,
-    )
-    from cdk_sglang.serving.scaling.schedules import NightlyStop, Window
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.container_base import ContainerBase
     from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+    from cdk_sglang.spec.image_facts import SglangDlc
+    from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.rollback_alarms import RollbackAlarms
     from cdk_sglang.spec.rollout import BatchSize, ComponentRollout
+    from cdk_sglang.spec.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
+    from cdk_sglang.spec.schedules import NightlyStop, Window
+    from cdk_sglang.spec.slo import Slo
     from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
     from cdk_sglang.weights import AdapterConfig
 
@@ -68,6 +65,7 @@ __all__ = [
     "InferenceEndpoint",
     "InferenceRoute",
     "InvocationsPerMinute",
+    "Load",
     "LoraOptions",
     "MetricMath",
     "MetricStat",
@@ -86,6 +84,7 @@ __all__ = [
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "Slo",
     "SmokeRequest",
     "StartupTimeouts",
     "TruthCheck",
@@ -94,71 +93,44 @@ __all__ = [
 ]
 
 _HOMES = {
+    "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
-    "hardware": (
-        "Gpu",
-        "GpuInstance",
-    ),
+    "hardware": ("Gpu", "GpuInstance"),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
-    "serving.alarms.alarms": (
-        "Alarms",
-        "NoAlarms",
-    ),
-    "serving.capacity.capacity": ("Capacity",),
-    "serving.component.component": ("InferenceComponent",),
-    "serving.image.container_base": ("ContainerBase",),
-    "serving.endpoint.endpoint": ("InferenceEndpoint",),
-    "serving.component.host": ("HostResources",),
-    "serving.image.image": (
-        "ServingImage",
-        "SglangDlc",
-    ),
-    "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
-    "serving.alarms.metrics": ("ServingMetrics",),
-    "serving.weights.model_source": ("ModelSource",),
-    "serving.endpoint.network": ("EndpointNetwork",),
-    "serving.component.placement": ("Placement",),
-    "spec.rollback_alarms": ("RollbackAlarms",),
-    "spec.rollout": (
-        "BatchSize",
-        "ComponentRollout",
-    ),
-    "spec.endpoint_rollout": ("EndpointRollout",),
-    "serving.endpoint.routing": ("Routing",),
-    "serving.scaling.scale_in": ("ScaleIn",),
-    "serving.scaling.scaling": (
-        "ComponentScaling",
-        "Concurrency",
-        "InvocationsPerMinute",
-        "MetricMath",
-        "MetricStat",
-    ),
-    "serving.scaling.schedules": (
-        "NightlyStop",
-        "Window",
-    ),
-    "engine": (
-        "LoraOptions",
-        "SglangOptions",
-    ),
-    "serving.component.startup": ("StartupTimeouts",),
-    "spec.verification": (
-        "NoTruthCheck",
-        "NoVerification",
-        "SmokeRequest",
-        "TruthCheck",
-        "Verification",
-    ),
-    "serving.capacity.training_plan": ("OnDemandMove",),
+    "serving.alarms.alarms": ("Alarms", "NoAlarms"),
     "serving.alarms.idle_alarm": ("IdleAlarm",),
+    "serving.alarms.metrics": ("ServingMetrics",),
+    "serving.capacity.capacity": ("Capacity",),
+    "serving.capacity.training_plan": ("OnDemandMove",),
+    "serving.component.component": ("InferenceComponent",),
+    "serving.component.host": ("HostResources",),
+    "serving.component.placement": ("Placement",),
+    "serving.component.startup": ("StartupTimeouts",),
+    "serving.endpoint.endpoint": ("InferenceEndpoint",),
+    "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
+    "serving.endpoint.network": ("EndpointNetwork",),
+    "serving.endpoint.routing": ("Routing",),
+    "serving.image.image": ("ServingImage",),
+    "serving.scaling.scale_in": ("ScaleIn",),
+    "serving.weights.model_source": ("ModelSource",),
+    "spec.container_base": ("ContainerBase",),
+    "spec.endpoint_rollout": ("EndpointRollout",),
+    "spec.image_facts": ("SglangDlc",),
+    "spec.load": ("Load",),
+    "spec.rollback_alarms": ("RollbackAlarms",),
+    "spec.rollout": ("BatchSize", "ComponentRollout"),
+    "spec.scaling": ("ComponentScaling", "Concurrency", "InvocationsPerMinute", "MetricMath", "MetricStat"),
+    "spec.schedules": ("NightlyStop", "Window"),
+    "spec.slo": ("Slo",),
+    "spec.verification": ("NoTruthCheck", "NoVerification", "SmokeRequest", "TruthCheck", "Verification"),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562)."""
     home = _HOME.get(name)
     if home is None:

@@ -88,6 +88,8 @@ class _Class(Kind):
             return (f"{module}{_MAKERS_OF_CDK[self.name]}",)
         if module and self.name[:1] == "I" and self.name[1:2].isupper():
             return (f"{module}{self.name[1:]}", f"{module}{self.name[1:]}.from_...(...)")
+        if self._owner not in {None, _public(self.name)}:
+            return ()  # another class of the library has this name in public
         return ways_to_make(self.name)
 
 
@@ -255,23 +257,27 @@ def _names_of(value: object) -> Iterator[str]:
                 yield from (base.__name__ for base in interface.__mro__)
 
 
+def _public(name: str) -> type | None:
+    """Return the public class of the library of a name, which is loaded when it is asked for, as only a message does."""
+    cls = getattr(sys.modules[__name__.partition(".")[0]], name, None)
+    return cls if isinstance(cls, type) else None
+
+
 @cache
 def ways_to_make(name: str) -> tuple[str, ...]:
     """Name what makes an object of a class of the library; nothing for other classes."""
-    library = sys.modules[
-        __name__.partition(".")[0]
-    ]  # it loads what has this name when it is asked, which only a message does
-    cls = getattr(library, name, None)
-    if not isinstance(cls, type):
+    cls = _public(name)
+    if cls is None:
         return ()
     makers = [
         f"{name}.{maker}(...)"
         for maker, value in vars(cls).items()
         if isinstance(value, staticmethod | classmethod)
         and not maker.startswith("_")
-        and value.__func__.__annotations__.get("return") == name
+        and value.__func__.__annotations__.get("return") in {name, "Self"}
     ]
-    needed = ["..."]
+    specified = getattr(cls, "model_fields", {})
+    needed = [f"{key}=..." for key, field in specified.items() if field.is_required()] or ["..."]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
     elif required := _required_fields(cls):

@@ -59,5 +59,9 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(self.problems))
 
     def under(self, parent: str) -> ConfigurationError:
-        """Return the same problems of values inside `parent`."""
+        """Return the same problems of values inside `parent`.
+
+        Args:
+            parent: Path of the value that holds them.
+        """
         return ConfigurationError(problem.under(parent) for problem in self.problems)

@@ -10,6 +10,7 @@ import ast
 import inspect
 import re
 import textwrap
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -17,6 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, WrapValidator
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 
@@ -48,7 +50,7 @@ class Spec(BaseModel):
     # Only at run time: a checker must see the constructor that pydantic derives from the fields.
     if not TYPE_CHECKING:
 
-        def __init__(self, /, **data: Any) -> None:  # noqa: ANN401  any field
+        def __init__(self, /, **data: Any) -> None:
             try:
                 self.__pydantic_validator__.validate_python(data, self_instance=self)
             except ValidationError as error:
@@ -59,7 +61,7 @@ class Spec(BaseModel):
         # __init__, so errors keep their place.
         __init__.__pydantic_base_init__ = True
 
-    def replace(self, **changes: Any) -> Self:  # noqa: ANN401  any field
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other values, validated like a new one."""
         return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
@@ -69,7 +71,7 @@ class Spec(BaseModel):
         written = handler(schema)
         described = handler.resolve_ref_schema(written)
         for name, meaning in meanings(cls).items():
-            place = described.get("properties", {}).get(cls.model_fields[name].alias or name)
+            place = described.get("properties", {}).get(_key(name, cls.model_fields[name]))
             if place is not None:
                 place.setdefault("description", meaning)
         return written
@@ -175,7 +177,8 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case _ if kind in _TYPES:
             return f"takes {_TYPES[kind]}, got {got}; change it"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
-            return f"{got} is not allowed; use a value {_SIGNS[kind]} {next(iter(context.values()))}"
+            bound = next(iter(context.values()))
+            return f"{got} is not allowed; use a value {_SIGNS[kind]} {int(bound) if bound == int(bound) else bound}"
         case "options":
             return detail["msg"]
         case _:
@@ -203,7 +206,12 @@ def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
             place = None if field is None else _inner(field.annotation)
         else:  # an item of a mapping or a list
             place = next((inner for inner in map(_inner, typing.get_args(place)[-1:]) if inner is not None), None)
-    return [field.alias or name for name, field in place.model_fields.items()] if _is_model(place) else []
+    return [_key(name, field) for name, field in place.model_fields.items()] if _is_model(place) else []
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    """Return the key of a field in an environment file, which may differ from its name in Python."""
+    return field.validation_alias if isinstance(field.validation_alias, str) else name
 
 
 def _is_model(place: object) -> bool:
@@ -211,10 +219,9 @@ def _is_model(place: object) -> bool:
 
 
 def _inner(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
-    """Return the first alternative of an annotation that is a model, a mapping or a list; aliases and None are looked through."""
+    """Return an annotation without its metadata; of alternatives the first that is not None."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _inner(typing.get_args(annotation)[0])
-    arguments = typing.get_args(annotation)
-    if type(None) in arguments or (len(arguments) > 1 and any(map(_is_model, arguments))):
-        return next((_inner(part) for part in arguments if part is not type(None)), None)
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return next((_inner(part) for part in typing.get_args(annotation) if part is not type(None)), None)
     return annotation

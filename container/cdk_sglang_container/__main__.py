@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import signal
@@ -15,7 +16,6 @@ from cdk_sglang_container.engine import (
     TOKENIZER_WORKERS_VARIABLE,
     WORKER_APPLICATION,
     WORKER_APPLICATION_VARIABLE,
-    check_sglang,
 )
 from cdk_sglang_container.flags import Flags
 from cdk_sglang_container.model_files import model_problems
@@ -24,9 +24,12 @@ from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
+from cdk_sglang_container.sglang_names import check_sglang
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sglang.srt.server_args import ServerArgs
 
 _EXIT_TERMINATED = 128 + signal.SIGTERM
 logger = logging.getLogger("cdk_sglang_container")
@@ -41,7 +44,7 @@ def main() -> int:
         server_args = prepare(settings)
     except RefusedError as refused:
         for problem in refused.problems:
-            print(f"cdk-sglang-container: {problem}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"cdk-sglang-container: {problem}", file=sys.stderr, flush=True)  # noqa: T201  the last words of this process
         return refused.exit_code
     return _serve(server_args)
 
@@ -50,7 +53,7 @@ def _stop_while_starting(_signal: int, _frame: object) -> None:
     end_everything(_EXIT_TERMINATED)
 
 
-def prepare(settings: Settings) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
+def prepare(settings: Settings) -> ServerArgs:
     """Everything that can refuse, before weights are read.
 
     Args:
@@ -98,8 +101,8 @@ def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str]
     Raises:
         RefusedError: A variable is wrong, or SGLang's parser says so.
     """
-    from sglang.srt.plugins import load_plugins  # noqa: PLC0415
-    from sglang.srt.server_args import ServerArgs  # noqa: PLC0415
+    from sglang.srt.plugins import load_plugins
+    from sglang.srt.server_args import ServerArgs
 
     load_plugins()
     parser = _Parser()
@@ -109,7 +112,7 @@ def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str]
 
 
 def _on_cpu() -> bool:
-    from sglang.srt.platforms import current_platform  # noqa: PLC0415
+    from sglang.srt.platforms import current_platform
 
     return str(current_platform.device_type) == "cpu"
 
@@ -128,14 +131,15 @@ def _expectation(values: Mapping[str, Any], settings: Settings) -> Expectation:
 
 
 def _cuda_major() -> int | None:
-    import torch  # noqa: PLC0415
+    import torch
 
-    return int(torch.version.cuda.split(".")[0]) if torch.version.cuda else None
+    version: str | None = torch.version.cuda
+    return int(version.split(".")[0]) if version else None
 
 
-def _resolve(arguments: list[str]) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
+def _resolve(arguments: list[str]) -> ServerArgs:
     """Let SGLang settle its defaults and check them, so that what it refuses is one line and not a traceback."""
-    from sglang.srt.server_args import prepare_server_args  # noqa: PLC0415
+    from sglang.srt.server_args import prepare_server_args
 
     try:
         server_args = prepare_server_args(arguments)
@@ -147,9 +151,9 @@ def _resolve(arguments: list[str]) -> Any:  # noqa: ANN401 # SGLang's ServerArgs
     return server_args
 
 
-def _serve(server_args: Any) -> int:  # noqa: ANN401
-    from sglang.launch_server import run_server  # noqa: PLC0415
-    from sglang.srt.utils import kill_process_tree  # noqa: PLC0415
+def _serve(server_args: ServerArgs) -> int:
+    from sglang.launch_server import run_server
+    from sglang.srt.utils import kill_process_tree
 
     os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
     os.environ[TOKENIZER_WORKERS_VARIABLE] = str(server_args.tokenizer_worker_num)
@@ -158,7 +162,7 @@ def _serve(server_args: Any) -> int:  # noqa: ANN401
     # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.
     os.environ.setdefault("SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT", "120")
     prepare_sessions(os.environ)
-    from cdk_sglang_container import server  # noqa: F401, PLC0415 # puts the contract on SGLang's application
+    importlib.import_module("cdk_sglang_container.server")  # puts the contract on SGLang's application
 
     if server_args.tokenizer_worker_num > 1:
         DeathWatch().start()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdk_sglang_container.adapters import AdapterError, check_adapter, check_name, find_folder
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
+
+    from fastapi import FastAPI
+    from sglang.srt.lora.lora_registry import LoRARef
 
     from cdk_sglang_container.engine import SglangEngine
 
@@ -97,22 +100,22 @@ class ConflictError(Exception):
     """The name is taken."""
 
 
-def _reference(name: str, folder: Path, *, pin: bool) -> Any:  # noqa: ANN401 # SGLang's LoRARef
-    from sglang.srt.lora.lora_registry import LoRARef  # noqa: PLC0415
+def _reference(name: str, folder: Path, *, pin: bool) -> LoRARef:
+    from sglang.srt.lora.lora_registry import LoRARef
 
     return LoRARef(lora_name=name, lora_path=str(folder), pinned=pin)
 
 
-def add_adapter_routes(app: Any, *, engine: SglangEngine) -> None:  # noqa: ANN401 # FastAPI
+def add_adapter_routes(app: FastAPI, *, engine: SglangEngine) -> None:
     """Mount the two routes on SGLang's application."""
-    from fastapi import Request, Response  # noqa: PLC0415
-    from fastapi.exceptions import HTTPException  # noqa: PLC0415
-    from model_hosting_container_standards.common.fastapi.routing import safe_include_router  # noqa: PLC0415
-    from model_hosting_container_standards.sagemaker import (  # noqa: PLC0415
+    from fastapi import Request, Response
+    from fastapi.exceptions import HTTPException
+    from model_hosting_container_standards.common.fastapi.routing import safe_include_router
+    from model_hosting_container_standards.sagemaker import (
         register_load_adapter_handler,
         register_unload_adapter_handler,
     )
-    from model_hosting_container_standards.sagemaker.sagemaker_router import create_sagemaker_router  # noqa: PLC0415
+    from model_hosting_container_standards.sagemaker.sagemaker_router import create_sagemaker_router
 
     adapters = Adapters(engine)
 

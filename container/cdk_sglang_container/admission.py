@@ -83,8 +83,9 @@ def _check_sequences(request: dict[str, Any], limits: RequestLimits) -> None:
     choices = request.get("n") or (first.get("n") if isinstance(first, dict) else None) or 1
     for name in _PROMPTS:
         prompts = request.get(name)
-        many = isinstance(prompts, list) and bool(prompts) and isinstance(prompts[0], str | list)
-        if many and len(prompts) * choices > limits.sequences:
+        if not (isinstance(prompts, list) and prompts and isinstance(prompts[0], str | list)):
+            continue
+        if len(prompts) * choices > limits.sequences:
             wanted = f"at most {limits.sequences} prompts times n"
             raise _refusal(name, wanted, len(prompts), got=f"{len(prompts)} prompts times n {choices}")
 
@@ -108,8 +109,8 @@ def _outliers(value: list[Any] | dict[str, Any]) -> list[Any]:
     return []
 
 
-def _is_deeper(request: Any, depth: int) -> bool:  # noqa: ANN401
-    level = [request]
+def _is_deeper(request: dict[str, Any], depth: int) -> bool:
+    level: list[Any] = [request]
     for _ in range(depth):
         level = [
             inner

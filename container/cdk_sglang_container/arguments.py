@@ -8,7 +8,7 @@ the flag out, anything else is the flag and its value. Beyond them:
 - `false` on a flag that has a `--no-` form says no, where the AWS entry says nothing;
 - aliases are the same flag (`SM_SGLANG_MODEL` and `SM_SGLANG_MODEL_PATH`), so given twice is an error, not a race;
 - a value that begins with `-` stays a value;
-- what the contract owns (address, port, TLS, keys) is refused, as is a value of several lines, which `env` parsing cuts.
+- what the contract owns (address, port, TLS, keys; `reserved_flags.json`) is refused, as is a value of several lines, which `env` parsing cuts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_sglang_container.flags import PREFIX, Arity, Flag, Flags
@@ -26,29 +27,11 @@ if TYPE_CHECKING:
 
     from cdk_sglang_container.settings import Settings
 
-# Fields of SGLang's ServerArgs (0.5.23) that a copy behind a SageMaker endpoint must not have set, and why.
-_OWNED_BY_THE_CONTRACT = {
-    "host": "the container listens where SageMaker expects it; leave it out",
-    "port": "SageMaker talks to port 8080; leave it out",
-    "api_key": "SageMaker's health checks carry no key and would be refused; callers are authorised by IAM",
-    "config": "a file could set what the container must own; set each flag as its own variable",
-    "fastapi_root_path": "SageMaker calls /ping and /invocations; leave it out",
-    "enable_http2": "SageMaker speaks HTTP/1.1 to the container; leave it out",
-    "enable_ssl_refresh": "SageMaker speaks plain HTTP to the container; leave it out",
-    "ssl_certfile": "SageMaker speaks plain HTTP to the container; leave it out",
-    "ssl_keyfile": "SageMaker speaks plain HTTP to the container; leave it out",
-    "ssl_ca_certs": "SageMaker speaks plain HTTP to the container; leave it out",
-    "ssl_keyfile_password": "SageMaker speaks plain HTTP to the container; leave it out",
-    "grpc_mode": "SageMaker speaks HTTP to the container; leave it out",
-    "smg_grpc_mode": "SageMaker speaks HTTP to the container; leave it out",
-    "grpc_port": "SageMaker speaks HTTP to the container; leave it out",
-    "use_ray": "a copy is one instance; leave it out",
-    "nnodes": "a copy is one instance; leave it out",
-    "node_rank": "a copy is one instance; leave it out",
-    "dist_init_addr": "a copy is one instance; leave it out",
-    "disaggregation_mode": "a copy answers whole requests; leave it out",
-    "encoder_only": "an encoder without its decoder cannot answer /invocations; leave it out",
-}
+RESERVED: Mapping[str, str] = json.loads(Path(__file__).with_name("reserved_flags.json").read_text(encoding="utf-8"))[
+    "refused"
+]
+"""Fields of SGLang's ServerArgs that a copy behind a SageMaker endpoint cannot have set, and why."""
+
 _ACCESS_LOG = "uvicorn_access_log_exclude_prefixes"
 _ENGINE_VARIABLE = PREFIX + "ENGINE"
 _SWITCH_ON, _SWITCH_OFF = ("true", ""), "false"
@@ -107,7 +90,7 @@ def _check_name(variable: str, value: str, *, flags: Flags) -> tuple[str, Flag] 
     found = flags.find(variable)
     if isinstance(found, str):
         return found
-    reason = _OWNED_BY_THE_CONTRACT.get(found[1].dest)
+    reason = RESERVED.get(found[1].dest)
     return f"{variable}: cannot be set: {reason}" if reason else found
 
 

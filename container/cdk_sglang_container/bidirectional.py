@@ -29,6 +29,7 @@ logger = logging.getLogger("cdk_sglang_container")
 PATH = "/invocations-bidirectional-stream"
 DONE = "[DONE]"
 _CHAT_PATH = "/invocations"
+_OK = 200
 _WAITING_TURNS_MAX = 16
 _DEPTH_MAX = 400  # what is deeper cannot be read; the contract's own bound is lower
 _ABORT_TIMEOUT_S = 5.0
@@ -167,7 +168,7 @@ async def _events(answers: asyncio.Queue[Message | None]) -> AsyncIterator[str]:
             status = message["status"]
             continue
         pending += message.get("body", b"")
-        if status != 200:  # noqa: PLR2004
+        if status != _OK:
             continue
         *lines, pending = pending.split(b"\n\n")
         for line in lines:
@@ -175,7 +176,7 @@ async def _events(answers: asyncio.Queue[Message | None]) -> AsyncIterator[str]:
             if data == DONE:
                 return
             yield data
-    if status != 200:  # noqa: PLR2004
+    if status != _OK:
         yield _error(status, pending)
 
 

@@ -1,6 +1,6 @@
-"""The one module that knows SGLang's names: its server module, its state, its LoRA calls.
+"""SGLang's server module, its state and its LoRA calls, as the contract asks for them. Written against sglang 0.5.23.
 
-Written against sglang 0.5.23. `check_sglang` fails loudly, before any weights are read, when a name has moved.
+Every name of SGLang's that is used here is looked for by `sglang_names.check_sglang`, before any weights are read.
 """
 
 from __future__ import annotations
@@ -10,102 +10,28 @@ import functools
 import os
 import time
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.gate import guard_dispatch
-from cdk_sglang_container.health import Health
 from cdk_sglang_container.limits import RequestLimits
 from cdk_sglang_container.processes import EngineProcesses
-from cdk_sglang_container.refused import RefusedError
-from cdk_sglang_container.sessions import StickySessions
 from cdk_sglang_container.settings import Settings
-from cdk_sglang_container.visitors import add_visitors_check
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from sglang.srt.lora.lora_registry import LoRARef
+    from sglang.srt.managers.tokenizer_manager import TokenizerManager
 
 # Where SGLang's tokenizer workers import the application from (sglang/srt/environ.py: SGLANG_HTTP_SERVER_APP_PATH).
 WORKER_APPLICATION = "cdk_sglang_container.server:app"
 WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
 # Set by the entry for them: how many there are.
 TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
-_ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
-_MANAGER_METHODS = (
-    "_dispatch_to_scheduler",
-    "abort_request",
-    "generate_request",
-    "load_lora_adapter",
-    "unload_lora_adapter",
-)
-_MANAGER_FIELDS = (
-    "allow_auto_truncate",
-    "context_len",
-    "enable_lora",
-    "gracefully_exit",
-    "is_generation",
-    "last_receive_tstamp",
-    "lora_ref_cache",
-    "lora_registry",
-    "model_config",
-    "rid_to_state",
-    "served_model_name",
-    "server_status",
-)
 _POLL_S = 0.05
 _EMBEDDED_TEXTS_MAX = (
     2048  # as OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
 )
-
-
-def check_sglang(*, tokenizer_workers: int = 1) -> None:
-    """Raise unless this SGLang has every name the contract relies on.
-
-    Args:
-        tokenizer_workers: Several of them import the application by a path that SGLang must let us set.
-
-    Raises:
-        RefusedError: With each missing name.
-    """
-    import inspect  # noqa: PLC0415
-
-    from sglang.srt.entrypoints import http_server  # noqa: PLC0415
-    from sglang.srt.environ import envs  # noqa: PLC0415
-    from sglang.srt.managers import io_struct, tokenizer_manager  # noqa: PLC0415
-    from sglang.version import __version__  # noqa: PLC0415
-
-    missing: list[str] = []
-    routes = {
-        (route.path, method)
-        for route in http_server.app.router.routes
-        for method in getattr(route, "methods", None) or ()
-    }
-    missing += [f"route {method} {path}" for path, method in _ROUTES.items() if (path, method) not in routes]
-    missing += [
-        f"http_server.{name}" for name in ("app", "get_global_state", "launch_server") if not hasattr(http_server, name)
-    ]
-    manager = tokenizer_manager.TokenizerManager
-    missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
-    files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
-    sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
-    missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
-    wanted = (
-        "GenerateReqInput",
-        "EmbeddingReqInput",
-        "LoadLoRAAdapterReqInput",
-        "UnloadLoRAAdapterReqInput",
-        "msgpack_decode",
-        "msgpack_encode",
-    )
-    missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
-    if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
-        missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
-    if missing:
-        names = ", ".join(missing)
-        raise RefusedError(
-            [f"sglang {__version__} has moved {names}; use sglang 0.5.23, or a container made for this one"]
-        )
 
 
 class SglangEngine:
@@ -121,16 +47,18 @@ class SglangEngine:
         self._adapter_changes = 0
 
     @functools.cached_property
-    def _manager(self) -> Any:  # noqa: ANN401 # SGLang ships no types
-        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
+    def _manager(self) -> TokenizerManager:
+        from sglang.srt.entrypoints import http_server
 
-        return http_server.get_global_state().tokenizer_manager
+        state = http_server.get_global_state()
+        assert state is not None, "nothing is asked of SGLang before it has started"
+        return state.tokenizer_manager
 
     @property
     def started(self) -> bool:
         """Whether SGLang says it is up and not stopping."""
-        from sglang.srt.entrypoints import http_server  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.entrypoints import http_server
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         if http_server.get_global_state() is None:
             return False
@@ -144,8 +72,8 @@ class SglangEngine:
     @functools.cached_property
     def limits(self) -> RequestLimits:
         """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
-        from sglang.srt.environ import envs  # noqa: PLC0415
-        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode  # noqa: PLC0415
+        from sglang.srt.environ import envs
+        from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode
 
         manager, settings = self._manager, self._settings
         limits = RequestLimits(
@@ -180,15 +108,14 @@ class SglangEngine:
         return self._manager.lora_ref_cache.keys() if self.lora_enabled else None
 
     @property
-    def lora_references(self) -> dict[str, Any]:
+    def lora_references(self) -> dict[str, LoRARef]:
         """SGLang's own record of registered adapters; what is in it, SGLang loads again by itself when asked for."""
-        references: dict[str, Any] = self._manager.lora_ref_cache
-        return references
+        return self._manager.lora_ref_cache
 
     @property
     def lora_limits(self) -> tuple[int | None, frozenset[str] | None]:
         """Largest rank and target modules the server was started for."""
-        from sglang.srt.runtime_context import get_lora  # noqa: PLC0415
+        from sglang.srt.runtime_context import get_lora
 
         modules = get_lora().lora_target_modules
         return get_lora().max_lora_rank, frozenset(modules) if modules else None
@@ -196,13 +123,13 @@ class SglangEngine:
     @property
     def model_path(self) -> str:
         """Folder of the base model."""
-        from sglang.srt.runtime_context import get_model  # noqa: PLC0415
+        from sglang.srt.runtime_context import get_model
 
         return str(get_model().model_path)
 
     async def load_adapter(self, name: str, path: str, *, pin: bool) -> str | None:
         """Load an adapter; the reason when that failed."""
-        from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput
 
         self._adapter_changes += 1
         try:
@@ -215,7 +142,7 @@ class SglangEngine:
 
     async def unload_adapter(self, name: str) -> str | None:
         """Take an adapter off the engine after its last request; the reason when that failed."""
-        from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput  # noqa: PLC0415
+        from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput
 
         result = await self._manager.unload_lora_adapter(UnloadLoRAAdapterReqInput(lora_name=name))
         return None if result.success else str(result.error_message)
@@ -223,16 +150,15 @@ class SglangEngine:
     @property
     def loaded_adapters(self) -> Collection[str]:
         """Adapters that are on the engine now."""
-        names: Collection[str] = self._manager.lora_registry.get_all_adapters().keys()
-        return names
+        return self._manager.lora_registry.get_all_adapters().keys()
 
     def computes(self) -> bool:
         """Whether the engine has computed for callers since this was last asked.
 
         An idle scheduler turns in its loop too: without a request in flight its computing proves nothing.
         """
-        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         if not self._processes.computed():
             return False
@@ -251,9 +177,9 @@ class SglangEngine:
         A scheduler that is at work acknowledges the request without running it, so that is a sign of life too. A probe
         that is given up is aborted: nothing of it runs later.
         """
-        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX  # noqa: PLC0415
-        from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput  # noqa: PLC0415
-        from sglang.srt.managers.tokenizer_manager import ServerStatus  # noqa: PLC0415
+        from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
+        from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         manager = self._manager
         request_class = GenerateReqInput if manager.is_generation else EmbeddingReqInput
@@ -282,24 +208,3 @@ class SglangEngine:
                 # A wedged engine that is told to stop must not be waited for: SGLang exits at once when unhealthy.
                 manager.server_status = ServerStatus.Up if alive else ServerStatus.UnHealthy
         return alive
-
-
-def add_contract(app: Any) -> None:  # noqa: ANN401 # FastAPI, which the checks' environment lacks
-    """Put SageMaker's contract on SGLang's application: the middleware, and the adapter routes."""
-    from cdk_sglang_container.adapter_routes import add_adapter_routes  # noqa: PLC0415
-
-    settings = Settings.from_environment(os.environ)
-    engine = SglangEngine(settings)
-    health = Health(
-        generate=engine.generate,
-        computes=engine.computes,
-        started=lambda: engine.started,
-        stopping=lambda: engine.draining,
-        warmed_up=os.environ.get("CDK_SGLANG_WARMED_UP") == "1",
-        wedged_after_s=settings.wedged_after_s,
-        stalled_after_s=settings.stalled_after_s,
-    )
-    options = {"engine": engine, "health": health, "sessions": StickySessions()}
-    app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)
-    add_adapter_routes(app, engine=engine)
-    add_visitors_check(app, os.environ)

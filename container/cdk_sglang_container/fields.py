@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any, Final
 from cdk_sglang_container.patterns import pattern_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from cdk_sglang_container.limits import RequestLimits
 
     # Says what the field must be when the value is not that; None when it is.
-    Rule = Callable[[Any, RequestLimits], str | None]
+    Rule = Callable[[object, RequestLimits], str | None]
 
 INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
 # SamplingParams' TOP_K_ALL: the whole vocabulary (sglang/srt/sampling/sampling_params.py). The scheduler keeps 32 bits.
 TOP_K_MAX = 1 << 30
 # https://platform.openai.com/docs/api-reference/chat/create (read 2026-11): -100 bans a token, 100 makes it the only one.
 _BIAS_MAX = 100
+_TOKEN_DIGITS_MAX = 9  # int() of a long text is quadratic
 # Below this, dividing logits by it overflows 32-bit floats, and sampling from the result ends SGLang's scheduler.
 _PENALTY_MIN = 0.01
 _NUMBER_MAX = 1e9
@@ -64,13 +65,17 @@ def is_whole(value: object) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
+def _each(value: object) -> Sequence[Any]:
+    """The values of a field that takes one, or a list of them (one per prompt)."""
+    return value if isinstance(value, list) else (value,)
+
+
 def _whole(bounds: Callable[[RequestLimits], tuple[int, int]]) -> Rule:
     """A whole number, or a list of them (one per prompt)."""
 
-    def rule(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+    def rule(value: object, limits: RequestLimits) -> str | None:
         low, high = bounds(limits)
-        values = value if isinstance(value, list) else (value,)
-        if all(each is None or (is_whole(each) and low <= each <= high) for each in values):
+        if all(each is None or (is_whole(each) and low <= each <= high) for each in _each(value)):
             return None
         return f"a whole number from {low} to {high}"
 
@@ -82,7 +87,7 @@ def _between(low: int, high: int) -> Rule:
 
 
 def _number(low: float, high: float) -> Rule:
-    def rule(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    def rule(value: object, _limits: RequestLimits) -> str | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
             return None
         return f"a number from {low:g} to {high:g}"
@@ -98,31 +103,31 @@ def _alternatives(limits: RequestLimits) -> tuple[int, int]:
     return 0, min(limits.top_logprobs, limits.vocabulary)
 
 
-def _logprobs(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _logprobs(value: object, limits: RequestLimits) -> str | None:
     """Chat: whether; completions: how many."""
     return None if isinstance(value, bool) else _whole(_alternatives)(value, limits)
 
 
-def token_ids_problem(ids: Any, vocabulary: int) -> str | None:  # noqa: ANN401
+def token_ids_problem(ids: Sequence[Any], vocabulary: int) -> str | None:
     """What a flat sequence of token ids must be; quick, since prompts are long."""
     return None if _within(ids, vocabulary) else f"token ids from 0 to {vocabulary - 1}, the model's vocabulary"
 
 
-def _within(numbers: Any, end: int) -> bool:  # noqa: ANN401
+def _within(numbers: Sequence[Any], end: int) -> bool:
     typed = isinstance(numbers, array) or set(map(type, numbers)) <= {int}
     return not len(numbers) or (typed and min(numbers) >= 0 and max(numbers) < end)
 
 
-def _token_ids(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _token_ids(value: object, limits: RequestLimits) -> str | None:
     """A token id, a list of them, or a list of such lists; texts and what else the name may mean pass."""
     return None if _all_within(value, limits.vocabulary) else token_ids_problem([-1], limits.vocabulary)
 
 
-def _positions(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _positions(value: object, limits: RequestLimits) -> str | None:
     return None if _all_within(value, limits.context) else f"positions from 0 to {limits.context - 1}, the context"
 
 
-def _all_within(value: Any, end: int) -> bool:  # noqa: ANN401
+def _all_within(value: object, end: int) -> bool:
     if isinstance(value, int | float):
         value = [value]
     if not isinstance(value, list):
@@ -133,40 +138,40 @@ def _all_within(value: Any, end: int) -> bool:  # noqa: ANN401
     return list not in kinds or all(_all_within(each, end) for each in value)
 
 
-def _logit_bias(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _logit_bias(value: object, limits: RequestLimits) -> str | None:
     wanted = f"an object of token ids (0 to {limits.vocabulary - 1}) and numbers from -{_BIAS_MAX} to {_BIAS_MAX}"
     if not isinstance(value, dict):
         return wanted
     bias = _number(-_BIAS_MAX, _BIAS_MAX)
     for key, each in value.items():
-        # At most 9 digits: int() of a long text is quadratic.
-        if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) < limits.vocabulary):  # noqa: PLR2004
+        short = len(key) <= _TOKEN_DIGITS_MAX and key.isascii() and key.isdecimal()
+        if not (short and int(key) < limits.vocabulary):
             return wanted
         if bias(each, limits) is not None:
             return wanted
     return None
 
 
-def _rid(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _rid(value: object, _limits: RequestLimits) -> str | None:
     if isinstance(value, str) and _RID.fullmatch(value):
         return None
     return "a text of 8 to 256 letters, digits, '_', '.', ':' and '-' that does not begin with HEALTH_CHECK"
 
 
-def _text(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
-    values = value if isinstance(value, list) else (value,)
+def _text(value: object, _limits: RequestLimits) -> str | None:
+    values = _each(value)
     if all(each is None or (isinstance(each, str) and len(each) <= _TEXT_MAX) for each in values):
         return None
     return f"a text of at most {_TEXT_MAX} characters"
 
 
-def _texts(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
-    values = value if isinstance(value, list) else (value,)
+def _texts(value: object, _limits: RequestLimits) -> str | None:
+    values = _each(value)
     return None if all(isinstance(each, str) for each in values) else "a text, or a list of texts"
 
 
 def _object_without(reserved: frozenset[str]) -> Rule:
-    def rule(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+    def rule(value: object, _limits: RequestLimits) -> str | None:
         if not isinstance(value, dict):
             return "an object"
         taken = sorted(reserved & value.keys())
@@ -175,7 +180,7 @@ def _object_without(reserved: frozenset[str]) -> Rule:
     return rule
 
 
-def _session_params(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _session_params(value: object, limits: RequestLimits) -> str | None:
     if isinstance(value, dict) and value.keys() <= _SESSION_KEYS:
         texts = all(value.get(key) is None or _text(value[key], limits) is None for key in ("id", "rid"))
         offset = value.get("offset") is None or _between(0, INT32_MAX)(value["offset"], limits) is None
@@ -185,25 +190,25 @@ def _session_params(value: Any, limits: RequestLimits) -> str | None:  # noqa: A
     return f"an object with {', '.join(sorted(_SESSION_KEYS))} alone"
 
 
-def _grammar(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _grammar(value: object, limits: RequestLimits) -> str | None:
     size = len(value) if isinstance(value, str) else len(json.dumps(value))
     return None if size <= limits.grammar_bytes else f"at most {limits.grammar_bytes} bytes long"
 
 
-def _regex(value: Any, limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _regex(value: object, limits: RequestLimits) -> str | None:
     if not isinstance(value, str):
         return "a regular expression"
     return _grammar(value, limits) or pattern_problem(value, backtracks=False)
 
 
-def _stop_regex(value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
-    values = value if isinstance(value, list) else (value,)
+def _stop_regex(value: object, _limits: RequestLimits) -> str | None:
+    values = _each(value)
     if not all(isinstance(each, str) for each in values):
         return "a regular expression, or a list of them"
     return next((problem for each in values if (problem := pattern_problem(each, backtracks=True))), None)
 
 
-def _set_by_server(_value: Any, _limits: RequestLimits) -> str | None:  # noqa: ANN401
+def _set_by_server(_value: object, _limits: RequestLimits) -> str | None:
     return "left out: it is set by the server"
 
 

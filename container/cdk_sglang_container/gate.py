@@ -8,12 +8,14 @@ scheduler_components/request_receiver.py of sglang 0.5.23): what does not fit en
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from cdk_sglang_container.fields import FIELDS, token_ids_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from sglang.srt.managers.tokenizer_manager import TokenizerManager
 
     from cdk_sglang_container.limits import RequestLimits
 
@@ -30,10 +32,29 @@ _SAMPLING_FIELDS = (
     "temperature",
     "top_k",
 )
+
+
+class Sampling(Protocol):
+    """What the gate reads by name of SGLang's `SamplingParams`."""
+
+    stop_token_ids: Sequence[int] | None
+
+
+class TokenizedRequest(Protocol):
+    """What the gate reads by name of SGLang's `TokenizedGenerateReqInput` and `TokenizedEmbeddingReqInput`."""
+
+    __struct_fields__: ClassVar[tuple[str, ...]]
+    mm_inputs: object
+    input_ids: Sequence[int] | None
+    sampling_params: Sampling
+
+
 _PLACE = re.compile(r"\$\[(\d+)\](?:\[(\d+)\])?")
 
 
-def guard_dispatch(manager: Any, limits: RequestLimits, *, roundtrip: Callable[[Any], object] | None) -> None:  # noqa: ANN401
+def guard_dispatch(
+    manager: TokenizerManager, limits: RequestLimits, *, roundtrip: Callable[[object], object] | None
+) -> None:
     """Check whatever SGLang's tokenizer manager sends to its scheduler; what cannot go raises `ValueError`, SGLang's 400.
 
     Args:
@@ -41,10 +62,11 @@ def guard_dispatch(manager: Any, limits: RequestLimits, *, roundtrip: Callable[[
         limits: Bounds of a request.
         roundtrip: Encode a message and decode it as the scheduler will. Default: types are not checked.
     """
-    dispatch = manager._dispatch_to_scheduler  # noqa: SLF001
+    dispatch = manager._dispatch_to_scheduler  # noqa: SLF001  no public method sees every message
 
-    def checked(message: Any) -> None:  # noqa: ANN401
-        for request in getattr(message, "batch", None) or (message,):
+    def checked(message: object) -> None:
+        requests: Sequence[Any] = getattr(message, "batch", None) or (message,)
+        for request in requests:
             if hasattr(request, "sampling_params"):
                 check_tokenized(request, limits)
                 if (
@@ -53,10 +75,10 @@ def guard_dispatch(manager: Any, limits: RequestLimits, *, roundtrip: Callable[[
                     _check_types(request, roundtrip)
         dispatch(message)
 
-    manager._dispatch_to_scheduler = checked  # noqa: SLF001
+    manager._dispatch_to_scheduler = checked  # noqa: SLF001  as above
 
 
-def check_tokenized(request: Any, limits: RequestLimits) -> None:  # noqa: ANN401 # SGLang's Tokenized…ReqInput
+def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
     """Raise `ValueError` unless a tokenized request is within the vocabulary and the bounds."""
     if request.mm_inputs is None and request.input_ids is not None:
         problem = token_ids_problem(request.input_ids, limits.vocabulary)
@@ -75,14 +97,14 @@ def check_tokenized(request: Any, limits: RequestLimits) -> None:  # noqa: ANN40
             raise ValueError(f"stop_token_ids must be {problem}")
 
 
-def _check_types(request: Any, roundtrip: Callable[[Any], object]) -> None:  # noqa: ANN401
+def _check_types(request: TokenizedRequest, roundtrip: Callable[[object], object]) -> None:
     try:
         roundtrip(request)
     except Exception as error:  # msgspec's errors have no common base but Exception's child of its own
         raise ValueError(_PLACE.sub(lambda place: _name(request, place), str(error))) from error
 
 
-def _name(request: Any, place: re.Match[str]) -> str:  # noqa: ANN401
+def _name(request: TokenizedRequest, place: re.Match[str]) -> str:
     """A place in SGLang's positional encoding, as the field's name."""
     fields = type(request).__struct_fields__
     outer = int(place[1]) - 1  # the first is the message's own type

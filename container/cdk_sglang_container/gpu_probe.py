@@ -9,7 +9,13 @@ from __future__ import annotations
 import ctypes
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Adds 1 to every element: small enough to read, and it runs on the GPU's own cores. sm_75 is what CUDA 13 still accepts.
 _KERNEL = b"""
@@ -50,7 +56,7 @@ class _Cuda:
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libcuda.so.1")
 
-    def __call__(self, function: str, *arguments: Any) -> None:  # noqa: ANN401 # ctypes values
+    def __call__(self, function: str, *arguments: object) -> None:
         status = getattr(self._library, function)(*arguments)
         if status != 0:
             text = ctypes.c_char_p()
@@ -91,11 +97,11 @@ def probe() -> dict[str, Any]:
 
 
 def _ask_driver(report: dict[str, Any]) -> None:
-    import pynvml  # noqa: PLC0415
+    import pynvml
 
-    def maybe(function: str, *arguments: Any) -> Any:  # noqa: ANN401
+    def maybe(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
         try:
-            return getattr(pynvml, function)(*arguments)
+            return function(*arguments, **options)
         except pynvml.NVMLError:
             return None  # not every GPU and driver has every counter
 
@@ -111,10 +117,10 @@ def _ask_driver(report: dict[str, Any]) -> None:
         except pynvml.NVMLError as error:
             report["gpus"].append({"index": index, "name": "GPU", "uuid": "", "bus": "", "compute": str(error)})
             continue
-        reasons = maybe("nvmlDeviceGetCurrentClocksThrottleReasons", handle) or 0
-        remapped = maybe("nvmlDeviceGetRemappedRows", handle)
+        reasons = maybe(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
+        remapped = maybe(pynvml.nvmlDeviceGetRemappedRows, handle)
         ecc = maybe(
-            "nvmlDeviceGetTotalEccErrors",
+            pynvml.nvmlDeviceGetTotalEccErrors,
             handle,
             pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
             pynvml.NVML_VOLATILE_ECC,
@@ -171,4 +177,4 @@ def _has_instance_store(root: Path = Path("/sys/class/nvme")) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps(probe()))  # noqa: T201
+    print(json.dumps(probe()))  # noqa: T201  the answer of this program

@@ -78,7 +78,7 @@ class Health:
             self._task = None
 
     async def _watch(self) -> None:
-        while not self._started():  # noqa: ASYNC110 # SGLang sets a flag, and tells nobody
+        while not self._started():  # noqa: ASYNC110  SGLang sets a flag, and tells nobody
             await asyncio.sleep(_STARTING_INTERVAL_S)
         self._alive = self._has_generated = self._warmed_up
         if self._warmed_up:

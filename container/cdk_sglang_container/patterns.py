@@ -7,15 +7,25 @@ a pattern that backtracks holds up every caller; it follows `regex` with an auto
 from __future__ import annotations
 
 import re
-import re._constants as constants  # type: ignore[import-not-found]
-import re._parser as parser  # type: ignore[import-not-found]
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the standard library's types know these two modules by their old names
+    import sre_constants as constants
+    import sre_parse as parser
+    from collections.abc import Iterable
+
+    # An operation of re's parse tree, and its operands.
+    Node = tuple[object, Any]
+else:
+    from re import _constants as constants
+    from re import _parser as parser
 
 _MAX_BYTES = 256  # SGLang's own limit of a stop_regex (srt/sampling/sampling_params.py, MAX_STOP_REGEX_LEN)
 _UNBOUNDED_MAX = 2
 # Tried with xgrammar 0.2.7, which sglang 0.5.23 uses (2026-11, one core): (a*)*b costs 25 ms a token, ((a+)+)+b 67, three
 # repeats of 30 in a fourth 660, in the scheduler while every other caller waits; one repeat alone costs nothing.
 _PRODUCT_MAX = 10_000
+_MULTIPLYING_LEVELS = 2
 _UNBOUNDED_COUNTS_AS = 100
 _REPEATS = (constants.MAX_REPEAT, constants.MIN_REPEAT, constants.POSSESSIVE_REPEAT)
 _LOOKS_BACK = (constants.ASSERT, constants.ASSERT_NOT, constants.GROUPREF, constants.GROUPREF_EXISTS)
@@ -37,7 +47,7 @@ def pattern_problem(pattern: str, *, backtracks: bool) -> str | None:
         return f"a regular expression ({error})" if backtracks else None
     if not backtracks:
         product, levels = _product(parsed)
-        if levels < 2 or product <= _PRODUCT_MAX:  # noqa: PLR2004
+        if levels < _MULTIPLYING_LEVELS or product <= _PRODUCT_MAX:
             return None
         return f"a regular expression whose repeats within repeats multiply to at most {_PRODUCT_MAX:,}"
     if _nests(parsed, inside=False) or _unbounded(parsed) > _UNBOUNDED_MAX:
@@ -48,8 +58,13 @@ def pattern_problem(pattern: str, *, backtracks: bool) -> str | None:
     return None
 
 
-def _parts(operation: Any, value: Any) -> list[Any]:  # noqa: ANN401 # re's parse tree
+def _nodes(pattern: parser.SubPattern) -> Iterable[Node]:
+    return pattern.data
+
+
+def _parts(node: Node) -> list[parser.SubPattern]:
     """The sub-patterns of one node."""
+    operation, value = node
     if operation in _REPEATS:
         return [value[2]]
     if operation is constants.SUBPATTERN:
@@ -61,26 +76,28 @@ def _parts(operation: Any, value: Any) -> list[Any]:  # noqa: ANN401 # re's pars
     return []
 
 
-def _nests(pattern: Any, *, inside: bool) -> bool:  # noqa: ANN401
-    for operation, value in pattern:
+def _nests(pattern: parser.SubPattern, *, inside: bool) -> bool:
+    for node in _nodes(pattern):
+        operation, value = node
         repeats = operation in _REPEATS and value[1] > 1
         if operation in _LOOKS_BACK or (inside and (repeats or operation is constants.BRANCH)):
             return True
-        if any(_nests(part, inside=inside or repeats) for part in _parts(operation, value)):
+        if any(_nests(part, inside=inside or repeats) for part in _parts(node)):
             return True
     return False
 
 
-def _unbounded(pattern: Any) -> int:  # noqa: ANN401
-    own = sum(operation in _REPEATS and value[1] is constants.MAXREPEAT for operation, value in pattern)
-    return own + sum(_unbounded(part) for operation, value in pattern for part in _parts(operation, value))
+def _unbounded(pattern: parser.SubPattern) -> int:
+    own = sum(operation in _REPEATS and value[1] is constants.MAXREPEAT for operation, value in _nodes(pattern))
+    return own + sum(_unbounded(part) for node in _nodes(pattern) for part in _parts(node))
 
 
-def _product(pattern: Any) -> tuple[int, int]:  # noqa: ANN401
+def _product(pattern: parser.SubPattern) -> tuple[int, int]:
     """The largest product of repeats within each other, and how many those are."""
     most = (1, 0)
-    for operation, value in pattern:
-        inner = max((_product(part) for part in _parts(operation, value)), default=(1, 0))
+    for node in _nodes(pattern):
+        operation, value = node
+        inner = max((_product(part) for part in _parts(node)), default=(1, 0))
         if operation in _REPEATS and value[1] > 1:
             count = _UNBOUNDED_COUNTS_AS if value[1] is constants.MAXREPEAT else int(value[1])
             inner = (inner[0] * count, inner[1] + 1)

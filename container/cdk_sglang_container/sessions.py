@@ -35,7 +35,7 @@ def prepare_sessions(environment: MutableMapping[str, str]) -> None:
     """
     environment.setdefault(_ENABLED, "true")
     if not environment.get(_PATH):
-        memory = Path("/dev/shm")  # noqa: S108 # sessions hold no secret and are gone with the container
+        memory = Path("/dev/shm")  # noqa: S108  sessions hold no secret and are gone with the container
         parent = memory if os.access(memory, os.W_OK) else None
         environment[_PATH] = tempfile.mkdtemp(prefix="sagemaker_sessions_", dir=parent)
 
@@ -44,8 +44,8 @@ class StickySessions:
     """Open, check and close sessions; see `contract.Sessions`."""
 
     def __init__(self) -> None:
-        from model_hosting_container_standards.sagemaker.config import SageMakerConfig  # noqa: PLC0415
-        from model_hosting_container_standards.sagemaker.sessions.manager import Session, SessionManager  # noqa: PLC0415
+        from model_hosting_container_standards.sagemaker.config import SageMakerConfig
+        from model_hosting_container_standards.sagemaker.sessions.manager import Session, SessionManager
 
         config = SageMakerConfig.from_env()
         self._enabled = config.enable_stateful_sessions

@@ -5,12 +5,14 @@ SageMaker's network lets nobody but SageMaker in, and its Host header is its own
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdk_sglang_container.http import HttpError, answer_error, header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fastapi import FastAPI
 
     from cdk_sglang_container.http import Application, Receive, Scope, Send
 
@@ -44,7 +46,7 @@ class Visitors:
         return (header(scope, "host") or "").lower() in self._hosts and header(scope, "origin") is None
 
 
-def add_visitors_check(app: Any, environment: Mapping[str, str]) -> None:  # noqa: ANN401 # FastAPI
+def add_visitors_check(app: FastAPI, environment: Mapping[str, str]) -> None:
     """Put the check in front of the application where the environment names the hosts; call it last.
 
     Args:

@@ -1,14 +1,15 @@
 """Install the SGLang engine into `.venv-engine`: `python3 -m localcloud.engine.install` (what `make engine` runs).
 
 Standard library only, since it runs before anything is installed. Does nothing when the engine is there and made from
-this checkout's pins. May be stopped and started again: pip keeps finished downloads, and the stamp is written last.
+this checkout's pins. May be stopped and started again: uv and pip keep finished downloads, and the stamp is written last.
 """
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,11 @@ import time
 from typing import TYPE_CHECKING
 
 from localcloud.engine.recipe import PLATFORM, PLATFORM_NAME, REQUIREMENTS, ROOT, STAMP_PREFIX, VENV, stamp
+from tools.setup import uv as uv_tool
+from tools.setup.indexes import uv_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # 3.1 GB installed plus the wheels pip unpacks from its temporary folder (measured: torch 2.13.0+cpu, triton 3.7.1).
@@ -26,7 +30,14 @@ FREE_DISK_GB = 6
 PYTHON_VERSION = (3, 11)  # torchvision 0.15.2 has no wheel for later ones
 # Asked only when the configured indexes do not carry the CPU build (https://pytorch.org/get-started/locally/).
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-_NO_SUCH_VERSION = "No matching distribution found for torch=="
+_NO_SUCH_VERSION = ("No matching distribution found for torch==", "there is no version of torch==")  # pip's words, uv's
+_DOWNLOAD = re.compile(r"(?:Collecting|Downloading|Downloaded) ([A-Za-z0-9._-]+)")
+_PROBE = """
+import sglang.srt.entrypoints.http_server
+from sglang.srt.platforms import current_platform
+from sglang.version import __version__
+print(__version__, type(current_platform).__name__)
+"""
 _DISK_FULL = "No space left on device"
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 _PROGRESS_INTERVAL_S = 5.0
@@ -61,9 +72,8 @@ def preflight(*, root: Path, free_gb: float, version: tuple[int, int], machine: 
 
 
 def pins(requirements: str) -> list[str]:
-    """The `name==version` lines of a requirements file."""
-    lines = (line.split("#", 1)[0].strip() for line in requirements.splitlines())
-    return [line for line in lines if line]
+    """The `name==version` of every line of a requirements file that has one."""
+    return [line.split()[0] for line in requirements.splitlines() if "==" in line and not line.startswith("#")]
 
 
 def say(message: str) -> None:
@@ -72,49 +82,62 @@ def say(message: str) -> None:
 
 
 class _Progress(threading.Thread):
-    """Say how far pip is: it prints a line per download, and nothing while it unpacks 3 GB."""
+    """Say how far an installer is: it prints a line per download, and nothing while it unpacks 3 GB."""
 
     def __init__(self, *, site_packages: Path, total: int) -> None:
         super().__init__(daemon=True)
         self._site_packages, self._total = site_packages, total
         self._finished = threading.Event()
-        self.fetched = 0
+        self._last_line = ""
 
     def run(self) -> None:
         """Print one line whenever something changed."""
         started, last = time.monotonic(), ""
         while not self._finished.wait(_PROGRESS_INTERVAL_S):
             unpacked = sum(1 for _ in self._site_packages.glob("*.dist-info"))
-            line = f"{min(self.fetched, self._total)}/{self._total} packages fetched, {min(unpacked, self._total)} unpacked"
+            line = f"{min(unpacked, self._total)}/{self._total} packages unpacked{self._last_line}"
             if line != last:
                 say(f"{line} ({time.monotonic() - started:.0f} s)")
                 last = line
 
+    def note(self, line: str) -> None:
+        """Take in a line that the installer wrote."""
+        found = _DOWNLOAD.match(line)
+        if found is not None:
+            self._last_line = f", last download: {found[1]}"
+
     def stop(self) -> None:
+        """Print no further line."""
         self._finished.set()
 
 
-def _pip(python: Path, *arguments: str, progress: _Progress | None = None) -> tuple[int, str]:
-    """Run pip; return its exit status and the last lines it wrote."""
-    command = [
-        str(python),
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--no-input",
-        "install",
-        "--no-deps",
-        *arguments,
-    ]
+def _run(
+    command: Sequence[str], *, environment: Mapping[str, str], progress: _Progress | None = None
+) -> tuple[int, str]:
+    """Run an installer; return its exit status and the last lines it wrote."""
     tail: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if progress is not None and line.startswith(("Collecting ", "Requirement already satisfied:")):
-                progress.fetched += 1
+            if progress is not None:
+                progress.note(line.strip())
             if not line.startswith("WARNING: Location"):
                 tail = [*tail[-30:], line.rstrip()]
     return process.returncode, "\n".join(tail)
+
+
+def _pip(python: Path, *arguments: str, progress: _Progress | None = None) -> tuple[int, str]:
+    """Run `pip install` in the engine's environment."""
+    options = ["--disable-pip-version-check", "--no-input", "install", "--no-deps"]
+    return _run([str(python), "-m", "pip", *options, *arguments], environment=os.environ, progress=progress)
+
+
+def _uv(uv: Path, python: Path, *arguments: str, progress: _Progress | None = None) -> tuple[int, str]:
+    """Run `uv pip install` for the engine's environment."""
+    command = [str(uv), "pip", "install", "--python", str(python), "--no-deps", *arguments]
+    return _run(command, environment=uv_environment(uv, os.environ), progress=progress)
 
 
 def _check(status: int, output: str, *, doing: str) -> None:
@@ -122,9 +145,55 @@ def _check(status: int, output: str, *, doing: str) -> None:
         return
     if _DISK_FULL in output:
         raise InstallError(f"{doing}: the disk is full; free {FREE_DISK_GB} GB and run `make engine` again")
-    raise InstallError(
-        f"{doing} failed (pip exit {status}); run `make engine` again to go on. pip's last lines:\n{output}"
-    )
+    raise InstallError(f"{doing} failed (exit {status}); run `make engine` again to go on. The last lines:\n{output}")
+
+
+def _packages(install: Callable[..., tuple[int, str]], *, root: Path, total: int) -> tuple[int, str]:
+    """Install the locked packages with pip or uv, asking PyTorch's own index where no configured one has its CPU build."""
+    site_packages = root / VENV / "lib" / f"python{PYTHON_VERSION[0]}.{PYTHON_VERSION[1]}" / "site-packages"
+    arguments = ("--require-hashes", "--requirement", str(root / REQUIREMENTS))
+    progress = _Progress(site_packages=site_packages, total=total)
+    progress.start()
+    try:
+        status, output = install(*arguments, progress=progress)
+        if status != 0 and any(words in output for words in _NO_SUCH_VERSION):
+            say(f"no CPU build of torch in the configured package indexes; asking {TORCH_CPU_INDEX}")
+            status, output = install("--extra-index-url", TORCH_CPU_INDEX, *arguments, progress=progress)
+    finally:
+        progress.stop()
+    return status, output
+
+
+def _with_uv(uv: Path, *, root: Path, total: int, again: bool) -> bool:
+    """Install with uv; return whether that went well. What is there is made anew unless an earlier install was finished."""
+    python = root / VENV / "bin" / "python"
+    if not again:
+        command = [str(uv), "venv", "--quiet", "--clear", "--python", uv_tool.PYTHON, str(root / VENV)]
+        status, output = _run(command, environment=os.environ)
+    else:
+        status, output = 0, ""
+    if status == 0:
+        install = functools.partial(_uv, uv, python)
+        status, output = _packages(install, root=root, total=total)
+    if status == 0:
+        status, output = _uv(uv, python, "--no-build-isolation", "--reinstall", str(root / PLATFORM))
+    if _DISK_FULL in output:
+        _check(status, output, doing="installing the packages")
+    if status != 0:
+        say(f"uv failed (exit {status}), pip goes on. Its last lines:\n{output}")
+    return status == 0
+
+
+def _with_pip(*, root: Path, total: int) -> None:
+    venv = root / VENV
+    python = venv / "bin" / "python"
+    probe = [str(python), "-m", "pip", "--version"]
+    if not python.exists() or subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        subprocess.run([uv_tool.PYTHON, "-m", "venv", "--clear", str(venv)], check=True)
+    status, output = _packages(functools.partial(_pip, python), root=root, total=total)
+    _check(status, output, doing="installing the packages")
+    status, output = _pip(python, "--no-build-isolation", "--force-reinstall", str(root / PLATFORM))
+    _check(status, output, doing="installing the CPU platform plug-in")
 
 
 def install(*, root: Path = ROOT) -> None:
@@ -136,76 +205,57 @@ def install(*, root: Path = ROOT) -> None:
     Raises:
         InstallError: With what to do next.
     """
+    started = time.monotonic()
     free_gb = shutil.disk_usage(root).free / 1e9
     machine = f"{sys.platform}-{platform.machine()}"
     problems = preflight(root=root, free_gb=free_gb, version=sys.version_info[:2], machine=machine)
     if problems:
         raise InstallError("\n".join(problems))
-    wanted = pins((root / REQUIREMENTS).read_text(encoding="utf-8"))
-    say(f"installing SGLang for this CPU into {VENV}: {len(wanted)} packages, about 3 GB, 2 to 7 minutes, once")
-    venv = root / VENV
-    python = venv / "bin" / "python"
-    for old in venv.glob(f"{STAMP_PREFIX}*"):
+    total = len(pins((root / REQUIREMENTS).read_text(encoding="utf-8")))
+    say(f"installing SGLang for this CPU into {VENV}: {total} packages, about 3 GB, 1 to 5 minutes, once")
+    python = root / VENV / "bin" / "python"
+    stamps = list((root / VENV).glob(f"{STAMP_PREFIX}*"))
+    again = bool(stamps) and python.exists()
+    for old in stamps:
         old.unlink()
-    if (
-        subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
-        if python.exists()
-        else 1
-    ):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-    site_packages = venv / "lib" / f"python{PYTHON_VERSION[0]}.{PYTHON_VERSION[1]}" / "site-packages"
-    progress = _Progress(site_packages=site_packages, total=len(wanted))
-    progress.start()
-    try:
-        arguments = ("--requirement", str(root / REQUIREMENTS))
-        status, output = _pip(python, *arguments, progress=progress)
-        if _NO_SUCH_VERSION in output:
-            say(f"no CPU build of torch in the configured package indexes; asking {TORCH_CPU_INDEX}")
-            progress.fetched = 0
-            status, output = _pip(python, "--extra-index-url", TORCH_CPU_INDEX, *arguments, progress=progress)
-        _check(status, output, doing="installing the packages")
-    finally:
-        progress.stop()
-    status, output = _pip(python, "--no-build-isolation", "--force-reinstall", str(root / PLATFORM))
-    _check(status, output, doing="installing the CPU platform plug-in")
+    uv = uv_tool.find(root=root)
+    if uv is None or not _with_uv(uv, root=root, total=total, again=again):
+        _with_pip(root=root, total=total)
     for leftover in [root / PLATFORM / "build", *(root / PLATFORM / "src").glob("*.egg-info")]:
         shutil.rmtree(leftover, ignore_errors=True)
     say("checking that SGLang imports and finds its platform")
-    probe = "from sglang.srt.platforms import current_platform as p; from sglang.version import __version__ as v; print(v, type(p).__name__)"
-    environment = {**os.environ, "SGLANG_PLATFORM": PLATFORM_NAME}
+    # Bytecode of what is imported is written here, so that the first start of the engine is as quick as any.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["SGLANG_PLATFORM"] = PLATFORM_NAME
     checked = subprocess.run(
-        [python, "-W", "ignore", "-c", probe], env=environment, capture_output=True, text=True, check=False
+        [python, "-W", "ignore", "-c", _PROBE], env=environment, capture_output=True, text=True, check=False
     )
     if checked.returncode != 0:
         raise InstallError(f"SGLang was installed but does not import:\n{checked.stderr.strip()[-2000:]}")
+    version, platform_name = checked.stdout.split()[-2:]
     stamp(root=root).touch()
-    say(f"ready: SGLang {checked.stdout.split()[0]} on {checked.stdout.split()[1]}")
+    seconds = time.monotonic() - started
+    say(f"ready: SGLang {version} on {platform_name} ({seconds:.0f} s)")
 
 
 def main(*, root: Path = ROOT) -> int:
     """Install unless already done; one installer at a time."""
     if stamp(root=root).exists():
         return 0
-    (root / ".make").mkdir(exist_ok=True)
-    with (root / ".make" / "engine.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another `make engine` is at work; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+    try:
+        with uv_tool.exclusive(root, "engine", busy="engine: another `make engine` is at work; waiting for it"):
             if not stamp(root=root).exists():
                 install(root=root)
-        except InstallError as error:
-            for line in str(error).splitlines():
-                print(f"engine: {line}", file=sys.stderr)
-            return _EXIT_FAILED
-        except KeyboardInterrupt:
-            print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)
-            return _EXIT_INTERRUPTED
-        except OSError as error:
-            print(f"engine: {error}; put that right and run `make engine` again", file=sys.stderr)
-            return _EXIT_FAILED
+    except InstallError as error:
+        for line in str(error).splitlines():
+            print(f"engine: {line}", file=sys.stderr)
+        return _EXIT_FAILED
+    except KeyboardInterrupt:
+        print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    except OSError as error:
+        print(f"engine: {error}; put that right and run `make engine` again", file=sys.stderr)
+        return _EXIT_FAILED
     return 0
 
 

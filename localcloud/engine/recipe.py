@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = ".venv-engine"
-REQUIREMENTS = "requirements-engine.txt"
+REQUIREMENTS = "requirements-engine.lock"
 PLATFORM = "localcloud/engine/cpu_platform"
 PLATFORM_NAME = "cdk_sglang_cpu"
 STAMP_PREFIX = ".installed-"
@@ -32,7 +32,7 @@ class EngineMissingError(RuntimeError):
 
 
 def recipe_hash(*, root: Path = ROOT) -> str:
-    """Hash of all that decides what is in `.venv-engine`: the pins and the platform plug-in's sources.
+    """Hash of all that decides what is in `.venv-engine`: the locked packages and the platform plug-in's sources.
 
     Args:
         root: The repository.
@@ -70,7 +70,7 @@ def engine_python(*, root: Path = ROOT) -> Path:
     python = root / VENV / "bin" / "python"
     if not python.exists():
         raise EngineMissingError(
-            f"the SGLang engine is not installed: {VENV} is missing; run `make engine` (3 GB, 2 to 7 minutes)"
+            f"the SGLang engine is not installed: {VENV} is missing; run `make engine` (3 GB, 1 to 5 minutes)"
         )
     if not stamp(root=root).exists():
         raise EngineMissingError(

@@ -58,7 +58,7 @@ def _write_json(path: Path, value: object) -> None:
 
 def _write_tokenizer(folder: Path) -> list[str]:
     """One token per byte: no merges, so nothing is trained and nothing depends on a library's tie-breaking."""
-    from tokenizers import (  # type: ignore[import-not-found] # noqa: PLC0415 # only in .venv-engine
+    from tokenizers import (
         AddedToken,
         Tokenizer,
         decoders,
@@ -85,9 +85,9 @@ def _write_tokenizer(folder: Path) -> list[str]:
 
 
 def _write_base(folder: Path, *, tokens: list[str]) -> None:
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-    from safetensors.torch import save_file  # type: ignore[import-not-found] # noqa: PLC0415
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
 
     random = np.random.Generator(np.random.PCG64(BASE_SEED))
 
@@ -139,9 +139,9 @@ def _write_base(folder: Path, *, tokens: list[str]) -> None:
 
 def _write_adapter(folder: Path, *, seed: int) -> None:
     """A LoRA adapter in PEFT's file format, strong enough to change every answer."""
-    import numpy as np  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-    from safetensors.torch import save_file  # noqa: PLC0415
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
 
     random = np.random.Generator(np.random.PCG64(seed))
 

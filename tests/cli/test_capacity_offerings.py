@@ -16,8 +16,8 @@ from cdk_sglang.cli.offerings import Asked
 from cdk_sglang.cli.offerings import search as search_pages
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
-from localcloud import faults
-from localcloud.settings import current
+from localcloud.aws import faults
+from localcloud.aws.settings import current
 from tests.support.reservations import Fleet, bought
 
 Run = Callable[..., tuple[int, str, str]]
@@ -121,7 +121,7 @@ def test_wrong_options_are_said_all_at_once(run: Run) -> None:
 
 
 def test_nothing_offered_is_an_answer_and_no_success(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from localcloud.operations import HANDLERS
+    from localcloud.aws.hosting.operations import HANDLERS
 
     monkeypatch.setitem(HANDLERS, "SearchTrainingPlanOfferings", lambda *_, **__: {"TrainingPlanOfferings": []})
     code, out, err = run(*SEARCH)

@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from cdk_sglang.client import InferenceClient, Progress
 from cdk_sglang.client.errors import WaitCancelledError
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.conftest import (  # noqa: F401  fixtures
     admin,
     client,

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from cdk_sglang.client import AnswerError, InferenceClient, OpenAIAnswerError, async_openai_client, openai_client
 from cdk_sglang.client.answers import ChatReader, Said, whole_answer
 from cdk_sglang.client.boto import HeldStream, _payload
-from localcloud import faults
+from localcloud.aws import faults
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 PLACE = "llama on fleet"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cdk_sglang.cli import main
 from cdk_sglang.client import InferenceClient
 from cdk_sglang.errors import ConfigurationError
-from localcloud import faults
+from localcloud.aws import faults
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from cdk_sglang.client import (
     WaitCancelledError,
     WaitExceededError,
 )
-from localcloud import faults
-from localcloud.store import stores
+from localcloud.aws import faults
+from localcloud.aws.hosting.store import stores
 from tests.client.conftest import CloudTime
 from tests.localcloud.helpers import SESSION, eventually
 

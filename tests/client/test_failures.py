@@ -13,7 +13,7 @@ from cdk_sglang.client.boto import refusal_of
 from cdk_sglang.client.failures import Reason, is_certificate_problem, response_refusal, service_refusal
 from cdk_sglang.client.wait import SystemClock
 from cdk_sglang.client.watch import Watch
-from localcloud.runtime import _NO_COPY
+from localcloud.aws.hosting.runtime import _NO_COPY
 from tests.localcloud.helpers import SESSION
 
 

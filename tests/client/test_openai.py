@@ -24,7 +24,7 @@ from cdk_sglang.client import (
 )
 from cdk_sglang.client.tokens import LIFE, BearerTokens
 from cdk_sglang.client.wait import SystemClock
-from localcloud import faults
+from localcloud.aws import faults
 from tests.client.conftest import CloudTime
 from tests.client.test_boto import SLOW, states
 from tests.localcloud.helpers import SESSION, eventually

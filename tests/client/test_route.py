@@ -22,7 +22,7 @@ from cdk_sglang.client import (
     openai_client,
 )
 from cdk_sglang.client.route import Router
-from localcloud import faults
+from localcloud.aws import faults
 from tests.client.conftest import CloudTime, to_zero, wakes
 from tests.client.test_boto import states
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint, eventually, in_service

@@ -84,9 +84,12 @@ def test_a_model_given_by_any_name_replaces_the_default(variable: str) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"SM_SGLANG_HOST": "127.0.0.1"}, "SM_SGLANG_HOST: cannot be set: the container listens where SageMaker"),
-        ({"SM_SGLANG_PORT": "1"}, "SM_SGLANG_PORT: cannot be set: SageMaker talks to port 8080"),
-        ({"SM_SGLANG_API_KEY": "s"}, "SM_SGLANG_API_KEY: cannot be set: SageMaker's health checks carry no key"),
+        (
+            {"SM_SGLANG_HOST": "127.0.0.1"},
+            "SM_SGLANG_HOST: cannot be set: the container listens where SageMaker calls it",
+        ),
+        ({"SM_SGLANG_PORT": "1"}, "SM_SGLANG_PORT: cannot be set: SageMaker calls port 8080"),
+        ({"SM_SGLANG_API_KEY": "s"}, "SM_SGLANG_API_KEY: cannot be set: SageMaker's health check carries no key"),
         ({"SM_SGLANG_OVERRIDE": "a\nb"}, "SM_SGLANG_OVERRIDE: must be one line, got 2"),
         (
             {"SM_SGLANG_MODEL": "a", "SM_SGLANG_MODEL_PATH": "b"},

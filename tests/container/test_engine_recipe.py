@@ -6,15 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from localcloud.engine import install as installer
 from localcloud.engine.recipe import ROOT, EngineMissingError, engine_environment, engine_python, recipe_hash, stamp
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GOOD = {"free_gb": 100.0, "version": (3, 11), "machine": "linux-x86_64"}
 
@@ -22,7 +19,7 @@ GOOD = {"free_gb": 100.0, "version": (3, 11), "machine": "linux-x86_64"}
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A repository with nothing but the recipe."""
-    shutil.copy(ROOT / "requirements-engine.txt", tmp_path)
+    shutil.copy(ROOT / "requirements-engine.lock", tmp_path)
     shutil.copytree(
         ROOT / "localcloud" / "engine" / "cpu_platform", tmp_path / "localcloud" / "engine" / "cpu_platform"
     )
@@ -43,7 +40,7 @@ def test_the_recipe_changes_with_pins_and_plugin_and_with_nothing_else(checkout:
     plugin = checkout / "localcloud/engine/cpu_platform/src/cdk_sglang_cpu/platform.py"
     plugin.write_text(plugin.read_text() + "\n")
     changed = recipe_hash(root=checkout)
-    pins = checkout / "requirements-engine.txt"
+    pins = checkout / "requirements-engine.lock"
     pins.write_text(pins.read_text() + "\n")
     assert len({before, changed, recipe_hash(root=checkout)}) == 3
 
@@ -88,6 +85,7 @@ def _fake_pip(monkeypatch: pytest.MonkeyPatch, *results: tuple[int, str]) -> lis
         return pending.pop(0) if pending else (0, "")
 
     monkeypatch.setattr(installer, "_pip", pip)
+    monkeypatch.setattr(installer.uv_tool, "find", lambda **_options: None)
     monkeypatch.setattr(installer, "preflight", lambda **_options: [])
     return calls
 
@@ -125,9 +123,71 @@ def test_an_interrupted_install_says_how_to_go_on(
 
 
 def test_every_pin_is_exact() -> None:
-    lines = installer.pins((ROOT / "requirements-engine.txt").read_text(encoding="utf-8"))
+    lines = installer.pins((ROOT / "requirements-engine.lock").read_text(encoding="utf-8"))
     assert len(lines) > 100
     assert [line for line in lines if line.count("==") != 1] == []
+
+
+def _fake_uv(
+    monkeypatch: pytest.MonkeyPatch, *results: tuple[int, str]
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """uv's calls and pip's; `uv venv` makes a folder, and nothing else is run."""
+    by_pip = _fake_pip(monkeypatch)
+    calls: list[tuple[str, ...]] = []
+    pending = list(results)
+
+    def uv(_uv: Path, _python: Path, *arguments: str, progress: object = None) -> tuple[int, str]:
+        calls.append(arguments)
+        return pending.pop(0) if pending else (0, "")
+
+    def run(command: list[str], **_options: object) -> tuple[int, str]:
+        calls.append(tuple(command[1:]))
+        return 0, ""
+
+    monkeypatch.setattr(installer, "_uv", uv)
+    monkeypatch.setattr(installer, "_run", run)
+    monkeypatch.setattr(installer.uv_tool, "find", lambda **_options: Path("/tools/uv"))
+    return calls, by_pip
+
+
+def test_uv_makes_an_environment_anew_unless_it_was_finished_once(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, by_pip = _fake_uv(monkeypatch)
+    python = _install_by_hand(checkout)  # an install that was interrupted: no stamp
+    installer.main(root=checkout)
+    assert calls[0][:3] == ("venv", "--quiet", "--clear")
+    assert [("--require-hashes" in call, "--reinstall" in call) for call in calls[1:]] == [(True, False), (False, True)]
+    calls.clear()
+    (python.parents[1] / ".installed-of-other-pins").touch()
+    installer.main(root=checkout)
+    assert len(calls) == 2
+    assert by_pip == []
+
+
+def test_uv_too_asks_for_the_cpu_build_of_torch_elsewhere_only_when_it_is_missing(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = (
+        "cause: Because there is no version of torch==2.13.0+cpu and you require torch==2.13.0+cpu, we can conclude"
+    )
+    calls, by_pip = _fake_uv(monkeypatch, (1, missing))
+    installer.main(root=checkout)
+    assert ["--extra-index-url" in call for call in calls] == [False, False, True, False]
+    assert by_pip == []
+
+
+def test_pip_goes_on_where_uv_fails_but_not_on_a_full_disk(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _calls, by_pip = _fake_uv(monkeypatch, (2, "error: no such option"))
+    installer.main(root=checkout)
+    assert "uv failed (exit 2), pip goes on. Its last lines:\nerror: no such option" in capsys.readouterr().out
+    assert ["--require-hashes" in call for call in by_pip] == [True, False]
+    _calls, by_pip = _fake_uv(monkeypatch, (2, "error: No space left on device (os error 28)"))
+    assert installer.main(root=checkout) == 1
+    assert "the disk is full; free 6 GB" in capsys.readouterr().err
+    assert by_pip == []
 
 
 def test_the_installer_needs_nothing_but_python() -> None:

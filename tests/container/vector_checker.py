@@ -15,7 +15,7 @@ real_stdout = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # SGLang prints
 
 from cdk_sglang_container import __main__ as entry  # noqa: E402
-from cdk_sglang_container.arguments import _OWNED_BY_THE_CONTRACT  # noqa: E402
+from cdk_sglang_container.arguments import RESERVED  # noqa: E402
 from cdk_sglang_container.refused import RefusedError  # noqa: E402
 from cdk_sglang_container.rules import check_combination  # noqa: E402
 from cdk_sglang_container.settings import Settings  # noqa: E402
@@ -47,7 +47,7 @@ def describe() -> dict[str, Any]:
     flags = {flag.dest: flag for flag in Flags.from_parser(parser)._by_option.values()}
     types = {action.dest: getattr(action.type, "__name__", None) for action in parser._actions}
     return {
-        "owned": sorted(_OWNED_BY_THE_CONTRACT),
+        "owned": sorted(RESERVED),
         "flags": [
             {
                 "dest": flag.dest,

@@ -31,10 +31,10 @@ def _problems(**extra: object) -> list[str]:
             {"api-key": "x"},
             (
                 "api-key: cannot be set: SageMaker's health check carries no key, so the endpoint would never become healthy; "
-                "IAM guards the endpoint"
+                "leave it out, IAM guards the endpoint"
             ),
         ),
-        ({"port": 80}, "port: cannot be set: the container sets it"),
+        ({"port": 80}, "port: cannot be set: SageMaker calls port 8080, where the container listens; leave it out"),
         ({"nnodes": 2}, "nnodes: cannot be set: one copy runs on one instance; use dp_size or more copies"),
         ({"enable_dp_attention": True}, "enable_dp_attention: cannot be set: SGLang has retired it; use attn_dp_size"),
         ({"no_dllm_fdfo": True}, "no_dllm_fdfo: write extra.dllm_fdfo: false"),

@@ -12,10 +12,10 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-import localcloud
-from localcloud import clock as clocks
-from localcloud import faults, settings
-from localcloud.server import LocalCloud, reset
+from localcloud.aws import clock as clocks
+from localcloud.aws import extension, faults, settings
+from localcloud.aws.control import reset
+from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
 
 
@@ -37,7 +37,7 @@ def driven() -> Iterator[Any]:
     """moto in this process, without processes, on a clock that only the test moves."""
     before, kept = clocks.clock(), settings.current()
     settings.configure()
-    localcloud.install()
+    extension.install()
     clock = clocks.use(clocks.Clock(driven=True))
     with mock_aws():
         yield clock

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 
-from localcloud.credentials import Credentials
+from localcloud.aws.credentials import Credentials
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::123456789012:role/hosting"

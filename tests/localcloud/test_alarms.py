@@ -1,4 +1,4 @@
-"""Alarms over metrics and metric math, composite alarms, and what they tell SNS topics, on a driven clock."""
+"""Alarms over metrics and metric math, and their notifications to SNS topics, on a driven clock."""
 
 import json
 from datetime import timedelta, timezone
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud import metricmath
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
+from localcloud.aws.metrics import metricmath
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint
 
 RESOURCE = {
@@ -108,8 +108,7 @@ def error_rate(cloudwatch: Any, **more: Any) -> None:
 
 
 def state(cloudwatch: Any, name: str = "rate") -> str:
-    found = cloudwatch.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    return str((found["MetricAlarms"] + found["CompositeAlarms"])[0]["StateValue"])
+    return str(cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"])
 
 
 def test_new_alarm_has_insufficient_data_and_keeps_its_state_when_put_again(cloudwatch: Any, driven: Any) -> None:
@@ -205,21 +204,9 @@ def test_metric_math_without_meaning_is_refused(cloudwatch: Any, expression: str
         )
 
 
-def test_composite_alarm_follows_its_rule(cloudwatch: Any, driven: Any, inbox: Any) -> None:
-    topic, read = inbox
-    error_rate(cloudwatch)
-    cloudwatch.put_composite_alarm(
-        AlarmName="both",
-        AlarmRule='ALARM("rate") AND NOT (ALARM(other) OR FALSE)',
-        AlarmActions=[topic],
-    )
-    driven.advance(15)
-    assert state(cloudwatch, "both") == "OK"
-    put(cloudwatch, "Requests", 1)
-    put(cloudwatch, "Errors", 1)
-    driven.advance(15)
-    assert state(cloudwatch, "both") == "ALARM"
-    assert read()[-1][1]["AlarmRule"].startswith('ALARM("rate")')
+def test_composite_alarms_are_not_pretended(cloudwatch: Any) -> None:
+    with pytest.raises(NotImplementedError):
+        cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule='ALARM("rate")')
 
 
 def test_target_tracking_over_metric_math_scales(cloudwatch: Any, driven: Any) -> None:
@@ -280,14 +267,9 @@ def test_alarms_of_a_template_are_evaluated_changed_and_removed(cloudwatch: Any,
         "EvaluationPeriods": 1,
         "Threshold": 10,
         "Metrics": metrics,
+        "AlarmActions": [topic],
     }
-    both = {"AlarmName": "both", "AlarmRule": "ALARM(math)", "AlarmActions": [topic]}
-    template: dict[str, Any] = {
-        "Resources": {
-            "Math": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
-            "Both": {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": both, "DependsOn": "Math"},
-        }
-    }
+    template: dict[str, Any] = {"Resources": {"Math": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm}}}
     cloudformation = SESSION.client("cloudformation")
     cloudformation.create_stack(StackName="s", TemplateBody=json.dumps(template))
     put(cloudwatch, "Errors", 4)
@@ -297,9 +279,9 @@ def test_alarms_of_a_template_are_evaluated_changed_and_removed(cloudwatch: Any,
     cloudformation.update_stack(StackName="s", TemplateBody=json.dumps(template))
     driven.advance(15)
     assert state(cloudwatch, "math") == "ALARM"
-    assert read()[-1][1]["AlarmName"] == "both"
+    assert read()[-1][1]["AlarmName"] == "math"
     cloudformation.delete_stack(StackName="s")
-    assert cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])["MetricAlarms"] == []
+    assert cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
 def test_metrics_are_read_back_where_those_of_an_application_stand_beside_the_clouds_own(

@@ -20,7 +20,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import custom_resources
 
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import ROOT
 
 pytestmark = pytest.mark.timeout(400)
@@ -381,9 +381,9 @@ def test_network_and_other_types_come_and_go(prepared: Cdk, assembly: Any, clien
 def test_generated_name_of_a_state_machine_fits_and_stays_unique(logical_id: str) -> None:
     from moto.cloudformation import parsing
 
-    import localcloud
+    from localcloud.aws import extension
 
-    localcloud.install()
+    extension.install()
     names = {
         parsing.generate_resource_name("AWS::StepFunctions::StateMachine", "cdk-sglang-e2e-foundation", logical_id)
         for _ in range(20)

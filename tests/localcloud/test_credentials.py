@@ -15,9 +15,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud.credentials import FILE, Credentials, PrivateFolderError, private_folder
-from localcloud.server import LocalCloud
-from localcloud.settings import Settings
+from localcloud.aws.credentials import FILE, Credentials, PrivateFolderError, private_folder
+from localcloud.aws.server import LocalCloud
+from localcloud.aws.settings import Settings
 from tests.localcloud.helpers import CREDENTIALS, ROOT, SESSION, session_with
 
 

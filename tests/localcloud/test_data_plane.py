@@ -18,8 +18,8 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError, EventStreamError
 
-from localcloud.server import LocalCloud
-from localcloud.settings import configure, current
+from localcloud.aws.server import LocalCloud
+from localcloud.aws.settings import configure, current
 from tests.localcloud.helpers import SESSION, any_component, eventually, in_service, specification
 
 pytestmark = pytest.mark.timeout(120)

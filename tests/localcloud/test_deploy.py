@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from localcloud.server import LocalCloud
+from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT
 from tests.support.weights import safetensors_bytes
 

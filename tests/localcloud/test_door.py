@@ -17,8 +17,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from sagemaker.core.token_generator import generate_token
 
-from localcloud.credentials import Credentials
-from localcloud.server import LocalCloud
+from localcloud.aws.credentials import Credentials
+from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import CREDENTIALS, SESSION
 
 # What the exploit sent: a stack with a function in it, whose code the embedded AWS runs as the user.

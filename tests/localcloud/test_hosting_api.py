@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from localcloud import faults
-from localcloud.store import stores
+from localcloud.aws import faults
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import ROLE, SESSION, any_component, any_endpoint, specification, variant
 
 TAG = {"Key": "team", "Value": "search"}

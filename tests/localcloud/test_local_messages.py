@@ -1,10 +1,12 @@
 """What `make local` shows of a failed deployment: the reason, not what the CDK CLI prints after it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcloud import faults, local
+from localcloud import local
+from localcloud.aws import faults
 from localcloud.background import LocalError
 from localcloud.local import reason_of
 from tests.localcloud.helpers import SESSION
@@ -65,3 +67,37 @@ def test_a_first_question_that_sagemaker_refuses_is_a_line(fleet: None, cloud: A
     faults.inject("access-denied", target="InvokeEndpoint")
     with pytest.raises(LocalError, match="no answer from llama: "):
         local._ask(SESSION, cloud.url)
+
+
+class _Cloud:
+    """The CDK CLI's commands, in the order in which they begin; one of them fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: str) -> None:
+        self.commands: list[str] = []
+        self._fails = fails
+        for name, result in {
+            "engine_python": Path("/engine/python"),
+            "ensure": "http://localhost:1",
+            "credentials": None,
+            "aws_environment": {},
+            "_stacks": set(),
+            "_model": Path("/model"),
+        }.items():
+            monkeypatch.setattr(local, name, lambda *_arguments, result=result: result)
+        monkeypatch.setattr(local, "_session", lambda _credentials: SESSION)
+        monkeypatch.setattr(local, "_cdk", self._cdk)
+
+    def _cdk(self, *arguments: str, **_options: object) -> None:
+        self.commands.append(arguments[0])
+        if arguments[0] == self._fails:
+            raise local.LocalError(f"cdk {arguments[0]} failed")
+
+
+@pytest.mark.parametrize("fails", ["synth", "bootstrap"])
+def test_nothing_is_deployed_when_templates_or_bootstrap_stack_fail(
+    monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    cloud = _Cloud(monkeypatch, fails=fails)
+    with pytest.raises(local.LocalError, match=f"cdk {fails} failed"):
+        local.up(4566)
+    assert sorted(cloud.commands) == ["bootstrap", "synth"]

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 from moto.core.utils import camelcase_to_underscores
 
-from localcloud import faults, operations, validation
+from localcloud.aws import faults
+from localcloud.aws.hosting import operations, validation
 from tests.localcloud.helpers import ROLE, SESSION, any_component, any_endpoint, specification
 
 JOB = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.clock import Clock
+from localcloud.aws.clock import Clock
 from tests.localcloud.helpers import ROLE, any_component
 
 ASKED = {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 2, "DurationHours": 72, "TargetResources": ["endpoint"]}

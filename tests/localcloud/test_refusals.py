@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud import faults
+from localcloud.aws import faults
 from tests.localcloud.helpers import SESSION
 
 ONCE = Config(retries={"total_max_attempts": 1})

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import logs, settings
+from localcloud.aws import settings
+from localcloud.aws.hosting import logs
 from tests.localcloud.helpers import SESSION
 
 POLICIES = ("Delete", "Retain", "RetainExceptOnCreate")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint, specification
 
 RESOURCE = {

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from moto.cloudwatch.models import cloudwatch_backends
 
-from localcloud import faults
-from localcloud.store import stores
+from localcloud.aws import faults
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint
 
 RESOURCE = {

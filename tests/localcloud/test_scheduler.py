@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud import faults
+from localcloud.aws import faults
 from tests.localcloud.helpers import ROLE, SESSION, eventually
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:guard"

@@ -16,10 +16,10 @@ import psutil
 import pytest
 from werkzeug.serving import make_server
 
-from localcloud import settings
-from localcloud.credentials import Credentials
-from localcloud.handler import Handler, closed_in_any_case
-from localcloud.server import LocalCloud
+from localcloud.aws import settings
+from localcloud.aws.credentials import Credentials
+from localcloud.aws.door.handler import Handler, closed_in_any_case
+from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT, any_component, any_endpoint, eventually, in_service, session_with
 
 PROGRAM = Path(__file__).with_name("container_program.py")

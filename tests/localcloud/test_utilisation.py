@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.cloudwatch.models import cloudwatch_backends
 
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import any_component, any_endpoint, variant
 
 ENDPOINTS, COMPONENTS = "/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents"

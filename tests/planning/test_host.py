@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from cdk_sglang.hardware import Gpu, GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet
 from cdk_sglang.planning.export import plan_json
-from cdk_sglang.planning.host import DiskUse, HostMemory
+from cdk_sglang.planning.fleet_plan import DiskUse
+from cdk_sglang.planning.fleet_request import HostMemory
 from cdk_sglang.planning.page import plan_html
 
 LLAMA = ComponentRequest(
@@ -52,7 +54,7 @@ def test_the_plan_shows_host_memory_and_an_instance_full_of_copies() -> None:
     assert component.disk.needed_gb == pytest.approx(1216.06, abs=0.01)
     written = json.loads(plan_json(plan))["endpoints"][0]["components"][0]
     assert (written["host"]["adapters_gib"], written["disk"]["cache_gb"]) == (6, 400)
-    page = plan_html(plan, asked)
+    page = re.sub(r">\s+<", "><", plan_html(plan, asked))
     assert "<td>48.0</td><td>20.0</td><td>6.0</td><td>15.0</td><td>16</td><td>3 x 400</td><td>3,800</td>" in page
 
 

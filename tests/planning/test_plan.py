@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-import subprocess
-import zlib
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -18,11 +15,7 @@ from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, Slo, plan_fleet
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.packing import Need, pack, unusable_share
-from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.startup import start_up
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def fleet(**changes: object) -> FleetRequest:
@@ -179,63 +172,3 @@ def test_packing_places_every_copy_once(sizes: list[int]) -> None:
     placed = [name for layout in layouts for name in layout if name]
     assert all(placed.count(str(index)) == size for index, size in enumerate(sizes))
     assert all(len(layout) == 8 for layout in layouts)
-
-
-def test_the_page_is_self_contained_and_escapes_names() -> None:
-    request = fleet(qwen={"name": "<b>"})
-    page = plan_html(plan_fleet(request), request)
-    assert "&lt;b&gt;" in page
-    assert "<b>" not in page
-    assert "src=" not in page
-    assert "http" not in page
-    assert len(page) < 100_000
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_renders_in_a_browser(tmp_path: Path, browser: str, scheme: str) -> None:
-    request = fleet()
-    page = tmp_path / "plan.html"
-    page.write_text(plan_html(plan_fleet(request), request), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
-    setting = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
-
-    def look(*asked: str) -> str:
-        done = subprocess.run(
-            [browser, *flags.split(), setting, f"--user-data-dir={tmp_path / 'profile'}", *asked, page.as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        return done.stdout
-
-    drawn = look("--dump-dom")
-    assert drawn.count("<svg") >= 10
-    assert "</html>" in drawn
-    shot = tmp_path / "plan.png"
-    look(f"--screenshot={shot}", "--window-size=1150,2300")
-    assert corner_of(shot) == {"light": (255, 255, 255), "dark": (13, 17, 23)}[scheme]
-
-
-def corner_of(png: Path) -> tuple[int, ...]:
-    """The first pixel of a picture: no filter changes it, whatever the encoder chose."""
-    data, position, packed = png.read_bytes(), 8, b""
-    while position < len(data):
-        size = int.from_bytes(data[position : position + 4], "big")
-        if data[position + 4 : position + 8] == b"IDAT":
-            packed += data[position + 8 : position + 8 + size]
-        position += size + 12
-    return tuple(zlib.decompress(packed)[1:4])
-
-
-def test_no_table_is_wider_than_the_page(tmp_path: Path, browser: str) -> None:
-    request = fleet()
-    script = "<script>document.title='cut '+[...document.querySelectorAll('.wide')].filter(e=>e.scrollWidth>e.clientWidth).length</script>"
-    page = tmp_path / "plan.html"
-    page.write_text(plan_html(plan_fleet(request), request).replace("</body>", script + "</body>"), encoding="utf-8")
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--window-size=1150,900", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "<title>cut 0</title>" in done.stdout

@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a target of zero": (
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 0})],
-        ["endpoints.chat.components.llama.scaling.concurrency: 0 is not allowed; use a value > 0.0"],
+        ["endpoints.chat.components.llama.scaling.concurrency: 0 is not allowed; use a value > 0"],
     ),
     "two targets": (
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2, "invocations_per_minute": 9})],
@@ -342,7 +342,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a type twice in a pool": (
         [(("endpoints", "chat", "capacity"), {"pool": ["ml.g6e.xlarge", "ml.g6e.xlarge"], "max_instances": 1})],
-        ["endpoints.chat.capacity.pool: ml.g6e.xlarge stands there more than once; name each once"],
+        ["endpoints.chat.capacity.pool: ml.g6e.xlarge is listed more than once; name each once"],
     ),
     "a retention CloudWatch does not know": (
         [(("data",), {"log_retention_days": 31})],

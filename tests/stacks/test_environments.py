@@ -95,12 +95,12 @@ def test_anchors_and_merge_keys_share_what_is_common() -> None:
         (
             "max_instances: 1",
             "max_instances: true",
-            "endpoints.chat.capacity.max_instances: input should be a valid integer, got True",
+            "endpoints.chat.capacity.max_instances: takes a whole number, got True; change it",
         ),
         (
             "max_instances: 1",
             "max_instances: 1.5",
-            "endpoints.chat.capacity.max_instances: input should be a valid integer, got 1.5",
+            "endpoints.chat.capacity.max_instances: takes a whole number, got 1.5; change it",
         ),
         (
             "max_instances: 1",

@@ -13,7 +13,7 @@ import pytest
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning import FleetPlan, plan_fleet
 from cdk_sglang.planning.own import Own, read_own
-from cdk_sglang.planning.page_tables import origins
+from cdk_sglang.planning.presentation import origins
 from stacks.environments import cdk_json_context, check, load
 from stacks.fleet import add_fleet
 from stacks.planning import request_of

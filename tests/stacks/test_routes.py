@@ -79,7 +79,7 @@ def test_the_same_model_may_lie_in_two_places(two: dict[str, Any]) -> None:
     [
         (["burst/qwen"], "at least 2 items"),
         ([f"e{index}/qwen" for index in range(6)], "at most 5 items"),
-        (["burst/qwen", "burst/qwen"], "stands there more than once"),
+        (["burst/qwen", "burst/qwen"], "is listed more than once"),
         (["burst", "reserved/qwen"], "use <endpoint>/<component>, such as reserved/qwen"),
         (["burst/qwen/triage", "reserved/qwen"], "use <endpoint>/<component>"),
     ],

@@ -8,6 +8,7 @@ import pydantic
 import pytest
 
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.spec.kinds import InstanceType, Name
 from stacks import kinds
 from stacks.settings import Capacity, Environment
 
@@ -47,9 +48,9 @@ def _check(kind: Any, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (kinds.Name, "a"),
-        (kinds.Name, "gpt-oss-20b"),
-        (kinds.Name, "a" * 40),
+        (Name, "a"),
+        (Name, "gpt-oss-20b"),
+        (Name, "a" * 40),
         (kinds.AccountId, "000000000000"),
         (kinds.Region, "us-gov-west-1"),
         (kinds.Region, "eusc-de-east-1"),
@@ -61,7 +62,7 @@ def _check(kind: Any, value: Any) -> Any:
         (kinds.TagKey, "cost centre/é=1"),
         (kinds.TagValue, ""),
         (kinds.RetentionDays, 3653),
-        *((kinds.InstanceType, instance.name) for instance in GpuInstance.all()),
+        *((InstanceType, instance.name) for instance in GpuInstance.all()),
     ],
 )
 def test_accepts_what_aws_does(kind: Any, value: Any) -> None:
@@ -71,11 +72,11 @@ def test_accepts_what_aws_does(kind: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "said"),
     [
-        (kinds.Name, "A", "use lower-case letters, digits and single hyphens, starting with a letter"),
-        (kinds.Name, "a--b", "use lower-case letters"),
-        (kinds.Name, "a-", "use lower-case letters"),
-        (kinds.Name, "a\n", "use lower-case letters"),
-        (kinds.Name, "a" * 41, "has 41 characters; use 40 or fewer"),
+        (Name, "A", "use lower-case letters, digits and single hyphens, starting with a letter"),
+        (Name, "a--b", "use lower-case letters"),
+        (Name, "a-", "use lower-case letters"),
+        (Name, "a\n", "use lower-case letters"),
+        (Name, "a" * 41, "has 41 characters; use 40 or fewer"),
         (kinds.AccountId, "١٢٣٤٥٦٧٨٩٠١٢", "use 12 digits in quotes"),
         (kinds.AccountId, "1111-2222-3333", "use 12 digits in quotes"),
         (kinds.Region, "us-east", "use a Region, such as us-east-1"),
@@ -92,7 +93,7 @@ def test_accepts_what_aws_does(kind: Any, value: Any) -> None:
         (kinds.TagValue, "a" * 257, "has 257 characters; use 0 to 256"),
         (kinds.TagValue, "50%", "without '%'"),
         (kinds.RetentionDays, 2, "use one of 1, 3, 5"),
-        (kinds.InstanceType, "ml.p5.48xlage", "did you mean 'ml.p5.48xlarge'"),
+        (InstanceType, "ml.p5.48xlage", "did you mean 'ml.p5.48xlarge'"),
     ],
 )
 def test_refuses_what_aws_would_in_words(kind: Any, value: Any, said: str) -> None:

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.support.random_environments import environments
 from cdk_sglang import ConfigurationError
 from stacks.environments import check, parse
 from stacks.settings import Environment
+from tools.fuzz.environments import environments
 
 SOURCE = "environments/fuzz.yaml"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.fuzz_synth import collect, synthesise
+from tools.fuzz.synthesis import collect, synthesise
 
 EXAMPLES = 200  # that pass the settings; the others are refused before
 

@@ -141,7 +141,7 @@ def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str
     ("model", "said"),
     [
         ({"hugging_face": "Qwen/Qwen3-8B"}, "revision: missing; give the commit, 40 hexadecimal digits, from https://"),
-        ({"hugging_face": "Qwen/Qwen3-8B", "revision": "main"}, "hugging_face.revision: 'main' can move"),
+        ({"hugging_face": "Qwen/Qwen3-8B", "revision": "main"}, "model.revision: 'main' can move"),
         ({"prefix": "a/", "revision": REVISION}, "revision: goes with hugging_face; remove it"),
         ({"prefix": "a/", "s3": "s3://b/a/"}, "give exactly one of hugging_face, prefix and s3"),
         ({}, "give exactly one of hugging_face, prefix and s3"),

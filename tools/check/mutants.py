@@ -99,7 +99,7 @@ def mutated(original: Template, fault: Fault) -> Template:
     return template
 
 
-def _key(place: Any, part: str) -> str | int:  # noqa: ANN401  a template value
+def _key(place: object, part: str) -> str | int:
     return int(part) if isinstance(place, list) else part
 
 
@@ -117,7 +117,7 @@ def _first(template: Template, resource_type: str) -> str:
     return str(found[0])
 
 
-def _filled(template: Template, value: Any) -> Any:  # noqa: ANN401
+def _filled(template: Template, value: object) -> object:
     match value:
         case str() if value.startswith("@"):
             return _first(template, value[1:])

@@ -66,7 +66,7 @@ def _asl_messages(definition: str) -> list[str]:
     return coded or lines or [f"asl-validator exits {status}"]
 
 
-def _text(value: Any) -> str:  # noqa: ANN401  a template value
+def _text(value: object) -> str:
     """Write a string of a template as it will be after deployment, with a placeholder for what is not known before."""
     match value:
         case str():
@@ -93,10 +93,12 @@ def _substituted(text: str, substitutions: Mapping[str, Any]) -> str:
     return _SUBSTITUTION.sub(replacement, text)
 
 
-def _resolved(value: Any) -> Any:  # noqa: ANN401
+def _resolved(value: object) -> object:
     """Replace what exists only after deployment in a definition that is written as an object."""
     match value:
-        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::Sub": _} if len(value) == 1:
+        case (
+            {"Ref": _, **others} | {"Fn::GetAtt": _, **others} | {"Fn::Join": _, **others} | {"Fn::Sub": _, **others}
+        ) if not others:
             return _text(value)
         case dict():
             return {key: _resolved(item) for key, item in value.items()}

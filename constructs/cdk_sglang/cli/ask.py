@@ -38,16 +38,16 @@ def ask(
     if route is None and not (endpoint and component):
         raise ConfigurationError([Problem("ask", "--endpoint and --component go together; give both")])
     try:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  an optional dependency
+        from botocore.exceptions import BotoCoreError, ClientError
 
-        from cdk_sglang.client import (  # noqa: PLC0415  as above
+        from cdk_sglang.client import (
             InferenceClient,
             InferenceClientError,
             ProgressLine,
             Route,
             Wait,
         )
-        from cdk_sglang.client.answers import Said  # noqa: PLC0415  as above
+        from cdk_sglang.client.answers import Said
     except ModuleNotFoundError as error:
         raise ConfigurationError([Problem("ask", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
     said = Said()

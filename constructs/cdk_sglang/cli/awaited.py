@@ -44,7 +44,7 @@ class Bucket:
                 return program.problems_below(name, wanted.key, region=self._region)
             except program.NotLookedAtError as error:
                 fail(f"weights: {error}; the same command goes on from here", code=1)
-        from botocore.exceptions import ClientError  # noqa: PLC0415  optional; there, since `client` came before
+        from botocore.exceptions import ClientError
 
         with failures_of("s3:GetObject"):
             try:

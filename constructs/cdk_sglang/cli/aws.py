@@ -35,7 +35,7 @@ def fail(text: str, *, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # noqa: ANN401  boto3's clients have no types at run time
+def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # noqa: ANN401  a client of any service
     """Return a client of boto3, which is an optional dependency.
 
     Args:

@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import sys
 import time
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from cdk_sglang.cli.offerings import Asked, Offering, moment, search, table
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.plans import PlanStatus, endpoints_on, find, list_plans, plan_name_problems
 from cdk_sglang.errors import Problem
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 app = typer.Typer(help="Reserved GPU capacity for endpoints: offerings, purchase, state.", no_args_is_help=True)
 
@@ -37,14 +40,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("search")
-def search_offerings(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+def search_offerings(
     kind: Type,
     count: Count = 1,
     days: Days = 7,
     after: After = None,
     before: Before = None,
     region: Region = None,
-    as_json: Json = False,  # noqa: FBT002 # a flag
+    as_json: Json = False,
 ) -> None:
     """List what can be reserved for endpoints, with its price; exit 1 when nothing is offered."""
     asked = Asked.parse(kind, count=count, days=days, after=after, before=before)
@@ -59,7 +62,7 @@ def search_offerings(  # noqa: PLR0917 # typer: options are keyword-like on the 
 
 
 @app.command("reserve")
-def reserve(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+def reserve(
     kind: Type,
     name: Annotated[str, typer.Option("--name", help="Name of the plan, up to 64 letters, digits and hyphens.")],
     count: Count = 1,
@@ -101,12 +104,12 @@ def reserve(  # noqa: PLR0917 # typer: options are keyword-like on the command l
 @app.command("status")
 def status(  # typer: options are keyword-like on the command line
     plan: Annotated[str | None, typer.Argument(help="Name or ARN of a plan; all plans by default.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the plan is active.")] = False,  # noqa: FBT002 # a flag
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the plan is active.")] = False,
     timeout_minutes: Annotated[
         int, typer.Option("--timeout-minutes", min=1, max=1440, help="With --wait: how long.")
     ] = 60,
     region: Region = None,
-    as_json: Json = False,  # noqa: FBT002 # a flag
+    as_json: Json = False,
 ) -> None:
     """Show plans and the endpoints that use them; exit 1 when the one asked for is not active."""
     if wait and plan is None:
@@ -130,7 +133,7 @@ def status(  # typer: options are keyword-like on the command line
         raise typer.Exit(1)
 
 
-def _wait(sagemaker: Any, plan: PlanStatus, *, minutes: int) -> PlanStatus:  # noqa: ANN401  boto3 has no types at run time
+def _wait(sagemaker: SageMakerClient, plan: PlanStatus, *, minutes: int) -> PlanStatus:
     """Ask until the plan is active, has failed, or time is up."""
     console = Console(stderr=True)
     shown = ""
@@ -184,8 +187,8 @@ def _ask(question: str) -> str:
     return answer.strip()
 
 
-def _buy(sagemaker: Any, offering: Offering, name: str) -> str:  # noqa: ANN401  boto3 has no types at run time
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415  optional
+def _buy(sagemaker: SageMakerClient, offering: Offering, name: str) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     what = "sagemaker:CreateTrainingPlan"
     with failures_of(what):

@@ -12,12 +12,15 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from email.message import Message
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.spec.container_base import UPSTREAM_TAG
+from cdk_sglang.spec.image_facts import SglangDlc
 
 app = typer.Typer(help="The serving image's base.", no_args_is_help=True)
 
@@ -49,13 +52,9 @@ def pin(
 ) -> None:
     """Print the digest that the base's tag has now, and the settings that hold it fast."""
     if base == "dlc":
-        from cdk_sglang.serving.image.image import SglangDlc  # noqa: PLC0415  loads the CDK, which takes a second
-
         reference = f"sglang:{SglangDlc.V0_5_17_UBUNTU.value}"
         digest = _of_aws(reference, region)
     else:
-        from cdk_sglang.serving.image.container_base import UPSTREAM_TAG  # noqa: PLC0415  as above
-
         reference = UPSTREAM_TAG
         digest = look_up(reference, registry_url=registry_url)
     stdout().print(f"{reference} is {digest}", soft_wrap=True)
@@ -90,7 +89,7 @@ def look_up(reference: str, *, registry_url: str | None = None) -> str:
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status in {_UNAUTHORIZED, _NOT_FOUND}:
         raise ConfigurationError([Problem(reference, f"{host} has no such image for everybody (HTTP {answer.status})")])
-    if answer.status != 200 or not _DIGEST.fullmatch(digest):  # noqa: PLR2004
+    if answer.status != HTTPStatus.OK or not _DIGEST.fullmatch(digest):
         raise ConfigurationError(
             [Problem(reference, f"{url} answered {answer.status} without a digest; try again later")]
         )
@@ -118,7 +117,7 @@ def _token(challenge: str, url: str) -> str:
 def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
     request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310  https, but for a mirror of yours
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310  as above
             return _Answer(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -132,13 +131,13 @@ def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
 
 def _of_aws(reference: str, region: str) -> str:
     try:
-        import boto3  # noqa: PLC0415  an extra
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
         raise ConfigurationError(
             [Problem("", "boto3 is not installed; run pip install 'cdk-sglang[client]'")]
         ) from None
-    from aws_cdk import region_info  # noqa: PLC0415  loads the CDK
+    from aws_cdk import region_info
 
     account = region_info.RegionInfo.get(region).dlc_repository_account
     if account is None:

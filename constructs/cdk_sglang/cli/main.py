@@ -38,7 +38,7 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201 # the command's own stderr
+            print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
         raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and Python must not complain while it flushes.

@@ -75,7 +75,7 @@ def show_model(
 
 
 @app.command("add")
-def add_model(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+def add_model(
     source: Annotated[str, typer.Argument(help="Hugging Face repository (owner/name) or path of a config.json.")],
     directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = MODELS_FOLDER,
     model_id: Annotated[
@@ -128,7 +128,7 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
     if not url.startswith(("https://", "http://")):
         raise ConfigurationError([Problem(hub, "the hub's address must start with https://")])
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310  scheme checked above
             body = reply.read(MAX_CONFIG_BYTES + 1)
     except urllib.error.HTTPError as error:
         error.close()  # it is also the reply, and keeps its socket

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -22,6 +23,9 @@ from cdk_sglang.hardware import (
     price_usd_per_hour,
     reservable_problem,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 SEARCH = "sagemaker:SearchTrainingPlanOfferings"
 
@@ -114,7 +118,7 @@ class Offering:
         }
 
 
-def search(sagemaker: Any, asked: Asked) -> list[Offering]:  # noqa: ANN401  boto3 has no types at run time
+def search(sagemaker: SageMakerClient, asked: Asked) -> list[Offering]:
     """Return what is offered for endpoints, soonest first.
 
     The operation answers in one page (botocore 1.44.5); should it ever give a token, the next pages are asked for too.
@@ -129,10 +133,10 @@ def search(sagemaker: Any, asked: Asked) -> list[Offering]:  # noqa: ANN401  bot
         request["StartTimeAfter"] = asked.after
     if asked.before is not None:
         request["EndTimeBefore"] = asked.before
-    found: list[dict[str, Any]] = []
+    found: list[Mapping[str, Any]] = []
     with failures_of(SEARCH):
         while True:
-            page = sagemaker.search_training_plan_offerings(**request)
+            page: Mapping[str, Any] = sagemaker.search_training_plan_offerings(**request)
             found += page["TrainingPlanOfferings"]
             if not page.get("NextToken"):
                 break
@@ -177,7 +181,7 @@ def _on_demand(name: str, region: str, prices: PriceTable | None) -> str:
     return f"{price.usd_per_hour / instance.gpu_count:.2f}" + (" (estimate)" if price.is_estimate else "")
 
 
-def _offering(item: dict[str, Any]) -> Offering:
+def _offering(item: Mapping[str, Any]) -> Offering:
     blocks = item.get("ReservedCapacityOfferings", [])
     hours = sum(block.get("DurationHours", 0) + block.get("DurationMinutes", 0) / 60 for block in blocks)
     return Offering(

@@ -29,12 +29,14 @@ from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import ModelFacts, catalogue
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
-from cdk_sglang.planning.fleet import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, Slo
+from cdk_sglang.planning.fleet_plan import FleetPlan
+from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.planning.page_tables import cost_rows, money, origins
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.planning.presentation import cost_rows, money, origins
 from cdk_sglang.planning.price import PER_MILLION_MEANS
+from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
 """Takes an environment's name, and as `folder` where environments are, when the command is told."""
@@ -47,17 +49,33 @@ def use_environments(reader: EnvironmentReader) -> None:
     _reader[:] = [reader]
 
 
-def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
+def plan(
     env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
     environments: Annotated[
         Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Instead of an environment: a model ...")] = None,
-    instance: Annotated[str | None, typer.Option("--instance", help="... on an instance type ...")] = None,
-    tp_size: Annotated[int | None, typer.Option("--tp-size", help="... with so many GPUs per copy.")] = None,
-    context_length: Annotated[int | None, typer.Option("--context-length", help="Longest request.")] = None,
-    concurrency: Annotated[float, typer.Option("--concurrency", help="Requests in flight per copy.")] = 16,
-    region: Annotated[str, typer.Option("--region", help="Region of the prices.")] = "us-east-1",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance."),
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="With --model: the instance type, for example ml.g6e.2xlarge.")
+    ] = None,
+    tp_size: Annotated[
+        int | None,
+        typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default."),
+    ] = None,
+    context_length: Annotated[
+        int | None,
+        typer.Option(
+            "--context-length",
+            help="With --model: tokens of the longest request, answer included; the model's own limit by default.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        float, typer.Option("--concurrency", help="With --model: requests in flight per copy.")
+    ] = 16,
+    region: Annotated[str, typer.Option("--region", help="With --model: Region of the prices.")] = "us-east-1",
     models: Annotated[
         list[Path] | None, typer.Option("--models", help="Your own models; environments/models by default.")
     ] = None,
@@ -67,7 +85,7 @@ def plan(  # noqa: PLR0917 # typer: options are keyword-like on the command line
             "--prices", help="A file written by `cdk-sglang prices update`; environments/prices.csv by default."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,  # noqa: FBT002 # a flag
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
 ) -> None:
     """Print what fits, how fast it is and what it costs; exit 1 when it cannot be deployed."""
@@ -166,7 +184,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
     out.print(PER_MILLION_MEANS, soft_wrap=True)
     costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
     for row in cost_rows(made):
-        costs.add_row(*row)
+        costs.add_row(*row[:-1])  # the tail is the page's alone
     out.print(costs)
     if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
         out.print(POOLS_MEAN, soft_wrap=True)
@@ -233,8 +251,9 @@ def _one_model(
     region: str,
     models: tuple[ModelFacts, ...],
 ) -> FleetRequest:
-    if concurrency < 1:
-        raise ConfigurationError([Problem("--concurrency", f"{concurrency:g} is out of range; 1 or more")])
+    if not 1 <= concurrency <= AT_CONCURRENCY_MAX:
+        text = f"{concurrency:g} is out of range; use 1 to {AT_CONCURRENCY_MAX}"
+        raise ConfigurationError([Problem("--concurrency", text)])
     try:
         chosen = GpuInstance.named(instance)
     except ConfigurationError as error:

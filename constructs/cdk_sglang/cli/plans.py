@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.offerings import moment
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}")
 _NAME_MAX_LENGTH = 64
@@ -76,7 +80,7 @@ def plan_name_problems(name: str) -> list[str]:
     return [f"{name!r} is not allowed; use up to {_NAME_MAX_LENGTH} letters, digits and hyphens inside"]
 
 
-def find(sagemaker: Any, plan: str) -> PlanStatus:  # noqa: ANN401  boto3 has no types at run time
+def find(sagemaker: SageMakerClient, plan: str) -> PlanStatus:
     """Return one plan, or end the command where there is none."""
     with failures_of("sagemaker:DescribeTrainingPlan"):
         try:
@@ -88,7 +92,7 @@ def find(sagemaker: Any, plan: str) -> PlanStatus:  # noqa: ANN401  boto3 has no
             )
 
 
-def list_plans(sagemaker: Any) -> list[PlanStatus]:  # noqa: ANN401  boto3 has no types at run time
+def list_plans(sagemaker: SageMakerClient) -> list[PlanStatus]:
     """Return every plan of the account and Region, latest end first."""
     with failures_of("sagemaker:ListTrainingPlans"):
         pages = sagemaker.get_paginator("list_training_plans").paginate()
@@ -97,7 +101,7 @@ def list_plans(sagemaker: Any) -> list[PlanStatus]:  # noqa: ANN401  boto3 has n
     return sorted(plans, key=lambda plan: (plan.end or long_ago, plan.name), reverse=True)
 
 
-def endpoints_on(sagemaker: Any) -> dict[str, list[str]]:  # noqa: ANN401  boto3 has no types at run time
+def endpoints_on(sagemaker: SageMakerClient) -> dict[str, list[str]]:
     """Return the endpoints on each plan, by the plan's ARN: what runs now, not what a template says."""
     using: dict[str, list[str]] = {}
     with failures_of("sagemaker:ListEndpoints, DescribeEndpoint and DescribeEndpointConfig"):
@@ -108,8 +112,8 @@ def endpoints_on(sagemaker: Any) -> dict[str, list[str]]:  # noqa: ANN401  boto3
     return using
 
 
-def _plans_of(sagemaker: Any, endpoint: str) -> set[str]:  # noqa: ANN401  boto3 has no types at run time
-    from botocore.exceptions import ClientError  # noqa: PLC0415  optional
+def _plans_of(sagemaker: SageMakerClient, endpoint: str) -> set[str]:
+    from botocore.exceptions import ClientError
 
     try:
         live = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
@@ -124,7 +128,7 @@ def _plans_of(sagemaker: Any, endpoint: str) -> set[str]:  # noqa: ANN401  boto3
     return {arn for arn in found if arn}
 
 
-def _status(item: dict[str, Any]) -> PlanStatus:
+def _status(item: Mapping[str, Any]) -> PlanStatus:
     blocks = item.get("ReservedCapacitySummaries", [])
     return PlanStatus(
         arn=item["TrainingPlanArn"],

@@ -139,7 +139,7 @@ def _fetch(url: str) -> dict[str, Any]:
     if not url.startswith(("https://", "http://")):
         raise ConfigurationError([Problem(url, "the price list's address must start with https://")])
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 # scheme checked above
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310  scheme checked above
             content = json.load(reply)
     except urllib.error.HTTPError as error:
         error.close()  # it is also the reply, and keeps its socket

@@ -41,7 +41,7 @@ class NotLookedAtError(Exception):
 
 
 @app.command("stage")
-def stage(  # noqa: PLR0917  options of a command
+def stage(
     repo: Annotated[str, typer.Argument(help="Model of Hugging Face, such as Qwen/Qwen3-8B.")],
     revision: Annotated[str, typer.Option("--revision", help="Commit, 40 hexadecimal digits.")],
     bucket: Bucket,

@@ -7,7 +7,7 @@ Works on top of boto3 (`InferenceClient`) and of the openai client (`openai_clie
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_sglang.client.boto import InferenceClient
@@ -62,7 +62,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _OPTIONAL = frozenset({"boto3", "botocore", "openai", "httpx2", "anyio", "sagemaker"})
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  any public name
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used: who needs boto3 alone does not pay for openai, or have it."""
     home = _HOME.get(name)
     if home is None:

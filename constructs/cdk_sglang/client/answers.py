@@ -14,6 +14,8 @@ from typing import Any, Final
 from cdk_sglang.client.errors import AnswerError
 from cdk_sglang.client.sse import Decoder, Event
 
+_LAST_STATUS: Final = 599
+
 _DONE: Final = b"[DONE]"
 _MAY_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _PASSING_TYPES: Final = ("internal", "unavailable", "overloaded", "timeout", "rate")
@@ -56,8 +58,8 @@ class ChatReader:
         """
         good = 0
         try:
-            for _, good in self.feed(part):  # noqa: B007  the last one counts
-                pass
+            for _, end in self.feed(part):
+                good = end
         except AnswerError:
             if good:
                 yield part[:good]
@@ -209,7 +211,7 @@ def _status(fields: Mapping[str, Any]) -> int | None:
     for name in ("code", "status", "status_code"):
         value = fields.get(name)
         text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-        if text.isdecimal() and HTTPStatus.BAD_REQUEST <= int(text) <= 599:  # noqa: PLR2004  the last of HTTP's
+        if text.isdecimal() and HTTPStatus.BAD_REQUEST <= int(text) <= _LAST_STATUS:
             return int(text)
     return None
 

@@ -200,7 +200,7 @@ class Attempts:
 
     async def arun(self, attempt: Callable[[Lease], Awaitable[T]]) -> tuple[T, Lease]:
         """Do the same in an event loop, whose cancellation ends it at once."""
-        from anyio import to_thread  # noqa: PLC0415  comes with openai, which alone needs it
+        from anyio import to_thread
 
         with self._course() as course:
             while True:

@@ -22,6 +22,7 @@ from cdk_sglang.client.route import Lease, Route
 from cdk_sglang.client.wait import Clock, SystemClock, Wait
 
 if TYPE_CHECKING:
+    from botocore.eventstream import EventStream
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 T = TypeVar("T")
@@ -116,8 +117,11 @@ class InferenceClient:
             clock=clock if clock is not None else SystemClock(),
         )
 
-    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  boto3's parameters
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
         """Call InvokeEndpoint with boto3's parameters; endpoint and component are filled in.
+
+        Args:
+            request: boto3's parameters of InvokeEndpoint.
 
         Raises:
             WaitExceededError: No copy took the request in time.
@@ -128,8 +132,11 @@ class InferenceClient:
         lease.release()
         return answer
 
-    def invoke_endpoint_with_response_stream(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401  as above
+    def invoke_endpoint_with_response_stream(self, **request: Any) -> dict[str, Any]:
         """Call InvokeEndpointWithResponseStream with boto3's parameters; the stream, once there, is never begun again.
+
+        Args:
+            request: boto3's parameters of InvokeEndpointWithResponseStream.
 
         Raises:
             WaitExceededError: No copy took the request in time.
@@ -139,7 +146,7 @@ class InferenceClient:
         answer, lease = self._send(self._runtime.invoke_endpoint_with_response_stream, request)
         return {**answer, "Body": HeldStream(answer["Body"], lease)}
 
-    def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+    def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
         """Ask a question in the OpenAI chat format; return the whole answer.
 
         Args:
@@ -154,7 +161,7 @@ class InferenceClient:
         lease.release()
         return whole_answer(str(lease.destination), answer["Body"].read())
 
-    def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
+    def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:
         """Ask a question in the OpenAI chat format; yield the answer's chunks as they come.
 
         Args:
@@ -208,7 +215,7 @@ class InferenceClient:
 class HeldStream:
     """boto3's event stream, which keeps its place at the destination until it ends or is closed."""
 
-    def __init__(self, stream: Any, lease: Lease) -> None:  # noqa: ANN401  boto3's EventStream
+    def __init__(self, stream: EventStream[Any], lease: Lease) -> None:
         self._stream, self._lease = stream, lease
 
     @property

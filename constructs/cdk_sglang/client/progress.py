@@ -46,7 +46,13 @@ class Copies:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One step of a wait."""
+    """One step of a wait.
+
+    Args:
+        state: What the client waits for, or that the request is answered.
+        endpoint: Name of the endpoint.
+        component: Name of the inference component.
+    """
 
     state: State
     endpoint: str

@@ -26,7 +26,12 @@ def parameter_name(environment: str, route: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A component on an endpoint, by SageMaker's names."""
+    """A component on an endpoint, by SageMaker's names.
+
+    Args:
+        endpoint: Name of the endpoint.
+        component: Name of the inference component.
+    """
 
     endpoint: str
     component: str
@@ -64,7 +69,12 @@ class Route:
 
     @classmethod
     def to(cls, endpoint: str, component: str) -> Self:
-        """Return a route with one destination."""
+        """Return a route with one destination.
+
+        Args:
+            endpoint: Name of the endpoint.
+            component: Name of the inference component.
+        """
         return cls(destinations=(Destination(endpoint=endpoint, component=component),))
 
     @classmethod

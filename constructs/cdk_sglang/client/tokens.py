@@ -52,7 +52,7 @@ class BearerTokens:
         Raises:
             RuntimeError: There are no AWS credentials.
         """
-        from sagemaker.core.token_generator import generate_token  # noqa: PLC0415  a second to import
+        from sagemaker.core.token_generator import generate_token
 
         with self._lock:
             if self._clock.now() - self._made >= RENEW_AFTER_SECONDS:

@@ -34,7 +34,12 @@ class OpenAIWaitCancelledError(WaitCancelledError, openai.OpenAIError):
 
 
 class OpenAIAnswerError(AnswerError, openai.APIError):
-    """`AnswerError` out of an openai client, which passes on its own kind of errors alone."""
+    """`AnswerError` out of an openai client, which passes on its own kind of errors alone.
+
+    Args:
+        error: The error that the answer held.
+        request: The HTTP request that was answered.
+    """
 
     def __init__(self, error: AnswerError, request: httpx2.Request) -> None:
         openai.APIError.__init__(self, error.message, request, body=error.body)

@@ -53,7 +53,11 @@ class Wait:
             raise ValueError("; ".join(problems))
 
     def pause_seconds(self, refusals: int) -> float:
-        """Return the pause after so many refusals (1 or more), with jitter."""
+        """Return the pause after so many refusals (1 or more), with jitter.
+
+        Args:
+            refusals: Refusals so far, 1 or more.
+        """
         grown = self.first_pause_seconds * _GROWTH ** min(refusals - 1, 32)
         return min(grown, self.longest_pause_seconds) * random.uniform(1 - _JITTER, 1)  # noqa: S311  spreads load
 
@@ -91,6 +95,6 @@ class SystemClock:
 
     async def asleep(self, seconds: float) -> None:
         """Let seconds pass in an event loop; its cancellation ends them at once."""
-        import anyio  # noqa: PLC0415  comes with openai, which alone needs it
+        import anyio
 
         await anyio.sleep(seconds)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.flags import DLC_SGLANG_VERSION, FlagSpec, dlc_gaps, flag_of
-from cdk_sglang.engine.rendering import ImageKind, text_of, variable_of
+from cdk_sglang.engine.rendering import ImageKind, render, text_of, variable_of
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 _OURS: Final = "use the image of cdk-sglang (ServingImage.from_build)"
 _DLC: Final = f"the AWS container has SGLang {DLC_SGLANG_VERSION}"
@@ -19,11 +17,11 @@ _DLC: Final = f"the AWS container has SGLang {DLC_SGLANG_VERSION}"
 _PRESENCE_TEST = re.compile(r"\s--(port|host|model-path)\s")
 
 
-def problems(options: SglangOptions, *, image_kind: ImageKind, path: str) -> list[Problem]:
+def problems(options: OptionFields, *, image_kind: ImageKind, path: str) -> list[Problem]:
     """List what an image's entry script or SGLang release cannot do; this project's image runs every valid option."""
     if image_kind == "cdk-sglang":
         return []
-    rendered = options.environment(image_kind="dlc")
+    rendered = render(options, image_kind="dlc")
     found = []
     for where, dest, value in options.settings():
         spec = flag_of(dest)

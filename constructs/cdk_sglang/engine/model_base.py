@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeAlias
 
 from pydantic import BaseModel
 
@@ -53,3 +53,27 @@ def typed_dests(model: type[OptionsModel], *, path: str = "") -> Mapping[str, st
         elif model.dest_of(name):
             found[model.dest_of(name)] = where
     return found
+
+
+_ONLY_WITH: Final = {"log_requests_level": "log_requests", "log_requests_format": "log_requests"}
+
+Setting: TypeAlias = tuple[str, str, Any]
+"""Field path, SGLang's name and value of an option."""
+
+
+def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[Setting]:
+    """Yield every typed option that is set, groups' switches included."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if value is None:
+            continue
+        where = f"{path}{name}"
+        if isinstance(value, OptionsModel):
+            switch = value.switch()
+            if switch:
+                yield where, switch, True
+            yield from settings_of(value, path=f"{where}.")
+        elif model.dest_of(name):
+            needs = _ONLY_WITH.get(name)
+            if needs is None or getattr(model, needs):
+                yield where, model.dest_of(name), value

@@ -15,16 +15,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.flags import FlagSpec, flag_of
 from cdk_sglang.engine.limits import MAX_VALUE_LENGTH
-from cdk_sglang.engine.model_base import OptionsModel
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 PREFIX: Final = "SM_SGLANG_"
 """Variables with this prefix become SGLang's arguments."""
@@ -34,29 +30,6 @@ ImageKind = Literal["dlc", "cdk-sglang"]
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")  # what argparse takes as a value although it starts with "-"
 _EXACT = 2**53  # beyond it a float is no whole number any more
-_ONLY_WITH = {"log_requests_level": "log_requests", "log_requests_format": "log_requests"}
-
-
-Setting: TypeAlias = tuple[str, str, Any]
-"""Field path, SGLang's name and value of an option."""
-
-
-def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[Setting]:
-    """Yield every typed option that is set, groups' switches included."""
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if value is None:
-            continue
-        where = f"{path}{name}"
-        if isinstance(value, OptionsModel):
-            switch = value.switch()
-            if switch:
-                yield where, switch, True
-            yield from settings_of(value, path=f"{where}.")
-        elif model.dest_of(name):
-            needs = _ONLY_WITH.get(name)
-            if needs is None or getattr(model, needs):
-                yield where, model.dest_of(name), value
 
 
 def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
@@ -65,7 +38,7 @@ def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
     return f"{PREFIX}NO_{name}" if negated else f"{PREFIX}{name}"
 
 
-def render(options: SglangOptions, *, image_kind: ImageKind = "cdk-sglang") -> dict[str, str]:
+def render(options: OptionFields, *, image_kind: ImageKind = "cdk-sglang") -> dict[str, str]:
     """Return the variables of every option that differs from SGLang's default, in a stable order."""
     rendered: dict[str, str] = {}
     for _, dest, value in options.settings():
@@ -96,7 +69,7 @@ def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's
     return str(value)
 
 
-def problems(options: SglangOptions, *, path: str) -> list[Problem]:
+def problems(options: OptionFields, *, path: str) -> list[Problem]:
     """List values that would not survive the way through a variable into SGLang's parser."""
     found = []
     for where, dest, value in options.settings():

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +32,7 @@ class Context:
         return int(major) * 10 + int(minor or 0)
 
 
-Check = Callable[["SglangOptions", Context], Iterator[Problem]]
+Check = Callable[[OptionFields, Context], Iterator[Problem]]
 
 
 @dataclass(frozen=True, kw_only=True)

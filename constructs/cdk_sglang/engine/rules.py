@@ -6,14 +6,12 @@ Sources name files of SGLang 0.5.23 below `sglang/srt/` unless they say otherwis
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cdk_sglang.engine import rules_features, rules_hardware, rules_speculative
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.rule import Context, Rule, RuleBook
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 __all__ = ["Context", "all_rules", "problems"]
 
@@ -41,13 +39,13 @@ def all_rules() -> tuple[Rule, ...]:
     return (*_BOOK.rules, *rules_features.BOOK.rules, *rules_speculative.BOOK.rules, *rules_hardware.BOOK.rules)
 
 
-def problems(options: SglangOptions, *, path: str, context: Context) -> list[Problem]:
+def problems(options: OptionFields, *, path: str, context: Context) -> list[Problem]:
     """Apply every rule and return its findings as lines that start with the path of the field."""
     return [found.under(path) for rule in all_rules() for found in rule.check(options, context)]
 
 
 @_BOOK.rule("attention-groups-divide-tp", source="arg_groups/parallel_hook.py, handle_data_parallelism (assertion)")
-def _attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _attention_groups(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.tp_size % options.attn_dp_size:
         yield Problem(
             path="attn_dp_size",
@@ -57,7 +55,7 @@ def _attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("attention-groups-or-replicas", source="arg_groups/parallel_hook.py, handle_data_parallelism (ValueError)")
-def _attention_groups_or_replicas(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _attention_groups_or_replicas(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.attn_dp_size > 1 and options.dp_size > 1:
         yield Problem(
             path="dp_size",
@@ -67,7 +65,7 @@ def _attention_groups_or_replicas(options: SglangOptions, _: Context) -> Iterato
 
 
 @_BOOK.rule("experts-divide-tp", source="runtime_context.py, derive_parallel_widths (floor division, no check)")
-def _experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _experts(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.tp_size % options.ep_size:
         yield Problem(
             path="ep_size",
@@ -77,7 +75,7 @@ def _experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("spanning-experts", source="arg_groups/overrides.py, _a2a_ep_size (changed with a log line)")
-def _spanning_experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _spanning_experts(options: OptionFields, _: Context) -> Iterator[Problem]:
     spans = options.moe_a2a_backend in _SPANNING_A2A
     if spans and options.ep_size not in {1, options.tp_size}:
         yield Problem(
@@ -88,7 +86,7 @@ def _spanning_experts(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("a2a-attention-groups", source="arg_groups/moe_hook.py, _handle_a2a_moe (assertions)")
-def _a2a_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _a2a_attention_groups(options: OptionFields, _: Context) -> Iterator[Problem]:
     groups, tp_size = options.attn_dp_size, options.tp_size
     if options.moe_a2a_backend == "pplx" and groups < 2:  # noqa: PLR2004
         yield Problem(path="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
@@ -105,7 +103,7 @@ def _a2a_attention_groups(options: SglangOptions, _: Context) -> Iterator[Proble
 @_BOOK.rule(
     "remote-weights", source="arg_groups/model_path_hook.py, _handle_load_format (auto instead, with a warning)"
 )
-def _remote_weights(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _remote_weights(options: OptionFields, _: Context) -> Iterator[Problem]:
     backend = options.get("remote_instance_weight_loader_backend")
     if options.load_format != "remote_instance" or backend == "modelexpress":
         return
@@ -118,13 +116,13 @@ def _remote_weights(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("expert-pack-path", source="arg_groups/expert_pack_hook.py (ValueError)")
-def _expert_pack(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _expert_pack(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.load_format == "expert_pack" and not (options.model_loader_extra_config or {}).get("pack_path"):
         yield Problem(path="model_loader_extra_config", text="expert_pack reads the folder in pack_path; add it")
 
 
 @_BOOK.rule("dense-moe-width", source="arg_groups/validation_hook.py, check_server_args (assertion)")
-def _dense_moe_width(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _dense_moe_width(options: OptionFields, _: Context) -> Iterator[Problem]:
     width = options.get("moe_dense_tp_size")
     if width not in {None, 1, options.tp_size}:
         yield Problem(
@@ -133,7 +131,7 @@ def _dense_moe_width(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("context-parallel-divides-tp", source="arg_groups/parallel_hook.py, handle_context_parallelism (assertion)")
-def _context_parallel(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _context_parallel(options: OptionFields, _: Context) -> Iterator[Problem]:
     width = options.get("attn_cp_size")
     if isinstance(width, int) and width > 1 and options.tp_size % (width * options.attn_dp_size):
         yield Problem(
@@ -144,7 +142,7 @@ def _context_parallel(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("chunked-prefill-of-zero", source="arg_groups/validation_hook.py (sizes <= 0 switch chunking off)")
-def _zero_chunk(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _zero_chunk(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.chunked_prefill_size == 0:
         yield Problem(path="chunked_prefill_size", text="0 switches chunked prefill off, got 0; say so with -1")
 
@@ -153,7 +151,7 @@ def _zero_chunk(options: SglangOptions, _: Context) -> Iterator[Problem]:
     "chunked-prefill-in-pages",
     source="arg_groups/validation_hook.py, check_server_args (assertion); parallel_hook.py divides the chunk by attn_dp_size",
 )
-def _chunk_pages(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _chunk_pages(options: OptionFields, _: Context) -> Iterator[Problem]:
     chunk, page = options.chunked_prefill_size, options.page_size
     if chunk is None or page is None or chunk <= 0:
         return
@@ -169,7 +167,7 @@ def _chunk_pages(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("context-within-model", source="configs/model_config.py, _derive_context_length (ValueError)")
-def _context_within_model(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _context_within_model(options: OptionFields, context: Context) -> Iterator[Problem]:
     longest = context.model_max_context
     if longest is not None and options.context_length is not None and options.context_length > longest:
         yield Problem(
@@ -179,7 +177,7 @@ def _context_within_model(options: SglangOptions, context: Context) -> Iterator[
 
 
 @_BOOK.rule("context-within-pool", source="managers/tp_worker.py, max_req_len (cut to the pool without a message)")
-def _context_within_pool(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _context_within_pool(options: OptionFields, context: Context) -> Iterator[Problem]:
     wanted = options.context_length or context.model_max_context
     if options.max_total_tokens is not None and wanted is not None and options.max_total_tokens < wanted:
         yield Problem(
@@ -190,7 +188,7 @@ def _context_within_pool(options: SglangOptions, context: Context) -> Iterator[P
 
 
 @_BOOK.rule("priority-scheduling-policy", source="arg_groups/validation_hook.py, check_server_args (assertion)")
-def _priority_policy(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _priority_policy(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.get("enable_priority_scheduling") and options.get("schedule_policy") not in {"fcfs", "lof"}:
         yield Problem(
             path="schedule_policy",
@@ -204,7 +202,7 @@ def _priority_policy(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("padding-and-compile", source="arg_groups/validation_hook.py, check_server_args (assertion)")
-def _padding_and_compile(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _padding_and_compile(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.get("disable_cuda_graph_padding") and options.get("enable_torch_compile"):
         yield Problem(
             path="extra.disable_cuda_graph_padding",
@@ -213,13 +211,13 @@ def _padding_and_compile(options: SglangOptions, _: Context) -> Iterator[Problem
 
 
 @_BOOK.rule("metrics-file-folder", source="arg_groups/validation_hook.py, check_server_args (ValueError)")
-def _metrics_file(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _metrics_file(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.get("export_metrics_to_file") and not options.get("export_metrics_to_file_dir"):
         yield Problem(path="extra.export_metrics_to_file", text="needs extra.export_metrics_to_file_dir; add it")
 
 
 @_BOOK.rule("sliding-window-ratio", source="arg_groups/kv_cache_hook.py, handle_cache_compatibility (ValueError)")
-def _sliding_window_ratio(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _sliding_window_ratio(options: OptionFields, _: Context) -> Iterator[Problem]:
     ratio = options.get("swa_full_tokens_ratio")
     if ratio is not None and not 0 < ratio <= 1:
         yield Problem(path="extra.swa_full_tokens_ratio", text=f"must be above 0 and at most 1, got {ratio}; use 0.8")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.flags import flag_of
 from cdk_sglang.engine.rule import Context, RuleBook
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 BOOK: Final = RuleBook()
 
@@ -22,7 +20,7 @@ _LORA_ALGORITHMS: Final = ("NGRAM", "EAGLE", "NEXTN", "EAGLE3", "DFLASH", "DSPAR
 
 
 @BOOK.rule("lora-rank-and-modules", source=_LORA)
-def _lora_shape(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_shape(options: OptionFields, _: Context) -> Iterator[Problem]:
     lora = options.lora
     if lora is None or options.get("lora_paths"):
         return
@@ -36,7 +34,7 @@ def _lora_shape(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("lora-all-modules-alone", source=_LORA)
-def _lora_all(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_all(options: OptionFields, _: Context) -> Iterator[Problem]:
     modules = (options.lora and options.lora.target_modules) or ()
     if "all" in modules and len(modules) > 1:
         yield Problem(
@@ -45,7 +43,7 @@ def _lora_all(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("lora-loaded-holds-batch", source=_LORA)
-def _lora_loaded(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_loaded(options: OptionFields, _: Context) -> Iterator[Problem]:
     lora = options.lora
     if lora is None or lora.max_loaded_loras is None:
         return
@@ -67,7 +65,7 @@ def _lora_loaded(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("lora-overlap-loading", source=_LORA)
-def _lora_overlap(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_overlap(options: OptionFields, _: Context) -> Iterator[Problem]:
     lora = options.lora
     if lora is None or not lora.overlap_loading:
         return
@@ -81,13 +79,13 @@ def _lora_overlap(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("lora-paths-need-lora", source="arg_groups/lora_hook.py (switches adapters on by itself, with a warning)")
-def _lora_paths(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_paths(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.lora is None and options.get("lora_paths"):
         yield Problem(path="extra.lora_paths", text="switches adapters on without their settings; add lora")
 
 
 @BOOK.rule("lora-with-algorithm", source="arg_groups/lora_hook.py, check_lora_speculative_compatibility (ValueError)")
-def _lora_speculative(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _lora_speculative(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = options.speculative
     if options.lora is None or speculative is None:
         return
@@ -101,7 +99,7 @@ def _lora_speculative(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("hicache-needs-radix-cache", source="arg_groups/kv_cache_hook.py, handle_cache_compatibility (ValueError)")
-def _hicache_radix(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_radix(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.hicache is not None and options.disable_radix_cache:
         yield Problem(
             path="disable_radix_cache", text="hicache keeps the prefixes of that cache; leave out hicache or this"
@@ -109,7 +107,7 @@ def _hicache_radix(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("hicache-buffer-needs-storage", source=f"{_HICACHE}, validate_hicache_host_memory_mode (ValueError)")
-def _hicache_buffer(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_buffer(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.storage_backend is None:
         yield Problem(
@@ -119,7 +117,7 @@ def _hicache_buffer(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("hicache-write-back-needs-cache", source=f"{_HICACHE}, validate_hicache_host_memory_mode (changed silently)")
-def _hicache_write_back(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_write_back(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.write_policy == "write_back":
         yield Problem(
@@ -131,7 +129,7 @@ def _hicache_write_back(options: SglangOptions, _: Context) -> Iterator[Problem]
 @BOOK.rule(
     "hicache-one-size", source="arg_groups/fields/memory.py (size overrides ratio; either switches the fraction off)"
 )
-def _hicache_sizes(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_sizes(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is None:
         return
@@ -145,7 +143,7 @@ def _hicache_sizes(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("hicache-layout-and-copy", source=f"{_HICACHE}, resolve_layout_io_compatibility (changed with a warning)")
-def _hicache_layout(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_layout(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is None:
         return
@@ -166,7 +164,7 @@ def _hicache_layout(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "hicache-storage-layout", source=f"{_HICACHE}, resolve_storage_layout_compatibility (changed with a warning)"
 )
-def _hicache_storage_layout(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_storage_layout(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.storage_backend == "mooncake" and hicache.mem_layout == "layer_first":
         yield Problem(
@@ -175,7 +173,7 @@ def _hicache_storage_layout(options: SglangOptions, _: Context) -> Iterator[Prob
 
 
 @BOOK.rule("hicache-storage-settings-need-storage", source=f"{_HICACHE} (ignored without a storage backend)")
-def _hicache_storage(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_storage(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is None or hicache.storage_backend is not None:
         return
@@ -187,7 +185,7 @@ def _hicache_storage(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("hicache-or-external-linker", source=f"{_HICACHE}, handle_hicache (ValueError)")
-def _hicache_linker(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _hicache_linker(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.hicache is not None and options.get("enable_unified_cache_external_linker"):
         yield Problem(
             path="extra.enable_unified_cache_external_linker", text="excludes hicache; leave out one of the two"
@@ -197,7 +195,7 @@ def _hicache_linker(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "json-whitespace-engines", source="arg_groups/fields/serving.py (outlines and llguidance only, else ignored)"
 )
-def _json_whitespace(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _json_whitespace(options: OptionFields, _: Context) -> Iterator[Problem]:
     engine = options.grammar_backend or "xgrammar"
     if options.get("constrained_json_whitespace_pattern") and engine not in {"outlines", "llguidance"}:
         yield Problem(

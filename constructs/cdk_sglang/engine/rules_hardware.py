@@ -6,13 +6,11 @@ SGLang cannot be asked for these without the GPU, and reports some of them only 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.rule import Context, RuleBook
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 BOOK: Final = RuleBook()
 
@@ -71,7 +69,7 @@ def _name(capability: int) -> str:
 
 
 @BOOK.rule("other-hardware", source="arg_groups/choices.py and the help texts of the options")
-def _other_hardware(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _other_hardware(options: OptionFields, _: Context) -> Iterator[Problem]:
     for field, foreign in _OTHER_HARDWARE.items():
         value: object = options
         for part in field.split("."):
@@ -85,7 +83,7 @@ def _other_hardware(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "fa3-hardware", source="layers/attention/attention_registry.py, create_flashattention_v3_backend (assertion)"
 )
-def _fa3(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _fa3(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is None or capability in _AMPERE_TO_HOPPER:
         return
@@ -99,7 +97,7 @@ def _fa3(options: SglangOptions, context: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("fa3-fp8-kv", source="arg_groups/overrides.py, _attention_backend_fa3_fp8_fallback (changed with a warning)")
-def _fa3_fp8_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _fa3_fp8_kv(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.attention_backend == "fa3" and options.kv_cache_dtype == "fp8_e5m2":
         yield Problem(
             path="kv_cache_dtype",
@@ -110,7 +108,7 @@ def _fa3_fp8_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "trtllm-hardware", source="arg_groups/attention_hook.py and overrides.py, TRT-LLM and CuteDSL checks (ValueError)"
 )
-def _trtllm(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _trtllm(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is None:
         return
@@ -127,7 +125,7 @@ def _trtllm(options: SglangOptions, context: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("trtllm-kv-dtype", source="arg_groups/overrides.py, _mla_kv_cache_dtype_checks (ValueError)")
-def _trtllm_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _trtllm_kv(options: OptionFields, _: Context) -> Iterator[Problem]:
     allowed = {"trtllm_mla": ("auto", "fp8_e4m3", "bf16"), "cutedsl_mla": ("auto", "fp8_e4m3", "bf16", "bfloat16")}
     dtypes = allowed.get(options.attention_backend or "")
     if dtypes is not None and (options.kv_cache_dtype or "auto") not in dtypes:
@@ -141,7 +139,7 @@ def _trtllm_kv(options: SglangOptions, _: Context) -> Iterator[Problem]:
     "fp8-kv-hardware",
     source="sgl-project/sglang issue 38291: Triton has no fp8e4nv below 8.9 (fails at the first request)",
 )
-def _fp8_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _fp8_kv(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is not None and capability < _FP8 and options.kv_cache_dtype == "fp8_e4m3":
         yield Problem(
@@ -152,7 +150,7 @@ def _fp8_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("narrow-kv-hardware", source="arg_groups/kv_cache_hook.py, MXFP8 and FP4 checks (ValueError, RuntimeError)")
-def _narrow_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _narrow_kv(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is None:
         return
@@ -169,7 +167,7 @@ def _narrow_kv(options: SglangOptions, context: Context) -> Iterator[Problem]:
     "quantization-hardware",
     source="model_loader/loader.py against get_min_capability; sgl-project/sglang issue 38291 for fp8",
 )
-def _quantization(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _quantization(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is None:
         return
@@ -188,7 +186,7 @@ def _quantization(options: SglangOptions, context: Context) -> Iterator[Problem]
     "weight-only-fp8",
     source="0.5.23 layers/quantization/fp8_utils.py, can_auto_enable_marlin_fp8; sgl-project/sglang issue 38291: experts fail in Triton",
 )
-def _weight_only_fp8(options: SglangOptions, context: Context) -> Iterator[Problem]:
+def _weight_only_fp8(options: OptionFields, context: Context) -> Iterator[Problem]:
     capability = context.capability
     if capability is None or not _QUANTIZATION_FROM["fp8"] <= capability < _FP8:
         return
@@ -207,7 +205,7 @@ def _weight_only_fp8(options: SglangOptions, context: Context) -> Iterator[Probl
             )
 
 
-def _attention_backends(options: SglangOptions) -> Iterator[tuple[str, str]]:
+def _attention_backends(options: OptionFields) -> Iterator[tuple[str, str]]:
     for field, value in (
         ("attention_backend", options.attention_backend),
         ("extra.prefill_attention_backend", options.get("prefill_attention_backend")),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from cdk_sglang.engine.fields import OptionFields
 from cdk_sglang.engine.groups import SpeculativeOptions
 from cdk_sglang.engine.rule import Context, RuleBook
 from cdk_sglang.errors import Problem
-
-if TYPE_CHECKING:
-    from cdk_sglang.engine.options import SglangOptions
 
 BOOK: Final = RuleBook()
 
@@ -23,7 +21,7 @@ _PAGED_TREES: Final = ("flashinfer", "fa3", "triton")
 _PAGE_OF: Final = dict.fromkeys(("flashmla", "trtllm_mla", "cutedsl_mla", "trtllm_mha", "hpc_ops"), 64)
 
 
-def _of(options: SglangOptions, *algorithms: str) -> SpeculativeOptions | None:
+def _of(options: OptionFields, *algorithms: str) -> SpeculativeOptions | None:
     found = options.speculative
     return found if found is not None and found.algorithm in algorithms else None
 
@@ -31,7 +29,7 @@ def _of(options: SglangOptions, *algorithms: str) -> SpeculativeOptions | None:
 @BOOK.rule(
     "one-stage", source="arg_groups/validation_hook.py, check_pipeline_parallel_compat; speculative_hook.py (DFLASH)"
 )
-def _one_stage(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _one_stage(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.speculative is not None and options.pp_size > 1:
         yield Problem(
             path="pp_size",
@@ -42,7 +40,7 @@ def _one_stage(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "draft-needed", source=f"{_HOOK} (DFLASH rejected; EAGLE, EAGLE3, STANDALONE accepted and fail while loading)"
 )
-def _draft_needed(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _draft_needed(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_NEED_DRAFT)
     if speculative is not None and speculative.draft_model_path is None:
         yield Problem(
@@ -53,7 +51,7 @@ def _draft_needed(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("draft-unused", source=f"{_HOOK}, _handle_ngram (ignored without a word)")
-def _draft_unused(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _draft_unused(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "NGRAM")
     if speculative is not None and speculative.draft_model_path is not None:
         yield Problem(
@@ -65,7 +63,7 @@ def _draft_unused(options: SglangOptions, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "all-three-or-none", source=f"{_HOOK}, _handle_eagle_family (bare assertion, or TypeError for num_steps alone)"
 )
-def _all_three(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _all_three(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_EAGLE_FAMILY)
     if speculative is None or speculative.adaptive:
         return
@@ -80,7 +78,7 @@ def _all_three(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("chain-length", source=f"{_HOOK}, _handle_eagle_family (changed with a warning)")
-def _chain_length(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _chain_length(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_EAGLE_FAMILY)
     if speculative is None or speculative.num_steps is None or speculative.num_draft_tokens is None:
         return
@@ -93,7 +91,7 @@ def _chain_length(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("no-attention-groups", source=f"{_HOOK}, _handle_eagle_family and _handle_ngram (ValueError)")
-def _no_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _no_attention_groups(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "STANDALONE", "NGRAM")
     if speculative is not None and options.attn_dp_size > 1:
         yield Problem(
@@ -103,7 +101,7 @@ def _no_attention_groups(options: SglangOptions, _: Context) -> Iterator[Problem
 
 
 @BOOK.rule("attention-groups-need-dp-head", source=f"{_HOOK}, _handle_dflash and _handle_dspark (ValueError)")
-def _dp_head(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _dp_head(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "DFLASH", "DSPARK")
     if speculative is not None and options.attn_dp_size > 1 and not options.get("enable_dp_lm_head"):
         yield Problem(
@@ -114,7 +112,7 @@ def _dp_head(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("paged-trees", source=f"{_HOOK}, _handle_eagle_family and _handle_ngram (ValueError)")
-def _paged_trees(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _paged_trees(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative, backend = options.speculative, options.attention_backend
     if speculative is None or backend is None:
         return
@@ -137,7 +135,7 @@ def _paged_trees(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("chain-only-backend", source=f"{_HOOK}, _handle_eagle_family (ValueError)")
-def _chain_only(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _chain_only(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_EAGLE_FAMILY)
     if speculative is None or (speculative.eagle_topk or 1) == 1:
         return
@@ -155,7 +153,7 @@ def _chain_only(options: SglangOptions, _: Context) -> Iterator[Problem]:
     "verifying-backend",
     source="SGLang 0.5.23 run on a CPU: 'EAGLE is not supported in decode attention backend torch_native'",
 )
-def _verifying_backend(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _verifying_backend(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, *_EAGLE_FAMILY)
     if speculative is not None and options.attention_backend == "torch_native":
         yield Problem(
@@ -165,7 +163,7 @@ def _verifying_backend(options: SglangOptions, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("rejection-sampling", source=f"{_HOOK}, _handle_eagle_family (NotImplementedError, ValueError)")
-def _rejection_sampling(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _rejection_sampling(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = options.speculative
     if speculative is None or not speculative.use_rejection_sampling:
         return
@@ -184,7 +182,7 @@ def _rejection_sampling(options: SglangOptions, _: Context) -> Iterator[Problem]
 @BOOK.rule(
     "mixed-chunk", source=f"{_HOOK} and speculative/spec_info.py, supports_mixed_chunk (switched off with a warning)"
 )
-def _mixed_chunk(options: SglangOptions, _: Context) -> Iterator[Problem]:
+def _mixed_chunk(options: OptionFields, _: Context) -> Iterator[Problem]:
     speculative = _of(options, "STANDALONE", "NGRAM")
     if speculative is not None and options.get("enable_mixed_chunk"):
         yield Problem(

@@ -48,7 +48,11 @@ class InferenceAmi:
         return _amis()
 
     def runs_on(self, family: str) -> bool:
-        """Return whether it is the default of the family or a choice on it."""
+        """Return whether it is the default of the family or a choice on it.
+
+        Args:
+            family: Family of instance types, for example g6e.
+        """
         return family in self.selectable_families or family in self.default_families
 
 

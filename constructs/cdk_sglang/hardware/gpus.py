@@ -48,6 +48,9 @@ class Gpu:
     def of(cls, name: str) -> Gpu:
         """Return the GPU of that catalogue name.
 
+        Args:
+            name: Name in the catalogue, for example H100-SXM-80GB.
+
         Raises:
             ConfigurationError: The catalogue has no such GPU; the message names the nearest one.
         """

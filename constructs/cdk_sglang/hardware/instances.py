@@ -141,6 +141,9 @@ class GpuInstance:
     def named(cls, name: str) -> GpuInstance:
         """Return the type of that name where nobody can describe a new one: on a command line, in a settings file.
 
+        Args:
+            name: SageMaker's name of the type, for example ml.g6e.12xlarge.
+
         Raises:
             ConfigurationError: The name is unknown.
         """

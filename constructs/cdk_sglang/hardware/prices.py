@@ -52,7 +52,11 @@ class Price:
     file: str = ""
 
     def age_days(self, today: dt.date) -> int:
-        """Return how many days old it is."""
+        """Return how many days old it is.
+
+        Args:
+            today: Day to count to.
+        """
         return (today - self.date).days
 
 
@@ -91,6 +95,9 @@ def packaged_prices() -> PriceTable:
 
 def read_prices(path: Path) -> PriceTable:
     """Return the prices of a file in this package's format, as `cdk-sglang prices update` writes it.
+
+    Args:
+        path: The file.
 
     Raises:
         ConfigurationError: The file cannot be read or a row is not a price; every such row is named.

@@ -10,12 +10,21 @@ from cdk_sglang.hardware.tables import read_table
 
 
 def regions_without(instance: GpuInstance) -> frozenset[str]:
-    """Return the Regions documented as lacking the type; a Region that is not returned may still lack it."""
+    """Return the Regions documented as lacking the type; a Region that is not returned may still lack it.
+
+    Args:
+        instance: Instance type.
+    """
     return frozenset(region for region, name in _gaps() if name == instance.name)
 
 
 def region_problems(region: str, instance: GpuInstance) -> list[str]:
-    """Return what is known to speak against using the type in the Region; an empty list is no promise of capacity."""
+    """Return what is known to speak against using the type in the Region; an empty list is no promise of capacity.
+
+    Args:
+        region: AWS Region.
+        instance: Instance type.
+    """
     known = _sagemaker_regions()
     if region not in known:
         return [f"SageMaker has no endpoint in Region {region!r} (botocore 1.44.5); {did_you_mean(region, known)}"]
@@ -32,7 +41,11 @@ def region_problems(region: str, instance: GpuInstance) -> list[str]:
 
 
 def pool_region_problems(region: str) -> list[str]:
-    """Return what speaks against a pool of several instance types in the Region."""
+    """Return what speaks against a pool of several instance types in the Region.
+
+    Args:
+        region: AWS Region.
+    """
     known = _pool_regions()
     if region in known or region not in _sagemaker_regions():
         return []
@@ -43,7 +56,12 @@ def pool_region_problems(region: str) -> list[str]:
 
 
 def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
-    """Return what is known to speak against scaling the type to no instance in the Region."""
+    """Return what is known to speak against scaling the type to no instance in the Region.
+
+    Args:
+        region: AWS Region.
+        instance: Instance type.
+    """
     source = _zero_refused().get((region, instance.name)) or _zero_refused().get((region, "*"))
     if source is None:
         return []
@@ -51,7 +69,11 @@ def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
 
 
 def dlc_account(region: str) -> str | None:
-    """Return the account with AWS's deep learning containers in the Region; None where it has none, or is newer than the table."""
+    """Return the account with AWS's deep learning containers in the Region; None where it has none, or is newer than the table.
+
+    Args:
+        region: AWS Region.
+    """
     return _dlc_accounts().get(region)
 
 

@@ -8,12 +8,17 @@ from cdk_sglang.hardware.instances import GpuInstance
 PLAN_COUNTS = (1, 2, 4, 8, 16, 32, 64)
 """Instances a plan can hold."""
 PLAN_MIN_DAYS = 1
+"""Fewest days of a training plan."""
 PLAN_MAX_DAYS = 182
 """Terms, in steps of a day."""
 
 
 def reservable_problem(instance: GpuInstance) -> str | None:
-    """Say why no plan can reserve the type for endpoints; None when one can."""
+    """Say why no plan can reserve the type for endpoints; None when one can.
+
+    Args:
+        instance: Instance type.
+    """
     if instance.reservable:
         return None
     types = ", ".join(other.name for other in GpuInstance.all() if other.reservable)
@@ -21,7 +26,11 @@ def reservable_problem(instance: GpuInstance) -> str | None:
 
 
 def plan_count_problem(count: int) -> str | None:
-    """Say why no plan holds so many instances; None when one can."""
+    """Say why no plan holds so many instances; None when one can.
+
+    Args:
+        count: Number of instances.
+    """
     if count in PLAN_COUNTS:
         return None
     return f"{count} is not allowed; a plan holds {', '.join(map(str, PLAN_COUNTS))} instances"

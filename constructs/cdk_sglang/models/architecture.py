@@ -55,7 +55,17 @@ def bytes_per_weight(method: str, *, block: int | None = None, group: int | None
 
 @dataclass(frozen=True, kw_only=True)
 class Mla:
-    """Multi-head latent attention: one compressed key/value per token, the same on every tensor-parallel rank."""
+    """Multi-head latent attention: one compressed key/value per token, the same on every tensor-parallel rank.
+
+    Args:
+        kv_lora_rank: Width of the compressed keys and values.
+        rope_head_dim: Width of a head's part with a rotary position.
+        nope_head_dim: Width of a head's part without a position.
+        v_head_dim: Width of a value head.
+        q_lora_rank: Width of the compressed queries; None if they are not compressed.
+        index_head_dim: Width of a head of the sparse-attention index; None without an index.
+        index_heads: Heads of the sparse-attention index, if there is one.
+    """
 
     kv_lora_rank: int
     rope_head_dim: int
@@ -76,6 +86,16 @@ class LinearAttention:
     """Layers whose state does not grow with the context (gated delta net, Mamba, KDA).
 
     `mixer_parameters` are those of all its layers where they are not described by heads (Mamba).
+
+    Args:
+        layers: Number of such layers.
+        key_heads: Heads of queries and keys.
+        value_heads: Heads of values.
+        key_head_dim: Width of a query and key head.
+        value_head_dim: Width of a value head.
+        conv_kernel: Tokens that the short convolution spans.
+        state_bytes_per_slot: Bytes of state that one request keeps.
+        mixer_parameters: Parameters of all such layers; 0 if the heads describe them.
     """
 
     layers: int
@@ -90,7 +110,15 @@ class LinearAttention:
 
 @dataclass(frozen=True, kw_only=True)
 class Moe:
-    """Mixture-of-experts layers."""
+    """Mixture-of-experts layers.
+
+    Args:
+        layers: Layers with experts.
+        experts: Experts of a layer.
+        top_k: Experts that a token goes to.
+        intermediate_size: Inner width of an expert.
+        shared_intermediate_size: Inner width of the experts that every token goes to; 0 without them.
+    """
 
     layers: int
     experts: int

@@ -227,7 +227,7 @@ def _linear(text: Config, counts: LayerCounts) -> LinearAttention | None:
 
 def _first(text: Config, *keys: str) -> int | float | None:
     for key in keys:
-        value = text.get(key)
+        value: int | float | None = text.get(key)
         if value is not None:
-            return value  # type: ignore[no-any-return]
+            return value
     return None

@@ -65,6 +65,9 @@ class ModelFacts:
 
         A checkpoint that is already in that format keeps its own scales and exceptions.
 
+        Args:
+            dtype: Name of the format.
+
         Raises:
             ConfigurationError: The format is not known.
         """
@@ -136,6 +139,9 @@ def all_models() -> tuple[ModelFacts, ...]:
 
 def read_models(path: Path) -> tuple[ModelFacts, ...]:
     """Return the models of a file written by `cdk-sglang models add`, or of every such file in a directory.
+
+    Args:
+        path: The file or directory.
 
     Raises:
         ConfigurationError: A file cannot be read, is not a model's facts, or says what another one says; every such file is named.

@@ -17,6 +17,9 @@ _ALIASES = {
 _FP8_UNITS = frozenset({"w8a8_fp8", "mxfp8"})
 """Beside ModelOpt's, kinds of fp8 whose `get_min_capability` is 89 or more in SGLang 0.5.23 (layers/quantization, 2026-11-29)."""
 
+_INT4_BITS, _INT8_BITS = 4, 8
+_NVFP4_GROUP = 16  # OCP's MX formats have groups of 32
+
 BF16_NAMES = frozenset({"bf16", "bfloat16", "fp16", "float16", "half", "fp16/bf16", "bf16/fp16"})
 
 
@@ -41,7 +44,7 @@ def read_quantization(text: Mapping[str, Any]) -> Quantization:
     if method == "fp8":
         return _fp8(text, section)
     known = _ALIASES.get(method, "bf16")
-    if known == "int8" or (known == "int4" and int(section.get("bits") or 4) == 8):  # noqa: PLR2004 # bits
+    if known == "int8" or (known == "int4" and int(section.get("bits") or 4) == _INT8_BITS):
         return Quantization(method="int8")
     group = section.get("group_size")
     return Quantization(
@@ -85,9 +88,9 @@ def _compressed_tensors(section: Mapping[str, Any]) -> Quantization:
     bits, kind = int(weights.get("num_bits") or 8), str(weights.get("type") or "float")
     ignored = " ".join(map(str, section.get("ignore") or ()))
     experts_only = "attn" in ignored
-    if bits == 4:  # noqa: PLR2004 # bits
+    if bits == _INT4_BITS:
         group = int(weights.get("group_size") or 32)
         if kind == "float":
-            return Quantization(method="nvfp4" if group == 16 else "mxfp4", experts_only=experts_only)  # noqa: PLR2004 # OCP MX groups are 32
+            return Quantization(method="nvfp4" if group == _NVFP4_GROUP else "mxfp4", experts_only=experts_only)
         return Quantization(method="int4", group=group, experts_only=experts_only)
     return Quantization(method="int8" if kind == "int" else "fp8", experts_only=experts_only)

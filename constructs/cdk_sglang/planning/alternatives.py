@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
-from cdk_sglang.planning.fleet import Alternative
+from cdk_sglang.planning.fleet_plan import Alternative
 from cdk_sglang.planning.memory import memory_of, split_problems
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
@@ -13,9 +13,10 @@ from cdk_sglang.planning.rows import Question
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import PriceTable
-    from cdk_sglang.planning.fleet import ComponentRequest, Slo
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer
+    from cdk_sglang.spec.slo import Slo
 
 SIZES = (1, 2, 4, 8)
 SUGGESTIONS = 3

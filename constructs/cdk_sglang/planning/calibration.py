@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,9 +89,8 @@ def calibration() -> Calibration:
     )
 
 
-def read_calibration(content: dict[str, object]) -> Calibration:
+def read_calibration(data: Mapping[str, Any]) -> Calibration:
     """Return a calibration from its JSON form."""
-    data: dict = content  # type: ignore[type-arg]
 
     def nearby(kind: str) -> Nearby:
         part = data["nearby"][kind]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.predict import Answer
 
 CACHE_SHARE = 0.8

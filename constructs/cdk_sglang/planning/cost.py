@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import MAX_AGE_DAYS
-from cdk_sglang.planning.fleet import Range, TypeCost
+from cdk_sglang.planning.fleet_plan import Range, TypeCost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import EndpointPlan, EndpointRequest, FleetRequest
-    from cdk_sglang.planning.room import Room
+    from cdk_sglang.planning.fleet_plan import EndpointPlan
+    from cdk_sglang.planning.fleet_request import EndpointRequest, FleetRequest
+    from cdk_sglang.planning.layouts import Room
 
 POOLS_MEAN = (
     "a pool may come as any mix of its types: min is the cheapest type's, typical the first's, max as many instances as the type with the "

@@ -1,4 +1,4 @@
-"""Latency and throughput of a planned component against requests in flight, for the plan's page."""
+"""Predicted latency and throughput of a component over the number of requests in flight, for the page of a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.planning.predict import answer
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.predict import Band
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -18,17 +18,15 @@ CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One component's times at each of `CONCURRENCIES`."""
+    """Latency and throughput of one copy at each of `CONCURRENCIES`."""
 
-    endpoint: str
-    component: str
     ttft_ms: tuple[Band, ...]
     tpot_ms: tuple[Band, ...]
     output_tok_s: tuple[Band, ...]
 
 
-def curve(endpoint: str, component: ComponentRequest, instance: GpuInstance, gpus: int) -> Curve | None:
-    """Return the curve of a component on an instance type; None where its times cannot be predicted."""
+def curve(component: ComponentRequest, instance: GpuInstance, gpus: int) -> Curve | None:
+    """Return the curve of a component on an instance type; None if its times cannot be predicted at every concurrency."""
     split = component.split(gpus)
     answers = answer([question(component, instance, split, concurrency=float(c)) for c in CONCURRENCIES])
     found = [(a.ttft_ms, a.tpot_ms, a.output_tok_s_per_gpu) for a in answers if a.fits]
@@ -36,8 +34,6 @@ def curve(endpoint: str, component: ComponentRequest, instance: GpuInstance, gpu
     if len(bands) < len(CONCURRENCIES):
         return None
     return Curve(
-        endpoint=endpoint,
-        component=component.name,
         ttft_ms=tuple(t for t, _, _ in bands),
         tpot_ms=tuple(p for _, p, _ in bands),
         output_tok_s=tuple(type(o)(value=o.value * gpus, low=o.low * gpus, high=o.high * gpus) for _, _, o in bands),

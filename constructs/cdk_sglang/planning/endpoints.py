@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning.cost import costs_by_type, dearest_usd, instances_of, usd_of
-from cdk_sglang.planning.fleet import EndpointPlan
+from cdk_sglang.planning.fleet_plan import EndpointPlan
+from cdk_sglang.planning.layouts import Room
 from cdk_sglang.planning.packing import unusable_share
-from cdk_sglang.planning.room import Room, roll_problems, second_fleet
+from cdk_sglang.planning.room import roll_problems, second_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdk_sglang.hardware import Price
-    from cdk_sglang.planning.fleet import ComponentPlan, EndpointRequest
+    from cdk_sglang.planning.fleet_plan import ComponentPlan
+    from cdk_sglang.planning.fleet_request import EndpointRequest
 
 SCALE_IN_TAIL_MINUTES = 25
 """From the last request to the end of an instance: about 25 minutes without IDLE_RELEASE (field report, stdapi.ai#43)."""

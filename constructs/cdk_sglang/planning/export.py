@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdk_sglang.planning.fleet import FleetPlan
+    from cdk_sglang.planning.fleet_plan import FleetPlan
 
 SIGNIFICANT_DIGITS = 6
 
@@ -18,7 +18,7 @@ def plan_json(plan: FleetPlan) -> str:
     return json.dumps(_plain(plan), indent=2, sort_keys=True) + "\n"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 # any part of a plan
+def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -3,62 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
+from cdk_sglang.planning.fleet_plan import DiskUse
 from cdk_sglang.planning.parallel import GIB
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest, HostMemory
     from cdk_sglang.planning.memory import MemoryPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostMemory:
-    """Host memory of one copy, GiB, all its processes together. Python, CUDA and page cache are not counted.
-
-    Args:
-        reserved_gib: What the copy reserves of its instance.
-        loading_gib: Buffers while weights are read, given back before the cache's tier is made; 0 where files are mapped into memory.
-        cache_gib: The KV cache's tier in host memory.
-        adapters_gib: LoRA adapters that SGLang keeps.
-        cache_ratio: Where the tier is a multiple of the GPUs' KV cache, how many times it; None where its size is said.
-    """
-
-    reserved_gib: float
-    loading_gib: float = 0.0
-    cache_gib: float = 0.0
-    adapters_gib: float = 0.0
-    cache_ratio: float | None = None
-
-    @property
-    def needed_gib(self) -> float:
-        """The most that is taken at once."""
-        return max(self.loading_gib, self.cache_gib + self.adapters_gib)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiskUse:
-    """The NVMe of one instance, GB (10^9 bytes), as full of a component's copies as its GPUs allow.
-
-    Args:
-        weights_gb: The model's files, which the copies on an instance share.
-        cache_gb: What one copy's cache may write; None where nothing bounds it.
-        copies: Copies on the instance.
-        nvme_gb: What the instance has; 0 when it has none.
-    """
-
-    weights_gb: float
-    cache_gb: float | None
-    copies: int
-    nvme_gb: float
-
-    @property
-    def needed_gb(self) -> float:
-        """What is bound to be written when every copy's cache is full."""
-        return self.weights_gb + self.copies * (self.cache_gb or 0.0)
 
 
 def plan_host(component: ComponentRequest, memory: MemoryPlan, *, gpus: int) -> HostMemory | None:

@@ -20,7 +20,7 @@ from cdk_sglang.planning.static_fraction import serves_images, sglang_fraction
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import KvPerToken
     from cdk_sglang.planning.static_fraction import EngineOptions
 
@@ -77,13 +77,21 @@ class MemoryPlan:
     kv_tokens: int
 
     def requests(self, context: float) -> int:
-        """Return how many requests of `context` tokens the cache holds at once."""
+        """Return how many requests of `context` tokens the cache holds at once.
+
+        Args:
+            context: Tokens of a request, answer included.
+        """
         if self.kv_tokens <= 0:
             return 0
         return max(0, int(self.kv_tokens // max(1.0, context)))
 
     def shortfall_gib(self, context: float) -> float:
-        """Return GiB missing per GPU to hold one request of `context` tokens; 0 when it fits."""
+        """Return GiB missing per GPU to hold one request of `context` tokens; 0 when it fits.
+
+        Args:
+            context: Tokens of a request, answer included.
+        """
         needed = (self.kv.unbounded + self.kv.sliding * SLIDING_POOL_RATIO) * context / GIB
         return max(0.0, needed - (self.cache_gib - self.state_gib))
 
@@ -212,7 +220,13 @@ def smallest_split(
 
 
 def split_problems(model: ModelArchitecture, gpu: Gpu, split: Parallelism) -> list[str]:
-    """Return why the engine would refuse this model on these GPUs; each line says what to do instead."""
+    """Return why the engine would refuse this model on these GPUs; each line says what to do instead.
+
+    Args:
+        model: Shape of the model.
+        gpu: GPU of the instance.
+        split: How a copy is spread over GPUs.
+    """
     problems = []
     tp, attention_tp = split.tensor, split.attention_tp
     if model.heads % attention_tp:

@@ -14,7 +14,7 @@ from cdk_sglang.models.facts import contradiction
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
-from cdk_sglang.planning.fleet import ComponentPlan, FleetPlan
+from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
 from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import memory_of
@@ -27,7 +27,8 @@ from cdk_sglang.planning.verdict import component_problems, instance_problems
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
-    from cdk_sglang.planning.fleet import Alternative, ComponentRequest, EndpointPlan, EndpointRequest, FleetRequest
+    from cdk_sglang.planning.fleet_plan import Alternative, EndpointPlan
+    from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
     from cdk_sglang.planning.predict import Answer
 
 DEFAULT_CONCURRENCY = 16.0
@@ -35,7 +36,11 @@ DEFAULT_CONCURRENCY = 16.0
 
 
 def plan_fleet(request: FleetRequest) -> FleetPlan:
-    """Return the plan of an environment; its `problems` name everything that speaks against deploying it."""
+    """Return the plan of an environment; its `problems` name everything that speaks against deploying it.
+
+    Args:
+        request: The environment.
+    """
     problems: list[Problem] = []
     warnings: list[str] = []
     endpoints = [_plan_endpoint(request, endpoint, problems, warnings) for endpoint in request.endpoints]

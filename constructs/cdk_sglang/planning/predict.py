@@ -33,7 +33,13 @@ DRAFT_STEP_SHARE = 0.04
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A number and the range that holds the measured value in at least 80% of configurations never measured."""
+    """A number and the range that holds the measured value in at least 80% of configurations never measured.
+
+    Args:
+        value: The prediction.
+        low: Lower bound.
+        high: Upper bound.
+    """
 
     value: float
     low: float
@@ -68,7 +74,12 @@ class Answer:
 
 
 def answer(questions: Sequence[Question], *, using: Calibration | None = None) -> list[Answer]:
-    """Return one answer per question, in their order; all times are computed together."""
+    """Return one answer per question, in their order; all times are computed together.
+
+    Args:
+        questions: Configurations to predict.
+        using: Fitted values to predict with; those of the package if None.
+    """
     fitted = calibration() if using is None else using
     prepared = [_prepare(question) for question in questions]
     timed = [(index, load) for index, (_, load) in enumerate(prepared) if load is not None]

@@ -10,7 +10,7 @@ from cdk_sglang.planning.memory import memory_of
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
 
 LEAN_CHUNK, LEAN_GRAPHS = 2048, 24

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cdk_sglang.hardware import GpuInstance
-    from cdk_sglang.planning.fleet import ComponentRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
 
 
@@ -32,12 +32,22 @@ def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
 
 
 def tp_sizes(component: ComponentRequest, instances: Iterable[GpuInstance]) -> dict[str, int]:
-    """Return the GPUs of a forward pass by instance type."""
+    """Return the GPUs of a forward pass by instance type.
+
+    Args:
+        component: The component.
+        instances: Instance types of the endpoint.
+    """
     return {instance.name: split_on(component, instance).tensor for instance in instances}
 
 
 def planned_fraction(component: ComponentRequest, instance: GpuInstance) -> StaticFraction:
-    """Return the share of each GPU's memory that the plan counts with on an instance type, and SGLang's own default."""
+    """Return the share of each GPU's memory that the plan counts with on an instance type, and SGLang's own default.
+
+    Args:
+        component: The component.
+        instance: Instance type.
+    """
     memory = memory_of(component, instance.gpu, split_on(component, instance))
     return StaticFraction(
         planned=memory.fraction,

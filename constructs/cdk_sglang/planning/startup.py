@@ -60,7 +60,12 @@ class StartUp:
 
 
 def start_up(weights_gb: float, instance: GpuInstance) -> StartUp:
-    """Return the seconds for a model of so many GB (10^9 bytes) on an instance type."""
+    """Return the seconds for a model of so many GB (10^9 bytes) on an instance type.
+
+    Args:
+        weights_gb: Size of the weights, GB (10^9 bytes).
+        instance: Instance type.
+    """
     rate = min(DOWNLOAD_GB_S_MAX, DOWNLOAD_GB_S_PER_10_GBPS * max(10.0, instance.network_gbps) / 10)
     download = weights_gb / rate
     load = weights_gb / LOAD_GB_S

@@ -132,9 +132,16 @@ _IMAGES_WITH_PREFILL_GRAPHS = ("qwen3_5", "kimi_k2", "deepseek_v3", "minimax")
 (configs/model_config.py, multimodal_breakable_cuda_graph_supported_model_archs)."""
 
 
+_MANY_GPUS = 4
+"""GPUs of a copy from which SGLang captures larger decode batches."""
+
+_LARGEST_GRAPH = 512
+"""Requests of the largest decode batch that SGLang captures."""
+
+
 def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, given: EngineOptions) -> tuple[int, int]:
     """Return the longest prefill chunk and the largest decode batch with a CUDA graph."""
-    memory, few = gpu.memory_mib, split.tensor < 4  # noqa: PLR2004 # GPUs, as SGLang compares them
+    memory, few = gpu.memory_mib, split.tensor < _MANY_GPUS
     if memory < 20 * _GIB_IN_MIB:
         chunk, batch = 2048, 8
     elif memory < 35 * _GIB_IN_MIB and given.release < _LARGER_GRAPHS:
@@ -150,7 +157,7 @@ def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, given: Eng
     running = given.max_running_requests
     if running is not None and batch > running and given.release >= _GRAPHS_END_AT_RUNNING:
         batch = running
-    if running is not None and batch < running <= 512 and _widens_graphs(model, gpu, given):  # noqa: PLR2004 # requests
+    if running is not None and batch < running <= _LARGEST_GRAPH and _widens_graphs(model, gpu, given):
         batch = running
     return (
         chunk if given.chunked_prefill_size is None else given.chunked_prefill_size,

@@ -45,6 +45,9 @@ class AdapterConfig:
     def read(path: Path | str) -> AdapterConfig:
         """Read a file, or `adapter_config.json` of a folder.
 
+        Args:
+            path: The file, or the folder that holds it.
+
         Raises:
             ConfigurationError: There is no such file, it is not JSON, or SGLang would not serve it as it was trained.
         """

@@ -42,7 +42,8 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._inner.exec_module(module)
-        module.TCPStore = keep_on(module.TCPStore)  # type: ignore[attr-defined]
+        names = vars(module)
+        names["TCPStore"] = keep_on(names["TCPStore"])
 
 
 class _Finder(importlib.abc.MetaPathFinder):

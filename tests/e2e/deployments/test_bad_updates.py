@@ -8,9 +8,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from cdk_sglang import BatchSize, ComponentRollout, RollbackAlarms
-from localcloud import clock as clocks
-from localcloud import faults
-from localcloud.store import stores
+from localcloud.aws import clock as clocks
+from localcloud.aws import faults
+from localcloud.aws.hosting.store import stores
 from tests.localcloud.helpers import eventually
 from tests.support.deployments import Fleet, Wanted, flat
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud import faults
+from localcloud.aws import faults
 from tests.localcloud.helpers import eventually
 from tests.support.deployments import UNCHECKED, Fleet, Wanted
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cdk_sglang import Capacity
-from localcloud import faults
+from localcloud.aws import faults
 from tests.support.deployments import Fleet, Wanted, scaling
 
 pytestmark = pytest.mark.timeout(600)

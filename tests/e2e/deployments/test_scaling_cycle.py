@@ -18,7 +18,7 @@ import pytest
 
 from cdk_sglang import Capacity, ComponentScaling, Concurrency, InferenceEndpoint, ModelSource, ServingImage
 from cdk_sglang.client import InferenceClient, Progress, Wait
-from localcloud.store import stores
+from localcloud.aws.hosting.store import stores
 from tests.client.conftest import CloudTime
 from tests.localcloud.conftest import admin, cdk, client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import SESSION, eventually

@@ -16,9 +16,9 @@ import yaml
 from botocore.config import Config
 
 from localcloud import local
+from localcloud.aws.server import LocalCloud
 from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
-from localcloud.server import LocalCloud
 from tests.localcloud.helpers import session_with
 
 ROOT = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ from cdk_sglang import (
     ServingImage,
     SglangOptions,
 )
-from localcloud.clock import clock
+from localcloud.aws.clock import clock
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
 from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from localcloud import faults
+from localcloud.aws import faults
 from tests.support.reservations import PREFIX, Fleet, Runtime, component
 
 Look = Callable[..., dict[str, Any]]
@@ -186,7 +186,7 @@ def test_throttling_fails_the_call_so_that_it_is_tried_again(fleet: Fleet, look:
 def test_a_failed_endpoint_is_a_failed_move_with_the_reason(
     fleet: Fleet, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from localcloud.store import store
+    from localcloud.aws.hosting.store import store
 
     endpoint = store("123456789012", "us-east-1").endpoints["chat"]
     fleet.before_the_end(hours=2)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from localcloud import faults
-from localcloud.settings import current
+from localcloud.aws import faults
+from localcloud.aws.settings import current
 from tests.localcloud.helpers import SESSION, eventually
 from tests.support.reservations import PREFIX, TYPE, Fleet, Runtime, bought
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cdk_sglang._runtime.copies import logic
-from localcloud import faults
+from localcloud.aws import faults
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint
 from tests.runtime.truth.test_truth import answering
 

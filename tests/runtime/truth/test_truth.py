@@ -14,8 +14,8 @@ from botocore.exceptions import ReadTimeoutError
 
 from cdk_sglang._runtime.truth import asked as asks
 from cdk_sglang._runtime.truth import logic
-from localcloud import faults
-from localcloud.server import LocalCloud
+from localcloud.aws import faults
+from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, eventually, in_service
 
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/sglang@sha256:{'1' * 64}"
@@ -288,7 +288,7 @@ def test_a_component_at_zero_is_woken_and_waited_for(check: Check, client: Calla
     to_zero(check)
     asleep = wanted(fewest=0, most=4, scaling=((0, 4),))
     assert check(asleep) == ["waiting: component llama: has no copy to answer yet; the request wakes it"]
-    from localcloud.store import stores
+    from localcloud.aws.hosting.store import stores
 
     counted = next(state.components["llama"] for state in stores() if "llama" in state.components).counts
     assert counted["NoCapacityInvocationFailures"] >= 1  # which the from-zero alarm looks at

@@ -27,7 +27,7 @@ from cdk_sglang import (
     ServingImage,
     SglangOptions,
 )
-from localcloud import builds
+from localcloud.aws.compute import builds
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
 from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.support.weights import safetensors_bytes

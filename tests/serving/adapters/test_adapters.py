@@ -27,6 +27,7 @@ from cdk_sglang import (
     ServingImage,
     SglangOptions,
 )
+from cdk_sglang.spec.adapter import Adapter
 
 LORA = LoraOptions(max_rank=16, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"))
 MODEL = "meta-llama/Llama-3.2-3B-Instruct"
@@ -248,6 +249,21 @@ def test_a_source_that_sagemaker_would_refuse(uri: str, message: str) -> None:
     assert message in said(lambda: AdapterSource.from_s3(uri))[0]
 
 
+def test_a_specification_of_a_key_needs_its_bucket() -> None:
+    assert said(lambda: AdapterSource(Adapter(key="adapters/triage.tar.gz"))) == [
+        "adapter.bucket: missing; give the bucket of key"
+    ]
+
+
+def test_a_specification_reads_the_config_that_it_names(tmp_path: Path) -> None:
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}))
+    source = AdapterSource(Adapter(s3="s3://models/adapters/a.tar.gz", config=str(config)))
+    assert source.config == AdapterConfig.read(config)
+    other = AdapterConfig(rank=4, target_modules=frozenset({"q_proj"}))
+    assert AdapterSource(Adapter(s3="s3://models/adapters/a.tar.gz", config=str(config)), config=other).config == other
+
+
 def test_attention_data_parallelism_takes_no_adapters() -> None:
     component = any_component(tp_size=2, attn_dp_size=2)
 
@@ -271,6 +287,7 @@ def test_more_adapters_than_places_is_a_warning_once() -> None:
 def test_grants_name_the_adapter() -> None:
     component = any_component()
     adapter = component.add_adapter("triage", any_source())
+    assert (adapter.component_name, adapter.endpoint_name) == ("prod-chat-llama", "prod-chat")
     user = iam.User(cdk.Stack.of(component), "User")
     adapter.grant_invoke(user)
 

@@ -17,12 +17,14 @@ from cdk_sglang import (
     IdleAlarm,
     InferenceEndpoint,
     InvocationsPerMinute,
+    Load,
     MetricMath,
     MetricStat,
     ModelSource,
     NightlyStop,
     Placement,
     ServingImage,
+    Slo,
     Window,
 )
 
@@ -185,6 +187,37 @@ def test_the_default_target_is_what_the_plan_of_the_model_says() -> None:
     assert 1 <= policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] < short / 5
 
 
+def target_value(**options: Any) -> float:
+    stack = any_stack()
+    add(any_endpoint(stack), model_id="Qwen/Qwen3-8B", **options)
+    (policy,) = Template.from_stack(stack).find_resources(POLICY).values()
+    value: float = policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
+    return value
+
+
+def test_the_load_of_a_component_is_that_of_its_target() -> None:
+    by_target = ComponentScaling(
+        min_copies=1, max_copies=2, target=Concurrency(input_tokens=16_000, output_tokens=4_000)
+    )
+    load = Load(input_tokens=16_000, output_tokens=4_000)
+    planned = ComponentScaling(min_copies=1, max_copies=2)
+    assert target_value(scaling=planned, load=load) == target_value(scaling=by_target) < target_value(scaling=planned)
+
+
+def test_a_latency_objective_lowers_the_default_target() -> None:
+    planned = ComponentScaling(min_copies=1, max_copies=2)
+    assert target_value(scaling=planned, slo=Slo(tpot_ms=30)) < target_value(scaling=planned)
+
+
+def test_a_load_that_is_given_twice_is_refused() -> None:
+    scaling = ComponentScaling(min_copies=1, max_copies=2, target=Concurrency(input_tokens=16_000))
+    with pytest.raises(ConfigurationError) as error:
+        add(any_endpoint(), scaling=scaling, load=Load(), model_id="Qwen/Qwen3-8B")
+    assert error.value.problems == (
+        "llama.load: is given by scaling.target too (input_tokens, output_tokens); give it once",
+    )
+
+
 def test_a_model_without_an_id_has_no_default_target() -> None:
     with pytest.raises(ConfigurationError) as error:
         add(any_endpoint(), scaling=ComponentScaling(min_copies=1, max_copies=2), model_id=None)
@@ -308,42 +341,6 @@ def test_idle_gpus_are_worth_an_alarm() -> None:
             "TreatMissingData": "notBreaching",
         },
     )
-
-
-@pytest.mark.parametrize(
-    ("given", "problems"),
-    [
-        ({"min_copies": 3, "max_copies": 2}, ("scaling.max_copies: 2 is below min_copies 3; raise it to 3 or more",)),
-        (
-            {"min_copies": -1, "max_copies": 0},
-            (
-                "scaling.min_copies: -1 is not allowed; use 0 or more",
-                "scaling.max_copies: 0 is not allowed; use 1 or more",
-            ),
-        ),
-        (
-            {"min_copies": 1, "max_copies": 2, "target": Concurrency(requests_per_copy=0)},
-            ("scaling.concurrency: 0 is not allowed; use a number above 0",),
-        ),
-        (
-            {"min_copies": 1, "max_copies": 2, "target": InvocationsPerMinute(per_copy=float("nan"))},
-            ("scaling.invocations_per_minute: nan is not allowed; use a number above 0",),
-        ),
-        (
-            {"min_copies": 1, "max_copies": 2, "wake_after_seconds": 20},
-            ("scaling.wake_after_seconds: 20 is not allowed; use 10, 30 or 60",),
-        ),
-    ],
-)
-def test_refuses_bounds_and_targets_that_make_no_sense(given: dict[str, Any], problems: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigurationError) as error:
-        ComponentScaling(**given)
-    assert error.value.problems == problems
-
-
-def test_refuses_bounds_that_only_deployment_knows() -> None:
-    with pytest.raises(ConfigurationError, match=r"scaling\.max_copies: must be known at synth, got a token"):
-        ComponentScaling(min_copies=1, max_copies=cdk.Token.as_number({"Ref": "Most"}))  # type: ignore[arg-type]
 
 
 def test_refuses_more_copies_than_can_ever_be_placed() -> None:

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import ConfigurationError, InferenceComponent, ModelSource
+from cdk_sglang.spec.model import Model
 
 MakeComponent = Callable[..., InferenceComponent]
 
@@ -18,27 +19,27 @@ MakeComponent = Callable[..., InferenceComponent]
 @pytest.mark.parametrize(
     ("uri", "problem"),
     [
-        ("https://models/llama/", "model: 'https://models/llama/' is not an S3 URI; use s3://bucket/prefix/"),
-        ("hf://meta-llama/x", "model: 'hf://meta-llama/x' is not an S3 URI; use s3://bucket/prefix/"),
-        ("s3://UPPER/llama/", "model: 's3://UPPER/llama/' is not an S3 URI; use s3://bucket/prefix/"),
-        ("s3://models", "model: 's3://models' is not an S3 URI; use s3://bucket/prefix/"),
-        ("", "model: '' is not an S3 URI; use s3://bucket/prefix/"),
+        ("https://models/llama/", "model.s3: 'https://models/llama/' is not an S3 URI; use s3://bucket/prefix/"),
+        ("hf://meta-llama/x", "model.s3: 'hf://meta-llama/x' is not an S3 URI; use s3://bucket/prefix/"),
+        ("s3://UPPER/llama/", "model.s3: 's3://UPPER/llama/' is not an S3 URI; use s3://bucket/prefix/"),
+        ("s3://models", "model.s3: 's3://models' is not an S3 URI; use s3://bucket/prefix/"),
+        ("", "model.s3: '' is not an S3 URI; use s3://bucket/prefix/"),
         (
             "s3://models/",
-            "model: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'",
+            "model.s3: the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'",
         ),
         (
             "s3://models/llama.tar.gz",
-            "model: 's3://models/llama.tar.gz' is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/",
+            "model.s3: 's3://models/llama.tar.gz' is an archive; put the files uncompressed under a prefix, such as s3://bucket/model/",
         ),
         (
             "s3://models//llama/",
-            "model: '/llama/' has an empty part; write it without leading or double slashes",
+            "model.s3: '/llama/' has an empty part; write it without leading or double slashes",
         ),
         (
             "s3://models/*/",
             (
-                "model: '*/' has '*', which IAM policies or S3 clients read as something else; "
+                "model.s3: '*/' has '*', which IAM policies or S3 clients read as something else; "
                 "use letters, digits and ! - _ . ' ( ) = + @ , : &"
             ),
         ),
@@ -69,7 +70,7 @@ def test_a_uri_must_be_known_at_synth(stack: cdk.Stack) -> None:
     with pytest.raises(ConfigurationError) as error:
         ModelSource.from_s3(f"s3://{name}/llama/")
     assert error.value.problems == (
-        "model: the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)",
+        "model.s3: the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)",
     )
 
 
@@ -157,3 +158,19 @@ def test_a_prefix_known_only_at_deployment_is_not_measured(any_component: MakeCo
     assert {"Ref": "Prefix"} in next(iter(Template.from_stack(stack).find_resources("AWS::SageMaker::Model").values()))[
         "Properties"
     ]["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"]["Fn::Join"][1]
+
+
+@pytest.mark.parametrize("model", [Model(prefix="llama/"), Model(hugging_face="Qwen/Qwen3-8B", revision="a" * 40)])
+def test_a_specification_without_a_bucket_of_its_own_needs_one(stack: cdk.Stack, model: Model) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        ModelSource(model)
+    assert error.value.problems == (
+        "model.bucket: missing; give the bucket of prefix, or that hugging_face is copied to",
+    )
+    assert ModelSource(model, bucket=s3.Bucket(stack, "Weights")).repository == model.hugging_face
+
+
+def test_a_size_beyond_any_model_is_refused_in_the_words_of_an_environment_file() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        ModelSource.from_s3("s3://models/llama", weights_size=cdk.Size.tebibytes(5))
+    assert error.value.problems == ("model.weights_gib: 5120.0 is not allowed; use a value <= 4096.0",)

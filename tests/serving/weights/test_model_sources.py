@@ -98,7 +98,10 @@ def test_the_token_is_a_secrets_arn_and_nothing_else(staged: Template) -> None:
             {"revision": "main"},
             "model.revision: 'main' can move, so that two deployments would serve different weights; use the 40",
         ),
-        ({"repo": "llama"}, "model: 'llama' is not a model of Hugging Face; use owner/name, such as Qwen/Qwen3-8B"),
+        (
+            {"repo": "llama"},
+            "model.hugging_face: 'llama' is not a model of Hugging Face; use owner/name, such as Qwen/Qwen3-8B",
+        ),
         (
             {"token": "hf_abcdefghijklmnopqrstuvwxyz"},
             "model.token: got text; a token in a template or an environment is readable",
@@ -145,6 +148,17 @@ def test_the_check_can_be_left_out() -> None:
 
     template.resource_count_is("Custom::CdkSglangWeights", 0)
     template.resource_count_is("AWS::Lambda::Function", 0)
+
+
+def test_a_token_that_is_no_secret_is_refused_beside_all_other_mistakes() -> None:
+    stack = cdk.Stack(cdk.App(), "Fleet")
+    with pytest.raises(ConfigurationError) as caught:
+        ModelSource.from_hugging_face("llama", revision="main", bucket=s3.Bucket(stack, "Weights"), token="hf_x")  # type: ignore[arg-type]
+    assert [problem.path for problem in caught.value.problems] == [
+        "model.hugging_face",
+        "model.revision",
+        "model.token",
+    ]
 
 
 FAKE = """#!/usr/bin/env bash

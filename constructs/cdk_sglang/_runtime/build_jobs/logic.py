@@ -136,7 +136,7 @@ def find_result(aws: Clients, asked: Asked) -> dict[str, str] | None:
     return _find_image(aws.ecr, asked) if asked.repository else _find_manifest(aws.s3, asked)
 
 
-def _find_image(ecr: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN401  boto3 has no types at run time
+def _find_image(ecr: Any, asked: Asked) -> dict[str, str] | None:
     try:
         found = ecr.describe_images(repositoryName=asked.repository, imageIds=[{"imageTag": asked.tag}])
     except ClientError as error:
@@ -146,7 +146,7 @@ def _find_image(ecr: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN40
     return {"Digest": found["imageDetails"][0]["imageDigest"]}
 
 
-def _find_manifest(s3: Any, asked: Asked) -> dict[str, str] | None:  # noqa: ANN401
+def _find_manifest(s3: Any, asked: Asked) -> dict[str, str] | None:
     """Return the size of a staged model where its record is this very order's, and every file it names is there."""
     try:
         answer = s3.get_object(Bucket=asked.bucket, Key=asked.manifest)

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from . import logic  # noqa: TID252  the asset's root differs from the repository's
+from . import logic
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Asked:
         return f"{self.component}:{copies}"
 
 
-def answer(sagemaker: Any, asked: Asked, *, before: Asked | None, physical_id: str) -> tuple[int, str]:  # noqa: ANN401
+def answer(sagemaker: SageMakerClient, asked: Asked, *, before: Asked | None, physical_id: str) -> tuple[int, str]:
     """Return the count, and the id under which CloudFormation keeps it.
 
     Args:
@@ -72,7 +75,7 @@ def _last(physical_id: str) -> int | None:
     return int(count) if count.isdecimal() else None
 
 
-def _live(sagemaker: Any, component: str) -> int | None:  # noqa: ANN401  boto3 has no types at run time
+def _live(sagemaker: SageMakerClient, component: str) -> int | None:
     """Return the copies wanted now, or None where there is no such component; any other trouble is the caller's."""
     try:
         found = sagemaker.describe_inference_component(InferenceComponentName=component)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import move, plan  # noqa: TID252  the asset's root differs from the repository's
+from . import move, plan
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 NAMESPACE = "cdk-sglang/Reservations"
 DAYS_LEFT, ON_DEMAND, MOVE_FAILED = "DaysLeft", "OnDemand", "MoveFailed"
@@ -35,7 +38,7 @@ class Watched:
 class Clients:
     """Clients of boto3."""
 
-    sagemaker: Any
+    sagemaker: SageMakerClient
     cloudwatch: Any
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from . import guard, move, plan  # noqa: TID252  the asset's root differs from the repository's
+from . import guard, move, plan
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)

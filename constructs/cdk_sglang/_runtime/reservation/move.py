@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import TagTypeDef
 
 MOVED_FROM = "cdk-sglang:moved-from"
 """Tag of a copy: the config it was made from."""
@@ -38,7 +43,7 @@ class MoveError(Exception):
     """The move cannot be made now; it is tried again within the hour."""
 
 
-def place(sagemaker: Any, endpoint: str, plan_arn: str) -> tuple[str, dict[str, Any], dict[str, Any]]:  # noqa: ANN401
+def place(sagemaker: SageMakerClient, endpoint: str, plan_arn: str) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
     """Return where the endpoint is (RESERVED, BUSY or ON_DEMAND), with its description and that of its config."""
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
@@ -48,7 +53,7 @@ def place(sagemaker: Any, endpoint: str, plan_arn: str) -> tuple[str, dict[str, 
 
 
 def start(
-    sagemaker: Any,  # noqa: ANN401
+    sagemaker: SageMakerClient,
     *,
     endpoint: str,
     plan_arn: str,
@@ -98,7 +103,7 @@ def start(
     return STARTED if is_new else STARTED_AGAIN
 
 
-def without_plan(config: dict[str, Any], plan_arn: str, *, max_instances: int) -> dict[str, Any]:
+def without_plan(config: Mapping[str, Any], plan_arn: str, *, max_instances: int) -> dict[str, Any]:
     """Return what CreateEndpointConfig is to be asked for: all of the config but the plan."""
     copy = {key: config[key] for key in _COPIED if config.get(key) is not None}
     copy["ProductionVariants"] = [
@@ -113,7 +118,7 @@ def copy_name(prefix: str, copy: dict[str, Any]) -> str:
     return f"{prefix}{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def delete_copies(sagemaker: Any, *, endpoint: str, prefix: str) -> list[str]:  # noqa: ANN401
+def delete_copies(sagemaker: SageMakerClient, *, endpoint: str, prefix: str) -> list[str]:
     """Delete the copies no endpoint runs on; return their names. Called when the reservation leaves the stack."""
     live = ""
     try:
@@ -133,7 +138,7 @@ def delete_copies(sagemaker: Any, *, endpoint: str, prefix: str) -> list[str]:  
     return gone
 
 
-def _uses(config: dict[str, Any], plan_arn: str) -> bool:
+def _uses(config: Mapping[str, Any], plan_arn: str) -> bool:
     return any(_plan_of(variant) == plan_arn for variant in config["ProductionVariants"])
 
 
@@ -152,21 +157,21 @@ def _variant(variant: dict[str, Any], plan_arn: str, max_instances: int) -> dict
     return moved
 
 
-def _running(described: dict[str, Any]) -> int:
+def _running(described: Mapping[str, Any]) -> int:
     return max(
         (int(variant.get("DesiredInstanceCount") or 0) for variant in described.get("ProductionVariants") or []),
         default=0,
     )
 
 
-def _tags(sagemaker: Any, config: dict[str, Any]) -> list[dict[str, str]]:  # noqa: ANN401
+def _tags(sagemaker: SageMakerClient, config: Mapping[str, Any]) -> list[TagTypeDef]:
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=config["EndpointConfigArn"])
     kept = [tag for page in pages for tag in page["Tags"] if not tag["Key"].lower().startswith("aws:")]
     others = [tag for tag in kept if tag["Key"] != MOVED_FROM]
     return [*others, {"Key": MOVED_FROM, "Value": config["EndpointConfigName"]}]
 
 
-def _create(sagemaker: Any, name: str, copy: dict[str, Any], tags: list[dict[str, str]]) -> bool:  # noqa: ANN401
+def _create(sagemaker: SageMakerClient, name: str, copy: dict[str, Any], tags: list[TagTypeDef]) -> bool:
     """Return whether the copy was made just now; one that is there means that an earlier attempt was rolled back or broke off."""
     try:
         sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=tags, **copy)
@@ -177,8 +182,8 @@ def _create(sagemaker: Any, name: str, copy: dict[str, Any], tags: list[dict[str
     return True
 
 
-def _check_client(sagemaker: Any) -> None:  # noqa: ANN401
-    variant = sagemaker.meta.service_model.shape_for("ProductionVariant")
+def _check_client(sagemaker: SageMakerClient) -> None:
+    variant: Any = sagemaker.meta.service_model.shape_for("ProductionVariant")
     if "CapacityReservationConfig" not in variant.members:
         raise MoveError(
             "this boto3 does not know reservations, so it could not tell what to copy; move by hand: docs/capacity.md"

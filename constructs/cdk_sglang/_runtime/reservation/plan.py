@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 _GAP = dt.timedelta(hours=1)
 """Blocks of a plan that follow each other closer than this serve without a break worth a move: they end at 11:30 UTC."""
@@ -33,14 +37,14 @@ class Wanted:
     until: dt.date
 
 
-def describe(sagemaker: Any, plan_arn: str) -> dict[str, Any]:  # noqa: ANN401  boto3 has no types at run time
+def describe(sagemaker: SageMakerClient, plan_arn: str) -> Mapping[str, Any]:
     """Return the plan.
 
     Raises:
         PlanError: There is none.
     """
     try:
-        found: dict[str, Any] = sagemaker.describe_training_plan(TrainingPlanName=plan_arn)
+        found: Mapping[str, Any] = sagemaker.describe_training_plan(TrainingPlanName=plan_arn)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFound":
             raise
@@ -50,7 +54,7 @@ def describe(sagemaker: Any, plan_arn: str) -> dict[str, Any]:  # noqa: ANN401  
     return found
 
 
-def check(plan: dict[str, Any], wanted: Wanted) -> None:
+def check(plan: Mapping[str, Any], wanted: Wanted) -> None:
     """Pass a plan that an endpoint can be deployed on now.
 
     Raises:
@@ -61,7 +65,7 @@ def check(plan: dict[str, Any], wanted: Wanted) -> None:
         raise PlanError("\n".join(f"training plan {plan['TrainingPlanName']}: {problem}" for problem in problems))
 
 
-def serves_until(plan: dict[str, Any], now: dt.datetime) -> dt.datetime | None:
+def serves_until(plan: Mapping[str, Any], now: dt.datetime) -> dt.datetime | None:
     """Return when the plan's instances end: the end of the block that runs now, with those that follow it without a break.
 
     A plan may be two blocks with a pause between them, and the endpoint has no instances in the pause. Before the first block and
@@ -81,7 +85,7 @@ def serves_until(plan: dict[str, Any], now: dt.datetime) -> dt.datetime | None:
     return end or plan.get("EndTime")
 
 
-def _status_problems(plan: dict[str, Any]) -> list[str]:
+def _status_problems(plan: Mapping[str, Any]) -> list[str]:
     status, said = plan["Status"], plan.get("StatusMessage")
     because = f" ({said})" if said else ""
     match status:
@@ -100,7 +104,7 @@ def _status_problems(plan: dict[str, Any]) -> list[str]:
     return [f"{ended}{because}; name another plan (cdk-sglang capacity search), or take `reserved` out of the capacity"]
 
 
-def _content_problems(plan: dict[str, Any], wanted: Wanted) -> list[str]:
+def _content_problems(plan: Mapping[str, Any], wanted: Wanted) -> list[str]:
     problems = []
     targets = plan.get("TargetResources", [])
     if "endpoint" not in targets:

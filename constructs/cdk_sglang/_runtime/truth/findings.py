@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+Answer = TypeVar("Answer")
 
 Kind: TypeAlias = Literal["wrong", "waiting", "unseen"]
 
@@ -44,7 +46,7 @@ class UnseenError(Exception):
         self.finding = Finding(kind="unseen", text=f"could not check: {said}")
 
 
-def call(operation: Callable[..., Any], **request: Any) -> Any:  # noqa: ANN401  boto3 has no types at run time
+def call(operation: Callable[..., Answer], **request: Any) -> Answer:
     """Call AWS; what fails is either "there is no such thing", or something that says nothing about the endpoint."""
     name = getattr(operation, "__name__", "call")
     try:

@@ -6,13 +6,24 @@ import functools
 import json
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
 
-from . import logic  # noqa: TID252  the asset's root differs from the repository's
-from .asked import Asked  # noqa: TID252
+from . import logic
+from .asked import Asked
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context that is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds left of the function's time-out."""
+
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
@@ -24,7 +35,7 @@ _retries = Config(
 
 
 @functools.cache
-def _runtime(timeout_seconds: int) -> Any:  # noqa: ANN401  boto3 has no types at run time
+def _runtime(timeout_seconds: int) -> SageMakerRuntimeClient:
     # One attempt: a second request to a model that is busy answering the first proves nothing.
     config = Config(
         retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=timeout_seconds, max_pool_connections=32
@@ -47,7 +58,7 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"PhysicalResourceId": asked.physical_id, "Data": {"Begun": str(int(time.time()))}}
 
 
-def is_complete(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401  Lambda's context
+def is_complete(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Say whether the deployment holds; an exception fails it with the reason."""
     if event["RequestType"] == "Delete":
         return {"IsComplete": True}

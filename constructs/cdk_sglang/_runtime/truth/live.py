@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .asked import Asked, Component, Variant  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong  # noqa: TID252
+from .asked import Asked, Component, Variant
+from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
 
 _ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
@@ -19,7 +22,7 @@ DIGEST = "sha256:"
 _AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
 
 
-def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: ANN401  boto3 has no types at run time
+def endpoint_findings(sagemaker: SageMakerClient, asked: Asked) -> list[Finding]:
     """Say what is not as asked about the endpoint itself."""
     name = asked.endpoint
     try:
@@ -47,7 +50,7 @@ def endpoint_findings(sagemaker: Any, asked: Asked) -> list[Finding]:  # noqa: A
     return []
 
 
-def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tuple[list[Finding], int]:  # noqa: ANN401
+def component_findings(sagemaker: SageMakerClient, asked: Asked, component: Component) -> tuple[list[Finding], int]:
     """Say what is not as asked about a component, and how many copies it wants now."""
     try:
         found = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
@@ -62,7 +65,7 @@ def component_findings(sagemaker: Any, asked: Asked, component: Component) -> tu
     return findings, copies
 
 
-def _component(found: dict[str, Any], asked: Asked, component: Component) -> tuple[list[Finding], int]:
+def _component(found: Mapping[str, Any], asked: Asked, component: Component) -> tuple[list[Finding], int]:
     name, status = f"component {component.name}", found.get("InferenceComponentStatus")
     if status in _ON_ITS_WAY:
         return [waiting(f"{name}: is {status}")], 0
@@ -113,7 +116,7 @@ def _copies(name: str, component: Component, *, wanted: int, there: int) -> list
     return []
 
 
-def _model(model: dict[str, Any], found: dict[str, Any], component: Component, variant: Variant) -> list[Finding]:
+def _model(model: Mapping[str, Any], found: Mapping[str, Any], component: Component, variant: Variant) -> list[Finding]:
     name, findings = f"component {component.name}", []
     container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
     image, environment = container.get("Image", "none"), container.get("Environment") or {}
@@ -145,7 +148,7 @@ def _same(live: str | None, asked: str | None) -> bool:
 
 
 def scaling_findings(
-    scaling: Any,  # noqa: ANN401  boto3 has no types at run time
+    scaling: Any,
     components: Sequence[Component],
     *,
     copies: Callable[[str], int],
@@ -203,6 +206,6 @@ def _target(component: Component, target: dict[str, Any] | None, *, copies: int)
     return []
 
 
-def _because(found: dict[str, Any], *, otherwise: str = "") -> str:
+def _because(found: Mapping[str, Any], *, otherwise: str = "") -> str:
     reason = " ".join(str(found.get("FailureReason", "")).split())[:300]
     return f" ({reason})" if reason else otherwise

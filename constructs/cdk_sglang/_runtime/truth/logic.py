@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, waiting  # noqa: TID252
-from .live import component_findings, endpoint_findings, scaling_findings  # noqa: TID252
-from .smoke import smoke_finding  # noqa: TID252
+from .asked import Asked, Component
+from .findings import Finding, waiting
+from .live import component_findings, endpoint_findings, scaling_findings
+from .smoke import smoke_finding
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 _AT_ONCE = 16
 # CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
@@ -26,9 +30,9 @@ class UntrueError(Exception):
 class Clients:
     """Clients of boto3."""
 
-    sagemaker: Any
+    sagemaker: SageMakerClient
     scaling: Any
-    runtime: Callable[[int], Any]
+    runtime: Callable[[int], SageMakerRuntimeClient]
     """Gives a client of sagemaker-runtime that waits so many seconds for an answer."""
 
 

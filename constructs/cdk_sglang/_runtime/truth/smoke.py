@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from .asked import Asked, Component  # noqa: TID252  the asset's root differs from the repository's
-from .findings import Finding, UnseenError, waiting, wrong  # noqa: TID252
+from .asked import Asked, Component
+from .findings import Finding, UnseenError, waiting, wrong
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 _BUSY = (408, 429)
 _SERVER_ERROR = 500
@@ -22,7 +25,7 @@ _INSTANCE_SECONDS = 1800
 
 
 def smoke_finding(
-    runtime: Callable[[int], Any], asked: Asked, component: Component, *, copies: int, elapsed: float
+    runtime: Callable[[int], SageMakerRuntimeClient], asked: Asked, component: Component, *, copies: int, elapsed: float
 ) -> Finding | None:
     """Ask, and say what is wrong with the answer; None when it is as expected.
 
@@ -90,7 +93,7 @@ def _holds(body: bytes, paths: tuple[str, ...]) -> bool:
     return any(_at(answer, path) not in (None, "", [], {}) for path in paths)
 
 
-def _at(value: Any, path: str) -> Any:  # noqa: ANN401  any JSON
+def _at(value: object, path: str) -> object:
     for step in path.split("."):
         if isinstance(value, dict):
             value = value.get(step)

@@ -1,6 +1,6 @@
 """`python -m weights stage|verify|list`: lines for people, or JSON lines for the program that shows a progress bar."""
 
-# ruff: noqa: TID252, T201  the asset's root differs from the repository's; standard output is the interface
+# ruff: noqa: T201  standard output is the interface
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Whether what lies below a prefix is a whole model: config, tokenizer, every shard, every shard whole. Reads headers alone."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import json
@@ -52,7 +50,7 @@ class Found:
     files: int
 
 
-def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | None = None) -> Found:  # noqa: ANN401
+def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | None = None) -> Found:
     """Check what lies below an S3 prefix.
 
     Args:

@@ -1,7 +1,5 @@
 """Which files of a repository are staged: those SGLang reads, once."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import unicodedata

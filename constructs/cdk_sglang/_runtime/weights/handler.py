@@ -1,7 +1,5 @@
 """Entry point of the function that checks a model before it is served, called by CDK's provider framework."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import json

@@ -4,8 +4,6 @@ huggingface_hub (2.4.0) was weighed for this: it downloads to disk and compares 
 bytes go straight on to S3 and every hash is checked; what is left of it, two GET requests, is below.
 """
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import hashlib
@@ -15,12 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import urllib3
 
 from .problems import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash  # no public type
 
 HUGGING_FACE: Final = "https://huggingface.co"
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
@@ -55,7 +56,7 @@ class HubFile:
         """Which hash the hub knows of it, and its value."""
         return f"sha256:{self.sha256}" if self.sha256 else f"git-sha1:{self.git_sha1}"
 
-    def new_hash(self) -> Any:  # noqa: ANN401  hashlib's objects have no public type
+    def new_hash(self) -> Hash:
         """Return the hash to feed with its bytes."""
         if self.sha256:
             return hashlib.sha256()

@@ -1,7 +1,5 @@
 """The record of a staged model: written last, so that where it is, everything is; and what makes one believed."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import json
@@ -26,7 +24,7 @@ def prefix_of(repo: str, revision: str) -> str:
     return f"weights/{repo}/{revision}/"
 
 
-def read(s3: Any, bucket: str, prefix: str) -> dict[str, Any] | None:  # noqa: ANN401  boto3 has no types at run time
+def read(s3: Any, bucket: str, prefix: str) -> dict[str, Any] | None:
     """Return the manifest below a prefix, or None while there is none.
 
     Raises:
@@ -50,7 +48,7 @@ def read(s3: Any, bucket: str, prefix: str) -> dict[str, Any] | None:  # noqa: A
     return dict(content)
 
 
-def _not_a_record(content: Any, prefix: str) -> str | None:  # noqa: ANN401  anybody's JSON
+def _not_a_record(content: object, prefix: str) -> str | None:
     if not isinstance(content, dict):
         return "is no JSON object"
     if content.get("format") != FORMAT:
@@ -82,13 +80,13 @@ def others(names: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
     return sorted(set(sizes) - set(names) - {MANIFEST})
 
 
-def write(s3: Any, bucket: str, prefix: str, content: dict[str, Any]) -> None:  # noqa: ANN401
+def write(s3: Any, bucket: str, prefix: str, content: dict[str, Any]) -> None:
     """Write the manifest."""
     body = json.dumps({"format": FORMAT, **content}, indent=1, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=f"{prefix}{MANIFEST}", Body=body, ContentType="application/json")
 
 
-def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:  # noqa: ANN401
+def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
     """Yield name below the prefix and size of every object, page after page."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):
@@ -97,7 +95,7 @@ def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:  # 
                 yield name, int(entry["Size"])
 
 
-def staged(s3: Any, bucket: str) -> Iterator[dict[str, Any] | WeightsError]:  # noqa: ANN401
+def staged(s3: Any, bucket: str) -> Iterator[dict[str, Any] | WeightsError]:
     """Yield the manifest of every staged model of a bucket, or why what has its name is none."""
     for name, _ in objects(s3, bucket, "weights/"):
         if name.endswith(f"/{MANIFEST}"):

@@ -1,7 +1,5 @@
 """Copies a model from a hub to S3: in parallel, hash by hash, the manifest last."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 import os
@@ -53,7 +51,7 @@ class Order:
         return manifest.prefix_of(self.repo, self.revision)
 
 
-def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None = None) -> dict[str, Any]:  # noqa: ANN401
+def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None = None) -> dict[str, Any]:
     """Stage a model and return its manifest; what is there already, whole, is not copied again.
 
     Args:
@@ -105,7 +103,7 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
     return content
 
 
-def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[str, Any] | None:  # noqa: ANN401
+def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[str, Any] | None:
     """Return the manifest where it is that of this very order, and every file is there as the hub has it."""
     try:
         found = manifest.read(s3, order.bucket, order.prefix)
@@ -162,7 +160,7 @@ def _copy_all(
     choice: Choice,
     *,
     hub: Hub,
-    s3: Any,  # noqa: ANN401
+    s3: Any,
     report: Report,
     memory: int | None,
 ) -> int:

@@ -1,11 +1,9 @@
 """One file from the hub to S3, through memory: hashed on the way, visible only when the hash is right. Nothing touches a disk."""
 
-# ruff: noqa: TID252  the asset's root differs from the repository's
-
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -34,7 +32,7 @@ def memory_bytes(file: HubFile) -> int:
     return file.size if file.size <= _SMALL_BYTES else part_bytes(file.size) * (_PARTS_ON_THE_WAY + 1)
 
 
-def is_there(s3: Any, bucket: str, prefix: str, file: HubFile) -> bool:  # noqa: ANN401
+def is_there(s3: Any, bucket: str, prefix: str, file: HubFile) -> bool:
     """Whether the object is there already, whole, as the hub has it."""
     try:
         head = s3.head_object(Bucket=bucket, Key=f"{prefix}{file.path}")
@@ -144,7 +142,7 @@ class Transfer:
         )
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": answer["ChecksumCRC32"]}
 
-    def _read(self, revision: Revision, file: HubFile) -> Any:  # noqa: ANN401
+    def _read(self, revision: Revision, file: HubFile) -> Iterator[bytes]:
         for chunk in self.hub.read(revision.repo, revision.revision, file):
             if self.stop.is_set():
                 raise WeightsError(f"{file.path}: stopped")

@@ -6,11 +6,13 @@ can be added, replaced and removed while the base serves.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
@@ -19,13 +21,56 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.serving.adapters.source import AdapterSource
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.component.host_memory import adapter_gib, known_adapters_problems
+from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.names import logical_digest, name_problems
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.weights import AdapterConfig, same_base_model
 
 if TYPE_CHECKING:
-    from cdk_sglang.serving.component.component import InferenceComponent
+    from cdk_sglang.engine.rendering import ImageKind
+    from cdk_sglang.models.facts import ModelFacts
 
 _GIB: Final = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseComponent:
+    """The component under an adapter, as far as the adapter depends on it.
+
+    Attributes:
+        scope: Parent of the adapter's resource.
+        resource: CloudFormation resource of the component, which the adapter is created after.
+        path: Construct path of the component.
+        short_name: Name of the component on its endpoint.
+        component_name: Name of the component in SageMaker.
+        endpoint_name: Name of the endpoint.
+        variant_name: Production variant of the endpoint.
+        role: Execution role of the endpoint, which reads the adapter's files.
+        arns: ARNs of the account and Region.
+        names: Names that the account and Region have already.
+        image_kind: Whose entry script the container has.
+        server: SGLang's options on the most wanted instance type.
+        model: Model that the component serves, as its catalogue id or its repository; None if unknown.
+        facts: What the catalogue knows of the model; None if nothing.
+        variants: SGLang's options on each group of instance types, each with the host memory in MiB that a copy reserves.
+    """
+
+    scope: Construct
+    resource: sagemaker.CfnInferenceComponent
+    path: str
+    short_name: str
+    component_name: str
+    endpoint_name: str
+    variant_name: str
+    role: iam.IRole
+    arns: SageMakerArns
+    names: TakenNames
+    image_kind: ImageKind
+    server: SglangOptions
+    model: str | None
+    facts: ModelFacts | None
+    variants: tuple[tuple[SglangOptions, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +82,26 @@ class Adapter:
     Attributes:
         adapter_name: Its name in SageMaker; pass it as `InferenceComponentName` when invoking.
         adapter_arn: Its ARN.
-        component: The component whose model it changes.
-        config: What is known of it at synth.
-        host_gib: Host memory it takes in each GPU's process of a copy, GiB; None where nobody knows.
+        component_name: Name of the component whose model it changes.
+        endpoint_name: Name of the endpoint.
+        arns: ARNs of the endpoint's account and Region.
+        config: Rank, modules and base model; None if unknown at synth.
+        host_gib: Host memory it takes in each GPU's process of a copy, GiB; None if unknown.
         resource: The CloudFormation resource.
     """
 
     adapter_name: str
     adapter_arn: str
-    component: InferenceComponent
+    component_name: str
+    endpoint_name: str
+    arns: SageMakerArns
     config: AdapterConfig | None
     host_gib: float | None
     resource: sagemaker.CfnInferenceComponent
 
     @property
     def metrics(self) -> metrics.ServingMetrics:
-        """Its own invocations and latencies; GPUs and memory are its component's."""
+        """Invocations and latencies of the adapter; GPUs and memory are its component's."""
         return metrics.ServingMetrics(
             dimensions={"InferenceComponentName": self.adapter_name},
             utilization_namespace=metrics.COMPONENT_NAMESPACE,
@@ -60,17 +109,22 @@ class Adapter:
 
     @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this adapter alone, streaming included."""
-        return self.component.endpoint.grant_components(grantee, self.adapter_name)
+        """Let the grantee invoke this adapter alone, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
+        return grant_invoke(grantee, self.arns, self.endpoint_name, self.adapter_name)
 
 
 def make_adapter(
-    component: InferenceComponent,
+    base: BaseComponent,
     name: str,
     source: AdapterSource,
     *,
     config: AdapterConfig | None,
     base_model: str | None,
+    others: Mapping[str, Adapter],
     readable: set[str],
 ) -> Adapter:
     """Create an adapter inference component.
@@ -78,52 +132,58 @@ def make_adapter(
     One CloudFormation resource and no construct beside it: with hundreds of adapters, every further call into jsii counts.
 
     Args:
-        component: Its base.
+        base: The component.
         name: Short name, unique on the component.
         source: Its files.
-        config: Overrides what the source knows.
+        config: Rank, modules and base model; those of the source by default.
         base_model: Name of the base model to accept besides the component's own.
+        others: Adapters that the component has already, by short name.
         readable: S3 folders the endpoint's role may read already; added to.
 
     Raises:
         ConfigurationError: With every problem, before anything exists.
     """
     known = config or source.config
-    adapter_name = f"{component.component_name}-{name}"
-    problems = _problems(component, name, adapter_name, config=known, base_model=base_model)
-    host_gib = _host_gib(component, source, known)
+    adapter_name = f"{base.component_name}-{name}"
+    path = f"{base.short_name}.adapters.{name}"
+    problems = _name_problems(base, path, name, adapter_name, others)
+    problems += lora_problems(path, base.server, base.image_kind)
+    if known is not None:
+        problems += _config_problems(base, path, known, base_model)
+    host_gib = _host_gib(base, source, known)
     if not problems:
-        problems += _host_problems(component, name, host_gib)
+        problems += _host_problems(base, path, others, host_gib)
     raise_if_any(problems)
-    endpoint = component.endpoint
     cfn = sagemaker.CfnInferenceComponent
     resource = cfn(
-        component,
+        base.scope,
         # As with a component: what UpdateInferenceComponent cannot change is part of the logical id.
-        f"{name}On{logical_digest(endpoint.endpoint_name, endpoint.variant_name, component.component_name, adapter_name)}",
+        f"{name}On{logical_digest(base.endpoint_name, base.variant_name, base.component_name, adapter_name)}",
         inference_component_name=adapter_name,
-        endpoint_name=endpoint.endpoint_name,
+        endpoint_name=base.endpoint_name,
         specification=cfn.InferenceComponentSpecificationProperty(
-            base_inference_component_name=component.component_name,
+            base_inference_component_name=base.component_name,
             container=cfn.InferenceComponentContainerSpecificationProperty(
-                artifact_url=source.bind(component, endpoint.role, readable)
+                artifact_url=source.bind(base.scope, base.role, readable)
             ),
         ),
     )
-    resource.add_resource_dependency(component.resource)
-    endpoint.shared.names.take(adapter_name, "adapter", component.path)
+    resource.add_resource_dependency(base.resource)
+    base.names.take(adapter_name, "adapter", base.path)
     return Adapter(
         adapter_name=adapter_name,
-        adapter_arn=endpoint.shared.arns.written("inference-component", adapter_name),
-        component=component,
+        adapter_arn=base.arns.written("inference-component", adapter_name),
+        component_name=base.component_name,
+        endpoint_name=base.endpoint_name,
+        arns=base.arns,
         config=known,
         host_gib=host_gib,
         resource=resource,
     )
 
 
-def lora_problems(path: str, server: SglangOptions, image_kind: str) -> list[Problem]:
-    """Say why a component cannot have adapters at all; an empty list when it can."""
+def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> list[Problem]:
+    """Return why a component cannot have adapters at all; empty when it can."""
     problems = []
     if image_kind != "cdk-sglang":
         problems.append(
@@ -151,61 +211,56 @@ def lora_problems(path: str, server: SglangOptions, image_kind: str) -> list[Pro
     return problems
 
 
-def _problems(
-    component: InferenceComponent, name: str, adapter_name: str, *, config: AdapterConfig | None, base_model: str | None
+def _name_problems(
+    base: BaseComponent, path: str, name: str, adapter_name: str, others: Mapping[str, Adapter]
 ) -> list[Problem]:
-    path = f"{component.short_name}.adapters.{name}"
-    if name in component.adapters:
-        problems = [Problem(path, "the component has an adapter of this name already; choose another")]
-    else:
-        problems = name_problems(path, adapter_name, "adapter") or component.endpoint.shared.names.problems(
-            path, adapter_name, "adapter", component=component.path
-        )
-    problems += lora_problems(path, component.server, component.endpoint.image.facts.kind)
-    if config is None:
-        return problems
-    lora = component.server.lora or LoraOptions()
-    problems += config.problems(path, max_rank=lora.max_rank, server_modules=lora.target_modules)
-    served = component.base_model
-    accepted = base_model or served
+    if name in others:
+        return [Problem(path, "the component has an adapter of this name already; choose another")]
+    return name_problems(path, adapter_name, "adapter") or base.names.problems(
+        path, adapter_name, "adapter", component=base.path
+    )
+
+
+def _config_problems(base: BaseComponent, path: str, config: AdapterConfig, base_model: str | None) -> list[Problem]:
+    lora = base.server.lora or LoraOptions()
+    problems = config.problems(path, max_rank=lora.max_rank, server_modules=lora.target_modules)
+    accepted = base_model or base.model
     trained = config.base_model
     if trained and accepted and _is_hub_id(trained) and not same_base_model(trained, accepted):
         problems.append(
             Problem(
                 path,
-                f"was trained on {trained}, the component serves {accepted}; "
+                f"was trained on {trained}, the component serves {base.model}; "
                 f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}",
             )
         )
     return problems
 
 
-def _host_gib(component: InferenceComponent, source: AdapterSource, config: AdapterConfig | None) -> float | None:
+def _host_gib(base: BaseComponent, source: AdapterSource, config: AdapterConfig | None) -> float | None:
     if source.weights_bytes is not None:
         return source.weights_bytes / _GIB
-    return adapter_gib(component.server, component.variants[0].facts, config)
+    return adapter_gib(base.server, base.facts, config)
 
 
-def _host_problems(component: InferenceComponent, name: str, host_gib: float | None) -> list[Problem]:
+def _host_problems(
+    base: BaseComponent, path: str, others: Mapping[str, Adapter], host_gib: float | None
+) -> list[Problem]:
     """Hold all adapters together to the copy's host memory, where nothing else bounds them: SGLang keeps each one."""
-    lora = component.server.lora
+    lora = base.server.lora
     if lora is None or lora.max_loaded_loras is not None or host_gib is None:
         return []
-    together = host_gib + sum(other.host_gib or 0.0 for other in component.adapters.values())
+    together = host_gib + sum(other.host_gib or 0.0 for other in others.values())
     problems = (
         problem
-        for variant in component.variants
+        for server, memory_mib in base.variants
         for problem in known_adapters_problems(
-            f"{component.short_name}.adapters.{name}",
-            variant.server,
-            adapters=len(component.adapters) + 1,
-            adapters_gib=together,
-            memory_mib=variant.memory_mib,
+            path, server, adapters=len(others) + 1, adapters_gib=together, memory_mib=memory_mib
         )
     )
     return list(problems)[:1]
 
 
 def _is_hub_id(name: str) -> bool:
-    """Whether a base model's name says which model it is: a path of the machine it was trained on does not."""
+    """Whether a base model's name identifies a model: a path of the machine it was trained on does not."""
     return not name.startswith((".", "/", "~")) and name.count("/") == 1

@@ -31,7 +31,12 @@ class MetricOptions(TypedDict, total=False):
 
 
 class ServingMetrics:
-    """Metrics of an endpoint's variant or of one inference component."""
+    """Metrics of an endpoint's variant or of one inference component.
+
+    Args:
+        dimensions: CloudWatch dimensions of the metrics.
+        utilization_namespace: CloudWatch namespace of GPU, memory and CPU use.
+    """
 
     @checked()
     def __init__(self, *, dimensions: Mapping[str, str], utilization_namespace: str) -> None:
@@ -40,7 +45,13 @@ class ServingMetrics:
 
     @checked()
     def metric(self, name: str, *, namespace: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Return any metric of this endpoint or component by SageMaker's name; averaged by default."""
+        """Return any metric of this endpoint or component by SageMaker's name; averaged by default.
+
+        Args:
+            name: SageMaker's name of the metric.
+            namespace: CloudWatch namespace of the metric.
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415  costs those who look at metrics alone
 
         return cloudwatch.Metric(
@@ -61,49 +72,97 @@ class ServingMetrics:
         return self.metric(name, namespace=self._utilization_namespace, **options)
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests (count; Sum)."""
+        """Requests (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("Invocations", "Sum", options)
 
     def metric_invocation_4xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests the container or SageMaker refused as the caller's mistake (count; Sum)."""
+        """Requests the container or SageMaker refused as the caller's mistake (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("Invocation4XXErrors", "Sum", options)
 
     def metric_invocation_5xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests that failed on the serving side (count; Sum)."""
+        """Requests that failed on the serving side (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("Invocation5XXErrors", "Sum", options)
 
     def metric_invocation_model_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests the model did not answer with 2xx (count; Sum)."""
+        """Requests the model did not answer with 2xx (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("InvocationModelErrors", "Sum", options)
 
     def metric_mid_stream_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Streams that broke after their first part (count; Sum)."""
+        """Streams that broke after their first part (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("MidStreamErrors", "Sum", options)
 
     def metric_no_capacity_invocation_failures(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests that found no copy to run on, as when scaled to zero (count; Sum)."""
+        """Requests that found no copy to run on, as when scaled to zero (count; Sum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("NoCapacityInvocationFailures", "Sum", options)
 
     def metric_concurrent_requests_per_copy(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests running or queued on a copy, a stream counting until its last token (count; Maximum)."""
+        """Requests running or queued on a copy, a stream counting until its last token (count; Maximum).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("ConcurrentRequestsPerCopy", "Maximum", options)
 
     def metric_model_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Time in the container (**microseconds**; p99)."""
+        """Time in the container (**microseconds**; p99).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("ModelLatency", "p99", options)
 
     def metric_overhead_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Time SageMaker adds around the container (**microseconds**; p99)."""
+        """Time SageMaker adds around the container (**microseconds**; p99).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._invocation("OverheadLatency", "p99", options)
 
     def metric_gpu_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """GPU use over all GPUs, 0 to 100 whatever their number (percent; Average)."""
+        """GPU use over all GPUs, 0 to 100 whatever their number (percent; Average).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._utilization("GPUUtilizationNormalized", options)
 
     def metric_gpu_memory_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """GPU memory use over all GPUs, 0 to 100 whatever their number (percent; Average)."""
+        """GPU memory use over all GPUs, 0 to 100 whatever their number (percent; Average).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._utilization("GPUMemoryUtilizationNormalized", options)
 
     def metric_cpu_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """CPU use over all cores, 0 to 100 (percent; Average)."""
+        """CPU use over all cores, 0 to 100 (percent; Average).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
         return self._utilization("CPUUtilizationNormalized", options)

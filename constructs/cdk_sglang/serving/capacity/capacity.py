@@ -27,6 +27,13 @@ class Capacity:
     Make one with `on_demand`, `pool` or `reserved`. Instances follow the copies of the components between the bounds; every
     instance above `min_instances` is paid for only while copies need it, unless it is reserved. Without `min_instances` it is 1, or 0
     where every component may go to zero.
+
+    Args:
+        instances: Instance types, the most wanted first; more than one is a pool.
+        min_instances: Fewest instances that managed scaling keeps; None for 1, or 0 if every component may go to zero.
+        max_instances: Most instances that managed scaling may start.
+        scale_in: How instances are given back; SageMaker's own way by default.
+        reservation: Training plan that the instances belong to; None on demand.
     """
 
     instances: tuple[GpuInstance, ...]

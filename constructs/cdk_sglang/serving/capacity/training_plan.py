@@ -48,7 +48,12 @@ class OnDemandMove:
     hours_before: int = HOURS_BEFORE_DEFAULT
 
     def problems(self, path: str, *, min_instances: int) -> list[Problem]:
-        """Say what is wrong with it; an empty list when nothing is."""
+        """Say what is wrong with it; an empty list when nothing is.
+
+        Args:
+            path: Path of the settings, for messages.
+            min_instances: Fewest instances of the endpoint; None if unspecified.
+        """
         found = [
             token_problem(f"{path}.{name}", "the number itself")
             for name, value in (("max_instances", self.max_instances), ("hours_before", self.hours_before))

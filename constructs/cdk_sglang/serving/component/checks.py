@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.serving.component.component import InferenceComponent
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.rollout import ComponentRollout
+    from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.schedules import NightlyStop
+    from cdk_sglang.spec.slo import Slo
 
 _PARTS_OF_AN_ENDPOINT: Final = re.compile(
     rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{VERIFICATION_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
@@ -153,13 +156,12 @@ def gpus_of_copies(components: Iterable[InferenceComponent], instance: GpuInstan
 
 
 def with_nightly_stop(
-    path: str, scaling: ComponentScaling | None, copies: int, endpoint: InferenceEndpoint
+    path: str, scaling: ComponentScaling | None, copies: int, stop: NightlyStop | None
 ) -> ComponentScaling | None:
     """Return a component's scaling with the nightly stop of its endpoint, whether or not it scales otherwise."""
-    stop = endpoint.nightly_stop
     if stop is None:
         return scaling
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling  # noqa: PLC0415  not every component scales
+    from cdk_sglang.spec.scaling import ComponentScaling  # noqa: PLC0415  not every component scales
 
     try:
         return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
@@ -172,16 +174,37 @@ def chosen_concurrency(
     scaling: ComponentScaling | None,
     model: ModelSource,
     variants: Sequence[ModelVariant],
-    endpoint: InferenceEndpoint,
+    *,
+    instances: Sequence[GpuInstance],
+    load: Load | None,
+    slo: Slo | None,
+    engine_version: str,
 ) -> float | None:
-    """Return the requests a copy is kept at: as asked, else as planned; None when nothing scales by concurrency."""
+    """Return the requests in flight at which scaling keeps a copy: the number given, else the planned one.
+
+    Args:
+        path: Path of the component, for messages.
+        scaling: Bounds, target and schedules; None if the component does not scale.
+        model: The model.
+        variants: The component's options by instance type.
+        instances: Instance types of the endpoint.
+        load: Requests expected; by default those of the target.
+        slo: Latency objectives that the planned number keeps; none by default.
+        engine_version: SGLang's release in the image.
+
+    Returns:
+        None if nothing scales by concurrency.
+    """
     if scaling is None or not scaling.has_policy:
         return None
-    from cdk_sglang.serving.scaling.scaling import Concurrency  # noqa: PLC0415  not every component scales
+    from cdk_sglang.spec.scaling import Concurrency  # noqa: PLC0415  not every component scales
 
-    if not isinstance(scaling.target, Concurrency):
+    target = scaling.tracked
+    if not isinstance(target, Concurrency):
         return None
-    target = scaling.target
+    if load is not None and target.model_fields_set & load.__class__.model_fields.keys():
+        problem = Problem(f"{path}.load", "is given by scaling.target too (input_tokens, output_tokens); give it once")
+        raise ConfigurationError([problem])
     if target.requests_per_copy is not None:
         return target.requests_per_copy
     from cdk_sglang.serving.component.planned import planned_concurrency  # noqa: PLC0415  loads the catalogue
@@ -190,9 +213,9 @@ def chosen_concurrency(
         path,
         model,
         variants[0].server,
-        endpoint.capacity.instances,
+        instances,
         gpus_by_type=gpus_by_type(variants),
-        input_tokens=target.input_tokens,
-        output_tokens=target.output_tokens,
-        engine_version=endpoint.image.facts.sglang_version,
+        load=load or target,
+        slo=slo,
+        engine_version=engine_version,
     )

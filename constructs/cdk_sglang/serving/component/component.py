@@ -38,11 +38,13 @@ from cdk_sglang.spec.verification import SmokeRequest
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
     from aws_cdk import aws_sagemaker as sagemaker
 
-    from cdk_sglang.serving.adapters.adapter import Adapter
+    from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.slo import Slo
     from cdk_sglang.weights import AdapterConfig
 
 
@@ -62,7 +64,43 @@ class SharedValues:
 
 
 class InferenceComponent(Construct):
-    """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes."""
+    """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes.
+
+    Args:
+        endpoint: Endpoint that the component runs on.
+        construct_id: Short name of the model on the endpoint, for example llama.
+        model: Where the weights are.
+        server: SGLang's options.
+        copies: Copies at the first deployment; 1, or as many as `scaling` keeps at least, if None.
+        scaling: Bounds between which load and schedules change the copies; the number of copies stays as it is if None.
+        load: Requests that callers are expected to send; the planner's own assumption if None.
+        slo: Latency objective; unchecked if None.
+        placement: How copies are spread over instances; SageMaker's own way if None.
+        component_name: Name in SageMaker; "<endpoint name>-<construct id>" if None.
+        resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.
+        startup: Start-up time-outs; derived from the size of the weights if None.
+        rollout: How a new version reaches the copies; all at once and without alarms if None.
+        smoke: Request that verifies the component after a deployment; that of the endpoint if None.
+        tp_size_by_type: GPUs of a forward pass on some instance types of a pool.
+        environment: Further environment variables of the container.
+
+    Attributes:
+        path: Construct path, for messages.
+        variants: Model and options for each set of instance types whose options differ, that of the most wanted type
+            first.
+        gpus_by_type: GPUs of a copy by instance type.
+        scaling_resources: CloudFormation resources that scale the component.
+        short_name: Construct id, which is the component's name within the endpoint.
+        model_id: Catalogue id of the model; None if unknown.
+        base_model: Model that adapters must have been trained on; None if unknown.
+        adapters: Adapters by their short names.
+        environments: Environment variables of the container, one mapping for each of `variants`.
+        component_arn: ARN of the inference component.
+        startup_seconds: Longest time from a new copy to its first health check, in seconds.
+        fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
+        models: SageMaker models, one for each of `variants`.
+        model_names: Names of `models`, known at deployment.
+    """
 
     def __init__(
         self,
@@ -73,6 +111,8 @@ class InferenceComponent(Construct):
         server: SglangOptions,
         copies: int | None,
         scaling: ComponentScaling | None,
+        load: Load | None,
+        slo: Slo | None,
         placement: Placement | None,
         component_name: str | None,
         resources: HostResources | None,
@@ -96,7 +136,7 @@ class InferenceComponent(Construct):
         )
         if copies is None:
             copies = 1 if scaling is None else max(1, scaling.min_copies)
-        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint)
+        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint.nightly_stop)
         check_component(
             endpoint,
             construct_id,
@@ -109,7 +149,16 @@ class InferenceComponent(Construct):
             rollout=rollout,
             problems=problems,
         )
-        concurrency = chosen_concurrency(construct_id, scaling, model, variants, endpoint)
+        concurrency = chosen_concurrency(
+            construct_id,
+            scaling,
+            model,
+            variants,
+            instances=instances,
+            load=load,
+            slo=slo,
+            engine_version=endpoint.image.facts.sglang_version,
+        )
         super().__init__(endpoint, construct_id)
         self.path: str = f"{endpoint.shared.path}/{construct_id}"
         endpoint.shared.names.take(name, "component", self.path)
@@ -155,9 +204,12 @@ class InferenceComponent(Construct):
         self.resource = make_component(self, resources=resources, placement=placement, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
         if scaling is not None:
-            from cdk_sglang.serving.scaling.autoscaling import make_scaling  # noqa: PLC0415  see above
+            from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
 
-            make_scaling(self, scaling, concurrency=concurrency, weights_bytes=model.weights_bytes)
+            scaled = ScaledComponent(
+                scope=self, name=name, resource=self.resource, instances=instances, weights_bytes=model.weights_bytes
+            )
+            self.scaling_resources += make_scaling(scaled, scaling, concurrency=concurrency)
         if endpoint.verification is not None:
             endpoint.verification.add(self._verified())
         warn_of_endless_files(self, environment)
@@ -190,7 +242,11 @@ class InferenceComponent(Construct):
 
     @checked("{self.short_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this component, streaming included."""
+        """Let the grantee invoke this component, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return self.endpoint.grant_components(grantee, self.component_name)
 
     @checked("{self.short_name}.adapters.{name}")
@@ -218,7 +274,15 @@ class InferenceComponent(Construct):
         """
         from cdk_sglang.serving.adapters.adapter import make_adapter  # noqa: PLC0415  see above
 
-        adapter = make_adapter(self, name, source, config=config, base_model=base_model, readable=self._readable)
+        adapter = make_adapter(
+            self._adapter_base(),
+            name,
+            source,
+            config=config,
+            base_model=base_model,
+            others=self.adapters,
+            readable=self._readable,
+        )
         self.adapters[name] = adapter
         if self.endpoint.verification is not None:
             self.endpoint.verification.wait_for(self.component_name, adapter.resource)
@@ -229,12 +293,37 @@ class InferenceComponent(Construct):
     def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee invoke every adapter of this component, those of later deployments included.
 
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+
         Raises:
             ConfigurationError: A component or an adapter of another one is named so that it would be among them.
         """
         beginning = f"{self.component_name}-"
         raise_if_any(self.endpoint.shared.names.reach(self.short_name, beginning, self.path))
         return self.endpoint.grant_components(grantee, f"{beginning}*")
+
+    def _adapter_base(self) -> BaseComponent:
+        from cdk_sglang.serving.adapters.adapter import BaseComponent  # noqa: PLC0415  see above
+
+        endpoint = self.endpoint
+        return BaseComponent(
+            scope=self,
+            resource=self.resource,
+            path=self.path,
+            short_name=self.short_name,
+            component_name=self.component_name,
+            endpoint_name=endpoint.endpoint_name,
+            variant_name=endpoint.variant_name,
+            role=endpoint.role,
+            arns=endpoint.shared.arns,
+            names=endpoint.shared.names,
+            image_kind=endpoint.image.facts.kind,
+            server=self.server,
+            model=self.base_model,
+            facts=self.variants[0].facts,
+            variants=tuple((variant.server, variant.memory_mib) for variant in self.variants),
+        )
 
     def _verified(self) -> VerifiedComponent:
         """Return what the endpoint's verification compares with the live component."""

@@ -49,7 +49,12 @@ class HostResources:
     @staticmethod
     @checked()
     def share_of(instance: GpuInstance, *, gpus: int) -> HostResources:
-        """Half of the cores and memory that go with so many of the instance's GPUs."""
+        """Half of the cores and memory that go with so many of the instance's GPUs.
+
+        Args:
+            instance: Instance type that the copy runs on.
+            gpus: GPUs of the copy.
+        """
         share = _HOST_SHARE * gpus / instance.gpu_count
         return HostResources(
             cpu_cores=max(1, int(instance.vcpus * share)), memory_mib=int(instance.memory_gib * _MIB_PER_GIB * share)

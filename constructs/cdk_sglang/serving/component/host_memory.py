@@ -14,7 +14,7 @@ from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning.host import HostMemory
+    from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.weights import AdapterConfig
 
 _GIB: Final = 2**30
@@ -168,7 +168,7 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
         memory_mib: Host memory that a copy reserves.
         instance_gib: Host memory of the instance, of which `host_memory_fraction` is a share at most.
     """
-    from cdk_sglang.planning.host import HostMemory  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning.fleet_request import HostMemory  # noqa: PLC0415  loads numpy, a quarter of a second
 
     hicache, processes = server.hicache, server.gpus_per_copy
     fraction = None if hicache is None else hicache.host_memory_fraction

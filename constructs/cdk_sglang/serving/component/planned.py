@@ -11,24 +11,22 @@ from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.component.host import HostResources, least_memory_mib
 from cdk_sglang.serving.component.host_cache import sized_for_host
 from cdk_sglang.serving.component.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
+from cdk_sglang.spec.load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning import ComponentRequest, EngineOptions, Slo
-    from cdk_sglang.planning.host import HostMemory
-    from cdk_sglang.serving.scaling.schedules import Bounds
+    from cdk_sglang.planning import ComponentRequest, EngineOptions
+    from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.serving.weights.model_source import ModelSource
     from cdk_sglang.spec.rollout import BatchSize
+    from cdk_sglang.spec.schedules import Bounds
+    from cdk_sglang.spec.slo import Slo
 
 _KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
 """SGLang's names of cache formats to the planner's; all others are 16 bits."""
-
-EXPECTED_INPUT_TOKENS: Final = 1024
-EXPECTED_OUTPUT_TOKENS: Final = 256
-"""Mean prompt and answer where nobody says: the planner's own assumption."""
 
 
 def component_request(
@@ -38,8 +36,7 @@ def component_request(
     *,
     bounds: Bounds,
     slo: Slo | None = None,
-    input_tokens: float = EXPECTED_INPUT_TOKENS,
-    output_tokens: float = EXPECTED_OUTPUT_TOKENS,
+    load: Load | None = None,
     host_memory_gib: float = 0.0,
     vcpus: float = 0.0,
     rolling: BatchSize | None = None,
@@ -53,9 +50,8 @@ def component_request(
         facts: Its model.
         server: SGLang's options.
         bounds: Fewest and most copies at any hour.
-        slo: Latency asked.
-        input_tokens: Mean prompt expected.
-        output_tokens: Mean answer expected.
+        slo: Latency objectives; none by default.
+        load: Requests expected; the planner's own assumption by default.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
         rolling: How many copies one step of an update replaces; None for an update without steps.
@@ -64,7 +60,7 @@ def component_request(
     """
     from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
 
-    lora = server.lora
+    lora, load = server.lora, load or Load()
     return ComponentRequest(
         name=name,
         facts=facts,
@@ -80,8 +76,8 @@ def component_request(
         min_copies=bounds[0],
         max_copies=bounds[1],
         slo=slo,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
+        input_tokens=load.input_tokens,
+        output_tokens=load.output_tokens,
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
         rolling=rolling,
@@ -225,8 +221,8 @@ def planned_concurrency(
     instances: Sequence[GpuInstance],
     *,
     gpus_by_type: Mapping[str, int],
-    input_tokens: float,
-    output_tokens: float,
+    load: Load,
+    slo: Slo | None = None,
     engine_version: str | None = None,
 ) -> float:
     """Return the requests in flight per copy at which a copy is to be added, out of the model's plan.
@@ -237,8 +233,8 @@ def planned_concurrency(
         server: SGLang's options.
         instances: Types its copies may run on.
         gpus_by_type: GPUs of a copy on each of them.
-        input_tokens: Mean prompt expected.
-        output_tokens: Mean answer expected.
+        load: Requests expected.
+        slo: Latency objectives that the number keeps; none by default.
         engine_version: SGLang's release in the image.
 
     Raises:
@@ -271,8 +267,8 @@ def planned_concurrency(
         facts,
         server,
         bounds=(1, 1),
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
+        load=load,
+        slo=slo,
         engine_version=engine_version,
     )
     return target_concurrency(request, instances, gpus=gpus_by_type, max_running_requests=server.max_running_requests)

@@ -50,7 +50,12 @@ class StartupTimeouts:
     @staticmethod
     @checked()
     def for_weights(weights_bytes: float | None, instances: Sequence[GpuInstance]) -> StartupTimeouts:
-        """Derive both from the planner's start-up times on the slowest of the types; unknown size gives the longest allowed."""
+        """Derive both from the planner's start-up times on the slowest of the types; unknown size gives the longest allowed.
+
+        Args:
+            weights_bytes: Size of the weights in bytes; None if unknown.
+            instances: Instance types that a copy may start on.
+        """
         if weights_bytes is None:
             return StartupTimeouts(download_seconds=TIMEOUT_MAX_SECONDS, health_check_seconds=TIMEOUT_MAX_SECONDS)
         from cdk_sglang.planning import start_up  # noqa: PLC0415  loads numpy, a quarter of a second

@@ -13,12 +13,13 @@ from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, re
 from cdk_sglang.serving.capacity.capacity import Capacity
 from cdk_sglang.serving.capacity.checks import capacity_place_problems
 from cdk_sglang.serving.endpoint.routing import Routing
-from cdk_sglang.serving.image.image import ImageFacts, ServingImage
+from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.image_facts import ImageFacts
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""

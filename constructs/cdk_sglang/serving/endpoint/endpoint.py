@@ -33,6 +33,7 @@ from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.names import derived_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
@@ -53,18 +54,22 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
     from cdk_sglang.serving.component.placement import Placement
-    from cdk_sglang.serving.scaling.scaling import ComponentScaling
-    from cdk_sglang.serving.scaling.schedules import NightlyStop
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.schedules import NightlyStop
+    from cdk_sglang.spec.slo import Slo
 
 
 class InferenceEndpoint(Construct):
     """An endpoint on which SGLang models run side by side as inference components.
 
     Example:
+        ```python
         endpoint = InferenceEndpoint(
             self, "Chat", capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2), image=ServingImage.from_dlc()
         )
         endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"), server=SglangOptions(tp_size=1))
+        ```
 
     Args:
         scope: Parent.
@@ -90,6 +95,14 @@ class InferenceEndpoint(Construct):
         verification: What is compared with the specification before a deployment counts as done; everything by default, or
             `NoVerification(reason=...)`.
         truth_check: Earlier name of `verification`.
+
+    Attributes:
+        variant_name: Name of the endpoint's only production variant.
+        endpoint_arn: ARN of the endpoint.
+        truth: Verification after each deployment; None if it is left out.
+        components: Components by their construct ids.
+        role: Execution role of the endpoint and its components.
+        image_uri: URI of the serving image, known at deployment.
 
     Raises:
         ConfigurationError: With every problem, before any resource exists.
@@ -242,6 +255,8 @@ class InferenceEndpoint(Construct):
         server: SglangOptions | None = None,
         copies: int | None = None,
         scaling: ComponentScaling | None = None,
+        load: Load | None = None,
+        slo: Slo | None = None,
         placement: Placement | None = None,
         component_name: str | None = None,
         resources: HostResources | None = None,
@@ -260,6 +275,9 @@ class InferenceEndpoint(Construct):
             copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
                 least. SageMaker creates no component at zero copies.
             scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
+            load: Requests that callers are expected to send, from which a planned scaling target follows; 1024 tokens in and 256 out by
+                default.
+            slo: Latency objectives that a planned scaling target keeps; none by default.
             placement: How copies are spread over instances; SageMaker's own way by default.
             component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
             resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
@@ -280,6 +298,8 @@ class InferenceEndpoint(Construct):
             server=server or SglangOptions(),
             copies=copies,
             scaling=scaling,
+            load=load,
+            slo=slo,
             placement=placement,
             component_name=component_name,
             resources=resources,
@@ -296,26 +316,31 @@ class InferenceEndpoint(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every component of the endpoint, those added later too, streaming included."""
+        """Let the grantee invoke every component of the endpoint, those added later too, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         self._invokers.append(grantee)
         components = [component.component_name for component in self.components.values()]
         return self.grant_components(grantee, *components)
 
     def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included."""
-        arns = self.shared.arns
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(permissions.INVOKE),
-            resource_arns=[
-                *arns.allowed("endpoint", self.endpoint_name),
-                *arns.allowed("inference-component", *names),
-            ],
-        )
+        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+            names: Names of components and adapters; `*` in a name stands for any characters.
+        """
+        return grant_invoke(grantee, self.shared.arns, self.endpoint_name, *names)
 
     @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`."""
+        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
         )

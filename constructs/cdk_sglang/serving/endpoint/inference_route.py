@@ -53,6 +53,9 @@ class InferenceRoute(Construct):
         parameter_name: Of the SSM parameter: /cdk-sglang/<environment>/routes/<name>, which `Route.load` looks for.
         destinations: Two to five, most wanted first.
 
+    Attributes:
+        parameter: SSM parameter that holds the destinations.
+
     Raises:
         ConfigurationError: The number of destinations, a repeated one, or a name SageMaker would refuse.
     """
@@ -80,7 +83,11 @@ class InferenceRoute(Construct):
 
     @checked()
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone load the route."""
+        """Let someone load the route.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         arn = cdk.Stack.of(self).format_arn(
             service="ssm", resource="parameter", resource_name=self._parameter_name.removeprefix("/")
         )
@@ -88,7 +95,11 @@ class InferenceRoute(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone load the route, send requests to its destinations, and see their copies while waiting."""
+        """Let someone load the route, send requests to its destinations, and see their copies while waiting.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
         arns = SageMakerArns.of(cdk.Stack.of(self))
         endpoints = arns.allowed("endpoint", *(at.endpoint_name for at in self.destinations))
         components = arns.allowed("inference-component", *(at.component_name for at in self.destinations))

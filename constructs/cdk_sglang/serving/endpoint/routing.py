@@ -22,7 +22,13 @@ PREFIX_AWARE_MIN_INSTANCES: Final = 2
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """A routing strategy; make one with `least_outstanding_requests` or `prefix_aware`."""
+    """A routing strategy; make one with `least_outstanding_requests` or `prefix_aware`.
+
+    Args:
+        strategy: SageMaker's name of the strategy.
+        prefix_length: With PREFIX_AWARE: how much of a request is compared; see `prefix_aware`.
+        concurrency_threshold: With PREFIX_AWARE: requests in flight on a copy above which requests go elsewhere.
+    """
 
     strategy: Literal["LEAST_OUTSTANDING_REQUESTS", "PREFIX_AWARE"]
     prefix_length: int | None = None
@@ -70,7 +76,12 @@ class Routing:
         )
 
     def problems(self, path: str, *, max_instances: int) -> list[Problem]:
-        """Say why this strategy does not suit an endpoint of at most so many instances."""
+        """Say why this strategy does not suit an endpoint of at most so many instances.
+
+        Args:
+            path: Path of the settings, for messages.
+            max_instances: Most instances of the endpoint.
+        """
         if self.strategy == "PREFIX_AWARE" and max_instances < PREFIX_AWARE_MIN_INSTANCES:
             return [
                 (

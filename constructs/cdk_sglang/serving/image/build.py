@@ -14,12 +14,13 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from cdk_sglang import assets as shipped
-from cdk_sglang.serving.image.container_base import ContainerBase
+from cdk_sglang.serving.image.registry import base_reference, dlc_registry, dlc_repository_arn
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_jobs import BuildJobs, ImageResult
 from cdk_sglang.serving.shared.build_project import BuildProject, ComputeType
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.spec.container_base import ContainerBase
 
 _BUILD_TIMEOUT: Final = cdk.Duration.hours(3)
 _WAIT: Final = cdk.Duration.hours(3)
@@ -45,8 +46,8 @@ echo "pushed $IMAGE:$IMAGE_TAG; what follows is its bill of materials"
 """
 """Builds and pushes the image, then its bill of materials.
 
-- `--cache-from` the last image, whose layers carry their cache keys (`type=inline`): nothing else is stored for it, and a build that
-  changes Python files alone neither pulls nor pushes the 17 GB below them.
+- `--cache-from` the last image, whose layers carry their cache keys (`type=inline`): nothing else is stored for the cache, and a build
+  that changes Python files alone neither pulls nor pushes the 17 GB below them.
 - Docker's own media types, without attestations: they would turn the image into an index, which SageMaker's documentation does not
   mention. The attestations (SPDX list of packages, provenance) are pushed beside it under `sbom-<tag>`.
 """
@@ -56,12 +57,12 @@ _LOGIN: Final = "ecr:GetAuthorizationToken has no resource types"
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltImage:
-    """What a build leaves.
+    """The image that a build pushes.
 
     Attributes:
-        repository: Where the image is.
-        digest: Its digest, known at deployment.
-        tag: Its tag, which names the content it was built from and never moves.
+        repository: Repository of the image.
+        digest: Digest of the image, known at deployment.
+        tag: Tag of the image, which names the content it was built from and never moves.
     """
 
     repository: ecr.IRepository
@@ -79,15 +80,15 @@ class ServingImageBuild(Construct):
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
-        repository: Where the image goes; make its tags immutable and its scan on push.
-        base: What it is built on.
+        repository: Repository that the image is pushed to; make its tags immutable and its scan on push.
+        base: Base image.
         source: Folder with the Dockerfile; this project's own by default.
         compute_type: Build machine; 8 vCPUs and 128 GB of disk by default, enough for a base of 17 GB compressed.
         wait: How long a deployment waits for the build; three hours by default, though CloudFormation's own limit is one.
-        log_options: What becomes of the logs of build and functions.
+        log_options: Retention, key and removal of the logs of build and functions; kept for 30 days by default.
 
     Attributes:
-        image: What it leaves.
+        image: The image that the build pushes.
         project: The CodeBuild project.
     """
 
@@ -107,7 +108,7 @@ class ServingImageBuild(Construct):
         options = log_options or LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
         folder = source or shipped.find_folder("container", holds="Dockerfile")
         content = assets.Asset(self, "Content", path=str(folder), exclude=_EXCLUDE)
-        base_image = base.reference(cdk.Stack.of(self))
+        base_image = base_reference(base, cdk.Stack.of(self))
         # The base's name, not its URI: the same content has the same tag in every Region.
         fingerprint = hashlib.sha256(f"{content.asset_hash}\x00{base.name}\x00{_SCRIPT}".encode()).hexdigest()[:24]
         tag = f"{base.facts.sglang_version}-{fingerprint}"
@@ -141,6 +142,8 @@ class ServingImageBuild(Construct):
     ) -> BuildProject:
         stack = cdk.Stack.of(self)
         uri = repository.repository_uri
+        registries = [dlc_registry(stack)] if base.is_dlc else []
+        base_arns = [dlc_repository_arn(stack)] if base.is_dlc else []
         project = BuildProject(
             self,
             "Project",
@@ -148,17 +151,14 @@ class ServingImageBuild(Construct):
             source=content,
             commands=[_SCRIPT],
             variables={
-                "REGISTRIES": cdk.Fn.join(" ", [cdk.Fn.select(0, cdk.Fn.split("/", uri)), *base.registries(stack)]),
+                "REGISTRIES": cdk.Fn.join(" ", [cdk.Fn.select(0, cdk.Fn.split("/", uri)), *registries]),
                 "REPOSITORY": repository.repository_name,
                 "IMAGE": uri,
             },
             statements=[
                 iam.PolicyStatement(actions=list(permissions.PUSH_IMAGE), resources=[repository.repository_arn]),
                 iam.PolicyStatement(actions=list(permissions.REGISTRY_LOGIN), resources=["*"]),
-                *(
-                    iam.PolicyStatement(actions=list(permissions.PULL_IMAGE), resources=[arn])
-                    for arn in base.repository_arns(stack)
-                ),
+                *(iam.PolicyStatement(actions=list(permissions.PULL_IMAGE), resources=[arn]) for arn in base_arns),
             ],
             compute_type=compute_type,
             docker=True,

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.image.build import ServingImageBuild
-from cdk_sglang.serving.image.container_base import ContainerBase
-from cdk_sglang.serving.image.image import ServingImage, dlc_region_problems, grant_pull
+from cdk_sglang.serving.image.registry import dlc_region_problems, grant_pull
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.singletons import singleton
+from cdk_sglang.spec.container_base import ContainerBase
 
 
-class BuiltServingImage(ServingImage):
-    """An image that is built while its endpoint's stack is deployed."""
+class BuildOrigin:
+    """An image that is built while its endpoint's stack is deployed; endpoints of one stack share the build."""
 
     def __init__(
         self,
@@ -28,32 +28,31 @@ class BuiltServingImage(ServingImage):
         source: Path | None,
         log_options: LogOptions | None,
     ) -> None:
-        self._base = base
-        super().__init__(self._base.facts)
         self._repository = repository
+        self._base = base
         self._source = source
         self._log_options = log_options
 
     def region_problems(self, region: str) -> list[Problem]:
-        """Say why the base cannot be pulled in a Region."""
+        """Return why the base cannot be pulled in a Region; empty when it can."""
         return dlc_region_problems(region) if self._base.is_dlc else []
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull the image, and return its URI by digest."""
-        stack = cdk.Stack.of(scope)
-        # What it is built on and where it goes, not what it holds: a new content must update the build, not replace it.
+        # Base and repository, not the content: new content must update the build, not replace it.
         key = hashlib.sha256(f"{self._repository.node.path}\0{self._base.name}".encode()).hexdigest()[:8].upper()
-        build_id = f"ServingImage{key}"
-        build = stack.node.try_find_child(build_id)
-        if build is None:
-            build = ServingImageBuild(
+        build = singleton(
+            scope,
+            f"ServingImage{key}",
+            ServingImageBuild,
+            lambda stack, construct_id: ServingImageBuild(
                 stack,
-                build_id,
+                construct_id,
                 repository=self._repository,
                 base=self._base,
                 source=self._source,
                 log_options=self._log_options,
-            )
-        assert isinstance(build, ServingImageBuild)
+            ),
+        )
         grant_pull(role, self._repository.repository_arn)
         return self._repository.repository_uri_for_digest(build.image.digest)

@@ -6,20 +6,20 @@ The target has no role: Application Auto Scaling uses its service-linked role fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as autoscaling
+from constructs import Construct
 
+from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.alarms.alarms import make_alarm
 from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
 from cdk_sglang.serving.component.startup import pause_after_waking
-from cdk_sglang.serving.scaling.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath
-from cdk_sglang.serving.scaling.schedules import actions
-
-if TYPE_CHECKING:
-    import aws_cdk as cdk
-
-    from cdk_sglang.serving.component.component import InferenceComponent
+from cdk_sglang.serving.scaling.actions import actions
+from cdk_sglang.spec.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath
 
 _DIMENSION: Final = "sagemaker:inference-component:DesiredCopyCount"
 _NAMESPACE: Final = "sagemaker"
@@ -28,51 +28,71 @@ _INVOCATIONS: Final = "SageMakerInferenceComponentInvocationsPerCopy"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScaledComponent:
+    """An inference component, as far as its scaling needs it.
+
+    Args:
+        scope: Parent of the scaling resources.
+        name: Name of the inference component.
+        resource: The component's resource, which must exist before its scaling target.
+        instances: Instance types of its endpoint.
+        weights_bytes: Size of the model, where known: how long a copy takes to start follows from it.
+    """
+
+    scope: Construct
+    name: str
+    resource: cdk.CfnResource
+    instances: Sequence[GpuInstance]
+    weights_bytes: float | None
+
+
 def make_scaling(
-    component: InferenceComponent,
-    scaling: ComponentScaling,
-    *,
-    concurrency: float | None,
-    weights_bytes: float | None,
-) -> None:
+    component: ScaledComponent, scaling: ComponentScaling, *, concurrency: float | None
+) -> list[cdk.CfnResource]:
     """Create target, policy and, where copies can be at zero, the alarm and policy that wake the component.
 
     Args:
-        component: Whose copies are scaled.
+        component: The component whose copies are scaled.
         scaling: Bounds, target and schedules.
         concurrency: Requests in flight per copy, where the target is `Concurrency`.
-        weights_bytes: Size of the model, where known: how long a copy takes to start follows from it.
+
+    Returns:
+        The resources, in the order of their creation.
     """
-    resource_id = f"inference-component/{component.component_name}"
     low, high = scaling.own_bounds
     target = autoscaling.CfnScalableTarget(
-        component,
+        component.scope,
         "Copies",
         service_namespace=_NAMESPACE,
         scalable_dimension=_DIMENSION,
-        resource_id=resource_id,
+        resource_id=_resource_id(component),
         min_capacity=low,
         max_capacity=high,
         scheduled_actions=_scheduled(scaling) or None,
     )
     target.add_resource_dependency(component.resource)
-    component.scaling_resources.append(target)
+    resources: list[cdk.CfnResource] = [target]
     if scaling.has_policy:
         policy = autoscaling.CfnScalingPolicy(
-            component,
+            component.scope,
             "Follow",
-            policy_name=f"{component.component_name}-follow",
+            policy_name=f"{component.name}-follow",
             policy_type="TargetTrackingScaling",
             service_namespace=_NAMESPACE,
             scalable_dimension=_DIMENSION,
-            resource_id=resource_id,
+            resource_id=_resource_id(component),
             target_tracking_scaling_policy_configuration=_tracking(component, scaling, concurrency),
         )
         policy.add_resource_dependency(target)
-        component.scaling_resources.append(policy)
+        resources.append(policy)
     if scaling.wakes:
-        pause = pause_after_waking(weights_bytes, component.endpoint.capacity.instances)
-        _wake(component, scaling, target, resource_id, pause=pause)
+        resources += _wake(component, target, after_seconds=scaling.wake_after_seconds)
+    return resources
+
+
+def _resource_id(component: ScaledComponent) -> str:
+    return f"inference-component/{component.name}"
 
 
 def _scheduled(scaling: ComponentScaling) -> list[autoscaling.CfnScalableTarget.ScheduledActionProperty]:
@@ -90,11 +110,11 @@ def _scheduled(scaling: ComponentScaling) -> list[autoscaling.CfnScalableTarget.
 
 
 def _tracking(
-    component: InferenceComponent, scaling: ComponentScaling, concurrency: float | None
+    component: ScaledComponent, scaling: ComponentScaling, concurrency: float | None
 ) -> autoscaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty:
     cfn = autoscaling.CfnScalingPolicy
     predefined = custom = None
-    match scaling.target:
+    match scaling.tracked:
         case Concurrency():
             assert concurrency is not None
             value = concurrency
@@ -103,7 +123,7 @@ def _tracking(
             predefined = cfn.PredefinedMetricSpecificationProperty(predefined_metric_type=_INVOCATIONS)
         case MetricMath() as math:
             value = math.target
-            custom = cfn.CustomizedMetricSpecificationProperty(metrics=_queries(component, math))
+            custom = cfn.CustomizedMetricSpecificationProperty(metrics=_queries(component.name, math))
     return cfn.TargetTrackingScalingPolicyConfigurationProperty(
         target_value=value,
         predefined_metric_specification=predefined,
@@ -114,10 +134,10 @@ def _tracking(
 
 
 def _queries(
-    component: InferenceComponent, math: MetricMath
+    component_name: str, math: MetricMath
 ) -> list[autoscaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty]:
     cfn = autoscaling.CfnScalingPolicy
-    own = {"InferenceComponentName": component.component_name}
+    own = {"InferenceComponentName": component_name}
     queries = [
         cfn.TargetTrackingMetricDataQueryProperty(
             id=name,
@@ -140,28 +160,21 @@ def _queries(
     return [*queries, whole]
 
 
-def _wake(
-    component: InferenceComponent,
-    scaling: ComponentScaling,
-    target: cdk.CfnResource,
-    resource_id: str,
-    *,
-    pause: int,
-) -> None:
+def _wake(component: ScaledComponent, target: cdk.CfnResource, *, after_seconds: int) -> list[cdk.CfnResource]:
     """Target tracking cannot leave zero: without a copy there is no concurrency to measure."""
     cfn = autoscaling.CfnScalingPolicy
     policy = autoscaling.CfnScalingPolicy(
-        component,
+        component.scope,
         "Wake",
-        policy_name=f"{component.component_name}-wake",
+        policy_name=f"{component.name}-wake",
         policy_type="StepScaling",
         service_namespace=_NAMESPACE,
         scalable_dimension=_DIMENSION,
-        resource_id=resource_id,
+        resource_id=_resource_id(component),
         step_scaling_policy_configuration=cfn.StepScalingPolicyConfigurationProperty(
             adjustment_type="ChangeInCapacity",
             metric_aggregation_type="Maximum",
-            cooldown=pause,
+            cooldown=pause_after_waking(component.weights_bytes, component.instances),
             step_adjustments=[
                 cfn.StepAdjustmentProperty(metric_interval_lower_bound=0, scaling_adjustment=1),
             ],
@@ -169,20 +182,20 @@ def _wake(
     )
     policy.add_resource_dependency(target)
     alarm = make_alarm(
-        component,
+        component.scope,
         "Asleep",
         choice=None,
         description=(
-            f"Somebody asked {component.component_name}, which has no copies: one is started. It is meant to happen; nobody has to act"
+            f"Somebody asked {component.name}, which has no copies: one is started. It is meant to happen; nobody has to act"
         ),
         namespace=INVOCATION_NAMESPACE,
         metric_name="NoCapacityInvocationFailures",
-        dimensions={"InferenceComponentName": component.component_name},
+        dimensions={"InferenceComponentName": component.name},
         statistic="Sum",
-        period_seconds=scaling.wake_after_seconds,
+        period_seconds=after_seconds,
         evaluation_periods=1,
         threshold=1,
         comparison="GreaterThanOrEqualToThreshold",
         actions=[policy.ref],
     )
-    component.scaling_resources += [policy, alarm]
+    return [policy, alarm]

@@ -25,6 +25,11 @@ class ScaleIn:
 
     Make one with `idle_release` or `consolidation`. Without one SageMaker decides; its tail was about 25 minutes in a field
     report (stdapi.ai#43, read 2026-11-21).
+
+    Args:
+        strategy: IDLE_RELEASE gives back empty instances; CONSOLIDATION moves copies together first.
+        cooldown_minutes: Minutes after the last change before an instance is given back.
+        max_step: Most instances that are given back at once.
     """
 
     strategy: Literal["IDLE_RELEASE", "CONSOLIDATION"]

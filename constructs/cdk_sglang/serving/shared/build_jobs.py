@@ -16,6 +16,7 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_wildcards
 from cdk_sglang.serving.shared.build_project import BuildProject
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangBuildJobs"
 _STAGE: Final = cdk.Duration.minutes(50)
@@ -87,13 +88,10 @@ class BuildJobs(Construct):
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> BuildJobs:
-        """Return those of the scope's stack, made when they are first asked for."""
-        stack = cdk.Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        if found is not None:
-            assert isinstance(found, BuildJobs)
-            return found
-        return BuildJobs(stack, _ID, log_options=log_options)
+        """Return the functions of the scope's stack, creating them on first use."""
+        return singleton(
+            scope, _ID, BuildJobs, lambda stack, construct_id: BuildJobs(stack, construct_id, log_options=log_options)
+        )
 
     def allow_project(self, project: BuildProject) -> None:
         """Let the functions start and watch builds of a project."""

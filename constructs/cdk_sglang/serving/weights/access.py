@@ -1,13 +1,13 @@
-"""What the role of an endpoint may read of S3: the prefixes of its models and nothing beside them.
+"""Read access of an endpoint's role to S3: the prefixes of its models and nothing beside them.
 
-Many models share a few statements: what IAM lets the policies of one role hold is little (10,240 characters inline, ten
-managed policies), and so is what a question to CDK may cost when there are a hundred models.
+Many models share a few statements, since IAM limits the policies of one role (10,240 characters inline, ten managed policies), and each
+question to CDK takes time that a hundred models multiply.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import aws_cdk as cdk
 import jsii
@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
 
-    from cdk_sglang.serving.weights.check import WeightsCheck
-
 _PREFIXES_PER_STATEMENT: Final = 25
 """Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
@@ -36,11 +34,18 @@ _REASON: Final = "the files of one model, under its own prefix"
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBucket:
-    """What is asked of a bucket once, however many models are in it."""
+    """Name, ARN and KMS key of a bucket, asked of CDK once, however many models are in it."""
 
     name: str
     arn: str
     key: kms.IKey | None
+
+
+class ModelCheck(Protocol):
+    """Check of a stack's models (`WeightsCheck`), as far as their sources use it."""
+
+    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IConstruct:
+        """Have a prefix checked, and return the construct after which it is known to be whole."""
 
 
 class WeightsAccess:
@@ -49,12 +54,16 @@ class WeightsAccess:
     Args:
         scope: The endpoint.
         role: Its execution role.
+
+    Attributes:
+        partition: Partition of the stack's Region.
+        check: Check of the stack's models; None until the first model of the endpoint needs it.
     """
 
     def __init__(self, scope: Construct, role: iam.Role) -> None:
         self._stack = cdk.Stack.of(scope)
         self.partition: str = self._stack.partition
-        self.check: WeightsCheck | None = None
+        self.check: ModelCheck | None = None
         self._role = role
         self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
         self._written: set[tuple[str, str]] = set()
@@ -72,6 +81,10 @@ class WeightsAccess:
         self._buckets.append((bucket, found))
         return found
 
+    def named(self, bucket_name: str, key: kms.IKey | None) -> KnownBucket:
+        """Return name, ARN and key of a bucket that is no construct."""
+        return KnownBucket(name=bucket_name, arn=f"arn:{self.partition}:s3:::{bucket_name}", key=key)
+
     def read(self, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
         """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
         if key is not None and not any(other is key for other in self._keys):
@@ -82,7 +95,7 @@ class WeightsAccess:
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
 
     def write(self) -> None:
-        """Write into the role's policy what was asked since the last time."""
+        """Write into the role's policy the prefixes that were added since the last time."""
         pending, self._pending = self._pending, {}
         for bucket_arn, listed in pending.items():
             prefixes = list(listed)

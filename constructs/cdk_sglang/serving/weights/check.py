@@ -1,40 +1,29 @@
-"""A deployment that would serve half a model fails before it starts an instance: config, tokenizer and shards are looked at first."""
+"""Check of models in S3 before they are served: a deployment of half a model fails before it starts an instance."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Final
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from cdk_sglang.serving.shared.lazies import lazy_list
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 
 _ID: Final = "CdkSglangWeightsCheck"
 _TIMEOUT: Final = cdk.Duration.minutes(10)
 
 
-@jsii.implements(cdk.IStableListProducer)
-class _List:
-    """A list that is complete when the app is synthesised."""
-
-    def __init__(self, produce: Callable[[], list[str]]) -> None:
-        self._produce = produce
-
-    def produce(self) -> list[str]:
-        return self._produce()
-
-
 class WeightsCheck(Construct):
-    """The function that checks models in S3, and the resource that asks it: one in a stack, for all its models.
+    """The function that checks models in S3, and the custom resource that calls it: one of each in a stack, for all its models.
 
-    It reads `config.json`, the index and the headers of the shards, some megabytes in all, whenever a model is added or its prefix
-    changes. Models are collected in Python and handed over as lists at synth: for a hundred of them, calls into jsii are what
-    a synth takes its time for.
+    The function reads `config.json`, the index and the headers of the shards, some megabytes in all, whenever a model is added or its
+    prefix changes. Models are collected in Python and become a list at synth: with a hundred of them, calls into jsii take most of the
+    time of a synth.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
@@ -59,27 +48,27 @@ class WeightsCheck(Construct):
             "Checked",
             resource_type="Custom::CdkSglangWeights",
             service_token=provider.service_token,
-            properties={"Models": cdk.Lazy.list(_List(lambda: list(self._models.values())))},
+            properties={"Models": lazy_list(lambda: list(self._models.values()))},
         )
         self._resource.node.add_dependency(role)  # its policy must be in place before it is asked
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> WeightsCheck:
-        """Return that of the scope's stack."""
-        stack = cdk.Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        if found is None:
-            found = WeightsCheck(stack, _ID, log_options=log_options)
-        assert isinstance(found, WeightsCheck)
-        return found
+        """Return the check of the scope's stack, creating it on first use."""
+        return singleton(
+            scope,
+            _ID,
+            WeightsCheck,
+            lambda stack, construct_id: WeightsCheck(stack, construct_id, log_options=log_options),
+        )
 
     def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IConstruct:
-        """Have a prefix checked; what depends on the answer comes after it. The same prefix is checked once.
+        """Have a prefix checked, and return the construct after which it is known to be whole. The same prefix is checked once.
 
         Args:
             bucket: The bucket.
-            prefix: Ending in a slash.
-            expected_bytes: Size of the weights the plan was made with.
+            prefix: Prefix of the model's files, ending in a slash.
+            expected_bytes: Size of the weights that the plan counts with; None if unknown, which skips that check.
         """
         if (bucket.name, prefix) not in self._models:
             size = {} if expected_bytes is None else {"expected_bytes": int(expected_bytes)}

@@ -16,6 +16,7 @@ from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_jobs import BuildJobs, ManifestResult
 from cdk_sglang.serving.shared.build_project import BuildProject
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.serving.weights.hub import StagingOrder
 
 MANIFEST: Final = "cdk-sglang-manifest.json"
@@ -35,13 +36,13 @@ secret=()
 if [ -n "$TOKEN_SECRET" ]; then secret=(--token-secret "$TOKEN_SECRET"); fi
 /tmp/stager/bin/python -m weights stage "$REPO" --revision "$REVISION" --bucket "$BUCKET" "${{secret[@]}}" $PATTERNS
 """
-"""`set -f`: patterns reach the program as they are."""
+"""`set -f`: the shell hands patterns over unexpanded."""
 
 
 class WeightsStaging(Construct):
-    """The project that stages models: one in a stack, made when the first model needs it.
+    """The CodeBuild project that stages models: one in a stack, created when the first model needs it.
 
-    It costs about $0.02 a minute while a model is copied, and nothing otherwise. Deleting the stack keeps what was staged.
+    It costs about $0.02 a minute while a model is copied, and nothing otherwise. Deleting the stack keeps the staged models.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
@@ -72,30 +73,30 @@ class WeightsStaging(Construct):
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> WeightsStaging:
-        """Return that of the scope's stack."""
-        stack = cdk.Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        if found is None:
-            found = WeightsStaging(stack, _ID, log_options=log_options)
-        assert isinstance(found, WeightsStaging)
-        return found
+        """Return the project of the scope's stack, creating it on first use."""
+        return singleton(
+            scope,
+            _ID,
+            WeightsStaging,
+            lambda stack, construct_id: WeightsStaging(stack, construct_id, log_options=log_options),
+        )
 
     def stage(self, order: StagingOrder) -> IConstruct:
-        """Have a model staged; what depends on the answer comes after it. The same model is staged once."""
+        """Have a model staged, and return the construct after which it is in the bucket. The same model is staged once."""
         patterns = [f"--include={pattern}" for pattern in order.include]
         patterns += [f"--exclude={pattern}" for pattern in order.exclude]
-        key = hashlib.sha256(f"{order.bucket.node.path}\x00{order.repo}".encode()).hexdigest()[:8].upper()
+        key = hashlib.sha256(f"{order.bucket.node.path}\x00{order.repository}".encode()).hexdigest()[:8].upper()
         model_id = f"Model{key}{order.revision[:8]}"
         existing = self.node.try_find_child(model_id)
         if existing is not None:
             return existing
         place = Construct(self, model_id)
         self._allow(order)
-        fingerprint = hashlib.sha256("\0".join((order.repo, order.revision, *patterns)).encode()).hexdigest()[:24]
+        fingerprint = hashlib.sha256("\0".join((order.repository, order.revision, *patterns)).encode()).hexdigest()[:24]
         staged = self._jobs.run(
             place,
             "Staged",
-            name=f"staging of {order.repo}",
+            name=f"staging of {order.repository}",
             project=self.project,
             fingerprint=fingerprint,
             result=ManifestResult(
@@ -107,7 +108,7 @@ class WeightsStaging(Construct):
             timeout=order.wait,
             source=f"{self._program.s3_bucket_name}/{self._program.s3_object_key}",
             variables={
-                "REPO": order.repo,
+                "REPO": order.repository,
                 "REVISION": order.revision,
                 "BUCKET": order.bucket.bucket_name,
                 "TOKEN_SECRET": "" if order.token is None else order.token.secret_arn,

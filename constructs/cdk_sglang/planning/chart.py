@@ -1,0 +1,88 @@
+"""Line charts on logarithmic axes: coordinates for a template that draws them as SVG."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning.presentation import spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.planning.predict import Band
+
+WIDTH, HEIGHT = 320, 190
+LEFT, RIGHT, TOP, FLOOR = 46, WIDTH - 14, 10, HEIGHT - 26
+"""Edges of the area that is drawn on, in units of the view box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A position on one axis and the text beside it."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dot:
+    """A predicted value and the text a reader sees when pointing at it."""
+
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One chart.
+
+    Args:
+        title: Heading, unit included.
+        decades: Powers of ten on the vertical axis.
+        steps: Values on the horizontal axis, at equal distances.
+        dots: The predictions.
+        line: The predictions as the points of an SVG polyline.
+        band: The bounds around them as the points of an SVG polygon.
+    """
+
+    title: str
+    decades: tuple[Mark, ...]
+    steps: tuple[Mark, ...]
+    dots: tuple[Dot, ...]
+    line: str
+    band: str
+
+
+def log_chart(title: str, steps: Sequence[int], bands: Sequence[Band]) -> Chart:
+    """Return the chart of predictions, one for each step.
+
+    Args:
+        title: Heading, unit included.
+        steps: Values on the horizontal axis.
+        bands: The prediction at each step; every bound is above zero.
+    """
+    bottom = math.floor(math.log10(min(band.low for band in bands)))
+    top = max(bottom + 1, math.ceil(math.log10(max(band.high for band in bands))))
+    columns = [LEFT + index * (RIGHT - LEFT) / (len(steps) - 1) for index in range(len(steps))]
+
+    def height(value: float) -> float:
+        return FLOOR - (math.log10(value) - bottom) / (top - bottom) * (FLOOR - TOP)
+
+    def points(values: Sequence[float]) -> list[str]:
+        return [f"{x:.1f},{height(value):.1f}" for x, value in zip(columns, values, strict=True)]
+
+    high, low = points([band.high for band in bands]), points([band.low for band in bands])
+    return Chart(
+        title=title,
+        decades=tuple(Mark(at=height(10.0**power), label=f"{10.0**power:,g}") for power in range(bottom, top + 1)),
+        steps=tuple(Mark(at=x, label=str(step)) for x, step in zip(columns, steps, strict=True)),
+        dots=tuple(
+            Dot(x=x, y=height(band.value), label=f"{step}: {spread(band)}")
+            for x, step, band in zip(columns, steps, bands, strict=True)
+        ),
+        line=" ".join(points([band.value for band in bands])),
+        band=" ".join(high + low[::-1]),
+    )

@@ -1,0 +1,164 @@
+"""What a fleet plan is made from: plain data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cdk_sglang.hardware import GpuInstance, PriceTable
+from cdk_sglang.models.facts import ModelFacts
+from cdk_sglang.planning.adapters import ALL_MODULES
+from cdk_sglang.planning.parallel import Parallelism
+from cdk_sglang.planning.static_fraction import EngineOptions
+from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
+from cdk_sglang.spec.rollout import BatchSize
+from cdk_sglang.spec.slo import Slo
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostMemory:
+    """Host memory of one copy, GiB, all its processes together. Python, CUDA and page cache are not counted.
+
+    Args:
+        reserved_gib: What the copy reserves of its instance.
+        loading_gib: Buffers while weights are read, given back before the cache's tier is made; 0 where files are mapped into memory.
+        cache_gib: The KV cache's tier in host memory.
+        adapters_gib: LoRA adapters that SGLang keeps.
+        cache_ratio: Where the tier is a multiple of the GPUs' KV cache, how many times it; None where its size is said.
+    """
+
+    reserved_gib: float
+    loading_gib: float = 0.0
+    cache_gib: float = 0.0
+    adapters_gib: float = 0.0
+    cache_ratio: float | None = None
+
+    @property
+    def needed_gib(self) -> float:
+        """The most that is taken at once."""
+        return max(self.loading_gib, self.cache_gib + self.adapters_gib)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentRequest:
+    """One inference component.
+
+    Args:
+        name: Its name in the environment.
+        facts: Its model.
+        tp_size: GPUs of a forward pass; the fewest that fit when None, on each instance type its own.
+        tp_size_by_type: GPUs of a forward pass on some instance types, whatever tp_size says.
+        expert_parallel: Whole experts per GPU instead of slices.
+        attention_dp: DP-attention groups.
+        pp_size: Pipeline stages, each of `tp_size` GPUs.
+        context_length: Longest request; the model's own limit when None.
+        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; None for bfloat16, the engine's default.
+        mem_fraction: SGLang's static fraction; its default when None.
+        engine: SGLang's release and the options that its default fraction follows.
+        min_copies: Copies that always run.
+        max_copies: Copies it may grow to.
+        slo: Latency asked.
+        input_tokens: Mean prompt of the planned load.
+        output_tokens: Mean answer of the planned load.
+        accept_len: Tokens per verification step; None without speculative decoding.
+        draft_gib: Weights of a draft model.
+        mtp: The model's own prediction layers are the draft.
+        lora_slots: Adapters kept on the GPU.
+        lora_rank: Their rank.
+        lora_modules: What they may change, as SGLang takes it.
+        host_memory_gib: Host memory reserved per copy; 0 for none.
+        vcpus: CPU cores reserved per copy; 0 for none.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
+        host: Host memory of a copy on the endpoint's first type; None where nobody says.
+        file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
+    """
+
+    name: str
+    facts: ModelFacts
+    tp_size: int | None = None
+    tp_size_by_type: Mapping[str, int] = field(default_factory=dict)
+    expert_parallel: bool = False
+    attention_dp: int = 1
+    pp_size: int = 1
+    context_length: int | None = None
+    kv_dtype: str | None = None
+    mem_fraction: float | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    min_copies: int = 1
+    max_copies: int = 1
+    slo: Slo | None = None
+    input_tokens: float = EXPECTED_INPUT_TOKENS
+    output_tokens: float = EXPECTED_OUTPUT_TOKENS
+    accept_len: float | None = None
+    draft_gib: float = 0.0
+    mtp: bool = False
+    lora_slots: int = 0
+    lora_rank: int = 16
+    lora_modules: tuple[str, ...] = ALL_MODULES
+    host_memory_gib: float = 0.0
+    vcpus: float = 0.0
+    rolling: BatchSize | None = None
+    host: HostMemory | None = None
+    file_cache_gb: float | None = 0.0
+
+    def split(self, gpus: int) -> Parallelism:
+        """Return how a copy is spread over so many GPUs, stages of a pipeline included.
+
+        Args:
+            gpus: GPUs of a copy.
+        """
+        return Parallelism(
+            gpus=gpus,
+            attention_dp=self.attention_dp,
+            expert_parallel=self.expert_parallel,
+            pipeline=self.pp_size,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointRequest:
+    """One endpoint.
+
+    Args:
+        name: Its name in the environment.
+        instances: Instance types, first choice first; more than one makes an instance pool.
+        components: What runs on it.
+        min_instances: Fewest instances managed scaling keeps.
+        max_instances: Most instances it may reach; None for as many as the copies need.
+        reserved: Capacity is a training plan.
+        reserved_count: Instances the plan holds; None without one.
+        update: How a new configuration reaches the instances: `blue_green` with a second fleet, `rolling` with one batch more, or None
+            where nothing is said, which SageMaker takes for blue/green.
+    """
+
+    name: str
+    instances: tuple[GpuInstance, ...]
+    components: tuple[ComponentRequest, ...]
+    min_instances: int = 1
+    max_instances: int | None = None
+    reserved: bool = False
+    reserved_count: int | None = None
+    update: Literal["blue_green", "rolling"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetRequest:
+    """A whole environment.
+
+    Args:
+        environment: Its name.
+        region: Its Region.
+        endpoints: Its endpoints.
+        budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
+        prices: Prices that win over the package's.
+        today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
+    """
+
+    environment: str
+    region: str
+    endpoints: tuple[EndpointRequest, ...]
+    budget_usd_per_hour: float | None = None
+    prices: PriceTable | None = None
+    today: dt.date | None = None

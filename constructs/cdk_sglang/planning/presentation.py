@@ -1,0 +1,113 @@
+"""Cost rows, sources and numbers of a plan as text: the terminal and the page show the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from cdk_sglang.planning.fleet_plan import FleetPlan, Range
+    from cdk_sglang.planning.predict import Band
+
+_SIDE_BY_SIDE = 2
+"""Types of a pool that are named in one cell; more would make the table wider than a page."""
+
+_WHOLE_FROM = 100
+"""Predicted numbers from here on are shown without tenths."""
+
+
+class CostRow(NamedTuple):
+    """One row of the cost table, as text.
+
+    Args:
+        endpoint: Name of the endpoint; empty for a row of one type of its pool, "all" for the sum.
+        types: Instance types.
+        counts: Least, typical and most instances.
+        usd_low: Least dollars per hour.
+        usd_typical: Typical dollars per hour.
+        usd_high: Most dollars per hour.
+        tail: Dollars that one instance costs between its last request and its end.
+    """
+
+    endpoint: str
+    types: str
+    counts: str
+    usd_low: str
+    usd_typical: str
+    usd_high: str
+    tail: str = ""
+
+
+def cost_rows(plan: FleetPlan) -> list[CostRow]:
+    """Return a row per endpoint, a row below a pool for each of its types alone, and the sum of several endpoints."""
+    rows = []
+    for endpoint in plan.endpoints:
+        names = [one.instance for one in endpoint.types]
+        types = " or ".join(names) if len(names) <= _SIDE_BY_SIDE else f"any of {len(names)} types"
+        tail = "" if endpoint.scale_in_tail_usd is None else f"{endpoint.scale_in_tail_usd:,.2f}"
+        usd = _dollars(endpoint.usd_per_hour)
+        rows.append(CostRow(endpoint.name, types, _counts(endpoint.instances), *usd, tail if types else ""))
+        if len(endpoint.types) > 1:
+            rows += [
+                CostRow("", f"all {one.instance}", _counts(one.instances), *_dollars(one.usd_per_hour))
+                for one in endpoint.types
+            ]
+    if len(plan.endpoints) > 1:
+        rows.append(CostRow("all", "", "", *_dollars(plan.usd_per_hour)))
+    return rows
+
+
+def _counts(instances: Range) -> str:
+    return f"{instances.low:g} / {instances.typical:g} / {instances.high:g}"
+
+
+def _dollars(usd: Range | None) -> tuple[str, str, str]:
+    if usd is None:
+        return "unknown", "unknown", "unknown"
+    return f"{usd.low:,.2f}", f"{usd.typical:,.2f}", f"{usd.high:,.2f}"
+
+
+def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
+    """Return one line per price and per model file that names its source; models of the package's catalogue share a line.
+
+    Args:
+        plan: The plan.
+        with_source: Add the page that each price was read from.
+    """
+    lines: dict[str, None] = {}
+    for one in (one for endpoint in plan.endpoints for one in endpoint.types):
+        price = one.price
+        if price is not None:
+            source = f", read from {_bare(price.source)}" if with_source else ""
+            lines[
+                f"price of {one.instance}: {price.usd_per_hour:,.2f} $/h, {price.kind} in {price.region} of {price.date}, from "
+                f"{price.file or 'the package'}{source}"
+            ] = None
+    components = [component for endpoint in plan.endpoints for component in endpoint.components]
+    known = dict.fromkeys(component.model for component in components if not component.facts_file)
+    if known:
+        lines[f"from the package's catalogue: {', '.join(known)}"] = None
+    for component in components:
+        if component.facts_file:
+            day = f" on {component.facts_date}" if component.facts_date else ""
+            lines[f"from {component.facts_file}: {component.model}, read from {_bare(component.facts_source)}{day}"] = (
+                None
+            )
+    return list(lines)
+
+
+def _bare(address: str) -> str:
+    """Return an address without its scheme: the page has no links, since it is read without a network."""
+    return address.replace("https://", "").replace("http://", "")
+
+
+def spread(band: Band | None) -> str:
+    """Return a prediction with the bounds of its band, "unknown" if it could not be made."""
+    if band is None:
+        return "unknown"
+    digits = 0 if band.value >= _WHOLE_FROM else 1
+    return f"{band.value:,.{digits}f} ({band.low:,.{digits}f} to {band.high:,.{digits}f})"
+
+
+def money(value: float | None) -> str:
+    """Return an amount in dollars, with three decimals below one dollar; "unknown" if there is none."""
+    return "unknown" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"

@@ -1,0 +1,69 @@
+"""Registries of images: AWS's own in each Region, and the permission to pull from a repository."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from cdk_sglang import hardware
+from cdk_sglang.errors import Problem
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.spec.container_base import ContainerBase
+
+_DLC_REPOSITORY: Final = "sglang"
+
+
+def grant_pull(role: iam.IRole, repository_arn: str) -> None:
+    """Let a role pull from one repository."""
+    role.add_to_principal_policy(
+        iam.PolicyStatement(sid="PullImage", actions=list(permissions.PULL_IMAGE), resources=[repository_arn])
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(sid="RegistryLogin", actions=list(permissions.REGISTRY_LOGIN), resources=["*"])
+    )
+
+
+def dlc_region_problems(region: str) -> list[Problem]:
+    """Return the problem of a Region that has none of AWS's deep learning containers; empty for all others."""
+    if hardware.dlc_account(region) is not None:
+        return []
+    from aws_cdk import region_info  # noqa: PLC0415  CDK's facts take time to load, and the table has nearly all Regions
+
+    if region_info.RegionInfo.get(region).dlc_repository_account is not None:
+        return []
+    return [
+        Problem(
+            "",
+            f"AWS publishes no deep learning containers in {region}; "
+            "copy the image to a repository of yours and use from_repository",
+        )
+    ]
+
+
+def dlc_registry(stack: cdk.Stack) -> str:
+    """Return the host name of AWS's registry in a stack's Region."""
+    return f"{_dlc_account(stack)}.dkr.ecr.{stack.region}.{stack.url_suffix}"
+
+
+def dlc_repository_arn(stack: cdk.Stack) -> str:
+    """Return the ARN of the SGLang repository in that registry."""
+    return stack.format_arn(
+        service="ecr", account=_dlc_account(stack), resource="repository", resource_name=_DLC_REPOSITORY
+    )
+
+
+def base_reference(base: ContainerBase, stack: cdk.Stack) -> str:
+    """Return the reference of a base image for `FROM`, in a stack's Region."""
+    return f"{dlc_registry(stack)}/{base.name}" if base.is_dlc else base.name
+
+
+def _dlc_account(stack: cdk.Stack) -> str:
+    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment where that is not known."""
+    known = hardware.dlc_account(stack.region)
+    if known is not None:
+        return known
+    from aws_cdk import region_info  # noqa: PLC0415  as above
+
+    return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)

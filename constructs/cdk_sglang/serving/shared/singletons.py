@@ -1,0 +1,27 @@
+"""Constructs that a stack has once, whoever in it needs one first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import aws_cdk as cdk
+from constructs import Construct, IConstruct
+
+C = TypeVar("C", bound=Construct)
+
+
+def singleton(scope: IConstruct, construct_id: str, cls: type[C], make: Callable[[cdk.Stack, str], C]) -> C:
+    """Return the construct of an id in the scope's stack, creating it on first use.
+
+    Args:
+        scope: Any construct of the stack.
+        construct_id: Id, the same for everybody who shares the construct.
+        cls: Class of the construct.
+        make: Creates it, from the stack and the id.
+    """
+    stack = cdk.Stack.of(scope)
+    existing = stack.node.try_find_child(construct_id)
+    construct = make(stack, construct_id) if existing is None else existing
+    assert isinstance(construct, cls)
+    return construct

@@ -1,0 +1,37 @@
+"""Specifications with several fields of which exactly one is given, such as the three places where a model may be."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import GetJsonSchemaHandler, JsonValue, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from cdk_sglang.validation import Spec
+
+
+def exactly_one_of(*fields: str) -> dict[str, JsonValue]:
+    """Return the rule of a model validator as JSON Schema, so that an editor refuses none and several of the fields too."""
+    return {"oneOf": [{"required": [field]} for field in fields]}
+
+
+class OneOf(Spec):
+    """A specification with fields of which exactly one is given; the others are None."""
+
+    _alternatives: ClassVar[tuple[str, ...]]
+    """Names of those fields."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in self._alternatives) != 1:
+            *first, last = self._alternatives
+            raise ValueError(f"give exactly one of {', '.join(first)} and {last}")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the rule to the schema of the fields."""
+        written = super().__get_pydantic_json_schema__(schema, handler)
+        handler.resolve_ref_schema(written).update(exactly_one_of(*cls._alternatives))
+        return written

@@ -1,0 +1,174 @@
+"""What the serving image is built on: AWS's SGLang container or upstream's, held fast by a digest."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema, model_validator
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.spec.image_facts import Cuda, Digest, ImageFacts, SglangDlc, SglangVersion
+from cdk_sglang.validation import Spec
+
+UPSTREAM_TAG: Final = "lmsysorg/sglang:v0.5.23-cu130"
+"""Docker Hub tag of the SGLang release whose options this library knows (0.5.23, 2026-11)."""
+
+_UPSTREAM_VERSION: Final = "0.5.23"
+_UPSTREAM_CUDA: Final = "13.0"
+"""lmsysorg/sglang images are built on CUDA 13.0 since 0.5.11 (sgl-project/sglang, docker/Dockerfile)."""
+
+_REASON_MAX_LENGTH: Final = 200
+
+
+def _reason(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty; say why the base may move between two builds, or give its digest")
+    if len(value) > _REASON_MAX_LENGTH:
+        raise ValueError(f"has {len(value)} characters; use {_REASON_MAX_LENGTH} or fewer")
+    return value
+
+
+Reason = Annotated[
+    str,
+    AfterValidator(_reason),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _REASON_MAX_LENGTH}),
+]
+"""Why a base has no digest."""
+
+
+def require_pin(digest: str | None, unpinned: str | None) -> None:
+    """Refuse a base image that may move without a reason: two builds of the same content would be two images.
+
+    Raises:
+        ValueError: Neither digest nor reason is given, or both are.
+    """
+    if (digest is None) == (unpinned is None):
+        raise ValueError(
+            "give exactly one of digest (`cdk-sglang image pin` looks it up) and unpinned, the reason why the base may move "
+            "between two builds"
+        )
+
+
+class ContainerBase(Spec):
+    """A base image; make one with `upstream`, `dlc` or `of`, each with the digest that `cdk-sglang image pin` looks up.
+
+    A tag moves: two builds of the same content would be two images, and a rollback would not go back. Where that is acceptable,
+    `unpinned` says why.
+    """
+
+    _noun: ClassVar[str] = "base"
+
+    reference: Annotated[str, StringConstraints(min_length=1)]
+    """Name and tag of the image, without a registry that depends on the Region."""
+    digest: Digest | None = None
+    """Digest of the tag, so that the base cannot move."""
+    unpinned: Reason | None = None
+    """Without a digest: why the base may move between two builds."""
+    cuda: Cuda
+    """CUDA toolkit of the image, such as "13.0"."""
+    sglang_version: SglangVersion
+    """SGLang inside the image."""
+    compute_capabilities: frozenset[str] | None = None
+    """GPU generations it was compiled for; None if unknown, which skips that check."""
+    is_dlc: bool = False
+    """Whether it comes from AWS's own registry in the stack's Region."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        require_pin(self.digest, self.unpinned)
+        return self
+
+    @property
+    def name(self) -> str:
+        """Reference with the digest, where there is one; part of the built image's tag."""
+        return f"{self.reference}@{self.digest}" if self.digest else self.reference
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What an image built on this base can run on."""
+        return ImageFacts(
+            sglang_version=self.sglang_version,
+            cuda=self.cuda,
+            compute_capabilities=self.compute_capabilities,
+            kind="cdk-sglang",
+        )
+
+    @staticmethod
+    @checked()
+    def upstream(*, digest: str | None = None, unpinned: str | None = None) -> ContainerBase:
+        """SGLang's own image from Docker Hub: the release this library's options are checked against.
+
+        Args:
+            digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
+
+        Raises:
+            ConfigurationError: Neither digest nor reason, both, or no digest at all.
+        """
+        return ContainerBase(
+            reference=UPSTREAM_TAG,
+            digest=digest,
+            unpinned=unpinned,
+            cuda=_UPSTREAM_CUDA,
+            sglang_version=_UPSTREAM_VERSION,
+        )
+
+    @staticmethod
+    @checked()
+    def dlc(
+        tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None, unpinned: str | None = None
+    ) -> ContainerBase:
+        """AWS's SGLang container: patched by AWS, from a registry of the stack's Region, some releases behind.
+
+        This project's entry is written against SGLang 0.5.23 and stops with one line on a release that lacks what it relies on.
+
+        Args:
+            tag: The container's tag.
+            digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
+
+        Raises:
+            ConfigurationError: Neither digest nor reason, both, or no digest at all.
+        """
+        return ContainerBase(
+            reference=f"sglang:{tag.value}",
+            digest=digest,
+            unpinned=unpinned,
+            cuda=tag.facts.cuda,
+            sglang_version=tag.facts.sglang_version,
+            compute_capabilities=tag.facts.compute_capabilities,
+            is_dlc=True,
+        )
+
+    @staticmethod
+    @checked()
+    def of(
+        reference: str,
+        *,
+        digest: str | None = None,
+        unpinned: str | None = None,
+        cuda: str,
+        sglang_version: str,
+        compute_capabilities: frozenset[str] | None = None,
+    ) -> ContainerBase:
+        """Any image with SGLang inside that CodeBuild can pull without credentials, such as a mirror in ECR Public.
+
+        Args:
+            reference: "registry/name:tag".
+            digest: "sha256:…" of the tag, so that the base cannot move.
+            unpinned: Without a digest: why the base may move between two builds.
+            cuda: CUDA toolkit of the image, such as "13.0".
+            sglang_version: SGLang inside the image.
+            compute_capabilities: GPU generations it was compiled for; unknown by default, which skips that check.
+
+        Raises:
+            ConfigurationError: A value has the wrong form.
+        """
+        return ContainerBase(
+            reference=reference,
+            digest=digest,
+            unpinned=unpinned,
+            cuda=cuda,
+            sglang_version=sglang_version,
+            compute_capabilities=compute_capabilities,
+        )

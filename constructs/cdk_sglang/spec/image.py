@@ -1,0 +1,119 @@
+"""The serving container of an endpoint: what an environment file and `ServingImage` take."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, StringConstraints, model_validator
+
+from cdk_sglang.engine.rendering import ImageKind
+from cdk_sglang.spec.alternatives import OneOf, exactly_one_of
+from cdk_sglang.spec.container_base import ContainerBase, Reason, require_pin
+from cdk_sglang.spec.image_facts import Cuda, Digest, DigestOrToken, DlcTag, ImageFacts, SglangDlc, SglangVersion
+from cdk_sglang.validation import Spec
+
+
+class ImageBuild(Spec):
+    """This project's image, built by CodeBuild when its content has changed; exactly one of digest and unpinned."""
+
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("digest", "unpinned"))
+
+    base: Literal["upstream", "dlc"] = "upstream"
+    """What it is built on: SGLang's own image, or AWS's, which is some releases behind and patched by AWS."""
+    digest: Digest | None = None
+    """Digest of the base, so that it cannot move; `cdk-sglang image pin` looks it up."""
+    unpinned: Reason | None = None
+    """Without a digest: why the base may move between two builds."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        require_pin(self.digest, self.unpinned)
+        return self
+
+    @property
+    def container_base(self) -> ContainerBase:
+        """The base image."""
+        make = ContainerBase.dlc if self.base == "dlc" else ContainerBase.upstream
+        return make(digest=self.digest, unpinned=self.unpinned)
+
+
+class RepositoryImage(Spec):
+    """An image in an ECR repository of the account and Region, built on this project's container."""
+
+    name: Annotated[str, StringConstraints(min_length=2, max_length=256)]
+    """Name of the repository."""
+    digest: Digest
+    """Digest of the image."""
+    cuda: Cuda
+    """CUDA toolkit of the image, such as "13.0", in quotes."""
+    sglang_version: SglangVersion
+    """SGLang inside the image."""
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What the image can run on."""
+        return ImageFacts(
+            sglang_version=self.sglang_version, cuda=self.cuda, compute_capabilities=None, kind="cdk-sglang"
+        )
+
+
+class Image(OneOf):
+    """The serving container; exactly one of build, dlc and repository."""
+
+    _noun: ClassVar[str] = "image"
+    _alternatives: ClassVar[tuple[str, ...]] = ("build", "dlc", "repository")
+
+    build: ImageBuild | None = None
+    """This project's image: adapters, sticky sessions, deep health checks."""
+    dlc: DlcTag | None = None
+    """Tag of AWS's own SGLang container: no adapters, no sessions, nothing to build."""
+    repository: RepositoryImage | None = None
+    """An image you built."""
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What the container can run on."""
+        if self.dlc is not None:
+            return SglangDlc(self.dlc).facts
+        if self.build is not None:
+            return self.build.container_base.facts
+        assert self.repository is not None
+        return self.repository.facts
+
+
+class PulledImage(Spec):
+    """An image in a repository that Python code holds as an object; exactly one of digest and tag.
+
+    `RepositoryImage` is the same in an environment file, where the repository has a name and the image a digest.
+    """
+
+    _noun: ClassVar[str] = "image"
+
+    digest: DigestOrToken | None = None
+    """Digest of the image, which cannot move under a running endpoint; may be known only at deployment."""
+    tag: str | None = None
+    """Tag of the image, where there is no digest."""
+    cuda: Cuda
+    """CUDA toolkit of the image, such as "12.8"."""
+    sglang_version: SglangVersion
+    """SGLang inside the image."""
+    compute_capabilities: frozenset[str] | None = None
+    """GPU generations it was compiled for; None if unknown, which skips that check."""
+    kind: ImageKind = "cdk-sglang"
+    """Whose entry script it has."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if (self.digest is None) == (self.tag is None):
+            raise ValueError("give exactly one of digest and tag; a digest cannot move under a running endpoint")
+        return self
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What the image can run on."""
+        return ImageFacts(
+            sglang_version=self.sglang_version,
+            cuda=self.cuda,
+            compute_capabilities=self.compute_capabilities,
+            kind=self.kind,
+        )

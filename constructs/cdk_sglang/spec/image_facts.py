@@ -1,0 +1,95 @@
+"""What serving images were built for: SGLang, CUDA and GPU generations, and the kinds of values that describe it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.engine.rendering import ImageKind
+from cdk_sglang.validation import is_text_token
+
+_DIGEST: Final = r"sha256:[0-9a-f]{64}"
+_CUDA: Final = r"[0-9]+\.[0-9]+"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What a serving image was built for; made by a specification of an image, which checks the values.
+
+    Attributes:
+        sglang_version: SGLang inside the image, such as "0.5.17".
+        cuda: CUDA toolkit of the image, such as "13.0"; decides the driver, thus the inference AMI.
+        compute_capabilities: GPU generations its kernels were compiled for ("9.0" is Hopper); None if unknown, which skips that check.
+        kind: "dlc" for the entry script of AWS's container (one value a flag), "cdk-sglang" for this project's.
+    """
+
+    sglang_version: str
+    cuda: str
+    compute_capabilities: frozenset[str] | None
+    kind: ImageKind
+
+
+class SglangDlc(Enum):
+    """Tags of AWS's SGLang deep learning container (github.com/aws/deep-learning-containers, docs/sglang, read 2026-08-21)."""
+
+    V0_5_17_UBUNTU = "0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
+    """Built on lmsysorg/sglang; for every GPU family of SageMaker hosting."""
+
+    V0_5_17_AL2023 = "server-sagemaker-cuda-v1.3"
+    """Compiled for Hopper and Blackwell data-centre GPUs only: not for g5, g6, g6e, g7e and p4."""
+
+    @property
+    def facts(self) -> ImageFacts:
+        """SGLang, CUDA and GPU generations of the tag."""
+        hopper_and_blackwell = frozenset({"9.0", "10.0", "10.3"})
+        # The Ubuntu image is upstream's own, whose kernels cover Ampere to Blackwell; its build arguments do not list them.
+        return ImageFacts(
+            sglang_version="0.5.17",
+            cuda="13.0",
+            compute_capabilities=hopper_and_blackwell if self is SglangDlc.V0_5_17_AL2023 else None,
+            kind="dlc",
+        )
+
+
+def _digest(value: str) -> str:
+    if not re.fullmatch(_DIGEST, value):
+        raise ValueError(f"{value!r} is not a digest; use 'sha256:' and 64 hexadecimal digits")
+    return value
+
+
+def _digest_or_token(value: str) -> str:
+    return value if is_text_token(value) else _digest(value)
+
+
+def _cuda(value: str) -> str:
+    if is_text_token(value):
+        raise ValueError("must be known at synth, got a token; give a literal such as '13.0'")
+    if not re.fullmatch(_CUDA, value):
+        raise ValueError(f"{value!r} is not a CUDA version; use major.minor, such as '13.0'")
+    return value
+
+
+def _dlc_tag(value: str) -> str:
+    tags = [tag.value for tag in SglangDlc]
+    if value not in tags:
+        raise ValueError(f"{value!r} is not allowed; {did_you_mean(value, tags)}")
+    return value
+
+
+Digest = Annotated[str, AfterValidator(_digest), WithJsonSchema({"type": "string", "pattern": f"^{_DIGEST}$"})]
+"""Digest of an image."""
+DigestOrToken = Annotated[str, AfterValidator(_digest_or_token)]
+"""Digest of an image, which may be known only at deployment."""
+Cuda = Annotated[str, AfterValidator(_cuda), WithJsonSchema({"type": "string", "pattern": f"^{_CUDA}$"})]
+"""Version of a CUDA toolkit, which decides the AMI and so must be known at synth."""
+SglangVersion = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+"""SGLang's release in an image."""
+DlcTag = Annotated[
+    str, AfterValidator(_dlc_tag), WithJsonSchema({"type": "string", "enum": [tag.value for tag in SglangDlc]})
+]
+"""Tag of AWS's own container."""

@@ -1,0 +1,276 @@
+"""Hours with copy bounds of their own: business hours, a peak that is known beforehand, off at night.
+
+A schedule moves the bounds between which the scaling policy works, never the copies themselves: inside a window the policy still
+adds and removes copies, but not below the window's minimum nor above its maximum. Copies outside new bounds are brought inside at
+once. Where windows end, the component's own bounds hold again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
+from cdk_sglang.spec.time_zones import Skipped, TimeZone, skipped_hours
+from cdk_sglang.validation import Spec
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: Final[tuple[Day, ...]] = get_args(Day)
+DAY_MINUTES: Final = 24 * 60
+WEEK_MINUTES: Final = 7 * DAY_MINUTES
+COPIES_MAX: Final = 1000
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]")
+_MIDNIGHT: Final = "00:00"
+_NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with hours of the schedule's own zone
+"""This release's day: an earlier moment is certainly over. Synth knows no clock, so Application Auto Scaling refuses later ones."""
+
+Bounds = tuple[int, int]
+"""Fewest and most copies."""
+
+Copies = Annotated[int, Field(ge=0, le=COPIES_MAX)]
+
+
+def _clock(value: str) -> str:
+    if not _CLOCK.fullmatch(value):
+        raise ValueError(f"{value!r} is not a time; use HH:MM")
+    return value
+
+
+Clock = Annotated[str, AfterValidator(_clock)]
+"""Time of a day, "HH:MM"."""
+
+
+class Window(Spec):
+    """Hours with copy bounds of their own: with `days`, every week; without, one stretch of time."""
+
+    _noun: ClassVar[str] = "window"
+
+    days: tuple[Day, ...] = Field(default=(), max_length=7, strict=False)
+    """Days on which the hours begin, for example [mon, tue, wed, thu, fri]; none for a single stretch of time."""
+    begins: str
+    """Beginning: "HH:MM" in quotes; without `days` YYYY-MM-DDTHH:MM. A launch should begin a start-up time before the load."""
+    ends: str
+    """End, written as the beginning; a time before the beginning is the next day's. "00:00" in both means whole days."""
+    min_copies: Copies | None = None
+    """Fewest copies in these hours; the component's own by default."""
+    max_copies: Copies | None = None
+    """Most copies in these hours; the component's own by default. 0 is off."""
+
+    @classmethod
+    def weekly(
+        cls,
+        *,
+        days: Sequence[Day] = DAYS,
+        begins: str,
+        ends: str,
+        min_copies: int | None = None,
+        max_copies: int | None = None,
+    ) -> Self:
+        """Return the same hours every week, such as business hours.
+
+        Args:
+            days: Days on which the hours begin; every day by default.
+            begins: "HH:MM".
+            ends: "HH:MM"; a time before the beginning is the next day's. "00:00" in both means whole days.
+            min_copies: Fewest copies in these hours; the component's own by default.
+            max_copies: Most copies in these hours; the component's own by default.
+
+        Raises:
+            ConfigurationError: A day or a time does not exist, the hours never end, or the bounds contradict each other.
+        """
+        raise_if_any(problem.under(cls._noun) for problem in _no_days_problems(days))
+        several = cast("tuple[Day, ...]", days)  # validation makes a tuple of any list
+        return cls(days=several, begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
+
+    @classmethod
+    def off(cls, *, days: Sequence[Day] = DAYS, begins: str, ends: str) -> Self:
+        """Return hours of every week without any copy: requests fail until the hours end, however many there are.
+
+        Args:
+            days: Days on which the window begins, for example sat; every day by default.
+            begins: Time at which it begins, "HH:MM".
+            ends: Time at which it ends, "HH:MM"; on the next day if it is before `begins`.
+        """
+        return cls.weekly(days=days, begins=begins, ends=ends, min_copies=0, max_copies=0)
+
+    @classmethod
+    def once(cls, *, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Self:
+        """Return one stretch of time, such as a launch: begin it a start-up time before the load.
+
+        Args:
+            begins: "YYYY-MM-DDTHH:MM".
+            ends: "YYYY-MM-DDTHH:MM".
+            min_copies: Fewest copies in this time; the component's own by default.
+            max_copies: Most copies in this time; the component's own by default.
+
+        Raises:
+            ConfigurationError: A time does not exist or is past, or the bounds contradict each other.
+        """
+        return cls(begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        raise_if_any([*_time_problems(self), *_bounds_problems(self.min_copies, self.max_copies)])
+        return self
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether the hours come again every week."""
+        return bool(self.days)
+
+    def bounds(self, own: Bounds) -> Bounds:
+        """Return the bounds in these hours, given the component's own.
+
+        Args:
+            own: Bounds of the component outside of its windows.
+        """
+        low = own[0] if self.min_copies is None else self.min_copies
+        high = own[1] if self.max_copies is None else self.max_copies
+        return low, max(low, high) if self.max_copies is None else high
+
+    def minutes(self) -> list[tuple[int, int]]:
+        """Return the weekly stretches in minutes of the week that begins on Monday; the last may reach into the next week."""
+        begins, ends = _minute(self.begins), _minute(self.ends)
+        length = (ends - begins) % DAY_MINUTES or DAY_MINUTES
+        starts = [DAYS.index(day) * DAY_MINUTES + begins for day in self.days]
+        return [(start, start + length) for start in starts]
+
+
+class NightlyStop(Spec):
+    """Hours in which a whole endpoint is off and costs nothing: no copies, then no instances, and every request fails."""
+
+    _noun: ClassVar[str] = "nightly_stop"
+
+    begins: Clock
+    """Beginning, "HH:MM" in quotes."""
+    ends: Clock
+    """End, "HH:MM" in quotes; a time before the beginning is the next day's. "00:00" in both means whole days. Copies are requested at the
+    end, and serve a start-up time later."""
+    days: tuple[Day, ...] = Field(default=DAYS, max_length=7, strict=False, json_schema_extra={"minItems": 1})
+    """Days on which the hours begin; every day by default."""
+    time_zone: TimeZone = "UTC"
+    """IANA time zone of the hours, for example Europe/Berlin."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        raise_if_any(_no_days_problems(self.days) or _endless_problems(self.days, self.begins, self.ends))
+        raise_if_any(skipped_problems(self.window, self.time_zone))
+        return self
+
+    @property
+    def window(self) -> Window:
+        """The hours, as a schedule of every component of the endpoint."""
+        return Window.off(days=self.days, begins=self.begins, ends=self.ends)
+
+
+def _no_days_problems(days: Sequence[Day]) -> list[Problem]:
+    return [] if days else [Problem("days", f"none given; use some of {', '.join(DAYS)}")]
+
+
+def _minute(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _time_problems(window: Window) -> list[Problem]:
+    """Return the problems of a window's two times: neither of the right shape, or hours that never end or are over."""
+    is_time, shape = (_is_clock, "HH:MM") if window.is_weekly else (_is_moment, "YYYY-MM-DDTHH:MM")
+    problems = []
+    for name, value in (("begins", window.begins), ("ends", window.ends)):
+        if not is_time(value):
+            hint = "" if window.is_weekly or not _is_clock(value) else ", or give days for hours that come every week"
+            problems.append(Problem(name, f"{value!r} is not a time; use {shape}{hint}"))
+    if problems:
+        return problems
+    return _endless_problems(window.days, window.begins, window.ends) if window.is_weekly else _past_problems(window)
+
+
+def _is_clock(value: str) -> bool:
+    return _CLOCK.fullmatch(value) is not None
+
+
+def _is_moment(value: str) -> bool:
+    if not _MOMENT.fullmatch(value):
+        return False
+    try:
+        dt.datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _endless_problems(days: Sequence[Day], begins: str, ends: str) -> list[Problem]:
+    """Return why weekly hours never end, or last a day although nobody wrote whole days."""
+    if begins != ends:
+        return []
+    if set(days) >= set(DAYS):
+        text = f"{ends} is when it begins, on every day, so it would never end; use another hour"
+        return [Problem("ends", text)]
+    if begins == _MIDNIGHT:
+        return []
+    text = (
+        f"{ends} is when it begins, so it would last 24 hours; use another hour, or {_MIDNIGHT} in both for whole days"
+    )
+    return [Problem("ends", text)]
+
+
+def _past_problems(window: Window) -> list[Problem]:
+    """Return why a single stretch of time cannot come any more."""
+    if window.ends <= window.begins:
+        return [Problem("ends", f"{window.ends} is not after {window.begins}")]
+    if dt.datetime.fromisoformat(window.ends) < _NOT_BEFORE:
+        return [Problem("ends", f"{window.ends} is in the past; remove the schedule")]
+    if dt.datetime.fromisoformat(window.begins) < _NOT_BEFORE:
+        text = f"{window.begins} is in the past, where no bounds can be set; begin later, or remove the schedule"
+        return [Problem("begins", text)]
+    return []
+
+
+def _bounds_problems(low: int | None, high: int | None) -> list[Problem]:
+    if low is None and high is None:
+        return [Problem("", "neither min_copies nor max_copies is given, so it changes nothing; give one")]
+    if low is not None and high is not None and high < low:
+        return [Problem("max_copies", f"{high} is below min_copies {low}")]
+    return []
+
+
+def skipped_problems(window: Window, zone: str) -> list[Problem]:
+    """Return which of a window's two times fall into an hour that the zone's clocks skip.
+
+    What EventBridge Scheduler does then is documented: nothing, until the hour comes again
+    (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html, read 2026-11-29). Application Auto Scaling's guide is silent.
+    The hour that comes twice does no harm: the same bounds are set twice.
+    """
+    problems = []
+    for name, value, days in (("begins", window.begins, window.days), ("ends", window.ends, _last_days(window))):
+        skipped = next((hours for hours in skipped_hours(zone) if _is_in(value, days, hours)), None)
+        if skipped is not None:
+            problems.append(
+                Problem(
+                    name,
+                    f"{value} does not exist in {zone} when clocks go forward ({skipped.begins:%Y-%m-%d}, "
+                    f"{skipped.begins:%H:%M} to {skipped.ends:%H:%M}), so the bounds would stay as they are; "
+                    f"use an hour before {skipped.begins:%H:%M}, or {skipped.ends:%H:%M} or later",
+                )
+            )
+    return problems
+
+
+def _last_days(window: Window) -> tuple[Day, ...]:
+    """Return the days on which a weekly window ends."""
+    later = window.ends <= window.begins
+    return tuple(DAYS[(DAYS.index(day) + later) % len(DAYS)] for day in window.days)
+
+
+def _is_in(value: str, days: Sequence[Day], skipped: Skipped) -> bool:
+    """Whether "HH:MM" on one of these days, or a moment where there are none, can fall into skipped hours."""
+    if not days:
+        return skipped.holds(dt.datetime.fromisoformat(value))
+    moment = dt.datetime.combine(skipped.begins, dt.time.fromisoformat(value))
+    return DAYS[moment.weekday()] in days and skipped.holds(moment)

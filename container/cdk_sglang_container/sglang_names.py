@@ -1,0 +1,80 @@
+"""Whether the installed SGLang has every name that `engine.py` relies on; one that has moved ends the start with one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdk_sglang_container.engine import WORKER_APPLICATION_VARIABLE
+from cdk_sglang_container.refused import RefusedError
+
+_ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
+_MANAGER_METHODS = (
+    "_dispatch_to_scheduler",
+    "abort_request",
+    "generate_request",
+    "load_lora_adapter",
+    "unload_lora_adapter",
+)
+_MANAGER_FIELDS = (
+    "allow_auto_truncate",
+    "context_len",
+    "enable_lora",
+    "gracefully_exit",
+    "is_generation",
+    "last_receive_tstamp",
+    "lora_ref_cache",
+    "lora_registry",
+    "model_config",
+    "rid_to_state",
+    "served_model_name",
+    "server_status",
+)
+
+
+def check_sglang(*, tokenizer_workers: int = 1) -> None:
+    """Raise unless this SGLang has every name the contract relies on.
+
+    Args:
+        tokenizer_workers: Several of them import the application by a path that SGLang must let us set.
+
+    Raises:
+        RefusedError: With each missing name.
+    """
+    import inspect
+
+    from sglang.srt.entrypoints import http_server
+    from sglang.srt.environ import envs
+    from sglang.srt.managers import io_struct, tokenizer_manager
+    from sglang.version import __version__
+
+    missing: list[str] = []
+    routes = {
+        (route.path, method)
+        for route in http_server.app.router.routes
+        for method in getattr(route, "methods", None) or ()
+    }
+    missing += [f"route {method} {path}" for path, method in _ROUTES.items() if (path, method) not in routes]
+    missing += [
+        f"http_server.{name}" for name in ("app", "get_global_state", "launch_server") if not hasattr(http_server, name)
+    ]
+    manager = tokenizer_manager.TokenizerManager
+    missing += [f"TokenizerManager.{name}" for name in _MANAGER_METHODS if not hasattr(manager, name)]
+    files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
+    sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
+    missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
+    wanted = (
+        "GenerateReqInput",
+        "EmbeddingReqInput",
+        "LoadLoRAAdapterReqInput",
+        "UnloadLoRAAdapterReqInput",
+        "msgpack_decode",
+        "msgpack_encode",
+    )
+    missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
+    if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
+        missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
+    if missing:
+        names = ", ".join(missing)
+        raise RefusedError(
+            [f"sglang {__version__} has moved {names}; use sglang 0.5.23, or a container made for this one"]
+        )

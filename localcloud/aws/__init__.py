@@ -1,0 +1,1 @@
+"""The embedded AWS: moto, and on top of it SageMaker hosting that really serves."""

@@ -1,0 +1,211 @@
+"""One operation on a stack: resources are created, updated and removed in dependency order.
+
+moto creates resources as it meets references to them, removes before it adds, and leaves a failed stack half deployed. This module
+replaces that alone: template language, change sets, events and outputs are moto's.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from moto.cloudformation import models, parsing
+
+from localcloud.aws.cloudformation import schemas
+from localcloud.aws.cloudformation.resources.base import TYPES, Resource
+from localcloud.aws.cloudformation.resources.generic import schema_type
+from localcloud.aws.cloudformation.templates import order
+
+
+class Deployment:
+    """One operation on a stack, towards one template."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        self.map = stack.resource_map
+        self.state: dict[str, dict[str, Any]] = stack.__dict__.setdefault("applied", {})
+        self.replaced: list[tuple[str, Any, dict[str, Any]]] = []
+
+    def apply(self, template: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Create and update resources, dependencies first; nothing is removed yet."""
+        self.map._template = template
+        self.map._resource_json_map = template["Resources"]
+        self.map.input_parameters = parameters
+        for parameter in list(self.map.resolved_parameters):
+            self.map._parsed_resources.pop(parameter, None)
+        self.map.resolved_parameters = {}
+        self.map.load_mapping()
+        self.map.load_parameters()
+        self.map.load_conditions()
+        for name in order(template):
+            if _exists(self.map, template["Resources"][name]):
+                self._apply_one(name, template["Resources"][name])
+
+    def clean_up(self, template: dict[str, Any], order_before: list[str], *, undone: bool = False) -> None:
+        """Remove the resources that were replaced or are no longer in the template, dependents first.
+
+        Args:
+            template: Template of the resources that stay.
+            order_before: Logical ids of the resources before this operation, dependencies first.
+            undone: Whether the operation is rolled back, so that the resources it created are removed.
+        """
+        policy = "DeletionPolicy" if undone else "UpdateReplacePolicy"
+        for name, resource, state in reversed(self.replaced):
+            self._remove(name, resource, state, policy=policy, undone=undone)
+        self.replaced = []
+        staying = {name for name, body in template["Resources"].items() if _exists(self.map, body)}
+        others = [name for name in self.state if name not in order_before]
+        remaining = [name for name in reversed(order_before + others) if name in self.state and name not in staying]
+        while remaining:  # resources of moto know dependencies that a template does not show
+            problems: dict[str, Exception] = {}
+            for name in remaining:
+                resource = self.map._parsed_resources.get(name)
+                error = failure_of(functools.partial(self._remove, name, resource, self.state[name], undone=undone))
+                if error is not None:
+                    problems[name] = error
+                    continue
+                self.state.pop(name)
+                self.map._parsed_resources.pop(name, None)
+            if len(problems) == len(remaining):
+                raise next(iter(problems.values()))
+            remaining = list(problems)
+
+    def undo_replacements(self) -> None:
+        """Restore replaced resources; the next clean-up removes their replacements."""
+        undone = [(name, self.map._parsed_resources[name], self.state[name]) for name, _, _ in self.replaced]
+        for name, resource, state in self.replaced:
+            self.map._parsed_resources[name], self.state[name] = resource, state
+        self.replaced = undone
+
+    def _apply_one(self, name: str, body: dict[str, Any]) -> None:
+        wanted = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
+        before, kind = self.state.get(name), body["Type"]
+        if before and (before["Type"], before["Properties"]) == (kind, wanted["Properties"]):
+            before["Json"] = body  # the deletion policy may have changed
+            return
+        verb = "UPDATE" if before else "CREATE"
+        self._event(name, kind, f"{verb}_IN_PROGRESS")
+        after = {"Type": kind, "Properties": copy.deepcopy(wanted["Properties"]), "Json": body}
+        try:
+            resource = self._update(name, wanted, before) if before else self._create(name, wanted, after)
+        except Exception as error:
+            self._event(name, kind, f"{verb}_FAILED", reason=text_of(error))
+            raise
+        after["Name"] = self.state.get(name, after).get("Name") or after.get("Name")
+        self.map._parsed_resources[name], self.state[name] = resource, after
+        self._event(name, kind, f"{verb}_COMPLETE")
+
+    def _create(self, name: str, wanted: dict[str, Any], after: dict[str, Any]) -> Any:
+        cls = resource_class(wanted["Type"])
+        if issubclass(cls, Resource):
+            if not wanted["Type"].startswith("Custom::"):
+                schemas.check(wanted["Type"], wanted["Properties"])
+            resource: Any = cls(
+                logical_id=name,
+                stack_id=self.stack.stack_id,
+                properties=wanted["Properties"],
+                account=self.stack.account_id,
+                region=self.stack.region_name,
+            )
+            resource.create()
+        else:
+            name_property = wanted["Properties"].get(cls.cloudformation_name_type() or "")
+            after["Name"] = name_property or parsing.generate_resource_name(wanted["Type"], self.stack.name, name)
+            extra = {"LogicalId": name, "StackId": self.stack.stack_id, "ResourceType": wanted["Type"]}
+            resource = cls.create_from_cloudformation_json(
+                after["Name"], wanted, self.stack.account_id, self.stack.region_name, **extra
+            )
+        resource.cf_resource_type, resource.logical_resource_id = wanted["Type"], name
+        resource.cf_properties = wanted["Properties"]
+        return resource
+
+    def _update(self, name: str, wanted: dict[str, Any], before: dict[str, Any]) -> Any:
+        original, cls = self.map._parsed_resources[name], resource_class(wanted["Type"])
+        if before["Type"] != wanted["Type"] or (issubclass(cls, Resource) and _replaces(before, wanted)):
+            replacement = self._create(name, wanted, {})
+            self.replaced.append((name, original, before))
+            return replacement
+        if issubclass(cls, Resource):
+            schemas.check(wanted["Type"], wanted["Properties"])
+            original.properties, old = wanted["Properties"], original.properties
+            try:
+                original._update(old)
+            except Exception:
+                original.properties = old
+                raise
+            return original
+        physical_name = wanted["Properties"].get(cls.cloudformation_name_type() or "") or before.get("Name")
+        if hasattr(cls.update_from_cloudformation_json, "__isabstractmethod__"):
+            # moto cannot update this type: the resource is removed before its successor is created
+            self._remove(name, original, before)
+            return self._create(name, wanted, {})
+        updated = cls.update_from_cloudformation_json(
+            original_resource=original,
+            new_resource_name=physical_name,
+            cloudformation_json=wanted,
+            account_id=self.stack.account_id,
+            region_name=self.stack.region_name,
+        )
+        updated.cf_resource_type, updated.logical_resource_id = wanted["Type"], name
+        updated.cf_properties = wanted["Properties"]
+        return updated
+
+    def _remove(
+        self, name: str, resource: Any, state: dict[str, Any], *, policy: str = "DeletionPolicy", undone: bool = False
+    ) -> None:
+        goes = {"Delete", "RetainExceptOnCreate"} if undone else {"Delete"}
+        if resource is None or state["Json"].get(policy, "Delete") not in goes:
+            return
+        physical = resource.physical_resource_id
+        self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
+        try:
+            if isinstance(resource, Resource):
+                resource._remove()
+            else:
+                self.map._delete_resource(resource, {"Type": state["Type"], "Properties": state["Properties"]})
+        except Exception as error:
+            self._event(name, state["Type"], "DELETE_FAILED", reason=text_of(error), physical=physical)
+            raise
+        self._event(name, state["Type"], "DELETE_COMPLETE", physical=physical)
+
+    def _event(
+        self, name: str, kind: str, status: str, *, reason: str | None = None, physical: str | None = None
+    ) -> None:
+        resource = self.map._parsed_resources.get(name)
+        physical = physical or getattr(resource, "physical_resource_id", None) or ""
+        event = models.Event(self.stack.stack_id, self.stack.name, name, physical, kind, status, reason, None)
+        self.stack.events.append(event)
+
+
+def resource_class(type_name: str) -> Any:
+    """Class of a resource type: this package's, otherwise moto's, otherwise a stand-in from the registry schema."""
+    if type_name.startswith("Custom::"):
+        return TYPES["AWS::CloudFormation::CustomResource"]
+    if type_name not in TYPES and type_name not in parsing.get_model_map():
+        schema_type(type_name)
+    return TYPES.get(type_name) or parsing.get_model_map()[type_name]
+
+
+def _replaces(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    old, new = before["Properties"], wanted["Properties"]
+    return any(old.get(key) != new.get(key) for key in schemas.top_level(wanted["Type"], "createOnlyProperties"))
+
+
+def _exists(resource_map: Any, body: dict[str, Any]) -> bool:
+    return "Condition" not in body or bool(resource_map.lazy_condition_map[body["Condition"]])
+
+
+def text_of(error: Exception) -> str:
+    """Message of an exception, in the words of AWS's error if it is one."""
+    return str(getattr(error, "message", "") or error or type(error).__name__)
+
+
+def failure_of(work: Callable[[], None]) -> Exception | None:
+    """Do the work, and return the exception that ended it, if any."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 -- moto's services raise exceptions of any class
+        return error
+    return None

@@ -1,0 +1,1 @@
+"""CloudFormation resource types: importing a module registers the types that it defines."""

@@ -1,0 +1,106 @@
+"""Stacks of moto: deployed in the background, each resource awaited, rolled back after a failure, and deleted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from moto.cloudformation import models
+
+from localcloud.aws.cloudformation.deployment import Deployment, failure_of, text_of
+from localcloud.aws.cloudformation.templates import order
+from localcloud.aws.settings import current
+
+_NOTHING: dict[str, Any] = {"Resources": {}}
+
+
+def run(work: Callable[[], None], stack: Any) -> None:
+    """Do the work in the background of a server; without a server, at once."""
+    if current().base_url:
+        threading.Thread(target=work, name=f"stack-{stack.name}", daemon=True).start()
+    else:
+        work()
+
+
+def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> None:
+    """Bring a stack to a template, or back to its previous state if that fails."""
+    deployment, before = Deployment(stack), (stack.template, stack.resource_map.input_parameters)
+    old = models.Stack.parse_template(before[0]) if verb == "UPDATE" else _NOTHING
+    new = models.Stack.parse_template(template)
+    if verb == "CREATE":
+        stack.template = template
+    stack.status = f"{verb}_IN_PROGRESS"
+    stack._add_stack_event(stack.status, resource_status_reason="User Initiated")
+    if error := failure_of(lambda: deployment.apply(new, parameters)):
+        _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=text_of(error))
+        return
+    stack.template, stack.template_dict, stack.parameters = template, new, parameters
+    stack.description = new.get("Description")
+    _publish(stack)
+    if verb == "UPDATE":
+        _finish(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+    if error := failure_of(lambda: deployment.clean_up(new, order(old))):  # as on AWS, this does not fail the update
+        stack._add_stack_event("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", resource_status_reason=text_of(error))
+    _finish(stack, f"{verb}_COMPLETE")
+
+
+def _roll_back(
+    stack: Any,
+    deployment: Deployment,
+    *,
+    verb: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    parameters: dict[str, Any],
+    reason: str,
+) -> None:
+    prefix = "UPDATE_ROLLBACK" if verb == "UPDATE" else "ROLLBACK"
+    _finish(stack, f"{prefix}_IN_PROGRESS", reason)
+    deployment.undo_replacements()
+    error = failure_of(lambda: deployment.apply(old, parameters if verb == "UPDATE" else {}))
+    error = error or failure_of(lambda: deployment.clean_up(old, order(new), undone=True))
+    if error:
+        _finish(stack, f"{prefix}_FAILED", text_of(error))
+    else:
+        _finish(stack, f"{prefix}_COMPLETE", reason)
+
+
+def destroy(stack: Any, done: Callable[[], None]) -> None:
+    """Remove every resource, dependents first."""
+    _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
+    deployment = Deployment(stack)
+    if error := failure_of(lambda: deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))):
+        _finish(stack, "DELETE_FAILED", text_of(error))
+        return
+    done()
+    _finish(stack, "DELETE_COMPLETE")
+
+
+def _finish(stack: Any, status: str, reason: str | None = None) -> None:
+    stack._add_stack_event(status, resource_status_reason=reason)
+    stack.stack_status_reason = reason
+    stack.status = status
+
+
+def _publish(stack: Any) -> None:
+    """Resolve the outputs once every resource exists, and export them."""
+    stack.output_map = stack._create_output_map()
+    exports = stack.output_map.exports
+    names = {repr(export.value): export.name for export in exports}
+    stack.resolved_outputs = [
+        {
+            "OutputKey": o.key,
+            "OutputValue": str(o.value),
+            "Description": o.description,
+            "ExportName": names.get(repr(o.value)),
+        }
+        for o in stack.output_map.values()
+        if o
+    ]
+    backend = models.cloudformation_backends[stack.account_id][stack.region_name]
+    for name, export in list(backend.exports.items()):
+        if export.exporting_stack_id == stack.stack_id:
+            del backend.exports[name]
+    stack.cross_stack_resources = backend.exports
+    backend.exports.update({export.name: export for export in exports})

@@ -1,0 +1,148 @@
+"""Lambda functions, each invocation a subprocess with the function's code, environment and time-out; no Docker."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from moto.awslambda.models import LambdaFunction
+
+from localcloud.aws.settings import REPOSITORY, current
+
+_PYTHON = """
+import importlib, json, os, sys, time, types, uuid
+sys.path.insert(0, os.getcwd())
+module, _, name = os.environ["_HANDLER"].rpartition(".")
+deadline = time.monotonic() + float(os.environ["AWS_LAMBDA_FUNCTION_TIMEOUT"])
+context = types.SimpleNamespace(
+    function_name=os.environ["AWS_LAMBDA_FUNCTION_NAME"], function_version="$LATEST",
+    memory_limit_in_mb=os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], aws_request_id=str(uuid.uuid4()),
+    invoked_function_arn=os.environ["LOCALCLOUD_FUNCTION_ARN"], log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
+    log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
+    get_remaining_time_in_millis=lambda: max(0, int((deadline - time.monotonic()) * 1000)))
+try:
+    answer = getattr(importlib.import_module(module.replace("/", ".")), name)(json.load(sys.stdin), context)
+    ok, answer = True, json.dumps(answer)
+except BaseException as error:
+    import traceback
+    traceback.print_exc()
+    ok, answer = False, json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
+with open(os.environ["LOCALCLOUD_ANSWER"], "w") as file:
+    file.write(answer)
+sys.exit(0 if ok else 1)
+"""
+_NODE = """
+const fs = require('fs'), path = require('path'), https = require('https'), http = require('http');
+// CDK's provider framework takes host and path of the response URL and always speaks TLS; here it is plain HTTP.
+const request = https.request, base = new URL(process.env.AWS_ENDPOINT_URL);
+https.request = (options, ...rest) => String(options.path ?? '').startsWith('/localcloud/cfn-response/')
+  ? http.request({ ...options, hostname: base.hostname, port: base.port }, ...rest) : request(options, ...rest);
+const cut = process.env._HANDLER.lastIndexOf('.');
+const file = path.resolve(process.env._HANDLER.slice(0, cut)), name = process.env._HANDLER.slice(cut + 1);
+const context = { functionName: process.env.AWS_LAMBDA_FUNCTION_NAME, awsRequestId: require('crypto').randomUUID(),
+  invokedFunctionArn: process.env.LOCALCLOUD_FUNCTION_ARN, logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
+  logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
+  getRemainingTimeInMillis: () => Number(process.env.AWS_LAMBDA_FUNCTION_TIMEOUT) * 1000 };
+const done = (code, answer) => { fs.writeFileSync(process.env.LOCALCLOUD_ANSWER, JSON.stringify(answer ?? null)); process.exit(code); };
+(async () => require(file)[name](JSON.parse(fs.readFileSync(0, 'utf8')), context))().then(a => done(0, a),
+  e => { console.error(e); done(1, { errorMessage: String(e.message ?? e), errorType: e.name ?? 'Error' }); });
+"""
+
+
+def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
+    """Run a function in place of moto's Docker container; return the answer as JSON, whether it failed, and the output."""
+    folder = current().folder / "lambdas" / f"{self.function_name}-{os.urandom(4).hex()}"
+    code = folder / "task"
+    code.mkdir(parents=True)
+    try:
+        _unpack(self.code_bytes, code)
+        node = str(self.run_time).startswith("nodejs")
+        program = [str(Path(sys.executable).parent / "node"), "-e", _NODE] if node else [sys.executable, "-c", _PYTHON]
+        answer = folder / "answer.json"
+        done = subprocess.run(
+            program,
+            cwd=code,
+            env=_environment(self, answer),
+            input=event if isinstance(event, str) else json.dumps(event or {}),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=float(self.timeout),
+            check=False,
+        )
+        result = (
+            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+        )
+        failed, output = done.returncode != 0, done.stdout
+    except subprocess.TimeoutExpired as expired:
+        failed, output = True, expired.stdout.decode(errors="replace") if expired.stdout else ""
+        result = _error("Sandbox.Timedout", f"Task timed out after {self.timeout}.00 seconds")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    self.logs_backend.ensure_log_group(self.logs_group_name)
+    self.save_logs(output or result)
+    return result, failed, output
+
+
+def _error(kind: str, message: str) -> str:
+    return json.dumps({"errorMessage": message, "errorType": kind})
+
+
+def _unpack(archive: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        packed.extractall(folder)
+
+
+def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
+    variables = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Lambda's runtime has the SDK for JavaScript; here npm's packages stand for it, if they have it.
+        "NODE_PATH": os.environ.get("LOCALCLOUD_NODE_PATH", str(REPOSITORY / "node_modules")),
+        "_HANDLER": str(function.handler),
+        "LAMBDA_TASK_ROOT": str(answer.parent / "task"),
+        "AWS_LAMBDA_FUNCTION_NAME": str(function.function_name),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+        "AWS_LAMBDA_LOG_GROUP_NAME": str(function.logs_group_name),
+        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+        "AWS_REGION": str(function.region),
+        "AWS_DEFAULT_REGION": str(function.region),
+        **current().credentials.environment,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": current().base_url,
+        "AWS_ENDPOINT_URL_S3": current().base_url,
+        "LOCALCLOUD_FUNCTION_ARN": str(function.function_arn),
+        "LOCALCLOUD_ANSWER": str(answer),
+    }
+    return variables | {name: str(value) for name, value in function.environment_vars.items()}
+
+
+def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, response_headers: Any) -> str | bytes:
+    """Invoke: answer with the function's result; an Event invocation is answered before it runs."""
+    event = json.loads(body) if body else {}
+    if request_headers.get("x-amz-invocation-type", "RequestResponse") == "Event":
+        threading.Thread(target=self._invoke_lambda, args=(event,), daemon=True).start()
+        return ""
+    result, failed, output = self._invoke_lambda(event)
+    if failed:
+        response_headers["x-amz-function-error"] = "Unhandled"
+    response_headers["x-amz-log-result"] = base64.b64encode(output.encode()[-4096:]).decode()
+    return str(result).encode()
+
+
+def install() -> None:
+    """Replace moto's way of running functions by this one."""
+    LambdaFunction._invoke_lambda = _invoke
+    LambdaFunction.invoke = _invoke_function

@@ -1,0 +1,72 @@
+"""Control paths of the server, under `/localcloud/`: health, faults, clock, reset, and the answers of custom resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from moto.core.base_backend import BackendDict
+from werkzeug.wrappers import Request, Response
+
+from localcloud.aws import faults
+from localcloud.aws.clock import clock
+from localcloud.aws.cloudformation.resources import custom
+
+PREFIX: Final = "/localcloud/"
+
+
+def reset() -> None:
+    """Empty every service, end every fault, and return the clock to the machine's time."""
+    faults.clear()
+    BackendDict.reset()
+    clock().reset()
+
+
+def answer(request: Request) -> Response:
+    """Answer a request to a control path: 404 for an unknown path, 400 for a body that makes no sense."""
+    command, _, rest = request.path.removeprefix(PREFIX).partition("/")
+    answers: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {
+        ("GET", "health"): _health,
+        ("GET", "faults"): _faults,
+        ("POST", "faults"): _faults,
+        ("DELETE", "faults"): _faults,
+        ("POST", "clock"): _clock,
+        ("POST", "reset"): _reset,
+        ("PUT", "cfn-response"): lambda response: custom.take(rest, response.get_data()),
+    }
+    handler = answers.get((request.method, command))
+    if handler is None:
+        return _json({"message": f"no such path: {request.method} {request.path}"}, status=404)
+    try:
+        return _json(handler(request))
+    except (ValueError, KeyError, TypeError) as error:
+        return _json({"message": str(error)}, status=400)
+
+
+def _health(_: Request) -> dict[str, Any]:
+    return {"status": "ok", "time": clock().now()}
+
+
+def _clock(request: Request) -> dict[str, Any]:
+    clock().advance(float(json.loads(request.get_data())["advance"]))
+    return {"time": clock().now()}
+
+
+def _reset(_: Request) -> dict[str, Any]:
+    reset()
+    return {}
+
+
+def _faults(request: Request) -> dict[str, Any]:
+    if request.method == "POST":
+        fault = json.loads(request.get_data())
+        faults.inject(fault["fault"], target=fault.get("target", "*"), times=fault.get("times"))
+    elif request.method == "DELETE":
+        faults.clear(parse_qs(request.query_string.decode()).get("fault", [None])[0])
+    return {"active": [vars(fault) for fault in faults.active()], "known": faults.KNOWN}
+
+
+def _json(body: Any, *, status: int = 200) -> Response:
+    return Response(json.dumps(body), status=status, content_type="application/json")

@@ -1,0 +1,57 @@
+"""Refusals by injected faults: any operation of any service is throttled or denied. S3 is not covered: moto routes it differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core import errors
+from moto.core.exceptions import ServiceException
+from moto.core.model import ServiceModel
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import get_service_model
+
+from localcloud.aws import faults
+from localcloud.aws.hosting.operations import HANDLERS
+
+_PREFIXES = {"monitoring": "cloudwatch"}
+"""IAM's prefix of a service where it differs from the service's signing name."""
+_CODES = {"throttling": "Throttling", "access-denied": "AccessDenied"}
+
+
+class RefusedError(ServiceException):
+    """The error of a service that refuses a request."""
+
+
+def refusal(service: ServiceModel, action: str) -> RefusedError | None:
+    """Error that an injected fault demands, None if there is none; targets are ``Operation`` and ``service:Operation`` as in IAM."""
+    name = _PREFIXES.get(service.signing_name, service.signing_name)
+    for fault, code in _CODES.items():
+        if fault == "throttling" and name == "sagemaker" and action in HANDLERS:
+            continue  # the operation refuses by itself, so that CloudFormation's handlers are throttled too
+        if faults.strikes(fault, action) or faults.strikes(fault, f"{name}:{action}"):
+            known = code if service.metadata["protocol"] in ("query", "ec2") else f"{code}Exception"
+            if fault == "throttling":
+                return RefusedError(known, "Rate exceeded")
+            return RefusedError(known, f"The caller is not authorized to perform: {name}:{action} (injected fault)")
+    return None
+
+
+def _call_action(self: BaseResponse) -> Any:
+    refused = None
+    if any(fault.name in _CODES for fault in faults.active()):
+        refused = refusal(get_service_model(self.boto3_service_name), self._get_action() or "")
+    if refused is None:
+        return _moto_call_action(self)
+    status, headers, body = self.serialized(ActionResult(refused))
+    headers, body = self._enrich_response(headers, body)
+    return status, headers, body
+
+
+_moto_call_action = BaseResponse.call_action
+
+
+def install() -> None:
+    """Let every service of moto ask for a refusal before it answers."""
+    BaseResponse.call_action = _call_action
+    codes = {code for short in _CODES.values() for code in (short, f"{short}Exception")}
+    errors.COMMON_ERROR_CODES = {*errors.COMMON_ERROR_CODES, *codes}

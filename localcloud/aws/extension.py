@@ -1,0 +1,69 @@
+"""Everything that extends moto, put in place at once."""
+
+from __future__ import annotations
+
+from localcloud.aws.clock import clock as process_clock
+from localcloud.aws.cloudformation import backend
+from localcloud.aws.cloudformation.resources import (
+    alarms as alarm_types,
+)
+from localcloud.aws.cloudformation.resources import (
+    buckets,
+    custom,
+    keys,
+    logs,
+    parameters,
+    sagemaker,
+)
+from localcloud.aws.cloudformation.resources import (
+    builds as build_types,
+)
+from localcloud.aws.cloudformation.resources import (
+    functions as function_types,
+)
+from localcloud.aws.cloudformation.resources import (
+    scaling as scaling_types,
+)
+from localcloud.aws.cloudformation.resources import (
+    schedules as schedule_types,
+)
+from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
+from localcloud.aws.door import refusals
+from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
+from localcloud.aws.metrics import alarms, publisher
+from localcloud.aws.scaling import policies, scheduled_actions
+from localcloud.aws.schedules import scheduler
+
+_OPERATIONS = (components, endpoints, jobs, plans)
+_RESOURCE_TYPES = (
+    alarm_types,
+    buckets,
+    build_types,
+    custom,
+    function_types,
+    keys,
+    logs,
+    parameters,
+    sagemaker,
+    scaling_types,
+    schedule_types,
+)
+"""Importing these modules registers the operations and resource types that they define."""
+
+
+def install() -> None:
+    """Extend moto in this process; a second call changes nothing."""
+    operations.install()
+    refusals.install()
+    backend.install()
+    buckets.install()
+    alarms.install()
+    policies.install()
+    builds.install()
+    functions.install()
+    invocations.install()
+    scheduled_actions.install()
+    scheduler.install()
+    stepfunctions.install()
+    for work in (fleet.tick, publisher.tick, scheduled_actions.tick, policies.tick, scheduler.tick, invocations.tick):
+        process_clock().every_tick(work)

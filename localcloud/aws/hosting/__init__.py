@@ -1,0 +1,1 @@
+"""SageMaker hosting: endpoints, inference components, their instances and copies, and the API in front of them."""

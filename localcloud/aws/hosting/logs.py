@@ -1,0 +1,40 @@
+"""Container output, written to CloudWatch Logs and to a file that a user can follow."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.models import logs_backends
+
+from localcloud.aws.clock import clock
+from localcloud.aws.settings import current
+
+
+@contextlib.contextmanager
+def stream(account: str, region: str, component: str, copy_id: str) -> Iterator[Callable[[str], None]]:
+    """Open the log stream of one copy; yields a function that writes a line.
+
+    The first line creates the log group if necessary. A group that is deleted later stays deleted: otherwise the last lines of a copy
+    would bring back a group that its stack has just deleted, and the next deployment would fail on it.
+    """
+    path = current().folder / "logs" / component / f"{copy_id}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    group, name = f"/aws/sagemaker/InferenceComponents/{component}", f"AllTraffic/{copy_id}"
+    with path.open("a", encoding="utf-8") as file:
+        has_begun = False
+
+        def write(line: str) -> None:
+            nonlocal has_begun
+            print(line, file=file, flush=True)
+            backend = logs_backends[account][region]
+            if not has_begun:
+                has_begun = True
+                backend.ensure_log_group(group)
+            event = {"timestamp": int(clock().now() * 1000), "message": line}
+            with contextlib.suppress(ResourceNotFoundException):
+                backend.ensure_log_stream(group, name)
+                backend.put_log_events(group, name, [event])
+
+        yield write

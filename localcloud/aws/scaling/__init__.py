@@ -1,0 +1,1 @@
+"""Application Auto Scaling of inference components: policies and scheduled actions."""

@@ -1,0 +1,1 @@
+"""Schedules: at, rate and cron expressions, and EventBridge Scheduler."""

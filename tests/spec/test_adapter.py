@@ -1,0 +1,49 @@
+"""Where the files of an adapter may be, in the words that an environment file and Python code share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.validation import problems_of
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({}, ": give exactly one of folder, key and s3"),
+    ({"folder": "a", "key": "a/b.tar.gz"}, ": give exactly one of folder, key and s3"),
+    ({"folder": "a", "config": "b"}, ".config: the folder has its own; remove it"),
+    (
+        {"key": "a/b.zip"},
+        ".key: 'a/b.zip' does not end in .tar.gz, as SageMaker wants; make one with `cdk-sglang adapters pack`",
+    ),
+    ({"key": "/a.tar.gz"}, ".key: '/a.tar.gz' has an empty part; write it without leading or double slashes"),
+    ({"s3": "s3://models/"}, ".s3: 's3://models/' is not an S3 URI; use s3://bucket/adapters/name.tar.gz"),
+    ({"s3": "s3://models//a.tar.gz"}, ".s3: '/a.tar.gz' has an empty part; write it without leading or double slashes"),
+    (
+        {"s3": "s3://${Token[Bucket.1]}/a.tar.gz"},
+        ".s3: the URI must be known at synth, got a token; use AdapterSource.from_bucket(bucket, key)",
+    ),
+    ({"key": 5}, ".key: 5 is a number here; write it in quotes"),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), MISTAKES)
+def test_python_and_an_environment_file_get_the_same_words(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Adapter(**fields)
+    assert caught.value.problems == (f"adapter{text}",)
+    with pytest.raises(ValidationError) as refused:
+        Adapter.model_validate(fields)
+    (problem,) = problems_of(refused.value, Adapter)
+    assert (f".{problem}" if problem.path else f": {problem}") == text
+
+
+def test_an_archive_has_a_key_and_a_folder_has_none() -> None:
+    one = Adapter(s3="s3://models/adapters/a.tar.gz")
+    assert (one.bucket_name, one.object_key) == ("models", "adapters/a.tar.gz")
+    own = Adapter(key="adapters/a.tar.gz")
+    assert (own.bucket_name, own.object_key) == (None, "adapters/a.tar.gz")
+    assert Adapter(folder="adapters/a").object_key is None

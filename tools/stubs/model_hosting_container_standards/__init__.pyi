@@ -1,0 +1,1 @@
+# The part of AWS's model-hosting-container-standards that `container` uses.

@@ -1,0 +1,3 @@
+from fastapi import APIRouter, FastAPI
+
+def safe_include_router(app: FastAPI, router: APIRouter) -> None: ...

@@ -1,0 +1,3 @@
+from fastapi import APIRouter
+
+def create_sagemaker_router() -> APIRouter: ...

@@ -1,0 +1,4 @@
+class _Platform:
+    device_type: object
+
+current_platform: _Platform
