@@ -99,7 +99,7 @@ class InferenceEndpoint(Construct):
     Attributes:
         variant_name: Name of the endpoint's only production variant.
         endpoint_arn: ARN of the endpoint.
-        truth: Verification after each deployment; None if it is left out.
+        verification: Verification after each deployment; None if it is left out.
         components: Components by their construct ids.
         role: Execution role of the endpoint and its components.
         image_uri: URI of the serving image, known at deployment.
