@@ -13,12 +13,11 @@ from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.serving.component.file_cache import file_cache
 from cdk_sglang.serving.component.fit import PRICE_REGION
-from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.planned import component_request, planned_host, planned_tp_sizes
+from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.model import Model
 from stacks.environments import FOLDER, load
 from stacks.settings import Component, Endpoint, Environment
-from stacks.settings_capacity import Capacity
 
 
 def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
@@ -51,7 +50,7 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
     endpoints = []
     for endpoint, asked in settings.endpoints.items():
         path = f"endpoints.{endpoint}"
-        instances = _instances(asked, path, problems)
+        instances = asked.capacity.instances
         components = tuple(
             request
             for component, wanted in asked.components.items()
@@ -68,7 +67,7 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
                 )
             )
         )
-        if instances and components:
+        if components:
             capacity = asked.capacity
             endpoints.append(
                 EndpointRequest(
@@ -76,9 +75,9 @@ def request_of(settings: Environment, *, name: str, own: Own = NOTHING_OWN, regi
                     instances=instances,
                     components=components,
                     min_instances=_least_instances(capacity, components),
-                    max_instances=capacity.most_instances,
-                    reserved=capacity.reserved is not None,
-                    reserved_count=None if capacity.reserved is None else capacity.reserved.count,
+                    max_instances=capacity.max_instances,
+                    reserved=capacity.reservation is not None,
+                    reserved_count=None if capacity.reservation is None else capacity.reservation.count,
                     update=_update(asked),
                 )
             )
@@ -137,16 +136,6 @@ def _reason(model: Model) -> str:
     return f"the catalogue does not know {model.hugging_face}; add it with: cdk-sglang models add {model.hugging_face}, or give {known}"
 
 
-def _instances(asked: Endpoint, path: str, problems: list[Problem]) -> tuple[GpuInstance, ...]:
-    found = []
-    for name in asked.capacity.types:
-        try:
-            found.append(GpuInstance.named(name))
-        except ConfigurationError as error:
-            problems += [problem.under(f"{path}.capacity") for problem in error.problems]
-    return tuple(found)
-
-
 def _sizes(
     asked: Component, facts: ModelFacts, instances: tuple[GpuInstance, ...], engine_version: str
 ) -> dict[str, int]:
@@ -185,7 +174,7 @@ def _component(
         return None
     sizes = _sizes(asked, facts, instances, engine_version)
     others = asked.server.pp_size * asked.server.dp_size
-    if not instances or any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
+    if any(sizes[instance.name] * others > instance.gpu_count for instance in instances):
         return None  # the endpoint says so, with what to do
     low = high = asked.first_copies
     if asked.scaling is not None:
@@ -198,7 +187,7 @@ def _component(
         facts,
         first,
         tp_size=sizes[first.name],
-        resources=resources_of(asked),
+        resources=asked.resources,
         weights_bytes=asked.model.weights_bytes,
         added=asked.environment,
     )
@@ -213,12 +202,6 @@ def _unknown_id(model_id: str, own: Own, path: str) -> list[Problem]:
     except ConfigurationError as error:
         return [problem.under(f"{path}.model.id") for problem in error.problems]
     return []
-
-
-def resources_of(asked: Component) -> HostResources | None:
-    """Return what a copy reserves of its host, where the file says it."""
-    given = asked.resources
-    return None if given is None else HostResources(cpu_cores=given.cpu_cores, memory_mib=given.memory_mib)
 
 
 def _request(

@@ -14,7 +14,7 @@ from cdk_sglang.cli.plan import print_plan
 from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.serving.capacity.capacity import instances_needed
+from cdk_sglang.serving.capacity.packing import instances_needed
 from cdk_sglang.serving.component.checks import gpus_of_copies
 
 

@@ -16,28 +16,20 @@ from constructs import Construct
 
 from cdk_sglang import (
     Alarms,
-    Capacity,
     ConfigurationError,
     EndpointNetwork,
     InferenceEndpoint,
     NoAlarms,
-    OnDemandMove,
-    Routing,
-    ScaleIn,
     ServingImage,
     SglangDlc,
-    StartupTimeouts,
 )
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning.own import Own
 from cdk_sglang.spec.image import Image
-from stacks import settings as asks
-from stacks import settings_capacity
 from stacks.models import add_adapters, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
-from stacks.planning import resources_of
 from stacks.settings import Environment
 
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
@@ -67,8 +59,6 @@ class ServingStack(cdk.Stack):
         asked = settings.endpoints[name]
         key = self._read_key()
         bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
-        with _under(f"endpoints.{name}.capacity"):
-            capacity = _capacity(asked.capacity)
         problems: list[Problem] = []
         image = self._image(asked.image or settings.image)
         physical_name = endpoint_name(environment, name)
@@ -77,9 +67,9 @@ class ServingStack(cdk.Stack):
             endpoint = InferenceEndpoint(
                 self,
                 name,
-                capacity=capacity,
+                capacity=asked.capacity,
                 image=image,
-                routing=_routing(asked.routing),
+                routing=asked.routing,
                 network=self._network(),
                 network_isolation=asked.network_isolation,
                 endpoint_name=physical_name,
@@ -88,7 +78,7 @@ class ServingStack(cdk.Stack):
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
                 metric_frequency_seconds=asked.metric_frequency_seconds,
                 alarms=self._alarms(),
-                idle_alarm=asked.idle_alarm.typed(),
+                idle_alarm=asked.idle_alarm,
                 nightly_stop=asked.nightly_stop,
                 rollout=asked.rollout,
                 verification=asked.verify,
@@ -96,7 +86,7 @@ class ServingStack(cdk.Stack):
         if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
             with _under("endpoints", collect=problems):
                 endpoint = InferenceEndpoint(
-                    cdk.Stack(), name, capacity=capacity, image=image, endpoint_name=physical_name
+                    cdk.Stack(), name, capacity=asked.capacity, image=image, endpoint_name=physical_name
                 )
         for component, wanted in asked.components.items() if endpoint is not None else ():
             assert endpoint is not None
@@ -109,9 +99,9 @@ class ServingStack(cdk.Stack):
                     scaling=wanted.scaling,
                     load=wanted.load,
                     slo=wanted.slo,
-                    placement=None if wanted.placement is None else wanted.placement.typed(),
-                    resources=resources_of(wanted),
-                    startup=_startup(wanted.startup),
+                    placement=wanted.placement,
+                    resources=wanted.resources,
+                    startup=wanted.startup,
                     environment=wanted.environment,
                     rollout=wanted.rollout,
                     smoke=wanted.smoke,
@@ -182,42 +172,3 @@ def _under(path: str, *, collect: list[Problem] | None = None) -> Iterator[None]
         if collect is None:
             raise ConfigurationError(problems) from None
         collect += problems
-
-
-def _capacity(asked: settings_capacity.Capacity) -> Capacity:
-    leave = None
-    if asked.scale_in is not None:
-        make = {"idle_release": ScaleIn.idle_release, "consolidation": ScaleIn.consolidation}[asked.scale_in.strategy]
-        leave = make(cooldown_minutes=asked.scale_in.cooldown_minutes, max_step=asked.scale_in.max_step)
-    least, most = asked.min_instances, asked.most_instances
-    if asked.reserved is not None:
-        plan = asked.reserved
-        move = OnDemandMove(max_instances=plan.on_demand_max_instances or most, hours_before=plan.hours_before)
-        return Capacity.reserved(
-            plan.training_plan,
-            plan.type,
-            plan.count,
-            until=plan.until,
-            min_instances=1 if least is None else least,
-            max_instances=most,
-            on_expiry=move if plan.on_expiry == "on_demand" else None,
-            scale_in=leave,
-        )
-    if asked.pool is not None:
-        return Capacity.pool(asked.pool, min_instances=least, max_instances=most, scale_in=leave)
-    return Capacity.on_demand(asked.type or "", min_instances=least, max_instances=most, scale_in=leave)
-
-
-def _routing(asked: asks.Routing | None) -> Routing:
-    if asked is None:
-        return Routing.least_outstanding_requests()
-    return Routing.prefix_aware(
-        prefix_length=asked.prefix_aware.prefix_length,
-        concurrency_threshold=asked.prefix_aware.concurrency_threshold,
-    )
-
-
-def _startup(asked: asks.Startup | None) -> StartupTimeouts | None:
-    if asked is None:
-        return None
-    return StartupTimeouts(download_seconds=asked.download_seconds, health_check_seconds=asked.health_check_seconds)

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.component.startup import TIMEOUT_MAX_SECONDS, TIMEOUT_MIN_SECONDS
-from cdk_sglang.serving.endpoint.routing import (
-    CONCURRENCY_THRESHOLD_MAX,
-    CONCURRENCY_THRESHOLD_MIN,
-    PREFIX_LENGTH_MAX,
-    PREFIX_LENGTH_MIN,
-)
 from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.idle_alarm import IdleAlarm
 from cdk_sglang.spec.image import Image
-from cdk_sglang.spec.kinds import InstanceType, Name, unique
+from cdk_sglang.spec.kinds import Count, InstanceType, Name, unique
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.model import Model
+from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
+from cdk_sglang.spec.placement import Placement
+from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.routing import PrefixAwareRouting
 from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.schedules import NightlyStop
 from cdk_sglang.spec.slo import Slo
+from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import SmokeRequest, Verification
 from stacks.kinds import (
     AccountId,
@@ -43,17 +43,10 @@ from stacks.kinds import (
 )
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
-from stacks.settings_capacity import Capacity
 from stacks.settings_routes import Destinations, route_problems
-from stacks.settings_scaling import IdleAlarmSettings, PlacementSettings
 
 _MAX_TAGS: Final = 47
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
-
-
-def _unique(low: int, high: int) -> tuple[object, ...]:
-    # The length comes first: pydantic writes it as minItems only while it still sees a sequence.
-    return Field(min_length=low, max_length=high, strict=False), AfterValidator(unique)
 
 
 class Network(Settings):
@@ -64,12 +57,14 @@ class Network(Settings):
     subnets that are there; `none`: SageMaker's own network."""
     cidr: Cidr | None = None
     """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
-    availability_zones: Annotated[tuple[Zone, ...], *_unique(2, 4)] | None = None
+    availability_zones: (
+        Annotated[tuple[Zone, ...], Strict(False), Count(2, 4, "zones"), AfterValidator(unique)] | None
+    ) = None
     """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
     have your GPUs."""
-    subnet_ids: Annotated[tuple[SubnetId, ...], *_unique(2, 16)] | None = None
+    subnet_ids: Annotated[tuple[SubnetId, ...], *SUBNETS] | None = None
     """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
-    security_group_ids: Annotated[tuple[SecurityGroupId, ...], *_unique(1, 5)] | None = None
+    security_group_ids: Annotated[tuple[SecurityGroupId, ...], *SECURITY_GROUPS] | None = None
     """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
 
     @model_validator(mode="after")
@@ -100,40 +95,6 @@ class Data(Settings):
     """Days that logs are kept."""
 
 
-class PrefixAware(Settings):
-    """Requests that begin alike go to the same copy, whose cache then serves the shared beginning."""
-
-    prefix_length: int = Field(default=4096, ge=PREFIX_LENGTH_MIN, le=PREFIX_LENGTH_MAX)
-    """How much of a request is compared: bytes of the body, or characters of the messages on the OpenAI path."""
-    concurrency_threshold: int = Field(default=32, ge=CONCURRENCY_THRESHOLD_MIN, le=CONCURRENCY_THRESHOLD_MAX)
-    """Above so many requests at once on a copy, requests go elsewhere."""
-
-
-class Routing(Settings):
-    """How requests are spread. Without this, each goes to the copy with the fewest outstanding requests."""
-
-    prefix_aware: PrefixAware
-    """Send requests that begin alike to the same copy."""
-
-
-class Resources(Settings):
-    """Host cores and memory one copy reserves besides its GPUs."""
-
-    cpu_cores: float = Field(ge=0.25, le=1024, strict=False)
-    """Cores."""
-    memory_mib: int = Field(ge=128, le=8 * 1024 * 1024)
-    """Host memory in MiB (not GPU memory)."""
-
-
-class Startup(Settings):
-    """How long a new copy may take. Without this, both are derived from the size of the weights."""
-
-    download_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
-    """For the weights to come from S3."""
-    health_check_seconds: int = Field(ge=TIMEOUT_MIN_SECONDS, le=TIMEOUT_MAX_SECONDS)
-    """From the container's start to its first successful health check."""
-
-
 class Component(Settings):
     """One model on an endpoint."""
 
@@ -147,13 +108,13 @@ class Component(Settings):
     """Bounds between which load and hours change the copies; without them the copies stay as they are."""
     load: Load = Load()
     """Requests that callers are expected to send."""
-    placement: PlacementSettings | None = None
+    placement: Placement | None = None
     """How copies are placed on instances; SageMaker's own way by default."""
     slo: Slo | None = None
     """Latency objectives; without them nothing about speed is checked."""
-    resources: Resources | None = None
+    resources: HostResources | None = None
     """Host cores and memory of a copy; by default half of what goes with its GPUs."""
-    startup: Startup | None = None
+    startup: StartupTimeouts | None = None
     """Start-up time-outs; by default derived from the size of the weights."""
     rollout: ComponentRollout | None = None
     """How a new version reaches the copies; all at once and without alarms by default."""
@@ -179,13 +140,13 @@ class Endpoint(Settings):
     """GPU instances."""
     image: Image | None = None
     """The serving container; that of the environment by default."""
-    routing: Routing | None = None
+    routing: PrefixAwareRouting | None = None
     """How requests are spread; to the copy with the fewest outstanding requests by default."""
     network_isolation: bool = True
     """Containers get neither network nor credentials; weights come through SageMaker."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
     """How often utilisation is published."""
-    idle_alarm: IdleAlarmSettings = IdleAlarmSettings()
+    idle_alarm: IdleAlarm = IdleAlarm()
     """When GPUs that do nothing are worth an alarm."""
     nightly_stop: NightlyStop | None = None
     """Hours in which the endpoint is off and costs nothing; none by default."""

@@ -1,12 +1,13 @@
-"""Who is told when something is wrong."""
+"""Whom alarms notify."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
 
+from cdk_sglang.spec.alarms import SilenceReason
 from stacks.settings_base import Settings, exactly_one_of
 
 _TOPIC: Final = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
@@ -30,7 +31,7 @@ class Alarms(Settings):
         | None
     ) = None
     """`create`: an encrypted topic of the environment's own, to which you subscribe; or the ARN of yours."""
-    none: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)] | None = None
+    none: SilenceReason | None = None
     """Why nobody is to be told. Alarms that roll back a bad update are made all the same."""
 
     @model_validator(mode="after")

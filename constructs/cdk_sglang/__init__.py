@@ -15,31 +15,32 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu, GpuInstance
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
-    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
-    from cdk_sglang.serving.alarms.idle_alarm import IdleAlarm
+    from cdk_sglang.serving.alarms.alarms import Alarms
     from cdk_sglang.serving.alarms.metrics import ServingMetrics
-    from cdk_sglang.serving.capacity.capacity import Capacity
-    from cdk_sglang.serving.capacity.training_plan import OnDemandMove
     from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.component.host import HostResources
-    from cdk_sglang.serving.component.placement import Placement
-    from cdk_sglang.serving.component.startup import StartupTimeouts
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
     from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
-    from cdk_sglang.serving.endpoint.routing import Routing
     from cdk_sglang.serving.image.image import ServingImage
-    from cdk_sglang.serving.scaling.scale_in import ScaleIn
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarms import NoAlarms
+    from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
     from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+    from cdk_sglang.spec.idle_alarm import IdleAlarm
     from cdk_sglang.spec.image_facts import SglangDlc
     from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.placement import Placement
+    from cdk_sglang.spec.reservation import OnDemandMove
+    from cdk_sglang.spec.resources import HostResources
     from cdk_sglang.spec.rollback_alarms import RollbackAlarms
     from cdk_sglang.spec.rollout import BatchSize, ComponentRollout
+    from cdk_sglang.spec.routing import Routing
+    from cdk_sglang.spec.scale_in import ScaleIn
     from cdk_sglang.spec.scaling import ComponentScaling, Concurrency, InvocationsPerMinute, MetricMath, MetricStat
     from cdk_sglang.spec.schedules import NightlyStop, Window
     from cdk_sglang.spec.slo import Slo
+    from cdk_sglang.spec.startup import StartupTimeouts
     from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
     from cdk_sglang.weights import AdapterConfig
 
@@ -98,31 +99,32 @@ _HOMES = {
     "hardware": ("Gpu", "GpuInstance"),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
-    "serving.alarms.alarms": ("Alarms", "NoAlarms"),
-    "serving.alarms.idle_alarm": ("IdleAlarm",),
+    "serving.alarms.alarms": ("Alarms",),
     "serving.alarms.metrics": ("ServingMetrics",),
-    "serving.capacity.capacity": ("Capacity",),
-    "serving.capacity.training_plan": ("OnDemandMove",),
     "serving.component.component": ("InferenceComponent",),
-    "serving.component.host": ("HostResources",),
-    "serving.component.placement": ("Placement",),
-    "serving.component.startup": ("StartupTimeouts",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),
     "serving.endpoint.inference_route": ("InferenceRoute", "RouteDestination"),
     "serving.endpoint.network": ("EndpointNetwork",),
-    "serving.endpoint.routing": ("Routing",),
     "serving.image.image": ("ServingImage",),
-    "serving.scaling.scale_in": ("ScaleIn",),
     "serving.weights.model_source": ("ModelSource",),
+    "spec.alarms": ("NoAlarms",),
+    "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),
     "spec.endpoint_rollout": ("EndpointRollout",),
+    "spec.idle_alarm": ("IdleAlarm",),
     "spec.image_facts": ("SglangDlc",),
     "spec.load": ("Load",),
+    "spec.placement": ("Placement",),
+    "spec.reservation": ("OnDemandMove",),
+    "spec.resources": ("HostResources",),
     "spec.rollback_alarms": ("RollbackAlarms",),
     "spec.rollout": ("BatchSize", "ComponentRollout"),
+    "spec.routing": ("Routing",),
+    "spec.scale_in": ("ScaleIn",),
     "spec.scaling": ("ComponentScaling", "Concurrency", "InvocationsPerMinute", "MetricMath", "MetricStat"),
     "spec.schedules": ("NightlyStop", "Window"),
     "spec.slo": ("Slo",),
+    "spec.startup": ("StartupTimeouts",),
     "spec.verification": ("NoTruthCheck", "NoVerification", "SmokeRequest", "TruthCheck", "Verification"),
     "weights": ("AdapterConfig",),
 }

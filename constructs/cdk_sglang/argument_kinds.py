@@ -280,9 +280,13 @@ def ways_to_make(name: str) -> tuple[str, ...]:
     needed = [f"{key}=..." for key, field in specified.items() if field.is_required()] or ["..."]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
-    elif required := _required_fields(cls):
-        needed = [f"{name}=..." for name in required]
-    if makers and (inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW):
+    model_fields = getattr(cls, "model_fields", {})  # of a pydantic model
+    required = [f"{field.alias or name}=..." for name, field in model_fields.items() if field.is_required()]
+    if required or 0 < len(model_fields) <= _FEW:
+        needed = required
+    if makers and (
+        inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW or needed == ["..."]
+    ):
         return tuple(makers)
     return (f"{name}({', '.join(needed)})", *makers)
 

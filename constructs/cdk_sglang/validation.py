@@ -63,7 +63,9 @@ class Spec(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with other values, validated like a new one."""
-        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
+        keys = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        values = {keys[name]: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**values, **{keys.get(name, name): value for name, value in changes.items()}})
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -202,8 +204,8 @@ def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     place: Any = model
     for part in loc:
         if _is_model(place):
-            field = place.model_fields.get(str(part))
-            place = None if field is None else _inner(field.annotation)
+            fields = {field.alias or name: field for name, field in place.model_fields.items()}
+            place = _inner(fields[str(part)].annotation) if part in fields else None
         else:  # an item of a mapping or a list
             place = next((inner for inner in map(_inner, typing.get_args(place)[-1:]) if inner is not None), None)
     return [_key(name, field) for name, field in place.model_fields.items()] if _is_model(place) else []

@@ -10,12 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
-from cdk_sglang import ConfigurationError
+from cdk_sglang import Capacity, ConfigurationError
 from cdk_sglang.planning import plan_fleet
 from stacks.environments import parse
 from stacks.planning import request_of
-from stacks.serving import _capacity
-from stacks.settings_capacity import Capacity
 
 RESERVED = """
 training_plan: arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak
@@ -57,10 +55,10 @@ def reserved(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_reservation_needs_no_bounds_of_its_own() -> None:
-    capacity = _capacity(settings(reserved()).endpoints["chat"].capacity)
+    capacity = settings(reserved()).endpoints["chat"].capacity
     assert (capacity.min_instances, capacity.max_instances) == (1, 2)
     assert capacity.reservation is not None
-    assert capacity.reservation.on_expiry is None
+    assert capacity.on_demand_move is None
 
 
 def test_a_day_may_stand_in_quotes() -> None:
@@ -70,9 +68,7 @@ def test_a_day_may_stand_in_quotes() -> None:
 
 
 def test_a_move_keeps_the_bounds_and_starts_six_hours_before_the_end() -> None:
-    capacity = _capacity(settings(reserved(on_expiry="on_demand")).endpoints["chat"].capacity)
-    assert capacity.reservation is not None
-    move = capacity.reservation.on_expiry
+    move = settings(reserved(on_expiry="on_demand")).endpoints["chat"].capacity.on_demand_move
     assert move is not None
     assert (move.max_instances, move.hours_before) == (2, 6)
 
@@ -84,11 +80,11 @@ def test_a_scale_in_policy_and_zero_instances_reach_the_library() -> None:
         "max_instances": 2,
         "scale_in": {"strategy": "consolidation", "cooldown_minutes": 10, "max_step": 2},
     }
-    capacity = _capacity(Capacity.model_validate(asked))
+    capacity = Capacity.model_validate(asked)
     assert capacity.min_instances == 0
     assert capacity.scale_in is not None
     assert (capacity.scale_in.strategy, capacity.scale_in.cooldown_minutes, capacity.scale_in.max_step) == (
-        "CONSOLIDATION",
+        "consolidation",
         10,
         2,
     )

@@ -8,9 +8,10 @@ import pydantic
 import pytest
 
 from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.kinds import InstanceType, Name
 from stacks import kinds
-from stacks.settings import Capacity, Environment
+from stacks.settings import Environment
 
 
 def test_what_is_left_out_has_safe_defaults(fine: dict[str, Any]) -> None:
@@ -37,8 +38,9 @@ def test_settings_cannot_be_changed(fine: dict[str, Any]) -> None:
 
 def test_types_are_listed_by_priority() -> None:
     pool = ["ml.g6e.24xlarge", "ml.g6e.12xlarge"]
-    assert Capacity.model_validate({"pool": pool, "max_instances": 1}).types == tuple(pool)
-    assert Capacity.model_validate({"type": pool[0], "max_instances": 1}).types == (pool[0],)
+    for types, content in ((pool, {"pool": pool}), (pool[:1], {"type": pool[0]})):
+        capacity = Capacity.model_validate({**content, "max_instances": 1})
+        assert [instance.name for instance in capacity.instances] == types
 
 
 def _check(kind: Any, value: Any) -> Any:

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    GetPydanticSchema,
+    PlainSerializer,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.hardware.instances import unknown_type
+from cdk_sglang.validation import is_text_token
 
 
 def matching(pattern: str, words: str, *, max_length: int | None = None) -> tuple[AfterValidator, WithJsonSchema]:
@@ -62,8 +74,59 @@ NAME_MAX_LENGTH: Final = 40
 Name = Annotated[str, *matching(NAME_PATTERN, NAME_WORDS, max_length=NAME_MAX_LENGTH)]
 """Name of an environment, endpoint, component, adapter or schedule: part of AWS names."""
 
-InstanceType = Annotated[str, *one_of(tuple(instance.name for instance in GpuInstance.all()), unknown_type)]
+_INSTANCE_TYPES: Final = tuple(instance.name for instance in GpuInstance.all())
+
+InstanceType = Annotated[str, *one_of(_INSTANCE_TYPES, unknown_type)]
 """Name of one of the GPU instance types that SageMaker hosts on."""
+
+
+def _instance(value: object, validate: Callable[[object], str]) -> GpuInstance:
+    if isinstance(value, GpuInstance):
+        return value
+    name = validate(value)
+    if is_text_token(name):
+        raise ValueError("must be known at synth, got a token; give the instance type itself")
+    return GpuInstance.named(name)
+
+
+Instance = Annotated[
+    GpuInstance,
+    GetPydanticSchema(lambda _source, _handler: core_schema.str_schema()),
+    WrapValidator(_instance),
+    PlainSerializer(lambda instance: instance.name, return_type=str),
+    WithJsonSchema({"type": "string", "enum": list(_INSTANCE_TYPES)}),
+]
+"""GPU instance type: by name, or as a `GpuInstance`, which may describe a type that this version does not know."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many items a list takes. pydantic's own bounds would also count the items that are wrong as missing.
+
+    Args:
+        low: Fewest items.
+        high: Most items.
+        items: What they are, for the message, such as "security groups".
+    """
+
+    low: int
+    high: int
+    items: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Check the number of items once all of them are valid."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Tell editors the bounds."""
+        return {**handler(schema), "minItems": self.low, "maxItems": self.high}
+
+    def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.low <= len(items) <= self.high:
+            raise ValueError(f"takes {self.low} to {self.high} {self.items}, got {len(items)}; change the list")
+        return items
 
 
 def unique(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_a_reserved_endpoint_uses_its_plan_and_nothing_else() -> None:
 def test_rejects_what_is_no_arn_of_a_plan(arn: str) -> None:
     assert problems(plan=arn) == (
         (
-            f"training_plan: {arn!r} is not the ARN of a training plan; use arn:aws:sagemaker:<region>:<account>:training-plan/<name>, "
+            f"capacity.reserved.training_plan: {arn!r} is not the ARN of a training plan; use arn:aws:sagemaker:<region>:<account>:training-plan/<name>, "
             "as `cdk-sglang capacity status` prints it"
         ),
     )
@@ -85,20 +85,22 @@ def test_rejects_what_is_no_arn_of_a_plan(arn: str) -> None:
 def test_rejects_a_type_that_no_plan_reserves() -> None:
     assert problems(kind="ml.g6e.12xlarge") == (
         (
-            "type: ml.g6e.12xlarge cannot be reserved for endpoints; use one of ml.p4d.24xlarge, ml.p4de.24xlarge, ml.p5.4xlarge, "
+            "capacity.reserved.type: ml.g6e.12xlarge cannot be reserved for endpoints; use one of ml.p4d.24xlarge, ml.p4de.24xlarge, ml.p5.4xlarge, "
             "ml.p5.48xlarge, ml.p5e.48xlarge, ml.p5en.48xlarge, ml.p6-b200.48xlarge, ml.p6-b300.48xlarge"
         ),
     )
 
 
 def test_rejects_a_count_no_plan_has() -> None:
-    assert problems(count=3) == ("count: 3 is not allowed; a plan holds 1, 2, 4, 8, 16, 32, 64 instances",)
+    assert problems(count=3) == (
+        "capacity.reserved.count: 3 is not allowed; a plan holds 1, 2, 4, 8, 16, 32, 64 instances",
+    )
 
 
 def test_rejects_more_instances_than_are_reserved() -> None:
     assert problems(max_instances=4) == (
         (
-            "max_instances: 4 is above the 2 reserved, and SageMaker refuses to scale beyond a reservation; "
+            "capacity.max_instances: 4 is above the 2 reserved, and SageMaker refuses to scale beyond a reservation; "
             "lower it to 2, or reserve more"
         ),
     )
@@ -106,15 +108,19 @@ def test_rejects_more_instances_than_are_reserved() -> None:
 
 def test_rejects_zero_instances_of_what_is_paid_for() -> None:
     assert problems(min_instances=0) == (
-        "min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more",
+        "capacity.min_instances: 0 saves nothing, reserved instances are paid for already; use 1 or more",
     )
 
 
-@pytest.mark.parametrize("until", ["2027-03-01", dt.datetime(2027, 3, 1, tzinfo=dt.UTC), None])
+@pytest.mark.parametrize("until", ["next spring", "2027-02-30", dt.datetime(2027, 3, 1), None])  # noqa: DTZ001  a date is tried that is none
 def test_rejects_an_end_that_is_no_date(until: object) -> None:
-    assert problems(until=until) == (
-        f"until: {until!r} is not a date; give a datetime.date, such as datetime.date(2027, 3, 1)",
-    )
+    assert problems(until=until) == (f"capacity.reserved.until: input should be a valid date, got {until!r}",)
+
+
+def test_an_end_as_text_is_the_day_it_names() -> None:
+    plan = reserved(until="2027-03-01").reservation
+    assert plan is not None
+    assert plan.until == UNTIL
 
 
 def test_the_end_must_be_given() -> None:
@@ -123,9 +129,17 @@ def test_the_end_must_be_given() -> None:
 
 
 def test_reports_every_problem_of_a_move_at_once() -> None:
-    assert problems(min_instances=2, on_expiry=OnDemandMove(max_instances=1, hours_before=1)) == (
-        "on_expiry.max_instances: 1 is below min_instances 2; raise it to 2 or more",
-        "on_expiry.hours_before: 1 is not allowed; use 2 to 336",
+    with pytest.raises(ConfigurationError) as error:
+        OnDemandMove(max_instances=0, hours_before=1)
+    assert error.value.problems == (
+        "on_expiry.max_instances: 0 is not allowed; use a value >= 1",
+        "on_expiry.hours_before: 1 is not allowed; use a value >= 2",
+    )
+
+
+def test_rejects_a_move_to_fewer_instances_than_always_run() -> None:
+    assert problems(min_instances=2, on_expiry=OnDemandMove(max_instances=1)) == (
+        "capacity.reserved.on_demand_max_instances: 1 is below min_instances 2; raise it to 2 or more",
     )
 
 
@@ -133,10 +147,13 @@ def test_values_must_be_known_at_synth() -> None:
     stack = cdk.Stack(cdk.App(), "S")
     text = cdk.CfnParameter(stack, "Text").value_as_string
     number = cdk.CfnParameter(stack, "Number", type="Number").value_as_number
-    found = problems(plan=text, count=number, max_instances=1, on_expiry=OnDemandMove(max_instances=number))
-    assert found == (
-        "training_plan: must be known at synth, got a token; give the ARN itself",
-        "count: must be known at synth, got a token; give the number itself",
+    assert problems(plan=text, count=number, max_instances=1) == (
+        "capacity.reserved.training_plan: must be known at synth, got a token; give the ARN itself",
+        "capacity.reserved.count: must be known at synth, got a token; give the number itself",
+    )
+    with pytest.raises(ConfigurationError) as error:
+        OnDemandMove(max_instances=number)
+    assert error.value.problems == (
         "on_expiry.max_instances: must be known at synth, got a token; give the number itself",
     )
 
@@ -228,6 +245,6 @@ def test_rejects_a_scale_in_policy_out_of_bounds() -> None:
     with pytest.raises(ConfigurationError) as error:
         ScaleIn.idle_release(cooldown_minutes=4, max_step=101)
     assert error.value.problems == (
-        "scale_in.cooldown_minutes: 4 is not allowed; use 5 to 1440",
-        "scale_in.max_step: 101 is not allowed; use 1 to 100",
+        "scale_in.cooldown_minutes: 4 is not allowed; use a value >= 5",
+        "scale_in.max_step: 101 is not allowed; use a value <= 100",
     )

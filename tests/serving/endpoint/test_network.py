@@ -19,8 +19,8 @@ def test_rejects_one_subnet_and_no_group_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         EndpointNetwork(subnet_ids=SUBNETS[:1], security_group_ids=())
     assert error.value.problems == (
-        "network.subnet_ids: got 1; give 2 or more in different Availability Zones",
-        "network.security_group_ids: got none; give one or more",
+        "network.subnet_ids: takes 2 to 16 subnets, got 1; change the list",
+        "network.security_group_ids: takes 1 to 5 security groups, got 0; change the list",
     )
 
 

@@ -10,39 +10,37 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError, InferenceEndpoint, Routing
-from cdk_sglang.serving.endpoint import routing
+from cdk_sglang.spec.routing import PrefixAware
 
 
 def test_the_bounds_are_the_apis() -> None:
     members = (
         botocore.session.get_session().get_service_model("sagemaker").shape_for("PrefixAwareRoutingConfig").members
     )
-    length, threshold = members["PrefixLength"].metadata, members["ConcurrencyThreshold"].metadata
-    assert (length["min"], length["max"]) == (routing.PREFIX_LENGTH_MIN, routing.PREFIX_LENGTH_MAX)
-    assert (threshold["min"], threshold["max"]) == (
-        routing.CONCURRENCY_THRESHOLD_MIN,
-        routing.CONCURRENCY_THRESHOLD_MAX,
-    )
+    fields = PrefixAware.model_json_schema()["properties"]
+    for member, field in (("PrefixLength", "prefix_length"), ("ConcurrencyThreshold", "concurrency_threshold")):
+        bounds = members[member].metadata
+        assert (fields[field]["minimum"], fields[field]["maximum"]) == (bounds["min"], bounds["max"])
 
 
 def test_rejects_both_bounds_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         Routing.prefix_aware(prefix_length=1023, concurrency_threshold=0)
     assert error.value.problems == (
-        "prefix_length: 1023 is not allowed; use 1024 to 65536",
-        "concurrency_threshold: 0 is not allowed; use 1 to 1024",
+        "routing.prefix_length: 1023 is not allowed; use a value >= 1024",
+        "routing.concurrency_threshold: 0 is not allowed; use a value >= 1",
     )
 
 
 def test_rejects_prefix_awareness_on_one_instance() -> None:
-    assert Routing.prefix_aware().problems("chat.routing", max_instances=1) == [
+    assert Routing.prefix_aware().problems(max_instances=1) == [
         (
-            "chat.routing: prefix-aware routing needs 2 instances or more, max_instances is 1; "
+            "prefix-aware routing needs 2 instances or more, max_instances is 1; "
             "raise it or use least_outstanding_requests"
         )
     ]
-    assert Routing.prefix_aware().problems("chat.routing", max_instances=2) == []
-    assert Routing.least_outstanding_requests().problems("chat.routing", max_instances=1) == []
+    assert Routing.prefix_aware().problems(max_instances=2) == []
+    assert Routing.least_outstanding_requests().problems(max_instances=1) == []
 
 
 def test_the_fewest_outstanding_requests_win_by_default(chat: Template) -> None:

@@ -11,13 +11,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
+from cdk_sglang.spec.alarms import NoAlarms
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sns as sns
-
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 Comparison: TypeAlias = Literal[
     "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"
@@ -30,49 +28,28 @@ _READ_BY_SAGEMAKER: Final = "nobody is told: SageMaker itself reads it during an
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """Tell somebody.
+    """Alarms of the endpoint notify a topic.
 
     Args:
-        topic: Where every alarm of the endpoint goes, and its end.
+        topic: Topic that every alarm of the endpoint notifies when it begins and when it ends.
     """
 
     topic: sns.ITopic
 
 
-@checked_fields
-@dataclass(frozen=True, kw_only=True)
-class NoAlarms:
-    """Tell nobody, and say why.
-
-    Args:
-        reason: Written into the template beside every alarm that has no action.
-
-    Raises:
-        ConfigurationError: The reason is empty.
-    """
-
-    reason: str
-
-    def __post_init__(self) -> None:
-        if not self.reason.strip():
-            raise ConfigurationError(
-                [Problem("alarms", "no reason given; say why nobody is to be told, or give a topic")]
-            )
-
-
 def chosen_alarms(choice: Alarms | NoAlarms | sns.ITopic | None) -> Alarms | NoAlarms | None:
-    """Return a choice as such: a topic alone stands for telling it."""
+    """Return a choice as it is, and a topic as the alarms that notify it."""
     return choice if choice is None or isinstance(choice, Alarms | NoAlarms) else Alarms(topic=choice)
 
 
 def alarm_actions(choice: Alarms | NoAlarms | None) -> list[str]:
-    """Return the ARNs an alarm of the endpoint notifies; none where nobody is to be told."""
+    """Return the ARNs that an alarm of the endpoint notifies; none if nobody is to be told."""
     return [choice.topic.topic_arn] if isinstance(choice, Alarms) else []
 
 
-def warn_of_silence(endpoint: InferenceEndpoint) -> None:
-    """Warn where nobody said whom the endpoint's alarms tell, and nobody said why not either."""
-    if endpoint.alarms is None:
+def warn_of_silence(endpoint: Construct, choice: Alarms | NoAlarms | None) -> None:
+    """Warn if neither a topic for the endpoint's alarms nor a reason for their silence is specified."""
+    if choice is None:
         cdk.Annotations.of(endpoint).add_warning_v2(
             "cdk-sglang:no-alarms",
             "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
@@ -102,21 +79,21 @@ def make_alarm(
     Args:
         scope: Parent.
         construct_id: Id of the alarm.
-        choice: Whom it tells.
-        description: What it means and what to do, for whoever is woken by it.
-        namespace: Of the metric.
-        metric_name: As SageMaker publishes it.
-        dimensions: Exactly those the metric is published with.
-        statistic: Such as Sum, Average, Maximum or p99.
-        period_seconds: 10, 30 or a multiple of 60.
-        evaluation_periods: How many periods are looked at.
-        threshold: In the metric's own unit.
-        comparison: How the statistic relates to the threshold when it is bad.
-        datapoints_to_alarm: Of the periods; all by default.
-        missing: What periods without data count as; as good ones by default.
-        actions: ARNs it triggers besides, such as a scaling policy's.
+        choice: Whom it notifies.
+        description: What the alarm means and what to do, for whoever is woken by it.
+        namespace: CloudWatch namespace of the metric.
+        metric_name: Name under which SageMaker publishes the metric.
+        dimensions: Exactly the dimensions that the metric is published with.
+        statistic: CloudWatch statistic, such as Sum, Average, Maximum or p99.
+        period_seconds: Length of a period; 10, 30 or a multiple of 60.
+        evaluation_periods: Periods that are looked at.
+        threshold: Value in the metric's own unit.
+        comparison: How a bad statistic relates to the threshold.
+        datapoints_to_alarm: Periods among them that must be bad; all by default.
+        missing: What periods without data count as; good ones by default.
+        actions: Further ARNs that it triggers, such as a scaling policy's.
     """
-    told = alarm_actions(choice)
+    topics = alarm_actions(choice)
     percentile = statistic.startswith(("p", "tm"))
     alarm = cloudwatch.CfnAlarm(
         scope,
@@ -135,15 +112,15 @@ def make_alarm(
         threshold=threshold,
         comparison_operator=comparison,
         treat_missing_data=missing,
-        alarm_actions=[*actions, *told] or None,
-        ok_actions=told or None,
+        alarm_actions=[*actions, *topics] or None,
+        ok_actions=topics or None,
     )
-    if not actions and not told:
+    if not actions and not topics:
         acknowledge_no_action(alarm, choice)
     return alarm
 
 
 def acknowledge_no_action(alarm: Construct, choice: Alarms | NoAlarms | None) -> None:
-    """Accept that an alarm tells nobody, for the reason given."""
+    """Accept in the rule packs that an alarm notifies nobody, with the reason that the user gave."""
     reason = choice.reason if isinstance(choice, NoAlarms) else _READ_BY_SAGEMAKER
     acknowledge(alarm, in_packs("CloudWatchAlarmAction"), reason)

@@ -1,68 +1,49 @@
-"""GPUs that are paid for and do nothing: an alarm, so that a forgotten endpoint is noticed in hours and not on the bill."""
+"""An alarm on GPUs that are paid for and do nothing, so that a forgotten endpoint is noticed in hours and not on the bill."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.arguments import checked_fields
-from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.serving.alarms.alarms import make_alarm
+from cdk_sglang.serving.alarms.alarms import Alarms, make_alarm
 from cdk_sglang.serving.alarms.metrics import ENDPOINT_NAMESPACE
+from cdk_sglang.spec.alarms import NoAlarms
+from cdk_sglang.spec.idle_alarm import IdleAlarm
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
-
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
+    from constructs import Construct
 
 _HOUR_SECONDS: Final = 3600
-_HOURS_MAX: Final = 24
-"""An alarm with periods of an hour looks back a week at most
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, read 2026-11); a day late is late enough."""
-_PERCENT_MAX: Final = 100
 
 
-@checked_fields
-@dataclass(frozen=True, kw_only=True)
-class IdleAlarm:
-    """When an endpoint counts as forgotten.
+def make_idle_alarm(
+    scope: Construct,
+    idle: IdleAlarm,
+    *,
+    choice: Alarms | NoAlarms | None,
+    endpoint_name: str,
+    variant_name: str,
+) -> cloudwatch.CfnAlarm:
+    """Create the alarm; an endpoint scaled to zero publishes nothing, which never alarms.
 
     Args:
-        gpu_below_percent: Its GPUs together were never busier than this, above 0, up to 100; 1 by default.
-        for_hours: For so many hours on end, 1 to 24; 3 by default.
-
-    Raises:
-        ConfigurationError: A value is not allowed.
+        scope: The endpoint.
+        idle: When its GPUs count as idle.
+        choice: Whom the alarm notifies.
+        endpoint_name: Name of the endpoint.
+        variant_name: Name of its production variant.
     """
-
-    gpu_below_percent: float = 1
-    for_hours: int = 3
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not 0 < self.gpu_below_percent <= _PERCENT_MAX:
-            problems.append(
-                Problem("idle_alarm.gpu_below_percent", f"{self.gpu_below_percent} is not allowed; use above 0, to 100")
-            )
-        if not 1 <= self.for_hours <= _HOURS_MAX:
-            problems.append(Problem("idle_alarm.for_hours", f"{self.for_hours} is not allowed; use 1 to {_HOURS_MAX}"))
-        if problems:
-            raise ConfigurationError(problems)
-
-
-def make_idle_alarm(endpoint: InferenceEndpoint, idle: IdleAlarm) -> cloudwatch.CfnAlarm:
-    """Create the alarm; an endpoint scaled to zero publishes nothing, which is as it should be."""
     return make_alarm(
-        endpoint,
+        scope,
         "Idle",
-        choice=endpoint.alarms,
+        choice=choice,
         description=(
-            f"GPUs of {endpoint.endpoint_name} have been paid for and idle for {idle.for_hours} hours. Let its components go to zero "
+            f"GPUs of {endpoint_name} have been paid for and idle for {idle.for_hours} hours. Let its components go to zero "
             "(scaling: {min_copies: 0}), stop it at night (nightly_stop), or delete it"
         ),
         namespace=ENDPOINT_NAMESPACE,
         metric_name="GPUUtilizationNormalized",
-        dimensions={"EndpointName": endpoint.endpoint_name, "VariantName": endpoint.variant_name},
+        dimensions={"EndpointName": endpoint_name, "VariantName": variant_name},
         statistic="Maximum",
         period_seconds=_HOUR_SECONDS,
         evaluation_periods=idle.for_hours,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -18,16 +18,13 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk_sglang.serving.capacity.context import ReservedEndpoint
 from cdk_sglang.serving.capacity.reservation_alarms import METRIC_NAMESPACE, make_reservation_alarms
-from cdk_sglang.serving.capacity.training_plan import Reservation
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
 from cdk_sglang.serving.shared.names import logical_digest
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
-
-if TYPE_CHECKING:
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 _HOUR_SECONDS: Final = 3600
 _TIMEOUT: Final = cdk.Duration.minutes(2)
@@ -47,7 +44,7 @@ _LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
 
 
 def copy_prefix(endpoint_name: str) -> str:
-    """Return how the names of an endpoint's config copies begin; SageMaker's ARNs have names in lower case."""
+    """Return the beginning of the names of an endpoint's config copies; SageMaker's ARNs have names in lower case."""
     name = endpoint_name.lower()
     if len(name) > _PREFIX_NAME_LENGTH:
         digest = logical_digest(name).lower()
@@ -59,29 +56,27 @@ class ReservationGuard(Construct):
     """Checks the plan of an endpoint before a deployment uses it, and looks after it every hour.
 
     Args:
-        endpoint: The endpoint; its id here is "Reservation".
-        reservation: Its plan.
+        scope: The endpoint; the guard's id in it is "Reservation".
+        endpoint: Names and options of the endpoint, with its plan.
     """
 
-    def __init__(self, endpoint: InferenceEndpoint, reservation: Reservation) -> None:
-        super().__init__(endpoint, "Reservation")
+    def __init__(self, scope: Construct, endpoint: ReservedEndpoint) -> None:
+        super().__init__(scope, "Reservation")
         self._endpoint = endpoint
-        self._plan = reservation
-        self._prefix = copy_prefix(endpoint.endpoint_name)
-        self._logs = LogOptions(
-            retention_days=endpoint.log_retention_days, key=endpoint.log_key, removal=endpoint.log_removal
-        )
+        self._plan = endpoint.reservation
+        self._prefix = copy_prefix(endpoint.name)
+        self._logs = endpoint.log_options
         stack = cdk.Stack.of(self)
         self._stack_id = stack.stack_id
         arns = SageMakerArns.of(stack)
-        self._endpoints = arns.allowed("endpoint", endpoint.endpoint_name)
+        self._endpoints = arns.allowed("endpoint", endpoint.name)
         self._copies, self._configs = (arns.written("endpoint-config", name) for name in (f"{self._prefix}*", "*"))
 
     def check(self, config: object) -> cdk.CustomResource:
-        """Create the resource that fails a deployment whose plan cannot be used; what uses the plan comes after it.
+        """Create the resource that fails a deployment whose plan cannot be used; every resource that uses the plan depends on it.
 
         Args:
-            config: What the endpoint's config says, resolved: a change of it uses the plan anew, so the plan is checked anew.
+            config: Resolved properties of the endpoint's config: a change of them uses the plan anew, so the plan is checked anew.
         """
         function = make_function(
             self,
@@ -92,7 +87,7 @@ class ReservationGuard(Construct):
             timeout=_TIMEOUT,
             log_options=self._logs,
             statements=[
-                _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan_arn]),
+                _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
                 _allow(permissions.READ_OWN_STACK, [self._stack_id]),
                 _allow(permissions.READ_ENDPOINT, self._endpoints),
                 _allow(permissions.FIND_CONFIG_COPIES, ["*"]),
@@ -105,10 +100,10 @@ class ReservationGuard(Construct):
         assert role is not None
         acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
         provider = make_provider(self, "Provider", on_event=function, log_options=self._logs)
-        asked = {
-            "endpoint": self._endpoint.endpoint_name,
-            "plan": self._plan.training_plan_arn,
-            "type": self._endpoint.capacity.instances[0].name,
+        request = {
+            "endpoint": self._endpoint.name,
+            "plan": self._plan.training_plan,
+            "type": self._plan.type.name,
             "count": self._plan.count,
             "until": self._plan.until.isoformat(),
             "prefix": self._prefix,
@@ -119,13 +114,17 @@ class ReservationGuard(Construct):
             "Checked",
             resource_type="Custom::CdkSglangReservation",
             service_token=provider.service_token,
-            properties={"Asked": json.dumps(asked)},
+            properties={"Asked": json.dumps(request)},
         )
-        resource.node.add_dependency(role)  # its policy must be in place before it is asked
+        resource.node.add_dependency(role)  # its policy must be in place before the check runs
         return resource
 
-    def watch(self) -> None:
-        """Create what looks at the plan every hour, and the alarms on what it finds."""
+    def watch(self, resource: cdk.CfnResource) -> None:
+        """Create the function that looks at the plan every hour, and the alarms on its findings.
+
+        Args:
+            resource: The endpoint's CloudFormation resource, which must exist before the first look.
+        """
         queue = sqs.Queue(
             self,
             "Failed",
@@ -136,18 +135,18 @@ class ReservationGuard(Construct):
         acknowledge(queue, ["AwsSolutions-SQS3"], _LAST_QUEUE)
         function = self._look(queue)
         schedule = self._schedule(function, queue)
-        schedule.add_resource_dependency(self._endpoint.resource)
-        make_reservation_alarms(self, self._endpoint, self._plan)
+        schedule.add_resource_dependency(resource)
+        make_reservation_alarms(self, self._endpoint)
 
     def _look(self, queue: sqs.Queue) -> lambda_.Function:
-        endpoint, move = self._endpoint, self._plan.on_expiry
+        endpoint, move = self._endpoint, self._endpoint.move
         watched: dict[str, Any] = {
-            "endpoint": endpoint.endpoint_name,
-            "plan": self._plan.training_plan_arn,
+            "endpoint": endpoint.name,
+            "plan": self._plan.training_plan,
             "prefix": self._prefix,
         }
         statements = [
-            _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan_arn]),
+            _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
             _allow(permissions.READ_ENDPOINT, self._endpoints),
             _allow(permissions.READ_ENDPOINT_CONFIGS, [self._configs]),
             _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
@@ -165,7 +164,7 @@ class ReservationGuard(Construct):
                 _allow(permissions.UPDATE_ENDPOINT, [*self._endpoints, self._copies]),
                 _allow(
                     permissions.PASS_EXECUTION_ROLE,
-                    [endpoint.role.role_arn],
+                    [endpoint.role_arn],
                     conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
                 ),
             ]
@@ -210,7 +209,7 @@ class ReservationGuard(Construct):
         schedule = cfn(
             self,
             "Hourly",
-            description=f"Looks at the training plan of {self._endpoint.endpoint_name}",
+            description=f"Looks at the training plan of {self._endpoint.name}",
             schedule_expression="rate(1 hour)",
             flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
             target=cfn.TargetProperty(

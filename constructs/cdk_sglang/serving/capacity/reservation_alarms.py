@@ -1,4 +1,4 @@
-"""Alarms on what the guard of a reservation finds: days left, an endpoint that runs on demand, a move that failed."""
+"""Alarms on the findings of a reservation's guard: days left, an endpoint that runs on demand, a move that failed."""
 
 from __future__ import annotations
 
@@ -6,31 +6,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.serving.alarms.alarms import Comparison, alarm_actions, make_alarm
-from cdk_sglang.serving.capacity.training_plan import Reservation
+from cdk_sglang.serving.capacity.context import ReservedEndpoint
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
     from constructs import Construct
-
-    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 METRIC_NAMESPACE: Final = "cdk-sglang/Reservations"
 ALARM_DAYS: Final = (14, 3, 1)
 _HOUR_SECONDS: Final = 3600
 
 
-def make_reservation_alarms(guard: Construct, endpoint: InferenceEndpoint, reservation: Reservation) -> None:
+def make_reservation_alarms(guard: Construct, endpoint: ReservedEndpoint) -> None:
     """Create the alarms of an endpoint on reserved capacity.
 
     Args:
         guard: Parent of the alarms.
-        endpoint: The endpoint; its alarms say whom these tell.
-        reservation: Its plan.
+        endpoint: The endpoint, with its plan and whom its alarms notify.
     """
     make = partial(_make, guard, endpoint)
-    name = endpoint.endpoint_name
-    plan = reservation.training_plan_arn.rpartition("/")[2]
-    move = reservation.on_expiry
+    name, move = endpoint.name, endpoint.move
+    plan = endpoint.reservation.training_plan.rpartition("/")[2]
     after = (
         f"it moves to on-demand instances {move.hours_before} hours before the end, and costs on-demand prices from then on"
         if move is not None
@@ -68,7 +64,7 @@ def make_reservation_alarms(guard: Construct, endpoint: InferenceEndpoint, reser
 
 def _make(
     guard: Construct,
-    endpoint: InferenceEndpoint,
+    endpoint: ReservedEndpoint,
     construct_id: str,
     *,
     metric: str,
@@ -84,7 +80,7 @@ def _make(
         description=description,
         namespace=METRIC_NAMESPACE,
         metric_name=metric,
-        dimensions={"EndpointName": endpoint.endpoint_name},
+        dimensions={"EndpointName": endpoint.name},
         statistic=statistic,
         period_seconds=_HOUR_SECONDS,
         evaluation_periods=2,  # the hours of the schedule are not those of the clock

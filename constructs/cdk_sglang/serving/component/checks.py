@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.serving.capacity.capacity import instances_needed
-from cdk_sglang.serving.capacity.checks import zero_copies_problems
+from cdk_sglang.serving.capacity.packing import instances_needed
 from cdk_sglang.serving.component.file_cache import disk_problems
 from cdk_sglang.serving.component.fit import fit_problems
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
@@ -71,7 +70,8 @@ def check_component(
             )
         )
     if scaling is not None and scaling.copy_bounds[0] == 0:
-        problems += zero_copies_problems(f"{construct_id}.scaling.min_copies", endpoint)
+        of_zero = endpoint.capacity.zero_copies_problems(region=endpoint.shared.region)
+        problems += [problem.under(f"{construct_id}.scaling.min_copies") for problem in of_zero]
     for variant in variants:
         problems += variant.problems(construct_id, image=endpoint.image, added=added)
     most = max(copies, 0 if scaling is None else scaling.copy_bounds[1])

@@ -20,9 +20,8 @@ from cdk_sglang.engine import SglangOptions
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.component.checks import check_component, chosen_concurrency, with_nightly_stop
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
-from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.resources import ModelScopes, make_component, make_models
-from cdk_sglang.serving.component.startup import StartupTimeouts
+from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
@@ -32,7 +31,10 @@ from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
 from cdk_sglang.serving.weights.access import WeightsAccess
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.placement import Placement
+from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import SmokeRequest
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
@@ -40,7 +42,6 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
 
     from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
-    from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
@@ -196,7 +197,7 @@ class InferenceComponent(Construct):
             endpoint.role.add_to_principal_policy(
                 iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
             )
-        startup = startup or StartupTimeouts.for_weights(model.weights_bytes, endpoint.capacity.instances)
+        startup = startup or timeouts_for_weights(model.weights_bytes, endpoint.capacity.instances)
         self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
         self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
         self.models: list[sagemaker.CfnModel] = make_models(self, model, tags)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.serving.component.host import HostResources, least_memory_mib
+from cdk_sglang.serving.component.host import least_memory_mib
 from cdk_sglang.serving.component.host_cache import sized_for_host
 from cdk_sglang.serving.component.host_memory import DEFAULT_LORA_SLOTS, host_memory, host_needs
 from cdk_sglang.spec.load import Load
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning import ComponentRequest, EngineOptions
     from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.resources import HostResources
     from cdk_sglang.spec.rollout import BatchSize
     from cdk_sglang.spec.schedules import Bounds
     from cdk_sglang.spec.slo import Slo

@@ -10,18 +10,19 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct, IConstruct
 
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.serving.component.host import HostResources
-from cdk_sglang.serving.component.startup import StartupTimeouts
+from cdk_sglang.serving.component.placement import render_caching, render_scheduling
 from cdk_sglang.serving.rollout.rendering import render_component_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.placement import Placement
+from cdk_sglang.spec.resources import HostResources
+from cdk_sglang.spec.startup import StartupTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cdk_sglang.serving.component.component import InferenceComponent
-    from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 
@@ -123,8 +124,8 @@ def make_component(
         for variant, name in zip(component.variants, component.model_names, strict=True)
         for instance in variant.instances
     }
-    scheduling = None if placement is None else placement.scheduling()
-    caching = None if placement is None else placement.caching()
+    scheduling = None if placement is None else render_scheduling(placement)
+    caching = None if placement is None else render_caching(placement)
     one = per_type = None
     if endpoint.capacity.is_pool:
         per_type = [

@@ -10,13 +10,14 @@ from cdk_sglang.engine import SglangOptions, environment_problems
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.serving.component.file_cache import file_cache_problems
-from cdk_sglang.serving.component.host import HostResources, least_memory_mib
+from cdk_sglang.serving.component.host import least_memory_mib
 from cdk_sglang.serving.component.host_cache import sized_for_host
 from cdk_sglang.serving.component.host_memory import HostNeeds, host_memory_problems, host_needs
 from cdk_sglang.serving.component.planned import facts_of, planned_tp_sizes, with_planned_fraction
 from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.resources import HostResources
 
 if TYPE_CHECKING:
     from cdk_sglang.models.facts import ModelFacts

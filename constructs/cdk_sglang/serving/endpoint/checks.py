@@ -10,16 +10,15 @@ from constructs import Construct
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
-from cdk_sglang.serving.capacity.capacity import Capacity
-from cdk_sglang.serving.capacity.checks import capacity_place_problems
-from cdk_sglang.serving.endpoint.routing import Routing
 from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
+from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.image_facts import ImageFacts
+from cdk_sglang.spec.routing import Routing
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
@@ -102,8 +101,10 @@ def check_endpoint(
             for problem in region_problems(region, instance)
         )
         problems += [problem.under(f"{path}.image") for problem in image.region_problems(region)]
-    problems += capacity_place_problems(f"{path}.capacity", capacity, region=region, account=account)
-    problems += routing.problems(f"{path}.routing", max_instances=capacity.max_instances)
+    of_place = capacity.place_problems(region=region, account=account)
+    problems += [problem.under(f"{path}.capacity") for problem in of_place]
+    of_routing = routing.problems(max_instances=capacity.max_instances)
+    problems += [problem.under(f"{path}.routing") for problem in of_routing]
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
         problems.append(

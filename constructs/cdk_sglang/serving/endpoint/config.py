@@ -9,10 +9,17 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_sagemaker as sagemaker
 
-from cdk_sglang.serving.capacity.capacity import PROVISION_TIMEOUT_SECONDS
+from cdk_sglang.serving.capacity.rendering import (
+    PROVISION_TIMEOUT_SECONDS,
+    render_pools,
+    render_reservation,
+    render_scale_in,
+)
 from cdk_sglang.serving.endpoint.checks import chosen_ami
-from cdk_sglang.serving.endpoint.routing import Routing
+from cdk_sglang.serving.endpoint.network import render_network
+from cdk_sglang.serving.endpoint.routing import render_routing
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
+from cdk_sglang.spec.routing import Routing
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
@@ -53,14 +60,10 @@ def make_config(
     cfn = sagemaker.CfnEndpointConfig
     capacity = endpoint.capacity
     ami = inference_ami or chosen_ami(capacity, endpoint.image.facts)
-    pools = [
-        cfn.InstancePoolProperty(instance_type=instance.name, priority=priority)
-        for priority, instance in enumerate(capacity.instances, start=1)
-    ]
     variant = cfn.ProductionVariantProperty(
         variant_name=VARIANT_NAME,
         instance_type=None if capacity.is_pool else capacity.instances[0].name,
-        instance_pools=pools if capacity.is_pool else None,
+        instance_pools=render_pools(capacity),
         variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
         initial_instance_count=capacity.initial_instances,
         inference_ami_version=ami,
@@ -68,23 +71,12 @@ def make_config(
             status="ENABLED",
             min_instance_count=cdk.Lazy.number(_Number(endpoint.least_instances)),
             max_instance_count=capacity.max_instances,
-            scale_in_policy=None
-            if capacity.scale_in is None
-            else cfn.ScaleInPolicyProperty(
-                strategy=capacity.scale_in.strategy,
-                cooldown_in_minutes=capacity.scale_in.cooldown_minutes,
-                maximum_step_size=capacity.scale_in.max_step,
-            ),
+            scale_in_policy=render_scale_in(capacity.scale_in),
         ),
-        capacity_reservation_config=None
-        if capacity.reservation is None
-        else cfn.CapacityReservationConfigProperty(
-            capacity_reservation_preference="capacity-reservations-only",
-            ml_reservation_arn=capacity.reservation.training_plan_arn,
-        ),
-        routing_config=routing.render(),
+        capacity_reservation_config=render_reservation(capacity),
+        routing_config=render_routing(routing),
     )
-    network = None if endpoint.network is None else endpoint.network.render()
+    network = None if endpoint.network is None else render_network(endpoint.network)
     # No name: a config that is replaced under the same name would leave the endpoint as it was.
     config = sagemaker.CfnEndpointConfig(
         endpoint,

@@ -18,17 +18,13 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.alarms.alarms import chosen_alarms, warn_of_silence
-from cdk_sglang.serving.alarms.idle_alarm import IdleAlarm, make_idle_alarm
-from cdk_sglang.serving.capacity.capacity import Capacity
+from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
 from cdk_sglang.serving.component.component import InferenceComponent, SharedValues
-from cdk_sglang.serving.component.host import HostResources
 from cdk_sglang.serving.component.resources import ModelScopes
-from cdk_sglang.serving.component.startup import StartupTimeouts
 from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
 from cdk_sglang.serving.endpoint.config import VARIANT_NAME, make_config
 from cdk_sglang.serving.endpoint.execution_role import make_execution_role
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
-from cdk_sglang.serving.endpoint.routing import Routing
 from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
@@ -42,8 +38,15 @@ from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification, VerifiedEndpoint
 from cdk_sglang.serving.weights.access import WeightsAccess
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.spec.alarms import NoAlarms
+from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.idle_alarm import IdleAlarm
+from cdk_sglang.spec.placement import Placement
+from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
+from cdk_sglang.spec.routing import Routing
+from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verification, chosen_verification
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
@@ -51,9 +54,8 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sns as sns
 
-    from cdk_sglang.serving.alarms.alarms import Alarms, NoAlarms
+    from cdk_sglang.serving.alarms.alarms import Alarms
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
-    from cdk_sglang.serving.component.placement import Placement
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.schedules import NightlyStop
@@ -187,7 +189,7 @@ class InferenceEndpoint(Construct):
             utilization_namespace=metrics.ENDPOINT_NAMESPACE,
         )
         role_arn = self.role.role_arn
-        self._guard = self._make_guard()
+        self._guard = self._make_guard(role_arn)
         self.config = make_config(
             self,
             routing=routing,
@@ -218,9 +220,11 @@ class InferenceEndpoint(Construct):
             )
         )
         if self._guard is not None:
-            self._guard.watch()
-        warn_of_silence(self)
-        self.idle_alarm = make_idle_alarm(self, idle_alarm or IdleAlarm())
+            self._guard.watch(self.resource)
+        warn_of_silence(self, self.alarms)
+        self.idle_alarm = make_idle_alarm(
+            self, idle_alarm or IdleAlarm(), choice=self.alarms, endpoint_name=name, variant_name=VARIANT_NAME
+        )
         cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
         self.shared = SharedValues(
             role_arn=role_arn,
@@ -371,9 +375,18 @@ class InferenceEndpoint(Construct):
         )
         return render_endpoint_rollout(rollout, alarm_names)
 
-    def _make_guard(self) -> ReservationGuard | None:
+    def _make_guard(self, role_arn: str) -> ReservationGuard | None:
         if self.capacity.reservation is None:
             return None
+        from cdk_sglang.serving.capacity.context import ReservedEndpoint  # noqa: PLC0415  few endpoints are reserved
         from cdk_sglang.serving.capacity.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
 
-        return ReservationGuard(self, self.capacity.reservation)
+        endpoint = ReservedEndpoint(
+            name=self.endpoint_name,
+            reservation=self.capacity.reservation,
+            move=self.capacity.on_demand_move,
+            role_arn=role_arn,
+            alarms=self.alarms,
+            log_options=self.log_options,
+        )
+        return ReservationGuard(self, endpoint)

@@ -1,0 +1,270 @@
+"""Which instances an endpoint may have, how many, and how they leave."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
+from cdk_sglang.hardware import GpuInstance, pool_region_problems, zero_instances_problems
+from cdk_sglang.spec.kinds import Count, Instance, unique
+from cdk_sglang.spec.reservation import MAX_INSTANCES, OnDemandMove, Reservation
+from cdk_sglang.spec.scale_in import ScaleIn
+from cdk_sglang.validation import Spec, is_text_token
+
+
+def _named_once(instances: tuple[GpuInstance, ...]) -> tuple[GpuInstance, ...]:
+    unique(tuple(instance.name for instance in instances))
+    return instances
+
+
+class Capacity(Spec):
+    """GPU instances of an endpoint: one type, a pool of types by priority, or a reservation.
+
+    Instances follow the copies of the components between the bounds. Every instance above `min_instances` is paid for only while
+    copies need it, unless it is reserved.
+    """
+
+    _noun = "capacity"
+
+    # By key alone: `pool`, `reserved` and the bounds are other things in Python.
+    model_config = ConfigDict(
+        populate_by_name=False,
+        serialize_by_alias=True,
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["type", "max_instances"]},
+                {"required": ["pool", "max_instances"]},
+                {"required": ["reserved"]},
+            ]
+        },
+    )
+
+    type: Instance | None = None
+    """Instance type, such as ml.g6e.12xlarge."""
+    # Five: botocore 1.44.5, sagemaker CreateEndpointConfig, InstancePools.
+    pool_types: (
+        Annotated[tuple[Instance, ...], Strict(False), Count(2, 5, "instance types"), AfterValidator(_named_once)]
+        | None
+    ) = Field(default=None, alias="pool")
+    """Two to five instance types, most wanted first; SageMaker takes the next where the first has no capacity. They share one inference
+    AMI, so their families must agree on one."""
+    reservation: Reservation | None = Field(default=None, alias="reserved")
+    """A training plan: paid up front, available until it ends."""
+    lower_bound: int | None = Field(default=None, alias="min_instances", ge=0, le=MAX_INSTANCES)
+    """Instances that always run and are paid for, over all types; by default 1, or 0 where every component may go to zero."""
+    upper_bound: int | None = Field(default=None, alias="max_instances", ge=1, le=MAX_INSTANCES)
+    """Most instances, over all types; bounds the bill. With `reserved`, all of the plan by default."""
+    scale_in: ScaleIn | None = None
+    """How instances leave; SageMaker decides by default."""
+
+    @classmethod
+    @checked()
+    def on_demand(
+        cls,
+        instance: GpuInstance | str,
+        *,
+        min_instances: int | None = None,
+        max_instances: int,
+        scale_in: ScaleIn | None = None,
+    ) -> Capacity:
+        """Return the capacity of one instance type, on demand.
+
+        Args:
+            instance: The type, such as `GpuInstance.G6E_12XLARGE` or "ml.g6e.12xlarge"; `GpuInstance.of` describes one that this version
+                does not know.
+            min_instances: Instances that always run and are paid for; by default 1, or 0 where every component may go to zero.
+            max_instances: Most instances; bounds the bill.
+            scale_in: How instances leave; SageMaker decides by default.
+
+        Raises:
+            ConfigurationError: The type is unknown or the bounds contradict each other.
+        """
+        return cls._of(min_instances, max_instances, scale_in, type=instance)
+
+    @classmethod
+    @checked()
+    def pool(
+        cls,
+        instances: Sequence[GpuInstance | str],
+        *,
+        min_instances: int | None = None,
+        max_instances: int,
+        scale_in: ScaleIn | None = None,
+    ) -> Capacity:
+        """Return the capacity of up to five instance types by priority: SageMaker takes the next where the first has no capacity.
+
+        Args:
+            instances: Types, most wanted first; one alone is no pool. They share one inference AMI, so their families must agree on one.
+            min_instances: Instances that always run and are paid for, over all types; by default 1, or 0 where every component may go to
+                zero.
+            max_instances: Most instances, over all types.
+            scale_in: How instances leave, the least wanted type first; SageMaker decides by default.
+
+        Raises:
+            ConfigurationError: A type is unknown or repeated, there are too many, or the bounds contradict each other.
+        """
+        if len(instances) == 1:
+            return cls._of(min_instances, max_instances, scale_in, type=instances[0])
+        return cls._of(min_instances, max_instances, scale_in, pool=tuple(instances))
+
+    @classmethod
+    @checked(but=("until",))
+    def reserved(
+        cls,
+        training_plan_arn: str,
+        instance: GpuInstance | str,
+        count: int,
+        *,
+        until: dt.date,
+        min_instances: int = 1,
+        max_instances: int | None = None,
+        on_expiry: OnDemandMove | None = None,
+        scale_in: ScaleIn | None = None,
+    ) -> Capacity:
+        """Return the capacity of a training plan that was bought for endpoints: paid up front, available until it ends.
+
+        The deployment fails unless the plan is active, of this type and count, and lasts to `until`. A guard then alarms 14, 3 and
+        1 days before its end. Nothing is ever bought.
+
+        Args:
+            training_plan_arn: Literal ARN of the plan, of the stack's Region and account.
+            instance: Instance type of the plan; a pool cannot be reserved.
+            count: Instances the plan holds.
+            until: Day the plan must last to at the least.
+            min_instances: Instances that always run; 1 or more, since they are paid for whether they run or not.
+            max_instances: Most instances; `count` by default, and no more.
+            on_expiry: Move to on-demand instances before the plan ends; alarms alone by default.
+            scale_in: How instances leave; SageMaker decides by default.
+
+        Raises:
+            ConfigurationError: The ARN, the type, the count or the bounds are not possible.
+        """
+        plan = {"training_plan": training_plan_arn, "type": instance, "count": count, "until": until}
+        if on_expiry is not None:
+            plan |= {
+                "on_expiry": "on_demand",
+                "on_demand_max_instances": on_expiry.max_instances,
+                "on_demand_hours_before": on_expiry.hours_before,
+            }
+        return cls._of(min_instances, max_instances, scale_in, reserved=plan)
+
+    @classmethod
+    def _of(
+        cls,
+        min_instances: int | None,
+        max_instances: int | None,
+        scale_in: ScaleIn | None,
+        **kind: Any,
+    ) -> Capacity:
+        return cls(min_instances=min_instances, max_instances=max_instances, scale_in=scale_in, **kind)
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        problems: list[Problem] = []
+        if sum(kind is not None for kind in (self.type, self.pool_types, self.reservation)) != 1:
+            problems.append(Problem("", "give exactly one of type, pool and reserved"))
+        if self.upper_bound is None and self.reservation is None:
+            problems.append(Problem("max_instances", "missing; it bounds the bill, so it has no default"))
+        problems += self._bound_problems()
+        raise_if_any(problems)
+        return self
+
+    def _bound_problems(self) -> list[Problem]:
+        problems = []
+        plan, most, least = self.reservation, self.max_instances, self.lower_bound or 0
+        if plan is not None and self.lower_bound == 0:
+            problems.append(
+                Problem("min_instances", "0 saves nothing, reserved instances are paid for already; use 1 or more")
+            )
+        if most and most < least:
+            path = "max_instances" if self.upper_bound is not None else "reserved.count"
+            problems.append(Problem(path, f"{most} is below min_instances {least}; raise it to {least} or more"))
+        if plan is not None and most > plan.count:
+            problems.append(
+                Problem(
+                    "max_instances",
+                    f"{most} is above the {plan.count} reserved, and SageMaker refuses to scale beyond a reservation; "
+                    f"lower it to {plan.count}, or reserve more",
+                )
+            )
+        after = None if plan is None else plan.on_demand_max_instances
+        if after is not None and after < least:
+            problems.append(
+                Problem(
+                    "reserved.on_demand_max_instances",
+                    f"{after} is below min_instances {least}; raise it to {least} or more",
+                )
+            )
+        return problems
+
+    @property
+    def instances(self) -> tuple[GpuInstance, ...]:
+        """Instance types, most wanted first."""
+        if self.reservation is not None:
+            return (self.reservation.type,)
+        return self.pool_types or (() if self.type is None else (self.type,))
+
+    @property
+    def min_instances(self) -> int | None:
+        """Instances that always run; None if unspecified, then the components decide. Reserved ones are paid for: at least one runs."""
+        return 1 if self.lower_bound is None and self.reservation is not None else self.lower_bound
+
+    @property
+    def max_instances(self) -> int:
+        """Most instances."""
+        if self.upper_bound is not None:
+            return self.upper_bound
+        return 0 if self.reservation is None else self.reservation.count
+
+    @property
+    def initial_instances(self) -> int:
+        """Instances an endpoint starts with: one at the least, also where it may go to zero afterwards."""
+        return max(self.min_instances or 1, 1)
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether SageMaker may choose between several types."""
+        return len(self.instances) > 1
+
+    @property
+    def gpus_per_instance(self) -> int:
+        """GPUs a copy can count on: those of the smallest type, since any type of a pool may be the one that has capacity."""
+        return min(instance.gpu_count for instance in self.instances)
+
+    @property
+    def on_demand_move(self) -> OnDemandMove | None:
+        """Move to on-demand instances before the reservation ends; None without one."""
+        return None if self.reservation is None else self.reservation.move(max_instances=self.max_instances)
+
+    def place_problems(self, *, region: str, account: str) -> list[Problem]:
+        """Return the problems of this capacity in a Region and account; none where those are known only at deployment."""
+        problems: list[Problem] = []
+        if not is_text_token(region):
+            if self.is_pool:
+                problems += [Problem("pool", problem) for problem in pool_region_problems(region)]
+            if self.min_instances == 0:
+                problems += [Problem("min_instances", problem) for problem in self._zero_refusals(region)]
+        if self.reservation is not None:
+            found = self.reservation.place_problems(region=region, account=account)
+            problems += [problem.under("reserved") for problem in found]
+        return problems
+
+    def zero_copies_problems(self, *, region: str) -> list[Problem]:
+        """Return why no instance may be left in a Region, where nobody set `min_instances` and every component may go to zero copies."""
+        if self.min_instances is not None or is_text_token(region):
+            return []
+        return [
+            Problem(
+                "", f"0 copies would leave no instance, and {problem} (min_instances: 1 keeps one, which is paid for)"
+            )
+            for problem in self._zero_refusals(region)
+        ]
+
+    def _zero_refusals(self, region: str) -> list[str]:
+        return [problem for instance in self.instances for problem in zero_instances_problems(region, instance)]

@@ -1,0 +1,27 @@
+"""Where SageMaker puts the copies of a component, and whether instances keep its image and weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cdk_sglang.validation import OrToken, Spec
+
+
+class Placement(Spec):
+    """How copies are placed on instances."""
+
+    _noun = "placement"
+
+    strategy: Literal["spread", "binpack"] = "spread"
+    """`spread`: on different instances, so that losing one costs few copies; `binpack`: fill instances, so that others get empty and
+    leave."""
+    # SchedulingConfig.AvailabilityZoneBalance.MaxImbalance: botocore 1.44.5, sagemaker CreateInferenceComponent.
+    max_zone_imbalance: Annotated[int, Field(ge=0, le=100), OrToken] = 0
+    """Copies by which one Availability Zone may exceed another. SageMaker keeps to it where it can, and places a copy all the same where
+    it cannot."""
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentdatacacheconfig.html
+    cache: bool = True
+    """Keep image and weights on the instance's disk for the next copy. SageMaker does so by itself on types with more than 232 GiB of local
+    NVMe, which every GPU type of this library has."""

@@ -1,0 +1,130 @@
+"""A SageMaker training plan that an endpoint runs on, and what happens before it ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
+from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
+from cdk_sglang.spec.kinds import Instance
+from cdk_sglang.validation import Spec, is_text_token
+
+MAX_INSTANCES: Final = 1000
+"""Most instances of an endpoint. No limit of AWS: a bound above it is a typing mistake."""
+
+_PLAN_ARN: Final = r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]+):([0-9]{12}):training-plan/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}"
+"""botocore 1.44.5, sagemaker: TrainingPlanArn with TrainingPlanName; the first two groups are Region and account."""
+
+_HOURS_BEFORE: Final = 6
+"""The guard looks once an hour and instances end from 30 minutes before the plan does, so two hours leave one attempt, and six
+leave room for a fleet that takes an hour to start and for attempts that find no on-demand capacity."""
+
+HoursBefore = Annotated[int, Field(ge=2, le=336)]
+"""Hours between the start of a move to on-demand instances and the end of the plan."""
+
+
+def _plan_arn(arn: str) -> str:
+    if is_text_token(arn):
+        raise ValueError("must be known at synth, got a token; give the ARN itself")
+    if not re.fullmatch(_PLAN_ARN, arn):
+        raise ValueError(
+            f"{arn!r} is not the ARN of a training plan; use arn:aws:sagemaker:<region>:<account>:training-plan/<name>, "
+            "as `cdk-sglang capacity status` prints it"
+        )
+    return arn
+
+
+def _reservable(instance: GpuInstance) -> GpuInstance:
+    if problem := reservable_problem(instance):
+        raise ValueError(problem)
+    return instance
+
+
+def _count(count: int) -> int:
+    if problem := plan_count_problem(count):
+        raise ValueError(problem)
+    return count
+
+
+def _day(value: object) -> object:
+    """Read a day in quotes, "2027-03-01", like the same day without them, of which YAML makes a date."""
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:  # no such day
+        return value
+
+
+class OnDemandMove(Spec):
+    """Leave a reservation for on-demand instances before it ends; on-demand prices are paid from then on."""
+
+    _noun = "on_expiry"
+
+    max_instances: int = Field(ge=1, le=MAX_INSTANCES)
+    """Most instances after the move; bounds the bill."""
+    hours_before: HoursBefore = _HOURS_BEFORE
+    """Hours between the start of the move and the end of the plan."""
+
+
+class Reservation(Spec):
+    """A training plan that was bought for endpoints; nothing here ever buys one (`cdk-sglang capacity reserve` asks)."""
+
+    training_plan: Annotated[
+        str, AfterValidator(_plan_arn), WithJsonSchema({"type": "string", "pattern": f"^{_PLAN_ARN}$"})
+    ]
+    """ARN of the plan, of this account and Region; `cdk-sglang capacity status` prints it."""
+    type: Annotated[Instance, AfterValidator(_reservable)]
+    """Instance type of the plan."""
+    count: Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "enum": list(PLAN_COUNTS)})]
+    """Instances the plan holds."""
+    until: Annotated[dt.date, BeforeValidator(_day)]
+    """Day the plan must last to at the least, such as 2027-03-01: a deployment fails if the plan ends before."""
+    on_expiry: Literal["alarm", "on_demand"] = "alarm"
+    """What happens before the plan ends: `alarm` notifies 14, 3 and 1 days before; `on_demand` also moves the endpoint to on-demand
+    instances."""
+    on_demand_max_instances: int | None = Field(default=None, ge=1, le=MAX_INSTANCES)
+    """With `on_expiry: on_demand`: most on-demand instances after the move; max_instances by default."""
+    on_demand_hours_before: HoursBefore | None = None
+    """With `on_expiry: on_demand`: hours between the start of the move and the end of the plan; 6 by default."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        raise_if_any(
+            Problem(name, f"goes with on_expiry: on_demand, got on_expiry: {self.on_expiry}; remove it")
+            for name in ("on_demand_max_instances", "on_demand_hours_before")
+            if getattr(self, name) is not None and self.on_expiry != "on_demand"
+        )
+        return self
+
+    def move(self, *, max_instances: int) -> OnDemandMove | None:
+        """Return the move before the plan ends; None if only alarms announce the end.
+
+        Args:
+            max_instances: Most instances of the endpoint, which the move keeps by default.
+        """
+        if self.on_expiry == "alarm":
+            return None
+        return OnDemandMove(
+            max_instances=self.on_demand_max_instances or max_instances,
+            hours_before=self.on_demand_hours_before or _HOURS_BEFORE,
+        )
+
+    def place_problems(self, *, region: str, account: str) -> list[Problem]:
+        """Return a problem if the plan belongs to another Region or account than the stack; none where a token hides the place."""
+        parts = re.fullmatch(_PLAN_ARN, self.training_plan)
+        assert parts is not None
+        return [
+            Problem(
+                "training_plan",
+                f"{self.training_plan} is of {name} {there}, the stack of {here}; a plan cannot be used elsewhere, "
+                f"so name one of {here}: cdk-sglang capacity status",
+            )
+            for name, there, here in (("region", parts[1], region), ("account", parts[2], account))
+            if not is_text_token(here) and there != here
+        ]

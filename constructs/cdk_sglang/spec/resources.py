@@ -1,0 +1,38 @@
+"""What one copy of a component reserves of its instance besides GPUs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.validation import OrToken, Spec
+
+_HOST_SHARE: Final = 0.5
+"""Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
+that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
+
+_MIB_PER_GIB: Final = 1024
+
+
+class HostResources(Spec):
+    """Host cores and memory one copy reserves besides its GPUs."""
+
+    _noun = "resources"
+
+    # Least values of ComputeResourceRequirements: botocore 1.44.5. The most are no limits of AWS: no instance has as much.
+    cpu_cores: Annotated[float, Field(ge=0.25, le=1024), OrToken]
+    """Cores."""
+    memory_mib: Annotated[int, Field(ge=128, le=8 * 1024 * 1024), OrToken]
+    """Host memory in MiB (not GPU memory)."""
+
+    @classmethod
+    @checked()
+    def share_of(cls, instance: GpuInstance, *, gpus: int) -> HostResources:
+        """Return half of the cores and memory that go with `gpus` of the instance's GPUs."""
+        share = _HOST_SHARE * gpus / instance.gpu_count
+        return cls(
+            cpu_cores=max(1, int(instance.vcpus * share)), memory_mib=int(instance.memory_gib * _MIB_PER_GIB * share)
+        )
