@@ -276,24 +276,17 @@ def ways_to_make(name: str) -> tuple[str, ...]:
         and not maker.startswith("_")
         and value.__func__.__annotations__.get("return") in {name, "Self"}
     ]
-    specified = getattr(cls, "model_fields", {})
-    needed = [f"{key}=..." for key, field in specified.items() if field.is_required()] or ["..."]
+    model_fields = getattr(cls, "model_fields", {})  # of a specification
+    needed = [f"{field.alias or key}=..." for key, field in model_fields.items() if field.is_required()]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
-    model_fields = getattr(cls, "model_fields", {})  # of a pydantic model
-    required = [f"{field.alias or name}=..." for name, field in model_fields.items() if field.is_required()]
-    if required or 0 < len(model_fields) <= _FEW:
-        needed = required
+    elif not needed and not 0 < len(model_fields) <= _FEW:
+        needed = ["..."]
     if makers and (
         inspect.isabstract(cls) or "ake one with" in (cls.__doc__ or "") or len(needed) > _FEW or needed == ["..."]
     ):
         return tuple(makers)
     return (f"{name}({', '.join(needed)})", *makers)
-
-
-def _required_fields(cls: type) -> list[str]:
-    """Return the arguments that a pydantic model must have, as its constructor names them."""
-    return [field.alias or name for name, field in getattr(cls, "model_fields", {}).items() if field.is_required()]
 
 
 def _shown(value: object) -> str:

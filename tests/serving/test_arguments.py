@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -224,12 +222,13 @@ OWN_CHECKS = {
     ("ModelSource.from_hugging_face", "token"),
 }
 """Arguments whose lines do not begin with the function."""
+SPECS = {name for name in CALLS if isinstance(cls := getattr(cdk_sglang, name, None), type) and issubclass(cls, Spec)}
+"""Specifications: their constructors look into mappings, so one wrong argument may have several lines."""
 
 
 def _is_spec(name: str) -> bool:
-    """Whether a name is a specification, whose constructor words its problems as a file's reader does."""
-    found = getattr(cdk_sglang, name, None)
-    return isinstance(found, type) and issubclass(found, Spec)
+    """Whether a function makes a specification, which words its problems as it does for the reader of an environment file."""
+    return issubclass(getattr(cdk_sglang, name.partition(".")[0]), Spec)
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -240,27 +239,10 @@ def _function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _is_specification(name: str) -> bool:
-    return issubclass(getattr(cdk_sglang, name.partition(".")[0]), Spec)
-
-
-def _words(annotation: Any) -> str:
-    """Return a resolved annotation as it is written, without what narrows it; a specification takes a mapping of its fields too."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _words(arguments[0])
-    if origin in {typing.Union, types.UnionType}:
-        return " | ".join(map(_words, arguments))
-    cls = origin or annotation
-    if isinstance(cls, type) and issubclass(cls, Spec | dict):
-        return "Mapping"
-    return "None" if cls is type(None) else str(getattr(cls, "__name__", cls))
-
-
 def _annotations(name: str) -> Mapping[str, str]:
     owner, _, member = name.partition(".")
     cls = getattr(cdk_sglang, owner)
-    if not member and issubclass(cls, Spec):
+    if name in SPECS:
         return {field.alias or key: _words(field.annotation) for key, field in cls.model_fields.items()}
     function = getattr(cls, member or "__init__")
     return {key: text for key, text in function.__annotations__.items() if key not in {"return", "options"}}
@@ -327,21 +309,15 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
     for _, argument, kind in [case for case in WRONG if case[0] == name]:
         with pytest.raises(ConfigurationError) as caught:
             function(**{**CALLS[name], argument: CANDIDATES[kind]})
-        if isinstance(function, type) and issubclass(
-            function, Spec
-        ):  # a mapping is looked into, so there may be several lines
-            for line in caught.value.problems:
+        for line in caught.value.problems:
+            if _is_spec(name) and " takes " not in line:
                 assert argument in line.path.split("."), (argument, kind, line)
                 assert "; " in line.text or ", got " in line.text, (argument, kind, line)
-            continue
-        (line,) = caught.value.problems
-        assert argument in line, (argument, kind, line)
-        if _is_specification(name) and " takes " not in line:  # the words of an environment file
-            assert f".{argument}" in line.partition(": ")[0], (argument, kind, line)
-            assert "; " in line or ", got " in line, (argument, kind, line)
-        elif (name, argument) not in OWN_CHECKS:
-            assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
-            assert "; " in (line if _is_spec(name) else line.partition(", got ")[2]), (argument, kind, line)
+            elif (name, argument) not in OWN_CHECKS:
+                assert f".{argument}" in line.partition(": takes ")[0], (argument, kind, line)
+                assert "; " in line.partition(", got ")[2], (argument, kind, line)
+            assert argument in line, (argument, kind, line)
+        assert len(caught.value.problems) == 1 or name in SPECS, caught.value.problems
     assert annotations or not CALLS[name]
     assert len(STACK.node.find_all()) == before
 
@@ -356,14 +332,14 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
         (
             "InferenceEndpoint", {"verification": False},
             (
-                "Other.verification: takes Verification, NoVerification or None, got False; use Verification(...) or "
+                "Other.verification: takes Verification, NoVerification or None, got False; use Verification() or "
                 "NoVerification(reason=...)"
             ),
         ),
         (
             "InferenceEndpoint", {"truth_check": False},
             (
-                "Other.truth_check: takes Verification, NoVerification or None, got False; use Verification(...) or "
+                "Other.truth_check: takes Verification, NoVerification or None, got False; use Verification() or "
                 "NoVerification(reason=...)"
             ),
         ),

@@ -38,7 +38,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"prefix": "a/", "revision": COMMIT, "include": ["*.md"], "token_secret": "hub"},
         [f".{name}: goes with hugging_face; remove it" for name in ("revision", "token_secret", "include")],
     ),
-    ({"prefix": "a/", "weights_gib": 0}, [".weights_gib: 0 is not allowed; use a value > 0.0"]),
+    ({"prefix": "a/", "weights_gib": 0}, [".weights_gib: 0 is not allowed; use a value > 0"]),
     ({"prefix": "a/", "id": ""}, [".id: string should have at least 1 character, got ''"]),
     ({"s3": "s3://Models/a/"}, [".s3: 's3://Models/a/' is not an S3 URI; use s3://bucket/prefix/"]),
     ({"prefix": "a", "weight_gib": 2}, [".weight_gib: unknown key; did you mean 'weights_gib'"]),

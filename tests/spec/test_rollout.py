@@ -84,7 +84,7 @@ def problems(make: Callable[[], object]) -> list[str]:
             lambda: RollbackAlarms(server_errors=0, p99_latency_ms=-1, minutes=0),
             [
                 "rollout.alarms.server_errors: 0 is not allowed; use a value >= 1",
-                "rollout.alarms.p99_latency_ms: -1 is not allowed; use a value > 0.0",
+                "rollout.alarms.p99_latency_ms: -1 is not allowed; use a value > 0",
                 "rollout.alarms.minutes: 0 is not allowed; use a value >= 1",
             ],
         ),

@@ -107,8 +107,8 @@ def test_bounds_and_targets_that_make_no_sense_are_refused(values: dict[str, Any
 @pytest.mark.parametrize(
     ("specification", "values", "problem"),
     [
-        (Concurrency, {"requests_per_copy": 0}, "concurrency.requests_per_copy: 0 is not allowed; use a value > 0.0"),
-        (Concurrency, {"input_tokens": 0}, "concurrency.input_tokens: 0 is not allowed; use a value > 0.0"),
+        (Concurrency, {"requests_per_copy": 0}, "concurrency.requests_per_copy: 0 is not allowed; use a value > 0"),
+        (Concurrency, {"input_tokens": 0}, "concurrency.input_tokens: 0 is not allowed; use a value > 0"),
         (
             InvocationsPerMinute,
             {"per_copy": float("nan")},
@@ -124,8 +124,8 @@ def test_bounds_and_targets_that_make_no_sense_are_refused(values: dict[str, Any
             {"metric_name": 5, "statistic": "Sum"},
             "metric.metric_name: 5 is a number here; write it in quotes",
         ),
-        (Load, {"output_tokens": -1}, "load.output_tokens: -1 is not allowed; use a value > 0.0"),
-        (Slo, {"at_concurrency": 5000}, "slo.at_concurrency: 5000 is not allowed; use a value <= 4096.0"),
+        (Load, {"output_tokens": -1}, "load.output_tokens: -1 is not allowed; use a value > 0"),
+        (Slo, {"at_concurrency": 5000}, "slo.at_concurrency: 5000 is not allowed; use a value <= 4096"),
         (Slo, {"ttft_ms": True}, "slo.ttft_ms: takes a number, got True; change it"),
         (Slo, {"ttft_ms": "500"}, "slo.ttft_ms: '500' is text; write a number without quotes"),
     ],

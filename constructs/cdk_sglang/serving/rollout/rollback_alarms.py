@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
-from cdk_sglang.validation import is_number_token
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -44,7 +42,7 @@ _RULES: Final = {
         "{} or more requests a minute were not answered by the model",
     ),
     "p99_latency_ms": _Rule(
-        "RollbackLatency", "ModelLatency", "p99", 1000, "one request in a hundred takes {} ms or longer"
+        "RollbackLatency", "ModelLatency", "p99", 1000, "one request in a hundred takes {:g} ms or longer"
     ),
     "no_capacity": _Rule(
         "RollbackNoCapacity", "NoCapacityInvocationFailures", "Sum", 1, "{} or more requests a minute found no copy"
@@ -78,7 +76,7 @@ def make_rollback_alarms(
     names = []
     for field, threshold in alarms.thresholds(may_be_zero=may_be_zero).items():
         rule = _RULES[field]
-        meaning = rule.meaning.format(_in_words(threshold))
+        meaning = rule.meaning.format(threshold)
         alarm = make_alarm(
             scope,
             rule.construct_id,
@@ -95,7 +93,3 @@ def make_rollback_alarms(
         )
         names.append(alarm.ref)
     return names
-
-
-def _in_words(threshold: float) -> str:
-    return cdk.Token.as_string(threshold) if is_number_token(threshold) else f"{threshold:.15g}"
