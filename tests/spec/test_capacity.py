@@ -48,9 +48,13 @@ def test_rejects_a_pool_of_six_and_one_of_none() -> None:
         "ml.g6.24xlarge",
         "ml.g5.12xlarge",
     ]
-    with pytest.raises(ConfigurationError, match=r"^capacity\.pool: takes 2 to 5 instance types, got 6; change the list$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^capacity\.pool: takes 2 to 5 instance types, got 6; change the list$"
+    ):
         Capacity.pool(six, max_instances=1)
-    with pytest.raises(ConfigurationError, match=r"^capacity\.pool: takes 2 to 5 instance types, got 0; change the list$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^capacity\.pool: takes 2 to 5 instance types, got 0; change the list$"
+    ):
         Capacity.pool([], max_instances=1)
 
 
