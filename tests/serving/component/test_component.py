@@ -164,8 +164,8 @@ def test_rejects_what_a_copy_cannot_reserve() -> None:
     with pytest.raises(ConfigurationError) as error:
         HostResources(cpu_cores=float("nan"), memory_mib=64)
     assert error.value.problems == (
-        "resources.cpu_cores: nan is not allowed; use 0.25 or more",
-        "resources.memory_mib: 64 is not allowed; use 128 or more",
+        "resources.cpu_cores: input should be a finite number, got nan",
+        "resources.memory_mib: 64 is not allowed; use a value >= 128",
     )
 
 
