@@ -193,7 +193,7 @@ class InferenceComponent(Construct):
     def _make_scaling(self, concurrency: float | None, weights_bytes: float | None) -> list[cdk.CfnResource]:
         if self.scaling is None:
             return []
-        from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
+        from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling
 
         scaled = ScaledComponent(
             scope=self,
@@ -281,7 +281,7 @@ class InferenceComponent(Construct):
         Raises:
             ConfigurationError: With every problem, before anything exists.
         """
-        from cdk_sglang.serving.adapters.adapter import make_adapter  # noqa: PLC0415  see above
+        from cdk_sglang.serving.adapters.adapter import make_adapter
 
         adapter = make_adapter(
             self._adapter_base(),
@@ -313,7 +313,7 @@ class InferenceComponent(Construct):
         return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*")
 
     def _adapter_base(self) -> BaseComponent:
-        from cdk_sglang.serving.adapters.adapter import BaseComponent  # noqa: PLC0415  see above
+        from cdk_sglang.serving.adapters.adapter import BaseComponent
 
         endpoint = self._endpoint
         return BaseComponent(
