@@ -200,6 +200,10 @@ class Environment(Settings):
                     )
                 )
             seen.setdefault(key.lower(), key)
-        problems += route_problems(self.routes, self.endpoints)
+        models = {
+            name: {component: spec.model for component, spec in endpoint.components.items()}
+            for name, endpoint in self.endpoints.items()
+        }
+        problems += route_problems(self.routes, models)
         raise_if_any(problems)
         return self

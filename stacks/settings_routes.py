@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -13,9 +13,6 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.serving.endpoint.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
 from cdk_sglang.spec.kinds import NAME_PATTERN, unique
 from cdk_sglang.spec.model import Model
-
-if TYPE_CHECKING:
-    from stacks.settings import Endpoint
 
 _TARGET: Final = f"{NAME_PATTERN}/{NAME_PATTERN}"
 
@@ -37,22 +34,22 @@ Destinations = Annotated[
 """Two to five components with the same model, most wanted first."""
 
 
-def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str, Endpoint]) -> list[Problem]:
+def route_problems(routes: Mapping[str, tuple[str, ...]], models: Mapping[str, Mapping[str, Model]]) -> list[Problem]:
     """Say which routes name what is not in the file, or mix models."""
     problems = []
     for name, targets in routes.items():
         served: dict[str, Model] = {}
         for target in targets:
             endpoint, _, component = target.partition("/")
-            if endpoint not in endpoints:
+            if endpoint not in models:
                 problems.append(
                     Problem(
                         f"routes.{name}",
-                        f"{target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, endpoints)}",
+                        f"{target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, models)}",
                     )
                 )
                 continue
-            components = endpoints[endpoint].components
+            components = models[endpoint]
             if component not in components:
                 problems.append(
                     Problem(
@@ -61,7 +58,7 @@ def route_problems(routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str
                     )
                 )
                 continue
-            served[target] = components[component].model
+            served[target] = components[component]
         first = next(iter(served), None)
         problems += [
             Problem(

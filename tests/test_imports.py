@@ -14,6 +14,8 @@ PACKAGES = [
     (".", "tools"),
     (".", "benchmarks"),
     ("container", "cdk_sglang_container"),
+    ("constructs", "cdk_sglang"),
+    (".", "stacks"),
 ]
 """Source root, and the folder below it whose files are looked at."""
 

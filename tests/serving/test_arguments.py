@@ -437,7 +437,7 @@ def test_a_topic_is_taken_for_the_alarms_that_tell_it(any_endpoint: Callable[...
 def test_a_retention_may_be_as_cdk_names_it_if_it_has_an_end(
     any_endpoint: Callable[..., InferenceEndpoint], stack: cdk.Stack
 ) -> None:
-    assert any_endpoint(log_retention_days=logs.RetentionDays.ONE_WEEK).log_retention_days == 7
+    assert any_endpoint(log_retention_days=logs.RetentionDays.ONE_WEEK).log_options.retention_days == 7
     with pytest.raises(ConfigurationError) as caught:
         any_endpoint("Other", log_retention_days=logs.RetentionDays.INFINITE)
     assert caught.value.problems == (

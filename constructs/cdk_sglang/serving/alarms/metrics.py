@@ -52,7 +52,7 @@ class ServingMetrics:
             namespace: CloudWatch namespace of the metric.
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: PLC0415  costs those who look at metrics alone
+        from aws_cdk import aws_cloudwatch as cloudwatch
 
         return cloudwatch.Metric(
             namespace=namespace,

@@ -182,7 +182,7 @@ def with_nightly_stop(
     """Return a component's scaling with the nightly stop of its endpoint, whether or not it scales otherwise."""
     if stop is None:
         return scaling
-    from cdk_sglang.spec.scaling import ComponentScaling  # noqa: PLC0415  not every component scales
+    from cdk_sglang.spec.scaling import ComponentScaling
 
     try:
         return (scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
@@ -218,7 +218,7 @@ def chosen_concurrency(
     """
     if scaling is None or not scaling.has_policy:
         return None
-    from cdk_sglang.spec.scaling import Concurrency  # noqa: PLC0415  not every component scales
+    from cdk_sglang.spec.scaling import Concurrency
 
     target = scaling.tracked
     if not isinstance(target, Concurrency):
@@ -228,7 +228,7 @@ def chosen_concurrency(
         raise ConfigurationError([problem])
     if target.requests_per_copy is not None:
         return target.requests_per_copy
-    from cdk_sglang.serving.component.planned import planned_concurrency  # noqa: PLC0415  loads the catalogue
+    from cdk_sglang.serving.component.planned import planned_concurrency
 
     return planned_concurrency(
         path,

@@ -7,7 +7,7 @@ keeps its weights and (unless the endpoint says otherwise) its logs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -25,6 +25,7 @@ from cdk_sglang.serving.component.settled import settled_component
 from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.interfaces import IInferenceEndpoint
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import logical_digest
@@ -192,7 +193,7 @@ class InferenceComponent(Construct):
     def _make_scaling(self, concurrency: float | None, weights_bytes: float | None) -> list[cdk.CfnResource]:
         if self.scaling is None:
             return []
-        from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling  # noqa: PLC0415  see above
+        from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling
 
         scaled = ScaledComponent(
             scope=self,
@@ -216,6 +217,11 @@ class InferenceComponent(Construct):
             environments=self.environments,
             rollout=self.rollout,
         )
+
+    @property
+    def endpoint(self) -> IInferenceEndpoint:
+        """The endpoint that the component runs on."""
+        return cast("IInferenceEndpoint", self._endpoint.scope)
 
     @property
     def gpus_per_copy(self) -> int:
@@ -275,7 +281,7 @@ class InferenceComponent(Construct):
         Raises:
             ConfigurationError: With every problem, before anything exists.
         """
-        from cdk_sglang.serving.adapters.adapter import make_adapter  # noqa: PLC0415  see above
+        from cdk_sglang.serving.adapters.adapter import make_adapter
 
         adapter = make_adapter(
             self._adapter_base(),
@@ -307,7 +313,7 @@ class InferenceComponent(Construct):
         return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*")
 
     def _adapter_base(self) -> BaseComponent:
-        from cdk_sglang.serving.adapters.adapter import BaseComponent  # noqa: PLC0415  see above
+        from cdk_sglang.serving.adapters.adapter import BaseComponent
 
         endpoint = self._endpoint
         return BaseComponent(

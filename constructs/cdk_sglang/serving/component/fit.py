@@ -47,7 +47,7 @@ def fit_problems(
     except ConfigurationError as error:
         given = model.model_id != model.repository
         return [Problem(f"{path}.model.id", f"{problem}") for problem in error.problems if given]
-    from cdk_sglang.planning import component_problems  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import component_problems
 
     roomy = [instance for instance in instances if servers[instance.name].gpus_per_copy <= instance.gpu_count]
     request = component_request(

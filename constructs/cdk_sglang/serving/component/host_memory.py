@@ -89,7 +89,7 @@ def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: Adapter
     modules = config.target_modules if config is not None else lora.target_modules
     if rank is None or modules is None:
         return None
-    from cdk_sglang.planning.adapters import adapter_host_gib  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning.adapters import adapter_host_gib
 
     return adapter_host_gib(facts.architecture, rank=rank, modules=modules)
 
@@ -168,7 +168,7 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
         memory_mib: Host memory that a copy reserves.
         instance_gib: Host memory of the instance, of which `host_memory_fraction` is a share at most.
     """
-    from cdk_sglang.planning.fleet_request import HostMemory  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning.fleet_request import HostMemory
 
     hicache, processes = server.hicache, server.gpus_per_copy
     fraction = None if hicache is None else hicache.host_memory_fraction

@@ -59,7 +59,7 @@ def component_request(
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
     """
-    from cdk_sglang.planning import ComponentRequest  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import ComponentRequest
 
     lora, load = server.lora, load or Load()
     return ComponentRequest(
@@ -94,7 +94,7 @@ _CAPTURED_ALL_TO_ALL: Final = frozenset({"none", "deepep", "megamoe", "flashinfe
 
 def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions:
     """Return what of the options SGLang's default share of GPU memory follows."""
-    from cdk_sglang.planning import EngineOptions  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import EngineOptions
 
     def captured(phase: str) -> bool:
         off = server.get("disable_cuda_graph") or server.get(f"disable_{phase}_cuda_graph")
@@ -154,7 +154,7 @@ def planned_tp_sizes(
         return sizes
     if facts is None or not facts.architecture.kv_known:
         return sizes
-    from cdk_sglang.planning import tp_sizes  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import tp_sizes
 
     request = component_request(
         facts.id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type, engine_version=engine_version
@@ -178,7 +178,7 @@ def with_planned_fraction(
     """
     if facts is None or server.mem_fraction_static is not None or not facts.architecture.kv_known:
         return server
-    from cdk_sglang.planning import EngineOptions, planned_fraction  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import EngineOptions, planned_fraction
 
     if EngineOptions(version=engine_version).release_known:
         return server
@@ -252,7 +252,7 @@ def planned_concurrency(
         raise ConfigurationError(
             [Problem(f"{path}.scaling.concurrency", f"{problem}; {advice}") for problem in error.problems]
         ) from None
-    from cdk_sglang.planning import target_concurrency  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import target_concurrency
 
     if not facts.architecture.kv_known:
         raise_if_any(
@@ -281,6 +281,6 @@ def catalogue_facts(model_id: str) -> ModelFacts:
     Raises:
         ConfigurationError: The id is unknown, with the nearest ids and how to add it.
     """
-    from cdk_sglang.models import catalogue  # noqa: PLC0415  not every component names a model of it
+    from cdk_sglang.models import catalogue
 
     return catalogue(model_id)

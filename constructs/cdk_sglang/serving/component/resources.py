@@ -191,7 +191,7 @@ def _copies_to_send(
     fewest, most = component.copy_bounds
     if fewest == most:
         return component.copies
-    from cdk_sglang.serving.component.copies import LiveCopies  # noqa: PLC0415  not every component scales
+    from cdk_sglang.serving.component.copies import LiveCopies
 
     functions = LiveCopies.of(component.scope, log_options=component.endpoint.log_options)
     return functions.count(component, model_names, alarm_names, resource=resource)

@@ -24,7 +24,7 @@ def timeouts_for_weights(weights_bytes: float | None, instances: Sequence[GpuIns
     """
     if weights_bytes is None:
         return StartupTimeouts(download_seconds=TIMEOUT_MAX_SECONDS, health_check_seconds=TIMEOUT_MAX_SECONDS)
-    from cdk_sglang.planning import start_up  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import start_up
 
     planned = [start_up(weights_bytes / _BYTES_PER_GB, instance) for instance in instances]
     return StartupTimeouts(
@@ -46,7 +46,7 @@ def pause_after_waking(weights_bytes: float | None, instances: Sequence[GpuInsta
     """
     if weights_bytes is None:
         return _WAKE_PAUSE_UNKNOWN_SECONDS
-    from cdk_sglang.planning import start_up  # noqa: PLC0415  loads numpy, a quarter of a second
+    from cdk_sglang.planning import start_up
 
     slowest = max(start_up(weights_bytes / _BYTES_PER_GB, instance).from_zero for instance in instances)
     return min(_WAKE_PAUSE_MAX_SECONDS, int(slowest))

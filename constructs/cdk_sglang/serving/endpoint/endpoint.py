@@ -395,8 +395,8 @@ class InferenceEndpoint(Construct):
     def _make_guard(self, role_arn: str) -> ReservationGuard | None:
         if self.capacity.reservation is None:
             return None
-        from cdk_sglang.serving.capacity.context import ReservedEndpoint  # noqa: PLC0415  few endpoints are reserved
-        from cdk_sglang.serving.capacity.reservation import ReservationGuard  # noqa: PLC0415  services few endpoints need
+        from cdk_sglang.serving.capacity.context import ReservedEndpoint
+        from cdk_sglang.serving.capacity.reservation import ReservationGuard
 
         endpoint = ReservedEndpoint(
             name=self.endpoint_name,

@@ -36,7 +36,7 @@ class EndpointNetwork(NetworkIds):
         Raises:
             ConfigurationError: Fewer than two subnets were selected, or no security group was given.
         """
-        from aws_cdk import aws_ec2 as ec2  # noqa: PLC0415  a tenth of a second, for those who pass a VPC
+        from aws_cdk import aws_ec2 as ec2
 
         selection = subnets or ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         selected = vpc.select_subnets(

@@ -101,7 +101,7 @@ class ServingImage:
             source: Folder with the Dockerfile; this project's own by default.
             log_options: Retention, key and removal of the build's logs; kept for 30 days by default.
         """
-        from cdk_sglang.serving.image.built_image import BuildOrigin  # noqa: PLC0415  loads CodeBuild, which few need
+        from cdk_sglang.serving.image.built_image import BuildOrigin
 
         return ServingImage(
             base.facts, BuildOrigin(repository=repository, base=base, source=source, log_options=log_options)

@@ -29,7 +29,7 @@ def dlc_region_problems(region: str) -> list[Problem]:
     """Return the problem of a Region that has none of AWS's deep learning containers; empty for all others."""
     if hardware.dlc_account(region) is not None:
         return []
-    from aws_cdk import region_info  # noqa: PLC0415  CDK's facts take time to load, and the table has nearly all Regions
+    from aws_cdk import region_info
 
     if region_info.RegionInfo.get(region).dlc_repository_account is not None:
         return []
@@ -64,6 +64,6 @@ def _dlc_account(stack: cdk.Stack) -> str:
     known = hardware.dlc_account(stack.region)
     if known is not None:
         return known
-    from aws_cdk import region_info  # noqa: PLC0415  as above
+    from aws_cdk import region_info
 
     return stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)

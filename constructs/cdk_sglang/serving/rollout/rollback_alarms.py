@@ -71,7 +71,7 @@ def make_rollback_alarms(
         dimensions: Dimensions of the metrics of what is updated.
         may_be_zero: Whether the component may have zero copies, or the endpoint zero instances.
     """
-    from cdk_sglang.serving.alarms.alarms import make_alarm  # noqa: PLC0415  only who has alarms pays for loading CloudWatch's constructs
+    from cdk_sglang.serving.alarms.alarms import make_alarm
 
     names = []
     for field, threshold in alarms.thresholds(may_be_zero=may_be_zero).items():

@@ -201,13 +201,13 @@ class ModelSource:
             log_options: Retention, key and removal of the logs of the functions and builds that do it.
         """
         if self._model.hugging_face is not None:
-            from cdk_sglang.serving.weights.staging import WeightsStaging  # noqa: PLC0415  loads CodeBuild, which few need
+            from cdk_sglang.serving.weights.staging import WeightsStaging
 
             return WeightsStaging.of(scope, log_options=log_options).stage(self._order())
         if not self._check:
             return None
         if access.check is None:  # one of the stack, looked up once by each endpoint
-            from cdk_sglang.serving.weights.check import WeightsCheck  # noqa: PLC0415  loads Lambda, which takes time
+            from cdk_sglang.serving.weights.check import WeightsCheck
 
             access.check = WeightsCheck.of(scope, log_options=log_options)
         return access.check.check(
@@ -251,7 +251,7 @@ def _bucket_problems(model: Model, bucket: s3.IBucket | None) -> list[Problem]:
 def _facts_problems(facts: object) -> list[Problem]:
     if facts is None:
         return []
-    from cdk_sglang.models.facts import ModelFacts  # noqa: PLC0415  few models bring facts of their own
+    from cdk_sglang.models.facts import ModelFacts
 
     if isinstance(facts, ModelFacts):
         return []
