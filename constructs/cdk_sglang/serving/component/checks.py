@@ -176,12 +176,8 @@ def gpus_of_copies(components: Iterable[PlacedComponent], instance: GpuInstance)
     return [component.gpus_by_type[instance.name] for component in components for _ in range(component.most_copies)]
 
 
-def with_nightly_stop(
-    path: str, scaling: ComponentScaling | None, copies: int, stop: NightlyStop | None
-) -> ComponentScaling | None:
+def with_nightly_stop(path: str, scaling: ComponentScaling | None, copies: int, stop: NightlyStop) -> ComponentScaling:
     """Return a component's scaling with the nightly stop of its endpoint, whether or not it scales otherwise."""
-    if stop is None:
-        return scaling
     from cdk_sglang.spec.scaling import ComponentScaling
 
     try:

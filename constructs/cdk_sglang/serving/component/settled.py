@@ -77,7 +77,8 @@ def settled_component(
     )
     if copies is None:
         copies = 1 if scaling is None else max(1, scaling.min_copies)
-    scaling = with_nightly_stop(construct_id, scaling, copies, endpoint.nightly_stop)
+    if endpoint.nightly_stop is not None:
+        scaling = with_nightly_stop(construct_id, scaling, copies, endpoint.nightly_stop)
     check_component(
         endpoint,
         construct_id,

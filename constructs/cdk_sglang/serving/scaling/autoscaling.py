@@ -161,7 +161,7 @@ def _queries(
 
 
 def _wake(component: ScaledComponent, target: cdk.CfnResource, *, after_seconds: int) -> list[cdk.CfnResource]:
-    """Target tracking cannot leave zero: without a copy there is no concurrency to measure."""
+    """Create the policy and the alarm that start the first copy: target tracking cannot, since zero copies have no concurrency to measure."""
     cfn = autoscaling.CfnScalingPolicy
     policy = autoscaling.CfnScalingPolicy(
         component.scope,
