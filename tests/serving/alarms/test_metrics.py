@@ -30,16 +30,22 @@ NAMES = {  # name, namespace of a component's metric, statistic
 
 
 @pytest.fixture(scope="module")
-def component() -> InferenceComponent:
-    from cdk_sglang import Capacity, ModelSource, ServingImage
+def endpoint() -> InferenceEndpoint:
+    from cdk_sglang import Capacity, ServingImage
 
-    endpoint = InferenceEndpoint(
+    return InferenceEndpoint(
         cdk.Stack(cdk.App(), "Fleet"),
         "Chat",
         capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=1),
         image=ServingImage.from_dlc(),
         endpoint_name="chat",
     )
+
+
+@pytest.fixture(scope="module")
+def component(endpoint: InferenceEndpoint) -> InferenceComponent:
+    from cdk_sglang import ModelSource
+
     return endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"))
 
 
@@ -55,8 +61,8 @@ def test_every_metric_is_listed_here(component: InferenceComponent) -> None:
     assert {name for name in dir(component.metrics) if name.startswith("metric_")} == set(NAMES)
 
 
-def test_an_endpoints_metrics_are_those_of_its_variant(component: InferenceComponent) -> None:
-    metrics = component.endpoint.metrics
+def test_an_endpoints_metrics_are_those_of_its_variant(endpoint: InferenceEndpoint) -> None:
+    metrics = endpoint.metrics
     assert dict(metrics.metric_invocations().dimensions) == {"EndpointName": "chat", "VariantName": "AllTraffic"}
     assert metrics.metric_gpu_utilization().namespace == "/aws/sagemaker/Endpoints"
 
