@@ -42,7 +42,7 @@ def test_collects_every_wrong_value_into_one_error() -> None:
         ({"mem_fraction_static": 1.5}, "mem_fraction_static: 1.5 is not allowed; use a value < 1"),
         ({"mem_fraction_static": 0}, "mem_fraction_static: 0 is not allowed; use a value > 0"),
         ({"log_requests_level": 9}, "log_requests_level: 9 is not allowed; use 0, 1, 2 or 3"),
-        ({"lora": 3}, "lora: input should be a valid dictionary or instance of LoraOptions, got 3"),
+        ({"lora": 3}, "lora: takes a mapping, in Python LoraOptions(...), got 3; change it"),
         ({"speculative": {}}, "speculative.algorithm: missing; it has no default"),
         ({"speculative": {"algorithm": "mtp"}}, "speculative.algorithm: SGLang has no algorithm called MTP; use NEXTN"),
         (
