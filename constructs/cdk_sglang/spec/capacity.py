@@ -243,7 +243,12 @@ class Capacity(Spec):
         return None if self.reservation is None else self.reservation.move(max_instances=self.max_instances)
 
     def place_problems(self, *, region: str, account: str) -> list[Problem]:
-        """Return the problems of this capacity in a Region and account; none where those are known only at deployment."""
+        """Return the problems of this capacity in a Region and account; none where those are known only at deployment.
+
+        Args:
+            region: Region of the stack; may be a token.
+            account: Account of the stack; may be a token.
+        """
         problems: list[Problem] = []
         if not is_text_token(region):
             if self.is_pool:
@@ -256,7 +261,11 @@ class Capacity(Spec):
         return problems
 
     def zero_copies_problems(self, *, region: str) -> list[Problem]:
-        """Return why no instance may be left in a Region, where nobody set `min_instances` and every component may go to zero copies."""
+        """Return why no instance may be left in a Region, where nobody set `min_instances` and every component may go to zero copies.
+
+        Args:
+            region: Region of the stack; may be a token.
+        """
         if self.min_instances is not None or is_text_token(region):
             return []
         return [

@@ -87,7 +87,16 @@ class EndpointRollout(Spec):
         timeout_seconds: int | None = None,
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
-        """Start a second fleet, move 1 to 50 percent of the traffic, watch the alarms, and move the rest."""
+        """Start a second fleet, move 1 to 50 percent of the traffic, watch the alarms, and move the rest.
+
+        Args:
+            percent: Share of the traffic that moves first, 1 to 50 percent.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
+            termination_wait_seconds: Seconds that the old fleet stays after all traffic has moved; 0 to 3600, 0 by
+                default.
+            timeout_seconds: Seconds for all steps together, 600 to 28800; SageMaker's own limit by default.
+            alarms: Alarms that trigger a rollback; errors and missing capacity by default.
+        """
         return cls(
             strategy="canary",
             percent=percent,
@@ -108,7 +117,16 @@ class EndpointRollout(Spec):
         timeout_seconds: int | None = None,
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
-        """Start a second fleet and move the traffic in equal steps of 10 to 50 percent, watching the alarms after each."""
+        """Start a second fleet and move the traffic in equal steps of 10 to 50 percent, watching the alarms after each.
+
+        Args:
+            percent: Share of the traffic that each step moves, 10 to 50 percent.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
+            termination_wait_seconds: Seconds that the old fleet stays after all traffic has moved; 0 to 3600, 0 by
+                default.
+            timeout_seconds: Seconds for all steps together, 600 to 28800; SageMaker's own limit by default.
+            alarms: Alarms that trigger a rollback; errors and missing capacity by default.
+        """
         return cls(
             strategy="linear",
             percent=percent,

@@ -31,7 +31,12 @@ class HostResources(Spec):
     @classmethod
     @checked()
     def share_of(cls, instance: GpuInstance, *, gpus: int) -> HostResources:
-        """Return half of the cores and memory that go with `gpus` of the instance's GPUs."""
+        """Return half of the cores and memory that go with `gpus` of the instance's GPUs.
+
+        Args:
+            instance: Instance type that the copy runs on.
+            gpus: GPUs of the copy.
+        """
         share = _HOST_SHARE * gpus / instance.gpu_count
         return cls(
             cpu_cores=max(1, int(instance.vcpus * share)), memory_mib=int(instance.memory_gib * _MIB_PER_GIB * share)

@@ -38,13 +38,21 @@ class BatchSize(Spec):
     @classmethod
     @checked()
     def percent(cls, value: int) -> BatchSize:
-        """Return a share of the copies or instances, in percent."""
+        """Return a share of the copies or instances, in percent.
+
+        Args:
+            value: Percent of the copies or instances, 1 to 100; what a rollout allows is checked there.
+        """
         return cls(percent=value)
 
     @classmethod
     @checked()
     def copies(cls, value: int) -> BatchSize:
-        """Return a number of copies of a component."""
+        """Return a number of copies of a component.
+
+        Args:
+            value: Number of copies, 1 or more.
+        """
         return cls(copies=value)
 
     @model_validator(mode="after")
@@ -59,13 +67,21 @@ class BatchSize(Spec):
         return f"{self.percent_value}%" if self.percent_value is not None else f"{self.copies_value} copies"
 
     def steps(self, copies: int) -> int:
-        """Return the number of steps in which all copies are replaced."""
+        """Return the number of steps in which all copies are replaced.
+
+        Args:
+            copies: Copies to replace; a percentage needs none.
+        """
         if self.percent_value is not None:
             return math.ceil(100 / self.percent_value)
         return math.ceil(copies / (self.copies_value or 1))
 
     def in_one_step(self, copies: int) -> int:
-        """Return the number of copies that one step starts beside those that serve, rounded up."""
+        """Return the number of copies that one step starts beside those that serve, rounded up.
+
+        Args:
+            copies: Copies that serve.
+        """
         if self.percent_value is not None:
             return math.ceil(copies * self.percent_value / 100)
         return self.copies_value or 0

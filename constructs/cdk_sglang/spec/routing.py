@@ -56,7 +56,11 @@ class Routing(Spec):
         return PrefixAwareRouting(prefix_aware=prefix)
 
     def problems(self, *, max_instances: int) -> list[Problem]:
-        """Return why this strategy does not suit an endpoint of at most `max_instances` instances; an empty list if it does."""
+        """Return why this strategy does not suit an endpoint of at most `max_instances` instances; an empty list if it does.
+
+        Args:
+            max_instances: Most instances of the endpoint.
+        """
         del max_instances
         return []
 

@@ -117,7 +117,9 @@ class NoVerification(Spec):
 
 
 TruthCheck = Verification
+"""Earlier name of `Verification`."""
 NoTruthCheck = NoVerification
+"""Earlier name of `NoVerification`."""
 
 
 def chosen_verification(
