@@ -173,4 +173,4 @@ def test_a_specification_without_a_bucket_of_its_own_needs_one(stack: cdk.Stack,
 def test_a_size_beyond_any_model_is_refused_in_the_words_of_an_environment_file() -> None:
     with pytest.raises(ConfigurationError) as error:
         ModelSource.from_s3("s3://models/llama", weights_size=cdk.Size.tebibytes(5))
-    assert error.value.problems == ("model.weights_gib: 5120.0 is not allowed; use a value <= 4096.0",)
+    assert error.value.problems == ("model.weights_gib: 5120.0 is not allowed; use a value <= 4096",)
