@@ -95,9 +95,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, "a mapping is no key", key_node.start_mark)
             if key in seen:
                 problems.append(
-                    Problem(
-                        f"line {line}", f"{key!r} stands there twice, first on line {seen[key]}; rename or remove one"
-                    )
+                    Problem(f"line {line}", f"{key!r} is listed twice, first on line {seen[key]}; rename or remove one")
                 )
             seen.setdefault(key, line)
         if problems:

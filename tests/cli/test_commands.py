@@ -338,3 +338,9 @@ def test_the_command_reports_a_mistake_without_a_traceback(
         main.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("unknown model 'me/none'")
+
+
+@pytest.mark.parametrize("concurrency", ["0.5", "5000"])
+def test_a_concurrency_out_of_range_on_the_command_line_comes_with_its_option(concurrency: str) -> None:
+    result = run("plan", "--model", "Qwen/Qwen3-8B", "--instance", "ml.g6e.2xlarge", "--concurrency", concurrency)
+    assert result == (2, f"--concurrency: {concurrency} is out of range; use 1 to 4096")

@@ -130,6 +130,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "HostResources": {"cpu_cores": 4, "memory_mib": 1024},
     "HostResources.share_of": {"instance": GpuInstance.of("ml.g6e.12xlarge"), "gpus": 1},
     "IdleAlarm": {},
+    "InferenceEndpoint.from_endpoint_attributes": {
+        "scope": STACK, "construct_id": "Imported", "endpoint_name": "chat", "component_names": ("chat-llama",)
+    },
+    "InferenceComponent.from_component_attributes": {
+        "scope": STACK, "construct_id": "Imported", "component_name": "chat-llama", "endpoint_name": "chat"
+    },
     "InferenceRoute": {"scope": STACK, "construct_id": "Other", "parameter_name": "/routes/other", "destinations": TO},
     "InferenceRoute.grant_read": {"grantee": ROLE},
     "InferenceRoute.grant_invoke": {"grantee": ROLE},

@@ -63,13 +63,13 @@ def test_what_is_no_yaml_is_one_line(text: str, said: str) -> None:
 
 def test_a_component_that_stands_there_twice_does_not_replace_the_first() -> None:
     twice = f"{FINE}      llama:\n        model: {{prefix: weights/other/}}\n"
-    assert _problems(twice) == ("e.yaml: line 8: 'llama' stands there twice, first on line 6; rename or remove one",)
+    assert _problems(twice) == ("e.yaml: line 8: 'llama' is listed twice, first on line 6; rename or remove one",)
 
 
 def test_every_key_of_a_mapping_that_stands_there_twice_is_named() -> None:
     assert _problems("a: 1\nb: 1\na: 2\nb: 2\n") == (
-        "e.yaml: line 3: 'a' stands there twice, first on line 1; rename or remove one",
-        "e.yaml: line 4: 'b' stands there twice, first on line 2; rename or remove one",
+        "e.yaml: line 3: 'a' is listed twice, first on line 1; rename or remove one",
+        "e.yaml: line 4: 'b' is listed twice, first on line 2; rename or remove one",
     )
 
 

@@ -108,4 +108,4 @@ def test_a_route_to_names_that_are_too_long_hides_nothing_else_that_is_wrong(two
     problems = caught.value.problems
     assert all(problem.startswith("prod.yaml: ") for problem in problems)
     assert any("API_TOKEN" in problem for problem in problems)
-    assert any(problem.startswith("prod.yaml: routes.all: destinations: component name") for problem in problems)
+    assert any(problem.startswith("prod.yaml: routes.all.destinations: component name") for problem in problems)

@@ -50,7 +50,7 @@ def test_everything_wrong_is_said_at_once(stack: cdk.Stack) -> None:
     with pytest.raises(ConfigurationError) as caught:
         InferenceRoute(stack, "Odd", parameter_name="routes/odd", destinations=[odd, odd])
     said = str(caught.value)
-    for part in ("parameter_name: 'routes/odd'", "stands there more than once", "prod_burst", "x" * 64):
+    for part in ("parameter_name: 'routes/odd'", "is listed more than once", "prod_burst", "x" * 64):
         assert part in said
     with pytest.raises(ConfigurationError, match=r"destinations: got 1; use 2 to 5"):
         InferenceRoute(stack, "One", parameter_name=NAME, destinations=[BURST])

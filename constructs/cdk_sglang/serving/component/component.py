@@ -7,7 +7,7 @@ keeps its weights and (unless the endpoint says otherwise) its logs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -24,8 +24,8 @@ from cdk_sglang.serving.component.resources import make_component, make_models
 from cdk_sglang.serving.component.settled import settled_component
 from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
+from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEndpoint
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.interfaces import IInferenceEndpoint
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import logical_digest
@@ -218,10 +218,28 @@ class InferenceComponent(Construct):
             rollout=self.rollout,
         )
 
+    @staticmethod
+    @checked("{construct_id}")
+    def from_component_attributes(
+        scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str
+    ) -> ImportedComponent:
+        """Refer to a component that another stack or app deploys, to invoke and to watch it.
+
+        Args:
+            scope: Parent, in a stack of the component's account and Region.
+            construct_id: Id, unique in the parent.
+            component_name: Name of the component in SageMaker; may be known only at deployment.
+            endpoint_name: Name of its endpoint; may be known only at deployment.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
+        return ImportedComponent(scope, construct_id, component_name=component_name, endpoint_name=endpoint_name)
+
     @property
-    def endpoint(self) -> IInferenceEndpoint:
+    def endpoint(self) -> InvocableEndpoint:
         """The endpoint that the component runs on."""
-        return cast("IInferenceEndpoint", self._endpoint.scope)
+        return self._endpoint.scope
 
     @property
     def gpus_per_copy(self) -> int:

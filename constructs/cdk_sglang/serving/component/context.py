@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from cdk_sglang.serving.component.variants import ModelVariant
+from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
@@ -83,7 +84,7 @@ class EndpointContext:
         verification: Verification after each deployment; None if it is left out.
     """
 
-    scope: Construct
+    scope: InvocableEndpoint
     name: str
     reference: str
     variant_name: str

@@ -19,6 +19,7 @@ from cdk_sglang.serving.capacity.rendering import (
     render_scale_in,
 )
 from cdk_sglang.serving.endpoint.checks import chosen_ami
+from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME
 from cdk_sglang.serving.endpoint.network import EndpointNetwork, render_network
 from cdk_sglang.serving.endpoint.routing import render_routing
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
@@ -28,10 +29,6 @@ from cdk_sglang.spec.routing import Routing
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
-
-VARIANT_NAME: Final = "AllTraffic"
-"""One variant per endpoint: rolling updates of an endpoint are refused with more than one
-(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
 
 _NO_KEY_ON_NVME: Final = (
     "CreateEndpointConfig refuses KmsKeyId for instance types with local storage, and every GPU type of this library has NVMe, "

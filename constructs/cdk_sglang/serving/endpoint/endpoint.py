@@ -6,7 +6,7 @@ instances one fleet at a time; deleting it stops them and keeps logs (unless tol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -16,21 +16,19 @@ from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.engine import SglangOptions
-from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.alarms.alarms import chosen_alarms, warn_of_silence
 from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
 from cdk_sglang.serving.component.component import InferenceComponent
 from cdk_sglang.serving.component.context import EndpointContext, ModelScopes
 from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
-from cdk_sglang.serving.endpoint.config import VARIANT_NAME, ConfiguredEndpoint, make_config
+from cdk_sglang.serving.endpoint.config import ConfiguredEndpoint, make_config
 from cdk_sglang.serving.endpoint.execution_role import make_execution_role
+from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME, ImportedEndpoint, InvocableEndpoint
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.image.image import ServingImage
 from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
-from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.names import derived_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
@@ -63,7 +61,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.spec.slo import Slo
 
 
-class InferenceEndpoint(Construct):
+class InferenceEndpoint(InvocableEndpoint):
     """An endpoint on which SGLang models run side by side as inference components.
 
     Example:
@@ -156,18 +154,14 @@ class InferenceEndpoint(Construct):
             metric_frequency_seconds=metric_frequency_seconds,
             rollout=rollout,
         )
-        super().__init__(scope, construct_id)
-        names.take(name, "endpoint", self.node.path)
         arns = SageMakerArns.of(stack)
-        self.endpoint_name: str = name
-        self.variant_name: str = VARIANT_NAME
-        self.endpoint_arn: str = arns.written("endpoint", name)
+        super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
+        names.take(name, "endpoint", self.node.path)
         self.capacity = capacity
         self.image = image
         self.alarms = chosen_alarms(alarms)
         self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
         self.components: dict[str, InferenceComponent] = {}
-        self._invokers: list[iam.IGrantable] = []
         self.role: iam.Role = make_execution_role(
             self,
             "ExecutionRole",
@@ -177,10 +171,6 @@ class InferenceEndpoint(Construct):
         self._alarm_reader = AlarmReader(self.role)
         self.image_uri: str = image.bind(self, self.role)
         log_key_arn = None if log_key is None else log_key.key_arn
-        self.metrics = metrics.ServingMetrics(
-            dimensions={"EndpointName": name, "VariantName": VARIANT_NAME},
-            utilization_namespace=metrics.ENDPOINT_NAMESPACE,
-        )
         role_arn = self.role.role_arn
         guard = self._make_guard(role_arn)
         self.config = make_config(
@@ -274,6 +264,24 @@ class InferenceEndpoint(Construct):
         )
         return EndpointVerification(verified, verification, log_options=self.log_options)
 
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_attributes(
+        scope: Construct, construct_id: str, *, endpoint_name: str, component_names: Sequence[str]
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint that another stack or app deploys, to invoke and to watch it.
+
+        Args:
+            scope: Parent, in a stack of the endpoint's account and Region.
+            construct_id: Id, unique in the parent.
+            endpoint_name: Name of the endpoint; may be known only at deployment.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke, such as chat-llama.
+
+        Raises:
+            ConfigurationError: No component, or a name that SageMaker would refuse.
+        """
+        return ImportedEndpoint(scope, construct_id, endpoint_name=endpoint_name, component_names=component_names)
+
     @checked("{construct_id}")
     def add_component(
         self,
@@ -343,36 +351,10 @@ class InferenceEndpoint(Construct):
             component.grant_invoke(grantee)
         return component
 
-    @checked()
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every component of the endpoint, those added later too, streaming included.
-
-        Args:
-            grantee: Principal that receives the permission: a role, a user, a function.
-        """
-        self._invokers.append(grantee)
-        components = [component.component_name for component in self.components.values()]
-        return self.grant_components(grantee, *components)
-
-    def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
-
-        Args:
-            grantee: Principal that receives the permission: a role, a user, a function.
-            names: Names of components and adapters; `*` in a name stands for any characters.
-        """
-        return grant_invoke(grantee, self._context.arns, self.endpoint_name, *names)
-
-    @checked()
-    def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`.
-
-        Args:
-            grantee: Principal that receives the permission: a role, a user, a function.
-        """
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
-        )
+    @property
+    def component_names(self) -> tuple[str, ...]:
+        """Names of the endpoint's components so far."""
+        return tuple(component.component_name for component in self.components.values())
 
     def least_instances(self) -> int:
         """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""

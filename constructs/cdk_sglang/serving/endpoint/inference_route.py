@@ -115,25 +115,25 @@ def _problems(path: str, parameter_name: str, destinations: Sequence[RouteDestin
     if is_token(parameter_name) or not parameter_name.startswith("/"):
         problems.append(
             Problem(
-                path,
-                f"parameter_name: {parameter_name!r} is not allowed; use a literal that begins with '/', such as "
+                f"{path}.parameter_name",
+                f"{parameter_name!r} is not allowed; use a literal that begins with '/', such as "
                 "/cdk-sglang/prod/routes/reasoning",
             )
         )
     if not DESTINATIONS_MIN <= len(destinations) <= DESTINATIONS_MAX:
         problems.append(
             Problem(
-                path,
-                f"destinations: got {len(destinations)}; use {DESTINATIONS_MIN} to {DESTINATIONS_MAX} (one alone needs no route)",
+                f"{path}.destinations",
+                f"got {len(destinations)}; use {DESTINATIONS_MIN} to {DESTINATIONS_MAX} (one alone needs no route)",
             )
         )
     problems += [
-        Problem(path, f"destinations: {at.component_name} stands there more than once; name each once")
+        Problem(f"{path}.destinations", f"{at.component_name} is listed more than once; name each once")
         for index, at in enumerate(destinations)
         if at in destinations[:index]
     ]
     for at in destinations:
         for name, what in ((at.endpoint_name, "endpoint"), (at.component_name, "component")):
             if not is_token(name):
-                problems += name_problems(Problem(path, "destinations"), name, what)
+                problems += name_problems(f"{path}.destinations", name, what)
     return list(dict.fromkeys(problems))

@@ -1,0 +1,92 @@
+"""Every example is an app that synthesises what its README says."""
+
+from __future__ import annotations
+
+import functools
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+Templates = dict[str, dict[str, Any]]
+Synth = Callable[[str], Templates]
+
+
+@pytest.fixture
+def synth(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Synth:
+    def run(name: str) -> Templates:
+        # The node process of jsii has its environment already, so the folder of the assembly is an argument and no variable.
+        monkeypatch.setattr(cdk, "App", functools.partial(cdk.App, outdir=str(tmp_path / "cdk.out")))
+        runpy.run_path(str(root / "examples" / name / "app.py"))
+        return {
+            path.name.removesuffix(".template.json"): json.loads(path.read_text())["Resources"]
+            for path in (tmp_path / "cdk.out").rglob("*.template.json")
+        }
+
+    return run
+
+
+def _of(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
+
+
+def test_every_example_has_a_readme_and_a_test(root: Path) -> None:
+    folders = {path.parent.name for path in (root / "examples").glob("*/app.py")}
+    assert folders == {path.parent.name for path in (root / "examples").glob("*/README.md")}
+    tested = Path(__file__).read_text(encoding="utf-8") + (root / "tests" / "test_layout.py").read_text(
+        encoding="utf-8"
+    )
+    assert {name for name in folders if f'"{name}"' not in tested} == set()
+
+
+def test_a_caller_in_another_stack_needs_nothing_of_the_first(synth: Synth) -> None:
+    templates = synth("caller_in_another_stack")
+    assert "Fn::ImportValue" not in json.dumps(templates["Caller"])
+    (policy,) = _of(templates["Caller"], "AWS::IAM::Policy")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    names = [arn["Fn::Join"][1][-1].rpartition(":")[2] for arn in statement["Resource"]]
+    assert names == ["endpoint/chat", "inference-component/chat-llama"]
+
+
+def test_an_existing_network_bucket_and_key_are_used_and_not_made(synth: Synth) -> None:
+    resources = synth("existing_network_and_bucket")["Assistants"]
+    kinds = {resource["Type"] for resource in resources.values()}
+    assert not kinds & {"AWS::EC2::VPC", "AWS::S3::Bucket", "AWS::KMS::Key"}
+    (model,) = _of(resources, "AWS::SageMaker::Model")
+    assert model["VpcConfig"] == {
+        "SecurityGroupIds": ["sg-0123456789abcdef0"],
+        "Subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    }
+    assert {group["KmsKeyId"].rpartition("/")[2] for group in _of(resources, "AWS::Logs::LogGroup")} == {
+        "11111111-2222-3333-4444-555555555555"
+    }
+
+
+def test_a_dashboard_shows_the_metrics_of_endpoint_and_component(synth: Synth) -> None:
+    resources = synth("own_dashboard")["Assistants"]
+    (dashboard,) = _of(resources, "AWS::CloudWatch::Dashboard")
+    body = json.dumps(dashboard["DashboardBody"])
+    for name in ("Invocations", "Invocation5XXErrors", "ModelLatency", "GPUUtilization"):
+        assert name in body
+
+
+def test_a_pipeline_deploys_to_two_accounts(synth: Synth) -> None:
+    templates = synth("pipeline_with_two_stages")
+    fleets = [name for name in templates if "Assistants" in name]
+    assert len(fleets) == 2
+    (pipeline,) = _of(templates["Pipeline"], "AWS::CodePipeline::Pipeline")
+    stages = [stage["Name"] for stage in pipeline["Stages"]]
+    assert stages[-2:] == ["Dev", "Prod"]
+    assert pipeline["Stages"][-1]["Actions"][0]["ActionTypeId"]["Category"] == "Approval"
+
+
+def test_a_boundary_and_a_tag_reach_every_role_and_the_rules_pass(synth: Synth) -> None:
+    resources = synth("permissions_boundary_and_nag")["Assistants"]
+    roles = _of(resources, "AWS::IAM::Role")
+    assert roles
+    assert all("team-boundary" in json.dumps(role["PermissionsBoundary"]) for role in roles)
+    assert all({"Key": "cost-centre", "Value": "ml"} in role["Tags"] for role in roles)
