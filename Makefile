@@ -71,12 +71,12 @@ local-down: setup ## destroy and stop what make local started
 
 .PHONY: test
 test: $(if $(filter 0,$(ENGINE)),setup,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@pytest --numprocesses 2 --dist loadfile
 
 .PHONY: coverage
 coverage: $(if $(filter 0,$(ENGINE)),setup,both) ## make test with branch coverage, as HTML and XML in .coverage-report
 	@rm -rf .coverage .coverage.* .coverage-report
-	@status=0; coverage run -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ROOMS) || status=$$?; \
+	@status=0; coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS) || status=$$?; \
 		coverage combine --quiet && coverage html --quiet --directory .coverage-report/html && \
 		coverage xml --quiet -o .coverage-report/coverage.xml && \
 		echo "coverage: $$(coverage report --format=total) %, see .coverage-report/html/index.html" && exit $$status
