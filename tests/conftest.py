@@ -33,22 +33,6 @@ settings.register_profile("explore", settings.get_profile("ci"), derandomize=Fal
 settings.load_profile("ci")
 
 
-_SLOW_ROOMS = ("e2e", "container", "localcloud", "client", "runtime")
-"""Rooms whose tests wait for processes. They begin first: a worker that is given one of them last is waited for by the other."""
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow rooms, in the order that pytest-randomly gave each."""
-    here = Path(__file__).parent
-
-    def place(item: pytest.Item) -> int:
-        room = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
-        return _SLOW_ROOMS.index(room) if room in _SLOW_ROOMS else len(_SLOW_ROOMS)
-
-    items.sort(key=place)
-
-
 @pytest.fixture(autouse=True)
 def _only_loopback() -> None:
     """Refuse connections to anywhere else: nothing may need a network."""
