@@ -259,7 +259,7 @@ def test_a_caller_that_leaves_a_websocket_stops_the_generation(server: EngineSer
         "    socket.send(json.dumps({'messages': [{'role': 'user', 'content': 'hello'}], 'max_tokens': 1900}))\n"
         "    socket.recv(timeout=60)\n"
     )
-    within_s = _half_a_generation_s(server)
+    within_s = _most_of_a_generation_s(server)
     subprocess.run([str(engine_python()), "-c", leave, str(server.port)], env=engine_environment(), check=True)
     deadline = time.monotonic() + within_s
     while server.request("GET", "/v1/loads").json["loads"][0]["num_running_reqs"]:
@@ -267,11 +267,14 @@ def test_a_caller_that_leaves_a_websocket_stops_the_generation(server: EngineSer
         time.sleep(0.2)
 
 
-def _half_a_generation_s(server: EngineServer) -> float:
-    """About half the time that 1,900 tokens take on this machine as busy as it is, so that stopping is not just finishing."""
+def _most_of_a_generation_s(server: EngineServer) -> float:
+    """Nine tenths of the time that 1,900 tokens take on this machine as busy as it is, so that stopping is not just finishing.
+
+    SGLang looks whether its caller is gone every four seconds while nothing comes, so less would be a race on a busy machine.
+    """
     began = time.monotonic()
     assert server.chat(max_tokens=190).status == 200
-    return max(5, 5 * (time.monotonic() - began))
+    return max(5, 9 * (time.monotonic() - began))
 
 
 def _slowly(server: EngineServer, body: bytes) -> socket.socket:
@@ -299,7 +302,7 @@ def test_slow_callers_hold_up_nobody_and_are_answered(server: EngineServer) -> N
 def test_callers_that_vanish_stop_their_generation(server: EngineServer, streams: bool) -> None:
     wish = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1900, "stream": streams}
     body = json.dumps(wish).encode()
-    within_s = 2 * _half_a_generation_s(server)  # of three at once
+    within_s = 2 * _most_of_a_generation_s(server)  # of three at once
     callers = [_slowly(server, body) for _ in range(4)]
     callers[0].close()  # in the middle of its request
     for caller in callers[1:]:
