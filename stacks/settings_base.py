@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cdk_sglang.spec.alternatives import exactly_one_of as exactly_one_of  # noqa: PLC0414  the other settings take it from here
 from cdk_sglang.validation import Spec
 
 

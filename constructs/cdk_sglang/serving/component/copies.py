@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.lazies import lazy_text
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.singletons import singleton
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sagemaker as sagemaker
@@ -28,17 +29,6 @@ _TIMEOUT: Final = cdk.Duration.minutes(5)
 """Eight attempts of 25 s at most, and their pauses."""
 _SERVICE_TIMEOUT_SECONDS: Final = 600
 _NAMES: Final = "components of the endpoint, whose names begin with its own; more come with later deployments"
-
-
-@jsii.implements(cdk.IStableStringProducer)
-class _Text:
-    """A text that is complete when the app is synthesised."""
-
-    def __init__(self, produce: Callable[[], str]) -> None:
-        self._produce = produce
-
-    def produce(self) -> str:
-        return self._produce()
 
 
 class LiveCopies(Construct):
@@ -62,13 +52,8 @@ class LiveCopies(Construct):
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> LiveCopies:
-        """Return that of the scope's stack, made when it is first asked for."""
-        stack = cdk.Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        if found is None:
-            found = LiveCopies(stack, _ID, log_options=log_options)
-        assert isinstance(found, LiveCopies)
-        return found
+        """Return the stack's function, creating it on first use."""
+        return singleton(scope, _ID, LiveCopies, lambda stack, name: LiveCopies(stack, name, log_options=log_options))
 
     def count(
         self,
@@ -107,7 +92,7 @@ class LiveCopies(Construct):
                 "Fewest": fewest,
                 "Most": most,
                 "Alarms": list(alarm_names),
-                "Fingerprint": cdk.Lazy.string(_Text(lambda: _fingerprint(resource()))),
+                "Fingerprint": lazy_text(lambda: _fingerprint(resource())),
             },
         )
         return float(cdk.Token.as_number(asked.get_att("Copies")))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-import jsii
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -23,6 +22,7 @@ from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME
 from cdk_sglang.serving.endpoint.network import EndpointNetwork, render_network
 from cdk_sglang.serving.endpoint.routing import render_routing
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
+from cdk_sglang.serving.shared.lazies import lazy_number
 from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.image_facts import ImageFacts
 from cdk_sglang.spec.routing import Routing
@@ -35,17 +35,6 @@ _NO_KEY_ON_NVME: Final = (
     "which the hardware encrypts itself: "
     "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html"
 )
-
-
-@jsii.implements(cdk.IStableNumberProducer)
-class _Number:
-    """A number that is known when the app is synthesised."""
-
-    def __init__(self, produce: Callable[[], int]) -> None:
-        self._produce = produce
-
-    def produce(self) -> int:
-        return self._produce()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +107,7 @@ def _variant(endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig.Produc
         inference_ami_version=endpoint.inference_ami or chosen_ami(capacity, endpoint.facts),
         managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
             status="ENABLED",
-            min_instance_count=cdk.Lazy.number(_Number(endpoint.least_instances)),
+            min_instance_count=lazy_number(endpoint.least_instances),
             max_instance_count=capacity.max_instances,
             scale_in_policy=render_scale_in(capacity.scale_in),
         ),

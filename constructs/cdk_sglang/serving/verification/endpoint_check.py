@@ -6,14 +6,14 @@ SageMaker can take an update back without an error, and CloudFormation then goes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aws_cdk as cdk
-import jsii
 from constructs import Construct, Dependable, DependencyGroup, IConstruct
 
+from cdk_sglang.serving.shared.lazies import lazy_any
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
@@ -93,17 +93,6 @@ class VerifiedComponent:
     smoke: SmokeRequest | None
 
 
-@jsii.implements(cdk.IStableAnyProducer)
-class _Components:
-    """A list that is complete when the app is synthesised."""
-
-    def __init__(self, produce: Callable[[], list[dict[str, Any]]]) -> None:
-        self._produce = produce
-
-    def produce(self) -> list[dict[str, Any]]:
-        return self._produce()
-
-
 class _Dependencies(Dependable):
     """What a resource depends on, complete when the app is synthesised."""
 
@@ -163,7 +152,7 @@ class EndpointVerification:
             "timeout_seconds": self._verification.timeout_seconds,
             "image": endpoint.image_uri,
             "smoke": (self._verification.smoke or SmokeRequest()).as_sent(),
-            "components": cdk.Lazy.any(_Components(lambda: self._components[first : first + _PER_RESOURCE])),
+            "components": lazy_any(lambda: self._components[first : first + _PER_RESOURCE]),
         }
         resource = cdk.CfnResource(
             endpoint.scope,

@@ -13,6 +13,7 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangTruth"
 """Part of the logical ids of the functions; another one would replace them in every deployed stack."""
@@ -85,12 +86,12 @@ class VerificationFunctions(Construct):
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> VerificationFunctions:
         """Return the stack's functions, creating them on first use."""
-        stack = cdk.Stack.of(scope)
-        functions = stack.node.try_find_child(_ID)
-        if functions is None:
-            functions = VerificationFunctions(stack, _ID, log_options=log_options)
-        assert isinstance(functions, VerificationFunctions)
-        return functions
+        return singleton(
+            scope,
+            _ID,
+            VerificationFunctions,
+            lambda stack, name: VerificationFunctions(stack, name, log_options=log_options),
+        )
 
     def allow_endpoint(self, endpoint_name: str, arns: SageMakerArns) -> None:
         """Let the functions describe an endpoint, its components and models, and invoke the components.
