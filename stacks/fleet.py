@@ -70,9 +70,8 @@ def add_fleet(
         serving.append(stack)
     raise_if_any(
         problem.in_file(source)
-        for problem in dict.fromkeys(
-            problems
-        )  # constructs check their names too, and tell whose one is by construct path
+        for problem in dict.fromkeys(problems)
+        # Constructs check their names too, and tell whose a name is by construct path.
         if problem in met or not any(f" name {full!r} is that of " in problem for full in met.values())
     )
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():

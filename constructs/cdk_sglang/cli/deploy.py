@@ -97,13 +97,11 @@ def _check_name(env: str) -> None:
     if env == EMBEDDED and urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname not in _LOOPBACK:
         raise ConfigurationError(
             [
-                (
-                    Problem(
-                        "--env",
-                        f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
-                        "`make local`; for AWS name another one, such as dev",
-                    )
-                )
+                Problem(
+                    "--env",
+                    f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
+                    "`make local`; for AWS name another one, such as dev",
+                ),
             ]
         )
 

@@ -92,13 +92,11 @@ def plan(
     if env is not None and models:
         raise ConfigurationError(
             [
-                (
-                    Problem(
-                        "--models",
-                        "goes with --model; an environment's own models are read from the folder models beside it, where models "
-                        "add --into puts them",
-                    )
-                )
+                Problem(
+                    "--models",
+                    "goes with --model; an environment's own models are read from the folder models beside it, where models "
+                    "add --into puts them",
+                ),
             ]
         )
     if env is not None:
@@ -257,7 +255,7 @@ def _one_model(
     try:
         chosen = GpuInstance.named(instance)
     except ConfigurationError as error:
-        raise ConfigurationError([Problem("--instance", f"{problem}") for problem in error.problems]) from None
+        raise ConfigurationError([Problem("--instance", problem) for problem in error.problems]) from None
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
         facts=catalogue(model, also=models),

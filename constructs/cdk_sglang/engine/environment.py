@@ -66,7 +66,7 @@ def environment_problems(
     found = [problem for name in sorted(env) for problem in _by_hand_problems(name, path=path, fields=fields)]
     both = {**added, **env}
     for name, value in sorted(both.items()):
-        found += [Problem(f"{path}.{name}", f"{why}") for why in _entry_problems(name, value)]
+        found += [Problem(f"{path}.{name}", why) for why in _entry_problems(name, value)]
     return found + _total_problems(both, path=path, by_hand=len(env), carrier=carrier)
 
 

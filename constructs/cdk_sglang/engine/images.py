@@ -28,7 +28,7 @@ def problems(options: OptionFields, *, image_kind: ImageKind, path: str) -> list
         asked = variable_of(spec) in rendered or variable_of(spec, negated=True) in rendered
         why = _problem(spec, value) if asked else None
         if why is not None:
-            found.append(Problem(f"{path}.{where}", f"{why}"))
+            found.append(Problem(f"{path}.{where}", why))
     return found
 
 

@@ -59,7 +59,7 @@ class SglangOptions(OptionFields):
             model_max_context=model_max_context, gpu_capability=gpu_capability, has_experts=has_experts
         )
         return [
-            *(Problem(f"{path}.extra.{name}", f"{why}") for name, why in wrong.items()),
+            *(Problem(f"{path}.extra.{name}", why) for name, why in wrong.items()),
             *rules.problems(sound, path=path, context=context),
             *rendering.problems(sound, path=path),
         ]

@@ -79,7 +79,7 @@ def problems(options: OptionFields, *, path: str) -> list[Problem]:
         text = text_of(value, spec=spec)
         why = _text_problem(text) or _list_problem(value, spec=spec)
         if why:
-            found.append(Problem(f"{path}.{where}", f"{why}"))
+            found.append(Problem(f"{path}.{where}", why))
     return found
 
 

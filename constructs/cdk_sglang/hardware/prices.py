@@ -130,7 +130,7 @@ def _table(rows: Iterable[tuple[int, Mapping[str, str]]], file: str) -> PriceTab
     for number, row in rows:
         where = f"{file or 'prices.csv'}: line {number}"
         wrong = _row_problems(row)
-        problems += [Problem(where, f"{problem}") for problem in wrong]
+        problems += [Problem(where, problem) for problem in wrong]
         if wrong:
             continue
         key = row["instance"], row["region"]

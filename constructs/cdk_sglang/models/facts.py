@@ -179,7 +179,7 @@ def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ..
         raise ConfigurationError([Problem(file, f"cannot read the model's facts: {error}; {_ADD_IT}")]) from error
     facts = []
     for entry in content if isinstance(content, list) else [content]:
-        raise_if_any(Problem(file, f"{problem}") for problem in _entry_problems(entry))
+        raise_if_any(Problem(file, problem) for problem in _entry_problems(entry))
         facts.append(_facts({"source": file.name, **entry}, entry["id"], file=str(file)))
     return tuple(facts)
 

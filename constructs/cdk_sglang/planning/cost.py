@@ -108,26 +108,22 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
     if total is None:
         unknown = {one.instance: None for endpoint in endpoints for one in endpoint.types if one.price is None}
         return [
-            (
-                Problem(
-                    "budget_usd_per_hour",
-                    f"nothing holds the fleet to {budget:.2f} USD per hour, since no price of {', '.join(unknown)} is "
-                    f"known; give one with: cdk-sglang prices update --region {request.region}, use other types, or take the budget out",
-                )
-            )
+            Problem(
+                "budget_usd_per_hour",
+                f"nothing holds the fleet to {budget:.2f} USD per hour, since no price of {', '.join(unknown)} is "
+                f"known; give one with: cdk-sglang prices update --region {request.region}, use other types, or take the budget out",
+            ),
         ]
     if total.high <= budget:
         return []
     parts = ", ".join(f"{endpoint.name} {_most(endpoint)}" for endpoint in endpoints)
     pools = any(len(endpoint.types) > 1 for endpoint in endpoints)
     return [
-        (
-            Problem(
-                "budget_usd_per_hour",
-                f"the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
-                f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}",
-            )
-        )
+        Problem(
+            "budget_usd_per_hour",
+            f"the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
+            f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}",
+        ),
     ]
 
 

@@ -85,24 +85,20 @@ def _count_problems(
     fewest = max(fewest, endpoint.min_instances)
     if fewest > limit:
         return [
-            (
-                Problem(
-                    path,
-                    f"{fewest} instances{_of(endpoint, instance.name)} are needed for the minimum copies, {limit} allowed; raise it, or "
-                    f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs",
-                )
-            )
+            Problem(
+                path,
+                f"{fewest} instances{_of(endpoint, instance.name)} are needed for the minimum copies, {limit} allowed; raise it, or "
+                f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs",
+            ),
         ]
     needed, instance = room.needed(most)
     if needed > limit:
         return [
-            (
-                Problem(
-                    path,
-                    f"{needed} instances{_of(endpoint, instance.name)} are needed for the maximum copies, {limit} allowed; raise it to "
-                    f"{needed}, or lower max_copies",
-                )
-            )
+            Problem(
+                path,
+                f"{needed} instances{_of(endpoint, instance.name)} are needed for the maximum copies, {limit} allowed; raise it to "
+                f"{needed}, or lower max_copies",
+            ),
         ]
     return []
 

@@ -66,11 +66,9 @@ def host_warnings(path: str, host: HostMemory | None) -> list[str]:
         return []
     beside = f" beside {host.adapters_gib:.1f} GiB of adapters" if host.adapters_gib else ""
     return [
-        (
-            Problem(
-                f"{path}.server.hicache.ratio",
-                f"{host.cache_ratio:g} times the cache of the GPUs is {host.cache_gib:.1f} GiB of host memory{beside}, and "
-                f"the copy reserves {host.reserved_gib:.1f} GiB; leave the ratio out, or raise resources.memory_mib",
-            )
-        )
+        Problem(
+            f"{path}.server.hicache.ratio",
+            f"{host.cache_ratio:g} times the cache of the GPUs is {host.cache_gib:.1f} GiB of host memory{beside}, and "
+            f"the copy reserves {host.reserved_gib:.1f} GiB; leave the ratio out, or raise resources.memory_mib",
+        ),
     ]

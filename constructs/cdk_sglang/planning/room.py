@@ -97,13 +97,11 @@ def second_fleet(
         path = f"{where}.rollout"
         if endpoint.update == "blue_green" and 2 * low > count:
             return [
-                (
-                    Problem(
-                        path,
-                        f"blue/green starts a second fleet beside the first, {least} instances at least, and {count} are reserved; use "
-                        "strategy: rolling with min_instances 2 or more, or reserve more",
-                    )
-                )
+                Problem(
+                    path,
+                    f"blue/green starts a second fleet beside the first, {least} instances at least, and {count} are reserved; use "
+                    "strategy: rolling with min_instances 2 or more, or reserve more",
+                ),
             ], []
         if 2 * high > count:
             chosen = "blue/green" if endpoint.update else "an update without rollout, which is blue/green,"
@@ -125,11 +123,9 @@ def second_fleet(
         usd = f", {most_usd:,.2f} USD" if least_usd == most_usd else f", {least_usd:,.2f} to {most_usd:,.2f} USD"
         usd += " per hour more"
     return [], [
-        (
-            Problem(
-                where,
-                f"an update of the endpoint is blue/green: it needs {more} more {' or '.join(one.instance for one in types)} until the old fleet "
-                f"ends{usd}, and the quota for twice as many",
-            )
-        )
+        Problem(
+            where,
+            f"an update of the endpoint is blue/green: it needs {more} more {' or '.join(one.instance for one in types)} until the old fleet "
+            f"ends{usd}, and the quota for twice as many",
+        ),
     ]

@@ -178,7 +178,7 @@ def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts])
     try:
         facts = catalogue(name, also=models)
     except ConfigurationError as error:
-        cells.problems += [Problem("model", f"{problem}") for problem in error.problems]
+        cells.problems += [Problem("model", problem) for problem in error.problems]
         return None
     dtype = cells.text("weights_dtype").lower()
     if dtype.startswith(_UNKNOWN_DTYPES[1:]) or not dtype:

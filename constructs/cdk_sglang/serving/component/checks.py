@@ -147,26 +147,22 @@ def room_problems(
         each = gpus[instance.name]
         if each > instance.gpu_count:
             return [
-                (
-                    Problem(
-                        f"{path}.server",
-                        f"{each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
-                        f"{bigger_or_fewer(instance, each)}",
-                    )
-                )
+                Problem(
+                    f"{path}.server",
+                    f"{each} GPUs asked for one copy, {instance.name} has {instance.gpu_count}; "
+                    f"{bigger_or_fewer(instance, each)}",
+                ),
             ]
         wanted = [*gpus_of_copies(others, instance), *([each] * copies)]
         needed = instances_needed(wanted, gpus_per_instance=instance.gpu_count)
         if needed > most:
             return [
-                (
-                    Problem(
-                        f"{path}.{asked_by}",
-                        f"{sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
-                        f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
-                        f"raise max_instances to {needed} or ask for less",
-                    )
-                )
+                Problem(
+                    f"{path}.{asked_by}",
+                    f"{sum(wanted)} GPUs asked by all copies of the endpoint, max_instances {most} x "
+                    f"{instance.name} has {most * instance.gpu_count}, and no copy spans instances; "
+                    f"raise max_instances to {needed} or ask for less",
+                ),
             ]
     return []
 

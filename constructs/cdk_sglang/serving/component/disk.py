@@ -70,11 +70,9 @@ def _cache_problems(
     times = of if copies == 1 else f"{of} of {copies} copies"
     advice = f"use {fits}G or less" if fits else "leave the storage backend out"
     return [
-        (
-            Problem(
-                f"{setting}.max_size",
-                f"{cache.max_bytes / _GB:,.0f} GB for each of {times}{weights} are {needed:,.0f} GB, and {room}; {advice}, or a "
-                "type with more",
-            )
-        )
+        Problem(
+            f"{setting}.max_size",
+            f"{cache.max_bytes / _GB:,.0f} GB for each of {times}{weights} are {needed:,.0f} GB, and {room}; {advice}, or a "
+            "type with more",
+        ),
     ]

@@ -46,7 +46,7 @@ def fit_problems(
         facts = model.facts or catalogue_facts(model.model_id)
     except ConfigurationError as error:
         given = model.model_id != model.repository
-        return [Problem(f"{path}.model.id", f"{problem}") for problem in error.problems if given]
+        return [Problem(f"{path}.model.id", problem) for problem in error.problems if given]
     from cdk_sglang.planning import component_problems
 
     roomy = [instance for instance in instances if servers[instance.name].gpus_per_copy <= instance.gpu_count]

@@ -148,14 +148,12 @@ def known_adapters_problems(
     beside = f" beside {tier_gib:.1f} GiB of cache" if tier_gib else ""
     count = "1 adapter takes" if adapters == 1 else f"{adapters} adapters take"
     return [
-        (
-            Problem(
-                path,
-                f"with it, {count} {adapters_gib * processes:.1f} GiB of host memory in {processes} "
-                f"{_processes(processes)}{beside}, and the copy reserves {memory_mib} MiB; raise resources.memory_mib to "
-                f"{math.ceil(needed * _MIB_PER_GIB)}, or let SGLang keep fewer with server.lora.max_loaded_loras",
-            )
-        )
+        Problem(
+            path,
+            f"with it, {count} {adapters_gib * processes:.1f} GiB of host memory in {processes} "
+            f"{_processes(processes)}{beside}, and the copy reserves {memory_mib} MiB; raise resources.memory_mib to "
+            f"{math.ceil(needed * _MIB_PER_GIB)}, or let SGLang keep fewer with server.lora.max_loaded_loras",
+        ),
     ]
 
 

@@ -96,7 +96,7 @@ def check_endpoint(
     problems += [Problem(f"{path}.image", problem) for problem in _ami_problems(capacity, image.facts, inference_ami)]
     if not is_token(region):
         problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are
-            Problem(f"{path}.capacity", f"{problem}")
+            Problem(f"{path}.capacity", problem)
             for instance in capacity.instances
             for problem in region_problems(region, instance)
         )
