@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from cdk_sglang.errors import Problem
+from cdk_sglang.validation import is_number_token
 
-_NUMBER_TOKENS_BELOW: Final = -1e280
-"""CDK encodes a number that is known at deployment alone as one below this."""
 _SHOWN: Final = 60
 _FEW: Final = 4
 """Fields that somebody fills in by hand."""
@@ -165,15 +164,11 @@ class _Either(Kind):
 
 
 def _is_whole(value: object) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or _is_number_token(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or is_number_token(value)
 
 
 def _is_number(value: object) -> bool:
     return _is_whole(value) or isinstance(value, float)
-
-
-def _is_number_token(value: object) -> bool:
-    return isinstance(value, float) and value < _NUMBER_TOKENS_BELOW
 
 
 _ANYTHING: Final = _Simple("anything", lambda _: True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import aws_cdk as cdk
 
 from cdk_sglang.errors import Problem
-
-_MAYBE_A_NUMBER_TOKEN: Final = -1e280
-"""CDK encodes tokens as doubles below this."""
+from cdk_sglang.validation import is_number_token
 
 
 def is_token(value: object) -> bool:
@@ -20,7 +16,7 @@ def is_token(value: object) -> bool:
     if isinstance(value, str):
         return "{Token[" in value and bool(cdk.Token.is_unresolved(value))
     if isinstance(value, int | float):
-        return value < _MAYBE_A_NUMBER_TOKEN and bool(cdk.Token.is_unresolved(value))
+        return is_number_token(value) and bool(cdk.Token.is_unresolved(value))
     return bool(cdk.Token.is_unresolved(value))
 
 
