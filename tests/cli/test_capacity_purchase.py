@@ -24,8 +24,9 @@ from tests.support.reservations import bought
 
 Talk = Callable[..., tuple[int, str]]
 PROGRAM = """
-import fcntl, termios
+import fcntl, signal, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that ctrl-C is a signal, as at a terminal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in the background has it ignored, and children inherit that
 from cdk_sglang.cli.main import main
 main()
 """
