@@ -59,11 +59,13 @@ def push_image(build: Build) -> None:
     if "IMAGE_TAG" not in build.variables:
         return
     content = hashlib.sha256(build.source_bytes() + build.variables.get("BASE_IMAGE", "").encode()).hexdigest()
-    manifest = {"schemaVersion": 2, "mediaType": MEDIA_TYPE, "config": {"digest": f"sha256:{content}"}}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MEDIA_TYPE, "config": {"digest": f"sha256:{content}"}})
     ecr_backends[build.account][build.region].put_image(
         repository_name=build.variables["REPOSITORY"],
-        image_manifest=json.dumps(manifest),
+        image_manifest=manifest,
         image_tag=build.variables["IMAGE_TAG"],
+        # Of a manifest without layers moto draws the digest from 101 numbers; a registry hashes the manifest.
+        digest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
     )
 
 

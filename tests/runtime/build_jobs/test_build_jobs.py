@@ -89,7 +89,7 @@ def asked(logic: ModuleType, *, stage: int = 0, fingerprint: str = "f1", kind: s
 
 def push(aws: Any, tag: str) -> str:
     media_type = "application/vnd.docker.distribution.manifest.v2+json"
-    manifest = {"schemaVersion": 2, "mediaType": media_type, "config": {"digest": f"sha256:{tag}"}}
+    manifest = {"schemaVersion": 2, "mediaType": media_type, "layers": [{"digest": f"sha256:{tag}"}]}
     image = aws.ecr.put_image(repositoryName="images", imageManifest=json.dumps(manifest), imageTag=tag)
     return str(image["image"]["imageId"]["imageDigest"])
 
