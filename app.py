@@ -10,12 +10,10 @@ import aws_cdk as cdk
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.planning import plan_fleet
 from cdk_sglang.planning.own import read_own
 from stacks.checks import add_checks
 from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
-from stacks.planning import request_of, unplanned
 from stacks.report import print_fleet, write_plan
 
 
@@ -34,22 +32,21 @@ def main() -> int:
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
         )
         source = str(folder / f"{name}.yaml")
-        serving = add_fleet(app, name=name, settings=settings, source=source, env=env, own=own)
+        fleet = add_fleet(app, name=name, settings=settings, source=source, env=env, own=own)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
     add_checks(app)
     assembly = app.synth()
-    request = request_of(settings, name=name, own=own, region=env.region)
-    plan = plan_fleet(request)
-    write_plan(Path(assembly.directory), request=request, plan=plan)
+    resolved = fleet.resolved
+    write_plan(Path(assembly.directory), request=resolved.request, plan=resolved.plan)
     if app.node.try_get_context("report"):
         print_fleet(
             stdout(width=140),
             name=name,
-            endpoints=[stack.endpoint for stack in serving],
-            plan=plan,
-            unplanned=unplanned(settings, own),
+            endpoints=[stack.endpoint for stack in fleet.stacks],
+            plan=resolved.plan,
+            unplanned=resolved.unplanned,
             templates=[stack.template_full_path for stack in assembly.stacks],
         )
     return 0

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.planning import plan_fleet
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
-from stacks.planning import request_of
+from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The stacks of an environment, and what they were made from.
+
+    Attributes:
+        stacks: One stack for each endpoint.
+        resolved: The environment, with every value resolved, and its plan.
+    """
+
+    stacks: list[ServingStack]
+    resolved: ResolvedFleet
+
+
 def add_fleet(
     app: cdk.Stage, *, name: str, settings: Environment, source: str, env: cdk.Environment, own: Own = NOTHING_OWN
-) -> list[ServingStack]:
+) -> Fleet:
     """Add every stack of one environment to the app.
 
     Args:
@@ -37,12 +50,9 @@ def add_fleet(
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
-    met = _names_that_meet(name, settings)
-    problems = [*_name_problems(name, settings), *met]
-    try:
-        problems += plan_fleet(request_of(settings, name=name, own=own, region=env.region)).problems
-    except ConfigurationError as error:
-        problems += error.problems
+    resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
+    shared_names = _shared_names(name, settings)
+    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
     foundation, serving = None, []
     try:
         foundation = FoundationStack(
@@ -50,15 +60,15 @@ def add_fleet(
         )
     except ConfigurationError as error:
         problems += error.problems
-    for endpoint in settings.endpoints:
+    for endpoint, plan in resolved.endpoints.items():
         try:
             stack = ServingStack(
                 app,
                 f"Serving-{endpoint}",
                 environment=name,
-                name=endpoint,
+                plan=plan,
                 settings=settings,
-                own=own,
+                refused=frozenset(shared_names.values()),
                 stack_name=stack_name(name, endpoint),
                 env=env,
             )
@@ -68,15 +78,10 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
-    raise_if_any(
-        problem.in_file(source)
-        for problem in dict.fromkeys(problems)
-        # Constructs check their names too, and tell whose a name is by construct path.
-        if problem in met or not any(f" name {full!r} is that of " in problem for full in met.values())
-    )
+    raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return serving
+    return Fleet(stacks=serving, resolved=resolved)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -104,8 +109,8 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
     return problems
 
 
-def _names_that_meet(name: str, settings: Environment) -> dict[Problem, str]:
-    """Return what to say where two have one name, and the name: components and adapters of all endpoints of an account and Region share theirs."""
+def _shared_names(name: str, settings: Environment) -> dict[Problem, str]:
+    """Return a problem for everything whose name another has: components and adapters of an account and Region share theirs."""
     owner: dict[str, str] = {}
     problems = {}
     for path, full, what in _component_names(name, settings):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -11,16 +12,15 @@ from constructs import Construct
 from cdk_sglang import AdapterSource, InferenceComponent, ModelSource
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.planning.own import Own
+from cdk_sglang.planning import ResolvedComponent
+from cdk_sglang.spec.adapter import Adapter
+from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.image import Image
-from cdk_sglang.spec.model import Model
-from stacks.settings import Component, Environment
+from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
-
-_MIB_PER_GIB: Final = 1024
 
 
 def builds_of(settings: Environment) -> dict[str, ContainerBase]:
@@ -40,38 +40,41 @@ def needs_bucket(component: Component) -> bool:
     return component.model.s3 is None or any(adapter.key is not None for adapter in component.adapters.values())
 
 
-def model_source(scope: Construct, component: str, model: Model, bucket: s3.IBucket | None, own: Own) -> ModelSource:
+def model_source(scope: Construct, plan: ResolvedComponent, bucket: s3.IBucket | None) -> ModelSource:
     """Return the weights of a component.
 
     Args:
         scope: The stack.
-        component: Name of the component.
-        model: Its model.
+        plan: The component.
         bucket: The environment's weights bucket; None where nothing of the stack is in it.
-        own: Models of the user's own.
     """
-    facts = own.known_facts(model.catalogue_id)
-    token = _secret(scope, f"{component}-HubToken", model.token_secret)
-    return ModelSource(
-        _described(model, None if facts is None else facts.weights_gib), bucket=bucket, token=token, facts=facts
-    )
+    model = plan.component.model
+    token = _secret(scope, f"{plan.name}-HubToken", model.token_secret)
+    return ModelSource(model, bucket=bucket, token=token, facts=plan.facts)
 
 
-def _described(model: Model, known_gib: float | None) -> Model:
-    """Return a model without an id that nobody knows, which the planner refuses with its path, and with its size in whole MiB."""
-    gib = known_gib if model.weights_gib is None else model.weights_gib
-    size = None if gib is None else max(1, round(gib * _MIB_PER_GIB)) / _MIB_PER_GIB
-    return model.replace(id=None if known_gib is None else model.id, weights_gib=size)
-
-
-def add_adapters(component: InferenceComponent, settings: Component, bucket: s3.IBucket | None) -> None:
+def add_adapters(
+    component: InferenceComponent,
+    adapters: Mapping[str, Adapter],
+    bucket: s3.IBucket | None,
+    *,
+    refused: Container[str] = (),
+) -> None:
     """Put a component's adapters on it.
+
+    Args:
+        component: The component.
+        adapters: Its adapters by name.
+        bucket: The environment's weights bucket; None if nothing of the stack is in it.
+        refused: Names in SageMaker of adapters that are refused already; they are left out.
 
     Raises:
         ConfigurationError: Everything that is wrong with any of them.
     """
     problems: list[Problem] = []
-    for name, adapter in settings.adapters.items():
+    for name, adapter in adapters.items():
+        if f"{component.component_name}-{name}" in refused:
+            continue
         try:
             source = AdapterSource(adapter, bucket=bucket)
         except ConfigurationError as error:  # of the adapter's files, whose lines begin with the file

@@ -13,9 +13,8 @@ from cdk_sglang import InferenceEndpoint
 from cdk_sglang.cli.plan import print_plan
 from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
+from cdk_sglang.planning.layouts import Room
 from cdk_sglang.planning.page import plan_html
-from cdk_sglang.serving.capacity.packing import instances_needed
-from cdk_sglang.serving.component.checks import gpus_of_copies
 
 
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
@@ -67,25 +66,26 @@ def print_fleet(
 def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
     capacity = endpoint.capacity
     components = endpoint.components
-    first = capacity.instances[0]
     for row, (component_id, component) in enumerate(components.items()):
         least, most = component.copy_bounds
-        gpus = [str(count) for count in dict.fromkeys(component.gpus_by_type.values())]
+        sizes = [str(count) for count in dict.fromkeys(component.gpus_by_type.values())]
         asked = [str(component.most_copies * count) for count in dict.fromkeys(component.gpus_by_type.values())]
         copies_shown = str(most) if least == most else f"{least} to {most}"
         cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
-        table.add_row(*cells, " or ".join(gpus), " or ".join(asked), "", "")
-    copies = {instance.name: gpus_of_copies(components.values(), instance) for instance in capacity.instances}
-    needed = max(
-        instances_needed(copies[instance.name], gpus_per_instance=instance.gpu_count) for instance in capacity.instances
-    )
+        table.add_row(*cells, " or ".join(sizes), " or ".join(asked), "", "")
+    room = Room(capacity.instances, (component.plan.needs() for component in components.values()))
+    needed, _ = room.needed(room.most)
+    gpus = [
+        sum(component.most_copies * component.gpus_by_type[instance.name] for component in components.values())
+        for instance in capacity.instances
+    ]
     types = " or ".join(instance.name for instance in capacity.instances)
     table.add_row(
         "",
         "all",
-        str(len(copies[first.name])),
+        str(sum(room.most.values())),
         "",
-        " or ".join(str(total) for total in dict.fromkeys(sum(of_type) for of_type in copies.values())),
+        " or ".join(map(str, dict.fromkeys(gpus))),
         f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
         str(capacity.max_instances * capacity.gpus_per_instance),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Final, Unpack
 
@@ -25,7 +25,8 @@ from cdk_sglang import (
 )
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.planning.own import Own
+from cdk_sglang.planning import ResolvedEndpoint
+from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
 from stacks.models import add_adapters, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
@@ -38,6 +39,18 @@ _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.Remova
 class ServingStack(cdk.Stack):
     """An endpoint, and the models that share its instances.
 
+    Args:
+        scope: The app, or a stage of one.
+        construct_id: Id of the stack.
+        environment: Name of the environment.
+        plan: The endpoint, with every value resolved; a component with problems of its own is left out.
+        settings: The environment.
+        refused: Names in SageMaker of components and adapters that are refused already; they are left out.
+        **options: Options of the stack.
+
+    Attributes:
+        endpoint: The endpoint.
+
     Raises:
         ConfigurationError: Everything wrong with the endpoint and its components, with paths as in the settings file.
     """
@@ -48,70 +61,50 @@ class ServingStack(cdk.Stack):
         construct_id: str,
         *,
         environment: str,
-        name: str,
+        plan: ResolvedEndpoint,
         settings: Environment,
-        own: Own,
+        refused: Container[str] = (),
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
         self._environment = environment
         self._settings = settings
-        asked = settings.endpoints[name]
+        endpoint_spec = settings.endpoints[plan.name]
         key = self._read_key()
-        bucket = self._read_bucket(key) if any(map(needs_bucket, asked.components.values())) else None
+        bucket = self._read_bucket(key) if any(map(needs_bucket, endpoint_spec.components.values())) else None
         problems: list[Problem] = []
-        image = self._image(asked.image or settings.image)
-        physical_name = endpoint_name(environment, name)
-        endpoint: InferenceEndpoint | None = None
         with _under("endpoints", collect=problems):
-            endpoint = InferenceEndpoint(
-                self,
-                name,
-                capacity=asked.capacity,
-                image=image,
-                routing=asked.routing,
-                network=self._network(),
-                network_isolation=asked.network_isolation,
-                endpoint_name=physical_name,
-                log_retention_days=settings.data.log_retention_days,
-                log_key=key,
-                log_removal=_LOG_REMOVAL[settings.data.on_delete],
-                metric_frequency_seconds=asked.metric_frequency_seconds,
-                alarms=self._alarms(),
-                idle_alarm=asked.idle_alarm,
-                nightly_stop=asked.nightly_stop,
-                rollout=asked.rollout,
-                verification=asked.verify,
-            )
-        if endpoint is None:  # in a stack of its own, so that the mistakes of the components come out in the same run
-            with _under("endpoints", collect=problems):
-                endpoint = InferenceEndpoint(
-                    cdk.Stack(), name, capacity=asked.capacity, image=image, endpoint_name=physical_name
-                )
-        for component, wanted in asked.components.items() if endpoint is not None else ():
-            assert endpoint is not None
-            with _under(f"endpoints.{name}.components", collect=problems):
-                added = endpoint.add_component(
-                    component,
-                    model=model_source(self, component, wanted.model, bucket, own),
-                    server=wanted.server,
-                    copies=wanted.copies,
-                    scaling=wanted.scaling,
-                    load=wanted.load,
-                    slo=wanted.slo,
-                    placement=wanted.placement,
-                    resources=wanted.resources,
-                    startup=wanted.startup,
-                    environment=wanted.environment,
-                    rollout=wanted.rollout,
-                    smoke=wanted.smoke,
-                    tp_size_by_type=wanted.tp_size_by_type,
-                )
-                add_adapters(added, wanted, bucket)
-        raise_if_any(dict.fromkeys(problems))
-        assert endpoint is not None
-        self.endpoint = endpoint
-        cdk.CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
+            self.endpoint = self._make_endpoint(plan.name, endpoint_spec, key)
+            for component in plan.components.values():
+                if component.problems or f"{self.endpoint.endpoint_name}-{component.name}" in refused:
+                    continue
+                with _under(f"endpoints.{plan.name}.components", collect=problems):
+                    added = self.endpoint.add_resolved_component(component, model=model_source(self, component, bucket))
+                    add_adapters(added, component.component.adapters, bucket, refused=refused)
+        raise_if_any(problems)
+        cdk.CfnOutput(self, "EndpointName", value=self.endpoint.endpoint_name)
+
+    def _make_endpoint(self, name: str, endpoint_spec: Endpoint, key: kms.IKey) -> InferenceEndpoint:
+        settings = self._settings
+        return InferenceEndpoint(
+            self,
+            name,
+            capacity=endpoint_spec.capacity,
+            image=self._image(endpoint_spec.image or settings.image),
+            routing=endpoint_spec.routing,
+            network=self._network(),
+            network_isolation=endpoint_spec.network_isolation,
+            endpoint_name=endpoint_name(self._environment, name),
+            log_retention_days=settings.data.log_retention_days,
+            log_key=key,
+            log_removal=_LOG_REMOVAL[settings.data.on_delete],
+            metric_frequency_seconds=endpoint_spec.metric_frequency_seconds,
+            alarms=self._alarms(),
+            idle_alarm=endpoint_spec.idle_alarm,
+            nightly_stop=endpoint_spec.nightly_stop,
+            rollout=endpoint_spec.rollout,
+            verification=endpoint_spec.verify,
+        )
 
     def _read(self, value: str) -> str:
         return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
@@ -163,12 +156,9 @@ class ServingStack(cdk.Stack):
 
 
 @contextmanager
-def _under(path: str, *, collect: list[Problem] | None = None) -> Iterator[None]:
-    """Put the place in the settings file before the problems the library finds; collect them, or raise."""
+def _under(path: str, *, collect: list[Problem]) -> Iterator[None]:
+    """Collect the problems that the library finds, with the place in the settings file before them."""
     try:
         yield
     except ConfigurationError as error:
-        problems = [problem.under(path) for problem in error.problems]
-        if collect is None:
-            raise ConfigurationError(problems) from None
-        collect += problems
+        collect += [problem.under(path) for problem in error.problems]

@@ -10,26 +10,11 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, Strict, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
-from cdk_sglang.spec.adapter import Adapter
-from cdk_sglang.spec.capacity import Capacity
-from cdk_sglang.spec.endpoint_rollout import EndpointRollout
-from cdk_sglang.spec.idle_alarm import IdleAlarm
+from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
-from cdk_sglang.spec.kinds import Count, InstanceType, Name, unique
-from cdk_sglang.spec.load import Load
-from cdk_sglang.spec.model import Model
+from cdk_sglang.spec.kinds import Count, Name, unique
 from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
-from cdk_sglang.spec.placement import Placement
-from cdk_sglang.spec.resources import HostResources
-from cdk_sglang.spec.rollout import ComponentRollout
-from cdk_sglang.spec.routing import PrefixAwareRouting
-from cdk_sglang.spec.scaling import ComponentScaling
-from cdk_sglang.spec.schedules import NightlyStop
-from cdk_sglang.spec.slo import Slo
-from cdk_sglang.spec.startup import StartupTimeouts
-from cdk_sglang.spec.verification import SmokeRequest, Verification
 from stacks.kinds import (
     AccountId,
     Cidr,
@@ -93,69 +78,6 @@ class Data(Settings):
     """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
     log_retention_days: RetentionDays = 30
     """Days that logs are kept."""
-
-
-class Component(Settings):
-    """One model on an endpoint."""
-
-    model: Model
-    """The model."""
-    server: SglangOptions = SglangOptions()
-    """SGLang's options."""
-    copies: int | None = Field(default=None, ge=1, le=1000)
-    """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
-    scaling: ComponentScaling | None = None
-    """Bounds between which load and hours change the copies; without them the copies stay as they are."""
-    load: Load = Load()
-    """Requests that callers are expected to send."""
-    placement: Placement | None = None
-    """How copies are placed on instances; SageMaker's own way by default."""
-    slo: Slo | None = None
-    """Latency objectives; without them nothing about speed is checked."""
-    resources: HostResources | None = None
-    """Host cores and memory of a copy; by default half of what goes with its GPUs."""
-    startup: StartupTimeouts | None = None
-    """Start-up time-outs; by default derived from the size of the weights."""
-    rollout: ComponentRollout | None = None
-    """How a new version reaches the copies; all at once and without alarms by default."""
-    smoke: SmokeRequest | None = None
-    """The request that shows after a deployment that the component answers; that of `verify` by default."""
-    adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
-    """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
-    tp_size_by_type: dict[InstanceType, Annotated[int, Field(ge=1, le=64)]] = Field(default={})
-    """GPUs a forward pass is split over on some types of a pool; on the others server.tp_size, or the fewest that hold the model."""
-    environment: dict[str, str] = Field(default={})
-    """Further environment variables of the container; never secrets."""
-
-    @property
-    def first_copies(self) -> int:
-        """Copies at the first deployment."""
-        return self.copies or max(1, 0 if self.scaling is None else self.scaling.min_copies)
-
-
-class Endpoint(Settings):
-    """Instances, and the models that share them."""
-
-    capacity: Capacity
-    """GPU instances."""
-    image: Image | None = None
-    """The serving container; that of the environment by default."""
-    routing: PrefixAwareRouting | None = None
-    """How requests are spread; to the copy with the fewest outstanding requests by default."""
-    network_isolation: bool = True
-    """Containers get neither network nor credentials; weights come through SageMaker."""
-    metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
-    """How often utilisation is published."""
-    idle_alarm: IdleAlarm = IdleAlarm()
-    """When GPUs that do nothing are worth an alarm."""
-    nightly_stop: NightlyStop | None = None
-    """Hours in which the endpoint is off and costs nothing; none by default."""
-    rollout: EndpointRollout | None = None
-    """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
-    verify: Verification = Verification()
-    """What is compared with the specification before a deployment counts as done; everything by default."""
-    components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
-    """The models, by name."""
 
 
 class Environment(Settings):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
     from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+    from cdk_sglang.spec.fit_check import NoFitCheck
     from cdk_sglang.spec.idle_alarm import IdleAlarm
     from cdk_sglang.spec.image_facts import SglangDlc
     from cdk_sglang.spec.load import Load
@@ -73,6 +74,7 @@ __all__ = [
     "ModelSource",
     "NightlyStop",
     "NoAlarms",
+    "NoFitCheck",
     "NoTruthCheck",
     "NoVerification",
     "OnDemandMove",
@@ -111,6 +113,7 @@ _HOMES = {
     "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),
     "spec.endpoint_rollout": ("EndpointRollout",),
+    "spec.fit_check": ("NoFitCheck",),
     "spec.idle_alarm": ("IdleAlarm",),
     "spec.image_facts": ("SglangDlc",),
     "spec.load": ("Load",),

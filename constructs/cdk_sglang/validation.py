@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
@@ -79,6 +79,9 @@ class Spec(BaseModel):
         return written
 
 
+S = TypeVar("S", bound=Spec)
+
+
 @cache
 def meanings(model: type[Spec]) -> Mapping[str, str]:
     """Return the text below each field of a specification, as written in its source."""
@@ -112,6 +115,41 @@ def is_text_token(value: object) -> bool:
     return isinstance(value, str) and _TEXT_TOKEN.search(value) is not None
 
 
+def is_token(value: object) -> bool:
+    """Whether a text or a number is, or holds, something that is known only at deployment."""
+    return is_text_token(value) or is_number_token(value)
+
+
+def validated(model: type[S], path: str, /, **values: object) -> tuple[S, list[Problem]]:
+    """Return a specification made of Python values, without those that are wrong, and what is wrong with them.
+
+    So whoever goes on checking the rest can report everything at once.
+
+    Args:
+        model: Its class.
+        path: What the paths of problems begin with, such as the name of a component.
+        **values: Its fields; one that is left out has its default.
+    """
+    try:
+        return model.model_validate(values), []
+    except ValidationError as error:
+        places = [detail["loc"] for detail in error.errors(include_url=False)]
+        problems = [problem.under(path) for problem in problems_of(error, model)]
+    return model.model_validate(_without(values, places)), problems
+
+
+def _without(values: dict[str, object], places: Iterable[tuple[int | str, ...]]) -> dict[str, object]:
+    """Return values without those at some places: of a mapping the item, of anything else all of it."""
+    left = dict(values)
+    for name, *inner in places:
+        value = left.get(str(name))
+        if inner and isinstance(value, dict):
+            left[str(name)] = {key: item for key, item in value.items() if key != inner[0]}
+        else:
+            left.pop(str(name), None)
+    return left
+
+
 def _token_or_valid(value: Any, validate: Callable[[Any], Any]) -> Any:  # noqa: ANN401  pydantic's signature
     return value if is_number_token(value) else validate(value)
 
@@ -135,13 +173,18 @@ def _problems(detail: ErrorDetails, model: type[BaseModel]) -> Iterable[Problem]
     loc = detail["loc"]
     if loc[-1:] == ("[key]",):
         loc = (*loc[:-2], str(detail["input"]))  # as written: pydantic shows the key False as 0
-    path = ".".join(text if (text := str(part)).isprintable() else repr(text) for part in loc)
+    path = ".".join(_shown_part(str(part)) for part in loc)
     if detail["type"] != "value_error":
         return [Problem(path, _text(detail, loc, model))]
     cause = detail["ctx"]["error"]
     if isinstance(cause, ConfigurationError):
         return [problem.under(path) for problem in cause.problems]
     return [Problem(path, str(cause))]
+
+
+def _shown_part(part: str) -> str:
+    """Return a part of a path; in quotes if it could be read as more than a name."""
+    return part if part.isprintable() and part.strip() == part != "" and ": " not in part else repr(part)
 
 
 _TYPES: Final = {

@@ -14,8 +14,8 @@ from engine_server import ROOT
 
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning.adapters import adapter_host_gib, adapter_slots_gib
+from cdk_sglang.planning.component.file_cache import _bytes_of
 from cdk_sglang.planning.parallel import Parallelism
-from cdk_sglang.serving.component.file_cache import _bytes_of
 from localcloud.engine.recipe import engine_environment, engine_python
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

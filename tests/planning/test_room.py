@@ -93,7 +93,7 @@ def test_a_pool_is_judged_as_if_all_instances_were_of_its_least_roomy_type() -> 
 
 def test_too_few_instances_for_the_copies_themselves_is_said_alone() -> None:
     (problem,) = planned(component(min_copies=5, max_copies=5, rolling=HALF)).problems
-    assert problem.startswith("endpoints.chat.capacity.max_instances: 2 instances are needed for the minimum copies")
+    assert problem.startswith("endpoints.chat.capacity.max_instances: 2 instances are needed for all copies")
 
 
 def test_without_a_bound_there_is_always_room() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import inspect
 from collections.abc import Callable, Mapping
@@ -74,6 +75,7 @@ WINDOW = Window.weekly(**HOURS, min_copies=0)
 CALLS: dict[str, dict[str, Any]] = {
     "InferenceEndpoint": {"scope": STACK, "construct_id": "Other", "capacity": CAPACITY, "image": ServingImage.from_dlc()},
     "InferenceEndpoint.add_component": {"construct_id": "qwen", "model": MODEL},
+    "InferenceEndpoint.add_resolved_component": {"plan": dataclasses.replace(COMPONENT.plan, name="other"), "model": MODEL},
     "InferenceEndpoint.grant_invoke": {"grantee": ROLE},
     "InferenceEndpoint.grant_bearer_token": {"grantee": ROLE},
     "InferenceComponent.add_adapter": {"name": "other", "source": SOURCE},
@@ -148,6 +150,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ModelSource.from_bucket": {"bucket": BUCKET, "prefix": "llama/"},
     "ModelSource.from_hugging_face": {"repo": "Qwen/Qwen3-8B", "revision": "a" * 40, "bucket": BUCKET},
     "NightlyStop": HOURS,
+    "NoFitCheck": {"reason": "a test"},
     "NoTruthCheck": {"reason": "a test"},
     "NoVerification": {"reason": "a test"},
     "OnDemandMove": {"max_instances": 1},
@@ -178,7 +181,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 NOT_FOR_CALLERS = {
     "Adapter": "made by add_adapter",
-    "InferenceComponent": "made by add_component, whose arguments it takes",
+    "InferenceComponent": "made by add_component",
     "ServingImage": "made by its from_... methods",
     "Gpu": "rows of a table",
     "GpuInstance": "rows of a table",

@@ -179,8 +179,8 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 5, "concurrency": 2})],
         [
             (
-                "endpoints.chat.components.llama.scaling.max_copies: 5 GPUs asked by all copies of the endpoint, max_instances 1 x "
-                "ml.g6e.12xlarge has 4, and no copy spans instances; raise max_instances to 2 or ask for less"
+                "endpoints.chat.capacity.max_instances: 2 instances are needed for the maximum copies, 1 allowed; raise it to 2, or "
+                "lower max_copies"
             )
         ],
     ),
@@ -230,9 +230,8 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         [((*LLAMA, "copies"), 5)],
         [
             (
-                "endpoints.chat.components.llama.copies: 5 GPUs asked by all copies of the endpoint, "
-                "max_instances 1 x ml.g6e.12xlarge has 4, and no copy spans instances; "
-                "raise max_instances to 2 or ask for less"
+                "endpoints.chat.capacity.max_instances: 2 instances are needed for all copies, 1 allowed; raise it to 2, lower "
+                "copies, or use an instance with more than 4 GPUs"
             )
         ],
     ),
@@ -499,12 +498,12 @@ def test_the_app_says_every_line_on_stderr_and_writes_nothing(
     assert (run.code, run.out, run.written) == (2, "", [])
     assert run.err.splitlines() == [
         (
-            "environments/test.yaml: endpoints.chat.routing: prefix-aware routing needs 2 instances or more, "
-            "max_instances is 1; raise it or use least_outstanding_requests"
+            "environments/test.yaml: endpoints.chat.capacity.max_instances: 2 instances are needed for all copies, 1 allowed; raise it "
+            "to 2, lower copies, or use an instance with more than 4 GPUs"
         ),
         (
-            "environments/test.yaml: endpoints.chat.components.llama.copies: 5 GPUs asked by all copies of the endpoint, "
-            "max_instances 1 x ml.g6e.12xlarge has 4, and no copy spans instances; raise max_instances to 2 or ask for less"
+            "environments/test.yaml: endpoints.chat.routing: prefix-aware routing needs 2 instances or more, "
+            "max_instances is 1; raise it or use least_outstanding_requests"
         ),
     ]
 

@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from cdk_sglang import Capacity, ConfigurationError
-from cdk_sglang.planning import plan_fleet
 from stacks.environments import parse
-from stacks.planning import request_of
+from stacks.planning import resolve_fleet
 
 RESERVED = """
 training_plan: arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak
@@ -91,7 +90,7 @@ def test_a_scale_in_policy_and_zero_instances_reach_the_library() -> None:
 
 
 def test_the_plan_says_that_a_reservation_is_paid_up_front() -> None:
-    plan = plan_fleet(request_of(settings(reserved()), name="prod"))
+    plan = resolve_fleet(settings(reserved()), name="prod").plan
     assert plan.problems == ()
     assert (
         "endpoints.chat: reserved capacity is paid up front at its offering's price; on-demand prices are shown"

@@ -13,10 +13,9 @@ import pytest
 from aws_cdk.assertions import Template
 from rich.console import Console
 
-from cdk_sglang.planning import plan_fleet
 from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
-from stacks.planning import request_of, unplanned
+from stacks.planning import resolve_fleet
 from stacks.report import print_fleet
 from stacks.settings import Environment
 
@@ -151,14 +150,14 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
     }
     app = cdk.App(context=cdk_json_context(root / "cdk.json"))
     settings = Environment.model_validate(fine)
-    serving = add_fleet(app, name="test", settings=settings, source="test.yaml", env=cdk.Environment())
+    fleet = add_fleet(app, name="test", settings=settings, source="test.yaml", env=cdk.Environment())
     out = io.StringIO()
     print_fleet(
         Console(file=out, width=120),
         name="test",
-        endpoints=[stack.endpoint for stack in serving],
-        plan=plan_fleet(request_of(settings, name="test")),
-        unplanned=unplanned(settings),
+        endpoints=[stack.endpoint for stack in fleet.stacks],
+        plan=fleet.resolved.plan,
+        unplanned=fleet.resolved.unplanned,
         templates=["cdk.out/test/a.json"],
     )
     rows = [line.split() for line in out.getvalue().splitlines() if line.strip()]
@@ -187,16 +186,16 @@ def test_the_plan_shows_host_memory_and_files_of_what_the_file_asks_for(fine: di
         "environment": {"SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE": "300G"},
     }
     settings = Environment.model_validate(fine)
-    (planned,) = plan_fleet(request_of(settings, name="test")).endpoints[0].components
+    (planned,) = resolve_fleet(settings, name="test").plan.endpoints[0].components
     assert planned.host is not None
     assert planned.disk is not None
     adapters_gib = 100 * 16 * 28 * 2 * (3 * 3072 + 3072 + 2 * 1024 + 2 * 3072 + 3 * (3072 + 8192)) / 2**30
     assert planned.host.reserved_gib == 48
     assert planned.host.adapters_gib == pytest.approx(adapters_gib)
-    assert planned.host.loading_gib == pytest.approx(planned.disk.weights_gb * 1e9 / 2**30)
+    assert planned.host.loading_gib == pytest.approx(planned.disk.weights_gb * 1e9 / 2**30, abs=1 / 1024)  # whole MiB
     assert planned.host.cache_gib == pytest.approx(int(0.8 * (48 - adapters_gib) * 2**30 / 1e9) * 1e9 / 2**30)
     assert (planned.disk.cache_gb, planned.disk.nvme_gb) == (300, 3800)
     llama["resources"] = {"cpu_cores": 4, "memory_mib": 20_480}
-    (reserved,) = plan_fleet(request_of(Environment.model_validate(fine), name="test")).endpoints[0].components
+    (reserved,) = resolve_fleet(Environment.model_validate(fine), name="test").plan.endpoints[0].components
     assert reserved.host is not None
     assert reserved.host.reserved_gib == 20

@@ -11,12 +11,12 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.planning import FleetPlan, plan_fleet
+from cdk_sglang.planning import FleetPlan
 from cdk_sglang.planning.own import Own, read_own
 from cdk_sglang.planning.presentation import origins
 from stacks.environments import cdk_json_context, check, load
 from stacks.fleet import add_fleet
-from stacks.planning import request_of
+from stacks.planning import resolve_fleet
 
 RunApp = Callable[..., Any]
 CONFIG = {
@@ -82,7 +82,7 @@ def test_a_model_that_was_added_is_planned_and_without_it_the_error_says_how_to_
 
 def test_a_model_that_was_added_is_held_to_the_gpu(mine: dict[str, Any], tmp_path: Path) -> None:
     add_model(tmp_path, num_hidden_layers=160)
-    plan = plan_fleet(request_of(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)))
+    plan = resolve_fleet(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)).plan
     (problem,) = plan.problems
     assert "me/llama with context_length 16384 does not fit 1 x L40S of ml.g6e.2xlarge" in problem
 
@@ -107,7 +107,7 @@ def test_a_price_of_the_users_decides_cost_and_budget_and_the_plan_says_so(
     mine["budget_usd_per_hour"] = 3
 
     def plan() -> FleetPlan:
-        return plan_fleet(request_of(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)))
+        return resolve_fleet(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)).plan
 
     assert plan().problems == ()  # 2.80 as packaged
     (tmp_path / "prices.csv").write_text(HEADER + ROW, encoding="utf-8")
@@ -125,7 +125,7 @@ def test_a_file_that_contradicts_the_catalogue_counts_and_is_named(mine: dict[st
     llama = "meta-llama/Llama-3.1-8B-Instruct"
     mine["endpoints"]["chat"]["components"]["own"]["model"]["id"] = llama
     file = add_model(tmp_path, model=llama, max_position_embeddings=20000)
-    plan = plan_fleet(request_of(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)))
+    plan = resolve_fleet(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)).plan
     assert plan.problems == ()
     (said,) = [line for line in plan.warnings if "catalogue" in line]
     assert said == (
@@ -219,9 +219,10 @@ def test_the_constructs_plan_with_the_users_model_too(mine: dict[str, Any], tmp_
     own_model |= {"server": {"context_length": 100_000}, "scaling": {"min_copies": 1, "max_copies": 2}}
     app = cdk.App(context=cdk_json_context(root / "cdk.json"))
     settings, own = check(mine, source="test.yaml"), read_own(tmp_path)
-    (stack,) = add_fleet(app, name="test", settings=settings, source="test.yaml", env=cdk.Environment(), own=own)
+    fleet = add_fleet(app, name="test", settings=settings, source="test.yaml", env=cdk.Environment(), own=own)
+    (stack,) = fleet.stacks
     component = stack.endpoint.components["own"]
-    (planned_component,) = request_of(settings, name="test", own=own).endpoints[0].components
+    (planned_component,) = resolve_fleet(settings, name="test", own=own).request.endpoints[0].components
     # 15 GiB of weights and 100,000 tokens of 128 KiB: one GPU of 44 GiB, two of 22.
     assert component.gpus_by_type == {"ml.g6e.12xlarge": 1, "ml.g6.12xlarge": 2}
     assert planned_component.tp_size_by_type == component.gpus_by_type

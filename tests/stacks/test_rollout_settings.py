@@ -38,7 +38,8 @@ def environment(*, endpoint: dict[str, Any] | None = None, component: dict[str, 
 def synthesised(text: str) -> Template:
     settings = parse(text, source=SOURCE)
     env = cdk.Environment(account=settings.account, region=settings.region)
-    (stack,) = add_fleet(cdk.App(context=FLAGS), name="test", settings=settings, source=SOURCE, env=env)
+    fleet = add_fleet(cdk.App(context=FLAGS), name="test", settings=settings, source=SOURCE, env=env)
+    (stack,) = fleet.stacks
     return Template.from_stack(stack)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import aws_cdk as cdk
 import pytest
 
 from cdk_sglang import ConfigurationError
-from cdk_sglang.planning import plan_fleet
+from cdk_sglang.planning.export import plan_json
 from stacks.environments import cdk_json_context, parse
 from stacks.fleet import add_fleet
-from stacks.planning import request_of, unplanned
+from stacks.planning import resolve_fleet
 
 REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
 
@@ -91,13 +93,11 @@ def test_latency_of_a_model_that_nobody_knows_cannot_be_asked(model: str) -> Non
 
 
 @pytest.mark.parametrize("model", UNKNOWN)
-def test_a_budget_cannot_hold_a_model_that_nobody_knows(model: str) -> None:
-    assert problems(environment(model, top="budget_usd_per_hour: 10000")) == [
-        (
-            "test.yaml: budget_usd_per_hour: cannot be checked, since a component is not planned: "
-            f"endpoints.chat.components.qwen: {UNKNOWN[model]}"
-        )
-    ]
+def test_a_budget_holds_the_instances_of_a_model_that_nobody_knows(model: str) -> None:
+    (line,) = problems(environment(model, component="copies: 9", top="budget_usd_per_hour: 100"))
+    assert re.match(
+        r"test\.yaml: budget_usd_per_hour: the fleet costs up to 1[0-9]{2}\.[0-9]{2} USD per hour \(chat ", line
+    )
 
 
 @pytest.mark.parametrize("model", UNKNOWN)
@@ -106,7 +106,7 @@ def test_without_latency_and_budget_an_unknown_model_is_named_as_not_planned(mod
     add_fleet(
         cdk.App(context=cdk_json_context()), name="test", settings=settings, source="test.yaml", env=cdk.Environment()
     )
-    assert unplanned(settings) == ["chat.qwen"]
+    assert resolve_fleet(settings, name="test").unplanned == ["chat.qwen"]
 
 
 def test_an_own_model_is_planned_as_the_architecture_that_is_given() -> None:
@@ -114,8 +114,9 @@ def test_an_own_model_is_planned_as_the_architecture_that_is_given() -> None:
         f"hugging_face: acme/own, revision: {REVISION}, id: Qwen/Qwen3-8B", component="slo: {ttft_ms: 5000}"
     )
     settings = parse(text, source="test.yaml")
-    assert not unplanned(settings)
-    (endpoint,) = plan_fleet(request_of(settings, name="test")).endpoints
+    fleet = resolve_fleet(settings, name="test")
+    assert not fleet.unplanned
+    (endpoint,) = fleet.plan.endpoints
     assert endpoint.components[0].model == "Qwen/Qwen3-8B"
 
 
@@ -131,3 +132,27 @@ def test_a_model_that_options_would_make_fit_is_refused_once_with_those_options(
     )
     assert "does not fit 1 x A10G of ml.g5.xlarge" in line
     assert "set chunked_prefill_size: 2048 and cuda_graph_max_bs: 24 under server" in line
+
+
+def test_the_plan_shows_why_a_model_is_deployed_that_does_not_fit() -> None:
+    text = environment(
+        f"hugging_face: Qwen/Qwen3-235B-A22B, revision: {REVISION}",
+        component='server: {context_length: 8192}\n        fit_check: {none: "measured with offloading"}',
+        instance="ml.g6e.4xlarge",
+    )
+    plan = resolve_fleet(parse(text, source="test.yaml"), name="test").plan
+    assert not plan.problems
+    path = "endpoints.chat.components.qwen"
+    assert f"{path}: whether it fits is not checked: measured with offloading" in plan.warnings
+    assert any(line.startswith(f"{path}.server.tp_size: Qwen/Qwen3-235B-A22B with") for line in plan.warnings)
+    assert "whether it fits is not checked" in plan_json(plan)
+
+
+def test_instances_are_counted_for_models_that_nobody_knows_too() -> None:
+    text = environment("prefix: weights/own/", component="copies: 9").replace("max_instances: 20", "max_instances: 1")
+    assert problems(text) == [
+        (
+            "test.yaml: endpoints.chat.capacity.max_instances: 2 instances are needed for all copies, 1 allowed; raise it to 2, lower "
+            "copies, or use an instance with more than 8 GPUs"
+        )
+    ]

@@ -11,11 +11,10 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
-from cdk_sglang.planning import plan_fleet
 from stacks.checks import nag_packs
 from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
-from stacks.planning import request_of
+from stacks.planning import resolve_fleet
 
 REVISION = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 LORA = {"max_rank": 16, "target_modules": ["all"]}
@@ -131,8 +130,8 @@ def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str
     def cache_gib(lora: dict[str, Any] | None) -> float:
         server = {"context_length": 8192, **({"lora": {**LORA, **lora}} if lora is not None else {})}
         component = {"model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}, "server": server}
-        asked = request_of(check(environment(component=component, image=BUILT), source=SOURCE), name="test")
-        return plan_fleet(asked).endpoints[0].components[0].memory.cache_gib
+        settings = check(environment(component=component, image=BUILT), source=SOURCE)
+        return resolve_fleet(settings, name="test").plan.endpoints[0].components[0].memory.cache_gib
 
     assert cache_gib(more) < cache_gib(less)
 

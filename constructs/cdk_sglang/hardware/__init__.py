@@ -2,7 +2,7 @@
 
 from cdk_sglang.hardware.amis import InferenceAmi, ami_problems, inference_ami_for
 from cdk_sglang.hardware.gpus import Gpu
-from cdk_sglang.hardware.instances import GpuInstance
+from cdk_sglang.hardware.instances import GpuInstance, bigger_or_fewer
 from cdk_sglang.hardware.prices import MAX_AGE_DAYS, Price, PriceTable, packaged_prices, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.regions import (
     dlc_account,
@@ -30,6 +30,7 @@ __all__ = [
     "Price",
     "PriceTable",
     "ami_problems",
+    "bigger_or_fewer",
     "dlc_account",
     "inference_ami_for",
     "packaged_prices",

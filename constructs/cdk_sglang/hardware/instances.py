@@ -207,3 +207,19 @@ def _read() -> dict[str, GpuInstance]:
 _BY_NAME = _read()
 for _name, _instance in _BY_NAME.items():
     setattr(GpuInstance, _name.removeprefix("ml.").replace(".", "_").replace("-", "_").upper(), _instance)
+
+
+def bigger_or_fewer(instance: GpuInstance, gpus: int) -> str:
+    """Say what to do when a copy asks for more GPUs than an instance has.
+
+    Args:
+        instance: Instance type.
+        gpus: GPUs of the copy.
+    """
+    bigger = sorted(
+        (other for other in GpuInstance.all() if other.gpu == instance.gpu and other.gpu_count >= gpus),
+        key=lambda other: (other.gpu_count, other.vcpus),
+    )
+    if bigger:
+        return f"use {instance.gpu_count} or fewer, or {bigger[0].name}"
+    return f"use {instance.gpu_count} or fewer; no type of the {instance.family} family has {gpus}"

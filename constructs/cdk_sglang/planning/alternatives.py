@@ -1,12 +1,12 @@
-"""Other instance types for a component: the nearest that fits, and the cheapest that are fast enough."""
+"""Other instance types for a component: the cheapest that are fast enough."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
+from cdk_sglang.planning.fits import fitting_splits
 from cdk_sglang.planning.fleet_plan import Alternative
-from cdk_sglang.planning.memory import memory_of, split_problems
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
 from cdk_sglang.planning.rows import Question
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Answer
     from cdk_sglang.spec.slo import Slo
 
-SIZES = (1, 2, 4, 8)
 SUGGESTIONS = 3
 
 
@@ -55,37 +54,6 @@ def prices_of(component: ComponentRequest, given: Answer, *, usd_per_hour: float
         output_tokens=component.output_tokens,
         prompt_share=given.prompt_share,
     )
-
-
-def fitting_splits(component: ComponentRequest, instance: GpuInstance, context: float) -> list[Parallelism]:
-    """Return the tensor-parallel sizes at which one request of `context` tokens fits and the engine starts."""
-    fits = []
-    for size in SIZES:
-        if size * component.pp_size > instance.gpu_count:
-            break
-        if size % component.attention_dp:
-            continue
-        split = component.split(size * component.pp_size)
-        if split_problems(component.facts.architecture, instance.gpu, split):
-            continue
-        memory = memory_of(component, instance.gpu, split)
-        if memory.cache_gib > 0 and memory.shortfall_gib(context) <= 0:
-            fits.append(split)
-    return fits
-
-
-def nearest_fit(component: ComponentRequest, context: float, region: str, prices: PriceTable | None) -> str:
-    """Return the cheapest instance type and tp_size on which the component fits, in words; empty when none does."""
-    found: list[tuple[float, int, str]] = []
-    for instance in GpuInstance.all():
-        splits = fitting_splits(component, instance, context)
-        price = price_usd_per_hour(instance, region, table=prices)
-        if splits and price is not None:
-            found.append((price.usd_per_hour, splits[0].tensor, instance.name))
-    if not found:
-        return ""
-    _, size, name = min(found)
-    return f"{name} with tp_size {size}"
 
 
 def cheapest_fast_enough(

@@ -23,6 +23,10 @@ POOLS_MEAN = (
 """What the costs of a pool are, for those who read a table."""
 
 
+BUDGET = "budget_usd_per_hour"
+"""Path of what is wrong with a budget, in an environment and of an endpoint of the library."""
+
+
 def costs_by_type(
     endpoint: EndpointRequest,
     room: Room,
@@ -109,7 +113,7 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
         unknown = {one.instance: None for endpoint in endpoints for one in endpoint.types if one.price is None}
         return [
             Problem(
-                "budget_usd_per_hour",
+                BUDGET,
                 f"nothing holds the fleet to {budget:.2f} USD per hour, since no price of {', '.join(unknown)} is "
                 f"known; give one with: cdk-sglang prices update --region {request.region}, use other types, or take the budget out",
             ),
@@ -120,7 +124,7 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
     pools = any(len(endpoint.types) > 1 for endpoint in endpoints)
     return [
         Problem(
-            "budget_usd_per_hour",
+            BUDGET,
             f"the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
             f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}",
         ),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cdk_sglang.errors import Problem
 from cdk_sglang.planning.cost import costs_by_type, dearest_usd, instances_of, usd_of
 from cdk_sglang.planning.fleet_plan import EndpointPlan
-from cdk_sglang.planning.layouts import Room
+from cdk_sglang.planning.layouts import CopyNeeds, Room, count_problems
 from cdk_sglang.planning.packing import unusable_share
 from cdk_sglang.planning.room import roll_problems, second_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from cdk_sglang.errors import Problem
     from cdk_sglang.hardware import Price
     from cdk_sglang.planning.fleet_plan import ComponentPlan
     from cdk_sglang.planning.fleet_request import EndpointRequest
@@ -43,13 +43,14 @@ def pack_endpoint(
         warnings: Gets what is to be known.
     """
     first = endpoint.instances[0]
-    room = Room(endpoint, plans)
-    least = {c.name: c.min_copies for c in endpoint.components}
-    most = {c.name: max(c.min_copies, c.max_copies) for c in endpoint.components}
+    room = Room(endpoint.instances, _needs(endpoint, plans))
+    least, most = room.least, room.most
     middle = {name: math.ceil((least[name] + most[name]) / 2) for name in least}
     layouts = room.layouts(most, first)
     types = costs_by_type(endpoint, room, copies=(least, middle, most), prices=prices)
-    too_few = _count_problems(endpoint, room, least=least, most=most, where=where)
+    too_few = count_problems(
+        room, min_instances=endpoint.min_instances, max_instances=endpoint.max_instances, where=where
+    )
     problems += too_few
     if not too_few:
         problems += roll_problems(endpoint, room, least=least, most=most, where=where, warnings=warnings)
@@ -74,35 +75,14 @@ def pack_endpoint(
     )
 
 
-def _count_problems(
-    endpoint: EndpointRequest, room: Room, *, least: Mapping[str, int], most: Mapping[str, int], where: str
-) -> list[Problem]:
-    limit = endpoint.max_instances
-    if limit is None:
-        return []
-    path = f"{where}.capacity.max_instances"
-    fewest, instance = room.needed(least)
-    fewest = max(fewest, endpoint.min_instances)
-    if fewest > limit:
-        return [
-            Problem(
-                path,
-                f"{fewest} instances{_of(endpoint, instance.name)} are needed for the minimum copies, {limit} allowed; raise it, or "
-                f"lower min_copies, or use an instance with more than {instance.gpu_count} GPUs",
-            ),
-        ]
-    needed, instance = room.needed(most)
-    if needed > limit:
-        return [
-            Problem(
-                path,
-                f"{needed} instances{_of(endpoint, instance.name)} are needed for the maximum copies, {limit} allowed; raise it to "
-                f"{needed}, or lower max_copies",
-            ),
-        ]
-    return []
-
-
-def _of(endpoint: EndpointRequest, name: str) -> str:
-    """Name the type where it is not the first: a pool may come as any of its types."""
-    return "" if name == endpoint.instances[0].name else f" of {name}"
+def _needs(endpoint: EndpointRequest, plans: list[ComponentPlan]) -> Iterator[CopyNeeds]:
+    for component, plan in zip(endpoint.components, plans, strict=True):
+        yield CopyNeeds(
+            name=component.name,
+            gpus_by_type=plan.gpus_by_type,
+            min_copies=component.min_copies,
+            max_copies=component.max_copies,
+            host_memory_gib=component.host_memory_gib,
+            vcpus=component.vcpus,
+        )
+    yield from endpoint.others

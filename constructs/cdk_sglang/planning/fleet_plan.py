@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from cdk_sglang.errors import Problem
-from cdk_sglang.hardware import Price
-from cdk_sglang.planning.fleet_request import HostMemory
-from cdk_sglang.planning.memory import MemoryPlan
-from cdk_sglang.planning.predict import Band
-from cdk_sglang.planning.startup import StartUp
+if TYPE_CHECKING:
+    from cdk_sglang.errors import Problem
+    from cdk_sglang.hardware import Price
+    from cdk_sglang.planning.fleet_request import HostMemory
+    from cdk_sglang.planning.memory import MemoryPlan
+    from cdk_sglang.planning.predict import Band
+    from cdk_sglang.planning.startup import StartUp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from cdk_sglang.hardware import GpuInstance, PriceTable
 from cdk_sglang.models.facts import ModelFacts
 from cdk_sglang.planning.adapters import ALL_MODULES
+from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
@@ -73,6 +74,7 @@ class ComponentRequest:
         rolling: How many copies one step of an update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None where nobody says.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
+        no_fit_check: Why the component is deployed although it may not fit; None if it must.
     """
 
     name: str
@@ -102,6 +104,7 @@ class ComponentRequest:
     rolling: BatchSize | None = None
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
+    no_fit_check: str | None = None
 
     def split(self, gpus: int) -> Parallelism:
         """Return how a copy is spread over so many GPUs, stages of a pipeline included.
@@ -131,6 +134,7 @@ class EndpointRequest:
         reserved_count: Instances the plan holds; None without one.
         update: How a new configuration reaches the instances: `blue_green` with a second fleet, `rolling` with one batch more, or None
             where nothing is said, which SageMaker takes for blue/green.
+        others: What else runs on it: components whose model nobody knows, of which the plan knows the GPUs alone.
     """
 
     name: str
@@ -141,6 +145,7 @@ class EndpointRequest:
     reserved: bool = False
     reserved_count: int | None = None
     update: Literal["blue_green", "rolling"] | None = None
+    others: tuple[CopyNeeds, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

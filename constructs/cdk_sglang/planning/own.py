@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.models import ModelFacts
+    from cdk_sglang.spec.model import Model
 
 MODELS = "models"
 """Folder, beside the environments, of what `cdk-sglang models add` writes."""
@@ -53,6 +54,52 @@ class Own:
             return self.facts(model_id)
         except ConfigurationError:
             return None
+
+    def known(self, model: Model) -> KnownModel:
+        """Return what is known of a specified model.
+
+        Args:
+            model: The specification.
+        """
+        model_id = model.catalogue_id
+        if model_id is None:
+            return KnownModel(model=model)
+        try:
+            return KnownModel(model=model, facts=self.facts(model_id))
+        except ConfigurationError as error:
+            return KnownModel(model=model, problem="; ".join(error.problems))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownModel:
+    """What is known of a model.
+
+    Attributes:
+        model: The specification.
+        facts: Its facts; None if nobody has them.
+        problem: Why there are none, with the nearest ids and how to add it; empty if there are some, or the model has no id.
+    """
+
+    model: Model
+    facts: ModelFacts | None = None
+    problem: str = ""
+
+    def problems(self, path: str) -> list[Problem]:
+        """Say that an id which was given is unknown; that of a repository may be.
+
+        Args:
+            path: Path of the id.
+        """
+        return [Problem(path, self.problem)] if self.problem and self.model.id is not None else []
+
+    @property
+    def advice(self) -> str:
+        """Why nothing is known of the model, and what to do."""
+        known = "the id of a catalogue model of the same architecture as model.id (cdk-sglang models list)"
+        repository = self.model.hugging_face
+        if repository is None:
+            return f"model has no id; give {known}"
+        return f"the catalogue does not know {repository}; add it with: cdk-sglang models add {repository}, or give {known}"
 
 
 NOTHING_OWN = Own()

@@ -23,7 +23,7 @@ from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
-from cdk_sglang.planning.verdict import component_problems, instance_problems
+from cdk_sglang.planning.verdict import component_problems
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
@@ -71,6 +71,12 @@ def _plan_endpoint(
     plans = []
     for component in endpoint.components:
         path = f"{where}.components.{component.name}"
+        fit = component_problems(component, endpoint.instances, path=path, region=request.region, prices=request.prices)
+        if component.no_fit_check is None:
+            problems += fit
+        else:
+            warnings.append(Problem(path, f"whether it fits is not checked: {component.no_fit_check}"))
+            warnings += fit
         plan = _plan_component(
             request=request, component=component, instance=first, price=prices[first.name], path=path, problems=problems
         )
@@ -80,8 +86,6 @@ def _plan_endpoint(
         warnings += host_warnings(path, plan.host)
         if said := contradiction(component.facts):
             warnings.append(Problem(f"{path}.model.id", f"{said}"))
-        for other in endpoint.instances[1:]:
-            problems += instance_problems(component, other, path=path, region=request.region, prices=request.prices)
         warnings += [
             Problem(f"{path}.model", f"{component.facts.id} on {instance.name}: {note}")
             for instance in endpoint.instances
@@ -104,7 +108,6 @@ def _plan_component(
     model = component.facts.architecture
     context = context_of(component)
     notes = []
-    problems += component_problems(component, [instance], path=path, region=request.region, prices=request.prices)
     split = split_on(component, instance)
     memory = memory_of(component, instance.gpu, split)
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY

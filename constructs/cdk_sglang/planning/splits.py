@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk_sglang.planning.alternatives import fitting_splits
+from cdk_sglang.planning.fits import fitting_splits
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.static_fraction import StaticFraction
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.planning.alternatives import nearest_fit
+from cdk_sglang.planning.fits import nearest_fit
 from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
 from cdk_sglang.planning.remedies import same_instance_remedy
 from cdk_sglang.planning.splits import context_of, split_on

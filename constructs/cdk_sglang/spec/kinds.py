@@ -78,6 +78,8 @@ _INSTANCE_TYPES: Final = tuple(instance.name for instance in GpuInstance.all())
 
 InstanceType = Annotated[str, *one_of(_INSTANCE_TYPES, unknown_type)]
 """Name of one of the GPU instance types that SageMaker hosts on."""
+InstanceName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(_INSTANCE_TYPES)})]
+"""Name of an instance type that is compared with those of an endpoint, which may be of the author's own."""
 
 
 def _instance(value: object, validate: Callable[[object], str]) -> GpuInstance:

@@ -56,7 +56,7 @@ class Model(OneOf):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. The repository of hugging_face by default. Of a model that
-    the catalogue does not know, little is checked, and neither slo nor a budget can be given."""
+    the catalogue does not know, little is checked, and no slo can be given."""
     hugging_face: str | None = None
     """Model of Hugging Face, such as Qwen/Qwen3-8B: copied into the environment's weights bucket by the first deployment."""
     revision: str | None = None

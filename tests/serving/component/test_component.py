@@ -21,7 +21,7 @@ from cdk_sglang import (
     StartupTimeouts,
 )
 from cdk_sglang.engine import HicacheOptions
-from cdk_sglang.serving.component.host_cache import sized_for_host
+from cdk_sglang.planning.component.host_cache import sized_for_host
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 MakeComponent = Callable[..., InferenceComponent]
@@ -96,8 +96,8 @@ def test_rejects_more_gpus_than_all_instances_have(any_endpoint: MakeEndpoint) -
     endpoint.add_component("qwen", model=MODEL, copies=5)
     assert _problems(endpoint, server=SglangOptions(tp_size=2), copies=2) == (
         (
-            "llama.copies: 9 GPUs asked by all copies of the endpoint, max_instances 2 x ml.g6e.12xlarge has 8, "
-            "and no copy spans instances; raise max_instances to 3 or ask for less"
+            "Chat.capacity.max_instances: 3 instances are needed for all copies, 2 allowed; raise it to 3, lower copies, or use an "
+            "instance with more than 4 GPUs"
         ),
     )
 
@@ -128,9 +128,7 @@ def test_rejects_a_name_that_is_too_long_after_prefixing(any_endpoint: MakeEndpo
 
 @pytest.mark.parametrize("copies", [0, -1])
 def test_rejects_a_component_without_copies(any_endpoint: MakeEndpoint, copies: int) -> None:
-    assert _problems(any_endpoint(), copies=copies) == (
-        f"llama.copies: {copies} is not allowed; a component is created with 1 or more",
-    )
+    assert _problems(any_endpoint(), copies=copies) == (f"llama.copies: {copies} is not allowed; use a value >= 1",)
 
 
 def test_copies_must_be_known_at_synth(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:

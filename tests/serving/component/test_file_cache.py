@@ -23,7 +23,7 @@ from cdk_sglang import (
 )
 from cdk_sglang.engine import HicacheOptions
 from cdk_sglang.models import catalogue
-from cdk_sglang.serving.component.file_cache import FileCache, file_cache
+from cdk_sglang.planning.component.file_cache import FileCache, file_cache
 from tests.serving.conftest import own_image
 
 MakeEndpoint = Callable[..., InferenceEndpoint]

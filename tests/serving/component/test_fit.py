@@ -10,7 +10,16 @@ import pytest
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_s3 as s3
 
-from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, ServingImage, SglangOptions
+from cdk_sglang import (
+    Capacity,
+    ConfigurationError,
+    InferenceEndpoint,
+    ModelSource,
+    NoFitCheck,
+    ServingImage,
+    SglangOptions,
+    Slo,
+)
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 LARGE = ModelSource.from_s3("s3://models/qwen/", check=False, model_id="Qwen/Qwen3-235B-A22B-FP8")
@@ -147,3 +156,61 @@ def test_the_release_in_the_image_decides_whether_a_model_has_room(
     new.add_component("chat", model=QWEN_8B, server=lean)
     old = any_endpoint("Old", capacity=capacity, image=ServingImage.from_dlc())
     old.add_component("chat", model=QWEN_8B, server=SglangOptions(context_length=8192))
+
+
+REASON = "measured: the draft's cache is in host memory"
+
+
+def test_a_written_reason_is_the_only_way_past_the_check_and_the_template_keeps_it(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack
+) -> None:
+    endpoint = on(any_endpoint, "ml.g6e.2xlarge")
+    chat = endpoint.add_component(
+        "chat", model=LARGE, server=SglangOptions(context_length=8192), fit_check=NoFitCheck(reason=REASON)
+    )
+    assert chat.resource.get_metadata("cdk-sglang:no-fit-check") == REASON
+    with pytest.raises(ConfigurationError, match="does not fit"):
+        endpoint.add_component("other", model=LARGE, server=SglangOptions(context_length=8192))
+
+
+def test_without_a_reason_the_check_stays_on() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        NoFitCheck(reason="  ")
+    assert error.value.problems == (
+        "fit_check.reason: no reason given; say why the model runs although the plan says it does not, or leave the check on",
+    )
+
+
+def test_the_reason_is_no_way_past_the_gpus_of_an_instance(any_endpoint: MakeEndpoint) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        on(any_endpoint, "ml.g6e.2xlarge").add_component(
+            "chat", model=LARGE, server=SglangOptions(tp_size=2), fit_check=NoFitCheck(reason=REASON)
+        )
+    assert [problem.split(":")[0] for problem in error.value.problems] == ["chat.server"]
+
+
+def test_a_budget_of_the_endpoint_is_held_in_the_words_of_an_environments(any_endpoint: MakeEndpoint) -> None:
+    endpoint = any_endpoint(
+        capacity=Capacity.on_demand("ml.g6e.2xlarge", max_instances=4), budget_usd_per_hour=5, endpoint_name="chat"
+    )
+    endpoint.add_component("one", model=SMALL, server=SglangOptions(context_length=8192))
+    with pytest.raises(ConfigurationError) as error:
+        endpoint.add_component("three", model=SMALL, server=SglangOptions(context_length=8192), copies=3)
+    (problem,) = error.value.problems
+    assert re.fullmatch(
+        r"Chat\.budget_usd_per_hour: the fleet costs up to [0-9.]+ USD per hour \(Chat [0-9.]+\), 5\.00 allowed; raise the budget, or lower "
+        r"max_copies or max_instances",
+        problem,
+    )
+    assert list(endpoint.components) == ["one"]
+
+
+def test_latency_of_a_model_that_nobody_knows_is_refused(any_endpoint: MakeEndpoint) -> None:
+    model = ModelSource.from_s3("s3://models/own/", check=False)
+    with pytest.raises(ConfigurationError) as error:
+        on(any_endpoint, "ml.g6e.2xlarge").add_component("chat", model=model, slo=Slo(ttft_ms=500))
+    (problem,) = error.value.problems
+    assert problem == (
+        "chat.slo: cannot be checked, since model has no id; give the id of a catalogue model of the same architecture as model.id "
+        "(cdk-sglang models list)"
+    )

@@ -20,7 +20,6 @@ from cdk_sglang import (
     SglangOptions,
 )
 from cdk_sglang.models import ModelFacts, catalogue
-from cdk_sglang.serving.component.planned import facts_of
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 CONFIG = {
@@ -48,10 +47,10 @@ def source(**options: Any) -> ModelSource:
 
 def test_the_authors_facts_name_the_model_and_win_over_the_catalogue(facts: ModelFacts) -> None:
     assert source(facts=facts).model_id == "me/big"
-    assert facts_of(source(facts=facts)) is facts
-    assert facts_of(source(facts=facts, model_id="Qwen/Qwen3-8B")) is facts
-    assert facts_of(source(model_id="me/big")) is None
-    known = facts_of(source(model_id="Qwen/Qwen3-8B"))
+    assert source(facts=facts).known.facts is facts
+    assert source(facts=facts, model_id="Qwen/Qwen3-8B").known.facts is facts
+    assert source(model_id="me/big").known.facts is None
+    known = source(model_id="Qwen/Qwen3-8B").known.facts
     assert known is not None
     assert known.id == "Qwen/Qwen3-8B"
 
@@ -60,7 +59,7 @@ def test_every_kind_of_source_takes_them(facts: ModelFacts, any_endpoint: MakeEn
     bucket = s3.Bucket(any_endpoint(), "Weights")
     staged = ModelSource.from_hugging_face("me/big", revision="a" * 40, bucket=bucket, facts=facts)
     there = ModelSource.from_bucket(bucket, "weights/big/", facts=facts)
-    assert [facts_of(one) for one in (staged, there)] == [facts, facts]
+    assert [one.known.facts for one in (staged, there)] == [facts, facts]
 
 
 def test_a_pool_is_split_by_the_authors_facts(facts: ModelFacts, any_endpoint: MakeEndpoint) -> None:

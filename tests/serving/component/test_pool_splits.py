@@ -127,8 +127,8 @@ def test_all_copies_must_fit_on_every_type_with_its_own_split(any_endpoint: Make
         endpoint.add_component("gpt", model=UNKNOWN, copies=3, tp_size_by_type={L40S_4: 1, L40S_8: 8})
     assert error.value.problems == (
         (
-            "gpt.copies: 24 GPUs asked by all copies of the endpoint, max_instances 2 x ml.g6e.48xlarge has 16, and no copy spans "
-            "instances; raise max_instances to 3 or ask for less"
+            "Chat.capacity.max_instances: 3 instances of ml.g6e.48xlarge are needed for all copies, 2 allowed; raise it to 3, lower "
+            "copies, or use an instance with more than 8 GPUs"
         ),
     )
     with pytest.raises(ConfigurationError, match=r"gpt.server: 8 GPUs asked for one copy, ml.g6e.12xlarge has 4"):
@@ -141,9 +141,9 @@ def test_sizes_by_type_that_cannot_be_are_refused_together(any_endpoint: MakeEnd
             "gpt", model=UNKNOWN, copies=0, tp_size_by_type={A10G_4: 2, L40S_4: 0}
         )
     assert error.value.problems == (
+        "gpt.copies: 0 is not allowed; use a value >= 1",
+        f"gpt.tp_size_by_type.{L40S_4}: 0 is not allowed; use a value >= 1",
         f"gpt.tp_size_by_type.{A10G_4}: the endpoint has no such type, it has {L40S_4}, {L40S_8}; remove it",
-        f"gpt.tp_size_by_type.{L40S_4}: 0 is not allowed; use 1 or more",
-        "gpt.copies: 0 is not allowed; a component is created with 1 or more",
     )
 
 

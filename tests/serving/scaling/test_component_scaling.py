@@ -348,8 +348,7 @@ def test_refuses_more_copies_than_can_ever_be_placed() -> None:
         add(any_endpoint(), scaling=busy(1, 9))
     (problem,) = error.value.problems
     assert problem == (
-        "llama.scaling.max_copies: 9 GPUs asked by all copies of the endpoint, max_instances 2 x ml.g6e.12xlarge has 8, and no copy spans "
-        "instances; raise max_instances to 3 or ask for less"
+        "Chat.capacity.max_instances: 3 instances are needed for the maximum copies, 2 allowed; raise it to 3, or lower max_copies"
     )
 
 

@@ -18,9 +18,9 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import LoraOptions, SglangOptions
 from cdk_sglang.errors import Problem
+from cdk_sglang.planning.component.host_memory import adapter_gib, known_adapters_problems
 from cdk_sglang.serving.adapters.source import AdapterSource
 from cdk_sglang.serving.alarms import metrics
-from cdk_sglang.serving.component.host_memory import adapter_gib, known_adapters_problems
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.names import logical_digest, name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns

@@ -6,7 +6,6 @@ keeps its weights and (unless the endpoint says otherwise) its logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -15,15 +14,12 @@ from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.engine import SglangOptions
+from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.serving.alarms import metrics
-from cdk_sglang.serving.component.checks import PlacedComponent
 from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
 from cdk_sglang.serving.component.resources import make_component, make_models
-from cdk_sglang.serving.component.settled import settled_component
 from cdk_sglang.serving.component.startup import timeouts_for_weights
-from cdk_sglang.serving.component.variants import ModelVariant, gpus_by_type
 from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEndpoint
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.invocation import grant_invoke
@@ -31,52 +27,34 @@ from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
 from cdk_sglang.serving.weights.model_source import ModelSource
-from cdk_sglang.spec.placement import Placement
-from cdk_sglang.spec.resources import HostResources
-from cdk_sglang.spec.rollout import ComponentRollout
-from cdk_sglang.spec.startup import StartupTimeouts
-from cdk_sglang.spec.verification import SmokeRequest
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sagemaker as sagemaker
 
+    from cdk_sglang.engine import SglangOptions
+    from cdk_sglang.planning.component.variants import ModelVariant
     from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
-    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.rollout import ComponentRollout
     from cdk_sglang.spec.scaling import ComponentScaling
-    from cdk_sglang.spec.slo import Slo
+    from cdk_sglang.spec.verification import SmokeRequest
     from cdk_sglang.weights import AdapterConfig
 
 
 class InferenceComponent(Construct):
-    """One model on an endpoint; made by `InferenceEndpoint.add_component`, whose arguments it takes.
+    """One model on an endpoint; made by `InferenceEndpoint.add_component`.
 
     Args:
         endpoint: Endpoint that the component runs on, as far as components need it.
-        construct_id: Short name of the model on the endpoint, for example llama.
+        plan: The component, with every value resolved.
         model: Where the weights are.
-        server: SGLang's options.
-        copies: Copies at the first deployment; 1, or as many as `scaling` keeps at least, if None.
-        scaling: Bounds between which load and schedules change the copies; the number of copies stays as it is if None.
-        load: Requests that callers are expected to send; the planner's own assumption if None.
-        slo: Latency objective; unchecked if None.
-        placement: How copies are spread over instances; SageMaker's own way if None.
-        component_name: Name in SageMaker; "<endpoint name>-<construct id>" if None.
-        resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.
-        startup: Start-up time-outs; derived from the size of the weights if None.
-        rollout: How a new version reaches the copies; all at once and without alarms if None.
-        smoke: Request that verifies the component after a deployment; that of the endpoint if None.
-        tp_size_by_type: GPUs of a forward pass on some instance types of a pool.
-        environment: Further environment variables of the container.
-        others: Components that the endpoint has already.
+        component_name: Name in SageMaker.
 
     Attributes:
         endpoint_name: Name of the endpoint.
         path: Construct path, for messages.
-        variants: Model and options for each set of instance types whose options differ, that of the most wanted type
-            first.
-        gpus_by_type: GPUs of a copy by instance type.
+        plan: The component with every value resolved, and what it takes of its instances.
         scaling_resources: CloudFormation resources that scale the component.
         short_name: Construct id, which is the component's name within the endpoint.
         model_id: Catalogue id of the model; None if unknown.
@@ -93,85 +71,50 @@ class InferenceComponent(Construct):
     def __init__(
         self,
         endpoint: EndpointContext,
-        construct_id: str,
+        plan: ResolvedComponent,
         *,
         model: ModelSource,
-        server: SglangOptions,
-        copies: int | None,
-        scaling: ComponentScaling | None,
-        load: Load | None,
-        slo: Slo | None,
-        placement: Placement | None,
-        component_name: str | None,
-        resources: HostResources | None,
-        startup: StartupTimeouts | None,
-        environment: Mapping[str, str],
-        rollout: ComponentRollout | None,
-        smoke: SmokeRequest | None,
-        tp_size_by_type: Mapping[str, int],
-        others: Mapping[str, PlacedComponent],
+        component_name: str,
     ) -> None:
-        name = component_name if component_name is not None else f"{endpoint.name}-{construct_id}"
-        settled = settled_component(
-            endpoint,
-            construct_id,
-            name,
-            model=model,
-            server=server,
-            copies=copies,
-            scaling=scaling,
-            load=load,
-            slo=slo,
-            resources=resources,
-            environment=environment,
-            rollout=rollout,
-            tp_size_by_type=tp_size_by_type,
-            others=others,
-        )
-        super().__init__(endpoint.scope, construct_id)
-        self.path: str = f"{endpoint.path}/{construct_id}"
+        name = component_name
+        super().__init__(endpoint.scope, plan.name)
+        self.path: str = f"{endpoint.path}/{plan.name}"
         endpoint.names.take(name, "component", self.path)
         self._endpoint = endpoint
+        self.plan: ResolvedComponent = plan
         self.endpoint_name: str = endpoint.name
         self.component_name: str = name
-        self.short_name: str = construct_id
-        self.variants: tuple[ModelVariant, ...] = settled.variants
-        self.gpus_by_type: dict[str, int] = gpus_by_type(settled.variants)
-        self.copies: int = settled.copies
-        self.scaling: ComponentScaling | None = settled.scaling
-        self.server: SglangOptions = settled.variants[0].server
+        self.short_name: str = plan.name
         self.model_id: str | None = model.model_id
         self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
-        self.rollout: ComponentRollout | None = rollout
-        self.smoke: SmokeRequest | None = smoke
-        self.environments: list[dict[str, str]] = [{**variant.rendered, **environment} for variant in self.variants]
         self._readable: set[str] = set()
         self.component_arn: str = endpoint.arns.written("inference-component", name)
         self.metrics = metrics.ServingMetrics(
             dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
         )
-        startup = startup or timeouts_for_weights(model.weights_bytes, endpoint.capacity.instances)
+        component = plan.component
+        self.environments: list[dict[str, str]] = [
+            {**variant.rendered, **component.environment} for variant in plan.variants
+        ]
+        startup = component.startup or timeouts_for_weights(model.weights_bytes, endpoint.capacity.instances)
         self.startup_seconds: int = startup.download_seconds + startup.health_check_seconds
-        self.fingerprint: str = logical_digest(*map(repr, (resources, placement, startup, rollout)))
-        tags = [cdk.CfnTag(key="cdk-sglang:component", value=construct_id)]
+        self.fingerprint: str = logical_digest(
+            *map(repr, (component.resources, component.placement, startup, component.rollout))
+        )
+        tags = [cdk.CfnTag(key="cdk-sglang:component", value=plan.name)]
         log_group = self._make_log_group(tags)
-        context = self._context()
+        context = ComponentContext(scope=self, endpoint=endpoint, name=name, plan=plan, environments=self.environments)
         self.models: list[sagemaker.CfnModel] = make_models(context, model, tags)
         self.model_names: list[str] = [resource.attr_model_name for resource in self.models]
-        self.resource = make_component(
-            context,
-            model_names=self.model_names,
-            resources=resources,
-            placement=placement,
-            startup=startup,
-            tags=tags,
-        )
+        self.resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
         self.resource.add_resource_dependency(log_group)
-        self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(settled.concurrency, model.weights_bytes)
+        self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
         if endpoint.verification is not None:
             endpoint.verification.add(self._verified())
-        warn_of_endless_files(self, self.server, facts=self.variants[0].facts, added=environment)
+        if component.fit_check is not None:
+            self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
+        warn_of_endless_files(self, plan)
 
     def _make_log_group(self, tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
         endpoint, name = self._endpoint, self.component_name
@@ -190,7 +133,7 @@ class InferenceComponent(Construct):
             )
         return log_group
 
-    def _make_scaling(self, concurrency: float | None, weights_bytes: float | None) -> list[cdk.CfnResource]:
+    def _make_scaling(self, weights_bytes: float | None) -> list[cdk.CfnResource]:
         if self.scaling is None:
             return []
         from cdk_sglang.serving.scaling.autoscaling import ScaledComponent, make_scaling
@@ -202,21 +145,7 @@ class InferenceComponent(Construct):
             instances=self._endpoint.capacity.instances,
             weights_bytes=weights_bytes,
         )
-        return make_scaling(scaled, self.scaling, concurrency=concurrency)
-
-    def _context(self) -> ComponentContext:
-        return ComponentContext(
-            scope=self,
-            endpoint=self._endpoint,
-            short_name=self.short_name,
-            name=self.component_name,
-            copies=self.copies,
-            copy_bounds=self.copy_bounds,
-            variants=self.variants,
-            gpus_by_type=self.gpus_by_type,
-            environments=self.environments,
-            rollout=self.rollout,
-        )
+        return make_scaling(scaled, self.scaling, concurrency=self.plan.concurrency)
 
     @staticmethod
     @checked("{construct_id}")
@@ -242,9 +171,44 @@ class InferenceComponent(Construct):
         return self._endpoint.scope
 
     @property
+    def variants(self) -> tuple[ModelVariant, ...]:
+        """Model and options for each set of instance types whose options differ, that of the most wanted type first."""
+        return self.plan.variants
+
+    @property
+    def server(self) -> SglangOptions:
+        """SGLang's options on the most wanted instance type."""
+        return self.plan.server
+
+    @property
+    def copies(self) -> int:
+        """Copies at the first deployment."""
+        return self.plan.copies
+
+    @property
+    def scaling(self) -> ComponentScaling | None:
+        """Bounds, target and schedules, the nightly stop of the endpoint among them; None if the copies stay as they are."""
+        return self.plan.scaling
+
+    @property
+    def rollout(self) -> ComponentRollout | None:
+        """How a new version reaches the copies; None for all at once and without alarms."""
+        return self.plan.component.rollout
+
+    @property
+    def smoke(self) -> SmokeRequest | None:
+        """Request that verifies the component after a deployment; None for that of the endpoint."""
+        return self.plan.component.smoke
+
+    @property
+    def gpus_by_type(self) -> dict[str, int]:
+        """GPUs of a copy by instance type."""
+        return self.plan.gpus_by_type
+
+    @property
     def gpus_per_copy(self) -> int:
         """GPUs of a copy on the most wanted instance type; `gpus_by_type` has those of all types."""
-        return self.variants[0].server.gpus_per_copy
+        return self.server.gpus_per_copy
 
     @property
     def environment(self) -> dict[str, str]:
@@ -254,12 +218,12 @@ class InferenceComponent(Construct):
     @property
     def copy_bounds(self) -> tuple[int, int]:
         """Fewest and most copies that scaling and its schedules may set."""
-        return (self.copies, self.copies) if self.scaling is None else self.scaling.copy_bounds
+        return self.plan.copy_bounds
 
     @property
     def most_copies(self) -> int:
         """Most copies there can be at once, those of the first deployment included."""
-        return max(self.copies, self.copy_bounds[1])
+        return self.plan.most_copies
 
     @property
     def specified_types(self) -> tuple[str, ...]:
@@ -345,7 +309,7 @@ class InferenceComponent(Construct):
             role=endpoint.role,
             arns=endpoint.arns,
             names=endpoint.names,
-            image_kind=endpoint.image.facts.kind,
+            image_kind=endpoint.hosting.image.kind,
             server=self.server,
             model=self.base_model,
             facts=self.variants[0].facts,

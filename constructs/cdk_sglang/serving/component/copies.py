@@ -75,7 +75,7 @@ class LiveCopies(Construct):
             resource: Returns the component's resource, which is looked at when the app is synthesised.
         """
         endpoint, component_name = component.endpoint, component.name
-        fewest, most = component.copy_bounds
+        fewest, most = component.plan.copy_bounds
         self._allow(endpoint, component_name)
         asked = cdk.CfnResource(
             component.scope,
@@ -88,7 +88,7 @@ class LiveCopies(Construct):
                 # A reference, so that the count is read after the endpoint's own update, which may take hours.
                 "Endpoint": endpoint.reference,
                 "Model": model_names[0] if len(model_names) == 1 else list(model_names),
-                "Initial": component.copies,
+                "Initial": component.plan.copies,
                 "Fewest": fewest,
                 "Most": most,
                 "Alarms": list(alarm_names),

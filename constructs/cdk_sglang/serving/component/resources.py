@@ -16,7 +16,6 @@ from cdk_sglang.serving.rollout.rendering import render_component_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.weights.model_source import ModelSource
-from cdk_sglang.spec.placement import Placement
 from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.startup import StartupTimeouts
 
@@ -26,11 +25,11 @@ def make_models(component: ComponentContext, source: ModelSource, tags: list[cdk
     endpoint = component.endpoint
     uri = source.bind(endpoint.weights)
     scope = endpoint.models.after(source.prepare(component.scope, endpoint.weights, endpoint.log_options))
-    name = component.short_name
+    name = component.plan.name
     return [
         # No component is named with a colon: the ids of a scope are one for each component, and must differ.
         _make_model(endpoint, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, variables, tags)
-        for number, (variant, variables) in enumerate(zip(component.variants, component.environments, strict=True))
+        for number, (variant, variables) in enumerate(zip(component.plan.variants, component.environments, strict=True))
     ]
 
 
@@ -42,12 +41,12 @@ def _make_model(  # noqa: PLR0917  all of them its own
     variables: Mapping[str, str],
     tags: list[cdk.CfnTag],
 ) -> sagemaker.CfnModel:
-    network = endpoint.network
+    network = endpoint.options.network
     return sagemaker.CfnModel(
         scope,
         construct_id,
         execution_role_arn=endpoint.role_arn,
-        enable_network_isolation=endpoint.network_isolation,
+        enable_network_isolation=endpoint.options.network_isolation,
         vpc_config=None
         if network is None
         else sagemaker.CfnModel.VpcConfigProperty(
@@ -70,8 +69,6 @@ def make_component(
     component: ComponentContext,
     *,
     model_names: Sequence[str],
-    resources: HostResources | None,
-    placement: Placement | None,
     startup: StartupTimeouts,
     tags: list[cdk.CfnTag],
 ) -> sagemaker.CfnInferenceComponent:
@@ -80,14 +77,12 @@ def make_component(
     Args:
         component: The component.
         model_names: Names of its models, one for each of its variants.
-        resources: Host cores and memory that a copy reserves; half of what goes with its GPUs if None.
-        placement: How copies are spread over instances; SageMaker's own way if None.
         startup: Start-up time-outs.
         tags: Tags of the resource.
     """
-    endpoint = component.endpoint
+    endpoint, rollout = component.endpoint, component.plan.component.rollout
     cfn = sagemaker.CfnInferenceComponent
-    shares = _specifications(component, model_names, resources=resources, placement=placement, startup=startup)
+    shares = _specifications(component, model_names, startup)
     one = per_type = None
     if endpoint.capacity.is_pool:
         per_type = [
@@ -111,9 +106,7 @@ def make_component(
             runtime_config=cfn.InferenceComponentRuntimeConfigProperty(copy_count=copies),
             specification=one,
             specifications=per_type,
-            deployment_config=None
-            if component.rollout is None
-            else render_component_rollout(component.rollout, alarms),
+            deployment_config=None if rollout is None else render_component_rollout(rollout, alarms),
             tags=tags,
         )
     )
@@ -121,18 +114,15 @@ def make_component(
 
 
 def _specifications(
-    component: ComponentContext,
-    model_names: Sequence[str],
-    *,
-    resources: HostResources | None,
-    placement: Placement | None,
-    startup: StartupTimeouts,
+    component: ComponentContext, model_names: Sequence[str], startup: StartupTimeouts
 ) -> dict[str, dict[str, Any]]:
     """Return the fields of a copy's specification by instance type, the most wanted type first."""
     cfn = sagemaker.CfnInferenceComponent
+    plan, sizes = component.plan, component.plan.gpus_by_type
+    placement = plan.component.placement
     models = {
         instance.name: name
-        for variant, name in zip(component.variants, model_names, strict=True)
+        for variant, name in zip(plan.variants, model_names, strict=True)
         for instance in variant.instances
     }
     same = {
@@ -147,8 +137,8 @@ def _specifications(
     def compute(
         instance: GpuInstance,
     ) -> sagemaker.CfnInferenceComponent.InferenceComponentComputeResourceRequirementsProperty:
-        gpus = component.gpus_by_type[instance.name]
-        host = resources or HostResources.share_of(instance, gpus=gpus)
+        gpus = sizes[instance.name]
+        host = plan.component.resources or HostResources.share_of(instance, gpus=gpus)
         return cfn.InferenceComponentComputeResourceRequirementsProperty(
             number_of_accelerator_devices_required=gpus,
             number_of_cpu_cores_required=host.cpu_cores,
@@ -167,16 +157,17 @@ def _specifications(
 
 def _make_alarms(component: ComponentContext) -> list[str]:
     """Create the alarms of a component's rollout and return their names; none without a rollout."""
-    if component.rollout is None:
+    rollout = component.plan.component.rollout
+    if rollout is None:
         return []
     component.endpoint.alarm_reader.allow()
     return make_rollback_alarms(
         component.scope,
-        component.rollout.alarms,
-        choice=component.endpoint.alarms,
+        rollout.alarms,
+        choice=component.endpoint.options.alarms,
         subject=f"Component {component.name}",
         dimensions={"InferenceComponentName": component.name},
-        may_be_zero=component.copy_bounds[0] == 0,
+        may_be_zero=component.plan.copy_bounds[0] == 0,
     )
 
 
@@ -188,9 +179,9 @@ def _copies_to_send(
     resource: Callable[[], sagemaker.CfnInferenceComponent],
 ) -> float:
     """Return the copies that CloudFormation sends: the live ones, if anything but CloudFormation changes them."""
-    fewest, most = component.copy_bounds
+    fewest, most = component.plan.copy_bounds
     if fewest == most:
-        return component.copies
+        return component.plan.copies
     from cdk_sglang.serving.component.copies import LiveCopies
 
     functions = LiveCopies.of(component.scope, log_options=component.endpoint.log_options)

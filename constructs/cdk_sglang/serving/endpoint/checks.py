@@ -9,16 +9,14 @@ from constructs import Construct
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.hardware import GpuInstance, ami_problems, inference_ami_for, region_problems
-from cdk_sglang.serving.image.image import ServingImage
+from cdk_sglang.hardware import ami_problems, inference_ami_for, region_problems
+from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 from cdk_sglang.spec.capacity import Capacity
-from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.image_facts import ImageFacts
-from cdk_sglang.spec.routing import Routing
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
@@ -49,17 +47,6 @@ def _ami_problems(capacity: Capacity, facts: ImageFacts, requested: str | None) 
     ]
 
 
-def bigger_or_fewer(instance: GpuInstance, gpus: int) -> str:
-    """Say what to do when a copy asks for more GPUs than an instance has."""
-    bigger = sorted(
-        (other for other in GpuInstance.all() if other.gpu == instance.gpu and other.gpu_count >= gpus),
-        key=lambda other: (other.gpu_count, other.vcpus),
-    )
-    if bigger:
-        return f"use {instance.gpu_count} or fewer, or {bigger[0].name}"
-    return f"use {instance.gpu_count} or fewer; no type of the {instance.family} family has {gpus}"
-
-
 def stack_of(path: str, scope: Construct) -> cdk.Stack:
     """Return the stack that a scope is in.
 
@@ -75,25 +62,26 @@ def stack_of(path: str, scope: Construct) -> cdk.Stack:
     return cdk.Stack.of(scope)
 
 
-def check_endpoint(
-    path: str,
-    *,
-    region: str,
-    account: str,
-    name: str,
-    names: TakenNames,
-    capacity: Capacity,
-    image: ServingImage,
-    routing: Routing,
-    inference_ami: str | None,
-    log_retention_days: int,
-    log_removal: cdk.RemovalPolicy,
-    metric_frequency_seconds: int,
-    rollout: EndpointRollout | None,
-) -> None:
-    """Collect everything wrong with an endpoint before any of it exists."""
+def check_endpoint(path: str, options: EndpointOptions, *, name: str, names: TakenNames, account: str) -> None:
+    """Collect everything wrong with an endpoint before any of it exists.
+
+    Args:
+        path: Path of the endpoint.
+        options: What the author chose.
+        name: Name of the endpoint.
+        names: Names that the account and Region have already.
+        account: AWS account; may be a token.
+
+    Raises:
+        ConfigurationError: With every problem.
+    """
+    hosting, image = options.hosting, options.image
+    capacity, region, rollout = hosting.capacity, hosting.region, hosting.rollout
+    log_retention_days, metric_frequency_seconds = options.log_options.retention_days, options.metric_frequency_seconds
     problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
-    problems += [Problem(f"{path}.image", problem) for problem in _ami_problems(capacity, image.facts, inference_ami)]
+    problems += [
+        Problem(f"{path}.image", problem) for problem in _ami_problems(capacity, image.facts, options.inference_ami)
+    ]
     if not is_token(region):
         problems += dict.fromkeys(  # a Region without SageMaker is one problem, however many types there are
             Problem(f"{path}.capacity", problem)
@@ -103,14 +91,14 @@ def check_endpoint(
         problems += [problem.under(f"{path}.image") for problem in image.region_problems(region)]
     of_place = capacity.place_problems(region=region, account=account)
     problems += [problem.under(f"{path}.capacity") for problem in of_place]
-    of_routing = routing.problems(max_instances=capacity.max_instances)
+    of_routing = options.routing.problems(max_instances=capacity.max_instances)
     problems += [problem.under(f"{path}.routing") for problem in of_routing]
     if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
         nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
         problems.append(
             Problem(f"{path}.log_retention_days", f"{log_retention_days} is not allowed; nearest allowed: {nearest}")
         )
-    if log_removal is cdk.RemovalPolicy.SNAPSHOT:
+    if options.log_options.removal is cdk.RemovalPolicy.SNAPSHOT:
         problems.append(
             Problem(f"{path}.log_removal", "SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
         )

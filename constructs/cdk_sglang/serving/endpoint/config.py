@@ -19,13 +19,11 @@ from cdk_sglang.serving.capacity.rendering import (
 )
 from cdk_sglang.serving.endpoint.checks import chosen_ami
 from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME
-from cdk_sglang.serving.endpoint.network import EndpointNetwork, render_network
+from cdk_sglang.serving.endpoint.network import render_network
+from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.endpoint.routing import render_routing
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
 from cdk_sglang.serving.shared.lazies import lazy_number
-from cdk_sglang.spec.capacity import Capacity
-from cdk_sglang.spec.image_facts import ImageFacts
-from cdk_sglang.spec.routing import Routing
 
 if TYPE_CHECKING:
     from cdk_sglang.serving.capacity.reservation import ReservationGuard
@@ -42,26 +40,14 @@ class ConfiguredEndpoint:
     """An endpoint as its configuration needs it.
 
     Attributes:
-        capacity: Instance types and their bounds.
-        facts: What the serving image was built for.
-        routing: How requests are spread over copies.
-        inference_ami: AMI of the instances; the one that suits image and GPU if None.
-        network: Subnets and security groups; None for SageMaker's own network.
-        network_isolation: Whether containers get neither network nor credentials.
-        metric_frequency_seconds: Seconds between two utilisation metrics.
+        options: What the author chose.
         role: Execution role.
         role_arn: ARN of the role.
         least_instances: Returns, when the app is synthesised, how many instances stay whatever the load.
         guard: Guard of a reservation; None on demand.
     """
 
-    capacity: Capacity
-    facts: ImageFacts
-    routing: Routing
-    inference_ami: str | None
-    network: EndpointNetwork | None
-    network_isolation: bool
-    metric_frequency_seconds: int
+    options: EndpointOptions
     role: iam.Role
     role_arn: str
     least_instances: Callable[[], int]
@@ -71,25 +57,25 @@ class ConfiguredEndpoint:
 def make_config(scope: Construct, endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig:
     """Create the endpoint's configuration; a change that SageMaker cannot make in one creates another."""
     cfn = sagemaker.CfnEndpointConfig
-    variant = _variant(endpoint)
-    network = None if endpoint.network is None else render_network(endpoint.network)
+    options, variant = endpoint.options, _variant(endpoint)
+    network = None if options.network is None else render_network(options.network)
     # No name: a config that is replaced under the same name would leave the endpoint as it was.
     config = sagemaker.CfnEndpointConfig(
         scope,
         "Config",
         execution_role_arn=endpoint.role_arn,
-        enable_network_isolation=endpoint.network_isolation,
+        enable_network_isolation=options.network_isolation,
         vpc_config=network,
         production_variants=[variant],
         metrics_config=cfn.MetricsConfigProperty(
             enable_enhanced_metrics=True,
             enable_detailed_observability=True,
-            metric_publish_frequency_in_seconds=endpoint.metric_frequency_seconds,
+            metric_publish_frequency_in_seconds=options.metric_frequency_seconds,
         ),
     )
     config.node.add_dependency(endpoint.role)
     if endpoint.guard is not None:
-        values = [variant, endpoint.network_isolation, network, endpoint.metric_frequency_seconds]
+        values = [variant, options.network_isolation, network, options.metric_frequency_seconds]
         config.node.add_dependency(endpoint.guard.check(cdk.Stack.of(scope).resolve(values)))
     acknowledge(config, in_packs("SageMakerEndpointConfigurationKMSKeyConfigured"), _NO_KEY_ON_NVME)
     return config
@@ -97,14 +83,14 @@ def make_config(scope: Construct, endpoint: ConfiguredEndpoint) -> sagemaker.Cfn
 
 def _variant(endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
     cfn = sagemaker.CfnEndpointConfig
-    capacity = endpoint.capacity
+    options, capacity = endpoint.options, endpoint.options.hosting.capacity
     return cfn.ProductionVariantProperty(
         variant_name=VARIANT_NAME,
         instance_type=None if capacity.is_pool else capacity.instances[0].name,
         instance_pools=render_pools(capacity),
         variant_instance_provision_timeout_in_seconds=PROVISION_TIMEOUT_SECONDS if capacity.is_pool else None,
         initial_instance_count=capacity.initial_instances,
-        inference_ami_version=endpoint.inference_ami or chosen_ami(capacity, endpoint.facts),
+        inference_ami_version=options.inference_ami or chosen_ami(capacity, options.image.facts),
         managed_instance_scaling=cfn.ManagedInstanceScalingProperty(
             status="ENABLED",
             min_instance_count=lazy_number(endpoint.least_instances),
@@ -112,5 +98,5 @@ def _variant(endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig.Produc
             scale_in_policy=render_scale_in(capacity.scale_in),
         ),
         capacity_reservation_config=render_reservation(capacity),
-        routing_config=render_routing(endpoint.routing),
+        routing_config=render_routing(options.routing),
     )

@@ -11,34 +11,31 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
-from cdk_sglang.serving.alarms.alarms import chosen_alarms, warn_of_silence
-from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
+from cdk_sglang.planning import Hosting, ResolvedComponent, ResolvedEndpoint, resolve_component
+from cdk_sglang.planning.layouts import least_instances
+from cdk_sglang.serving.alarms.alarms import chosen_alarms
+from cdk_sglang.serving.component.checks import component_name_problems
 from cdk_sglang.serving.component.component import InferenceComponent
-from cdk_sglang.serving.component.context import EndpointContext, ModelScopes
 from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
-from cdk_sglang.serving.endpoint.config import ConfiguredEndpoint, make_config
-from cdk_sglang.serving.endpoint.execution_role import make_execution_role
-from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME, ImportedEndpoint, InvocableEndpoint
+from cdk_sglang.serving.endpoint.invocable import ImportedEndpoint, InvocableEndpoint
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
+from cdk_sglang.serving.endpoint.options import EndpointOptions
+from cdk_sglang.serving.endpoint.parts import make_parts
 from cdk_sglang.serving.image.image import ServingImage
-from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
-from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
-from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
-from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.names import derived_name
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
-from cdk_sglang.serving.verification.endpoint_check import EndpointVerification, VerifiedEndpoint
-from cdk_sglang.serving.weights.access import WeightsAccess
+from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
 from cdk_sglang.serving.weights.model_source import ModelSource
 from cdk_sglang.spec.alarms import NoAlarms
 from cdk_sglang.spec.capacity import Capacity
+from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.idle_alarm import IdleAlarm
 from cdk_sglang.spec.placement import Placement
@@ -47,14 +44,16 @@ from cdk_sglang.spec.rollout import ComponentRollout
 from cdk_sglang.spec.routing import Routing
 from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verification, chosen_verification
+from cdk_sglang.validation import validated
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sns as sns
 
+    from cdk_sglang.errors import Problem
     from cdk_sglang.serving.alarms.alarms import Alarms
-    from cdk_sglang.serving.capacity.reservation import ReservationGuard
+    from cdk_sglang.spec.fit_check import NoFitCheck
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.schedules import NightlyStop
@@ -96,6 +95,7 @@ class InferenceEndpoint(InvocableEndpoint):
         verification: What is compared with the specification before a deployment counts as done; everything by default, or
             `NoVerification(reason=...)`.
         truth_check: Earlier name of `verification`.
+        budget_usd_per_hour: Most the endpoint may cost per hour when fully scaled out, US dollars, on demand; no limit by default.
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
@@ -103,6 +103,7 @@ class InferenceEndpoint(InvocableEndpoint):
         verification: Verification after each deployment; None if it is left out.
         components: Components by their construct ids.
         role: Execution role of the endpoint and its components.
+        log_options: Retention, key and removal of the log groups.
         image_uri: URI of the serving image, known at deployment.
 
     Raises:
@@ -132,137 +133,47 @@ class InferenceEndpoint(InvocableEndpoint):
         rollout: EndpointRollout | None = None,
         verification: Verification | NoVerification | None = None,
         truth_check: Verification | NoVerification | None = None,
+        budget_usd_per_hour: float | None = None,
     ) -> None:
-        routing = routing or Routing.least_outstanding_requests()
-        verification = chosen_verification(construct_id, verification, truth_check)
-        log_retention_days = days_of(f"{construct_id}.log_retention_days", log_retention_days)
         stack = stack_of(construct_id, scope)
-        name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
-        names = TakenNames.of(stack)
-        check_endpoint(
-            construct_id,
-            region=stack.region,
-            account=stack.account,
-            name=name,
-            names=names,
-            capacity=capacity,
-            image=image,
-            routing=routing,
-            inference_ami=inference_ami,
-            log_retention_days=log_retention_days,
-            log_removal=log_removal,
-            metric_frequency_seconds=metric_frequency_seconds,
-            rollout=rollout,
-        )
-        arns = SageMakerArns.of(stack)
-        super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
-        names.take(name, "endpoint", self.node.path)
-        self.capacity = capacity
-        self.image = image
-        self.alarms = chosen_alarms(alarms)
-        self.log_options = LogOptions(retention_days=log_retention_days, key=log_key, removal=log_removal)
-        self.components: dict[str, InferenceComponent] = {}
-        self.role: iam.Role = make_execution_role(
-            self,
-            "ExecutionRole",
-            log_group_arns=log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*"),
-            network=network,
-        )
-        self._alarm_reader = AlarmReader(self.role)
-        self.image_uri: str = image.bind(self, self.role)
-        log_key_arn = None if log_key is None else log_key.key_arn
-        role_arn = self.role.role_arn
-        guard = self._make_guard(role_arn)
-        self.config = make_config(
-            self,
-            ConfiguredEndpoint(
-                capacity=capacity,
-                facts=image.facts,
-                routing=routing,
-                inference_ami=inference_ami,
-                network=network,
-                network_isolation=network_isolation,
-                metric_frequency_seconds=metric_frequency_seconds,
-                role=self.role,
-                role_arn=role_arn,
-                least_instances=self.least_instances,
-                guard=guard,
+        options = EndpointOptions(
+            hosting=Hosting(
+                capacity=capacity, image=image.facts, region=stack.region, nightly_stop=nightly_stop, rollout=rollout
             ),
-        )
-        self.resource = self._make_resource(rollout)
-        self.resource.add_resource_dependency(self._make_log_group(log_key_arn))
-        if guard is not None:
-            guard.watch(self.resource)
-        warn_of_silence(self, self.alarms)
-        self.idle_alarm = make_idle_alarm(
-            self, idle_alarm or IdleAlarm(), choice=self.alarms, endpoint_name=name, variant_name=VARIANT_NAME
-        )
-        cdk.Tags.of(self).add("cdk-sglang:endpoint", name)
-        weights, models = WeightsAccess(self, self.role), ModelScopes(self, self.role)
-        self.verification: EndpointVerification | None = self._make_verification(verification, arns)
-        self._context = EndpointContext(
-            scope=self,
-            name=name,
-            reference=self.resource.attr_endpoint_name,
-            variant_name=VARIANT_NAME,
-            path=self.node.path,
-            region=stack.region,
-            capacity=capacity,
             image=image,
-            image_uri=self.image_uri,
-            role=self.role,
-            role_arn=role_arn,
+            routing=routing or Routing.least_outstanding_requests(),
             network=network,
             network_isolation=network_isolation,
-            arns=arns,
-            names=names,
-            alarms=self.alarms,
-            alarm_reader=self._alarm_reader,
-            nightly_stop=nightly_stop,
-            rollout=rollout,
-            log_options=self.log_options,
-            log_key_arn=log_key_arn,
-            weights=weights,
-            models=models,
-            verification=self.verification,
+            inference_ami=inference_ami,
+            log_options=LogOptions(
+                retention_days=days_of(f"{construct_id}.log_retention_days", log_retention_days),
+                key=log_key,
+                removal=log_removal,
+            ),
+            metric_frequency_seconds=metric_frequency_seconds,
+            alarms=chosen_alarms(alarms),
+            idle_alarm=idle_alarm or IdleAlarm(),
+            verification=chosen_verification(construct_id, verification, truth_check),
         )
-
-    def _make_resource(self, rollout: EndpointRollout | None) -> sagemaker.CfnEndpoint:
-        return sagemaker.CfnEndpoint(
-            self,
-            "Resource",
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=self.config.attr_endpoint_config_name,
-            deployment_config=None if rollout is None else self._deployment_config(rollout),
-            # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
-            # InitialInstanceCount, and takes running copies away with them:
-            # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
-            retain_all_variant_properties=True,
-        )
-
-    def _make_log_group(self, key_arn: str | None) -> logs.CfnLogGroup:
-        return make_log_group(
-            self,
-            "Logs",
-            name=f"{ENDPOINT_LOG_PREFIX}{self.endpoint_name}",
-            retention_days=self.log_options.retention_days,
-            key_arn=key_arn,
-            removal=self.log_options.removal,
-        )
-
-    def _make_verification(self, verification: Verification, arns: SageMakerArns) -> EndpointVerification | None:
-        if verification.none is not None:
-            self.resource.add_metadata("cdk-sglang:no-truth-check", verification.none)
-            return None
-        verified = VerifiedEndpoint(
-            scope=self,
-            resource=self.resource,
-            name=self.endpoint_name,
-            config_name=self.config.attr_endpoint_config_name,
-            image_uri=self.image_uri,
-            arns=arns,
-        )
-        return EndpointVerification(verified, verification, log_options=self.log_options)
+        name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
+        names, arns = TakenNames.of(stack), SageMakerArns.of(stack)
+        check_endpoint(construct_id, options, name=name, names=names, account=stack.account)
+        super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
+        names.take(name, "endpoint", self.node.path)
+        self.capacity: Capacity = capacity
+        self.image: ServingImage = image
+        self.alarms: Alarms | NoAlarms | None = options.alarms
+        self.log_options: LogOptions = options.log_options
+        self.budget_usd_per_hour: float | None = budget_usd_per_hour
+        self.components: dict[str, InferenceComponent] = {}
+        parts = make_parts(self, options, arns=arns, names=names, least_instances=self.least_instances)
+        self.config = parts.config
+        self.resource = parts.resource
+        self.idle_alarm = parts.idle_alarm
+        self._context = parts.context
+        self.role: iam.Role = parts.context.role
+        self.image_uri: str = parts.context.image_uri
+        self.verification: EndpointVerification | None = parts.context.verification
 
     @staticmethod
     @checked("{construct_id}")
@@ -301,6 +212,7 @@ class InferenceEndpoint(InvocableEndpoint):
         rollout: ComponentRollout | None = None,
         smoke: SmokeRequest | None = None,
         tp_size_by_type: Mapping[str, int] | None = None,
+        fit_check: NoFitCheck | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -323,33 +235,78 @@ class InferenceEndpoint(InvocableEndpoint):
             smoke: The request that shows after a deployment that the component answers; that of the endpoint's verification by default.
             tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
                 or, where that is left out and the types differ in GPUs, the fewest that hold the model.
+            fit_check: `NoFitCheck(reason=...)` to deploy the model although the plan says that it does not run; checked by default.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
         """
-        component = InferenceComponent(
-            self._context,
+        component, problems = validated(
+            Component,
             construct_id,
-            model=model,
+            model=model.specification,
             server=server or SglangOptions(),
             copies=copies,
             scaling=scaling,
-            load=load,
-            slo=slo,
             placement=placement,
-            component_name=component_name,
+            slo=slo,
             resources=resources,
             startup=startup,
-            environment=environment or {},
+            environment=dict(environment or {}),
             rollout=rollout,
             smoke=smoke,
-            tp_size_by_type=tp_size_by_type or {},
-            others=self.components,
+            tp_size_by_type=dict(tp_size_by_type or {}),
+            fit_check=fit_check,
+            **({} if load is None else {"load": load}),
         )
-        self.components[construct_id] = component
+        plan = resolve_component(construct_id, component, self._context.hosting, known=model.known, path=construct_id)
+        name = component_name if component_name is not None else f"{self.endpoint_name}-{construct_id}"
+        raise_if_any(
+            [
+                *component_name_problems(self._context, construct_id, name, others=self.components),
+                *problems,
+                *plan.problems,
+                *plan.fit_problems(construct_id),
+                *([] if problems else self._room_problems(plan)),
+            ]
+        )
+        return self._add(plan, model, name)
+
+    @checked()
+    def add_resolved_component(
+        self, plan: ResolvedComponent, *, model: ModelSource, component_name: str | None = None
+    ) -> InferenceComponent:
+        """Put a model on the endpoint that `cdk_sglang.planning.resolve` has worked out and found without a problem.
+
+        Args:
+            plan: The component.
+            model: Where its weights are.
+            component_name: "<endpoint name>-<name of the plan>" by default; literal, up to 63 characters.
+
+        Raises:
+            ConfigurationError: The name is taken or not allowed, before any resource exists.
+        """
+        name = component_name if component_name is not None else f"{self.endpoint_name}-{plan.name}"
+        raise_if_any(component_name_problems(self._context, plan.name, name, others=self.components))
+        return self._add(plan, model, name)
+
+    def _add(self, plan: ResolvedComponent, model: ModelSource, name: str) -> InferenceComponent:
+        component = InferenceComponent(self._context, plan, model=model, component_name=name)
+        self.components[plan.name] = component
         for grantee in self._invokers:
             component.grant_invoke(grantee)
         return component
+
+    def _room_problems(self, plan: ResolvedComponent) -> list[Problem]:
+        """Hold all components, the one to come included, to the instances and the budget of the endpoint."""
+        if plan.problems:
+            return []
+        resolved = ResolvedEndpoint(
+            name=self.node.id,
+            hosting=self._context.hosting,
+            components={**{name: one.plan for name, one in self.components.items()}, plan.name: plan},
+        )
+        problems = resolved.room_problems(self.node.id)
+        return problems or resolved.budget_problems(self.budget_usd_per_hour, path=self.node.id)
 
     @property
     def component_names(self) -> tuple[str, ...]:
@@ -357,35 +314,7 @@ class InferenceEndpoint(InvocableEndpoint):
         return tuple(component.component_name for component in self.components.values())
 
     def least_instances(self) -> int:
-        """Return how many instances stay whatever the load: as asked, else 0 when every component may go to zero, else 1."""
-        if self.capacity.min_instances is not None:
-            return self.capacity.min_instances
-        return min(1, max((component.copy_bounds[0] for component in self.components.values()), default=1))
-
-    def _deployment_config(self, rollout: EndpointRollout) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
-        self._alarm_reader.allow()
-        alarm_names = make_rollback_alarms(
-            self,
-            rollout.alarms,
-            choice=self.alarms,
-            subject=f"Endpoint {self.endpoint_name}",
-            dimensions={"EndpointName": self.endpoint_name, "VariantName": self.variant_name},
-            may_be_zero=self.capacity.min_instances == 0,
+        """Return how many instances stay whatever the load: as specified, else 0 if every component may go to zero, else 1."""
+        return least_instances(
+            self.capacity.min_instances, (component.copy_bounds[0] for component in self.components.values())
         )
-        return render_endpoint_rollout(rollout, alarm_names)
-
-    def _make_guard(self, role_arn: str) -> ReservationGuard | None:
-        if self.capacity.reservation is None:
-            return None
-        from cdk_sglang.serving.capacity.context import ReservedEndpoint
-        from cdk_sglang.serving.capacity.reservation import ReservationGuard
-
-        endpoint = ReservedEndpoint(
-            name=self.endpoint_name,
-            reservation=self.capacity.reservation,
-            move=self.capacity.on_demand_move,
-            role_arn=role_arn,
-            alarms=self.alarms,
-            log_options=self.log_options,
-        )
-        return ReservationGuard(self, endpoint)

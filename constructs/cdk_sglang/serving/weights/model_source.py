@@ -11,6 +11,7 @@ from constructs import Construct, IConstruct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.planning.own import NOTHING_OWN, KnownModel
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 from cdk_sglang.serving.weights.hub import StagingOrder, token_problems
 from cdk_sglang.spec.model import Model
@@ -48,6 +49,7 @@ class ModelSource:
         model_id: Catalogue id of the model, such as "Qwen/Qwen3-8B", for checks against it; None if unknown.
         repository: Repository on Hugging Face that the files come from; None for files in S3.
         facts: What you know of the model, where the catalogue does not know it or says otherwise; None for the catalogue's.
+        specification: The specification that it was made from.
 
     Raises:
         ConfigurationError: The bucket is missing, the token is text, or the facts are none.
@@ -70,7 +72,7 @@ class ModelSource:
         self.model_id: str | None = model.id or (model.hugging_face if facts is None else facts.id)
         self.facts = facts
         self.weights_bytes: float | None = model.weights_bytes
-        self._model = model
+        self.specification = model
         self._bucket = bucket
         self._key = key
         self._token = token
@@ -182,13 +184,20 @@ class ModelSource:
             raise ConfigurationError([*error.problems, *token_problems(token)]) from None
         return ModelSource(model, bucket=bucket, token=token, facts=facts, wait=wait)
 
+    @property
+    def known(self) -> KnownModel:
+        """What is known of the model: what you said, else the catalogue's."""
+        if self.facts is None:
+            return NOTHING_OWN.known(self.specification)
+        return KnownModel(model=self.specification, facts=self.facts)
+
     def bind(self, access: WeightsAccess) -> str:
         """Let the endpoint's role read the prefix, and return the S3 URI, ending in a slash.
 
         Args:
             access: Reading rights of the endpoint's role, which the prefix is added to.
         """
-        bucket, folder = self._known_bucket(access), self._model.folder
+        bucket, folder = self._known_bucket(access), self.specification.folder
         access.read(bucket.arn, folder, bucket.key)
         return f"s3://{bucket.name}/{folder}"
 
@@ -200,7 +209,7 @@ class ModelSource:
             access: Read access of the endpoint's role, which knows the buckets.
             log_options: Retention, key and removal of the logs of the functions and builds that do it.
         """
-        if self._model.hugging_face is not None:
+        if self.specification.hugging_face is not None:
             from cdk_sglang.serving.weights.staging import WeightsStaging
 
             return WeightsStaging.of(scope, log_options=log_options).stage(self._order())
@@ -211,17 +220,17 @@ class ModelSource:
 
             access.check = WeightsCheck.of(scope, log_options=log_options)
         return access.check.check(
-            self._known_bucket(access), self._model.folder, expected_bytes=self._model.weights_bytes
+            self._known_bucket(access), self.specification.folder, expected_bytes=self.specification.weights_bytes
         )
 
     def _known_bucket(self, access: WeightsAccess) -> KnownBucket:
-        if self._model.bucket_name is not None:
-            return access.named(self._model.bucket_name, self._key)
+        if self.specification.bucket_name is not None:
+            return access.named(self.specification.bucket_name, self._key)
         assert self._bucket is not None
         return access.known(self._bucket)
 
     def _order(self) -> StagingOrder:
-        model = self._model
+        model = self.specification
         assert model.hugging_face is not None
         assert model.revision is not None
         assert self._bucket is not None

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.serving.component.file_cache import FileCache, file_cache
-from cdk_sglang.serving.component.variants import ModelVariant
+from cdk_sglang.planning.component.file_cache import FileCache, file_cache
+from cdk_sglang.planning.component.variants import ModelVariant
+
+if TYPE_CHECKING:
+    from cdk_sglang.spec.component import Component
 
 _GB: Final = 10**9
 
 
-def disk_problems(
-    path: str, variants: Sequence[ModelVariant], *, weights_bytes: float | None, copies: int, added: Mapping[str, str]
-) -> list[Problem]:
+def disk_problems(path: str, component: Component, variants: Sequence[ModelVariant], *, copies: int) -> list[Problem]:
     """Say on which types the model's files, and those of the cache, do not fit on the instance's NVMe.
 
     Counted are the copies of this component that an instance can hold, which share the model's files. Types without NVMe have a volume
     of unknown size: nothing is said of them.
 
     Args:
-        path: Of the component.
+        path: Path of the component.
+        component: The component.
         variants: Its options on the endpoint's types.
-        weights_bytes: Size of the model's files; None when not known.
         copies: Most copies there can be.
-        added: Further environment variables of the container.
     """
-    weights_gb = (weights_bytes or 0) / _GB
+    weights_gb = (component.model.weights_bytes or 0) / _GB
     problems = []
     for variant in variants:
-        cache = file_cache(variant.server, facts=variant.facts, added=added)
+        cache = file_cache(variant.server, facts=variant.facts, added=component.environment)
         for instance in variant.instances:
             if instance.nvme_gb <= 0:
                 continue

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.component.host_cache import host_cache_problems
-from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.planning.adapters import adapter_host_gib
+from cdk_sglang.planning.component.host_cache import host_cache_problems, sized_for_host
+from cdk_sglang.planning.fleet_request import HostMemory
+from cdk_sglang.spec.resources import HostResources
+from cdk_sglang.validation import is_token
 
 if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.planning.fleet_request import HostMemory
+    from cdk_sglang.spec.component import Component
     from cdk_sglang.weights import AdapterConfig
 
 _GIB: Final = 2**30
@@ -89,9 +93,14 @@ def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: Adapter
     modules = config.target_modules if config is not None else lora.target_modules
     if rank is None or modules is None:
         return None
-    from cdk_sglang.planning.adapters import adapter_host_gib
-
     return adapter_host_gib(facts.architecture, rank=rank, modules=modules)
+
+
+def least_memory_mib(instances: Iterable[GpuInstance], resources: HostResources | None, *, gpus: int) -> int:
+    """Return the host memory in MiB of a copy with `gpus` GPUs on the type that has least; the reservation itself if it is specified."""
+    if resources is not None:
+        return resources.memory_mib
+    return min(HostResources.share_of(instance, gpus=gpus).memory_mib for instance in instances)
 
 
 def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> list[Problem]:
@@ -166,8 +175,6 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
         memory_mib: Host memory that a copy reserves.
         instance_gib: Host memory of the instance, of which `host_memory_fraction` is a share at most.
     """
-    from cdk_sglang.planning.fleet_request import HostMemory
-
     hicache, processes = server.hicache, server.gpus_per_copy
     fraction = None if hicache is None else hicache.host_memory_fraction
     return HostMemory(
@@ -177,6 +184,23 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
         adapters_gib=processes * needs.adapters_gib,
         cache_ratio=None if hicache is None else hicache.ratio,
     )
+
+
+def planned_host(component: Component, facts: ModelFacts, instance: GpuInstance, *, tp_size: int) -> HostMemory:
+    """Return what a copy takes of an instance's host memory.
+
+    Args:
+        component: The component.
+        facts: What is known of its model.
+        instance: The instance type.
+        tp_size: GPUs of a forward pass on it.
+    """
+    server = component.server
+    split = server if tp_size == server.tp_size else server.with_tp_size(tp_size)
+    needs = host_needs(split, facts=facts, weights_bytes=component.model.weights_bytes, added=component.environment)
+    memory_mib = least_memory_mib([instance], component.resources, gpus=split.gpus_per_copy)
+    sized = sized_for_host(split, memory_mib, adapters_gib=needs.adapters_gib * split.gpus_per_copy)
+    return host_memory(sized, needs, memory_mib=memory_mib, instance_gib=instance.memory_gib)
 
 
 def _too_many_adapters(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> Problem:

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.engine import SglangOptions, environment_problems
 from cdk_sglang.errors import Problem
-from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.serving.component.file_cache import file_cache_problems
-from cdk_sglang.serving.component.host import least_memory_mib
-from cdk_sglang.serving.component.host_cache import sized_for_host
-from cdk_sglang.serving.component.host_memory import HostNeeds, host_memory_problems, host_needs
-from cdk_sglang.serving.component.planned import facts_of, planned_tp_sizes, with_planned_fraction
-from cdk_sglang.serving.image.image import ServingImage
-from cdk_sglang.serving.shared.tokens import is_token
-from cdk_sglang.serving.weights.model_source import ModelSource
-from cdk_sglang.spec.resources import HostResources
+from cdk_sglang.planning.component.file_cache import file_cache_problems
+from cdk_sglang.planning.component.host_cache import sized_for_host
+from cdk_sglang.planning.component.host_memory import (
+    HostNeeds,
+    host_memory_problems,
+    host_needs,
+    least_memory_mib,
+)
+from cdk_sglang.planning.component.sizes import with_planned_fraction
+from cdk_sglang.validation import is_token
 
 if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.component.hosting import Hosting
+    from cdk_sglang.spec.component import Component
+    from cdk_sglang.spec.image_facts import ImageFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +49,12 @@ class ModelVariant:
     rendered: Mapping[str, str]
     has_experts: bool | None = None
 
-    def problems(self, path: str, *, image: ServingImage, added: Mapping[str, str]) -> list[Problem]:
+    def problems(self, path: str, *, image: ImageFacts, added: Mapping[str, str]) -> list[Problem]:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
             *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
-            *self.server.problems_for(image.facts.kind, f"{path}.server"),
+            *self.server.problems_for(image.kind, f"{path}.server"),
             *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
             *file_cache_problems(f"{path}.server", self.server, added),
             *environment_problems(added, f"{path}.environment", rendered=self.rendered),
@@ -78,45 +82,34 @@ def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[Gp
 
 
 def model_variants(
-    server: SglangOptions,
-    *,
-    model: ModelSource,
-    tp_size_by_type: Mapping[str, int],
-    instances: Sequence[GpuInstance],
-    resources: HostResources | None,
-    image: ServingImage,
-    added: Mapping[str, str],
+    component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int]
 ) -> tuple[ModelVariant, ...]:
     """Return the variants of a component, that of the most wanted type first: as many as options differ.
 
     Args:
-        server: The options as asked.
-        model: The model; what is checked against it needs its facts, or its id in the catalogue.
-        tp_size_by_type: Sizes asked for some types.
-        instances: Types of the endpoint, most wanted first.
-        resources: What a copy reserves of its host; a share of each type when None.
-        image: The container, which decides how options become variables.
-        added: Further environment variables of the container.
+        component: The component.
+        hosting: Its endpoint, whose image decides how options become variables.
+        facts: What is known of the model; None if nothing.
+        sizes: GPUs of a forward pass by instance type.
     """
-    known, version = facts_of(model), image.facts.sglang_version
-    sizes = planned_tp_sizes(known, server, instances, tp_size_by_type=tp_size_by_type, engine_version=version)
+    server, kind = component.server, hosting.image.kind
     plain = server.lora is None and server.load_format is None and server.hicache is None
-    facts = None if plain else known
-    has_experts = None if server.quantization is None or known is None else known.architecture.moe is not None
-    needs = host_needs(server, facts=facts, weights_bytes=model.weights_bytes, added=added)
+    has_experts = None if server.quantization is None or facts is None else facts.architecture.moe is not None
+    decisive = None if plain else facts
+    needs = host_needs(server, facts=decisive, weights_bytes=component.model.weights_bytes, added=component.environment)
     variants = []
-    for split, of_split in _splits(server, known, instances, sizes=sizes, engine_version=version):
-        memory_mib = least_memory_mib(of_split, resources, gpus=split.gpus_per_copy)
+    for split, types in _splits(component, hosting, facts=facts, sizes=sizes):
+        memory_mib = least_memory_mib(types, component.resources, gpus=split.gpus_per_copy)
         adapters_gib = needs.adapters_gib * split.gpus_per_copy
         sized = sized_for_host(split, memory_mib, adapters_gib=adapters_gib)
         variants.append(
             ModelVariant(
-                instances=of_split,
+                instances=types,
                 server=sized,
                 memory_mib=memory_mib,
                 needs=needs,
-                facts=facts,
-                rendered=sized.environment(image_kind=image.facts.kind),
+                facts=decisive,
+                rendered=sized.environment(image_kind=kind),
                 has_experts=has_experts,
             )
         )
@@ -124,19 +117,15 @@ def model_variants(
 
 
 def _splits(
-    server: SglangOptions,
-    facts: ModelFacts | None,
-    instances: Sequence[GpuInstance],
-    *,
-    sizes: Mapping[str, int],
-    engine_version: str,
+    component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int]
 ) -> list[tuple[SglangOptions, tuple[GpuInstance, ...]]]:
     """Return the options as they differ between instance types, that of the most wanted first, each with its types."""
+    server, version = component.server, hosting.image.sglang_version
     splits: list[tuple[SglangOptions, list[GpuInstance]]] = []
-    for instance in instances:
+    for instance in hosting.instances:
         size = sizes[instance.name]
         split = server if size == server.tp_size else server.with_tp_size(size)
-        options = with_planned_fraction(split, facts, instance, engine_version=engine_version)
+        options = with_planned_fraction(split, facts, instance, engine_version=version)
         same = next((types for known, types in splits if known == options), None)
         if same is None:
             splits.append((options, [instance]))

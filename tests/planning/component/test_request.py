@@ -10,7 +10,7 @@ from cdk_sglang.engine import SglangOptions
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import EngineOptions, planned_fraction
-from cdk_sglang.serving.component.planned import component_request
+from cdk_sglang.planning.component.request import component_request
 
 QWEN = catalogue("Qwen/Qwen3-8B")
 

@@ -1,0 +1,106 @@
+"""What the planner is asked about a component: its model's facts and the server options that decide memory and speed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.engine import SglangOptions
+from cdk_sglang.planning.component.host_memory import DEFAULT_LORA_SLOTS
+from cdk_sglang.planning.fleet_request import ComponentRequest
+from cdk_sglang.planning.static_fraction import EngineOptions
+from cdk_sglang.spec.load import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.spec.rollout import BatchSize
+    from cdk_sglang.spec.schedules import Bounds
+    from cdk_sglang.spec.slo import Slo
+
+_KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
+"""SGLang's names of cache formats to the planner's; all others are 16 bits."""
+
+
+def component_request(
+    name: str,
+    facts: ModelFacts,
+    server: SglangOptions,
+    *,
+    bounds: Bounds,
+    slo: Slo | None = None,
+    load: Load | None = None,
+    host_memory_gib: float = 0.0,
+    vcpus: float = 0.0,
+    rolling: BatchSize | None = None,
+    tp_sizes: Mapping[str, int] | None = None,
+    engine_version: str | None = None,
+) -> ComponentRequest:
+    """Return the planner's question about one component.
+
+    Args:
+        name: The component.
+        facts: Its model.
+        server: SGLang's options.
+        bounds: Fewest and most copies at any hour.
+        slo: Latency objectives; none by default.
+        load: Requests expected; the planner's own assumption by default.
+        host_memory_gib: Host memory reserved per copy.
+        vcpus: CPU cores reserved per copy.
+        rolling: How many copies one step of an update replaces; None for an update without steps.
+        tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
+        engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
+    """
+    lora, load = server.lora, load or Load()
+    return ComponentRequest(
+        name=name,
+        facts=facts,
+        tp_size=server.tp_size,
+        tp_size_by_type=tp_sizes or {},
+        expert_parallel=server.ep_size > 1,
+        attention_dp=server.attn_dp_size,
+        pp_size=server.pp_size,
+        context_length=server.context_length,
+        kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
+        mem_fraction=server.mem_fraction_static,
+        engine=_engine_options(server, engine_version),
+        min_copies=bounds[0],
+        max_copies=bounds[1],
+        slo=slo,
+        input_tokens=load.input_tokens,
+        output_tokens=load.output_tokens,
+        host_memory_gib=host_memory_gib,
+        vcpus=vcpus,
+        rolling=rolling,
+        lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
+        lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
+        lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+    )
+
+
+_CAPTURED_ALL_TO_ALL: Final = frozenset({"none", "deepep", "megamoe", "flashinfer"})
+"""All-to-all kernels beside which SGLang 0.5.23 captures prefills (arg_groups/cuda_graph_hook.py)."""
+
+
+def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions:
+    """Return what of the options SGLang's default share of GPU memory follows."""
+
+    def captured(phase: str) -> bool:
+        off = server.get("disable_cuda_graph") or server.get(f"disable_{phase}_cuda_graph")
+        backend = server.get(f"cuda_graph_backend_{phase}")
+        return backend != "disabled" if backend is not None else not off
+
+    sizes = server.get("cuda_graph_bs_decode")
+    all_to_all = server.get("moe_a2a_backend") or "none"
+    text_only = server.get("language_only") or server.get("language_model_only")
+    return EngineOptions(
+        version=version,
+        chunked_prefill_size=server.chunked_prefill_size,
+        max_prefill_tokens=server.max_prefill_tokens,
+        cuda_graph_max_bs=max(sizes) if sizes else server.cuda_graph_max_bs,
+        max_running_requests=server.max_running_requests,
+        decode_graphs=captured("decode"),
+        prefill_graphs=captured("prefill") and all_to_all in _CAPTURED_ALL_TO_ALL,
+        deepep=all_to_all == "deepep",
+        multimodal=False if text_only else server.get("enable_multimodal"),
+    )

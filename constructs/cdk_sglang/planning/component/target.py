@@ -1,0 +1,88 @@
+"""The requests in flight at which scaling keeps a copy: as specified, else what the plan of the model says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.planning.component.request import component_request
+from cdk_sglang.planning.component.variants import gpus_by_type
+from cdk_sglang.spec.scaling import Concurrency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.planning.component.hosting import Hosting
+    from cdk_sglang.planning.component.variants import ModelVariant
+    from cdk_sglang.planning.own import KnownModel
+    from cdk_sglang.spec.component import Component
+    from cdk_sglang.spec.load import Load
+    from cdk_sglang.spec.scaling import ComponentScaling
+
+_ADVICE = "give its catalogue id, or a number: scaling.concurrency: 16"
+
+
+def target_of(
+    path: str,
+    component: Component,
+    scaling: ComponentScaling | None,
+    hosting: Hosting,
+    *,
+    variants: Sequence[ModelVariant],
+    known: KnownModel,
+) -> float | None:
+    """Return the requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
+
+    Args:
+        path: Path of the component.
+        component: The component.
+        scaling: Its bounds, target and schedules; None if it does not scale.
+        hosting: Its endpoint.
+        variants: Its options by instance type.
+        known: What is known of its model.
+
+    Raises:
+        ConfigurationError: The load is specified twice, or nobody knows the model's cache.
+    """
+    if scaling is None or not scaling.has_policy or not isinstance(target := scaling.tracked, Concurrency):
+        return None
+    load = component.load if "load" in component.model_fields_set else None
+    if load is not None and target.model_fields_set & type(load).model_fields.keys():
+        text = "is given by scaling.target too (input_tokens, output_tokens); give it once"
+        raise ConfigurationError([Problem(f"{path}.load", text)])
+    if target.requests_per_copy is not None:
+        return target.requests_per_copy
+    return _planned(path, component, hosting, variants=variants, known=known, load=load or target)
+
+
+def _planned(
+    path: str,
+    component: Component,
+    hosting: Hosting,
+    *,
+    variants: Sequence[ModelVariant],
+    known: KnownModel,
+    load: Load,
+) -> float:
+    setting, facts = f"{path}.scaling.concurrency", known.facts
+    if facts is None:
+        text = known.problem or "comes from the plan, and the model has no id"
+        raise ConfigurationError([Problem(setting, f"{text}; {_ADVICE}")])
+    if not facts.architecture.kv_known:
+        text = f"the cache of {facts.id} is not known; give a number: scaling.concurrency: 16"
+        raise ConfigurationError([Problem(setting, text)])
+    from cdk_sglang.planning.concurrency import target_concurrency  # noqa: PLC0415  numpy, which only predictions need
+
+    server = variants[0].server
+    request = component_request(
+        path,
+        facts,
+        server,
+        bounds=(1, 1),
+        load=load,
+        slo=component.slo,
+        engine_version=hosting.image.sglang_version,
+    )
+    return target_concurrency(
+        request, hosting.instances, gpus=gpus_by_type(variants), max_running_requests=server.max_running_requests
+    )

@@ -1,0 +1,129 @@
+"""What an endpoint works out to: every component on its instance types, and everything that speaks against deploying them.
+
+The one way from a specification to what constructs, plan and report take (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cdk_sglang.planning.component.resolve import ResolvedComponent, resolve_component
+from cdk_sglang.planning.cost import BUDGET
+from cdk_sglang.planning.fleet_request import EndpointRequest, FleetRequest
+from cdk_sglang.planning.layouts import Room, count_problems, least_instances
+from cdk_sglang.planning.own import NOTHING_OWN, Own
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk_sglang.errors import Problem
+    from cdk_sglang.planning.component.hosting import Hosting
+    from cdk_sglang.spec.component import Component
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedEndpoint:
+    """An endpoint whose every value is known.
+
+    Attributes:
+        name: Name of the endpoint.
+        hosting: The endpoint, as far as its components depend on it.
+        components: Components by name.
+    """
+
+    name: str
+    hosting: Hosting
+    components: Mapping[str, ResolvedComponent]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that speaks against a component by itself, but whether its model fits."""
+        return [problem for component in self.components.values() for problem in component.problems]
+
+    @property
+    def unplanned(self) -> list[str]:
+        """Components whose model nobody knows, so that nobody knows whether they fit."""
+        return [name for name, component in self.components.items() if component.facts is None]
+
+    def request(self) -> EndpointRequest:
+        """Return what the planner is asked about it."""
+        capacity, components = self.hosting.capacity, self.components.values()
+        return EndpointRequest(
+            name=self.name,
+            instances=capacity.instances,
+            components=tuple(component.request() for component in components if component.is_planned),
+            min_instances=least_instances(capacity.min_instances, (one.copy_bounds[0] for one in components)),
+            max_instances=capacity.max_instances,
+            reserved=capacity.reservation is not None,
+            reserved_count=None if capacity.reservation is None else capacity.reservation.count,
+            update=_update(self.hosting),
+            others=tuple(component.needs() for component in components if component.facts is None),
+        )
+
+    def room_problems(self, where: str) -> list[Problem]:
+        """Say that the endpoint may not have as many instances as the copies of its components need.
+
+        Args:
+            where: Path of the endpoint.
+        """
+        capacity = self.hosting.capacity
+        room = Room(self.hosting.instances, (component.needs() for component in self.components.values()))
+        fewest = least_instances(capacity.min_instances, room.least.values())
+        return count_problems(room, min_instances=fewest, max_instances=capacity.max_instances, where=where)
+
+    def budget_problems(self, budget_usd_per_hour: float | None, *, path: str) -> list[Problem]:
+        """Say that the endpoint may cost more than a budget of its own, or that nobody can know.
+
+        Args:
+            budget_usd_per_hour: The budget; None for no limit.
+            path: Path of the endpoint.
+        """
+        if budget_usd_per_hour is None:
+            return []
+        from cdk_sglang.planning.plan import plan_fleet  # noqa: PLC0415  numpy, which few endpoints need at synth
+
+        plan = plan_fleet(
+            FleetRequest(
+                environment=self.name,
+                region=self.hosting.price_region,
+                endpoints=(self.request(),),
+                budget_usd_per_hour=budget_usd_per_hour,
+                prices=self.hosting.prices,
+            )
+        )
+        return [problem.under(path) for problem in plan.problems if problem.path == BUDGET]
+
+
+def resolve(
+    name: str, components: Mapping[str, Component], hosting: Hosting, *, path: str, own: Own = NOTHING_OWN
+) -> ResolvedEndpoint:
+    """Work out every component of an endpoint.
+
+    Args:
+        name: Name of the endpoint.
+        components: Its components by name.
+        hosting: Its instances, image and Region.
+        path: Path of the endpoint, which the paths of problems begin with.
+        own: Models of the user's own.
+    """
+    return ResolvedEndpoint(
+        name=name,
+        hosting=hosting,
+        components={
+            short_name: resolve_component(
+                short_name,
+                component,
+                hosting,
+                known=own.known(component.model),
+                path=f"{path}.components.{short_name}",
+            )
+            for short_name, component in components.items()
+        },
+    )
+
+
+def _update(hosting: Hosting) -> Literal["blue_green", "rolling"] | None:
+    if hosting.rollout is None:
+        return None
+    return "rolling" if hosting.rollout.strategy == "rolling" else "blue_green"

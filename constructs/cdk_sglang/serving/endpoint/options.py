@@ -1,0 +1,49 @@
+"""The options of an endpoint, as a value that its parts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning import Hosting
+
+if TYPE_CHECKING:
+    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.endpoint.network import EndpointNetwork
+    from cdk_sglang.serving.image.image import ServingImage
+    from cdk_sglang.serving.shared.runtime_functions import LogOptions
+    from cdk_sglang.spec.alarms import NoAlarms
+    from cdk_sglang.spec.idle_alarm import IdleAlarm
+    from cdk_sglang.spec.routing import Routing
+    from cdk_sglang.spec.verification import Verification
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointOptions:
+    """What an author chose for an endpoint.
+
+    Attributes:
+        hosting: What of the endpoint decides how its components run: instances, image, Region, hours, rollout.
+        image: Serving container.
+        routing: How requests are spread over copies.
+        network: Subnets and security groups; None for SageMaker's own network.
+        network_isolation: Whether containers get neither network nor credentials.
+        inference_ami: AMI of the instances; the one that suits image and GPU if None.
+        log_options: Retention, key and removal of log groups.
+        metric_frequency_seconds: Seconds between two utilisation metrics.
+        alarms: Whom alarms notify; None if unspecified.
+        idle_alarm: When idle GPUs are worth an alarm.
+        verification: What is compared with the specification after a deployment.
+    """
+
+    hosting: Hosting
+    image: ServingImage
+    routing: Routing
+    network: EndpointNetwork | None
+    network_isolation: bool
+    inference_ami: str | None
+    log_options: LogOptions
+    metric_frequency_seconds: int
+    alarms: Alarms | NoAlarms | None
+    idle_alarm: IdleAlarm
+    verification: Verification

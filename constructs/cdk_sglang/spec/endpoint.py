@@ -1,0 +1,45 @@
+"""Instances and the models that share them, as they are specified."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from cdk_sglang.spec.capacity import Capacity
+from cdk_sglang.spec.component import Component
+from cdk_sglang.spec.endpoint_rollout import EndpointRollout
+from cdk_sglang.spec.idle_alarm import IdleAlarm
+from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.kinds import Name
+from cdk_sglang.spec.routing import PrefixAwareRouting
+from cdk_sglang.spec.schedules import NightlyStop
+from cdk_sglang.spec.verification import Verification
+from cdk_sglang.validation import Spec
+
+
+class Endpoint(Spec):
+    """Instances, and the models that share them."""
+
+    _noun: ClassVar[str] = "endpoint"
+
+    capacity: Capacity
+    """GPU instances."""
+    image: Image | None = None
+    """The serving container; that of the environment by default."""
+    routing: PrefixAwareRouting | None = None
+    """How requests are spread; to the copy with the fewest outstanding requests by default."""
+    network_isolation: bool = True
+    """Containers get neither network nor credentials; weights come through SageMaker."""
+    metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
+    """How often utilisation is published."""
+    idle_alarm: IdleAlarm = IdleAlarm()
+    """When GPUs that do nothing are worth an alarm."""
+    nightly_stop: NightlyStop | None = None
+    """Hours in which the endpoint is off and costs nothing; none by default."""
+    rollout: EndpointRollout | None = None
+    """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
+    verify: Verification = Verification()
+    """What is compared with the specification before a deployment counts as done; everything by default."""
+    components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
+    """The models, by name."""

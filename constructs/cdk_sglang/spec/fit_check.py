@@ -1,0 +1,35 @@
+"""A written decision that nobody checks whether a model runs on its GPUs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from cdk_sglang.validation import Spec
+
+_REASON_MAX_LENGTH: Final = 500
+
+
+def _reason(text: str) -> str:
+    reason = text.strip()
+    if not reason:
+        raise ValueError(
+            "no reason given; say why the model runs although the plan says it does not, or leave the check on"
+        )
+    if len(reason) > _REASON_MAX_LENGTH:
+        raise ValueError(f"has {len(reason)} characters; use {_REASON_MAX_LENGTH} or fewer")
+    return reason
+
+
+class NoFitCheck(Spec):
+    """A component is deployed although the plan says that it does not run, or cannot tell; the plan shows the reason."""
+
+    _noun = "fit_check"
+
+    reason: Annotated[
+        str,
+        AfterValidator(_reason),
+        WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _REASON_MAX_LENGTH}),
+    ] = Field(validation_alias="none")
+    """Why the model runs all the same, for example a measurement of the same model on the same GPUs."""
