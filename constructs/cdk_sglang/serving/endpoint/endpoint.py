@@ -160,6 +160,7 @@ class InferenceEndpoint(InvocableEndpoint):
         check_endpoint(construct_id, options, name=name, names=names, account=stack.account)
         super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
         names.take(name, "endpoint", self.node.path)
+        self._short_name = construct_id  # asking CDK for it takes a good part of a millisecond
         self.capacity: Capacity = capacity
         self.image: ServingImage = image
         self.alarms: Alarms | NoAlarms | None = options.alarms
@@ -301,12 +302,12 @@ class InferenceEndpoint(InvocableEndpoint):
         if plan.problems:
             return []
         resolved = ResolvedEndpoint(
-            name=self.node.id,
+            name=self._short_name,
             hosting=self._context.hosting,
             components={**{name: one.plan for name, one in self.components.items()}, plan.name: plan},
         )
-        problems = resolved.room_problems(self.node.id)
-        return problems or resolved.budget_problems(self.budget_usd_per_hour, path=self.node.id)
+        problems = resolved.room_problems(self._short_name)
+        return problems or resolved.budget_problems(self.budget_usd_per_hour, path=self._short_name)
 
     @property
     def component_names(self) -> tuple[str, ...]:

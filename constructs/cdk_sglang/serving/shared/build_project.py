@@ -74,14 +74,7 @@ class BuildProject(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self.log_group: logs.LogGroup = make_log_group(self, "Logs", log_options)
-        self.role = iam.Role(
-            self,
-            "Role",
-            description=description,
-            assumed_by=iam.ServicePrincipal(
-                "codebuild.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
+        self.role: iam.Role = self._make_role(description, stack.account)
         location = f"{source.bucket.bucket_arn}/{source.s3_object_key}"
         for statement in (
             iam.PolicyStatement(actions=list(permissions.READ_SOURCE), resources=[location]),
@@ -108,16 +101,7 @@ class BuildProject(Construct):
                 ),
             ),
             artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
-            environment=codebuild.CfnProject.EnvironmentProperty(
-                type="LINUX_CONTAINER",
-                image=_MACHINE_IMAGE,
-                compute_type=compute_type,
-                privileged_mode=docker,
-                environment_variables=[
-                    codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value, type="PLAINTEXT")
-                    for name, value in sorted(variables.items())
-                ],
-            ),
+            environment=_machine(compute_type, variables, docker=docker),
             logs_config=codebuild.CfnProject.LogsConfigProperty(
                 cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(
                     status="ENABLED", group_name=self.log_group.log_group_name
@@ -133,3 +117,28 @@ class BuildProject(Construct):
         acknowledge(self.resource, in_packs("CodeBuildProjectSourceRepoUrl"), _FROM_S3)
         if docker:
             acknowledge(self.resource, ["AwsSolutions-CB3"], _PRIVILEGED)
+
+    def _make_role(self, description: str, account: str) -> iam.Role:
+        return iam.Role(
+            self,
+            "Role",
+            description=description,
+            assumed_by=iam.ServicePrincipal(
+                "codebuild.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": account}}
+            ),
+        )
+
+
+def _machine(
+    compute_type: ComputeType, variables: Mapping[str, str], *, docker: bool
+) -> codebuild.CfnProject.EnvironmentProperty:
+    return codebuild.CfnProject.EnvironmentProperty(
+        type="LINUX_CONTAINER",
+        image=_MACHINE_IMAGE,
+        compute_type=compute_type,
+        privileged_mode=docker,
+        environment_variables=[
+            codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value, type="PLAINTEXT")
+            for name, value in sorted(variables.items())
+        ],
+    )
