@@ -75,7 +75,7 @@ def check(content: object, *, source: str) -> Environment:
             [Problem(source, f"expected a mapping with the keys {', '.join(Environment.model_fields)}, got {got}")]
         )
     try:
-        return Environment.model_validate(content)
+        return Environment.model_validate(content, by_alias=True, by_name=False)  # keys of files, not names of Python
     except ValidationError as error:
         raise ConfigurationError(problem.in_file(source) for problem in problems_of(error, Environment)) from None
 

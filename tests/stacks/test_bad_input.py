@@ -160,6 +160,17 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
             "endpoints.chat.components.llama.scaling.schedules.launch.ends: 2025-01-01T09:00 is in the past; remove the schedule"
         ],
     ),
+    "names of Python in a file": (
+        [
+            ((*LLAMA, "fit_check"), {"reason": "measured"}),
+            ((*LLAMA, "rollout"), {"max_batch": {"percent_value": 50}}),
+        ],
+        [
+            "endpoints.chat.components.llama.fit_check.none: missing; it has no default",
+            "endpoints.chat.components.llama.fit_check.reason: unknown key; known: none",
+            "endpoints.chat.components.llama.rollout.max_batch.percent_value: unknown key; did you mean 'percent'",
+        ],
+    ),
     "a nightly stop over business hours": (
         [
             ((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2, "concurrency": 2}),

@@ -91,4 +91,4 @@ def test_valid_settings_survive_a_round_trip(content: dict[str, Any]) -> None:
         made = check(content, source=SOURCE)
     except ConfigurationError:
         return
-    assert check(made.model_dump(mode="json", exclude_unset=True), source=SOURCE) == made
+    assert check(made.model_dump(mode="json", exclude_unset=True, by_alias=True), source=SOURCE) == made

@@ -31,5 +31,5 @@ class NoFitCheck(Spec):
         str,
         AfterValidator(_reason),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _REASON_MAX_LENGTH}),
-    ] = Field(validation_alias="none")
+    ] = Field(validation_alias="none", serialization_alias="none")
     """Why the model runs all the same, for example a measurement of the same model on the same GPUs."""

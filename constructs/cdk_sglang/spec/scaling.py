@@ -53,7 +53,7 @@ class MetricStat(Spec):
 
     _noun: ClassVar[str] = "metric"
 
-    metric_name: str = Field(validation_alias="name")
+    metric_name: str = Field(validation_alias="name", serialization_alias="name")
     """Name of the metric as it is published, such as ConcurrentRequestsPerCopy."""
     statistic: str
     """CloudWatch statistic of the metric, such as Average, Sum or p90."""
