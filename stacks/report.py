@@ -69,10 +69,10 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
     for row, (component_id, component) in enumerate(components.items()):
         least, most = component.copy_bounds
         sizes = [str(count) for count in dict.fromkeys(component.gpus_by_type.values())]
-        asked = [str(component.most_copies * count) for count in dict.fromkeys(component.gpus_by_type.values())]
+        totals = [str(component.most_copies * count) for count in dict.fromkeys(component.gpus_by_type.values())]
         copies_shown = str(most) if least == most else f"{least} to {most}"
         cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
-        table.add_row(*cells, " or ".join(sizes), " or ".join(asked), "", "")
+        table.add_row(*cells, " or ".join(sizes), " or ".join(totals), "", "")
     room = Room(capacity.instances, (component.plan.needs() for component in components.values()))
     needed, _ = room.needed(room.most)
     gpus = [

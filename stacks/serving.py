@@ -128,10 +128,10 @@ class ServingStack(cdk.Stack):
         )
 
     def _alarms(self) -> Alarms | NoAlarms:
-        asked = self._settings.alarms
-        if asked.none is not None:
-            return NoAlarms(reason=asked.none)
-        topic_arn = self._read("alarm-topic-arn") if asked.kind == "create" else asked.topic
+        alarms = self._settings.alarms
+        if alarms.none is not None:
+            return NoAlarms(reason=alarms.none)
+        topic_arn = self._read("alarm-topic-arn") if alarms.kind == "create" else alarms.topic
         assert topic_arn is not None
         return Alarms(topic=sns.Topic.from_topic_arn(self, "Alarms", topic_arn))
 

@@ -62,10 +62,10 @@ class Network(Settings):
         }
         problems = []
         for field, vpc in belongs.items():
-            given = getattr(self, field) is not None
-            if given and self.vpc != vpc:
+            is_set = getattr(self, field) is not None
+            if is_set and self.vpc != vpc:
                 problems.append(Problem(field, f"goes with vpc: {vpc}, got vpc: {self.vpc}; remove it"))
-            if not given and self.vpc == vpc == "existing":
+            if not is_set and self.vpc == vpc == "existing":
                 problems.append(Problem(field, "missing; vpc: existing needs it"))
         raise_if_any(problems)
         return self

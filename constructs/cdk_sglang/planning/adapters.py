@@ -39,9 +39,9 @@ def adapter_slots_gib(
         rank: `max_lora_rank`; smaller adapters take as much.
         modules: `lora_target_modules`.
     """
-    wanted = {_BUFFERS.get(module, module) for module in modules}
-    values = _layers(model, split, wanted)
-    ends = _ENDS if "all" in wanted else _ENDS & wanted
+    buffers = {_BUFFERS.get(module, module) for module in modules}
+    values = _layers(model, split, buffers)
+    ends = _ENDS if "all" in buffers else _ENDS & buffers
     # Each of the two asks for buffers of both when both are asked for (init_buffers).
     values += len(ends) * sum(_ends(model, split)[name] for name in ends)
     return slots * rank * values * _BYTES / GIB
@@ -59,15 +59,15 @@ def adapter_host_gib(model: ModelArchitecture, *, rank: int, modules: Iterable[s
         modules: What it changes; "all" is all linear layers, without embeddings and head, as PEFT's `all-linear`.
     """
     whole = Parallelism()
-    wanted = {_BUFFERS.get(module, module) for module in modules}
-    values = _layers(model, whole, wanted) + sum(_ends(model, whole)[name] for name in _ENDS & wanted)
+    buffers = {_BUFFERS.get(module, module) for module in modules}
+    values = _layers(model, whole, buffers) + sum(_ends(model, whole)[name] for name in _ENDS & buffers)
     return rank * values * _BYTES / GIB
 
 
-def _layers(model: ModelArchitecture, split: Parallelism, wanted: set[str]) -> float:
+def _layers(model: ModelArchitecture, split: Parallelism, buffers: set[str]) -> float:
     """Values of all layers per unit of rank."""
     layer = {**_attention(model, split), **_mlp(model, split)}
-    return model.layers * sum(size for name, size in layer.items() if "all" in wanted or name in wanted)
+    return model.layers * sum(size for name, size in layer.items() if "all" in buffers or name in buffers)
 
 
 def _attention(model: ModelArchitecture, split: Parallelism) -> dict[str, float]:

@@ -42,17 +42,17 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
     )
 
 
-def prices_of(component: ComponentRequest, given: Answer, *, usd_per_hour: float, gpus: int) -> TokenPrices | None:
+def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: float, gpus: int) -> TokenPrices | None:
     """Return what tokens cost of a copy of so many GPUs at such a price; None where nothing is predicted."""
-    rate = given.output_tok_s_per_gpu
-    if rate is None or given.prompt_share is None:
+    rate = prediction.output_tok_s_per_gpu
+    if rate is None or prediction.prompt_share is None:
         return None
     return token_prices(
         usd_per_hour=usd_per_hour,
         output_tok_s=rate.value * gpus,
         input_tokens=component.input_tokens,
         output_tokens=component.output_tokens,
-        prompt_share=given.prompt_share,
+        prompt_share=prediction.prompt_share,
     )
 
 
@@ -70,29 +70,29 @@ def cheapest_fast_enough(
             for split in fitting_splits(component, instance, context)
         ]
     answers = answer([question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options])
-    met = []
-    for (instance, split, usd), given in zip(options, answers, strict=True):
-        tokens = prices_of(component, given, usd_per_hour=usd, gpus=split.gpus)
-        if given.ttft_ms is None or given.tpot_ms is None or tokens is None:
+    fast_enough = []
+    for (instance, split, usd), prediction in zip(options, answers, strict=True):
+        tokens = prices_of(component, prediction, usd_per_hour=usd, gpus=split.gpus)
+        if prediction.ttft_ms is None or prediction.tpot_ms is None or tokens is None:
             continue
-        slow_first = slo.ttft_ms is not None and given.ttft_ms.value > slo.ttft_ms
-        slow_next = slo.tpot_ms is not None and given.tpot_ms.value > slo.tpot_ms
+        slow_first = slo.ttft_ms is not None and prediction.ttft_ms.value > slo.ttft_ms
+        slow_next = slo.tpot_ms is not None and prediction.tpot_ms.value > slo.tpot_ms
         if slow_first or slow_next:
             continue
-        met.append(
+        fast_enough.append(
             Alternative(
                 instance=instance.name,
                 tp_size=split.tensor,
-                ttft_ms=given.ttft_ms,
-                tpot_ms=given.tpot_ms,
+                ttft_ms=prediction.ttft_ms,
+                tpot_ms=prediction.tpot_ms,
                 usd_per_hour_per_copy=usd,
                 usd_per_million_input_tokens=tokens.input,
                 usd_per_million_output_tokens=tokens.output,
             )
         )
-    met.sort(key=lambda option: (option.usd_per_hour_per_copy, option.tp_size))
+    fast_enough.sort(key=lambda option: (option.usd_per_hour_per_copy, option.tp_size))
     distinct: list[Alternative] = []
-    for option in met:
+    for option in fast_enough:
         if all(option.instance != kept.instance for kept in distinct):
             distinct.append(option)
     return tuple(distinct[:SUGGESTIONS])

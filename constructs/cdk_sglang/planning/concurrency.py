@@ -115,8 +115,8 @@ def _most_in_time(component: ComponentRequest, instance: GpuInstance, split: Par
     def in_time(candidates: Sequence[int]) -> tuple[int, int | None]:
         questions = [question(component, instance, split, concurrency=float(c)) for c in candidates]
         last = 0
-        for count, given in zip(candidates, answer(questions), strict=True):
-            if not _meets(component, given):
+        for count, prediction in zip(candidates, answer(questions), strict=True):
+            if not _meets(component, prediction):
                 return last, count
             last = count
         return last, None
@@ -127,10 +127,10 @@ def _most_in_time(component: ComponentRequest, instance: GpuInstance, split: Par
     return max(last, in_time(range(last + 1, first_late))[0])
 
 
-def _meets(component: ComponentRequest, given: Answer) -> bool:
+def _meets(component: ComponentRequest, prediction: Answer) -> bool:
     slo = component.slo
     assert slo is not None
-    if given.ttft_ms is None or given.tpot_ms is None:
+    if prediction.ttft_ms is None or prediction.tpot_ms is None:
         return False
-    first = slo.ttft_ms is None or given.ttft_ms.high <= slo.ttft_ms
-    return first and (slo.tpot_ms is None or given.tpot_ms.high <= slo.tpot_ms)
+    first = slo.ttft_ms is None or prediction.ttft_ms.high <= slo.ttft_ms
+    return first and (slo.tpot_ms is None or prediction.tpot_ms.high <= slo.tpot_ms)

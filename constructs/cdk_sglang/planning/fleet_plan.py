@@ -103,7 +103,7 @@ class ComponentPlan:
         facts_source: Where the model's config was read.
         facts_date: When, where that was kept.
         facts_file: File of the user's that has it; empty for the package's catalogue.
-        host: Host memory of a copy; None where nobody said.
+        host: Host memory of a copy; None if unknown.
         disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
     """
 

@@ -72,7 +72,7 @@ class ComponentRequest:
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
         rolling: How many copies one step of an update replaces; None for an update without steps.
-        host: Host memory of a copy on the endpoint's first type; None where nobody says.
+        host: Host memory of a copy on the endpoint's first type; None if unknown.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
         no_fit_check: Why the component is deployed although it may not fit; None if it must.
     """
@@ -133,7 +133,7 @@ class EndpointRequest:
         reserved: Capacity is a training plan.
         reserved_count: Instances the plan holds; None without one.
         update: How a new configuration reaches the instances: `blue_green` with a second fleet, `rolling` with one batch more, or None
-            where nothing is said, which SageMaker takes for blue/green.
+            if unspecified, which SageMaker takes for blue/green.
         others: What else runs on it: components whose model nobody knows, of which the plan knows the GPUs alone.
     """
 

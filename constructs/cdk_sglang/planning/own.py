@@ -47,7 +47,7 @@ class Own:
         return catalogue(model_id, also=self.models)
 
     def known_facts(self, model_id: str | None) -> ModelFacts | None:
-        """Return a model's facts; None where nobody has them, or the model has no id."""
+        """Return a model's facts; None if it has no id, or nobody has any."""
         if model_id is None:
             return None
         try:

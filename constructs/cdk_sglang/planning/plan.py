@@ -84,8 +84,8 @@ def _plan_endpoint(
             dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
         )
         warnings += host_warnings(path, plan.host)
-        if said := contradiction(component.facts):
-            warnings.append(Problem(f"{path}.model.id", f"{said}"))
+        if difference := contradiction(component.facts):
+            warnings.append(Problem(f"{path}.model.id", f"{difference}"))
         warnings += [
             Problem(f"{path}.model", f"{component.facts.id} on {instance.name}: {note}")
             for instance in endpoint.instances
@@ -111,20 +111,20 @@ def _plan_component(
     split = split_on(component, instance)
     memory = memory_of(component, instance.gpu, split)
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
-    given = None
+    prediction = None
     if model.kv_known:
-        (given,) = answer([question(component, instance, split, concurrency=concurrency)])
-        notes += list(given.notes)
-        _check_slo(component, instance, given, path, problems)
+        (prediction,) = answer([question(component, instance, split, concurrency=concurrency)])
+        notes += list(prediction.notes)
+        _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
     if component.slo is not None and model.kv_known:
         alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
-    rate = given.output_tok_s_per_gpu if given and given.fits else None
+    rate = prediction.output_tok_s_per_gpu if prediction and prediction.fits else None
     tokens = None
-    if price is not None and given is not None and given.fits:
+    if price is not None and prediction is not None and prediction.fits:
         usd = copy_usd_per_hour(price, instance, split.gpus)
-        tokens = prices_of(component, given, usd_per_hour=usd, gpus=split.gpus)
+        tokens = prices_of(component, prediction, usd_per_hour=usd, gpus=split.gpus)
     requests = memory.requests(context) * split.attention_dp
     return ComponentPlan(
         name=component.name,
@@ -139,8 +139,8 @@ def _plan_component(
         max_copies=component.max_copies,
         concurrency=concurrency,
         start_up=start_up(component.facts.weights_gib * GIB / 1e9, instance),
-        ttft_ms=given.ttft_ms if rate and given else None,
-        tpot_ms=given.tpot_ms if rate and given else None,
+        ttft_ms=prediction.ttft_ms if rate and prediction else None,
+        tpot_ms=prediction.tpot_ms if rate and prediction else None,
         output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
         if rate
         else None,
@@ -164,17 +164,20 @@ def _plan_component(
 
 
 def _check_slo(
-    component: ComponentRequest, instance: GpuInstance, given: Answer, path: str, problems: list[Problem]
+    component: ComponentRequest, instance: GpuInstance, prediction: Answer, path: str, problems: list[Problem]
 ) -> None:
     slo = component.slo
     if slo is None:
         return
-    for name, asked, band in (("ttft_ms", slo.ttft_ms, given.ttft_ms), ("tpot_ms", slo.tpot_ms, given.tpot_ms)):
-        if asked is not None and band is not None and band.low > asked:
+    for name, objective_ms, band in (
+        ("ttft_ms", slo.ttft_ms, prediction.ttft_ms),
+        ("tpot_ms", slo.tpot_ms, prediction.tpot_ms),
+    ):
+        if objective_ms is not None and band is not None and band.low > objective_ms:
             problems.append(
                 Problem(
                     f"{path}.slo.{name}",
-                    f"{asked:g} ms asked, {band.value:.0f} ms ({band.low:.0f} to {band.high:.0f}) expected on "
+                    f"{objective_ms:g} ms asked, {band.value:.0f} ms ({band.low:.0f} to {band.high:.0f}) expected on "
                     f"{instance.name} at {slo.at_concurrency:g} requests in flight per copy; allow more, ask for fewer in flight, or use a "
                     "faster instance",
                 )

@@ -83,7 +83,7 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
     fitted = calibration() if using is None else using
     prepared = [_prepare(question) for question in questions]
     timed = [(index, load) for index, (_, load) in enumerate(prepared) if load is not None]
-    answers = [given for given, _ in prepared]
+    answers = [base_answer for base_answer, _ in prepared]
     if not timed:
         return answers
     table = columns([_features(questions[index], load) for index, load in timed])
@@ -91,7 +91,7 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
     for position, (index, load) in enumerate(timed):
         answers[index] = _timed(
             question=questions[index],
-            given=answers[index],
+            base_answer=answers[index],
             load=load,
             fitted=fitted,
             predicted=predicted,
@@ -163,13 +163,13 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
     problems = split_problems(model, question.gpu, question.split)
     notes = [*question.notes, *format_notes(model, question.gpu)]
     length = question.input_tokens + question.output_tokens
-    asked = max(length, question.context_len or 0.0)
+    longest_tokens = max(length, question.context_len or 0.0)
     limit = model.max_position_embeddings
-    if limit and asked > limit:
-        notes.append(f"context {asked:g} is beyond the model's {limit}")
+    if limit and longest_tokens > limit:
+        notes.append(f"context {longest_tokens:g} is beyond the model's {limit}")
         if (question.context_len or question.input_tokens) > 2 * limit:
             problems.append(
-                f"context {asked:g} is beyond the model's {limit}; shorten it, or set a rope scaling factor"
+                f"context {longest_tokens:g} is beyond the model's {limit}; shorten it, or set a rope scaling factor"
             )
     most = max(most_gpus(), question.instance_gpus)
     if question.split.gpus > most:
@@ -180,10 +180,12 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
         return Answer(fits=False, memory=memory, problems=tuple(problems), notes=tuple(notes)), None
     if not model.kv_known:
         return Answer(fits=False, memory=memory, problems=(question.facts.note,), notes=tuple(notes)), None
-    short = memory.shortfall_gib(asked)
+    short = memory.shortfall_gib(longest_tokens)
     if memory.cache_gib <= 0 or short > 0:
         missing = max(short, -memory.cache_gib)
-        longest = f" for a request of {asked:g} tokens" if question.context_len and memory.cache_gib > 0 else ""
+        longest = (
+            f" for a request of {longest_tokens:g} tokens" if question.context_len and memory.cache_gib > 0 else ""
+        )
         problems.append(
             f"does not fit: {memory.weights_gib:.1f} GiB of weights on {memory.total_gib:.1f} GiB GPUs leave {memory.cache_gib:.1f} GiB "
             f"of cache ({memory.kv_tokens} tokens), {missing:.1f} GiB short per GPU{longest}; use more GPUs, a smaller format or a larger "
@@ -213,14 +215,14 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
 def _timed(
     *,
     question: Question,
-    given: Answer,
+    base_answer: Answer,
     load: Load,
     fitted: Calibration,
     predicted: Times,
     position: int,
 ) -> Answer:
     tpot, ttft = float(predicted.tpot[position]), float(predicted.ttft[position])
-    notes = list(given.notes)
+    notes = list(base_answer.notes)
     steps, prompts = float(predicted.step[position]), float(predicted.prompts[position])
     if question.accept_len is not None:
         plain = float(
@@ -256,13 +258,13 @@ def _timed(
         return Band(value=middle * math.exp(centre), low=middle * math.exp(low), high=middle * math.exp(high))
 
     return Answer(
-        fits=given.fits,
-        memory=given.memory,
-        running=given.running,
+        fits=base_answer.fits,
+        memory=base_answer.memory,
+        running=base_answer.running,
         ttft_ms=band("ttft", ttft + waiting),
         tpot_ms=band("tpot", tpot),
         output_tok_s_per_gpu=band("throughput", throughput),
         prompt_share=prompts / (prompts + steps),
-        problems=given.problems,
+        problems=base_answer.problems,
         notes=tuple(notes),
     )

@@ -29,18 +29,18 @@ def same_instance_remedy(component: ComponentRequest, gpu: Gpu, split: Paralleli
         split: How a copy is spread.
         context: Longest request to hold.
     """
-    asked, words = component, ""
+    lean, words = component, ""
     if gpu.memory_mib < LEAN_BELOW_MIB and _is_wider(component):
-        asked = dataclasses.replace(
+        lean = dataclasses.replace(
             component,
             engine=dataclasses.replace(
                 component.engine, chunked_prefill_size=LEAN_CHUNK, cuda_graph_max_bs=LEAN_GRAPHS
             ),
         )
         words = f"chunked_prefill_size: {LEAN_CHUNK} and cuda_graph_max_bs: {LEAN_GRAPHS}"
-        if component.mem_fraction is None and _fits(asked, gpu, split, context):
+        if component.mem_fraction is None and _fits(lean, gpu, split, context):
             return words
-    fraction = _fraction(asked, gpu, split, context)
+    fraction = _fraction(lean, gpu, split, context)
     if fraction is None:
         return ""
     return f"mem_fraction_static: {fraction:.2f}" + (f" with {words}" if words else "")

@@ -226,15 +226,15 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning), and the concurrency that of all GPUs; public tables that
     give `n_gpus = tp x dp` for it count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
     """
-    given = {
+    sizes = {
         name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")
     }
     for name in ("n_gpus", "tp", "pp"):
-        if given[name] == 0:
+        if sizes[name] == 0:
             cells.problems.append(Problem(name, "0 is out of range; a whole number from 1 to 4096 is needed"))
-    numbers = {name: int(value or 1) for name, value in given.items()}
+    numbers = {name: int(value or 1) for name, value in sizes.items()}
     tp, ep, dp, pp = numbers["tp"], numbers["ep"], numbers["dp"], numbers["pp"]
-    gpus = int(given["n_gpus"] or tp * pp)
+    gpus = int(sizes["n_gpus"] or tp * pp)
     if dp > 1:
         group = tp if tp > 1 else (ep if ep > 1 else gpus)
         return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1), (

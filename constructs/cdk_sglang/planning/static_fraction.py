@@ -62,8 +62,8 @@ class EngineOptions:
     @property
     def release(self) -> Release:
         """The release whose rule is used: the given one within those that were read."""
-        given = _release_of(self.version)
-        return NEWEST_READ if given is None else min(max(given, OLDEST_READ), NEWEST_READ)
+        release = _release_of(self.version)
+        return NEWEST_READ if release is None else min(max(release, OLDEST_READ), NEWEST_READ)
 
     @property
     def release_known(self) -> bool:
@@ -102,17 +102,17 @@ def sglang_fraction(
         split: How one copy is spread.
         options: SGLang's release and options.
     """
-    given = options or EngineOptions()
-    chunk, batch = _capacity(model, gpu, split, given)
-    prefill = chunk if chunk > 0 else given.max_prefill_tokens or MAX_PREFILL_TOKENS
+    engine = options or EngineOptions()
+    chunk, batch = _capacity(model, gpu, split, engine)
+    prefill = chunk if chunk > 0 else engine.max_prefill_tokens or MAX_PREFILL_TOKENS
     reserved = 512 + 1.5 * max(prefill, 2048) + split.tensor * split.pipeline / 8 * 1024
-    reserved += _graphs(model, split, given, chunk=chunk, batch=batch)
+    reserved += _graphs(model, split, engine, chunk=chunk, batch=batch)
     if gpu.memory_mib > 60 * _GIB_IN_MIB:
         reserved = max(reserved, 10 * 1024)
-    if given.deepep and given.decode_graphs:
+    if engine.deepep and engine.decode_graphs:
         reserved += 2 * 1024
     fraction = round((gpu.memory_mib - reserved) / gpu.memory_mib, 3)
-    vision = model.vision if serves_images(model, given) else None
+    vision = model.vision if serves_images(model, engine) else None
     return fraction if vision is None else fraction * _vision_factor(vision)
 
 
@@ -120,8 +120,8 @@ def serves_images(model: ModelArchitecture, options: EngineOptions | None = None
     """Return whether SGLang loads a multimodal model as one."""
     if model.vision is None:
         return False
-    asked = None if options is None else options.multimodal
-    return model.model_type not in _TEXT_ONLY_BY_DEFAULT if asked is None else asked
+    multimodal = None if options is None else options.multimodal
+    return model.model_type not in _TEXT_ONLY_BY_DEFAULT if multimodal is None else multimodal
 
 
 _TEXT_ONLY_BY_DEFAULT = frozenset({"gemma3", "gemma3_text", "llama4", "llama4_text"})
@@ -139,12 +139,12 @@ _LARGEST_GRAPH = 512
 """Requests of the largest decode batch that SGLang captures."""
 
 
-def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, given: EngineOptions) -> tuple[int, int]:
+def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: EngineOptions) -> tuple[int, int]:
     """Return the longest prefill chunk and the largest decode batch with a CUDA graph."""
     memory, few = gpu.memory_mib, split.tensor < _MANY_GPUS
     if memory < 20 * _GIB_IN_MIB:
         chunk, batch = 2048, 8
-    elif memory < 35 * _GIB_IN_MIB and given.release < _LARGER_GRAPHS:
+    elif memory < 35 * _GIB_IN_MIB and engine.release < _LARGER_GRAPHS:
         chunk, batch = 2048, 24 if few else 80
     elif memory < 35 * _GIB_IN_MIB:
         chunk, batch = 4096, 48 if few else 160
@@ -154,33 +154,33 @@ def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, given: Eng
         chunk, batch = 8192, 256 if few else 512
     else:
         chunk, batch = 16384, 512
-    running = given.max_running_requests
-    if running is not None and batch > running and given.release >= _GRAPHS_END_AT_RUNNING:
+    running = engine.max_running_requests
+    if running is not None and batch > running and engine.release >= _GRAPHS_END_AT_RUNNING:
         batch = running
-    if running is not None and batch < running <= _LARGEST_GRAPH and _widens_graphs(model, gpu, given):
+    if running is not None and batch < running <= _LARGEST_GRAPH and _widens_graphs(model, gpu, engine):
         batch = running
     return (
-        chunk if given.chunked_prefill_size is None else given.chunked_prefill_size,
-        batch if given.cuda_graph_max_bs is None else given.cuda_graph_max_bs,
+        chunk if engine.chunked_prefill_size is None else engine.chunked_prefill_size,
+        batch if engine.cuda_graph_max_bs is None else engine.cuda_graph_max_bs,
     )
 
 
-def _widens_graphs(model: ModelArchitecture, gpu: Gpu, given: EngineOptions) -> bool:
+def _widens_graphs(model: ModelArchitecture, gpu: Gpu, engine: EngineOptions) -> bool:
     """Return whether decode graphs grow to max_running_requests: Qwen3-VL on H100 and H200 (model_overrides/qwen3_vl.py, 0.5.23)."""
     hopper = gpu.compute_capability.startswith("9.")
-    return hopper and model.model_type.startswith("qwen3_vl") and serves_images(model, given)
+    return hopper and model.model_type.startswith("qwen3_vl") and serves_images(model, engine)
 
 
-def _graphs(model: ModelArchitecture, split: Parallelism, given: EngineOptions, *, chunk: int, batch: int) -> float:
+def _graphs(model: ModelArchitecture, split: Parallelism, engine: EngineOptions, *, chunk: int, batch: int) -> float:
     """Return MiB kept for CUDA graphs and the padding of DP attention."""
-    reserved = 2.0 * batch if given.decode_graphs else 0.0
+    reserved = 2.0 * batch if engine.decode_graphs else 0.0
     if split.attention_dp > 1:
         large = 300
         reserved += batch * split.attention_dp * (4.5 if batch > large else 3)
-    shown = serves_images(model, given) and not model.model_type.startswith(_IMAGES_WITH_PREFILL_GRAPHS)
-    if given.prefill_graphs and split.pipeline == 1 and not shown:
+    is_multimodal = serves_images(model, engine) and not model.model_type.startswith(_IMAGES_WITH_PREFILL_GRAPHS)
+    if engine.prefill_graphs and split.pipeline == 1 and not is_multimodal:
         reserved += 1536 if model.mla is not None else 8 * _captured_prefills(chunk)
-        reserved += 1024 if given.deepep else 0
+        reserved += 1024 if engine.deepep else 0
     return reserved
 
 

@@ -38,8 +38,8 @@ class FileCache:
 
     Args:
         writers: Processes that write, each with files of its own.
-        max_bytes: Most that each writes; 0 where nothing says.
-        min_free_bytes: What each leaves free on the disk; 0 where nothing says.
+        max_bytes: Most that each writes; 0 if unbounded.
+        min_free_bytes: What each leaves free on the disk; 0 if unbounded.
         known: Whether the bounds are known at synth.
     """
 
@@ -72,10 +72,10 @@ def file_cache(server: SglangOptions, *, facts: ModelFacts | None, added: Mappin
     groups = server.dp_size * server.pp_size * server.attn_dp_size
     latent = facts is not None and facts.architecture.mla is not None
     writers = groups if latent else server.gpus_per_copy
-    asked = {name: _asked(server, name, added) for name in _VARIABLES}
-    if any(value is not None and is_token(value) for value in asked.values()):
+    bounds = {name: _bound(server, name, added) for name in _VARIABLES}
+    if any(value is not None and is_token(value) for value in bounds.values()):
         return FileCache(writers=writers, known=False)
-    most, free = (_bytes_of(asked[name]) or 0 for name in ("max_size", "min_free_space"))
+    most, free = (_bytes_of(bounds[name]) or 0 for name in ("max_size", "min_free_space"))
     return FileCache(writers=writers, max_bytes=most, min_free_bytes=free)
 
 
@@ -89,18 +89,18 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
     """
     if server.hicache is None or server.hicache.storage_backend != "file":
         return []
-    asked = {name: _asked(server, name, added) for name in _VARIABLES}
+    bounds = {name: _bound(server, name, added) for name in _VARIABLES}
     return [
         Problem(
             f"{path}.hicache.storage_extra_config.{name}",
             f"{value!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) or 200Gi (2^30)",
         )
-        for name, value in asked.items()
+        for name, value in bounds.items()
         if _bytes_of(value) is None and not is_token(value)
     ]
 
 
-def _asked(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON
+def _bound(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON
     """Return a bound as written; the setting counts before the variable."""
     assert server.hicache is not None
     value = (server.hicache.storage_extra_config or {}).get(name)

@@ -28,8 +28,8 @@ def sized_for_host(server: SglangOptions, memory_mib: int, *, adapters_gib: floa
         adapters_gib: Of that, what LoRA adapters take.
     """
     hicache = server.hicache
-    given = hicache is None or any((hicache.ratio, hicache.size_gb, hicache.host_memory_fraction))
-    if hicache is None or given or hicache.host_memory_mode == "buffer_only" or is_token(memory_mib):
+    is_sized = hicache is None or any((hicache.ratio, hicache.size_gb, hicache.host_memory_fraction))
+    if hicache is None or is_sized or hicache.host_memory_mode == "buffer_only" or is_token(memory_mib):
         return server
     fits = _fits_gb(server, memory_mib, adapters_gib)
     return server if fits < 1 else server.model_copy(update={"hicache": hicache.model_copy(update={"size_gb": fits})})

@@ -64,7 +64,7 @@ def host_needs(
     Args:
         server: SGLang's options.
         facts: The model, where the catalogue knows it.
-        weights_bytes: Size of its files, where somebody said it.
+        weights_bytes: Size of its files in bytes; that of its facts if None.
         added: Further environment variables of the container.
     """
     if weights_bytes is None and facts is not None:
@@ -79,7 +79,7 @@ def host_needs(
 
 
 def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: AdapterConfig | None) -> float | None:
-    """Return GiB that one adapter takes in each GPU's process; None where nobody knows.
+    """Return GiB that one adapter takes in each GPU's process; None if unknown.
 
     Args:
         server: SGLang's options, which say what adapters may be.
@@ -232,13 +232,13 @@ def _loading_bytes(server: SglangOptions, weights_bytes: float | None, added: Ma
     """Of each GPU's process: none divides the files with the others (SGLang 0.5.23, RunaiModelStreamerLoader, local paths)."""
     if server.load_format != _STREAMER or weights_bytes is None:
         return 0.0
-    asked = (server.model_loader_extra_config or {}).get("memory_limit")
-    if not isinstance(asked, int):  # what SGLang takes; then the variable counts
+    limit_bytes = (server.model_loader_extra_config or {}).get("memory_limit")
+    if not isinstance(limit_bytes, int):  # what SGLang takes; then the variable counts
         text = added.get(_STREAMER_LIMIT_VARIABLE, "")
         if is_token(text):
             return 0.0
-        asked = int(text) if text.removeprefix("-").isdecimal() else None
+        limit_bytes = int(text) if text.removeprefix("-").isdecimal() else None
     limit = (
-        _STREAMER_LIMIT_BYTES if asked is None else math.inf if asked < 0 else asked
+        _STREAMER_LIMIT_BYTES if limit_bytes is None else math.inf if limit_bytes < 0 else limit_bytes
     )  # -1: no limit, 0: the largest tensor
     return min(weights_bytes, limit)

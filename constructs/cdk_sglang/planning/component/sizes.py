@@ -31,7 +31,7 @@ def planned_tp_sizes(
     has it. Options that divide the GPUs further (attn_dp_size, ep_size) need a size that somebody chose.
 
     Args:
-        facts: The model, where somebody knows it.
+        facts: What is known of the model; None if nothing.
         server: SGLang's options.
         instances: Types of the endpoint.
         tp_size_by_type: Sizes asked for some types.
@@ -60,7 +60,7 @@ def with_planned_fraction(
 
     Args:
         server: SGLang's options, over the GPUs of this type.
-        facts: The model, where somebody knows it.
+        facts: What is known of the model; None if nothing.
         instance: The type.
         engine_version: SGLang's release in the image.
     """

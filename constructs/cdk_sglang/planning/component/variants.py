@@ -36,9 +36,9 @@ class ModelVariant:
         server: The options, with the tp_size of these types.
         memory_mib: Host memory that a copy reserves on the type that has least.
         needs: What its processes keep in host memory beside the cache's tier.
-        facts: What the catalogue knows of the model; None where it does not, and where no option takes host memory or disk.
+        facts: What is known of the model; None if nothing, and if no option takes host memory or disk.
         rendered: The variables that the options become.
-        has_experts: Whether the model is a mixture of experts; None where nobody knows, and where no option depends on it.
+        has_experts: Whether the model is a mixture of experts; None if unknown, and if no option depends on it.
     """
 
     instances: tuple[GpuInstance, ...]

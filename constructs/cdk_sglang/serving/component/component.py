@@ -257,7 +257,7 @@ class InferenceComponent(Construct):
             name: Short name, such as "triage".
             source: Its files.
             config: Rank and modules, checked against `server.lora`; read from the folder by `from_folder`, unchecked at synth
-                when nobody says.
+                if unspecified.
             base_model: The base model to accept, when the adapter was trained on the same weights under another name.
 
         Raises:

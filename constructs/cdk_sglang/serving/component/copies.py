@@ -77,7 +77,7 @@ class LiveCopies(Construct):
         endpoint, component_name = component.endpoint, component.name
         fewest, most = component.plan.copy_bounds
         self._allow(endpoint, component_name)
-        asked = cdk.CfnResource(
+        live = cdk.CfnResource(
             component.scope,
             "LiveCopies",
             type="Custom::CdkSglangCopies",
@@ -95,7 +95,7 @@ class LiveCopies(Construct):
                 "Fingerprint": lazy_text(lambda: _fingerprint(resource())),
             },
         )
-        return float(cdk.Token.as_number(asked.get_att("Copies")))
+        return float(cdk.Token.as_number(live.get_att("Copies")))
 
     def _allow(self, endpoint: EndpointContext, component_name: str) -> None:
         named = component_name.startswith(f"{endpoint.name}-")
@@ -116,5 +116,5 @@ class LiveCopies(Construct):
 def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:
     """Digest everything the template says of a component but its copies, tags included."""
     properties = cdk.Stack.of(resource).resolve(resource._cfn_properties)  # noqa: SLF001  protected in TypeScript, as rendered
-    said = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    compared = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
+    return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()[:16]
