@@ -49,8 +49,13 @@ class ModelVariant:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
-            *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
-            *self.server.problems_for(image.facts.kind, f"{path}.server"),
+            *self.server.problems(
+                f"{path}.server",
+                gpu_capability=oldest,
+                has_experts=self.has_experts,
+                sglang_version=image.facts.sglang_version,
+            ),
+            *self.server.problems_for(image.facts.kind, f"{path}.server", sglang_version=image.facts.sglang_version),
             *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
             *file_cache_problems(f"{path}.server", self.server, added),
             *environment_problems(added, f"{path}.environment", rendered=self.rendered),
@@ -116,7 +121,7 @@ def model_variants(
                 memory_mib=memory_mib,
                 needs=needs,
                 facts=facts,
-                rendered=sized.environment(image_kind=image.facts.kind),
+                rendered=sized.environment(image_kind=image.facts.kind, sglang_version=version),
                 has_experts=has_experts,
             )
         )
