@@ -41,10 +41,11 @@ def problems(options: OptionFields, *, image_kind: ImageKind, path: str, version
     for where, dest, value in options.settings():
         spec = release.option(dest)
         lack = _absent(dest, value, release=release) if spec is None else _choice(spec, value)
+        why: str | None = None
         if lack is not None:
             why = f"the image has SGLang {inside}, which {lack.what}; {lack.instead} or {_image_with(lack.releases, image_kind)}"
-        else:
-            why = _entry(spec, value) if spec is not None and image_kind == "dlc" else None
+        elif spec is not None and image_kind == "dlc":
+            why = _entry(spec, value)
         if why is not None:
             found.append(Problem(f"{path}.{where}", why))
     return found
@@ -76,26 +77,20 @@ def _absent(dest: str, value: Any, *, release: Release) -> _Lack | None:  # noqa
 
 
 def _choice(spec: FlagSpec, value: Any) -> _Lack | None:  # noqa: ANN401 (any option's value)
-    items = value if isinstance(value, list | tuple) else [value]
-    wrong = [item for item in items if spec.choices and item not in spec.choices]
-    if spec.is_switch or not wrong:
+    if spec.is_switch or not spec.choices:
         return None
-    having = [known for known in KNOWN_RELEASES if _takes(release_of(known).option(spec.dest), wrong)]
-    if not having:
-        return None  # what no release takes is refused whatever the image
-    return _Lack(
-        what=f"does not take {', '.join(map(str, wrong))}",
-        instead=f"choose from {', '.join(map(str, spec.choices))}",
-        releases=having,
-    )
-
-
-def _takes(spec: FlagSpec | None, values: list[Any]) -> bool:
-    return spec is not None and all(not spec.choices or value in spec.choices for value in values)
+    for item in value if isinstance(value, list | tuple) else [value]:
+        options = {known: release_of(known).option(spec.dest) for known in KNOWN_RELEASES}
+        having = [known for known, option in options.items() if option is not None and item in option.choices]
+        # What no release takes is refused whatever the image.
+        if item not in spec.choices and having:
+            instead = f"choose from {', '.join(map(str, spec.choices))}"
+            return _Lack(what=f"does not take {item}", instead=instead, releases=having)
+    return None
 
 
 def _image_with(releases: list[str], image_kind: ImageKind) -> str:
-    """Say which images to use for what some releases have, which follow on each other."""
+    """Say which images to use for what some releases have, which follow on each other (a test holds that)."""
     first, last = releases[0], releases[-1]
     span = first if first == last else f"{first} or newer" if last == SGLANG_VERSION else f"{first} to {last}"
     ours = (
