@@ -25,9 +25,10 @@ SGLANG_VERSION: Final = KNOWN_RELEASES[-1]
 DLC_SGLANG_VERSION: Final = "0.5.17"
 """The release in the AWS Deep Learning Container that is the default (docs/src/data/sglang, read 2026-08-21)."""
 
-# Actions of options that are gone, which SGLang still names to say so; and of spellings that store a constant under another option.
-_WITHOUT_EFFECT = frozenset({"DeprecatedAction"})
-_CONSTANT = "DeprecatedStoreConstAction"
+_GONE: Final = "DeprecatedAction"
+"""The argparse action of options that do nothing any more but print that they are retired."""
+_CONSTANT: Final = "DeprecatedStoreConstAction"
+"""The argparse action of retired switches that store a constant under another option."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,15 +47,14 @@ class Release:
     def _by_dest(self) -> dict[str, FlagSpec]:
         found: dict[str, FlagSpec] = {}
         for spec in self.options:
-            if spec.kind not in _WITHOUT_EFFECT:
-                found.setdefault(
-                    spec.dest, spec
-                )  # the first registration is the option, a later one a retired spelling
+            if spec.kind != _GONE:
+                # The first registration is the option, a later one a retired spelling of it.
+                found.setdefault(spec.dest, spec)
         return found
 
     @cached_property
     def _by_name(self) -> dict[str, FlagSpec]:
-        named = (spec for spec in self.options if spec.kind not in {*_WITHOUT_EFFECT, _CONSTANT})
+        named = (spec for spec in self.options if spec.kind not in {_GONE, _CONSTANT})
         found = {flag.removeprefix("--").replace("-", "_"): spec for spec in named for flag in spec.flags}
         return {**found, **self._by_dest}
 
