@@ -32,6 +32,8 @@ RESERVED: Mapping[str, str] = json.loads(Path(__file__).with_name("reserved_flag
 ]
 """Fields of SGLang's ServerArgs that a copy behind a SageMaker endpoint cannot have set, and why."""
 
+# Options that are refused because another has taken their place: not by a release that does not have the other one yet.
+_SUCCESSORS = {"enable_dp_attention": "attn_dp_size"}  # since 0.5.22
 _ACCESS_LOG = "uvicorn_access_log_exclude_prefixes"
 _ENGINE_VARIABLE = PREFIX + "ENGINE"
 _SWITCH_ON, _SWITCH_OFF = ("true", ""), "false"
@@ -90,7 +92,8 @@ def _check_name(variable: str, value: str, *, flags: Flags) -> tuple[str, Flag] 
     found = flags.find(variable)
     if isinstance(found, str):
         return found
-    reason = RESERVED.get(found[1].dest)
+    dest = found[1].dest
+    reason = RESERVED.get(dest) if flags.has(_SUCCESSORS.get(dest, dest)) else None
     return f"{variable}: cannot be set: {reason}" if reason else found
 
 

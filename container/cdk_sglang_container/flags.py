@@ -58,6 +58,7 @@ class Flags:
 
     def __init__(self, flags: Iterable[Flag]) -> None:
         self._by_option = {option: flag for flag in flags for option in flag.options}
+        self._dests = frozenset(flag.dest for flag in self._by_option.values())
 
     @classmethod
     def from_parser(cls, parser: argparse.ArgumentParser) -> Flags:
@@ -72,6 +73,10 @@ class Flags:
             )
             for action in actions
         )
+
+    def has(self, dest: str) -> bool:
+        """Whether any option sets a field."""
+        return dest in self._dests
 
     def find(self, variable: str) -> tuple[str, Flag] | str:
         """The option an environment variable names.

@@ -260,7 +260,7 @@ def _converse(chat: Chat, *turns: str | bytes, limit: int = 1000, frames: int) -
     async def receive() -> Message:
         if pending:
             return pending.pop(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await enough.wait()
         return {"type": "websocket.disconnect", "code": 1000}
 

@@ -17,10 +17,18 @@ REASON = "cannot be set: "
 LIBRARY_ALONE = {"model_path"}
 
 
+def _flags(*dests: str) -> Flags:
+    specs = [OPTIONS[dest] for dest in dict.fromkeys(dests)]
+    return Flags(
+        Flag(dest=spec.dest, options=spec.flags, arity=Arity.SWITCH if spec.is_switch else Arity.VALUE)
+        for spec in specs
+    )
+
+
 def _in_the_container(dest: str) -> str | None:
     """Return why the container refuses the option, or None where it does not."""
     spec = OPTIONS[dest]
-    flags = Flags([Flag(dest=dest, options=spec.flags, arity=Arity.SWITCH if spec.is_switch else Arity.VALUE)])
+    flags = _flags(dest, "attn_dp_size")
     name = spec.flags[0].removeprefix("--").replace("-", "_").upper()
     environment = {f"SM_SGLANG_{name}": "true" if spec.is_switch else "1"}
     try:
@@ -48,3 +56,10 @@ def test_container_and_library_refuse_the_same_options() -> None:
     differing = {dest for dest, (container, library) in refused.items() if container != library}
     assert differing == LIBRARY_ALONE
     assert {dest for dest, (container, _) in refused.items() if container} == RESERVED.keys()
+
+
+def test_the_container_takes_the_older_spelling_of_attention_groups_where_sglang_has_no_other() -> None:
+    environment = SglangOptions(tp_size=8, attn_dp_size=4, enable_metrics=False).environment(sglang_version="0.5.21")
+    older = _flags("tp_size", "dp_size", "enable_dp_attention", "uvicorn_access_log_exclude_prefixes")
+    arguments = build_arguments(environment, flags=older, settings=Settings.from_environment({}))
+    assert arguments[:5] == ["--dp-size", "4", "--enable-dp-attention", "--tp-size", "8"]

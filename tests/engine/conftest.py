@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from cdk_sglang.engine.flags import FlagSpec, all_flags, find_flag
+from cdk_sglang.engine.flag_spec import FlagSpec
+from cdk_sglang.engine.flags import find_flag
+from cdk_sglang.engine.releases import KNOWN_RELEASES, SGLANG_VERSION, release_of
 
 
 def _argv(env: Mapping[str, str], *, splits: bool) -> list[str]:
@@ -65,15 +67,27 @@ def _add(parser: argparse.ArgumentParser, spec: FlagSpec) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def parse() -> Callable[[list[str]], dict[str, object]]:
-    """SGLang's parser rebuilt from the flag data; it raises on what SGLang exits with 2 on."""
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise AssertionError(message)
 
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> None:  # type: ignore[override]
-            raise AssertionError(message)
 
-    parser = Parser()
-    for spec in all_flags():
+def _parser(version: str) -> _Parser:
+    # argparse takes the beginning of a spelling too, which would hide a spelling that a release does not have.
+    parser = _Parser(allow_abbrev=False)
+    for spec in release_of(version).options:
         _add(parser, spec)
-    return lambda argv: vars(parser.parse_args(argv))
+    return parser
+
+
+@pytest.fixture(scope="session")
+def parse_as() -> Callable[[str, list[str]], dict[str, object]]:
+    """Parsers of SGLang's releases rebuilt from the flag data; they raise on what SGLang exits with 2 on."""
+    parsers = {version: _parser(version) for version in KNOWN_RELEASES}
+    return lambda version, argv: vars(parsers[version].parse_args(argv))
+
+
+@pytest.fixture(scope="session")
+def parse(parse_as: Callable[[str, list[str]], dict[str, object]]) -> Callable[[list[str]], dict[str, object]]:
+    """The newest release's parser."""
+    return lambda argv: parse_as(SGLANG_VERSION, argv)

@@ -15,12 +15,23 @@ from pydantic.fields import FieldInfo
 
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.engine.extra import FORBIDDEN
-from cdk_sglang.engine.flags import FlagSpec, all_flags, flag_of
+from cdk_sglang.engine.flag_spec import FlagSpec
+from cdk_sglang.engine.flags import flag_of
 from cdk_sglang.engine.model_base import typed_dests
+from cdk_sglang.engine.releases import KNOWN_RELEASES, release_of
 
 Known = Mapping[str, st.SearchStrategy[Any]]
 
 _TYPED = frozenset(typed_dests(SglangOptions))
+_FREE = sorted(
+    {
+        spec.dest
+        for version in KNOWN_RELEASES
+        for spec in release_of(version).options
+        if spec.dest not in _TYPED | FORBIDDEN.keys() and spec.nargs != "?" and release_of(version).option(spec.dest)
+    }
+)
+"""Options of any release that go into `extra`."""
 _TEXT = st.from_regex(r"[A-Za-z0-9/_.][A-Za-z0-9/_.@+-]{0,30}", fullmatch=True).filter(
     lambda text: text.lower() not in {"true", "false"}
 )
@@ -116,6 +127,5 @@ def _extra_value(spec: FlagSpec) -> st.SearchStrategy[Any]:
 
 
 def _extra() -> st.SearchStrategy[dict[str, Any]]:
-    free = {spec.dest: spec for spec in all_flags() if spec.dest not in _TYPED | FORBIDDEN.keys() and spec.nargs != "?"}
-    pairs = st.sampled_from(sorted(free)).flatmap(lambda dest: st.tuples(st.just(dest), _extra_value(flag_of(dest))))
+    pairs = st.sampled_from(_FREE).flatmap(lambda dest: st.tuples(st.just(dest), _extra_value(flag_of(dest))))
     return st.lists(pairs, max_size=6).map(dict)

@@ -6,8 +6,9 @@ import pytest
 from pydantic import BaseModel
 
 from cdk_sglang.engine import SglangOptions, choices
-from cdk_sglang.engine.flags import all_flags, dlc_gaps, find_flag, flag_names, flag_of
+from cdk_sglang.engine.flags import all_flags, find_flag, flag_of, value_problem
 from cdk_sglang.engine.model_base import typed_dests
+from cdk_sglang.engine.releases import release_of
 
 _DEST_OF_TYPE = {
     "SchedulePolicy": "schedule_policy",
@@ -100,17 +101,33 @@ def test_closed_options_of_sglang_are_closed_here() -> None:
     assert open_here == set()
 
 
-def test_what_the_older_release_lacks_is_named_as_the_newer_one_spells_it() -> None:
-    gaps = dlc_gaps()
-    spellings = {flag for spec in all_flags() for flag in spec.flags}
-    assert gaps.flags <= spellings
-    assert "--attn-dp-size" in gaps.flags
-    assert "--tp-size" not in gaps.flags
-    for dest, values in gaps.choices.items():
-        assert values <= set(flag_of(dest).choices), dest
-
-
 def test_an_option_is_found_by_any_spelling() -> None:
     assert find_flag("tp-size") is find_flag("tp_size") is find_flag("tensor-parallel-size")
     assert find_flag("tp") is None
-    assert "mem_fraction_static" in flag_names()
+    assert "mem_fraction_static" in release_of().names
+
+
+def test_a_retired_spelling_finds_the_option_under_its_name_of_today() -> None:
+    retired = find_flag("nsa_prefill_backend")
+    assert retired is not None
+    assert retired.dest == "dsa_prefill_backend"
+    assert flag_of(retired.dest).flags == ("--dsa-prefill-backend",)
+
+
+def test_an_option_that_is_gone_is_found_in_the_release_that_had_it() -> None:
+    assert flag_of("torchao_config").flags == ("--torchao-config",)
+    with pytest.raises(KeyError):
+        flag_of("torchao")
+
+
+@pytest.mark.parametrize("name", ["disable_piecewise_cuda_graph", "collect_tokens_histogram"])
+def test_what_only_tells_that_it_is_gone_or_sets_another_option_is_no_option(name: str) -> None:
+    assert find_flag(name) is None
+
+
+def test_a_value_is_taken_when_any_release_takes_it() -> None:
+    assert value_problem("decode_attention_backend", "cutlass_mla") is None
+    assert (
+        value_problem("decode_attention_backend", "cutlas_mla")
+        == "does not take 'cutlas_mla'; did you mean 'cutedsl_mla'"
+    )

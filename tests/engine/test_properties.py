@@ -8,30 +8,41 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cdk_sglang.engine import SglangOptions, environment_problems
-from cdk_sglang.engine.flags import dlc_gaps, flag_of
+from cdk_sglang.engine.releases import KNOWN_RELEASES, release_of
 from cdk_sglang.errors import ConfigurationError
 from tests.engine.strategies import options_of
 
 Entry = Callable[[Mapping[str, str]], list[str]]
 Parse = Callable[[list[str]], dict[str, object]]
+ParseAs = Callable[[str, list[str]], dict[str, object]]
 
 _SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow])  # fmt: skip
 
 
 @_SETTINGS
-@given(asked=options_of(SglangOptions))
-def test_any_options_render_an_environment_that_sglangs_parser_reads_back(
-    asked: dict[str, Any], entry: Entry, parse: Parse
+@given(asked=options_of(SglangOptions), release=st.sampled_from(KNOWN_RELEASES))
+def test_any_options_render_an_environment_that_the_parser_of_the_images_sglang_reads_back(
+    asked: dict[str, Any], release: str, entry: Entry, parse_as: ParseAs
 ) -> None:
-    options = SglangOptions.model_validate(asked)
-    found = options.problems("server", model_max_context=131072, gpu_capability="9.0")
+    whole = SglangOptions.model_validate(asked)
+    known = {flag for spec in release_of(release).options for flag in spec.flags}
+    env = whole.environment(sglang_version=release)
+    assert {f"--{name.removeprefix('SM_SGLANG_').lower().replace('_', '-')}" for name in env} <= known
+    refused = {line.path.split(".")[1] for line in whole.problems_for("cdk-sglang", sglang_version=release)}
+    options = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused})
+    found = options.problems("server", model_max_context=131072, gpu_capability="9.0", sglang_version=release)
     assume(not any("characters, SageMaker takes" in line for line in found))
-    env = options.environment()
+    env = options.environment(sglang_version=release)
     assert environment_problems({}, "environment", rendered=env) == []
-    parsed = parse(entry(env))
+    parsed = parse_as(release, entry(env))
+    groups = options.attn_dp_size if release < "0.5.22" else 1
     for _, dest, value in options.settings():
-        spec = flag_of(dest)
+        spec = release_of(release).option(dest)
+        if spec is None:
+            continue
         expected = list(value) if isinstance(value, tuple) else value
+        if dest == "dp_size" and groups > 1:
+            expected = groups
         if isinstance(value, dict):
             expected = json.dumps(value, separators=(",", ":"), sort_keys=True)
         if dest == "trace_modules":
@@ -44,16 +55,16 @@ def test_any_options_render_an_environment_that_sglangs_parser_reads_back(
 
 
 @_SETTINGS
-@given(asked=options_of(SglangOptions))
+@given(asked=options_of(SglangOptions), release=st.sampled_from([None, *KNOWN_RELEASES]))
 def test_what_is_fine_for_the_aws_container_uses_only_what_its_release_has(
-    asked: dict[str, Any], dlc_entry: Entry, parse: Parse
+    asked: dict[str, Any], release: str | None, dlc_entry: Entry, parse_as: ParseAs
 ) -> None:
-    refused = {line.split(":")[0].split(".")[1] for line in SglangOptions.model_validate(asked).problems_for("dlc")}
+    found = SglangOptions.model_validate(asked).problems_for("dlc", sglang_version=release)
+    refused = {line.split(":")[0].split(".")[1] for line in found}
     options = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused})
-    assert options.problems_for("dlc") == []
-    argv = dlc_entry(options.environment(image_kind="dlc"))
-    assert dlc_gaps().flags.isdisjoint(argv)
-    parse(argv)
+    assert options.problems_for("dlc", sglang_version=release) == []
+    argv = dlc_entry(options.environment(image_kind="dlc", sglang_version=release))
+    parse_as(release or "0.5.17", argv)
 
 
 @_SETTINGS

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from cdk_sglang.engine import (
     SpeculativeOptions,
     TracingOptions,
 )
+from cdk_sglang.engine.releases import KNOWN_RELEASES
 
 Entry = Callable[[Mapping[str, str]], list[str]]
 Parse = Callable[[list[str]], dict[str, object]]
@@ -92,14 +94,46 @@ def test_minus_one_reaches_sglang_as_a_value(dlc_entry: Entry, parse: Parse) -> 
     assert parse(dlc_entry(SglangOptions(chunked_prefill_size=-1).environment()))["chunked_prefill_size"] == -1
 
 
-def test_attention_groups_have_the_older_spelling_for_the_aws_container() -> None:
-    options = SglangOptions(tp_size=8, attn_dp_size=4, enable_metrics=False)
-    assert options.environment() == {"SM_SGLANG_ATTN_DP_SIZE": "4", "SM_SGLANG_TP_SIZE": "8"}
-    assert options.environment(image_kind="dlc") == {
-        "SM_SGLANG_DP_SIZE": "4",
-        "SM_SGLANG_ENABLE_DP_ATTENTION": "true",
-        "SM_SGLANG_TP_SIZE": "8",
+@pytest.mark.parametrize(
+    ("image", "groups"),
+    [
+        ({"sglang_version": "0.5.23"}, {"ATTN_DP_SIZE": "4"}),
+        ({"sglang_version": "0.5.22"}, {"ATTN_DP_SIZE": "4"}),
+        ({"sglang_version": "0.5.21"}, {"DP_SIZE": "4", "ENABLE_DP_ATTENTION": "true"}),
+        ({"sglang_version": "0.5.17"}, {"DP_SIZE": "4", "ENABLE_DP_ATTENTION": "true"}),
+        ({"image_kind": "dlc", "sglang_version": "0.5.23"}, {"ATTN_DP_SIZE": "4"}),
+        ({"image_kind": "dlc"}, {"DP_SIZE": "4", "ENABLE_DP_ATTENTION": "true"}),
+        ({"sglang_version": "nightly"}, {"ATTN_DP_SIZE": "4"}),
+    ],
+)
+def test_attention_groups_have_the_spelling_of_the_images_release(
+    image: dict[str, Any], groups: dict[str, str]
+) -> None:
+    rendered = SglangOptions(tp_size=8, attn_dp_size=4, enable_metrics=False).environment(**image)
+    assert rendered == {"SM_SGLANG_TP_SIZE": "8", **{f"SM_SGLANG_{name}": value for name, value in groups.items()}}
+
+
+def test_an_option_under_a_retired_spelling_is_rendered_under_the_one_of_the_images_release() -> None:
+    options = SglangOptions(enable_metrics=False, extra={"nsa_prefill_backend": "fa3", "enable_hicache": False})
+    for release in KNOWN_RELEASES:
+        assert options.problems("server", sglang_version=release) == [
+            "server.extra.enable_hicache: has a field of its own; use server.hicache"
+        ]
+        assert options.environment(sglang_version=release) == {"SM_SGLANG_DSA_PREFILL_BACKEND": "fa3"}
+
+
+def test_what_equals_the_default_of_the_images_release_is_left_out() -> None:
+    attempts = SglangOptions(enable_metrics=False, extra={"hicache_storage_prefetch_retry_max_attempts": 8})
+    assert attempts.environment(sglang_version="0.5.20") == {}
+    assert attempts.environment(sglang_version="0.5.19") == {
+        "SM_SGLANG_HICACHE_STORAGE_PREFETCH_RETRY_MAX_ATTEMPTS": "8"
     }
+
+
+def test_a_switch_is_negated_only_where_the_images_release_can() -> None:
+    matmul = SglangOptions(enable_metrics=False, extra={"enable_tf32_matmul": False})
+    assert matmul.environment(sglang_version="0.5.22") == {}
+    assert matmul.environment(sglang_version="0.5.23") == {"SM_SGLANG_NO_ENABLE_TF32_MATMUL": "true"}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.engine.releases import KNOWN_RELEASES
 from cdk_sglang.engine.rules import all_rules
 
 EAGLE = {"algorithm": "EAGLE", "draft_model_path": "/opt/ml/model/draft"}
+DFLASH = {"algorithm": "DFLASH", "draft_model_path": "/opt/ml/model/draft"}
 LORA = {"max_rank": 8, "target_modules": ["all"]}
+SLICED = {"tp_size": 4, "ep_size": 4, "moe_a2a_backend": "flashinfer", "extra": {"enable_layernorm_sp": True}}
 
 # rule, options, what is known of model and GPU, the line after "server."
 BROKEN: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
@@ -154,3 +157,60 @@ def test_reports_every_problem_at_once() -> None:
 def test_what_is_not_known_is_not_checked() -> None:
     options = SglangOptions(context_length=10_000_000, attention_backend="fa3", kv_cache_dtype="fp8_e4m3")
     assert options.problems("server") == []
+
+
+# What a release refuses, or does not yet refuse, other than the newest one. An empty line: nothing.
+BY_RELEASE: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
+    ("lora-with-algorithm", "0.5.18", {"lora": LORA, "speculative": EAGLE}, {}, "speculative.algorithm: with adapters SGLang 0.5.18 takes NGRAM alone, got EAGLE; use NGRAM, or an image with SGLang 0.5.19 or newer"),
+    ("lora-with-algorithm", "0.5.17", {"lora": LORA, "speculative": {"algorithm": "NGRAM"}}, {}, ""),
+    ("lora-with-algorithm", "0.5.19", {"lora": LORA, "speculative": EAGLE}, {}, ""),
+    ("attention-groups-need-dp-head", "0.5.22", {"tp_size": 2, "attn_dp_size": 2, "speculative": DFLASH, "extra": {"enable_dp_lm_head": True}}, {}, "attn_dp_size: DFLASH does not run with attention groups in SGLang 0.5.22, got 2; use 1, or an image with SGLang 0.5.23"),
+    ("attention-groups-need-dp-head", "0.5.23", {"tp_size": 2, "attn_dp_size": 2, "speculative": DFLASH, "extra": {"enable_dp_lm_head": True}}, {}, ""),
+    ("attention-groups-need-dp-head", "0.5.17", {"tp_size": 2, "attn_dp_size": 2, "speculative": {"algorithm": "DSPARK"}, "extra": {"enable_dp_lm_head": True}}, {}, ""),
+    ("mixed-chunk", "0.5.18", {"speculative": EAGLE, "extra": {"enable_mixed_chunk": True}}, {}, "extra.enable_mixed_chunk: EAGLE switches it off again; leave it out"),
+    ("mixed-chunk", "0.5.19", {"speculative": EAGLE, "extra": {"enable_mixed_chunk": True}}, {}, ""),
+    ("trtllm-hardware", "0.5.18", {"attention_backend": "trtllm_mha"}, {"gpu_capability": "9.0"}, "attention_backend: trtllm_mha runs on compute capability 10.x, the GPU has 9.0; use flashinfer or leave it out"),
+    ("trtllm-hardware", "0.5.18", {"extra": {"decode_attention_backend": "trtllm_mha"}}, {"gpu_capability": "9.0"}, ""),
+    ("trtllm-hardware", "0.5.19", {"attention_backend": "trtllm_mha"}, {"gpu_capability": "9.0"}, ""),
+    ("a2a-attention-groups", "0.5.22", SLICED, {}, "attn_dp_size: moe_a2a_backend flashinfer needs an attention group per GPU, got 1 with tp_size 4; use 4"),
+    ("a2a-attention-groups", "0.5.23", SLICED, {}, ""),
+    # The option itself is not there: `problems_for` says so.
+    ("expert-pack-path", "0.5.18", {"load_format": "expert_pack"}, {}, ""),
+    ("hicache-buffer-needs-storage", "0.5.18", {"hicache": {"host_memory_mode": "buffer_only"}}, {}, ""),
+    ("hicache-write-back-needs-cache", "0.5.18", {"hicache": {"host_memory_mode": "buffer_only", "storage_backend": "file", "write_policy": "write_back"}}, {}, ""),
+    ("hicache-or-external-linker", "0.5.19", {"hicache": {}, "extra": {"enable_unified_cache_external_linker": True}}, {}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "release", "options", "known", "line"),
+    BY_RELEASE,
+    ids=[f"{row[0]}-{row[1]}-{i}" for i, row in enumerate(BY_RELEASE)],
+)
+def test_a_rule_is_that_of_the_images_release(
+    rule: str, release: str, options: dict[str, Any], known: dict[str, Any], line: str
+) -> None:
+    found = SglangOptions.model_validate(options).problems("server", sglang_version=release, **known)
+    assert found == ([f"server.{line}"] if line else []), rule
+
+
+def test_a_rule_is_silent_only_where_the_release_lacks_what_it_is_about() -> None:
+    broken = {row[0]: (row[2], row[3]) for row in BY_RELEASE}
+    for rule in all_rules():
+        if rule.since == "0.5.17":
+            continue
+        options, known = broken[rule.name]
+        before = KNOWN_RELEASES[KNOWN_RELEASES.index(rule.since) - 1]
+        asked = SglangOptions.model_validate(options)
+        assert asked.problems("server", sglang_version=rule.since, **known), rule.name
+        assert asked.problems_for("cdk-sglang", sglang_version=before), rule.name
+
+
+@pytest.mark.parametrize("release", KNOWN_RELEASES)
+@pytest.mark.parametrize(("options", "known"), SOUND)
+def test_what_serves_on_the_newest_release_is_refused_on_an_older_one_for_a_reason_of_its_own(
+    options: dict[str, Any], known: dict[str, Any], release: str
+) -> None:
+    asked = SglangOptions.model_validate(options)
+    found = asked.problems("server", sglang_version=release, **known)
+    assert not found or (release in {"0.5.17", "0.5.18"} and (asked.lora or asked.attention_backend)), found

@@ -24,7 +24,7 @@ PULLED = {"cuda": "13.0", "sglang_version": "0.5.23"}
 
 MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
     (Image, {}, ": give exactly one of build, dlc and repository"),
-    (Image, {"dlc": "latest"}, ".dlc: 'latest' is not allowed; known: 0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker, server-sagemaker-cuda-v1.3"),
+    (Image, {"dlc": "latest"}, ".dlc: 'latest' is not allowed; known: 0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.18-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.20-gpu-py312-cu130-ubuntu24.04-sagemaker, server-sagemaker-cuda-v1.3"),
     (Image, {"dlc": "server-sagemaker-cuda-v1.2"}, ".dlc: 'server-sagemaker-cuda-v1.2' is not allowed; did you mean 'server-sagemaker-cuda-v1.3'"),
     (Image, {"build": {}}, f".build{ONE_PIN}"),
     *(
@@ -77,6 +77,10 @@ def test_python_and_an_environment_file_get_the_same_words(cls: type[Spec], fiel
     ("fields", "version", "kind"),
     [
         ({"dlc": SglangDlc.V0_5_17_AL2023.value}, "0.5.17", "dlc"),
+        ({"dlc": SglangDlc.V0_5_17_UBUNTU.value}, "0.5.17", "dlc"),
+        ({"dlc": SglangDlc.V0_5_18_UBUNTU.value}, "0.5.18", "dlc"),
+        ({"dlc": SglangDlc.V0_5_19_UBUNTU.value}, "0.5.19", "dlc"),
+        ({"dlc": SglangDlc.V0_5_20_UBUNTU.value}, "0.5.20", "dlc"),
         ({"build": {"base": "dlc", "digest": DIGEST}}, "0.5.17", "cdk-sglang"),
         ({"build": {"digest": DIGEST}}, "0.5.23", "cdk-sglang"),
         ({"repository": {**OWN, "sglang_version": "0.5.20"}}, "0.5.20", "cdk-sglang"),

@@ -90,7 +90,7 @@ AttentionBackend = Literal[
     "ascend",
     "intel_xpu",
 ]
-SamplingBackend = Literal["flashinfer", "pytorch", "ascend", "intel_xpu"]
+SamplingBackend = Literal["ascend", "flashinfer", "intel_xpu", "pytorch"]
 GrammarBackend = Literal["xgrammar", "outlines", "llguidance", "none"]
 LoadFormat = Literal[
     "auto",

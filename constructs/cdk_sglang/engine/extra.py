@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from cdk_sglang.assets import find_folder
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.engine.flags import SGLANG_VERSION, find_flag, flag_names
+from cdk_sglang.engine.flags import find_flag, value_problem
+from cdk_sglang.engine.releases import Release
 
 _RESERVED = json.loads(
     (find_folder("container", holds="Dockerfile") / "cdk_sglang_container" / "reserved_flags.json").read_text("utf-8")
@@ -26,18 +27,21 @@ def settings_of(extra: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield f"extra.{name}", spec.dest, value
 
 
-def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str]) -> dict[str, str]:
-    """Return, by name, why SGLang does not have or would not take an extra option, or which field it has of its own.
+def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str], release: Release) -> dict[str, str]:
+    """Return, by name, why no known SGLang has or would take an extra option, or which field it has of its own.
+
+    What one release has and another has not is for `images.problems`, which knows the image.
 
     Args:
         extra: Option names and values as the user wrote them.
         path: Where the options stand, such as `endpoints.chat.components.llama.server`.
         typed: SGLang's name to field path of every typed option.
+        release: The release whose options are proposed for an unknown name.
     """
     found: dict[str, str] = {}
     first_use: dict[str, str] = {}
     for name, value in extra.items():
-        why = _problem(name, value, path=path, typed=typed)
+        why = _problem(name, value, path=path, typed=typed, release=release)
         spec = find_flag(name)
         if why is None and spec is not None:
             other = first_use.setdefault(spec.dest, name)
@@ -47,17 +51,17 @@ def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str]) -
     return found
 
 
-def _problem(name: str, value: Any, *, path: str, typed: Mapping[str, str]) -> str | None:  # noqa: ANN401 (user's)
+def _problem(name: str, value: Any, *, path: str, typed: Mapping[str, str], release: Release) -> str | None:  # noqa: ANN401 (user's)
     bare = name.lstrip("-")
     if bare != name:
         return f"write it without dashes in front: extra.{bare}"
     spec = find_flag(name)
     if spec is None:
-        return f"SGLang {SGLANG_VERSION} has no such option; {did_you_mean(name.replace('-', '_'), flag_names())}"
+        return f"SGLang {release.version} has no such option; {did_you_mean(name.replace('-', '_'), release.names)}"
     if spec.dest in FORBIDDEN:
         return f"cannot be set: {FORBIDDEN[spec.dest]}"
     if spec.dest in typed:
         return f"has a field of its own; use {path}.{typed[spec.dest]}"
     if name.replace("-", "_").startswith("no_") and spec.can_be_negated:
         return f"write extra.{spec.dest}: false"
-    return spec.problem_with(value)
+    return value_problem(spec.dest, value)

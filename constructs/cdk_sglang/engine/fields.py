@@ -25,7 +25,8 @@ from cdk_sglang.engine.choices import (
     SchedulePolicy,
     ToolCallParser,
 )
-from cdk_sglang.engine.flags import ExtraScalar, flag_of
+from cdk_sglang.engine.flag_spec import ExtraScalar
+from cdk_sglang.engine.flags import flag_of
 from cdk_sglang.engine.groups import (
     Count,
     HicacheOptions,
@@ -175,14 +176,14 @@ class OptionFields(OptionsModel):
     """OpenTelemetry traces. Off when absent."""
 
     extra: dict[str, ExtraValue] = Field(default_factory=dict)
-    """Any other option of SGLang 0.5.23 by its name without leading dashes; true sets a switch."""
+    """Any other option of the image's SGLang by its name without leading dashes; true sets a switch."""
 
     @property
     def gpus_per_copy(self) -> int:
         """GPUs one copy needs: tp_size x pp_size x dp_size.
 
         Attention and expert parallelism run inside the tensor-parallel group (SGLang 0.5.23,
-        `server_args.compute_world_size`). Before 0.5.18, `--dp-size` with `--enable-dp-attention` meant attention
+        `server_args.compute_world_size`). Before 0.5.22, `--dp-size` with `--enable-dp-attention` meant attention
         groups; here that is `attn_dp_size`.
         """
         return self.tp_size * self.pp_size * self.dp_size
@@ -196,7 +197,7 @@ class OptionFields(OptionsModel):
         return (*settings_of(self), *extra.settings_of(self.extra))
 
     def get(self, dest: str) -> Any:  # noqa: ANN401 (any option's value)
-        """Return an option's value by SGLang's name, typed or extra; SGLang's default when it is not set.
+        """Return an option's value by SGLang's name, typed or extra; the newest SGLang's default when it is not set.
 
         Args:
             dest: SGLang's name of the option, for example tp_size.

@@ -1,187 +1,53 @@
-"""What SGLang's own argument parser accepts: every option with its spellings, type, choices and default.
+"""SGLang's options by name, over all releases whose parser is known: the newest release's own where it has the option.
 
-The data is a copy of the parser of SGLang 0.5.23 (PyPI wheel, read on 2026-11-21); `data/sglang-0.5.23-flags.json` says so too.
+Which release has which option, and which values it takes, is in `releases`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from cdk_sglang.checks import did_you_mean
-
-SGLANG_VERSION: Final = "0.5.23"
-"""The release whose parser and checks the options are held against."""
-
-DLC_SGLANG_VERSION: Final = "0.5.17"
-"""The release in the newest AWS Deep Learning Container seen (tags of 2026-08-17, github.com/aws/deep-learning-containers)."""
-
-# argparse actions of 0.5.23 that take no value; the deprecated ones still switch what they name.
-_SWITCH_KINDS = frozenset({"StoreTrueAction", "DeprecatedStoreTrueAction", "BooleanOptionalAction"})
-_LIST_NARGS = frozenset({"+", "*"})
-_JSON_TYPES = frozenset({"loads", "json_list_type"})
-
-ExtraScalar = bool | int | float | str
+from cdk_sglang.engine.flag_spec import ExtraScalar, FlagSpec
+from cdk_sglang.engine.releases import KNOWN_RELEASES, SGLANG_VERSION, release_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class FlagSpec:
-    """One option of SGLang's parser.
-
-    Args:
-        flags: Its spellings; the first is the one rendered.
-        dest: The name SGLang stores it under, our `extra` key.
-        kind: The argparse action's class name.
-        value_type: The name of the function argparse converts with; `None` for a switch.
-        nargs: "+", "*" or "?" for several or optional values, else `None`.
-        default: What SGLang takes when the option is absent.
-        choices: The values it takes; empty when open.
-    """
-
-    flags: tuple[str, ...]
-    dest: str
-    kind: str
-    value_type: str | None = None
-    nargs: str | None = None
-    default: Any = None
-    choices: tuple[ExtraScalar, ...] = ()
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether the option takes no value."""
-        return self.kind in _SWITCH_KINDS
-
-    @property
-    def can_be_negated(self) -> bool:
-        """Whether there is a `--no-…` spelling; other switches can only be left out."""
-        return self.kind == "BooleanOptionalAction"
-
-    @property
-    def takes_list(self) -> bool:
-        """Whether several values may follow the flag."""
-        return self.nargs in _LIST_NARGS
-
-    def problem_with(self, value: ExtraScalar | list[Any]) -> str | None:
-        """Say why SGLang would not take a value, or `None`.
-
-        Args:
-            value: What the user wrote; a list only where several values may follow.
-        """
-        if self.is_switch:
-            return None if isinstance(value, bool) else f"is a switch, got {value!r}; write true or leave it out"
-        if isinstance(value, list):
-            if not self.takes_list:
-                return f"takes one {self._type_words}, got a list of {len(value)}"
-            if not value:
-                return "got an empty list; name at least one value or leave it out"
-            return next((why for item in value if (why := self._problem_with_one(item)) is not None), None)
-        return self._problem_with_one(value)
-
-    @property
-    def _type_words(self) -> str:
-        words = {"int": "whole number", "human_readable_int": "whole number", "float": "number"}
-        return "JSON text" if self.value_type in _JSON_TYPES else words.get(self.value_type or "", "text")
-
-    def _problem_with_one(self, value: ExtraScalar) -> str | None:
-        right_type = {
-            "int": isinstance(value, int),
-            "human_readable_int": isinstance(value, int),
-            "float": isinstance(value, int | float),
-        }.get(self.value_type or "", isinstance(value, int | float | str))
-        if isinstance(value, bool) or not right_type:
-            return f"takes a {self._type_words}, got {value!r}"
-        if self.choices and value not in self.choices:
-            if isinstance(value, str):
-                return f"does not take {value!r}; {did_you_mean(value, map(str, self.choices))}"
-            return f"does not take {value!r}; allowed: {', '.join(map(str, self.choices))}"
-        if self.value_type in _JSON_TYPES:
-            return _json_problem(str(value), is_list=self.value_type == "json_list_type")
-        return None
-
-
-def _json_problem(text: str, *, is_list: bool) -> str | None:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        return f"takes JSON text, got {text!r} ({error.msg} at character {error.pos})"
-    if is_list and not isinstance(value, list):
-        return f"takes a JSON list, got {text!r}"
-    return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionGaps:
-    """What a release lacks of `SGLANG_VERSION`.
-
-    Args:
-        flags: Spellings it does not know.
-        choices: Per option, values it does not take.
-    """
-
-    flags: frozenset[str]
-    choices: Mapping[str, frozenset[str]]
-
-
-def _load(name: str) -> Any:  # noqa: ANN401 (JSON)
-    text = importlib.resources.files(__package__).joinpath("data", name).read_text(encoding="utf-8")
-    return json.loads(text)
-
-
-@functools.cache
 def all_flags() -> tuple[FlagSpec, ...]:
-    """Return every option of the parser, in its order."""
-    return tuple(
-        FlagSpec(
-            flags=tuple(row["flags"]),
-            dest=row["dest"],
-            kind=row["kind"],
-            value_type=row.get("type"),
-            nargs=row.get("nargs"),
-            default=row.get("default"),
-            choices=tuple(row.get("choices", ())),
-        )
-        for row in _load(f"sglang-{SGLANG_VERSION}-flags.json")["options"]
-    )
+    """Return every option of the newest release's parser, in its order."""
+    return release_of(SGLANG_VERSION).options
 
 
 @functools.cache
-def _by_dest() -> dict[str, FlagSpec]:
-    found: dict[str, FlagSpec] = {}
-    for spec in all_flags():
-        found.setdefault(spec.dest, spec)  # the first registration is the option, a later one a retired spelling
-    return found
-
-
-@functools.cache
-def _by_name() -> dict[str, FlagSpec]:
-    found = {flag.removeprefix("--").replace("-", "_"): spec for spec in all_flags() for flag in spec.flags}
-    return {**found, **_by_dest()}
-
-
-def flag_of(dest: str) -> FlagSpec:
-    """Return an option by the name SGLang stores it under; `KeyError` when there is none."""
-    return _by_dest()[dest]
+def _found(name: str) -> FlagSpec | None:
+    releases = map(release_of, reversed(KNOWN_RELEASES))
+    return next((spec for release in releases if (spec := release.spelled(name)) is not None), None)
 
 
 def find_flag(name: str) -> FlagSpec | None:
-    """Return an option by any spelling without dashes in front (`tp_size`, `tp-size`, `tensor-parallel-size`)."""
-    return _by_name().get(name.replace("-", "_"))
+    """Return an option by any spelling of any release, without dashes in front (`tp_size`, `tp-size`, `tensor-parallel-size`).
 
-
-def flag_names() -> tuple[str, ...]:
-    """Return every name `find_flag` knows, with underscores."""
-    return tuple(_by_name())
+    A spelling that newer releases have retired is found too; its `dest` is the name under which they know the option.
+    """
+    return _found(name.replace("-", "_"))
 
 
 @functools.cache
-def dlc_gaps() -> VersionGaps:
-    """Return what the AWS Deep Learning Container's SGLang lacks of the release the options are checked against."""
-    data = _load(f"sglang-{DLC_SGLANG_VERSION}-gaps.json")
-    return VersionGaps(
-        flags=frozenset(data["missing_flags"]),
-        choices={dest: frozenset(values) for dest, values in data["missing_choices"].items()},
-    )
+def flag_of(dest: str) -> FlagSpec:
+    """Return an option by the name SGLang stores it under, as the newest release has it; `KeyError` when there is none."""
+    for version in reversed(KNOWN_RELEASES):
+        spec = release_of(version).option(dest)
+        if spec is not None:
+            return spec
+    raise KeyError(dest)
+
+
+def value_problem(dest: str, value: ExtraScalar | list[Any]) -> str | None:
+    """Say why no known release would take a value of an option, or return `None` where one does.
+
+    Args:
+        dest: The option.
+        value: What the user wrote.
+    """
+    options = [release_of(version).option(dest) for version in reversed(KNOWN_RELEASES)]
+    reasons = [option.problem_with(value) for option in options if option is not None]
+    return reasons[0] if all(reasons) else None

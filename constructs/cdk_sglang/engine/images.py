@@ -2,47 +2,111 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cdk_sglang.engine.fields import OptionFields
-from cdk_sglang.engine.flags import DLC_SGLANG_VERSION, FlagSpec, dlc_gaps, flag_of
-from cdk_sglang.engine.rendering import ImageKind, render, text_of, variable_of
+from cdk_sglang.engine.flag_spec import FlagSpec
+from cdk_sglang.engine.flags import flag_of
+from cdk_sglang.engine.releases import KNOWN_RELEASES, SGLANG_VERSION, Release, release_of
+from cdk_sglang.engine.rendering import ImageKind, spells_attention_groups_by_switch, text_of
 from cdk_sglang.errors import Problem
 
 _OURS: Final = "use the image of cdk-sglang (ServingImage.from_build)"
-_DLC: Final = f"the AWS container has SGLang {DLC_SGLANG_VERSION}"
 
 # The AWS entry script looks for these in its arguments joined by spaces to decide whether to add its own (August 2026).
 _PRESENCE_TEST = re.compile(r"\s--(port|host|model-path)\s")
 
+# What releases without the option do anyway (0.5.19 brought the other mode, arg_groups/fields/memory.py).
+_DONE_ANYWAY: Final = {"hicache_host_memory_mode": "cache"}
 
-def problems(options: OptionFields, *, image_kind: ImageKind, path: str) -> list[Problem]:
-    """List what an image's entry script or SGLang release cannot do; this project's image runs every valid option."""
-    if image_kind == "cdk-sglang":
-        return []
-    rendered = render(options, image_kind="dlc")
+_NEAR: Final = 0.8
+"""Likeness from which a spelling is worth proposing, as difflib measures it."""
+
+
+def problems(options: OptionFields, *, image_kind: ImageKind, path: str, version: str) -> list[Problem]:
+    """List what an image's entry script or its SGLang cannot do.
+
+    Args:
+        options: The options.
+        image_kind: Whose entry script the image has; this project's hands over every valid option.
+        path: Where the options stand.
+        version: SGLang's release in the image.
+    """
+    release = release_of(version)
+    inside = version if release.version == version else f"{version} (held against {release.version})"
     found = []
     for where, dest, value in options.settings():
-        spec = flag_of(dest)
-        asked = variable_of(spec) in rendered or variable_of(spec, negated=True) in rendered
-        why = _problem(spec, value) if asked else None
+        spec = release.option(dest)
+        lack = _absent(dest, value, release=release) if spec is None else _choice(spec, value)
+        why: str | None = None
+        if lack is not None:
+            why = f"the image has SGLang {inside}, which {lack.what}; {lack.instead} or {_image_with(lack.releases, image_kind)}"
+        elif spec is not None and image_kind == "dlc":
+            why = _entry(spec, value)
         if why is not None:
             found.append(Problem(f"{path}.{where}", why))
     return found
 
 
-def _problem(spec: FlagSpec, value: Any) -> str | None:  # noqa: ANN401 (any option's value)
-    gaps = dlc_gaps()
-    flag = f"--no-{spec.flags[0].removeprefix('--')}" if spec.is_switch and value is False else spec.flags[0]
-    if flag in gaps.flags:
-        return f"{_DLC}, which has no {flag}; leave it out or {_OURS}"
-    items = value if isinstance(value, list | tuple) else [value]
-    late = [str(item) for item in items if str(item) in gaps.choices.get(spec.dest, frozenset())]
-    if late:
-        return f"{_DLC}, which does not take {', '.join(late)}; choose another value or {_OURS}"
-    if spec.takes_list and len(items) > 1:
-        return f"the AWS container hands over one value per flag, got {len(items)}; {_OURS}"
+@dataclass(frozen=True, kw_only=True)
+class _Lack:
+    """What a release lacks, what to do about it there, and which releases have it."""
+
+    what: str
+    instead: str
+    releases: list[str]
+
+
+def _absent(dest: str, value: Any, *, release: Release) -> _Lack | None:  # noqa: ANN401 (any option's value)
+    spec = flag_of(dest)
+    if dest == "attn_dp_size" and spells_attention_groups_by_switch(release):
+        return None
+    if value == _DONE_ANYWAY.get(dest) or (spec.is_switch and not value and not spec.can_be_negated):
+        return None
+    negated = spec.is_switch and not value
+    flag = f"--no-{spec.flags[0].removeprefix('--')}" if negated else spec.flags[0]
+    got = "" if spec.is_switch else f", got {text_of(value, spec=spec)}"
+    spellings = [known for option in release.options for known in option.flags]
+    near = next(iter(difflib.get_close_matches(flag, spellings, n=1, cutoff=_NEAR)), None)
+    nearest = "" if near is None else f" (the nearest it has is {near})"
+    having = [known for known in KNOWN_RELEASES if release_of(known).option(dest) is not None]
+    return _Lack(what=f"has no {flag}{nearest}{got}", instead="leave it out", releases=having)
+
+
+def _choice(spec: FlagSpec, value: Any) -> _Lack | None:  # noqa: ANN401 (any option's value)
+    if spec.is_switch or not spec.choices:
+        return None
+    for item in value if isinstance(value, list | tuple) else [value]:
+        options = {known: release_of(known).option(spec.dest) for known in KNOWN_RELEASES}
+        having = [known for known, option in options.items() if option is not None and item in option.choices]
+        # What no release takes is refused whatever the image.
+        if item not in spec.choices and having:
+            instead = f"choose from {', '.join(map(str, spec.choices))}"
+            return _Lack(what=f"does not take {item}", instead=instead, releases=having)
+    return None
+
+
+def _image_with(releases: list[str], image_kind: ImageKind) -> str:
+    """Say which images to use for what some releases have, which follow on each other (a test holds that)."""
+    first, last = releases[0], releases[-1]
+    span = first if first == last else f"{first} or newer" if last == SGLANG_VERSION else f"{first} to {last}"
+    ours = (
+        ", such as that of cdk-sglang (ServingImage.from_build)"
+        if image_kind == "dlc" and last == SGLANG_VERSION
+        else ""
+    )
+    return f"use an image with SGLang {span}{ours}"
+
+
+def _entry(spec: FlagSpec, value: Any) -> str | None:  # noqa: ANN401 (any option's value)
+    """Say what the AWS container's entry script cannot hand over."""
+    if spec.is_switch:
+        return None
+    if spec.takes_list and isinstance(value, list | tuple) and len(value) > 1:
+        return f"the AWS container hands over one value per flag, got {len(value)}; {_OURS}"
     if _PRESENCE_TEST.search(f" {text_of(value, spec=spec)} "):
         return f"the AWS container would take this text for a flag of its own; {_OURS}"
     return None

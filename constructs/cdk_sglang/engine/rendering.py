@@ -5,8 +5,8 @@ August 2026) turns each variable into one flag: prefix off, lower case, "_" to "
 the bare flag, `false` drops it, an empty value gives the bare flag, anything else is one value. It reads `env` line by
 line and never splits a value.
 
-Ours: a value is one line; what equals SGLang's own default is left out; a mapping is compact JSON with sorted keys; several
-values of one flag are joined by one space. This project's entry script splits those (flags whose parser takes several
+Ours: an option has the spelling of the image's release; a value is one line; what equals that release's own default is left
+out; a mapping is compact JSON with sorted keys; several values of one flag are joined by one space. This project's entry script splits those (flags whose parser takes several
 values, nargs "+" or "*"); the AWS one does not, so there only a single value works (`SglangOptions.problems_for`).
 A switch that is off by choice is rendered as its `--no-` spelling where SGLang has one.
 """
@@ -18,8 +18,10 @@ import re
 from typing import Any, Final, Literal
 
 from cdk_sglang.engine.fields import OptionFields
-from cdk_sglang.engine.flags import FlagSpec, flag_of
+from cdk_sglang.engine.flag_spec import FlagSpec
+from cdk_sglang.engine.flags import flag_of
 from cdk_sglang.engine.limits import MAX_VALUE_LENGTH
+from cdk_sglang.engine.releases import Release
 from cdk_sglang.errors import Problem
 
 PREFIX: Final = "SM_SGLANG_"
@@ -38,11 +40,20 @@ def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
     return f"{PREFIX}NO_{name}" if negated else f"{PREFIX}{name}"
 
 
-def render(options: OptionFields, *, image_kind: ImageKind = "cdk-sglang") -> dict[str, str]:
-    """Return the variables of every option that differs from SGLang's default, in a stable order."""
+def render(options: OptionFields, *, release: Release) -> dict[str, str]:
+    """Return the variables of every option that differs from a release's default, in a stable order.
+
+    An option that the release does not have is left out; `images.problems` says so.
+
+    Args:
+        options: The options.
+        release: SGLang's release in the image.
+    """
     rendered: dict[str, str] = {}
     for _, dest, value in options.settings():
-        spec = flag_of(dest)
+        spec = release.option(dest)
+        if spec is None:
+            continue
         if spec.is_switch:
             if value:
                 rendered[variable_of(spec)] = "true"
@@ -50,12 +61,18 @@ def render(options: OptionFields, *, image_kind: ImageKind = "cdk-sglang") -> di
                 rendered[variable_of(spec, negated=True)] = "true"
         elif (text := text_of(value, spec=spec)) != text_of(spec.default, spec=spec):
             rendered[variable_of(spec)] = text
-    if image_kind == "dlc" and options.attn_dp_size > 1:
-        # SGLang 0.5.17 has no --attn-dp-size; 0.5.23 still takes this spelling, deprecated (arg_groups/parallel_hook.py).
-        rendered.pop(variable_of(flag_of("attn_dp_size")))
+    if options.attn_dp_size > 1 and spells_attention_groups_by_switch(release):
         rendered[variable_of(flag_of("dp_size"))] = str(options.attn_dp_size)
         rendered[variable_of(flag_of("enable_dp_attention"))] = "true"
     return dict(sorted(rendered.items()))
+
+
+def spells_attention_groups_by_switch(release: Release) -> bool:
+    """Return whether a release has `--dp-size N --enable-dp-attention` in place of `--attn-dp-size N`.
+
+    0.5.22 brought the latter and retired the former (arg_groups/parallel_hook.py).
+    """
+    return release.option("attn_dp_size") is None
 
 
 def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's value)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cdk_sglang.engine.fields import OptionFields
+from cdk_sglang.engine.releases import KNOWN_RELEASES, SGLANG_VERSION
 from cdk_sglang.errors import Problem
 
 
@@ -17,11 +18,17 @@ class Context:
         model_max_context: The model's longest context in tokens; rules that need it are silent when `None`.
         gpu_capability: Compute capability of the GPU, such as "8.9"; rules that need it are silent when `None`.
         has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
+        sglang_version: The known release of SGLang whose rules hold.
     """
 
     model_max_context: int | None = None
     gpu_capability: str | None = None
     has_experts: bool | None = None
+    sglang_version: str = SGLANG_VERSION
+
+    def has(self, release: str) -> bool:
+        """Return whether SGLang is at least a known release, such as "0.5.19"."""
+        return KNOWN_RELEASES.index(self.sglang_version) >= KNOWN_RELEASES.index(release)
 
     @property
     def capability(self) -> int | None:
@@ -43,11 +50,13 @@ class Rule:
         name: Kebab-case name.
         source: Release and file, or issue, the rule comes from.
         check: Yields problems.
+        since: The first release that has what it is about; before it `images.problems` says that the option is not there.
     """
 
     name: str
     source: str
     check: Check
+    since: str = KNOWN_RELEASES[0]
 
 
 class RuleBook:
@@ -56,11 +65,11 @@ class RuleBook:
     def __init__(self) -> None:
         self.rules: list[Rule] = []
 
-    def rule(self, name: str, *, source: str) -> Callable[[Check], Check]:
-        """Add the decorated check under a name with its source."""
+    def rule(self, name: str, *, source: str, since: str = KNOWN_RELEASES[0]) -> Callable[[Check], Check]:
+        """Add the decorated check under a name with its source and the first release that has it."""
 
         def add(check: Check) -> Check:
-            self.rules.append(Rule(name=name, source=source, check=check))
+            self.rules.append(Rule(name=name, source=source, check=check, since=since))
             return check
 
         return add

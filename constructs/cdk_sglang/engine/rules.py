@@ -1,6 +1,7 @@
 """Combinations of options that SGLang rejects at start-up, or accepts without a word and then serves wrongly.
 
-Sources name files of SGLang 0.5.23 below `sglang/srt/` unless they say otherwise.
+Sources name files of SGLang 0.5.23 below `sglang/srt/` unless they say otherwise. Every rule was looked for in 0.5.17 to 0.5.22 too (read
+2026-11-30; before 0.5.19 most stand in `server_args.py`); where a release differs, the rule says so.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def all_rules() -> tuple[Rule, ...]:
 
 def problems(options: OptionFields, *, path: str, context: Context) -> list[Problem]:
     """Apply every rule and return its findings as lines that start with the path of the field."""
-    return [found.under(path) for rule in all_rules() for found in rule.check(options, context)]
+    rules = (rule for rule in all_rules() if context.has(rule.since))
+    return [found.under(path) for rule in rules for found in rule.check(options, context)]
 
 
 @_BOOK.rule("attention-groups-divide-tp", source="arg_groups/parallel_hook.py, handle_data_parallelism (assertion)")
@@ -86,12 +88,13 @@ def _spanning_experts(options: OptionFields, _: Context) -> Iterator[Problem]:
 
 
 @_BOOK.rule("a2a-attention-groups", source="arg_groups/moe_hook.py, _handle_a2a_moe (assertions)")
-def _a2a_attention_groups(options: OptionFields, _: Context) -> Iterator[Problem]:
+def _a2a_attention_groups(options: OptionFields, context: Context) -> Iterator[Problem]:
     groups, tp_size = options.attn_dp_size, options.tp_size
     if options.moe_a2a_backend == "pplx" and groups < 2:  # noqa: PLR2004
         yield Problem(path="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
-    # Muse Spark's sequence-parallel prefill is SGLang's one exception; it sets enable_layernorm_sp.
+    # Muse Spark's sequence-parallel prefill is SGLang's one exception, since 0.5.23; it sets enable_layernorm_sp.
     sliced = options.get("enable_layernorm_sp") and (tp_size, options.ep_size) in {(4, 4), (8, 8)} and groups == 1
+    sliced = sliced and context.has("0.5.23")
     if options.moe_a2a_backend == "flashinfer" and not sliced and (groups != tp_size or groups == 1):
         yield Problem(
             path="attn_dp_size",
@@ -115,7 +118,7 @@ def _remote_weights(options: OptionFields, _: Context) -> Iterator[Problem]:
         yield Problem(path="load_format", text=f"remote_instance is auto without {', '.join(missing)}; set them")
 
 
-@_BOOK.rule("expert-pack-path", source="arg_groups/expert_pack_hook.py (ValueError)")
+@_BOOK.rule("expert-pack-path", source="arg_groups/expert_pack_hook.py (ValueError)", since="0.5.19")
 def _expert_pack(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.load_format == "expert_pack" and not (options.model_loader_extra_config or {}).get("pack_path"):
         yield Problem(path="model_loader_extra_config", text="expert_pack reads the folder in pack_path; add it")

@@ -1,4 +1,4 @@
-"""Rules of adapters, the hierarchical KV cache and structured output. Sources: SGLang 0.5.23 below `sglang/srt/`."""
+"""Rules of adapters, the hierarchical KV cache and structured output. Sources: SGLang 0.5.23 below `sglang/srt/` unless they name another."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ BOOK: Final = RuleBook()
 
 _LORA: Final = "arg_groups/lora_hook.py, check_lora_server_args (assertion)"
 _HICACHE: Final = "arg_groups/hicache_hook.py"
+_HOST_MODES_SINCE: Final = "0.5.19"
 
 # arg_groups/lora_hook.py, check_lora_speculative_compatibility; NEXTN has become EAGLE by then.
 _LORA_ALGORITHMS: Final = ("NGRAM", "EAGLE", "NEXTN", "EAGLE3", "DFLASH", "DSPARK")
+_LORA_ALGORITHMS_SINCE: Final = "0.5.19"
+"""Before it NGRAM alone (0.5.17 and 0.5.18, server_args.py, check_lora_server_args: ValueError)."""
 
 
 @BOOK.rule("lora-rank-and-modules", source=_LORA)
@@ -85,11 +88,17 @@ def _lora_paths(options: OptionFields, _: Context) -> Iterator[Problem]:
 
 
 @BOOK.rule("lora-with-algorithm", source="arg_groups/lora_hook.py, check_lora_speculative_compatibility (ValueError)")
-def _lora_speculative(options: OptionFields, _: Context) -> Iterator[Problem]:
+def _lora_speculative(options: OptionFields, context: Context) -> Iterator[Problem]:
     speculative = options.speculative
     if options.lora is None or speculative is None:
         return
-    if speculative.algorithm not in _LORA_ALGORITHMS:
+    if speculative.algorithm != "NGRAM" and not context.has(_LORA_ALGORITHMS_SINCE):
+        yield Problem(
+            path="speculative.algorithm",
+            text=f"with adapters SGLang {context.sglang_version} takes NGRAM alone, got {speculative.algorithm}; use NGRAM, or an "
+            f"image with SGLang {_LORA_ALGORITHMS_SINCE} or newer",
+        )
+    elif speculative.algorithm not in _LORA_ALGORITHMS:
         yield Problem(
             path="speculative.algorithm",
             text=f"adapters work with {', '.join(_LORA_ALGORITHMS)}, got {speculative.algorithm}; use one of them",
@@ -106,7 +115,11 @@ def _hicache_radix(options: OptionFields, _: Context) -> Iterator[Problem]:
         )
 
 
-@BOOK.rule("hicache-buffer-needs-storage", source=f"{_HICACHE}, validate_hicache_host_memory_mode (ValueError)")
+@BOOK.rule(
+    "hicache-buffer-needs-storage",
+    source=f"{_HICACHE}, validate_hicache_host_memory_mode (ValueError)",
+    since=_HOST_MODES_SINCE,
+)
 def _hicache_buffer(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.storage_backend is None:
@@ -116,7 +129,11 @@ def _hicache_buffer(options: OptionFields, _: Context) -> Iterator[Problem]:
         )
 
 
-@BOOK.rule("hicache-write-back-needs-cache", source=f"{_HICACHE}, validate_hicache_host_memory_mode (changed silently)")
+@BOOK.rule(
+    "hicache-write-back-needs-cache",
+    source=f"{_HICACHE}, validate_hicache_host_memory_mode (changed silently)",
+    since=_HOST_MODES_SINCE,
+)
 def _hicache_write_back(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is not None and hicache.host_memory_mode == "buffer_only" and hicache.write_policy == "write_back":
@@ -184,7 +201,7 @@ def _hicache_storage(options: OptionFields, _: Context) -> Iterator[Problem]:
             )
 
 
-@BOOK.rule("hicache-or-external-linker", source=f"{_HICACHE}, handle_hicache (ValueError)")
+@BOOK.rule("hicache-or-external-linker", source=f"{_HICACHE}, handle_hicache (ValueError)", since="0.5.20")
 def _hicache_linker(options: OptionFields, _: Context) -> Iterator[Problem]:
     if options.hicache is not None and options.get("enable_unified_cache_external_linker"):
         yield Problem(

@@ -22,6 +22,9 @@ _BLACKWELL: Final = 100
 
 _AMPERE_TO_HOPPER: Final = range(80, 100)
 
+_PREFILLING: Final = frozenset({"attention_backend", "extra.prefill_attention_backend"})
+"""Fields that choose the kernels of prefill."""
+
 _OTHER_HARDWARE: Final = {
     # arg_groups/choices.py and fields: sections and help texts of 0.5.23; SageMaker's GPU instances are NVIDIA's.
     "attention_backend": {
@@ -116,6 +119,8 @@ def _trtllm(options: OptionFields, context: Context) -> Iterator[Problem]:
     allowed = {"trtllm_mha": (9, 10, 12), "trtllm_mla": (10, 11, 12), "cutedsl_mla": (10,)}
     for field, value in _attention_backends(options):
         runs_on = allowed.get(value)
+        if value == "trtllm_mha" and field in _PREFILLING and not context.has("0.5.19"):
+            runs_on = (10,)  # 0.5.17 and 0.5.18, server_args.py, _handle_attention_backend_compatibility
         if runs_on is not None and generation not in runs_on:
             yield Problem(
                 path=field,

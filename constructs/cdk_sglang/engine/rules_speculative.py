@@ -16,6 +16,10 @@ _HOOK: Final = "arg_groups/speculative_hook.py"
 _EAGLES: Final = ("EAGLE", "EAGLE3", "NEXTN")
 _EAGLE_FAMILY: Final = (*_EAGLES, "STANDALONE")  # share _handle_eagle_family
 _NEED_DRAFT: Final = ("EAGLE", "EAGLE3", "STANDALONE", "DFLASH")  # DSPARK's may be bundled with the model
+_GROUPED_DFLASH_SINCE: Final = "0.5.23"
+"""Before it DFLASH refuses attention groups on NVIDIA's GPUs (_handle_dflash, ValueError)."""
+_MIXED_CHUNK_SINCE: Final = "0.5.19"
+"""Before it every algorithm switches mixed chunks off (0.5.17 and 0.5.18, speculative_hook.py)."""
 _PAGED_TREES: Final = ("flashinfer", "fa3", "triton")
 # Backends that page in 64 tokens when nothing is said (arg_groups/overrides.py, _mla_backend_page_constraints).
 _PAGE_OF: Final = dict.fromkeys(("flashmla", "trtllm_mla", "cutedsl_mla", "trtllm_mha", "hpc_ops"), 64)
@@ -101,9 +105,17 @@ def _no_attention_groups(options: OptionFields, _: Context) -> Iterator[Problem]
 
 
 @BOOK.rule("attention-groups-need-dp-head", source=f"{_HOOK}, _handle_dflash and _handle_dspark (ValueError)")
-def _dp_head(options: OptionFields, _: Context) -> Iterator[Problem]:
+def _dp_head(options: OptionFields, context: Context) -> Iterator[Problem]:
     speculative = _of(options, "DFLASH", "DSPARK")
-    if speculative is not None and options.attn_dp_size > 1 and not options.get("enable_dp_lm_head"):
+    if speculative is None or options.attn_dp_size == 1:
+        return
+    if speculative.algorithm == "DFLASH" and not context.has(_GROUPED_DFLASH_SINCE):
+        yield Problem(
+            path="attn_dp_size",
+            text=f"DFLASH does not run with attention groups in SGLang {context.sglang_version}, got {options.attn_dp_size}; use 1, or "
+            f"an image with SGLang {_GROUPED_DFLASH_SINCE}",
+        )
+    elif not options.get("enable_dp_lm_head"):
         yield Problem(
             path="attn_dp_size",
             text=f"{speculative.algorithm} with attention groups borrows a data-parallel output head; "
@@ -182,8 +194,9 @@ def _rejection_sampling(options: OptionFields, _: Context) -> Iterator[Problem]:
 @BOOK.rule(
     "mixed-chunk", source=f"{_HOOK} and speculative/spec_info.py, supports_mixed_chunk (switched off with a warning)"
 )
-def _mixed_chunk(options: OptionFields, _: Context) -> Iterator[Problem]:
-    speculative = _of(options, "STANDALONE", "NGRAM")
+def _mixed_chunk(options: OptionFields, context: Context) -> Iterator[Problem]:
+    some = context.has(_MIXED_CHUNK_SINCE)
+    speculative = _of(options, "STANDALONE", "NGRAM") if some else options.speculative
     if speculative is not None and options.get("enable_mixed_chunk"):
         yield Problem(
             path="extra.enable_mixed_chunk", text=f"{speculative.algorithm} switches it off again; leave it out"

@@ -15,6 +15,8 @@ from cdk_sglang.validation import is_text_token
 
 _DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _CUDA: Final = r"[0-9]+\.[0-9]+"
+_AL2023_SGLANG: Final = "0.5.17"
+"""SGLang in `server-sagemaker-cuda-v1.3`, whose tag does not name it (docs/src/data/sglang-server, read 2026-08-21)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +37,23 @@ class ImageFacts:
 
 
 class SglangDlc(Enum):
-    """Tags of AWS's SGLang deep learning container (github.com/aws/deep-learning-containers, docs/sglang, read 2026-08-21)."""
+    """Tags of AWS's SGLang deep learning container.
+
+    Source: github.com/aws/deep-learning-containers, docs/src/data/sglang and sglang-server; 0.5.17 read 2026-08-21, the others 2026-11-30
+    (commits b25eefe, e868478, 2a48521). A tag moves when AWS rebuilds the image (0.5.19 on 2026-09-08).
+    """
 
     V0_5_17_UBUNTU = "0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
     """Built on lmsysorg/sglang; for every GPU family of SageMaker hosting."""
+
+    V0_5_18_UBUNTU = "0.5.18-gpu-py312-cu130-ubuntu24.04-sagemaker"
+    """As 0.5.17's, of 2026-08-25."""
+
+    V0_5_19_UBUNTU = "0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker"
+    """As 0.5.17's, of 2026-09-07."""
+
+    V0_5_20_UBUNTU = "0.5.20-gpu-py312-cu130-ubuntu24.04-sagemaker"
+    """As 0.5.17's, of 2026-09-19."""
 
     V0_5_17_AL2023 = "server-sagemaker-cuda-v1.3"
     """Compiled for Hopper and Blackwell data-centre GPUs only: not for g5, g6, g6e, g7e and p4."""
@@ -47,9 +62,9 @@ class SglangDlc(Enum):
     def facts(self) -> ImageFacts:
         """SGLang, CUDA and GPU generations of the tag."""
         hopper_and_blackwell = frozenset({"9.0", "10.0", "10.3"})
-        # The Ubuntu image is upstream's own, whose kernels cover Ampere to Blackwell; its build arguments do not list them.
+        # The Ubuntu images are upstream's own, whose kernels cover Ampere to Blackwell; their build arguments do not list them.
         return ImageFacts(
-            sglang_version="0.5.17",
+            sglang_version=_AL2023_SGLANG if self is SglangDlc.V0_5_17_AL2023 else self.value.partition("-")[0],
             cuda="13.0",
             compute_capabilities=hopper_and_blackwell if self is SglangDlc.V0_5_17_AL2023 else None,
             kind="dlc",

@@ -53,8 +53,13 @@ class ModelVariant:
         """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
-            *self.server.problems(f"{path}.server", gpu_capability=oldest, has_experts=self.has_experts),
-            *self.server.problems_for(image.kind, f"{path}.server"),
+            *self.server.problems(
+                f"{path}.server",
+                gpu_capability=oldest,
+                has_experts=self.has_experts,
+                sglang_version=image.sglang_version,
+            ),
+            *self.server.problems_for(image.kind, f"{path}.server", sglang_version=image.sglang_version),
             *host_memory_problems(f"{path}.server", self.server, self.needs, self.memory_mib),
             *file_cache_problems(f"{path}.server", self.server, added),
             *environment_problems(added, f"{path}.environment", rendered=self.rendered),
@@ -109,7 +114,7 @@ def model_variants(
                 memory_mib=memory_mib,
                 needs=needs,
                 facts=decisive,
-                rendered=sized.environment(image_kind=kind),
+                rendered=sized.environment(image_kind=kind, sglang_version=hosting.image.sglang_version),
                 has_experts=has_experts,
             )
         )
