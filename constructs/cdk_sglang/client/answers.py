@@ -164,7 +164,7 @@ def may_pass(status: int | None, kind: str) -> bool:
     return status in _MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-class Said:
+class ChatAnswer:
     """What a model has said so far: the text of its answer, and the reasoning before it."""
 
     def __init__(self) -> None:
@@ -177,10 +177,10 @@ class Said:
         """Note a chunk, or a whole answer; return the reasoning and the text that came with it."""
         reasoning = text = ""
         for choice in content.get("choices") or []:
-            said = choice.get("delta") or choice.get("message") or {}
-            reasoning += said.get("reasoning_content") or said.get("reasoning") or ""
-            text += said.get("content") or ""
-            self._calls = self._calls or bool(said.get("tool_calls"))
+            message = choice.get("delta") or choice.get("message") or {}
+            reasoning += message.get("reasoning_content") or message.get("reasoning") or ""
+            text += message.get("content") or ""
+            self._calls = self._calls or bool(message.get("tool_calls"))
             self._ended = choice.get("finish_reason") or self._ended
         self.reasoning += reasoning
         self.text += text
