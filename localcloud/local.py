@@ -21,7 +21,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
-from cdk_sglang.client.answers import Said
+from cdk_sglang.client.answers import ChatAnswer
 from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
     CREDENTIALS_FILE,
@@ -233,10 +233,10 @@ def _ask(session: boto3.session.Session, url: str) -> dict[str, Any]:
             answer = client.chat([{"role": "user", "content": _QUESTION}], max_tokens=_TOKENS, temperature=0)
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         raise LocalError(f"no answer from {_COMPONENT}: {error}") from None
-    said = Said()
-    said.add(answer)
+    reply = ChatAnswer()
+    reply.add(answer)
     ask = f"cdk-sglang ask --endpoint {_ENDPOINT} --component {_COMPONENT}"
-    problem = said.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
+    problem = reply.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
     if problem is not None:
         raise LocalError(f"{_COMPONENT} is deployed and replied: {problem}")
     return answer
