@@ -18,25 +18,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--state-dir", type=Path, default=Path(".local"), help="logs and model folders go here")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        cloud = LocalCloud(port=given.port, state_dir=given.state_dir.resolve())
+        cloud = LocalCloud(port=arguments.port, state_dir=arguments.state_dir.resolve())
     except (StateInUseError, PrivateFolderError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
-        taken = f"port {given.port} is taken; use --port with another, or stop what listens there"
-        text = taken if error.errno == errno.EADDRINUSE else f"cannot start: {error}"
+        port_message = f"port {arguments.port} is taken; use --port with another, or stop what listens there"
+        text = port_message if error.errno == errno.EADDRINUSE else f"cannot start: {error}"
         sys.stderr.write(f"{text}\n")
         return 2
-    done = threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, lambda *_: stop.set())
     with cloud:
-        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {given.state_dir}/logs\n")
-        sys.stdout.write(f"credentials of this start: source {given.state_dir}/{FILE}\n")
+        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {arguments.state_dir}/logs\n")
+        sys.stdout.write(f"credentials of this start: source {arguments.state_dir}/{FILE}\n")
         sys.stdout.flush()
-        done.wait()
+        stop.wait()
     return 0
 
 

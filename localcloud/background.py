@@ -108,19 +108,19 @@ def credentials() -> Credentials:
     Raises:
         LocalError: There is no server, or an older checkout started it.
     """
-    found = Credentials.read(SERVER_STATE)
-    if found is None:
+    server_credentials = Credentials.read(SERVER_STATE)
+    if server_credentials is None:
         raise LocalError(f"{CREDENTIALS_FILE.relative_to(ROOT)} is missing; run `make local-down`, then `make local`")
-    return found
+    return server_credentials
 
 
 def healthy(url: str) -> bool:
     """Whether the embedded AWS of this checkout answers at an address."""
-    own = Credentials.read(SERVER_STATE)
-    if own is None:
+    server_credentials = Credentials.read(SERVER_STATE)
+    if server_credentials is None:
         return False
     request = urllib.request.Request(
-        f"{url}/localcloud/health", headers={"Authorization": f"Bearer {own.secret_access_key}"}
+        f"{url}/localcloud/health", headers={"Authorization": f"Bearer {server_credentials.secret_access_key}"}
     )
     try:
         with urllib.request.urlopen(request, timeout=2) as response:

@@ -1,6 +1,6 @@
-"""`make local` and `make local-down`: deploy `environments/local.yaml` to the embedded AWS with the real CDK CLI, and ask it something.
+"""`make local` and `make local-down`: deploy `environments/local.yaml` to the embedded AWS with the real CDK CLI, and ask the model a question.
 
-Every step looks at what is there first, so a run that was broken off is taken up by the next one.
+Every step checks the current state first, so the next run continues an interrupted one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
-from cdk_sglang.client.answers import Said
+from cdk_sglang.client.answers import ChatAnswer
 from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
     CREDENTIALS_FILE,
@@ -52,7 +52,7 @@ _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"(‣ )?\w*Error: |❌ Deployment failed: ")
-"""How CDK CLI 2.1148.1 begins the error a command ends with."""
+"""Beginning of the error with which a command of CDK CLI 2.1148.1 ends."""
 _LAST_LINES: Final = 12
 
 
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return _EXIT_USAGE
     port = os.environ.get("PORT") or "4566"
     if not port.isdigit():
-        print(f"PORT: {port!r} is not a port; use a number such as 4566", file=sys.stderr)
+        print(f"PORT: {port!r} is not a port; use a number, for example 4566", file=sys.stderr)
         return _EXIT_USAGE
     try:
         commands[arguments[0]](int(port))
@@ -72,21 +72,21 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return _EXIT_FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted; `make local` goes on from here, `make local-down` takes everything away", file=sys.stderr)
+        print("\ninterrupted; `make local` continues from here, `make local-down` removes everything", file=sys.stderr)
         return _EXIT_INTERRUPTED
     return 0
 
 
 def up(port: int) -> None:
-    """Deploy the local environment, ask the model a question, and say where to look next."""
-    started = time.monotonic()
+    """Deploy the local environment, ask the model a question, and print commands to try next."""
+    start = time.monotonic()
     python = engine_python()
     url = ensure(port, python)
-    mine = credentials()
-    environment = aws_environment(url, mine)
-    session = _session(mine)
+    server_credentials = credentials()
+    environment = aws_environment(url, server_credentials)
+    session = _session(server_credentials)
     cloudformation = session.client("cloudformation", endpoint_url=url)
-    # Neither the model nor the bootstrap stack needs the templates: all three are made beside each other.
+    # Model, bootstrap stack and templates do not depend on each other, so all three are created in parallel.
     with ThreadPoolExecutor() as pool:
         model = pool.submit(_model, python)
         step("synthesising environments/local.yaml")
@@ -104,11 +104,11 @@ def up(port: int) -> None:
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)
-    _print_result(answer, exports=mine.exports(url), seconds=time.monotonic() - started)
+    _print_result(answer, exports=server_credentials.exports(url), seconds=time.monotonic() - start)
 
 
 def down(port: int) -> None:
-    """Destroy what was deployed, stop the embedded AWS, and check that nothing is left."""
+    """Destroy the deployment and stop the embedded AWS."""
     server = running()
     if server is None:
         forget()
@@ -118,9 +118,9 @@ def down(port: int) -> None:
     if healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
         step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
-            mine = credentials()
-            environment = aws_environment(url, mine)
-            _empty_buckets(url, mine)
+            server_credentials = credentials()
+            environment = aws_environment(url, server_credentials)
+            _empty_buckets(url, server_credentials)
             _cdk("destroy", "--all", "--force", "--app", _ASSEMBLY, environment=environment)
     step("stopping the embedded AWS and the model")
     stop(pid)
@@ -132,13 +132,13 @@ def down(port: int) -> None:
 # --- deploying ----------------------------------------------------------------------------------------------------
 
 
-def aws_environment(url: str, mine: Credentials) -> dict[str, str]:
-    """Environment in which every AWS client talks to the embedded AWS and to nothing else."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {
+def aws_environment(url: str, server_credentials: Credentials) -> dict[str, str]:
+    """Environment in which every AWS client uses the embedded AWS alone."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return variables | {
         "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_S3": url,
-        **mine.environment,
+        **server_credentials.environment,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -153,24 +153,24 @@ def _cdk(*arguments: str, environment: Mapping[str, str]) -> None:
     before = log.stat().st_size if log.exists() else 0
     with log.open("a", encoding="utf-8") as output:
         command = ["cdk", *arguments, "--no-notices"]
-        done = subprocess.run(command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, check=False)
-    if done.returncode:
-        said = log.read_bytes()[before:].decode(errors="replace")
-        raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(said)}\nthe whole log: {log.relative_to(ROOT)}")
+        process = subprocess.run(command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, check=False)
+    if process.returncode:
+        text = log.read_bytes()[before:].decode(errors="replace")
+        raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(text)}\nthe whole log: {log.relative_to(ROOT)}")
 
 
-def reason_of(said: str) -> str:
-    """Return the part of the CLI's output that says why: the error up to its first gap, else the last lines.
+def reason_of(text: str) -> str:
+    """Return the reason from the CLI's output: the error up to its first empty line, else the last lines.
 
-    After the error the CLI shows logs of functions and a stack trace of its own, which would push the reason off the screen.
+    After the error the CLI prints logs of functions and a stack trace of its own, which would push the reason off the screen.
     """
-    lines = _COLOUR.sub("", said).strip().splitlines()
+    lines = _COLOUR.sub("", text).strip().splitlines()
     starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     if not starts:
         return "\n".join(lines[-_LAST_LINES:])
-    told = lines[starts[-1] :]
-    gap = next((number for number, line in enumerate(told) if number and not line.strip()), len(told))
-    return "\n".join(told[: max(gap, 2)])
+    message = lines[starts[-1] :]
+    gap = next((number for number, line in enumerate(message) if number and not line.strip()), len(message))
+    return "\n".join(message[: max(gap, 2)])
 
 
 def _synth(environment: Mapping[str, str]) -> None:
@@ -199,9 +199,9 @@ def _model(python: Path) -> Path:
     if not (base / "model.safetensors").exists():
         command = [str(python), "-m", "localcloud.engine.tiny_model", str(folder)]
         environment = engine_environment() | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise LocalError(f"the tiny model could not be made:\n{done.stderr.strip()}")
+        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if process.returncode:
+            raise LocalError(f"the tiny model could not be created:\n{process.stderr.strip()}")
     return base
 
 
@@ -210,14 +210,16 @@ def _upload(folder: Path, s3: Any, bucket: str) -> None:
         s3.upload_file(str(file), bucket, f"{_WEIGHTS_PREFIX}{file.name}")
 
 
-def _session(mine: Credentials) -> boto3.session.Session:
+def _session(server_credentials: Credentials) -> boto3.session.Session:
     return boto3.session.Session(
-        aws_access_key_id=mine.access_key_id, aws_secret_access_key=mine.secret_access_key, region_name=REGION
+        aws_access_key_id=server_credentials.access_key_id,
+        aws_secret_access_key=server_credentials.secret_access_key,
+        region_name=REGION,
     )
 
 
-def _empty_buckets(url: str, mine: Credentials) -> None:
-    s3 = _session(mine).resource("s3", endpoint_url=url)
+def _empty_buckets(url: str, server_credentials: Credentials) -> None:
+    s3 = _session(server_credentials).resource("s3", endpoint_url=url)
     for bucket in s3.buckets.all():
         if bucket.name.startswith("cdk-sglang-local"):
             bucket.object_versions.all().delete()
@@ -227,16 +229,16 @@ def _empty_buckets(url: str, mine: Credentials) -> None:
 
 
 def _ask(session: boto3.session.Session, url: str) -> dict[str, Any]:
-    """Ask the first question; an answer without words is a failure."""
+    """Ask the first question; an empty answer is a failure."""
     try:
         with InferenceClient(_ENDPOINT, _COMPONENT, session=session, endpoint_url=url, wait=_WAIT) as client:
             answer = client.chat([{"role": "user", "content": _QUESTION}], max_tokens=_TOKENS, temperature=0)
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         raise LocalError(f"no answer from {_COMPONENT}: {error}") from None
-    said = Said()
-    said.add(answer)
+    reply = ChatAnswer()
+    reply.add(answer)
     ask = f"cdk-sglang ask --endpoint {_ENDPOINT} --component {_COMPONENT}"
-    problem = said.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
+    problem = reply.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
     if problem is not None:
         raise LocalError(f"{_COMPONENT} is deployed and replied: {problem}")
     return answer
@@ -246,8 +248,8 @@ def _engine_line() -> str:
     """The engine's own log line about the request that was just answered."""
     logs = sorted((STATE / "state" / "logs").rglob("*.log"), key=lambda path: path.stat().st_mtime)
     lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    wanted = [line for line in lines if "POST /invocations" in line or "Prefill batch" in line]
-    return wanted[-1].strip() if wanted else "no line of the engine found"
+    matches = [line for line in lines if "POST /invocations" in line or "Prefill batch" in line]
+    return matches[-1].strip() if matches else "no line of the engine found"
 
 
 def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float) -> None:
@@ -269,7 +271,7 @@ def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float)
     console.print(f"  .venv/bin/cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")
     console.print("  aws sagemaker list-inference-components        # or any SDK: it is the AWS API")
     console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
-    console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # what SGLang says")
+    console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # the logs of SGLang")
     console.print("  make local-down                                # destroy and stop it")
 
 

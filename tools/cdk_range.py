@@ -1,6 +1,6 @@
 """Install the lowest or the newest aws-cdk-lib of pyproject.toml's range: `python -m tools.cdk_range lowest|newest`.
 
-For tests: into the environment that runs it, over what is locked.
+For tests: the command replaces the locked version in the environment that runs it.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ _EXIT_USAGE: Final = 2
 
 
 def requirement(pyproject: str, end: str) -> str:
-    """What pip has to be asked for to get one end of the range.
+    """Return pip's requirement for one end of the range.
 
     Args:
         pyproject: Text of `pyproject.toml`.
         end: `lowest` or `newest`.
 
     Returns:
-        A requirement such as `aws-cdk-lib==2.275.0`; for the newest, the range itself.
+        A requirement, for example `aws-cdk-lib==2.275.0`; for the newest, the range itself.
 
     Raises:
         ValueError: The end is neither, or the range has no lower bound.
     """
     dependencies = map(Requirement, tomllib.loads(pyproject)["project"]["dependencies"])
-    (found,) = (dependency for dependency in dependencies if dependency.name == _PACKAGE)
+    (dependency_of_cdk,) = (dependency for dependency in dependencies if dependency.name == _PACKAGE)
     if end == "newest":
-        return f"{_PACKAGE}{found.specifier}"
-    lower = [bound.version for bound in found.specifier if bound.operator == ">="]
+        return f"{_PACKAGE}{dependency_of_cdk.specifier}"
+    lower = [bound.version for bound in dependency_of_cdk.specifier if bound.operator == ">="]
     if end != "lowest" or len(lower) != 1:
-        raise ValueError(f"{end!r} of {found}: use lowest or newest, of a range with one lower bound")
+        raise ValueError(f"{end!r} of {dependency_of_cdk}: use lowest or newest, of a range with one lower bound")
     return f"{_PACKAGE}=={lower[0]}"
 
 
 def main(arguments: list[str]) -> int:
-    """Install it; exit code."""
+    """Install one end of the range; return the exit code."""
     try:
         (end,) = arguments
-        wanted = requirement((ROOT / "pyproject.toml").read_text(encoding="utf-8"), end)
+        cdk_requirement = requirement((ROOT / "pyproject.toml").read_text(encoding="utf-8"), end)
     except ValueError as error:
         print(f"python -m tools.cdk_range lowest|newest: {error}", file=sys.stderr)
         return _EXIT_USAGE
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", wanted]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", cdk_requirement]
     return subprocess.run(command, check=False).returncode
 
 

@@ -51,35 +51,35 @@ _HASHED: Final = """\
 
 
 def requirements(text: str) -> dict[str, str]:
-    """The requirements of a list, each with its markers and hashes.
+    """Return the requirements of a list, each with its markers and hashes.
 
     Args:
         text: A requirements file.
 
     Returns:
-        Blocks of text by name and version, such as `numpy==2.4.6`, in the order of the file.
+        Blocks of text by name and version, for example `numpy==2.4.6`, in the order of the file.
     """
-    joined = re.sub(r"\\\n", "\\\\\0", text)
-    lines = [line for line in joined.splitlines() if "==" in line and not line.startswith("#")]
+    unwrapped = re.sub(r"\\\n", "\\\\\0", text)
+    lines = [line for line in unwrapped.splitlines() if "==" in line and not line.startswith("#")]
     return {re.split(r"[ \\;]", line, maxsplit=1)[0]: line.replace("\0", "\n") for line in lines}
 
 
 def normalised(pin: str) -> str:
-    """`name==version` with the name as package indexes spell it."""
+    """Return `name==version` with the name as package indexes spell it."""
     name, _, version = pin.partition("==")
     return f"{_NAME.sub('-', name).lower()}=={version}"
 
 
 def without_hashes(text: str) -> str:
-    """A list of requirements without their hashes: one line each."""
+    """Return a list of requirements without their hashes: one line each."""
     return re.sub(r" \\\n +--hash=\S+", "", text)
 
 
 def container_list(current: str, engine: str) -> str:
-    """The container's list with the versions and hashes that the engine is tested with.
+    """Return the container's list with the versions and hashes that the engine is tested with.
 
     Args:
-        current: The list as it is: its comments and the names in it are kept.
+        current: The present list; its comments and names are kept.
         engine: Text of `requirements-engine.lock`.
     """
     by_name = {pin.partition("==")[0]: block for pin, block in requirements(engine).items()}
@@ -89,7 +89,7 @@ def container_list(current: str, engine: str) -> str:
 
 
 def _uv_environment(uv: Path) -> Mapping[str, str]:
-    """Environment of uv for a lock that is the same everywhere: the main index, and no folder or index of this machine's."""
+    """Return uv's environment for a lock that is the same everywhere: the main index, without other indexes or folders of this machine."""
     settings = read_settings(uv.with_name("python"))
     main = {name: value for name, value in settings.items() if name not in {"extra-index-url", "find-links"}}
     return {**os.environ, **uv_variables(main, os.environ)}
@@ -111,7 +111,7 @@ def _compile(output: Path, *sources: str) -> str:
 
 
 def _downloaded(pin: str) -> str:
-    """A requirement with the hash of the file that pip finds for it, in PyTorch's own index if in no other."""
+    """Return a requirement with the hash of the file that pip downloads for it, from PyTorch's own index if from no other."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, pin]
         if subprocess.run(command, check=False).returncode != 0:
@@ -122,7 +122,7 @@ def _downloaded(pin: str) -> str:
 
 
 def _engine() -> str:
-    """The engine's list. Local builds (`+cpu`) are on no index that every machine has, so their hashes come from the file."""
+    """Return the engine's list. Local builds (`+cpu`) are not on every index, so their hashes come from the downloaded file."""
     source = (ROOT / "requirements-engine.txt").read_text(encoding="utf-8")
     output = ROOT / "requirements-engine.lock"
     earlier = output.read_text(encoding="utf-8") if output.exists() else ""
@@ -132,8 +132,8 @@ def _engine() -> str:
         ordinary = Path(folder, "engine.txt")
         ordinary.write_text("\n".join(pin for pin in pins if pin not in local), encoding="utf-8")
         blocks = requirements(_compile(output, str(ordinary), "--no-deps", *_ENGINE))
-    known = requirements(earlier)
-    blocks |= {pin: known.get(pin) or _downloaded(pin) for pin in local}
+    earlier_blocks = requirements(earlier)
+    blocks |= {pin: earlier_blocks.get(pin) or _downloaded(pin) for pin in local}
     return "\n".join([*(blocks[pin] for pin in sorted(blocks)), ""])
 
 

@@ -1,4 +1,4 @@
-"""Write environments/schema.json: what editors with a YAML language server complete and check environments by."""
+"""Write environments/schema.json, with which editors with a YAML language server complete and check environments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def schema_text() -> str:
 
 
 def _on_one_line(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Join descriptions that wrap in the source: editors show them as they are."""
+    """Join the lines of descriptions that wrap in the source: editors show descriptions unchanged."""
 
     def joined(part: object) -> object:
         if isinstance(part, Mapping):

@@ -164,9 +164,9 @@ class Fitted:
 
     def content(self) -> dict[str, object]:
         """Return the calibration as it is stored."""
-        nearby = {}
+        residual_models = {}
         for kind, posterior in self.posteriors.items():
-            nearby[kind] = {
+            residual_models[kind] = {
                 "points": {name: [_short(v) for v in values] for name, values in posterior.points.items()},
                 "weights": [round(float(v), 5) for v in posterior.weights],
                 "noise": [round(float(v), 4) for v in posterior.noise],
@@ -178,7 +178,7 @@ class Fitted:
             "coefficients": {name: round(value, 5) for name, value in self.coefficients.items()},
             "bands": {kind: band.__dict__ for kind, band in self.bands.items()},
             "saturation": {},
-            "nearby": nearby,
+            "nearby": residual_models,
         }
         content["saturation"] = saturation(content)
         return content

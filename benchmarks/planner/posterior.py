@@ -1,9 +1,9 @@
-"""Fits coefficients and residual components together, and predicts every row as if its group had not been measured.
+"""Fit coefficients and residual components together, and predict every row as if its group had not been measured.
 
 The rows of one configuration share causes that no table records (flags, drivers, the client), so hundreds of rows are not
-hundreds of facts. The coefficients of the formula, linear around a first fit, and the residual components of
-`planning.nearby` are one Gaussian model; leaving a group out of it is a few products of matrices, exact and fast enough to
-choose the deviations by it.
+hundreds of independent facts. The coefficients of the formula, linear around a first fit, and the residual components of
+`planning.residual_model` are one Gaussian model; leaving a group out of it is a few products of matrices, exact, and fast enough for
+choosing the deviations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdk_sglang.planning.nearby import POINT_COLUMNS, left_open, similarities, with_logs
+from cdk_sglang.planning.residual_model import POINT_COLUMNS, posterior_deviation, similarities, with_logs
 from cdk_sglang.planning.timing import priors, times_ms
 
 if TYPE_CHECKING:
@@ -47,21 +47,21 @@ SETTINGS = {
         "prior": 0.24,
     },
 }
-"""Deviations of the residual components, of a measurement, and the factor on the priors' deviations: chosen by `choose.py`
-for the error of what was left out."""
+"""Standard deviations of the residual components and of a measurement, and the factor on the priors' deviations; `choose.py` chose
+them by the error of left-out rows."""
 FIRST_TERMS = ("prompt_", "first_ms", "queue_share")
 """Terms that only the time to the first token has; the others are fitted to the time per token."""
 RUNNING_EDGES = (6, 24, 96, 300)
 ISL_EDGES = (1500, 5000)
 OSL_EDGES = (400, 2000)
 STUDENT_FREEDOM = 2.0
-"""Freedom of the errors' Student distribution: a few measurements are far off for reasons of their own."""
+"""Degrees of freedom of the errors' Student distribution: a few measurements are far off for reasons of their own."""
 REPEATS = 4
-"""Repeats beyond which a mean does not get better: they share what is wrong."""
+"""Number of repeats beyond which a mean does not improve: repeats share their systematic errors."""
 
 
 class Posterior:
-    """One kind of time: what was measured, by configuration, and the Gaussian model of it."""
+    """Measurements of one kind of time, by configuration, and their Gaussian model."""
 
     def __init__(
         self,
@@ -78,16 +78,16 @@ class Posterior:
         Args:
             kind: `tpot` or `ttft`.
             samples: Measured rows.
-            rows: Their columns.
-            logs: What was measured, as logarithms; NaN where it was not.
-            indirect: Deviation that a value has beyond a measured one's, because it was worked out from another.
-            settings: Deviations of the components, of the rows (`noise`), and the factor on the priors' (`prior`).
+            rows: Columns of the rows.
+            logs: Logarithms of the measured times; NaN for rows without one.
+            indirect: Additional standard deviation of values that were derived from another measurement.
+            settings: Standard deviations of the components and of the rows (`noise`), and the factor on those of the priors (`prior`).
         """
         self._kind, self._rows, self._logs = kind, with_logs(rows), logs
-        known = priors()
-        self.names = [n for n in known if n.startswith(FIRST_TERMS) == (kind == "ttft")]
-        self._prior_mean = np.array([known[n].mean for n in self.names])
-        self._prior_sd = np.array([known[n].deviation for n in self.names])
+        parameter_priors = priors()
+        self.names = [n for n in parameter_priors if n.startswith(FIRST_TERMS) == (kind == "ttft")]
+        self._prior_mean = np.array([parameter_priors[n].mean for n in self.names])
+        self._prior_sd = np.array([parameter_priors[n].deviation for n in self.names])
         self._measured = np.flatnonzero(np.isfinite(logs))
         keys = [_configuration(samples[i]) for i in self._measured]
         index = {key: position for position, key in enumerate(sorted(set(keys)))}
@@ -100,23 +100,23 @@ class Posterior:
         self.use(settings)
 
     def use(self, settings: dict[str, float]) -> None:
-        """Take other deviations."""
+        """Use other standard deviations."""
         self.settings = settings
         self.deviations = {n: v for n, v in settings.items() if n not in {"noise", "prior"}}
         self._own = _covariance(self._own_parts, self.deviations)
         self._cross = _covariance(self._cross_parts, self.deviations)
 
     def solve(self, coefficients: dict[str, float], *, passes: int = 4) -> None:
-        """Linearize around `coefficients` and solve, weighting outliers down."""
+        """Linearise around `coefficients` and solve, with lower weights for outliers."""
         self.around = coefficients
         linear, self._slopes = self._derivatives(coefficients)
         theta = np.array([coefficients[n] for n in self.names])
-        # the formula at the priors' means, by the same straight line
+        # the formula at the priors' means, in the same linear approximation
         self._at_prior = linear + self._slopes @ (self._prior_mean - theta)
         self.weigh(passes=passes)
 
     def weigh(self, *, passes: int = 4) -> None:
-        """Solve on the straight line drawn by `solve`."""
+        """Solve the linear approximation of `solve`."""
         self._sd = self.settings["prior"] * self._prior_sd
         residual = self._logs[self._measured] - self._at_prior[self._measured]
         self._residual = self._clipped_mean(residual)
@@ -138,7 +138,7 @@ class Posterior:
         return {**self.around, **dict(zip(self.names, theta, strict=True))}
 
     def left_out(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return every row's logarithm, its deviation and the formula's part as predicted without the rows of its group."""
+        """Return every row's predicted logarithm, its standard deviation and the formula's part, each without the rows of its group."""
         mean, deviation, formula = (np.full(len(groups), np.nan) for _ in range(3))
         bin_groups = np.empty(len(self._count), dtype=object)
         bin_groups[self._bin] = groups[self._measured]
@@ -153,7 +153,7 @@ class Posterior:
                 weights[out] = 0.0
             formula[test] = self._at_prior[test] + self._slopes[test] @ (self._sd**2 * (self._bin_slopes.T @ weights))
             mean[test] = formula[test] + cross @ weights
-            deviation[test] = left_open(cross, self.noise, self.deviations)
+            deviation[test] = posterior_deviation(cross, self.noise, self.deviations)
         return mean, deviation, formula
 
     def _derivatives(self, coefficients: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -161,8 +161,8 @@ class Posterior:
         base = np.log(times_ms(coefficients, self._rows)[which])
         slopes = np.empty((len(base), len(self.names)))
         for index, name in enumerate(self.names):
-            moved = times_ms({**coefficients, name: coefficients[name] + step}, self._rows)[which]
-            slopes[:, index] = (np.log(moved) - base) / step
+            shifted = times_ms({**coefficients, name: coefficients[name] + step}, self._rows)[which]
+            slopes[:, index] = (np.log(shifted) - base) / step
         return base, slopes
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ class Posterior:
 
 
 def _covariance(parts: dict[str, np.ndarray], deviations: dict[str, float]) -> np.ndarray:
-    """Return the covariance of residual components that are shared to these parts and have these standard deviations."""
+    """Return the covariance of residual components from their similarities and standard deviations."""
     total: np.ndarray = np.zeros_like(next(iter(parts.values())))
     for name, deviation in deviations.items():
         total += deviation**2 * parts[name]
@@ -183,7 +183,7 @@ def _covariance(parts: dict[str, np.ndarray], deviations: dict[str, float]) -> n
 
 
 def _configuration(sample: Sample) -> tuple[object, ...]:
-    """Return what rows of one measured configuration share: everything but the date, and about the same load."""
+    """Return the key of a row's configuration: all settings, and the bucket of its load."""
     f = sample.features
     loads = ((f["running"], RUNNING_EDGES), (f["isl"], ISL_EDGES), (f["osl"], OSL_EDGES))
     buckets = (sum(value > edge for edge in edges) for value, edges in loads)
@@ -193,7 +193,7 @@ def _configuration(sample: Sample) -> tuple[object, ...]:
 
 
 def fit_together(posterior: Posterior, start: dict[str, float], *, rounds: int = 3) -> dict[str, float]:
-    """Return coefficients at which the straight line was drawn where it was needed; the posterior is solved there."""
+    """Return the coefficients after repeated linearisation; the posterior is solved at them."""
     coefficients = start
     for _ in range(rounds):
         posterior.solve(coefficients)
@@ -203,10 +203,10 @@ def fit_together(posterior: Posterior, start: dict[str, float], *, rounds: int =
 
 
 def groups_of(samples: Iterable[Sample]) -> dict[str, np.ndarray]:
-    """Return what is left out together: a model on a GPU, a model on every GPU, a GPU with every model."""
-    listed = list(samples)
+    """Return the groups of rows that are left out together: a model on a GPU, a model on every GPU, a GPU with every model."""
+    rows = list(samples)
     return {
-        "model and GPU": np.array([s.combination for s in listed], dtype=object),
-        "model": np.array([s.combination.split(" on ")[0] for s in listed], dtype=object),
-        "GPU": np.array([s.question.gpu.name for s in listed], dtype=object),
+        "model and GPU": np.array([s.combination for s in rows], dtype=object),
+        "model": np.array([s.combination.split(" on ")[0] for s in rows], dtype=object),
+        "GPU": np.array([s.question.gpu.name for s in rows], dtype=object),
     }

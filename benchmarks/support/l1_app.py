@@ -28,7 +28,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
     check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
-    truth = _truth(resources)
+    verification = _verification(resources)
     policies = policies_of([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
@@ -164,13 +164,13 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
             tags=own_tags,
         )
         made.add_resource_dependency(group)
-        asked.append({"name": f"bench-m{index}", "model": model_name, **truth.component})
+        asked.append({"name": f"bench-m{index}", "model": model_name, **verification.component})
         deployed.append(made)
     begins = next(name for name in checked if "TruthProviderframeworkonEvent" in name)
     same = {"config": config.attr_endpoint_config_name, "image": image}
     _check_deployment(
         stack,
-        truth,
+        verification,
         service_token=checked[begins].attr_arn,
         same=same,
         deployed=[endpoint, *deployed],
@@ -220,7 +220,7 @@ def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> 
     return made
 
 
-class _Truth(NamedTuple):
+class _Verification(NamedTuple):
     """What the check of a deployment says of every endpoint and component alike."""
 
     per_resource: int
@@ -229,19 +229,21 @@ class _Truth(NamedTuple):
     component: dict[str, Any]
 
 
-def _truth(resources: dict[str, Any]) -> _Truth:
+def _verification(resources: dict[str, Any]) -> _Verification:
     texts = [
         r["Properties"]["Asked"]["Fn::Join"][1] for r in resources.values() if r["Type"] == "Custom::CdkSglangTruth"
     ]
     parts = [json.loads("".join(part if isinstance(part, str) else "" for part in text)) for text in texts]
     (first,) = (part for part in parts if part["part"] == 0)
     component = {key: value for key, value in first["components"][0].items() if key not in {"name", "model"}}
-    return _Truth(len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component)
+    return _Verification(
+        len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component
+    )
 
 
 def _check_deployment(
     stack: Stack,
-    truth: _Truth,
+    verification: _Verification,
     *,
     service_token: str,
     same: dict[str, str],
@@ -251,15 +253,15 @@ def _check_deployment(
     import aws_cdk as cdk
 
     endpoint, *components = deployed
-    for part, first in enumerate(range(0, len(asked), truth.per_resource)):
-        last = first + truth.per_resource
+    for part, first in enumerate(range(0, len(asked), verification.per_resource)):
+        last = first + verification.per_resource
         everything = {
             "endpoint": "bench",
             "config": same["config"],
             "part": part,
-            **truth.endpoint,
+            **verification.endpoint,
             "image": same["image"],
-            "smoke": truth.smoke,
+            "smoke": verification.smoke,
             "components": asked[first:last],
         }
         cdk.CfnResource(

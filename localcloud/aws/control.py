@@ -25,7 +25,7 @@ def reset() -> None:
 
 
 def answer(request: Request) -> Response:
-    """Answer a request to a control path: 404 for an unknown path, 400 for a body that makes no sense."""
+    """Answer a request to a control path: 404 for an unknown path, 400 for an invalid body."""
     command, _, rest = request.path.removeprefix(PREFIX).partition("/")
     answers: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {
         ("GET", "health"): _health,

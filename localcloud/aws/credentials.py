@@ -44,9 +44,11 @@ class Credentials:
         except OSError:
             return None
         words = [word for line in lines for word in shlex.split(line) if "=" in word]
-        found = dict(word.split("=", 1) for word in words)
+        variables = dict(word.split("=", 1) for word in words)
         try:
-            return cls(access_key_id=found["AWS_ACCESS_KEY_ID"], secret_access_key=found["AWS_SECRET_ACCESS_KEY"])
+            return cls(
+                access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"]
+            )
         except KeyError:
             return None
 
@@ -84,9 +86,9 @@ def private_folder(path: Path) -> Path:
         PrivateFolderError: The folder belongs to another user.
     """
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = path.stat()
-    if found.st_uid != os.geteuid():
+    status = path.stat()
+    if status.st_uid != os.geteuid():
         raise PrivateFolderError(f"{path} belongs to another user; use --state-dir with a folder of yours")
-    if stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+    if stat.S_IMODE(status.st_mode) != stat.S_IRWXU:
         path.chmod(stat.S_IRWXU)
     return path

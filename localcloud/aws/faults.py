@@ -1,4 +1,4 @@
-"""Faults that can be injected by name, each something that AWS does on a bad day."""
+"""Faults that can be injected by name; each is a failure that happens on AWS."""
 
 from __future__ import annotations
 

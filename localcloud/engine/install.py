@@ -1,7 +1,7 @@
 """Install the SGLang engine into `.venv-engine`: `python3 -m localcloud.engine.install` (what `make engine` runs).
 
-Standard library only, since it runs before anything is installed. Does nothing when the engine is there and made from
-this checkout's pins. May be stopped and started again: uv and pip keep finished downloads, and the stamp is written last.
+Standard library only, since it runs before anything is installed. It does nothing if the engine is installed from
+this checkout's pins. It may be interrupted and restarted: uv and pip keep finished downloads, and the stamp is written last.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 # 3.1 GB installed plus the wheels pip unpacks from its temporary folder (measured: torch 2.13.0+cpu, triton 3.7.1).
 FREE_DISK_GB = 6
 PYTHON_VERSION = (3, 11)  # torchvision 0.15.2 has no wheel for later ones
-# Asked only when the configured indexes do not carry the CPU build (https://pytorch.org/get-started/locally/).
+# Used only if the configured indexes do not have the CPU build (https://pytorch.org/get-started/locally/).
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-_NO_SUCH_VERSION = ("No matching distribution found for torch==", "there is no version of torch==")  # pip's words, uv's
+_NO_SUCH_VERSION = (
+    "No matching distribution found for torch==",
+    "there is no version of torch==",
+)  # messages of pip and uv
 _DOWNLOAD = re.compile(r"(?:Collecting|Downloading|Downloaded) ([A-Za-z0-9._-]+)")
 _PROBE = """
 import sglang.srt.entrypoints.http_server
@@ -44,11 +47,11 @@ _PROGRESS_INTERVAL_S = 5.0
 
 
 class InstallError(RuntimeError):
-    """Installing cannot go on; the message says what to do."""
+    """The installation failed; the message names the next step."""
 
 
 def preflight(*, root: Path, free_gb: float, version: tuple[int, int], machine: str) -> list[str]:
-    """What stands in the way of an install, one line each; empty when nothing does.
+    """Return the problems that prevent an installation, one line each.
 
     Args:
         root: Folder that will hold `.venv-engine`.
@@ -58,9 +61,9 @@ def preflight(*, root: Path, free_gb: float, version: tuple[int, int], machine: 
     """
     problems = []
     if version != PYTHON_VERSION:
-        wanted, got = (".".join(map(str, value)) for value in (PYTHON_VERSION, version))
+        required, actual = (".".join(map(str, value)) for value in (PYTHON_VERSION, version))
         problems.append(
-            f"the engine needs python {wanted}, this is {got}; run `make engine PYTHON=/path/to/python{wanted}`"
+            f"the engine needs python {required}, this is {actual}; run `make engine PYTHON=/path/to/python{required}`"
         )
     if machine != "linux-x86_64":
         problems.append(f"the engine's wheels are for linux-x86_64, this is {machine}; use `ENGINE=0 make test`")
@@ -72,17 +75,17 @@ def preflight(*, root: Path, free_gb: float, version: tuple[int, int], machine: 
 
 
 def pins(requirements: str) -> list[str]:
-    """The `name==version` of every line of a requirements file that has one."""
+    """Return the pins, `name==version`, of a requirements file."""
     return [line.split()[0] for line in requirements.splitlines() if "==" in line and not line.startswith("#")]
 
 
 def say(message: str) -> None:
-    """One line of progress, seen at once."""
+    """Print one line of progress at once."""
     print(f"engine: {message}", flush=True)
 
 
 class _Progress(threading.Thread):
-    """Say how far an installer is: it prints a line per download, and nothing while it unpacks 3 GB."""
+    """Print the progress of an installer, which itself prints a line per download and nothing while it unpacks 3 GB."""
 
     def __init__(self, *, site_packages: Path, total: int) -> None:
         super().__init__(daemon=True)
@@ -91,20 +94,20 @@ class _Progress(threading.Thread):
         self._last_line = ""
 
     def run(self) -> None:
-        """Print one line whenever something changed."""
-        started, last = time.monotonic(), ""
+        """Print a line after each change."""
+        start, last = time.monotonic(), ""
         while not self._finished.wait(_PROGRESS_INTERVAL_S):
             unpacked = sum(1 for _ in self._site_packages.glob("*.dist-info"))
             line = f"{min(unpacked, self._total)}/{self._total} packages unpacked{self._last_line}"
             if line != last:
-                say(f"{line} ({time.monotonic() - started:.0f} s)")
+                say(f"{line} ({time.monotonic() - start:.0f} s)")
                 last = line
 
     def note(self, line: str) -> None:
-        """Take in a line that the installer wrote."""
-        found = _DOWNLOAD.match(line)
-        if found is not None:
-            self._last_line = f", last download: {found[1]}"
+        """Note a line of the installer's output."""
+        match = _DOWNLOAD.match(line)
+        if match is not None:
+            self._last_line = f", last download: {match[1]}"
 
     def stop(self) -> None:
         """Print no further line."""
@@ -149,7 +152,7 @@ def _check(status: int, output: str, *, doing: str) -> None:
 
 
 def _packages(install: Callable[..., tuple[int, str]], *, root: Path, total: int) -> tuple[int, str]:
-    """Install the locked packages with pip or uv, asking PyTorch's own index where no configured one has its CPU build."""
+    """Install the locked packages with pip or uv; use PyTorch's own index if no configured one has its CPU build."""
     site_packages = root / VENV / "lib" / f"python{PYTHON_VERSION[0]}.{PYTHON_VERSION[1]}" / "site-packages"
     arguments = ("--require-hashes", "--requirement", str(root / REQUIREMENTS))
     progress = _Progress(site_packages=site_packages, total=total)
@@ -164,10 +167,10 @@ def _packages(install: Callable[..., tuple[int, str]], *, root: Path, total: int
     return status, output
 
 
-def _with_uv(uv: Path, *, root: Path, total: int, again: bool) -> bool:
-    """Install with uv; return whether that went well. What is there is made anew unless an earlier install was finished."""
+def _with_uv(uv: Path, *, root: Path, total: int, reuse: bool) -> bool:
+    """Install with uv; return whether it succeeded. The environment is recreated unless an earlier installation was finished."""
     python = root / VENV / "bin" / "python"
-    if not again:
+    if not reuse:
         command = [str(uv), "venv", "--quiet", "--clear", "--python", uv_tool.PYTHON, str(root / VENV)]
         status, output = _run(command, environment=os.environ)
     else:
@@ -197,15 +200,15 @@ def _with_pip(*, root: Path, total: int) -> None:
 
 
 def install(*, root: Path = ROOT) -> None:
-    """Make `.venv-engine` what this checkout's pins say.
+    """Install this checkout's pins into `.venv-engine`.
 
     Args:
         root: The repository.
 
     Raises:
-        InstallError: With what to do next.
+        InstallError: The installation failed; the message names the next step.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     free_gb = shutil.disk_usage(root).free / 1e9
     machine = f"{sys.platform}-{platform.machine()}"
     problems = preflight(root=root, free_gb=free_gb, version=sys.version_info[:2], machine=machine)
@@ -215,26 +218,26 @@ def install(*, root: Path = ROOT) -> None:
     say(f"installing SGLang for this CPU into {VENV}: {total} packages, about 3 GB, 1 to 5 minutes, once")
     python = root / VENV / "bin" / "python"
     stamps = list((root / VENV).glob(f"{STAMP_PREFIX}*"))
-    again = bool(stamps) and python.exists()
+    reuse = bool(stamps) and python.exists()
     for old in stamps:
         old.unlink()
     uv = uv_tool.find(root=root)
-    if uv is None or not _with_uv(uv, root=root, total=total, again=again):
+    if uv is None or not _with_uv(uv, root=root, total=total, reuse=reuse):
         _with_pip(root=root, total=total)
     for leftover in [root / PLATFORM / "build", *(root / PLATFORM / "src").glob("*.egg-info")]:
         shutil.rmtree(leftover, ignore_errors=True)
     say("checking that SGLang imports and finds its platform")
-    # Bytecode of what is imported is written here, so that the first start of the engine is as quick as any.
+    # The import writes bytecode, so that the first start of the engine is as fast as later ones.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["SGLANG_PLATFORM"] = PLATFORM_NAME
-    checked = subprocess.run(
+    probe = subprocess.run(
         [python, "-W", "ignore", "-c", _PROBE], env=environment, capture_output=True, text=True, check=False
     )
-    if checked.returncode != 0:
-        raise InstallError(f"SGLang was installed but does not import:\n{checked.stderr.strip()[-2000:]}")
-    version, platform_name = checked.stdout.split()[-2:]
+    if probe.returncode != 0:
+        raise InstallError(f"SGLang was installed but does not import:\n{probe.stderr.strip()[-2000:]}")
+    version, platform_name = probe.stdout.split()[-2:]
     stamp(root=root).touch()
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - start
     say(f"ready: SGLang {version} on {platform_name} ({seconds:.0f} s)")
 
 
@@ -243,7 +246,7 @@ def main(*, root: Path = ROOT) -> int:
     if stamp(root=root).exists():
         return 0
     try:
-        with uv_tool.exclusive(root, "engine", busy="engine: another `make engine` is at work; waiting for it"):
+        with uv_tool.exclusive(root, "engine", busy="engine: another `make engine` is running; waiting for it"):
             if not stamp(root=root).exists():
                 install(root=root)
     except InstallError as error:
@@ -254,7 +257,7 @@ def main(*, root: Path = ROOT) -> int:
         print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)
         return _EXIT_INTERRUPTED
     except OSError as error:
-        print(f"engine: {error}; put that right and run `make engine` again", file=sys.stderr)
+        print(f"engine: {error}; fix the cause and run `make engine` again", file=sys.stderr)
         return _EXIT_FAILED
     return 0
 

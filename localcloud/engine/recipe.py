@@ -1,4 +1,4 @@
-"""Where the engine lives, whether it is the one this checkout asks for, and what its processes need to see."""
+"""Location of the engine, whether it matches this checkout's pins, and the environment of its processes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _ENVIRONMENT = {
 
 
 class EngineMissingError(RuntimeError):
-    """`.venv-engine` is absent, unfinished, or was made from other pins than this checkout's."""
+    """`.venv-engine` is missing, unfinished, or was installed from other pins than this checkout's."""
 
 
 def recipe_hash(*, root: Path = ROOT) -> str:
-    """Hash of all that decides what is in `.venv-engine`: the locked packages and the platform plug-in's sources.
+    """Return the hash of the inputs of `.venv-engine`: the locked packages and the platform plug-in's sources.
 
     Args:
         root: The repository.
@@ -51,12 +51,12 @@ def recipe_hash(*, root: Path = ROOT) -> str:
 
 
 def stamp(*, root: Path = ROOT) -> Path:
-    """The file whose presence means "installed, and from these pins"."""
+    """Return the path of the file that exists if the engine is installed from these pins."""
     return root / VENV / f"{STAMP_PREFIX}{recipe_hash(root=root)}"
 
 
 def engine_python(*, root: Path = ROOT) -> Path:
-    """The interpreter that runs the engine.
+    """Return the interpreter that runs the engine.
 
     Args:
         root: The repository.
@@ -65,7 +65,7 @@ def engine_python(*, root: Path = ROOT) -> Path:
         Path of the interpreter in `.venv-engine`.
 
     Raises:
-        EngineMissingError: It is not there, or not the one this checkout asks for; the message says what to run.
+        EngineMissingError: The engine is missing, or was installed from other pins; the message names the command to run.
     """
     python = root / VENV / "bin" / "python"
     if not python.exists():
@@ -80,10 +80,10 @@ def engine_python(*, root: Path = ROOT) -> Path:
 
 
 def engine_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Environment for a process that runs the engine on this machine's CPU.
+    """Return the environment for a process that runs the engine on this machine's CPU.
 
     Args:
-        base: What to start from. Default: this process's environment. What the caller has set wins.
+        base: Variables to extend, which take precedence. Default: this process's environment.
 
     Returns:
         A new mapping.

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsE
 from typer.testing import CliRunner
 
 from cdk_sglang.cli import aws, capacity
-from cdk_sglang.cli.offerings import Asked
+from cdk_sglang.cli.offerings import OfferingRequest
 from cdk_sglang.cli.offerings import search as search_pages
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
@@ -100,7 +100,7 @@ def test_search_asks_for_every_page_and_sorts_by_start() -> None:
                 return {"TrainingPlanOfferings": [offering(1, 9), offering(3, 1)], "NextToken": "more"}
             return {"TrainingPlanOfferings": [offering(2, 2)]}
 
-    asked = Asked(instance=GpuInstance.P5EN_48XLARGE, count=1, days=1, after=None, before=None)
+    asked = OfferingRequest(instance=GpuInstance.P5EN_48XLARGE, count=1, days=1, after=None, before=None)
     found = search_pages(Paged(), asked)
     assert [item.id for item in found] == ["tpo-2", "tpo-1"]
     assert Paged.asked == [None, "more"]
@@ -174,7 +174,7 @@ def refusal(code: str, message: str = "said so") -> ClientError:
         (
             refusal("ThrottlingException"),
             1,
-            "sagemaker:SearchTrainingPlanOfferings: AWS is asked too often (said so); try again in a minute",
+            "sagemaker:SearchTrainingPlanOfferings: AWS throttles the request (said so); try again in a minute",
         ),
         (refusal("ValidationException"), 2, "sagemaker:SearchTrainingPlanOfferings: ValidationException: said so"),
         (
@@ -288,7 +288,7 @@ def test_nobody_waits_for_a_plan_that_starts_in_days(
     sagemaker.create_training_plan(TrainingPlanName="later", TrainingPlanOfferingId=offering["TrainingPlanOfferingId"])
     code, _, err = run("status", "later", "--wait")
     assert code == 1
-    assert err.endswith("UTC; that is longer than --timeout-minutes 60, so nobody waits\n")
+    assert err.endswith("UTC; that is longer than --timeout-minutes 60, so the command does not wait\n")
 
 
 def test_control_c_ends_the_wait_cleanly(run: Run, sagemaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +300,7 @@ def test_control_c_ends_the_wait_cleanly(run: Run, sagemaker: Any, monkeypatch: 
     monkeypatch.setattr(capacity, "_sleep", interrupt)
     code, _, err = run("status", "peak", "--wait")
     assert code == 1
-    assert err.splitlines()[-1] == "stopped waiting; peak is being set up, and goes on without you"
+    assert err.splitlines()[-1] == "stopped waiting; peak is being set up"
 
 
 def test_an_expired_plan_is_no_success(run: Run, fleet: Fleet) -> None:
@@ -314,7 +314,7 @@ def test_buying_without_a_terminal_is_refused_before_anything_is_asked(run: Run,
     faults.inject("throttling", target="SearchTrainingPlanOfferings")  # it would be seen
     code, out, err = run("reserve", "--type", "ml.p5en.48xlarge", "--name", "peak")
     assert (code, out) == (2, "")
-    assert err == "capacity reserve: needs a person at a terminal, who types the price back; nothing was bought\n"
+    assert err == "capacity reserve: needs a person at a terminal, who types the price; nothing was bought\n"
     assert sagemaker.list_training_plans()["TrainingPlanSummaries"] == []
 
 

@@ -127,7 +127,7 @@ def test_a_quota_that_is_used_up_says_where_it_is_raised(talk: Talk, plans: Any,
 def test_an_offering_that_is_gone_buys_nothing(talk: Talk, plans: Any) -> None:
     code, screen = talk(more=("--offering", "tpo-gone"))
     assert code == 1
-    assert "tpo-gone is not offered (any more)" in screen
+    assert "tpo-gone is not, or no longer, offered" in screen
     assert plans() == []
 
 

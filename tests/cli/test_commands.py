@@ -227,7 +227,7 @@ def test_another_folder_of_environments_brings_its_models_and_prices(server: str
         code, output = run("plan", "--env", "theirs", "--environments", "elsewhere")
     finally:
         _reader.clear()
-    assert (code, output.startswith("--environments: what reads environments here takes no folder")) == (2, True)
+    assert (code, output.startswith("--environments: this app's reader of environments takes no folder")) == (2, True)
 
 
 def test_an_update_of_one_region_keeps_the_prices_of_the_others(server: str, project: Path) -> None:
@@ -239,7 +239,7 @@ def test_an_update_of_one_region_keeps_the_prices_of_the_others(server: str, pro
     )
     target.write_text(f"{header}\n{first}\n{second}\n", encoding="utf-8")
     code, output = run("prices", "update", "--source", server)
-    assert (code, output) == (0, "environments/prices.csv: 1 prices, and 1 of other Regions as they were\n")
+    assert (code, output) == (0, "environments/prices.csv: 1 prices, and 1 of other Regions unchanged\n")
     assert target.read_text(encoding="utf-8").splitlines()[1] == first
     assert {key: price.usd_per_hour for key, price in read_prices(target).items()} == {
         ("ml.g5.16xlarge", "eu-west-1"): 6.1,

@@ -16,7 +16,7 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from cdk_sglang.cli import awaited, deploy, weights
+from cdk_sglang.cli import deploy, weights, weights_wait
 from cdk_sglang.cli.assembly import Weights, read_assembly
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
@@ -105,11 +105,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(deploy, "run_cdk", made.cdk)
     monkeypatch.setattr(deploy, "_cdk", lambda: "cdk")
-    monkeypatch.setattr(awaited.Bucket, "problems", lambda _, wanted: made.problems(wanted))
-    monkeypatch.setattr(awaited.Bucket, "_name", lambda *_: "the-bucket")
+    monkeypatch.setattr(weights_wait.Bucket, "problems", lambda _, wanted: made.problems(wanted))
+    monkeypatch.setattr(weights_wait.Bucket, "_name", lambda *_: "the-bucket")
     monkeypatch.setattr(deploy, "_has_terminal", lambda: made.terminal)
     monkeypatch.setattr(
-        deploy, "wait_for", lambda *given, **more: awaited.wait_for(*given, **more, now=made.now, sleep=made.sleep)
+        deploy, "wait_for", lambda *given, **more: weights_wait.wait_for(*given, **more, now=made.now, sleep=made.sleep)
     )
     return made
 
@@ -142,17 +142,17 @@ def test_weights_that_are_missing_are_waited_for_and_said_with_the_command_that_
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [
         "foundation: cdk-sglang-dev-foundation",
-        "weights: 0 of 2 there",
-        "waits for s3://the-bucket/weights/llama/, which cdk-sglang-dev-serving-chat serves:",
+        "weights: 0 of 2 complete",
+        "missing: s3://the-bucket/weights/llama/, which cdk-sglang-dev-serving-chat serves:",
         "  holds no file; is the prefix right, and the model there?",
-        "  bring it: aws s3 sync ./llama/ s3://the-bucket/weights/llama/",
-        "waits for s3://the-bucket/weights/Qwen/Qwen3-8B/, which cdk-sglang-dev-serving-chat serves:",
+        "  upload with: aws s3 sync ./llama/ s3://the-bucket/weights/llama/",
+        "missing: s3://the-bucket/weights/Qwen/Qwen3-8B/, which cdk-sglang-dev-serving-chat serves:",
         "  config.json: missing",
-        "  bring it: aws s3 sync ./Qwen3-8B/ s3://the-bucket/weights/Qwen/Qwen3-8B/",
-        "waiting up to 60 minutes; Ctrl-C stops, and the same command goes on from here",
-        "there: s3://the-bucket/weights/llama/",
-        "still waits for s3://the-bucket/weights/Qwen/Qwen3-8B/: model-00002-of-00002.safetensors: missing; 1 of 2 shards are there",
-        "there: s3://the-bucket/weights/Qwen/Qwen3-8B/",
+        "  upload with: aws s3 sync ./Qwen3-8B/ s3://the-bucket/weights/Qwen/Qwen3-8B/",
+        "waiting up to 60 minutes; Ctrl-C stops, and the same command continues from here",
+        "complete: s3://the-bucket/weights/llama/",
+        "still missing: s3://the-bucket/weights/Qwen/Qwen3-8B/: model-00002-of-00002.safetensors: missing; 1 of 2 shards are there",
+        "complete: s3://the-bucket/weights/Qwen/Qwen3-8B/",
         "fleet: cdk-sglang-dev-serving-chat",
     ]
     assert world.events[-1] == "deploy Serving-chat"
@@ -163,7 +163,7 @@ def test_waiting_ends_and_looks_less_and_less_often(world: World) -> None:
     done = world.run("--wait-minutes", "30")
     assert done.exit_code == 1
     assert "deploy Serving-chat" not in world.events
-    assert done.stderr == ("deploy: weights are missing after 30 minutes; bring them and run the same command again\n")
+    assert done.stderr == ("deploy: weights are missing after 30 minutes; upload them and run the same command again\n")
     assert sum(world.pauses) == 30 * 60
     assert (world.pauses[0], max(world.pauses)) == (5, 60)
     assert world.pauses[:-1] == sorted(world.pauses[:-1])
@@ -173,8 +173,8 @@ def test_without_a_terminal_nobody_waits_unless_told_to(world: World) -> None:
     world.missing, world.terminal = {LLAMA: NOT_THERE}, False
     done = world.run()
     assert (done.exit_code, world.pauses) == (1, [])
-    assert "  bring it: aws s3 sync ./llama/ s3://the-bucket/weights/llama/" in done.stdout.splitlines()
-    assert done.stderr == ("deploy: weights are missing; bring them and run the same command again, or give --wait\n")
+    assert "  upload with: aws s3 sync ./llama/ s3://the-bucket/weights/llama/" in done.stdout.splitlines()
+    assert done.stderr == ("deploy: weights are missing; upload them and run the same command again, or give --wait\n")
     world.on_pause = world.missing.clear
     assert world.run("--wait").exit_code == 0
     assert world.pauses == [5]
@@ -188,7 +188,7 @@ def test_ctrl_c_while_waiting_is_one_line_and_exit_code_1(world: World) -> None:
     done = world.run()
     assert done.exit_code == 1
     assert done.stderr.strip() == (
-        "deploy: stopped; what CloudFormation has begun goes on there, and the same command goes on from here"
+        "deploy: stopped; CloudFormation finishes the stacks it has begun, and the same command continues from here"
     )
 
 
@@ -199,13 +199,13 @@ def test_ctrl_c_while_waiting_is_one_line_and_exit_code_1(world: World) -> None:
         (
             "deploy Foundation",
             1,
-            "deploy: the CDK CLI failed, see above; the same command goes on from here\n",
+            "deploy: the CDK CLI failed, see above; the same command continues from here\n",
             ["synth", "deploy Foundation"],
         ),
         (
             "deploy Serving-chat",
             1,
-            "deploy: the CDK CLI failed, see above; the same command goes on from here\n",
+            "deploy: the CDK CLI failed, see above; the same command continues from here\n",
             ["synth", "deploy Foundation", f"look {LLAMA}", "deploy Serving-chat"],
         ),
     ],
@@ -242,7 +242,7 @@ def test_yes_is_handed_on_and_so_is_the_folder_of_environments(world: World) -> 
 
 @pytest.mark.parametrize("name", ["", "a b", "../dev", "dev/", "-c", "dev.yaml;x"])
 def test_what_is_no_name_is_refused_before_anything_runs(world: World, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is not the name of an environment; use one such as dev"):
+    with pytest.raises(ConfigurationError, match="is not the name of an environment; use a name like dev"):
         CliRunner().invoke(app, ["deploy", "--env", name], catch_exceptions=False)
     assert world.events == []
 
@@ -266,7 +266,7 @@ def test_the_local_environment_never_goes_to_aws(
 def test_no_cdk_cli_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="the CDK CLI is not there; run `make setup`"):
+    with pytest.raises(ConfigurationError, match="the CDK CLI is not installed; run `make setup`"):
         CliRunner().invoke(app, ["deploy", "--env", "dev"], catch_exceptions=False)
 
 
@@ -292,10 +292,10 @@ def foundation(aws: Any) -> Any:
 
 
 def test_an_adapters_archive_is_there_or_not(foundation: Any) -> None:
-    bucket = awaited.Bucket("us-east-1")
+    bucket = weights_wait.Bucket("us-east-1")
     assert bucket.place(ADAPTER) == "s3://the-bucket/adapters/triage-v3.tar.gz"
     assert bucket.problems(ADAPTER) == ("is not there",)
-    assert awaited.command_for(ADAPTER, bucket.place(ADAPTER)) == (
+    assert weights_wait.command_for(ADAPTER, bucket.place(ADAPTER)) == (
         "aws s3 cp ./triage-v3.tar.gz s3://the-bucket/adapters/triage-v3.tar.gz"
     )
     foundation.put_object(Bucket="the-bucket", Key=ADAPTER.key, Body=b"archive")
@@ -306,7 +306,7 @@ def test_weights_before_the_foundation_are_one_line_and_exit_code_1(
     aws: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as left:
-        awaited.Bucket("us-east-1").place(MODEL)
+        weights_wait.Bucket("us-east-1").place(MODEL)
     assert left.value.exit_code == 1
     assert capsys.readouterr().err == (
         "weights: the foundation is not deployed: there is no SSM parameter /cdk-sglang/dev/weights-bucket in us-east-1; "
@@ -326,13 +326,13 @@ def test_what_cannot_be_looked_at_is_not_waited_for(
         line = f"print({json.dumps(json.dumps(said))}); raise SystemExit(1)"
         return subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, text=True)
 
-    monkeypatch.setattr(weights, "_begin", program)
+    monkeypatch.setattr(weights, "_start", program)
     with pytest.raises(typer.Exit) as left:
-        awaited.Bucket("us-east-1").problems(MODEL)
+        weights_wait.Bucket("us-east-1").problems(MODEL)
     assert left.value.exit_code == 1
     assert capsys.readouterr().err == (
-        "weights: s3://the-bucket/weights/llama/ could not be looked at: An error occurred (AccessDenied) when calling the "
-        "ListObjectsV2 operation: no; the same command goes on from here\n"
+        "weights: s3://the-bucket/weights/llama/ could not be read: An error occurred (AccessDenied) when calling the "
+        "ListObjectsV2 operation: no; the same command continues from here\n"
     )
 
 

@@ -38,9 +38,7 @@ def test_prints_the_digest_and_the_settings_that_hold_it_fast(registry: Registry
 
 
 def test_an_image_that_is_not_there_is_said_to_be(registry: RegistryServer) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"^lmsysorg/sglang:none: .* has no such image for everybody .HTTP 404"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^lmsysorg/sglang:none: .* has no such public image .HTTP 404"):
         look_up("lmsysorg/sglang:none", registry_url=registry.url)
 
 

@@ -69,7 +69,7 @@ def test_the_progress_bar_follows_the_bytes_on_a_terminal(hub: HubServer, s3: ob
     terminal = io.StringIO()
     arguments = ["stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, "--workers", "2"]
     seen: list[dict[str, Any]] = []
-    with weights._running(arguments) as events:
+    with weights._program_events(arguments) as events:
         kept = (seen.append(event) or event for event in events)  # type: ignore[func-returns-value]
         weights._show_progress(kept, Console(file=terminal, force_terminal=True, width=160))
 
@@ -149,7 +149,7 @@ def test_an_archive_of_another_kind_is_refused(adapter_folder: Folders, tmp_path
     result = CliRunner().invoke(adapters.app, ["pack", str(adapter_folder()), "-o", str(tmp_path / "a.zip")])
 
     assert isinstance(result.exception, ConfigurationError)
-    assert "does not end in .tar.gz, as SageMaker wants; rename it" in str(result.exception)
+    assert "does not end in .tar.gz, which SageMaker requires; rename it" in str(result.exception)
 
 
 def test_show_compares_an_adapter_with_a_component(adapter_folder: Folders) -> None:

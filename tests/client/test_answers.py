@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cdk_sglang.client import AnswerError, InferenceClient, OpenAIAnswerError, async_openai_client, openai_client
-from cdk_sglang.client.answers import ChatReader, Said, whole_answer
-from cdk_sglang.client.boto import HeldStream, _payload
+from cdk_sglang.client.answers import ChatAnswer, ChatReader, whole_answer
+from cdk_sglang.client.boto import LeasedStream, _payload
 from localcloud.aws import faults
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
@@ -35,7 +35,7 @@ BAD = {
     "an error after two parts": (
         [chunk("a"), chunk("b") + engine_error(500, "out of memory")],
         (500, True, 2),
-        "llama on fleet: the model failed after 2 parts of its answer: out of memory (status 500); the same request may go better later",
+        "llama on fleet: the model failed after 2 parts of its answer: out of memory (status 500); the same request may succeed later",
     ),
     "an error at once": (
         [engine_error(400, "context too long")],
@@ -52,7 +52,7 @@ BAD = {
         (None, True, 2),
         (
             "llama on fleet: the answer broke off after 2 parts of its answer: it ended without its end mark, [DONE]; "
-            "the same request may go better later"
+            "the same request may succeed later"
         ),
     ),
     "an event cut off": (
@@ -60,28 +60,28 @@ BAD = {
         (None, True, 1),
         (
             "llama on fleet: the answer broke off after 1 part of its answer: it ended without its end mark, [DONE]; "
-            "the same request may go better later"
+            "the same request may succeed later"
         ),
     ),
     "a plain error": (
         ['{"object": "error",\n "message": "busy", ', '"code": 503}'],
         (503, True, 0),
-        "llama on fleet: the model failed before its answer began: busy (status 503); the same request may go better later",
+        "llama on fleet: the model failed before its answer began: busy (status 503); the same request may succeed later",
     ),
     "a whole answer": (
         [WHOLE[:20], WHOLE[20:]],
         (None, False, 0),
-        "llama on fleet: the answer came in one piece, and a stream was asked for; ask without a stream",
+        "llama on fleet: a stream was requested, but the answer came in one piece; ask without a stream",
     ),
     "a page of a proxy": (
         ["<html>502 Bad Gateway</html>"],
         (None, False, 0),
-        "llama on fleet: a stream was asked for, and no stream of events came, but '<html>502 Bad Gateway</html>'",
+        "llama on fleet: a stream was requested, but the response is no event stream: '<html>502 Bad Gateway</html>'",
     ),
     "an event that is no JSON": (
         [chunk("a"), "data: oops\n\n", "data: [DONE]\n\n"],
         (None, False, 1),
-        "llama on fleet: an event of the answer is no JSON object: 'oops'",
+        "llama on fleet: an event of the answer is not a JSON object: 'oops'",
     ),
 }
 bad_ones = pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
@@ -192,7 +192,7 @@ def test_a_connection_that_breaks_inside_a_stream_is_raised_as_one_kind(kind: st
         def release(self) -> None:
             pass
 
-    reader, stream = ChatReader(PLACE), HeldStream(Broken(errors[kind]), Place())  # type: ignore[arg-type]
+    reader, stream = ChatReader(PLACE), LeasedStream(Broken(errors[kind]), Place())  # type: ignore[arg-type]
     with pytest.raises(
         AnswerError, match="llama on fleet: the answer broke off after 1 part of its answer: "
     ) as caught:
@@ -237,7 +237,7 @@ def test_an_error_event_is_an_error_whatever_is_in_it() -> None:
 
 
 def test_nothing_at_all_is_worth_another_try() -> None:
-    with pytest.raises(AnswerError, match="a stream was asked for, and nothing came") as caught:
+    with pytest.raises(AnswerError, match="a stream was requested, but the response is empty") as caught:
         read(b"", 1)
     assert caught.value.worth_retry
 
@@ -261,7 +261,7 @@ def test_whether_to_ask_again_follows_from_the_status_or_the_kind(error: dict[st
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"<html>"])
 def test_a_whole_answer_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(AnswerError, match="llama on fleet: the answer is no JSON object"):
+    with pytest.raises(AnswerError, match="llama on fleet: the answer is not a JSON object"):
         whole_answer(PLACE, body)
 
 
@@ -307,7 +307,7 @@ def test_throttling_before_a_stream_is_still_waited_out(serving: Any, options: d
     ],
 )
 def test_an_answer_has_words(chunks: list[dict[str, Any]], problem: str | None) -> None:
-    said = Said()
+    said = ChatAnswer()
     for one in chunks:
         said.add({"choices": [one]})
     said.add({"choices": [], "usage": {}})

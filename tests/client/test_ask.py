@@ -72,7 +72,7 @@ def test_an_error_inside_the_answer_is_one_line_after_what_came(serving: object,
     assert done.stderr.splitlines() == [
         (
             "ask: llama on fleet: the model failed after 1 part of its answer: out of memory (status 500); "
-            "the same request may go better later"
+            "the same request may succeed later"
         )
     ]
 

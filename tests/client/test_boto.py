@@ -176,7 +176,7 @@ def test_a_component_that_nothing_wakes_ends_the_wait_with_the_alarm_to_look_at(
     eventually(lambda: not any(copy for state in stores() for copy in state.components["llama"].copies))
     with pytest.raises(WaitExceededError) as caught:
         InferenceClient("fleet", "llama", **options, wait=Wait(up_to_seconds=30)).chat(HELLO)
-    assert "0 of 0 copies: nothing asked for a copy" in str(caught.value)
+    assert "0 of 0 copies: no copy was requested" in str(caught.value)
     assert "alarm on NoCapacityInvocationFailures" in str(caught.value)
     assert "--resource-id inference-component/llama" in str(caught.value)
 

@@ -94,9 +94,9 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
     said, _ = first.communicate(timeout=400)
     assert first.returncode == 1, said
     assert statuses(client) == {"cdk-sglang-new-foundation": "CREATE_COMPLETE"}
-    brings = re.search(rf"bring it: aws s3 sync \./llama/ s3://(?P<bucket>[^/]+)/{PREFIX}$", said, re.MULTILINE)
+    brings = re.search(rf"upload with: aws s3 sync \./llama/ s3://(?P<bucket>[^/]+)/{PREFIX}$", said, re.MULTILINE)
     assert brings is not None, said
-    assert "weights are missing; bring them and run the same command again, or give --wait" in said
+    assert "weights are missing; upload them and run the same command again, or give --wait" in said
     outputs = client("cloudformation").describe_stacks(StackName="cdk-sglang-new-foundation")["Stacks"][0]["Outputs"]
     assert brings["bucket"] in [output["OutputValue"] for output in outputs]
 
@@ -125,7 +125,7 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
         reader.join()
         assert second.stdout is not None
         second.stdout.close()
-    assert f"there: s3://{brings['bucket']}/{PREFIX}\n" in lines
+    assert f"complete: s3://{brings['bucket']}/{PREFIX}\n" in lines
     assert statuses(client) == {
         "cdk-sglang-new-foundation": "CREATE_COMPLETE",
         "cdk-sglang-new-chat": "CREATE_COMPLETE",

@@ -61,7 +61,7 @@ def test_pip_does_when_asked_for(checkout: Path, monkeypatch: pytest.MonkeyPatch
     assert uv.find(root=checkout) is None
     assert commands == []
     monkeypatch.setenv("INSTALLER", "")  # make exports it empty
-    assert uv.wanted({"INSTALLER": ""})
+    assert uv.uses_uv({"INSTALLER": ""})
 
 
 def test_a_lock_of_the_checkout_is_waited_for(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Everything `make check` says of templates, in order; exit status 1 when anything is wrong.
+"""The checks of templates in `make check`, in order; exit status 1 if any fails.
 
-Ruff, mypy and import-linter run beside it, from the Makefile.
+The Makefile runs ruff, mypy and import-linter itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> int:
     """Run every check over every environment."""
     environments = sorted(file.stem for file in (ROOT / "environments").glob("*.yaml"))
     if mutants.ENVIRONMENT not in environments:
-        print(f"environments/{mutants.ENVIRONMENT}.yaml: not there, and the faults speak of it", file=sys.stderr)
+        print(f"environments/{mutants.ENVIRONMENT}.yaml: missing; the faults refer to it", file=sys.stderr)
         return 1
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
@@ -51,14 +51,14 @@ def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -
 
 
 def _synthesised(syntheses: Sequence[Synthesis]) -> Outcome:
-    took = ", ".join(f"{synthesis.environment} {synthesis.took_seconds:.1f} s" for synthesis in syntheses)
-    return Outcome(figures=took, problems=[line for synthesis in syntheses for line in synthesis.problems()])
+    durations = ", ".join(f"{synthesis.environment} {synthesis.took_seconds:.1f} s" for synthesis in syntheses)
+    return Outcome(figures=durations, problems=[line for synthesis in syntheses for line in synthesis.problems()])
 
 
 def _findings(assemblies: Sequence[Assembly]) -> Outcome:
-    counted = by_rule(assemblies)
+    counts = by_rule(assemblies)
     return Outcome(
-        figures=f"{counted.total()} acknowledgements of {len(counted)} rules, each with its reason",
+        figures=f"{counts.total()} acknowledgements of {len(counts)} rules, each with its reason",
         problems=[
             *_flat(assembly.finding_problems() for assembly in assemblies),
             *_flat(assembly.acknowledgement_problems() for assembly in assemblies),

@@ -1,4 +1,4 @@
-"""What must hold for a cloud assembly, read from the files that synth wrote."""
+"""Checks of a cloud assembly, read from the files that synth wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 from tools.check.synthesis import VALIDATION_REPORT
 
 MAX_RESOURCES: Final = 450
-"""CloudFormation takes 500 per stack (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html); the
+"""CloudFormation allows 500 resources per stack (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html); the
 rest is room to add a component without splitting a stack under way, which moves resources."""
 
 _REASON_MIN_LENGTH: Final = 20
@@ -23,7 +23,7 @@ _ACKNOWLEDGED: Final = "aws:cdk:acknowledged-rules"
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: its name, Region ("unknown-region" where the CLI decides) and template."""
+    """A stack: its name, Region ("unknown-region" if the CLI decides) and template."""
 
     name: str
     region: str
@@ -65,7 +65,7 @@ class Assembly:
         ]
 
     def finding_problems(self) -> list[str]:
-        """Return every finding of the validation that nothing acknowledges."""
+        """Return every finding of the validation that is not acknowledged."""
         report = self.folder / VALIDATION_REPORT
         if not report.is_file():
             return [
@@ -78,7 +78,7 @@ class Assembly:
         ]
 
     def acknowledgements(self) -> Iterator[tuple[str, str, str]]:
-        """Yield construct path, rule and reason of everything acknowledged."""
+        """Yield construct path, rule and reason of each acknowledgement."""
         for file in sorted(self.folder.glob("*.metadata.json")):
             metadata = json.loads(file.read_text(encoding="utf-8"))
             for path, entries in metadata.items():
@@ -88,7 +88,7 @@ class Assembly:
                             yield path, rule.partition("::")[2] or rule, reason
 
     def acknowledgement_problems(self) -> list[str]:
-        """Return acknowledgements whose reason is none."""
+        """Return acknowledgements without a real reason."""
         return [
             f"{self.environment}{path}: {rule} is acknowledged because of {reason!r}; say why in a sentence"
             for path, rule, reason in self.acknowledgements()
@@ -96,14 +96,14 @@ class Assembly:
         ]
 
     def lookup_problems(self) -> list[str]:
-        """Return context that synth would ask AWS for."""
+        """Return context values that synth would look up in AWS."""
         return [
             f"{self.environment}: {entry['provider']} {entry['props']} would be looked up in AWS; give the value in the settings"
             for entry in self.manifest.get("missing", [])
         ]
 
     def docker_problems(self) -> list[str]:
-        """Return assets that need Docker to be published."""
+        """Return assets whose publication needs Docker."""
         return [
             f"{self.environment}/{file.name}: Docker image asset {image.get('displayName', digest)}; "
             "build images in the repository's own pipeline and refer to them by URI"
@@ -122,7 +122,7 @@ class Assembly:
 
 
 def findings(report: dict[str, Any]) -> Iterator[str]:
-    """Yield one line per finding of a validation report and resource; notes that are no findings are left out."""
+    """Yield one line per finding of a validation report and resource; informational notes are left out."""
     for plugin in report["pluginReports"]:
         for violation in plugin.get("violations", []):
             if violation.get("severity") in _HARMLESS:

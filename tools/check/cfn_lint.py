@@ -1,4 +1,4 @@
-"""cfn-lint in this process: its rules are loaded once for all templates."""
+"""cfn-lint, run in this process so that its rules are loaded once for all templates."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cfnlint.rules import RulesCollection
 IGNORED: Final = {
     "W3005": "CDK states dependencies that a reference implies already: https://github.com/aws/aws-cdk/issues/24578",
 }
-"""Rule and reason."""
+"""Ignored rules with their reasons."""
 
 _FALLBACK_REGION: Final = "us-east-1"
-"""For stacks whose Region the CLI decides."""
+"""Region of stacks whose Region the CLI decides."""
 
 
 def findings(template: str, *, region: str) -> list[tuple[str, str]]:
-    """Return rule and message of everything cfn-lint has against a template.
+    """Return rule and message of each finding of cfn-lint in a template.
 
     Args:
-        template: Its text.
-        region: Region it is for; "unknown-region" where that is not known at synth.
+        template: Text of the template.
+        region: Region of the stack; "unknown-region" if it is not known at synth.
     """
     regions = [_FALLBACK_REGION if region.startswith("unknown") else region]
     matches = lint(

@@ -1,4 +1,4 @@
-"""Runs the repository's own command-line tools: those in .venv/bin and node_modules/.bin before any other."""
+"""Run the repository's own command-line tools: those in .venv/bin and node_modules/.bin before any other."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _FOLDERS: Final = (ROOT / ".venv/bin", ROOT / "node_modules/.bin")
 
 NOT_FOUND: Final = 127
 TIMED_OUT: Final = 124
-"""Exit statuses as shells and timeout(1) have them."""
+"""Exit statuses of shells and timeout(1)."""
 
 
 def run(command: Sequence[str], *, timeout_seconds: float, variables: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command in the repository's root and return its exit status and all it wrote.
+    """Run a command in the repository's root and return its exit status and output.
 
     Args:
         command: Name and arguments.
-        timeout_seconds: After so long it is stopped.
-        variables: Its environment, besides what finds our tools, node and packages.
+        timeout_seconds: Time after which the command is stopped.
+        variables: Environment of the command; the paths of tools, node and packages are added.
     """
     environment = {
         **variables,
@@ -33,12 +33,12 @@ def run(command: Sequence[str], *, timeout_seconds: float, variables: Mapping[st
         "PYTHONPATH": os.pathsep.join([str(ROOT / "constructs"), str(ROOT)]),
         **({"JSII_NODE": str(_NODE)} if _NODE.exists() else {}),
     }
-    # Looked up here: the PATH given to a child does not find the child itself.
+    # The program is looked up here, since the PATH of a child is not used to find the child itself.
     program = shutil.which(command[0], path=environment["PATH"])
     if program is None:
         return NOT_FOUND, f"{command[0]}: not found; run `make setup`"
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [program, *command[1:]],
             cwd=ROOT,
             env=environment,
@@ -50,4 +50,4 @@ def run(command: Sequence[str], *, timeout_seconds: float, variables: Mapping[st
         )
     except subprocess.TimeoutExpired:
         return TIMED_OUT, f"{command[0]}: stopped after {timeout_seconds:g} s"
-    return done.returncode, done.stdout + done.stderr
+    return process.returncode, process.stdout + process.stderr

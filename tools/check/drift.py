@@ -1,7 +1,7 @@
-"""Where CloudFormation's schemas and the APIs behind them disagree, pinned in api_drift.txt.
+"""Differences between CloudFormation's schemas and the APIs behind them, pinned in api_drift.txt.
 
-What only the API requires is a fault no schema sees; what only the API has cannot be had from a template. A new release of
-either side shows here as one line per difference. `python -m tools.check.drift --write` accepts what there is.
+A member that only the API requires is a fault that no schema finds; a member that only the API has is out of reach of templates. Each
+difference that a new release of either side brings is one line here. `python -m tools.check.drift --write` accepts the current differences.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tools.check.outcomes import Outcome
 SNAPSHOT: Final = Path(__file__).with_name("api_drift.txt")
 _REGION: Final = "us-east-1"
 _DEPTH: Final = 12
-"""No type used here nests deeper; the bound is against recursive shapes."""
+"""Depth of nesting that is compared. No type used here nests deeper; the bound ends recursive shapes."""
 
 _WORDS_SHOWN: Final = 12
 
@@ -33,28 +33,30 @@ COMPARED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": ("application-autoscaling", ("RegisterScalableTarget",)),
     "AWS::ApplicationAutoScaling::ScalingPolicy": ("application-autoscaling", ("PutScalingPolicy",)),
 }
-"""Resource type: service and operations that create and update it; the first alone says what is required."""
+"""Service and operations that create and update each resource type; the first operation alone decides which members are required."""
 
 
 def check() -> Outcome:
     """Compare today's differences with the pinned ones."""
-    pinned, found = read_snapshot(SNAPSHOT.read_text(encoding="utf-8")), differences()
-    return Outcome(figures=f"{len(found)} known differences in {len(COMPARED)} types", problems=moved(pinned, found))
+    pinned, current = read_snapshot(SNAPSHOT.read_text(encoding="utf-8")), differences()
+    return Outcome(
+        figures=f"{len(current)} known differences in {len(COMPARED)} types", problems=moved(pinned, current)
+    )
 
 
-def moved(pinned: list[str], found: list[str]) -> list[str]:
-    """Return one line per difference that came or went."""
-    accept = f"then `python -m {__spec__.name} --write`" if __spec__ else "then write the snapshot anew"
+def moved(pinned: list[str], current: list[str]) -> list[str]:
+    """Return one line per new or vanished difference."""
+    accept = f"then `python -m {__spec__.name} --write`" if __spec__ else "then rewrite the snapshot"
     return [
         *(
             f"{SNAPSHOT.name}: new: {line}; decide what it means for the constructs and rules.guard, {accept}"
-            for line in found
+            for line in current
             if line not in pinned
         ),
         *(
             f"{SNAPSHOT.name}: gone: {line}; see whether the constructs can use it now, {accept}"
             for line in pinned
-            if line not in found
+            if line not in current
         ),
     ]
 
@@ -121,11 +123,11 @@ def _value(path: str, shape: Shape, schema: Mapping[str, Any], root: Mapping[str
 
 
 def _words(path: str, api: list[str], cloudformation: list[Any]) -> Iterator[str]:
-    """Compare enums; one that only one side has is one difference, else each word is one."""
+    """Compare enums; an enum that only one side has is one difference, else each differing word is one."""
     if bool(api) != bool(cloudformation):
         side, words = ("the API", api) if api else ("CloudFormation", cloudformation)
-        listed = ", ".join(map(str, sorted(words))) if len(words) <= _WORDS_SHOWN else f"{len(words)} values"
-        yield f"{path}: only {side} lists values: {listed}"
+        values = ", ".join(map(str, sorted(words))) if len(words) <= _WORDS_SHOWN else f"{len(words)} values"
+        yield f"{path}: only {side} lists values: {values}"
         return
     for word in sorted(set(api) - set(cloudformation)):
         yield f"{path}: {word} in the API only"
@@ -146,7 +148,7 @@ def _number(value: object) -> str:
 
 
 def _read_only(path: str, root: Mapping[str, Any]) -> set[str]:
-    """Return the properties of one place of a resource that nobody writes."""
+    """Return the read-only properties at a path of a resource."""
     place = "/properties" + "".join(f"/{part}" for part in path.replace("[]", ".*").split(".")[1:])
     pointers = (pointer.rpartition("/") for pointer in root.get("readOnlyProperties", []))
     return {name for parent, _, name in pointers if parent == place}
@@ -169,18 +171,18 @@ def _write() -> None:
         "# Where CloudFormation's schemas and the APIs behind them disagree. Written by `python -m tools.check.drift --write`\n"
         f"# with {versions} ({_REGION}); `make check` compares.\n"
     )
-    found = differences()
-    SNAPSHOT.write_text(header + "\n".join(found) + "\n", encoding="utf-8")
-    print(f"{SNAPSHOT}: {len(found)} differences")
+    lines = differences()
+    SNAPSHOT.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{SNAPSHOT}: {len(lines)} differences")
 
 
 def main() -> int:
-    """Print what moved; with --write, pin it."""
+    """Print new and vanished differences; with --write, pin the current ones."""
     if sys.argv[1:] == ["--write"]:
         _write()
         return 0
     problems = check().problems
-    print("\n".join(problems) or "nothing moved")
+    print("\n".join(problems) or "no new differences")
     return 1 if problems else 0
 
 

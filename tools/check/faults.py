@@ -1,7 +1,7 @@
-"""The faults that the checkers must find: each changes one thing in a template that is right.
+"""The faults that the checkers must find: each changes one value of a correct template.
 
 `on` names a synthesised template of `environments/prod.yaml` by its stack, or a file of `snippets/` for resources that no
-environment has yet. `at` is the resource type (its first resource by logical id is changed) and the path inside the resource; an
+environment has. `at` is the resource type (its first resource by logical id is changed) and the path inside the resource; an
 empty type means the path starts at the template's top. In values, `@Type` stands for the logical id of that type's first resource.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 REMOVED: Final = object()
-"""As a value: take away what is there."""
+"""Value of a fault that removes a property."""
 
 ONE_TYPE: Final = "Serving-reasoning"
 POOL: Final = "Serving-chat"
@@ -97,7 +97,7 @@ FAULTS: Final = (
     Fault("untagged", ONE_TYPE, (_CONFIG, "Properties.Tags"), REMOVED),
     # endpoint
     Fault("endpoint without configuration", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), REMOVED),
-    Fault("reference to what is not there", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), {"Ref": "Nowhere"}),
+    Fault("reference to a missing resource", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), {"Ref": "Nowhere"}),
     Fault("attribute that does not exist", ONE_TYPE, (_ENDPOINT, "Properties.EndpointConfigName"), {"Fn::GetAtt": [f"@{_CONFIG}", "Name"]}),
     Fault("endpoint name with an underscore", ONE_TYPE, (_ENDPOINT, "Properties.EndpointName"), "prod_reasoning"),
     Fault("cycle", ONE_TYPE, (_ROLE, "DependsOn"), [f"@{_CONFIG}"]),
@@ -125,19 +125,19 @@ FAULTS: Final = (
     Fault("token in the environment", ONE_TYPE, (_MODEL, f"{_ENV}.HF_TOKEN"), "hf_0"),
     Fault("isolated model without weights", ONE_TYPE, (_MODEL, "Properties.PrimaryContainer.ModelDataSource"), REMOVED),
     Fault("compression that does not exist", ONE_TYPE, (_MODEL, f"{_S3}.CompressionType"), "Zip"),
-    Fault("weights from elsewhere than S3", ONE_TYPE, (_MODEL, f"{_S3}.S3Uri"), "hf://Qwen/Qwen3-8B"),
-    Fault("role that is no ARN", ONE_TYPE, (_MODEL, "Properties.ExecutionRoleArn"), "reasoning-role"),
+    Fault("weights outside of S3", ONE_TYPE, (_MODEL, f"{_S3}.S3Uri"), "hf://Qwen/Qwen3-8B"),
+    Fault("role that is not an ARN", ONE_TYPE, (_MODEL, "Properties.ExecutionRoleArn"), "reasoning-role"),
     # roles and logs
     Fault("action that does not exist", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Action"), "logs:PutLogEvent"),
     Fault("effect that does not exist", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Effect"), "Alow"),
     Fault("statement without resource", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Resource"), REMOVED),
-    Fault("resource that is no ARN", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Resource"), "/aws/sagemaker/Endpoints/prod-reasoning"),
+    Fault("resource that is not an ARN", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Resource"), "/aws/sagemaker/Endpoints/prod-reasoning"),
     Fault("every action on everything", ONE_TYPE, (_POLICY, f"{_STATEMENT}.Action"), "*"),
     Fault("trust without condition", ONE_TYPE, (_ROLE, "Properties.AssumeRolePolicyDocument.Statement.0.Condition"), REMOVED),
     Fault("retention that is not offered", ONE_TYPE, (_LOGS, "Properties.RetentionInDays"), 42),
     Fault("logs kept for ever", ONE_TYPE, (_LOGS, "Properties.RetentionInDays"), REMOVED),
     # foundation and template
-    Fault("address range that is none", FOUNDATION, ("AWS::EC2::VPC", "Properties.CidrBlock"), "10.64.0.0/33"),
+    Fault("invalid address range", FOUNDATION, ("AWS::EC2::VPC", "Properties.CidrBlock"), "10.64.0.0/33"),
     Fault("key that is never rotated", FOUNDATION, ("AWS::KMS::Key", "Properties.EnableKeyRotation"), REMOVED),
     Fault("bucket open to the world", FOUNDATION, ("AWS::S3::Bucket", "Properties.PublicAccessBlockConfiguration"), REMOVED),
     Fault("security group open to the world", FOUNDATION, ("AWS::EC2::SecurityGroup", "Properties.SecurityGroupIngress"), [
@@ -146,33 +146,33 @@ FAULTS: Final = (
     Fault("bucket policy that allows plain HTTP", FOUNDATION, ("AWS::S3::BucketPolicy", "Properties.PolicyDocument.Statement.0.Effect"), "Allow"),
     Fault("deletion policy that does not exist", FOUNDATION, ("AWS::KMS::Key", "DeletionPolicy"), "Keep"),
     Fault("resource type that does not exist", FOUNDATION, ("AWS::KMS::Key", "Type"), "AWS::KMS::Keys"),
-    Fault("output of what is not there", FOUNDATION, ("", "Outputs.Extra"), {"Value": {"Ref": "Nowhere"}}),
+    Fault("output of a missing resource", FOUNDATION, ("", "Outputs.Extra"), {"Value": {"Ref": "Nowhere"}}),
     # scaling
     Fault("fewer copies at most than at least", SCALING, (_TARGET, "Properties.MinCapacity"), 9),
     Fault("dimension that does not exist", SCALING, (_TARGET, "Properties.ScalableDimension"), "sagemaker:inference-component:CopyCount"),
     Fault("dimension of another service", SCALING, (_TARGET, "Properties.ScalableDimension"), "ecs:service:DesiredCount"),
     Fault("dimension of the variant", SCALING, (_TARGET, "Properties.ScalableDimension"), "sagemaker:variant:DesiredInstanceCount"),
-    Fault("another resource than the dimension's", SCALING, (_TARGET, "Properties.ResourceId"), "endpoint/chat/variant/AllTraffic"),
+    Fault("resource of another kind than the dimension's", SCALING, (_TARGET, "Properties.ResourceId"), "endpoint/chat/variant/AllTraffic"),
     Fault("metric that does not exist", SCALING, (_SCALING_POLICY, f"{_TRACKING}.PredefinedMetricSpecification.PredefinedMetricType"), "SageMakerInferenceComponentLatency"),
     Fault("metric of the variant", SCALING, (_SCALING_POLICY, f"{_TRACKING}.PredefinedMetricSpecification.PredefinedMetricType"), "SageMakerVariantInvocationsPerInstance"),
     Fault("tracking without target", SCALING, (_SCALING_POLICY, f"{_TRACKING}.TargetValue"), REMOVED),
     Fault("alarm dimension that is not published", SCALING, (_ALARM, "Properties.Dimensions.0.Name"), "GpuId"),
     Fault("comparison that does not exist", SCALING, (_ALARM, "Properties.ComparisonOperator"), "AtLeast"),
     Fault("alarm without evaluation periods", SCALING, (_ALARM, "Properties.EvaluationPeriods"), REMOVED),
-    Fault("target of a component that is not there", POOL, (_TARGET, "Properties.ResourceId"), "inference-component/prod-nobody"),
+    Fault("target of a missing component", POOL, (_TARGET, "Properties.ResourceId"), "inference-component/prod-nobody"),
     Fault("target of an adapter", ADAPTER, ("", "Resources.Target"), {"Type": _TARGET, "Properties": {
         "ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
         "ResourceId": "inference-component/chat-llama-triage", "MinCapacity": 1, "MaxCapacity": 2,
     }}),
     Fault("policy that names no target", SCALING, (_SCALING_POLICY, "Properties.ScalingTargetId"), REMOVED),
-    Fault("policy of a target that is not there", POOL, (_SCALING_POLICY, "Properties.ResourceId"), "inference-component/prod-nobody"),
-    Fault("hours in the form of Unix", POOL, (_TARGET, f"{_ACTION}.Schedule"), "30 7 * * 1-5"),
-    Fault("hours with two days", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 7 * * MON *)"),
-    Fault("hours after midnight", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 25 ? * MON *)"),
-    Fault("time zone that is none", POOL, (_TARGET, f"{_ACTION}.Timezone"), "Berlin"),
+    Fault("policy of a missing target", POOL, (_SCALING_POLICY, "Properties.ResourceId"), "inference-component/prod-nobody"),
+    Fault("schedule in the cron format of Unix", POOL, (_TARGET, f"{_ACTION}.Schedule"), "30 7 * * 1-5"),
+    Fault("cron expression with two day fields", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 7 * * MON *)"),
+    Fault("cron expression with hour 25", POOL, (_TARGET, f"{_ACTION}.Schedule"), "cron(30 25 ? * MON *)"),
+    Fault("invalid time zone", POOL, (_TARGET, f"{_ACTION}.Timezone"), "Berlin"),
     Fault("schedule that sets nothing", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction"), REMOVED),
     Fault("schedule with fewer copies at most than at least", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction.MinCapacity"), 9),
-    Fault("alarm over everything", SCALING, (_ALARM, "Properties.Dimensions"), REMOVED),
+    Fault("alarm without dimensions", SCALING, (_ALARM, "Properties.Dimensions"), REMOVED),
     # capacity
     Fault("reservation of a pool", POOL, (_CONFIG, f"{_VARIANT}.CapacityReservationConfig"), {
         "CapacityReservationPreference": "capacity-reservations-only",
@@ -188,19 +188,19 @@ FAULTS: Final = (
     Fault("component that rolls without alarms", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration"), REMOVED),
     Fault("component that rolls with an empty list of alarms", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms"), []),
     Fault("rollback alarm of another stack", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName"), "nobody"),
-    Fault("rollback alarm that is not there", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName"), {"Ref": "Nowhere"}),
+    Fault("missing rollback alarm", ROLLOUT, (_COMPONENT, f"{_DEPLOY}.AutoRollbackConfiguration.Alarms.0.AlarmName"), {"Ref": "Nowhere"}),
     Fault("endpoint that shifts traffic without alarms", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.AutoRollbackConfiguration"), REMOVED),
     Fault("blue/green and rolling at once", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.RollingUpdatePolicy"), {
         "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 25}, "WaitIntervalInSeconds": 300,
     }),
-    Fault("traffic shifted in a way that does not exist", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type"), "HALF"),
-    Fault("instances set back by an update", ROLLOUT, (_ENDPOINT, "Properties.RetainAllVariantProperties"), REMOVED),
-    Fault("nobody looks whether it is live", ONE_TYPE, (_TRUTH, "Type"), "Custom::SomethingElse"),
+    Fault("traffic routing type that does not exist", ROLLOUT, (_ENDPOINT, f"{_DEPLOY}.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type"), "HALF"),
+    Fault("update that resets the instance count", ROLLOUT, (_ENDPOINT, "Properties.RetainAllVariantProperties"), REMOVED),
+    Fault("endpoint without verification", ONE_TYPE, (_TRUTH, "Type"), "Custom::SomethingElse"),
     # schedule
-    Fault("schedule whose failures nobody keeps", SCHEDULE, (_SCHEDULE, "Properties.Target.DeadLetterConfig"), REMOVED),
-    Fault("schedule expression that is none", SCHEDULE, (_SCHEDULE, "Properties.ScheduleExpression"), "every hour"),
+    Fault("schedule without dead-letter queue", SCHEDULE, (_SCHEDULE, "Properties.Target.DeadLetterConfig"), REMOVED),
+    Fault("invalid schedule expression", SCHEDULE, (_SCHEDULE, "Properties.ScheduleExpression"), "every hour"),
     # state machine
-    Fault("transition to a state that is not there", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Stat"},"Done":{"Type":"Succeed"}}}'),
+    Fault("transition to a missing state", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Stat"},"Done":{"Type":"Succeed"}}}'),
     Fault("state of a type that does not exist", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Sleep","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}}'),
-    Fault("definition that is no JSON", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}'),
+    Fault("definition that is not JSON", WORKFLOW, (_MACHINE, f"{_PART}.4"), '"Wait":{"Type":"Wait","Seconds":60,"Next":"Start"},"Done":{"Type":"Succeed"}}'),
 )  # fmt: skip

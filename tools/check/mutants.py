@@ -1,7 +1,7 @@
-"""Tests the checkers: templates with one fault each, and who finds it. `python -m tools.check.mutants` from the repository root.
+"""Test the checkers with templates of one fault each; run `python -m tools.check.mutants` from the repository root.
 
-A fault that nobody finds is a hole in `make check`. The unchanged templates come first: checkers that find something there would
-find every fault.
+A fault that no checker finds is a gap in `make check`. The unchanged templates are checked first: a checker with a finding there would
+seem to find every fault.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ Findings = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Result:
-    """Who found a fault: rules by checker."""
+    """A fault and its findings: rules by checker."""
 
     fault: Fault
     found: Findings
 
     @property
     def survives(self) -> bool:
-        """Whether nobody found it."""
+        """Whether no checker found the fault."""
         return not any(self.found.values())
 
 
 def originals(assembly: Path) -> dict[str, Template]:
-    """Return the templates that are right, by the name that faults have for them.
+    """Return the templates without faults, by their name in the table of faults.
 
     Args:
-        assembly: Cloud assembly of the environment that the faults speak of.
+        assembly: Cloud assembly of the environment that the faults refer to.
     """
     files = {name: assembly / f"{name}.template.json" for name in (ONE_TYPE, POOL, FOUNDATION)}
     files |= {name: SNIPPETS / name for name in (ADAPTER, ROLLOUT, SCALING, SCHEDULE, WORKFLOW)}
@@ -74,7 +74,7 @@ def mutated(original: Template, fault: Fault) -> Template:
     """Return the template with the fault.
 
     Raises:
-        LookupError: The fault speaks of what the template does not have, or changes nothing: the table is out of date.
+        LookupError: The fault refers to a resource or property that the template lacks, or changes nothing: the table is out of date.
     """
     template = copy.deepcopy(original)
     resource_type, path = fault.at
@@ -108,13 +108,13 @@ def _first(template: Template, resource_type: str) -> str:
 
     The order of ids is the template's own, so it is stable.
     """
-    found = sorted(
+    names = sorted(
         (name for name, resource in template["Resources"].items() if resource["Type"] == resource_type),
         key=lambda name: (name.startswith("CdkSglang"), name),
     )
-    if not found:
+    if not names:
         raise LookupError(f"no {resource_type}; bring tools/check/faults.py up to date")
-    return str(found[0])
+    return str(names[0])
 
 
 def _filled(template: Template, value: object) -> object:
@@ -130,60 +130,60 @@ def _filled(template: Template, value: object) -> object:
 
 
 def mutants(unchanged: Mapping[str, Template]) -> tuple[list[tuple[Fault, Template]], list[str]]:
-    """Return a template for each fault, and what is out of date in the table."""
-    made: list[tuple[Fault, Template]] = []
+    """Return a template for each fault, and the outdated entries of the table."""
+    templates: list[tuple[Fault, Template]] = []
     problems: list[str] = []
     for fault in FAULTS:
         try:
-            made.append((fault, mutated(unchanged[fault.on], fault)))
+            templates.append((fault, mutated(unchanged[fault.on], fault)))
         except LookupError as error:
             problems.append(str(error))
-    return made, problems
+    return templates, problems
 
 
 def results(
     unchanged: Mapping[str, Template], faulty: Sequence[tuple[Fault, Template]], acknowledged: Collection[str]
 ) -> tuple[dict[str, Findings], list[Result]]:
-    """Return what is found in the unchanged templates, and who finds each fault.
+    """Return the findings in the unchanged templates, and those for each fault.
 
     Args:
-        unchanged: Templates that are right.
+        unchanged: Templates without faults.
         faulty: Faults with their templates.
-        acknowledged: Rules of cdk-nag that are acknowledged somewhere: they count nowhere here, since a template does not say where.
+        acknowledged: Rules of cdk-nag that are acknowledged anywhere: they are ignored, since templates have no acknowledgements.
     """
-    found = _examined([*unchanged.values(), *(template for _, template in faulty)], acknowledged)
-    baseline = dict(zip(unchanged, found, strict=False))
+    findings_of_each = _examined([*unchanged.values(), *(template for _, template in faulty)], acknowledged)
+    baseline = dict(zip(unchanged, findings_of_each, strict=False))
     return baseline, [
-        Result(fault, findings) for (fault, _), findings in zip(faulty, found[len(unchanged) :], strict=True)
+        Result(fault, findings) for (fault, _), findings in zip(faulty, findings_of_each[len(unchanged) :], strict=True)
     ]
 
 
 def _examined(templates: list[Template], acknowledged: Collection[str]) -> list[Findings]:
-    """Return what each checker has against each template.
+    """Return the findings of each checker for each template.
 
-    cfn-lint, which is all Python, works in a process of its own beside the others, which are mostly node's.
+    cfn-lint, which is pure Python, runs in a process of its own beside the others, which mostly wait for node.
     """
     texts = [json.dumps(template) for template in templates]
-    nag, ours = Nag(), frozenset(validation.guard_rules())
+    nag, own_rules = Nag(), frozenset(validation.guard_rules())
     with (
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
         tempfile.TemporaryDirectory() as folder,
     ):
         lint = pool.submit(_linted, texts)
         file = Path(folder, "T.template.json")
-        found: list[Findings] = []
+        findings: list[Findings] = []
         for template, text in zip(templates, texts, strict=True):
             file.write_text(text, encoding="utf-8")
             engine = [rule for rule, _ in validation.findings(file)]
-            found.append(
+            findings.append(
                 {
-                    "CDK": [rule for rule in engine if rule not in ours],
-                    "our rules": [rule for rule in engine if rule in ours],
+                    "CDK": [rule for rule in engine if rule not in own_rules],
+                    "our rules": [rule for rule in engine if rule in own_rules],
                     "nag": [rule for rule in nag.findings(file) if rule not in acknowledged],
                     "ASL": [message.partition(":")[0] for _, message in workflows.findings(template)],
                 }
             )
-        return [{**others, "cfn-lint": rules} for others, rules in zip(found, lint.result(), strict=True)]
+        return [{**others, "cfn-lint": rules} for others, rules in zip(findings, lint.result(), strict=True)]
 
 
 def _linted(texts: list[str]) -> list[list[str]]:
@@ -191,9 +191,9 @@ def _linted(texts: list[str]) -> list[list[str]]:
 
 
 def baseline_problems(baseline: Mapping[str, Findings]) -> list[str]:
-    """Return what is found in templates that are right."""
+    """Return the findings in templates without faults."""
     return [
-        f"{name}: {checker} finds {', '.join(rules)} in the unchanged template; mend it before trusting the table"
+        f"{name}: {checker} finds {', '.join(rules)} in the unchanged template; fix it before trusting the table"
         for name, findings in baseline.items()
         for checker, rules in findings.items()
         if rules
@@ -216,7 +216,7 @@ def check(assembly: Path, show: Callable[[str], None]) -> Outcome:
 
     Args:
         assembly: Cloud assembly of `ENVIRONMENT`.
-        show: Gets each line of the table.
+        show: Called with each line of the table.
     """
     unchanged = originals(assembly)
     faulty, problems = mutants(unchanged)
@@ -232,32 +232,32 @@ def check(assembly: Path, show: Callable[[str], None]) -> Outcome:
 
 
 def survivor_problems(found: Sequence[Result]) -> list[str]:
-    """Return the faults that nobody finds."""
+    """Return the faults that no checker finds."""
     return [
-        f"{result.fault.what} ({result.fault.on}, {result.fault.at[1]}): nobody finds it; write a rule in stacks/rules.guard"
+        f"{result.fault.what} ({result.fault.on}, {result.fault.at[1]}): no checker finds it; write a rule in stacks/rules.guard"
         for result in found
         if result.survives
     ]
 
 
 def unneeded_problems(found: Sequence[Result]) -> list[str]:
-    """Return the rules of ours that find nothing a linter would not, and the checkers that find nothing alone."""
-    alone = {
+    """Return the own rules whose faults a linter finds too, and the checkers without a fault that only they find."""
+    necessary_rules = {
         rule
         for result in found
         if not result.found["CDK"] and not result.found["cfn-lint"]
         for rule in result.found["our rules"]
     }
-    only = [{checker for checker, rules in result.found.items() if rules} for result in found]
+    finders = [{checker for checker, rules in result.found.items() if rules} for result in found]
     return [
         *(
-            f"{rule}: finds no fault that no linter finds; remove it, or add such a fault"
-            for rule in sorted(set(validation.guard_rules()) - alone)
+            f"{rule}: a linter finds all its faults too; remove it, or add a fault that only it finds"
+            for rule in sorted(set(validation.guard_rules()) - necessary_rules)
         ),
         *(
-            f"{checker}: finds no fault alone; is it needed"
+            f"{checker}: other checkers find all its faults too; remove it, or add a fault that only it finds"
             for checker in ("our rules", "cfn-lint", "nag", "ASL")
-            if {checker} not in only
+            if {checker} not in finders
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""One line per check, what is wrong below it, a summary at the end."""
+"""Output of checks: a line per check, its problems below the line, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _NAME_WIDTH = 44
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one check found.
+    """Result of a check.
 
     Args:
-        figures: What was looked at, in numbers; stands on the check's line.
-        problems: One line each: where, what, and what to do. None when the check passed.
+        figures: Numbers of checked items, printed on the check's line.
+        problems: One line per problem: the place, the problem and the next step. Empty if the check passed.
     """
 
     figures: str
@@ -23,29 +23,29 @@ class Outcome:
 
 
 class Checks:
-    """Runs checks one after another and keeps count."""
+    """Runs checks one after another and counts the failures."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._start = time.monotonic()
         self._passed: list[str] = []
         self._failed: list[str] = []
 
     def run(self, name: str, check: Callable[[], Outcome]) -> bool:
         """Run one check and print its line; return whether it passed."""
-        started = time.monotonic()
+        start = time.monotonic()
         outcome = check()
-        took = time.monotonic() - started
+        seconds = time.monotonic() - start
         word = "FAIL" if outcome.problems else "ok"
-        print(f"{word:5}{name:{_NAME_WIDTH}}{took:6.1f} s  {outcome.figures}", flush=True)
+        print(f"{word:5}{name:{_NAME_WIDTH}}{seconds:6.1f} s  {outcome.figures}", flush=True)
         for problem in outcome.problems:
             print(f"       {problem}", flush=True)
         (self._failed if outcome.problems else self._passed).append(name)
         return not outcome.problems
 
     def summary(self) -> int:
-        """Print the last line and return the exit status: 0, or 1 when anything failed."""
-        took = time.monotonic() - self._started
+        """Print the last line and return the exit status: 0, or 1 if any check failed."""
+        seconds = time.monotonic() - self._start
         total = len(self._passed) + len(self._failed)
         failed = f"; failed: {', '.join(self._failed)}" if self._failed else ""
-        print(f"{len(self._passed)} of {total} checks passed in {took:.0f} s{failed}")
+        print(f"{len(self._passed)} of {total} checks passed in {seconds:.0f} s{failed}")
         return 1 if self._failed else 0

@@ -1,4 +1,4 @@
-"""Synthesises environments as a user does, with the CDK CLI, without an AWS account; twice, to compare."""
+"""Synthesise environments as a user does, with the CDK CLI, without an AWS account; twice, to compare the outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from tools.check.commands import run
 
 _AT_ONCE: Final = 2
-"""A synth keeps one core busy (node) and a second one half (Python)."""
+"""Syntheses at once. A synth uses one core (node) and half of another (Python)."""
 
 _COMMAND: Final = ("cdk", "synth", "--quiet", "--no-notices", "--no-lookups")
 _TIMEOUT_SECONDS: Final = 300
@@ -26,7 +26,7 @@ _SECOND: Final = {"PYTHONHASHSEED": "4294967295", "TZ": "Pacific/Kiritimati", "L
 VALIDATION_REPORT: Final = "validation-report.json"
 
 _TIMINGS: Final = "performance-counters.json"
-"""Durations, which CDK writes when a synth was slow."""
+"""File of durations, which CDK writes after a slow synth."""
 
 _KERNEL_FOLDER: Final = re.compile(rb"[^\s\"]*/(?:jsii-kernel-|tmp)\w+/(?=node_modules/|lib/program\.js)")
 """jsii unpacks its libraries into fresh temporary folders, whose names CDK writes into the stack traces of *.metadata.json."""
@@ -34,7 +34,7 @@ _KERNEL_FOLDER: Final = re.compile(rb"[^\s\"]*/(?:jsii-kernel-|tmp)\w+/(?=node_m
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """How one environment's synth went."""
+    """Result of one environment's synth."""
 
     environment: str
     folder: Path
@@ -43,28 +43,28 @@ class Synthesis:
     output: str
 
     def problems(self) -> list[str]:
-        """Return what the CDK CLI said, when it failed."""
+        """Return the last output of the CDK CLI if it failed."""
         if self.exit_status == 0:
             return []
-        said = [line for line in self.output.splitlines() if line.strip()][-_OUTPUT_LINES:]
+        lines = [line for line in self.output.splitlines() if line.strip()][-_OUTPUT_LINES:]
         command = f"cdk synth -c env={self.environment}"
-        return [f"environments/{self.environment}.yaml: `{command}` exits {self.exit_status}:", *said]
+        return [f"environments/{self.environment}.yaml: `{command}` exits {self.exit_status}:", *lines]
 
 
 def synthesise(environments: Sequence[str], into: Path, *, again: bool = False) -> list[Synthesis]:
     """Synthesise environments, two at once.
 
     Args:
-        environments: Their names.
-        into: Folder under which each gets one of its own.
-        again: The second time, to compare with the first: under another hash seed, time zone and locale.
+        environments: Names of the environments.
+        into: Folder of the output folders.
+        again: Whether to use another hash seed, time zone and locale, to compare with a first synth.
     """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return list(pool.map(lambda name: _synthesise(name, into / name, _SECOND if again else _FIRST), environments))
 
 
 def _synthesise(environment: str, folder: Path, variables: dict[str, str]) -> Synthesis:
-    started = time.monotonic()
+    start = time.monotonic()
     status, output = run(
         [*_COMMAND, "--context", f"env={environment}", "--output", str(folder)],
         timeout_seconds=_TIMEOUT_SECONDS,
@@ -73,17 +73,17 @@ def _synthesise(environment: str, folder: Path, variables: dict[str, str]) -> Sy
     return Synthesis(
         environment=environment,
         folder=folder,
-        took_seconds=time.monotonic() - started,
+        took_seconds=time.monotonic() - start,
         exit_status=status,
         output=output,
     )
 
 
 def _without_aws() -> dict[str, str]:
-    """Return this process's variables without an AWS account: whoever is signed in must get the same templates."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_DEFAULT_"))}
+    """Return this process's variables without those of AWS: templates must not depend on the user's account."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_DEFAULT_"))}
     return {
-        **kept,
+        **variables,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -92,9 +92,9 @@ def _without_aws() -> dict[str, str]:
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return the files that are not the same, byte for byte, in two cloud assemblies.
+    """Return the files that differ, byte for byte, between two cloud assemblies.
 
-    Two things are no difference: how long synth took, and the names of jsii's temporary folders.
+    Durations of the synth and the names of jsii's temporary folders are not compared.
     """
     names = {
         str(file.relative_to(folder))
@@ -125,9 +125,9 @@ def _first_difference(first: bytes, second: bytes) -> str:
     before, after = first.splitlines(), second.splitlines()
     for number, (one, other) in enumerate(zip(before, after, strict=False), start=1):
         if one != other:
-            return f"line {number}: {_shown(one)} / {_shown(other)}"
+            return f"line {number}: {_excerpt(one)} / {_excerpt(other)}"
     return f"line {min(len(before), len(after)) + 1}: one of them ends"
 
 
-def _shown(line: bytes) -> str:
+def _excerpt(line: bytes) -> str:
     return line.decode(errors="replace").strip()[:120]

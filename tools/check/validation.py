@@ -1,4 +1,4 @@
-"""CDK's own validation with our Guard rules, over templates that are files already: the engine of every synth, without an app."""
+"""CDK's own validation with our Guard rules, over template files: the engine of every synth, without an app."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _app() -> cdk.App:
 
 @jsii.implements(cdk.IPolicyValidationContext)
 class _Templates:
-    """What a validation plugin gets to see of an app: here, template files alone."""
+    """Context of a validation plugin without an app: template files alone."""
 
     def __init__(self, templates: Sequence[Path]) -> None:
         self._templates = [str(template.resolve()) for template in templates]

@@ -14,7 +14,7 @@ from tools.check.commands import run
 
 _TYPE: Final = "AWS::StepFunctions::StateMachine"
 _UNKNOWN: Final = "arn:aws:states:us-east-1:111122223333:placeholder:unknown"
-"""Stands for a value that exists only after deployment. An ARN, since that is what definitions refer to."""
+"""Placeholder of a value that exists only after deployment. It is an ARN, since definitions refer to ARNs."""
 
 _SUBSTITUTION: Final = re.compile(r"\$\{([^}]+)\}")
 _MESSAGE: Final = re.compile(r"[A-Z_]+: ")
@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS: Final = 60
 
 
 def definitions(template: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Yield logical id and definition, as JSON text, of each state machine; None where it lies in S3."""
+    """Yield logical id and definition, as JSON text, of each state machine; None for a definition in S3."""
     for logical_id, resource in template.get("Resources", {}).items():
         if resource.get("Type") != _TYPE:
             continue
@@ -37,37 +37,37 @@ def definitions(template: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]
 
 
 def findings(template: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return logical id and message of everything wrong in the state machines of a template."""
-    found = []
+    """Return logical id and message of each problem of a template's state machines."""
+    messages = []
     for logical_id, definition in definitions(template):
         if definition is None:
-            found.append((logical_id, "its definition lies in S3, where no check reads it; put it into the template"))
+            messages.append((logical_id, "its definition is in S3, where no check reads it; put it into the template"))
             continue
         try:
             json.loads(definition)
         except ValueError as error:
-            found.append((logical_id, f"its definition is not JSON: {error}"))
+            messages.append((logical_id, f"its definition is not JSON: {error}"))
             continue
-        found += [(logical_id, message) for message in _asl_messages(definition)]
-    return found
+        messages += [(logical_id, message) for message in _asl_messages(definition)]
+    return messages
 
 
 def _asl_messages(definition: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "definition.json")
         file.write_text(definition, encoding="utf-8")
-        status, said = run(
+        status, output = run(
             ["asl-validator", "--json-path", str(file)], timeout_seconds=_TIMEOUT_SECONDS, variables=os.environ
         )
     if status == 0:
         return []
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    coded = [line for line in lines if _MESSAGE.match(line)]
-    return coded or lines or [f"asl-validator exits {status}"]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    messages = [line for line in lines if _MESSAGE.match(line)]
+    return messages or lines or [f"asl-validator exits {status}"]
 
 
 def _text(value: object) -> str:
-    """Write a string of a template as it will be after deployment, with a placeholder for what is not known before."""
+    """Return a string of a template as it will be after deployment, with placeholders for values not known before."""
     match value:
         case str():
             return value
@@ -84,8 +84,8 @@ def _text(value: object) -> str:
 
 
 def _substituted(text: str, substitutions: Mapping[str, Any]) -> str:
-    def replacement(found: re.Match[str]) -> str:
-        name = found[1]
+    def replacement(match: re.Match[str]) -> str:
+        name = match[1]
         if name in substitutions:
             return json.dumps(_text(substitutions[name]))[1:-1]
         return "aws" if name == "AWS::Partition" else _UNKNOWN
@@ -94,7 +94,7 @@ def _substituted(text: str, substitutions: Mapping[str, Any]) -> str:
 
 
 def _resolved(value: object) -> object:
-    """Replace what exists only after deployment in a definition that is written as an object."""
+    """Replace the values that exist only after deployment in a definition that is written as an object."""
     match value:
         case (
             {"Ref": _, **others} | {"Fn::GetAtt": _, **others} | {"Fn::Join": _, **others} | {"Fn::Sub": _, **others}

@@ -1,4 +1,4 @@
-"""The API reference: which pages there are, and what mkdocstrings is told to draw on them."""
+"""The API reference: its pages, and their contents for mkdocstrings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def api_nav() -> list[str | dict[str, Any]]:
 
 
 def api_pages() -> dict[str, str]:
-    """Return a page for each public name, one for each package below the library, and the index of them."""
+    """Return a page for each public name, a page for each package below the library, and their index."""
     pages = {f"api/{name}.md": f"::: {PACKAGE}.{name}\n" for name in public_names()}
     for package in SUBPACKAGES:
         members = "\n".join(

@@ -22,7 +22,7 @@ hide: [navigation]
 
 # Command line
 
-Exit codes of every command: 0, it is done; 1, the answer is no; 2, usage or settings are wrong. Errors go to stderr, one line per problem. The commands that talk to AWS
+Exit codes of every command: 0 for success, 1 for a failure or a negative answer, 2 for wrong usage or settings. Errors go to stderr, one line per problem. The commands that talk to AWS
 need `pip install 'cdk-sglang[client]'` and your AWS credentials.
 """
 
@@ -37,18 +37,18 @@ def command_page(application: typer.Typer) -> str:
 
 
 def commands(application: typer.Typer) -> Iterator[tuple[str, Command]]:
-    """Yield every command with its full name, groups before what is in them; hidden commands are left out."""
+    """Yield every command with its full name, groups before their commands; hidden commands are left out."""
     yield from _below("cdk-sglang", typer.main.get_command(application))
 
 
 def undescribed_options(application: typer.Typer) -> list[str]:
     """Return the commands without a help text, and `<command> <option>` of every parameter without one."""
-    found = []
+    paths = []
     for path, command in commands(application):
         if not command.help:
-            found.append(path)
-        found += [f"{path} {_names(one)}" for one in _parameters(command) if not one.help]
-    return found
+            paths.append(path)
+        paths += [f"{path} {_names(one)}" for one in _parameters(command) if not one.help]
+    return paths
 
 
 def _below(path: str, command: Command) -> Iterator[tuple[str, Command]]:

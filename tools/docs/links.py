@@ -1,4 +1,4 @@
-"""Links of a document as links of the site: documents are written for a reader of the repository, and some lie outside of docs/."""
+"""Turn the links of a document into links of the site: documents are written for readers of the repository, and some are outside of docs/."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 _LINK: Final = re.compile(r"(\]\()([^)\s]+)(\))")
 _FENCE: Final = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 FILES: Final = "files"
-"""Folder of the site that holds files of the repository that documents link to."""
+"""Folder of the site for repository files that documents link to."""
 
 
 def relinked(markdown: str, *, origin: str, page: str, target: Callable[[str], str | None]) -> str:
-    """Return a document with its links pointing into the site; code blocks and links it cannot place stay as they are.
+    """Return a document with its links pointing into the site; code blocks and links without a target in the site do not change.
 
     Args:
         markdown: The document.
@@ -28,10 +28,10 @@ def relinked(markdown: str, *, origin: str, page: str, target: Callable[[str], s
         address, hash_, anchor = match[2].partition("#")
         if not address or "://" in address or address.startswith("mailto:"):
             return match[0]
-        found = target(posixpath.normpath(posixpath.join(posixpath.dirname(origin), address)))
-        if found is None:
+        page_path = target(posixpath.normpath(posixpath.join(posixpath.dirname(origin), address)))
+        if page_path is None:
             return match[0]
-        return f"{match[1]}{posixpath.relpath(found, posixpath.dirname(page) or '.')}{hash_}{anchor}{match[3]}"
+        return f"{match[1]}{posixpath.relpath(page_path, posixpath.dirname(page) or '.')}{hash_}{anchor}{match[3]}"
 
     parts = _FENCE.split(markdown)
     return "".join(part if index % 2 else _LINK.sub(replace, part) for index, part in enumerate(parts))
@@ -45,10 +45,10 @@ def linked_files(markdown: str, *, origin: str, root: Path) -> set[str]:
         origin: Its path in the repository.
         root: The repository.
     """
-    found = set()
+    paths = set()
     for match in _LINK.finditer(_FENCE.sub("", markdown)):
         address = match[2].partition("#")[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), address))
         if address and "://" not in address and (root / path).is_file():
-            found.add(path)
-    return found
+            paths.add(path)
+    return paths

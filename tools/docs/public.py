@@ -1,4 +1,4 @@
-"""The library's public names: what they are, and which of them, or of their parameters, nobody has described."""
+"""The library's public names, and those names and parameters that lack a description."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CONSTRUCT: Final = "Construct"
 
 @cache
 def library() -> griffe.Module:
-    """Return the library as griffe reads it: without importing it, so without aws_cdk and its node process."""
+    """Return the library as griffe reads it, without importing it, and so without aws_cdk and its node process."""
     logging.getLogger("griffe").setLevel(logging.ERROR)
-    loaded = griffe.load(PACKAGE, search_paths=[ROOT / "constructs"], docstring_parser="google", resolve_aliases=True)
-    if not isinstance(loaded, griffe.Module):
+    module = griffe.load(PACKAGE, search_paths=[ROOT / "constructs"], docstring_parser="google", resolve_aliases=True)
+    if not isinstance(module, griffe.Module):
         raise TypeError(f"{PACKAGE} is not a module")
-    return loaded
+    return module
 
 
 def public_names(package: str = "") -> list[str]:
@@ -36,15 +36,15 @@ def public_names(package: str = "") -> list[str]:
 
 
 def resolved(path: str) -> griffe.Object:
-    """Return the object behind a public path, such as `Capacity` or `client.Route`."""
-    found = library()[path]
-    return found.final_target if isinstance(found, griffe.Alias) else found
+    """Return the object of a public path, for example `Capacity` or `client.Route`."""
+    member = library()[path]
+    return member.final_target if isinstance(member, griffe.Alias) else member
 
 
 def is_construct(path: str) -> bool:
     """Return whether a public name is a construct, which takes a scope and an id."""
-    found = resolved(path)
-    return isinstance(found, griffe.Class) and any(str(base).rpartition(".")[2] == _CONSTRUCT for base in found.bases)
+    member = resolved(path)
+    return isinstance(member, griffe.Class) and any(str(base).rpartition(".")[2] == _CONSTRUCT for base in member.bases)
 
 
 def first_sentence(path: str) -> str:
@@ -59,36 +59,36 @@ def undocumented() -> list[str]:
     return list(dict.fromkeys(gap for path in paths for gap in gaps(path, resolved(path))))
 
 
-def gaps(path: str, found: griffe.Object) -> Iterator[str]:
-    """Yield what is not described of one object and its public members.
+def gaps(path: str, member: griffe.Object) -> Iterator[str]:
+    """Yield the missing descriptions of an object and its public members.
 
     Args:
-        path: Name to show for it.
-        found: The object.
+        path: Name of the object in the messages.
+        member: The object.
     """
-    if not found.has_docstring:
+    if not member.has_docstring:
         yield f"{path}: no docstring"
-    if isinstance(found, griffe.Function):
-        yield from _parameter_gaps(path, found, _described(found))
-    elif isinstance(found, griffe.Class):
-        yield from _class_gaps(path, found)
+    if isinstance(member, griffe.Function):
+        yield from _parameter_gaps(path, member, _described(member))
+    elif isinstance(member, griffe.Class):
+        yield from _class_gaps(path, member)
 
 
-def _class_gaps(path: str, found: griffe.Class) -> Iterator[str]:
-    fields = {name for name, member in found.members.items() if _is_field(member) and member.has_docstring}
-    known = _described(found) | fields
-    constructor = found.members.get("__init__")
+def _class_gaps(path: str, cls: griffe.Class) -> Iterator[str]:
+    fields = {name for name, member in cls.members.items() if _is_field(member) and member.has_docstring}
+    descriptions = _described(cls) | fields
+    constructor = cls.members.get("__init__")
     parameters = {one.name for one in constructor.parameters} if isinstance(constructor, griffe.Function) else set()
-    for name, member in found.members.items():
+    for name, member in cls.members.items():
         if isinstance(member, griffe.Alias):
             continue
         if name == "__init__" and isinstance(member, griffe.Function):
-            yield from _parameter_gaps(path, member, known | _described(member))
+            yield from _parameter_gaps(path, member, descriptions | _described(member))
         elif name.startswith("_") or name in parameters or name.isupper():
-            continue  # private, described as a parameter, or a constant that is named as AWS names it
+            continue  # private, described as a parameter, or a constant with AWS's name
         elif isinstance(member, griffe.Function) or "property" in member.labels:
             yield from gaps(f"{path}.{name}", member)
-        elif _is_field(member) and name not in known:
+        elif _is_field(member) and name not in descriptions:
             yield f"{path}.{name}: no description"
 
 
@@ -96,15 +96,15 @@ def _is_field(member: griffe.Object | griffe.Alias) -> bool:
     return isinstance(member, griffe.Attribute) and member.annotation is not None and "property" not in member.labels
 
 
-def _parameter_gaps(path: str, function: griffe.Function, known: set[str]) -> Iterator[str]:
+def _parameter_gaps(path: str, function: griffe.Function, descriptions: set[str]) -> Iterator[str]:
     for parameter in function.parameters:
-        if parameter.name not in {"self", "cls"} and parameter.name.lstrip("*") not in known:
+        if parameter.name not in {"self", "cls"} and parameter.name.lstrip("*") not in descriptions:
             yield f"{path}({parameter.name}): no description"
 
 
-def _described(found: griffe.Object) -> set[str]:
+def _described(member: griffe.Object) -> set[str]:
     """Return the names that an object's docstring describes."""
-    sections = found.docstring.parse("google", warnings=False) if found.docstring else []
+    sections = member.docstring.parse("google", warnings=False) if member.docstring else []
     return {
         item.name.lstrip("*")
         for section in sections

@@ -51,13 +51,13 @@ def settings_page(schema: Schema) -> str:
 
 def reachable(schema: Schema) -> list[str]:
     """Return the names of the types below the environment, each once, in the order in which a reader meets them."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
 
     def visit(part: Any) -> None:  # noqa: ANN401  any part of a JSON document
         if isinstance(part, dict):
             name = _name(part)
-            if name and name not in found:
-                found[name] = None
+            if name and name not in names:
+                names[name] = None
                 visit(schema["$defs"][name])
             for key, value in part.items():
                 if key != "$defs":
@@ -67,7 +67,7 @@ def reachable(schema: Schema) -> list[str]:
                 visit(item)
 
     visit(schema)
-    return list(found)
+    return list(names)
 
 
 def undescribed_fields(schema: Schema) -> list[str]:
@@ -93,7 +93,7 @@ def _section(name: str, content: Schema, schema: Schema) -> str:
 
 
 def _description(value: Schema, schema: Schema) -> str:
-    """Return a field's description; the schema leaves it out where it is that of the field's type."""
+    """Return a field's description, else that of the field's type, which the schema does not repeat."""
     own = value.get("description") or schema.get("$defs", {}).get(_name(value), {}).get("description", "")
     return str(own)
 
@@ -131,13 +131,13 @@ def _values(value: Schema) -> str:
 
 def _bounds(value: Schema) -> list[str]:
     """Return the bounds of a field and of its alternatives, without repeats."""
-    found = [text.format(code(str(value[key]))) for key, text in _BOUNDS.items() if key in value]
+    bounds = [text.format(code(str(value[key]))) for key, text in _BOUNDS.items() if key in value]
     for key in ("anyOf", "oneOf"):
-        found += [bound for choice in value.get(key, []) for bound in _bounds(choice)]
-    found += [f"each {bound}" for bound in (_bounds(value["items"]) if "items" in value else ())]
+        bounds += [bound for choice in value.get(key, []) for bound in _bounds(choice)]
+    bounds += [f"each {bound}" for bound in (_bounds(value["items"]) if "items" in value else ())]
     names = [*map(code, value.get("patternProperties", {}))]
-    found += [f"names match {name}" for name in names]
-    return list(dict.fromkeys(found))
+    bounds += [f"names match {name}" for name in names]
+    return list(dict.fromkeys(bounds))
 
 
 def _default(value: Schema) -> str:

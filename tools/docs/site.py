@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: pages that are generated, documents of other folders as pages, and the navigation's lists of them."""
+"""Hooks of mkdocs: generated pages, documents of other folders as pages, and their lists in the navigation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OUTSIDE: Final = {
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Fill the lists of the navigation that follow from the repository."""
+    """Fill the lists of the navigation from the repository's files."""
     lists: dict[str, Any] = {
         "ADRS": list(_decisions()),
         "EXAMPLES": sorted(page for origin, page in _outside().items() if origin.startswith("examples/")),
@@ -44,7 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     schema = json.loads((ROOT / "environments" / "schema.json").read_text(encoding="utf-8"))
     pages |= {"settings.md": settings_page(schema), "cli.md": command_page(app), **api_pages()}
     pages["adr/index.md"] = _index(
-        "Decisions", "Decisions that were hard to take, with what was considered.", "adr", _decisions()
+        "Decisions", "Decisions that were hard to take, with the alternatives.", "adr", _decisions()
     )
     pages["examples/index.md"] = _index(
         "Examples",
@@ -71,7 +71,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def _target(path: str, files: Files) -> str | None:
-    """Return where the site has a file or folder of the repository."""
+    """Return the site's path of a file or folder of the repository; None if the site does not have it."""
     candidates = (
         _outside().get(path),
         _outside().get(f"{path}/README.md"),
@@ -81,7 +81,9 @@ def _target(path: str, files: Files) -> str | None:
         "examples/index.md" if path == "examples" else None,
         f"{FILES}/{path}",
     )
-    return next((found for found in candidates if found and files.get_file_from_path(found)), None)
+    return next(
+        (path_in_site for path_in_site in candidates if path_in_site and files.get_file_from_path(path_in_site)), None
+    )
 
 
 @cache
@@ -99,13 +101,13 @@ def _filled(part: Any, lists: dict[str, Any]) -> Any:  # noqa: ANN401  any part 
     if isinstance(part, dict):
         return {title: _filled(value, lists) for title, value in part.items()}
     if isinstance(part, list):
-        filled: list[Any] = []
+        items: list[Any] = []
         for item in part:
             if isinstance(item, str) and item in lists:
-                filled += lists[item]
+                items += lists[item]
             else:
-                filled.append(_filled(item, lists))
-        return filled
+                items.append(_filled(item, lists))
+        return items
     return part
 
 

@@ -1,4 +1,4 @@
-"""Text that is safe inside a cell of a Markdown table."""
+"""Markdown tables, and text that is safe inside their cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ENTITIES: Final = {ord(one): f"&#{ord(one)};" for one in "&<|[]*_\\`"}
 
 
 def cell(text: str) -> str:
-    """Return text on one line, with what Markdown and HTML would read as syntax of their own escaped."""
+    """Return text on one line, with the syntax of Markdown and HTML escaped."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:  # a backtick without its partner is text
         parts[-2:] = ["&#96;".join(parts[-2:])]
@@ -22,7 +22,7 @@ def code(text: str) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table; cells are taken as they are."""
+    """Return a Markdown table; its cells are not escaped."""
     lines = [list(head), *map(list, rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Print what the references could not describe, one line each, and exit 1 when there is anything; `python -m tools.docs.undocumented`."""
+"""Print each public name, field and option without a description; exit 1 if there are any. `python -m tools.docs.undocumented`."""
 
 from __future__ import annotations
 

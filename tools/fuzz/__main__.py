@@ -1,4 +1,4 @@
-"""Synthesise many random environments and print what became of them; the tests do the same with fewer."""
+"""Synthesise many random environments and print the results; the tests do the same with fewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFAULT_COUNT = 2000
 
 
 def main(count: int) -> int:
-    """Synthesise `count` environments that pass the settings, and those refused on the way; 1 when any failed."""
+    """Synthesise `count` environments that pass the settings, and those refused meanwhile; return 1 if any failed."""
     settings.register_profile(
         "fuzz", deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
     )

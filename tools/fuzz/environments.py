@@ -1,4 +1,4 @@
-"""Random environments: most of them fine, the others with one to three things wrong."""
+"""Random environments: most are valid, the others have one to three faults."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ _VARIABLES = st.sampled_from((None, {}, {"OMP_NUM_THREADS": "8"}, {"A": "x" * 10
 
 @st.composite
 def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
-    """One component that fits an instance of so many GPUs, and asks for at most three copies."""
+    """A component that fits an instance with `gpus` GPUs, and has at most three copies."""
     sizes = [size for size in (1, 2, 4, 8) if size <= gpus]
     component: dict[str, Any] = {"model": dict(draw(_MODELS)), "copies": draw(st.integers(1, 3))}
     server = dict(draw(st.lists(_OPTION, max_size=3)))
@@ -159,7 +159,7 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
         component["load"] = draw(st.sampled_from(({}, {"input_tokens": 8000, "output_tokens": 500})))
     if draw(st.integers(0, 3)) == 0:
         component["placement"] = draw(st.sampled_from(({}, {"strategy": "binpack", "max_zone_imbalance": 20})))
-    # Mostly where one goes: what the constructs refuse in an environment hides all else in it.
+    # Mostly if a rollout is allowed: an environment that the constructs refuse tests nothing else.
     if draw(_RARELY) or (component["copies"] > 1 and "scaling" not in component and draw(st.integers(0, 2)) == 0):
         component["rollout"] = {**copy.deepcopy(draw(_COMPONENT_ROLLOUTS)), "alarms": dict(draw(_TAKEN_BACK_BY))}
     if draw(st.integers(0, 3)) == 0:
@@ -174,7 +174,7 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
 
 @st.composite
 def capacities(draw: st.DrawFn, *, region: str) -> tuple[dict[str, Any], int]:
-    """One type, a pool or a reservation, as yet without bounds, and the GPUs of its smallest type."""
+    """A type, a pool or a reservation, without bounds, and the GPUs of its smallest type."""
     kind = draw(st.sampled_from(("type", "type", "type", "pool", "pool", "reserved")))
     if kind == "pool":
         pool = draw(st.sampled_from(_POOLS))
@@ -195,7 +195,7 @@ def capacities(draw: st.DrawFn, *, region: str) -> tuple[dict[str, Any], int]:
 
 @st.composite
 def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
-    """One endpoint whose components fit it."""
+    """An endpoint whose components fit it."""
     capacity, gpus = draw(capacities(region=region))
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
     made = {name: draw(components(gpus=gpus)) for name in names}
@@ -222,7 +222,7 @@ def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
 
 @st.composite
 def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
-    """An environment as a YAML file would hold it, with up to so many things wrong."""
+    """The content of an environment's YAML file, with up to `max_faults` faults."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
     region = draw(_REGIONS)
     made = {name: draw(endpoints(region=region or "us-east-1")) for name in names}
@@ -244,7 +244,7 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
 
 @st.composite
 def _routes(draw: st.DrawFn, made: dict[str, Any]) -> dict[str, Any] | None:
-    """Name a route over what serves the model of the first component, where more than one does."""
+    """A route over all components of the first component's model, if there are several."""
     served = [
         (f"{name}/{short}", part["model"]) for name, one in made.items() for short, part in one["components"].items()
     ]

@@ -1,4 +1,4 @@
-"""What can be wrong anywhere in an environment: values of other kinds, nudged numbers, keys that are gone, renamed or new."""
+"""Faults for any place of an environment: values of other kinds, changed numbers, keys removed, renamed or added."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _places(value: object) -> list[tuple[Any, Any]]:
 
 
 def break_something(draw: st.DrawFn, content: dict[str, Any]) -> None:
-    """Put one thing wrong, anywhere in an environment."""
+    """Put a fault into a random place of an environment."""
     places = _places(content)
     if not places:
         return

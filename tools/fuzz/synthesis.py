@@ -25,7 +25,7 @@ _BATCH = 25
 
 @dataclass
 class Tally:
-    """What became of the environments."""
+    """Counts of the results."""
 
     templates: int = 0
     valid: int = 0
@@ -35,7 +35,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Environments seen."""
+        """Number of environments."""
         return self.valid + self.refused_settings + self.refused_fleets
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Tally:
 
 
 def collect(count: int) -> list[dict[str, Any]]:
-    """Return random environments, `count` of which pass the settings; they are the same for the same hypothesis profile."""
+    """Return random environments, `count` of which pass the settings; a hypothesis profile always gives the same ones."""
     found: list[dict[str, Any]] = []
     passing = 0
 
@@ -66,18 +66,18 @@ def collect(count: int) -> list[dict[str, Any]]:
 
 
 def synthesise(contents: Iterable[dict[str, Any]], *, report: Callable[[str], None] = lambda _: None) -> Tally:
-    """Build and validate environments in batches; one that fails is named with its content."""
+    """Build and validate environments in batches; a failure is reported with the environment's content."""
     tally = Tally()
     plugin = cloudformation_validation()
     numbered = enumerate(contents)
     while batch := list(itertools.islice(numbered, _BATCH)):
         try:
             _synthesise(batch, plugin, tally)
-        except Exception:  # noqa: BLE001  any failure at all: the loop below finds the environment that causes it
+        except Exception:  # noqa: BLE001  any failure: the loop below finds its environment
             for one in batch:
                 try:
                     _synthesise([one], plugin, Tally())
-                except Exception as error:  # noqa: BLE001  the failure is what is reported
+                except Exception as error:  # noqa: BLE001  the failure is reported
                     tally.failures.append(f"{json.dumps(one[1], default=repr)}\n{type(error).__name__}: {error}")
         report(str(tally))
     return tally
@@ -91,14 +91,14 @@ def _synthesise(
     for number, content in batch:
         source = "environments/fuzz.yaml"
         try:
-            made = check(content, source=source)
+            environment = check(content, source=source)
         except ConfigurationError:
             tally.refused_settings += 1
             continue
         stage = cdk.Stage(app, f"Fuzz{number}")
-        env = cdk.Environment(account=made.account, region=made.region)
+        env = cdk.Environment(account=environment.account, region=environment.region)
         try:
-            add_fleet(stage, name="fuzz", settings=made, source=source, env=env)
+            add_fleet(stage, name="fuzz", settings=environment, source=source, env=env)
         except ConfigurationError as error:
             tally.refused_fleets += 1
             tally.failures += [
@@ -106,7 +106,7 @@ def _synthesise(
                 for problem in error.problems
                 if not (problem.startswith(f"{source}: ") and problem.isprintable())
             ]
-            for stack in stage.node.children:  # the stage itself has its place in the assembly already
+            for stack in stage.node.children:  # the stage itself is in the assembly already
                 stage.node.try_remove_child(stack.node.id)
             continue
         tally.valid += 1

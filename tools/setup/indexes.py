@@ -1,6 +1,6 @@
-"""pip's package index settings, as the environment variables that tell uv the same.
+"""pip's package index settings, as environment variables for uv.
 
-uv reads neither pip.conf nor `PIP_*`; a machine whose packages come from a mirror or from a folder says so to pip alone.
+uv reads neither pip.conf nor `PIP_*`; on a machine whose packages come from a mirror or a folder, only pip is configured for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _SECTIONS: Final = ("global.", "install.", ":env:.")
-"""Where `pip install` reads settings, weakest first (https://pip.pypa.io/en/stable/topics/configuration/, read 2026-11)."""
+"""Sections in which `pip install` reads settings, lowest precedence first (https://pip.pypa.io/en/stable/topics/configuration/, read 2026-11)."""
 
 _VARIABLES: Final = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -26,7 +26,7 @@ _VARIABLES: Final = {
     "client-cert": "SSL_CLIENT_CERT",
     "proxy": "ALL_PROXY",
 }
-"""Setting of pip, and the variable of uv 0.13 with the same meaning."""
+"""Settings of pip, and the variables of uv 0.13 with the same meaning."""
 
 _OLDER_NAMES: Final = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 _COMMA_SEPARATED: Final = {"UV_FIND_LINKS"}
@@ -34,13 +34,13 @@ _NO: Final = {"", "0", "false", "no", "off"}
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """Settings that `pip install` would use, by name.
+    """Return the settings that `pip install` would use, by name.
 
     Args:
         listing: Output of `pip config list`, one `section.name='value'` a line.
 
     Returns:
-        Values by name with hyphens, such as `index-url`; lists are separated by spaces.
+        Values by name with hyphens, for example `index-url`; lists are separated by spaces.
     """
     settings: dict[str, str] = {}
     for section in _SECTIONS:
@@ -52,17 +52,17 @@ def pip_settings(listing: str) -> dict[str, str]:
 
 
 def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that make uv look for packages where pip does.
+    """Return the variables that make uv use pip's indexes.
 
     Args:
         settings: pip's settings by name.
-        environment: Variables that are set already; uv's own win over pip's settings.
+        environment: Variables that are set already; uv's own take precedence over pip's settings.
 
     Returns:
         The variables to add to the environment.
     """
-    # pip takes a file from whichever index has it, uv from the first that knows the name. Every file is held by its hash,
-    # so an index cannot pass off another file.
+    # pip takes a file from any index that has it, uv from the first that knows the name. Every file is checked against its hash,
+    # so an index cannot substitute another file.
     variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     for name, value in settings.items():
         variable = _VARIABLES.get(name)
@@ -78,20 +78,20 @@ def uv_variables(settings: Mapping[str, str], environment: Mapping[str, str]) ->
 
 
 def read_settings(python: Path) -> dict[str, str]:
-    """Ask a pip for its settings.
+    """Read the settings of a pip.
 
     Args:
         python: Interpreter of an environment with pip.
 
     Returns:
-        See `pip_settings`.
+        Values by name, as from `pip_settings`.
     """
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
     return pip_settings(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def uv_environment(uv: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a uv that looks for packages where the pip beside it does.
+    """Return the environment for a uv that uses the indexes of the pip beside it.
 
     Args:
         uv: uv's executable, in an environment that has pip too.

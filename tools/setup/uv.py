@@ -1,6 +1,6 @@
 """uv for the two set-ups of a checkout: installed once, by its hash, into an environment in `.make`.
 
-pip does the work of uv where uv cannot be had.
+If uv cannot be installed, pip installs the packages.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ".make"
 LOCK: Final = "tools/setup/requirements.lock"
 PYTHON: Final[str] = getattr(sys, "_base_executable", None) or sys.executable
-"""The interpreter that environments are made from: not that of an environment, which may be the one to be made anew."""
+"""The base interpreter of new environments: not that of an environment, which may be the one to recreate."""
 
 _PIN: Final = re.compile(r"^uv==(\S+)", re.MULTILINE)
 
 
 def version(lock: str) -> str:
-    """The pinned version of uv.
+    """Return the pinned version of uv.
 
     Args:
         lock: Text of `tools/setup/requirements.lock`.
@@ -33,27 +33,27 @@ def version(lock: str) -> str:
     Raises:
         ValueError: The text pins no uv.
     """
-    found = _PIN.search(lock)
-    if found is None:
+    match = _PIN.search(lock)
+    if match is None:
         raise ValueError(f"{LOCK} pins no uv; run `make lock`")
-    return found[1]
+    return match[1]
 
 
-def wanted(environment: Mapping[str, str]) -> bool:
-    """Whether uv installs: yes, unless the variable `INSTALLER` is `pip`."""
+def uses_uv(environment: Mapping[str, str]) -> bool:
+    """Whether uv installs packages: yes, unless the variable `INSTALLER` is `pip`."""
     return environment.get("INSTALLER", "uv") != "pip"
 
 
 def find(*, root: Path = ROOT) -> Path | None:
-    """Find the executable of uv, installing it first where it is missing.
+    """Find the executable of uv; install uv first if it is missing.
 
     Args:
         root: The repository.
 
     Returns:
-        Its path; None if it cannot be installed here or `INSTALLER=pip` is set, so that pip has to do.
+        Path of the executable; None if uv cannot be installed or `INSTALLER=pip` is set.
     """
-    if not wanted(os.environ):
+    if not uses_uv(os.environ):
         return None
     lock = root / LOCK
     folder = root / FOLDER / f"uv-{version(lock.read_text(encoding='utf-8'))}"
@@ -74,12 +74,12 @@ def find(*, root: Path = ROOT) -> Path | None:
 
 @contextmanager
 def exclusive(root: Path, name: str, *, busy: str = "") -> Iterator[None]:
-    """Hold a lock of this checkout, waiting for the process that has it.
+    """Hold a lock of this checkout; wait for the process that has it.
 
     Args:
         root: The repository.
-        name: Name of the lock, such as `engine`.
-        busy: What to print before waiting. Default: nothing.
+        name: Name of the lock, for example `engine`.
+        busy: Message to print before waiting; none by default.
     """
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
@@ -94,7 +94,7 @@ def exclusive(root: Path, name: str, *, busy: str = "") -> Iterator[None]:
 
 
 def _problem_of_install(lock: Path, folder: Path) -> str:
-    """Make an environment with pip and uv; return the last line of what failed, or nothing."""
+    """Create an environment with pip and uv; return the last line of the output on failure, else an empty string."""
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     commands = [
         [PYTHON, "-m", "venv", "--clear", str(folder)],

@@ -1,4 +1,4 @@
-"""`cdk-sglang adapters`: a LoRA adapter's folder, checked as the constructs check it, and packed as SageMaker wants it."""
+"""`cdk-sglang adapters`: check a LoRA adapter's folder with the rules of the constructs, and pack it for SageMaker."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def pack(
         Path | None, typer.Option("--output", "-o", help="The archive; <folder>-<content>.tar.gz here by default.")
     ] = None,
 ) -> None:
-    """Check an adapter and write the tar.gz that `AdapterSource.from_s3` takes; its name says its content."""
+    """Check an adapter and write the tar.gz for `AdapterSource.from_s3`; a hash of the content is part of its name."""
     files = AdapterFiles.read(folder)
     archive = output or Path(f"{folder.resolve().name}-{files.content_hash()[:_SHORT]}.tar.gz")
     if not archive.name.endswith(".tar.gz"):
         raise ConfigurationError(
-            [Problem("--output", f"{str(archive)!r} does not end in .tar.gz, as SageMaker wants; rename it")]
+            [Problem("--output", f"{str(archive)!r} does not end in .tar.gz, which SageMaker requires; rename it")]
         )
     files.pack(archive)
     stdout().print(f"{archive}: {_facts(files.config)}", soft_wrap=True)
@@ -43,7 +43,7 @@ def show(
         list[str] | None, typer.Option("--target-module", help="One of the component's server.lora.target_modules.")
     ] = None,
 ) -> None:
-    """Print rank, modules and base model, and whether a component with these LoRA settings can take it."""
+    """Print an adapter's rank, modules and base model, and whether a component with these LoRA settings can serve it."""
     config = AdapterFiles.read(path).config if path.is_dir() else read_archive(path)
     stdout().print(f"{path}: {_facts(config)}", soft_wrap=True)
     problems = config.problems(str(path), max_rank=max_rank, server_modules=target_modules or None)

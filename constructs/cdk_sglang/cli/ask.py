@@ -1,4 +1,4 @@
-"""`cdk-sglang ask`: one question to a component or a route, waited for when it is at zero copies."""
+"""`cdk-sglang ask`: send one question to a component or a route, and wait if the component is at zero copies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from cdk_sglang.client.answers import Said
+    from cdk_sglang.client.answers import ChatAnswer
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What to ask.")],
+    question: Annotated[str, typer.Argument(help="The question.")],
     *,
     endpoint: Annotated[str | None, typer.Option(help="Endpoint, such as prod-chat.")] = None,
     component: Annotated[str | None, typer.Option(help="Component or adapter, such as prod-chat-llama.")] = None,
@@ -26,9 +26,9 @@ def ask(
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")] = 900,
     max_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer, in tokens.")] = 256,
 ) -> None:
-    """Ask one question with your AWS credentials and print the answer as it comes; wake the component where it sleeps.
+    """Ask one question with your AWS credentials and print the answer as it arrives; wake the component if it is at zero copies.
 
-    Progress and reasoning go to stderr. Exit code 1: no copy answered, SageMaker or the model said no, or there was no answer but reasoning.
+    Progress and reasoning go to stderr. Exit code 1: no copy answered, SageMaker or the model refused, or the model sent reasoning but no answer.
     """
     environment, _, name = (route or "").partition("/")
     if (route is None) == (endpoint is None and component is None) or (
@@ -47,41 +47,41 @@ def ask(
             Route,
             Wait,
         )
-        from cdk_sglang.client.answers import Said
+        from cdk_sglang.client.answers import ChatAnswer
     except ModuleNotFoundError as error:
         raise ConfigurationError([Problem("ask", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
-    said = Said()
+    answer = ChatAnswer()
     try:
-        found = None if route is None else Route.load(environment, name, region=region)
+        destinations = None if route is None else Route.load(environment, name, region=region)
         with InferenceClient(
             endpoint,
             component,
-            route=found,
+            route=destinations,
             region=region,
             wait=Wait(up_to_seconds=wait_seconds),
             on_progress=ProgressLine(),
         ) as client:
             for chunk in client.stream_chat([{"role": "user", "content": question}], max_tokens=max_tokens):
-                _show(said, chunk)
-        problem = said.problem(tokens=max_tokens, more=f"raise --max-tokens, such as --max-tokens {max_tokens * 8}")
+                _show(answer, chunk)
+        problem = answer.problem(tokens=max_tokens, more=f"raise --max-tokens, such as --max-tokens {max_tokens * 8}")
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         problem = str(error)
-    if said.text:
+    if answer.text:
         typer.echo()
-    elif said.reasoning:
+    elif answer.reasoning:
         typer.echo(err=True)
     if problem is not None:
         print(f"ask: {problem}", file=sys.stderr)  # noqa: T201  the command's own stderr
         raise typer.Exit(1)
 
 
-def _show(said: Said, chunk: Mapping[str, Any]) -> None:
-    """Print what a chunk brings: the answer to stdout, reasoning to stderr, marked and dimmed."""
-    first = not said.reasoning
-    reasoning, text = said.add(chunk)
+def _show(answer: ChatAnswer, chunk: Mapping[str, Any]) -> None:
+    """Print a chunk: its part of the answer to stdout, its reasoning to stderr, marked and dimmed."""
+    first = not answer.reasoning
+    reasoning, text = answer.add(chunk)
     if reasoning:
         typer.secho(("reasoning: " if first else "") + reasoning, dim=True, err=True, nl=False)
     if text:
-        if said.text == text and said.reasoning:
+        if answer.text == text and answer.reasoning:
             typer.echo(err=True)  # the answer begins a line of its own
         typer.echo(text, nl=False)

@@ -1,4 +1,4 @@
-"""What `cdk synth` wrote: its stacks, and what has to lie in the environment's bucket before one of them can be deployed."""
+"""The output of `cdk synth`: its stacks, and the weights that must be in the environment's bucket before a stack is deployed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FOUNDATION: Final = "Foundation"
 """Construct id of the stack that the others read their bucket from."""
 _STACK: Final = "aws:cloudformation:stack"
 _CHECK: Final = "Custom::CdkSglangWeights"
-"""The resource that fails a deployment whose models are not whole (serving/weights/check.py)."""
+"""Type of the resource that fails a deployment with incomplete models (serving/weights/check.py)."""
 _COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
 _UNKNOWN: Final = "unknown-region"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Files that a stack needs; where they are is not known before the foundation is there.
+    """Files that a stack needs; their bucket is known only after the foundation is deployed.
 
     Attributes:
         stack: Name of the stack.
@@ -35,13 +35,13 @@ class Weights:
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a model's folder, not an adapter's archive."""
+        """Whether the weights are a model's folder, not an adapter's archive."""
         return self.key.endswith("/")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """One stack of an assembly."""
+    """A stack of a cloud assembly."""
 
     id: str
     name: str
@@ -50,11 +50,11 @@ class Stack:
 
     @property
     def stages_models(self) -> bool:
-        """Whether its deployment copies models of Hugging Face."""
+        """Whether the deployment of the stack copies models from Hugging Face."""
         return any("CdkSglangStaging" in name for name in self.template.get("Resources", {}))
 
     def weights(self) -> Iterator[Weights]:
-        """Yield what it needs of the environment's own bucket."""
+        """Yield the weights that the stack needs from the environment's own bucket."""
         for resource in self.template.get("Resources", {}).values():
             properties = resource.get("Properties", {})
             if resource["Type"] == _CHECK:
@@ -70,31 +70,31 @@ class Stack:
                     yield Weights(stack=self.name, bucket_parameter=parameter, key=key)
 
     def _resolved(self, value: object) -> tuple[str, str | None]:
-        """Return a text with a mark where the bucket stands, and the SSM parameter that names the bucket.
+        """Return a text with a placeholder for the bucket, and the SSM parameter that names the bucket.
 
-        Without such a parameter it is a bucket of somebody else, or that of assets, which the CDK CLI fills.
+        Without such a parameter, the bucket is outside of the environment, or is that of assets, which the CDK CLI fills.
         """
         if not isinstance(value, dict) or list(value) != ["Fn::Join"]:
             return "", None
-        found: list[str] = []
+        parameters: list[str] = []
         text = ""
         for part in value["Fn::Join"][1]:
             if isinstance(part, str):
                 text += part
                 continue
-            parameter = self.template.get("Parameters", {}).get(part.get("Ref"), {})
-            if not str(parameter.get("Type", "")).startswith("AWS::SSM::Parameter::Value"):
+            declaration = self.template.get("Parameters", {}).get(part.get("Ref"), {})
+            if not str(declaration.get("Type", "")).startswith("AWS::SSM::Parameter::Value"):
                 return "", None
-            found.append(str(parameter["Default"]))
+            parameters.append(str(declaration["Default"]))
             text += "bucket"
-        return (text, found[0]) if len(found) == 1 else ("", None)
+        return (text, parameters[0]) if len(parameters) == 1 else ("", None)
 
 
 def read_assembly(folder: Path) -> list[Stack]:
     """Read the stacks of an assembly.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: The folder has no assembly.
     """
     try:
         artifacts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"]

@@ -1,6 +1,6 @@
-"""How commands talk to AWS: boto3 when it is there, and every failure as one line with an exit code.
+"""Calls of the commands to AWS: boto3 as an optional dependency, and every failure as one line with an exit code.
 
-Exit code 1: AWS says no, or cannot be reached. Exit code 2: nobody is signed in, or something was asked wrongly.
+Exit code 1: AWS refuses, or cannot be reached. Exit code 2: there are no valid credentials, or the request is wrong.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # no
     """Return a client of boto3, which is an optional dependency.
 
     Args:
-        service: Such as `sagemaker`.
+        service: Name of the service, for example `sagemaker`.
         region: Region; that of the profile or of AWS_REGION by default.
-        attempts: How often a request is tried in all; 1 for what must not be asked for twice.
+        attempts: Attempts per request in all; 1 for requests that must not be repeated.
 
     Raises:
         ConfigurationError: boto3 is not installed.
@@ -53,7 +53,7 @@ def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # no
             [
                 Problem(
                     "",
-                    "boto3 is not installed, and this command asks AWS; install it with: pip install 'cdk-sglang[client]'",
+                    "boto3 is not installed, and this command calls AWS; install it with: pip install 'cdk-sglang[client]'",
                 )
             ]
         ) from None
@@ -68,10 +68,10 @@ def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # no
 
 @contextmanager
 def failures_of(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong between here and AWS into one line and an exit code.
+    """Turn any failure of a call to AWS into one line and an exit code.
 
     Args:
-        what: What is asked of AWS, such as `sagemaker:ListTrainingPlans`.
+        what: The call, for example `sagemaker:ListTrainingPlans`.
     """
     exceptions = importlib.import_module("botocore.exceptions")
     try:
@@ -96,7 +96,7 @@ def _refused(what: str, error: dict[str, str]) -> NoReturn:
     if code.startswith("AccessDenied"):
         fail(f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
     if code in _THROTTLED:
-        fail(f"{what}: AWS is asked too often ({message}); try again in a minute", code=1)
+        fail(f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
     if code == "ResourceLimitExceeded":
         fail(
             f"{what}: a quota is used up ({message}); the quota 'Number of <type> instances in reserved capacity across training plans' is 0 "

@@ -1,6 +1,6 @@
 """`cdk-sglang capacity`: find, buy and watch reserved GPU capacity for endpoints (SageMaker training plans).
 
-Buying needs a person at a terminal who types the price back; there is no option that does it for them.
+Buying needs a person at a terminal who types the price; no option replaces the typing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.aws import client, fail, failures_of
-from cdk_sglang.cli.offerings import Asked, Offering, moment, search, table
+from cdk_sglang.cli.offerings import Offering, OfferingRequest, moment, search, table
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.plans import PlanStatus, endpoints_on, find, list_plans, plan_name_problems
 from cdk_sglang.errors import Problem
@@ -49,16 +49,16 @@ def search_offerings(
     region: Region = None,
     as_json: Json = False,
 ) -> None:
-    """List what can be reserved for endpoints, with its price; exit 1 when nothing is offered."""
-    asked = Asked.parse(kind, count=count, days=days, after=after, before=before)
+    """List the offerings for endpoints with their prices; exit 1 if there are none."""
+    request = OfferingRequest.parse(kind, count=count, days=days, after=after, before=before)
     sagemaker = client("sagemaker", region=region)
-    offerings = search(sagemaker, asked)
+    offerings = search(sagemaker, request)
     if as_json:
         typer.echo(json.dumps([offering.as_json() for offering in offerings], indent=2))
     elif offerings:
         stdout().print(table(offerings, region=sagemaker.meta.region_name))
     if not offerings:
-        _nothing_offered(asked)
+        _nothing_offered(request)
 
 
 @app.command("reserve")
@@ -74,30 +74,30 @@ def reserve(
     ] = None,
     region: Region = None,
 ) -> None:
-    """Buy a plan: shows what is offered and asks for the price to be typed back. Paid up front, final, not resizable."""
-    asked = Asked.parse(kind, count=count, days=days, after=after, before=before)
+    """Buy a plan: shows the offerings and asks for the price to be typed. Paid up front, final, not resizable."""
+    request = OfferingRequest.parse(kind, count=count, days=days, after=after, before=before)
     raise_if_any(Problem("--name", problem) for problem in plan_name_problems(name))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        fail("capacity reserve: needs a person at a terminal, who types the price back; nothing was bought", code=2)
+        fail("capacity reserve: needs a person at a terminal, who types the price; nothing was bought", code=2)
     sagemaker = client("sagemaker", region=region)
-    offerings = search(sagemaker, asked)
+    offerings = search(sagemaker, request)
     if not offerings:
-        _nothing_offered(asked)
+        _nothing_offered(request)
     console = stdout()
     console.print(table(offerings, region=sagemaker.meta.region_name))
-    chosen = _chosen(offerings, offering)
-    if not chosen.fee:
-        fail(f"{chosen.id}: AWS gives no price for it; nothing was bought", code=1)
+    choice = _choice(offerings, offering)
+    if not choice.fee:
+        fail(f"{choice.id}: AWS states no price for this offering; nothing was bought", code=1)
     console.print(
-        f"{chosen.count} x {chosen.instance} in {sagemaker.meta.region_name}, {moment(chosen.start)} to {moment(chosen.end)} UTC, for "
-        f"{chosen.fee} {chosen.currency}: paid up front, final, neither resizable nor refundable.",
+        f"{choice.count} x {choice.instance} in {sagemaker.meta.region_name}, {moment(choice.start)} to {moment(choice.end)} UTC, for "
+        f"{choice.fee} {choice.currency}: paid up front, final, neither resizable nor refundable.",
         soft_wrap=True,
     )
-    if _ask(f"Type the price to buy it ({chosen.fee}), anything else to stop: ") != chosen.fee:
+    if _ask(f"Type the price to buy it ({choice.fee}), anything else to stop: ") != choice.fee:
         fail("not the price; nothing was bought", code=1)
-    arn = _buy(client("sagemaker", region=region, attempts=1), chosen, name)
+    arn = _buy(client("sagemaker", region=region, attempts=1), choice, name)
     typer.echo(f"bought: {arn}")
-    typer.echo(_settings(arn, chosen))
+    typer.echo(_settings(arn, choice))
     typer.echo(f"an endpoint can use it once it is active: cdk-sglang capacity status {name} --wait")
 
 
@@ -106,24 +106,28 @@ def status(  # typer: options are keyword-like on the command line
     plan: Annotated[str | None, typer.Argument(help="Name or ARN of a plan; all plans by default.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the plan is active.")] = False,
     timeout_minutes: Annotated[
-        int, typer.Option("--timeout-minutes", min=1, max=1440, help="With --wait: how long.")
+        int, typer.Option("--timeout-minutes", min=1, max=1440, help="With --wait: minutes to wait at most.")
     ] = 60,
     region: Region = None,
     as_json: Json = False,
 ) -> None:
-    """Show plans and the endpoints that use them; exit 1 when the one asked for is not active."""
+    """Show plans and the endpoints that use them; exit 1 if the named plan is not active."""
     if wait and plan is None:
         raise_if_any([Problem("--wait", "waits for one plan; give its name")])
     sagemaker = client("sagemaker", region=region)
     plans = list_plans(sagemaker) if plan is None else [find(sagemaker, plan)]
     if wait:
         plans = [_wait(sagemaker, plans[0], minutes=timeout_minutes)]
-    using = endpoints_on(sagemaker) if plans else {}
+    endpoints_by_plan = endpoints_on(sagemaker) if plans else {}
     now = dt.datetime.now(tz=dt.UTC)
     if as_json:
-        typer.echo(json.dumps([item.as_json(now) | {"endpoints": using.get(item.arn, [])} for item in plans], indent=2))
+        typer.echo(
+            json.dumps(
+                [item.as_json(now) | {"endpoints": endpoints_by_plan.get(item.arn, [])} for item in plans], indent=2
+            )
+        )
     elif plans:
-        stdout().print(_table(plans, using, now))
+        stdout().print(_table(plans, endpoints_by_plan, now))
         if plan is not None:
             typer.echo(plans[0].arn)
     else:
@@ -134,9 +138,9 @@ def status(  # typer: options are keyword-like on the command line
 
 
 def _wait(sagemaker: SageMakerClient, plan: PlanStatus, *, minutes: int) -> PlanStatus:
-    """Ask until the plan is active, has failed, or time is up."""
+    """Describe the plan repeatedly until it is active, has failed, or the time is over."""
     console = Console(stderr=True)
-    shown = ""
+    last_line = ""
     try:
         with console.status(plan.explanation) as progress:
             for left_s in range(minutes * 60, 0, -POLL_SECONDS):
@@ -144,16 +148,17 @@ def _wait(sagemaker: SageMakerClient, plan: PlanStatus, *, minutes: int) -> Plan
                     return plan
                 if plan.status == "Scheduled" and _is_later(plan, seconds=left_s):
                     fail(
-                        f"{plan.explanation}; that is longer than --timeout-minutes {minutes}, so nobody waits", code=1
+                        f"{plan.explanation}; that is longer than --timeout-minutes {minutes}, so the command does not wait",
+                        code=1,
                     )
-                if not console.is_terminal and plan.explanation != shown:
+                if not console.is_terminal and plan.explanation != last_line:
                     typer.echo(plan.explanation, err=True)
-                    shown = plan.explanation
+                    last_line = plan.explanation
                 progress.update(plan.explanation)
                 _sleep(POLL_SECONDS)
                 plan = find(sagemaker, plan.name)
     except KeyboardInterrupt:
-        fail(f"stopped waiting; {plan.explanation}, and goes on without you", code=1)
+        fail(f"stopped waiting; {plan.explanation}", code=1)
     return plan
 
 
@@ -161,24 +166,27 @@ def _is_later(plan: PlanStatus, *, seconds: int) -> bool:
     return plan.start is not None and plan.start - dt.datetime.now(tz=dt.UTC) > dt.timedelta(seconds=seconds)
 
 
-def _chosen(offerings: list[Offering], wanted: str | None) -> Offering:
-    if wanted is not None:
-        found = [offering for offering in offerings if offering.id == wanted]
-        if not found:
-            fail(f"--offering: {wanted} is not offered (any more); choose one of the table. Nothing was bought", code=1)
-        return found[0]
+def _choice(offerings: list[Offering], offering_id: str | None) -> Offering:
+    if offering_id is not None:
+        matches = [offering for offering in offerings if offering.id == offering_id]
+        if not matches:
+            fail(
+                f"--offering: {offering_id} is not, or no longer, offered; choose one of the table. Nothing was bought",
+                code=1,
+            )
+        return matches[0]
     if len(offerings) == 1:
         return offerings[0]
     answer = _ask(f"Which one, 1 to {len(offerings)}? ")
     if not answer.isdecimal() or not 1 <= int(answer) <= len(offerings):
-        fail(f"{answer!r} is none of them; nothing was bought", code=1)
+        fail(f"{answer!r} is not one of the rows; nothing was bought", code=1)
     return offerings[int(answer) - 1]
 
 
 def _ask(question: str) -> str:
-    try:  # with the question: who reads it may press ctrl-C before Python goes on to the next line
+    try:  # the echo is inside: a reader of the question may press ctrl-C before Python reaches the next line
         typer.echo(question, nl=False)
-        answer = sys.stdin.readline()  # not input(): GNU readline can miss a ctrl-C that comes as it starts
+        answer = sys.stdin.readline()  # not input(): GNU readline can miss a ctrl-C while it starts
     except KeyboardInterrupt:
         answer = ""
     if not answer:
@@ -200,7 +208,7 @@ def _buy(sagemaker: SageMakerClient, offering: Offering, name: str) -> str:
             fail(f"{what}: there is a plan named {name} already; choose another --name. Nothing was bought", code=1)
         except NoCredentialsError:
             raise
-        except BotoCoreError as error:  # it may have arrived
+        except BotoCoreError as error:  # the request may have arrived
             fail(
                 f"{what}: no answer from AWS ({error}), so the plan may have been bought: look with cdk-sglang capacity status {name}",
                 code=1,
@@ -215,19 +223,19 @@ def _settings(arn: str, offering: Offering) -> str:
     )
 
 
-def _nothing_offered(asked: Asked) -> NoReturn:
+def _nothing_offered(request: OfferingRequest) -> NoReturn:
     fail(
-        f"nothing is offered for {asked.count} x {asked.instance.name} for {asked.days} days; try fewer --days or --count, a later "
+        f"nothing is offered for {request.count} x {request.instance.name} for {request.days} days; try fewer --days or --count, a later "
         "--after, another --type or --region",
         code=1,
     )
 
 
-def _table(plans: list[PlanStatus], using: dict[str, list[str]], now: dt.datetime) -> Table:
-    shown = Table("plan", "status", "instances", "in use", "start (UTC)", "end (UTC)", "days left", "endpoints")
+def _table(plans: list[PlanStatus], endpoints_by_plan: dict[str, list[str]], now: dt.datetime) -> Table:
+    rows = Table("plan", "status", "instances", "in use", "start (UTC)", "end (UTC)", "days left", "endpoints")
     for plan in plans:
         left = plan.days_left(now)
-        shown.add_row(
+        rows.add_row(
             plan.name,
             plan.status + (f" ({plan.message})" if plan.message else ""),
             f"{plan.count} x {plan.instance}",
@@ -235,6 +243,6 @@ def _table(plans: list[PlanStatus], using: dict[str, list[str]], now: dt.datetim
             moment(plan.start),
             moment(plan.end),
             "" if left is None else f"{left:.1f}",
-            ", ".join(using.get(plan.arn, [])),
+            ", ".join(endpoints_by_plan.get(plan.arn, [])),
         )
-    return shown
+    return rows

@@ -1,7 +1,7 @@
-"""`cdk-sglang deploy`: foundation, weights, fleet, in this order, in one command that says what it waits for.
+"""`cdk-sglang deploy`: deploy the foundation, wait for the weights and deploy the fleet, in one command.
 
-A fleet's stacks fail when their models are not in the bucket, and the bucket is the foundation's: so the foundation comes first,
-then whoever has the weights brings them, then the fleet. Every step looks at what is there, so a second run goes on where the
+A fleet's stacks fail if their models are not in the bucket, and the bucket is part of the foundation. So the foundation is deployed first,
+then the user uploads the weights, then the fleet is deployed. Every step checks the current state, so a second run continues where the
 first one ended.
 """
 
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import typer
 
 from cdk_sglang.cli.assembly import FOUNDATION, Stack, Weights, read_assembly
-from cdk_sglang.cli.awaited import Bucket, missing_of, show_missing, wait_for
+from cdk_sglang.cli.weights_wait import Bucket, missing_of, show_missing, wait_for
 from cdk_sglang.errors import ConfigurationError, Problem
 
 EMBEDDED: Final = "local"
@@ -31,7 +31,7 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
 class Step(enum.StrEnum):
-    """Part of a deployment."""
+    """A step of a deployment."""
 
     FOUNDATION = "foundation"
     WEIGHTS = "weights"
@@ -39,27 +39,27 @@ class Step(enum.StrEnum):
 
 
 def deploy(
-    env: Annotated[str, typer.Option("--env", help="Name of an environment, such as dev.")],
+    env: Annotated[str, typer.Option("--env", help="Name of an environment, for example dev.")],
     *,
     step: Annotated[
-        list[Step] | None, typer.Option("--step", help="Do this step alone; more than once for more of them.")
+        list[Step] | None, typer.Option("--step", help="Run only this step; repeat the option for several.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for weights where there is no terminal, too.")] = False,
-    wait_minutes: Annotated[float, typer.Option(min=0, help="Wait for weights at most this long.")] = 60,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for weights even without a terminal.")] = False,
+    wait_minutes: Annotated[float, typer.Option(min=0, help="Minutes to wait for weights at most.")] = 60,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before permissions or networks change.")] = False,
     environments: Annotated[
         Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
     ] = None,
 ) -> None:
-    """Deploy an environment with your AWS credentials: its foundation, its weights when somebody brings them, its fleet.
+    """Deploy an environment with your AWS credentials: its foundation, then, once the weights are uploaded, its fleet.
 
-    Exit code 1: a deployment failed, or weights are missing; run the same command again, it goes on from there. Exit code 2:
+    Exit code 1: a deployment failed, or weights are missing; the same command continues from there. Exit code 2:
     the environment is wrong.
     """
     _check_name(env)
     cdk, output = _cdk(), Path("cdk.out") / env
     context = ["-c", f"env={env}", *(["-c", f"environments={environments}"] if environments else [])]
-    wanted = set(step or Step)
+    steps = set(step or Step)
     try:
         synth = [cdk, "synth", "--quiet", "--no-lookups", "--no-notices", *context, "--output", str(output)]
         if run_cdk(synth) != 0:
@@ -68,19 +68,19 @@ def deploy(
         stacks = read_assembly(output)
         fleet = [stack for stack in stacks if stack.id != FOUNDATION]
         approval = ["--require-approval", "never"] if yes else []
-        # What outlived a stack that is gone, such as log groups and the repository, is taken back.
+        # Import resources that outlived a deleted stack, for example log groups and the image repository.
         options = ["--exclusively", "--import-existing-resources", "--no-notices", "--app", str(output), *approval]
-        if Step.FOUNDATION in wanted and len(fleet) < len(stacks):
+        if Step.FOUNDATION in steps and len(fleet) < len(stacks):
             _say(Step.FOUNDATION, [stack.name for stack in stacks if stack.id == FOUNDATION])
             _deploy([cdk, "deploy", FOUNDATION, *options])
-        if Step.WEIGHTS in wanted:
+        if Step.WEIGHTS in steps:
             _await_weights(fleet, minutes=wait_minutes, may_wait=wait or _has_terminal())
-        if Step.FLEET in wanted and fleet:
+        if Step.FLEET in steps and fleet:
             _say(Step.FLEET, [stack.name for stack in fleet])
             _deploy([cdk, "deploy", *(stack.id for stack in fleet), *options])
     except KeyboardInterrupt:
         typer.echo(
-            "\ndeploy: stopped; what CloudFormation has begun goes on there, and the same command goes on from here",
+            "\ndeploy: stopped; CloudFormation finishes the stacks it has begun, and the same command continues from here",
             err=True,
         )
         raise typer.Exit(1) from None
@@ -88,35 +88,36 @@ def deploy(
 
 def run_cdk(command: Sequence[str]) -> int:
     """Run the CDK CLI on this terminal; return its exit code."""
-    return subprocess.run(command, check=False).returncode  # noqa: S603  a list; what it names was found on PATH
+    return subprocess.run(command, check=False).returncode  # noqa: S603  a list; its program was found on PATH
 
 
 def _check_name(env: str) -> None:
     if not _NAME.fullmatch(env):
-        raise ConfigurationError([Problem("--env", f"{env!r} is not the name of an environment; use one such as dev")])
+        raise ConfigurationError([Problem("--env", f"{env!r} is not the name of an environment; use a name like dev")])
     if env == EMBEDDED and urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname not in _LOOPBACK:
         raise ConfigurationError(
             [
                 Problem(
                     "--env",
                     f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
-                    "`make local`; for AWS name another one, such as dev",
+                    "`make local`; for AWS name another one, for example dev",
                 ),
             ]
         )
 
 
 def _cdk() -> str:
-    found = shutil.which("cdk") or shutil.which("node_modules/.bin/cdk")
-    if found is None:
+    executable = shutil.which("cdk") or shutil.which("node_modules/.bin/cdk")
+    if executable is None:
         raise ConfigurationError(
             [
                 Problem(
-                    "deploy", "the CDK CLI is not there; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)"
+                    "deploy",
+                    "the CDK CLI is not installed; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)",
                 )
             ]
         )
-    return found
+    return executable
 
 
 def _has_terminal() -> bool:
@@ -130,38 +131,38 @@ def _say(step: Step, names: Sequence[str]) -> None:
 def _deploy(command: Sequence[str]) -> None:
     code = run_cdk(command)
     if code != 0:
-        typer.echo("deploy: the CDK CLI failed, see above; the same command goes on from here", err=True)
+        typer.echo("deploy: the CDK CLI failed, see above; the same command continues from here", err=True)
         raise typer.Exit(1)
 
 
 def _await_weights(fleet: Sequence[Stack], *, minutes: float, may_wait: bool) -> None:
-    needed: list[Weights] = list(dict.fromkeys(weights for stack in fleet for weights in stack.weights()))
-    staged = [stack.name for stack in fleet if stack.stages_models]
-    if staged:
-        typer.echo(f"{Step.WEIGHTS}: models of Hugging Face are copied while {', '.join(staged)} is deployed")
-    if not needed:
-        typer.echo(f"{Step.WEIGHTS}: nothing else to wait for" if staged else f"{Step.WEIGHTS}: nothing to wait for")
+    required: list[Weights] = list(dict.fromkeys(weights for stack in fleet for weights in stack.weights()))
+    staging = [stack.name for stack in fleet if stack.stages_models]
+    if staging:
+        typer.echo(f"{Step.WEIGHTS}: models of Hugging Face are copied while {', '.join(staging)} is deployed")
+    if not required:
+        typer.echo(f"{Step.WEIGHTS}: nothing else to wait for" if staging else f"{Step.WEIGHTS}: nothing to wait for")
         return
     buckets = {stack.name: Bucket(stack.region) for stack in fleet}
 
-    def place(wanted: Weights) -> str:
-        return buckets[wanted.stack].place(wanted)
+    def place(weights: Weights) -> str:
+        return buckets[weights.stack].place(weights)
 
-    def look(wanted: Weights) -> Sequence[str]:
-        return buckets[wanted.stack].problems(wanted)
+    def check(weights: Weights) -> Sequence[str]:
+        return buckets[weights.stack].problems(weights)
 
-    missing = missing_of(needed, look)
-    typer.echo(f"{Step.WEIGHTS}: {len(needed) - len(missing)} of {len(needed)} there")
+    missing = missing_of(required, check)
+    typer.echo(f"{Step.WEIGHTS}: {len(required) - len(missing)} of {len(required)} complete")
     if not missing:
         return
     show_missing(missing, place)
     if not may_wait:
-        typer.echo("deploy: weights are missing; bring them and run the same command again, or give --wait", err=True)
+        typer.echo("deploy: weights are missing; upload them and run the same command again, or give --wait", err=True)
         raise typer.Exit(1)
-    typer.echo(f"waiting up to {minutes:g} minutes; Ctrl-C stops, and the same command goes on from here")
-    if not wait_for(missing, look, place=place, minutes=minutes):
+    typer.echo(f"waiting up to {minutes:g} minutes; Ctrl-C stops, and the same command continues from here")
+    if not wait_for(missing, check, place=place, minutes=minutes):
         typer.echo(
-            f"deploy: weights are missing after {minutes:g} minutes; bring them and run the same command again",
+            f"deploy: weights are missing after {minutes:g} minutes; upload them and run the same command again",
             err=True,
         )
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
-"""`cdk-sglang image`: look up the digest of what the serving image is built on, so that the base cannot move.
+"""`cdk-sglang image`: look up the digest of the serving image's base, so that the base cannot change.
 
-At authoring time, since synth asks nobody: the digest goes into the settings, and from there into the build.
+The command is for authors of settings, since synth uses no network: the digest goes into the settings, and from there into the build.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def _group() -> None:
 @app.command("pin")
 def pin(
     base: Annotated[
-        Literal["upstream", "dlc"], typer.Option("--base", help="As image.build.base has it.")
+        Literal["upstream", "dlc"], typer.Option("--base", help="The base, as in image.build.base.")
     ] = "upstream",
     region: Annotated[str, typer.Option("--region", help="Region of AWS's registry, with --base dlc.")] = "us-east-1",
     registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="A mirror that speaks like Docker Hub, with --base upstream.")
+        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, with --base upstream.")
     ] = None,
 ) -> None:
-    """Print the digest that the base's tag has now, and the settings that hold it fast."""
+    """Print the current digest of the base's tag, and the settings that pin it."""
     if base == "dlc":
         reference = f"sglang:{SglangDlc.V0_5_17_UBUNTU.value}"
         digest = _of_aws(reference, region)
@@ -73,22 +73,22 @@ def look_up(reference: str, *, registry_url: str | None = None) -> str:
 
     Args:
         reference: The image.
-        registry_url: Where to ask instead.
+        registry_url: Address of another registry to use instead.
 
     Raises:
-        ConfigurationError: The registry cannot be reached, or does not have it.
+        ConfigurationError: The registry cannot be reached, or does not have the image.
     """
     name, _, tag = reference.rpartition(":")
     first, _, rest = name.partition("/")
     host, name = (first, rest) if "." in first or ":" in first else (_DOCKER_HUB, name)
     url = f"{registry_url or f'https://{host}'}/v2/{name}/manifests/{tag}"
     answer = _ask("HEAD", url, {"Accept": _MANIFESTS})
-    if answer.status == _UNAUTHORIZED:  # also for public images: a token for nobody in particular
+    if answer.status == _UNAUTHORIZED:  # public images need an anonymous token, too
         token = _token(answer.headers.get("WWW-Authenticate", ""), url)
         answer = _ask("HEAD", url, {"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status in {_UNAUTHORIZED, _NOT_FOUND}:
-        raise ConfigurationError([Problem(reference, f"{host} has no such image for everybody (HTTP {answer.status})")])
+        raise ConfigurationError([Problem(reference, f"{host} has no such public image (HTTP {answer.status})")])
     if answer.status != HTTPStatus.OK or not _DIGEST.fullmatch(digest):
         raise ConfigurationError(
             [Problem(reference, f"{url} answered {answer.status} without a digest; try again later")]
@@ -100,14 +100,12 @@ def _token(challenge: str, url: str) -> str:
     fields = dict(_CHALLENGE.findall(challenge))
     realm = fields.pop("realm", "")
     if not challenge.lower().startswith("bearer ") or not realm.startswith(("https://", "http://127.0.0.1")):
-        raise ConfigurationError(
-            [Problem("", f"{url} wants to be signed in to; give a registry that is open to everybody")]
-        )
+        raise ConfigurationError([Problem("", f"{url} requires a sign-in; give a registry with anonymous access")])
     query = urllib.parse.urlencode({key: value for key, value in fields.items() if key in {"service", "scope"}})
     answer = _ask("GET", f"{realm}?{query}", {})
     try:
-        found: dict[str, Any] = json.loads(answer.body)
-        return str(found.get("token") or found["access_token"])
+        content: dict[str, Any] = json.loads(answer.body)
+        return str(content.get("token") or content["access_token"])
     except (ValueError, LookupError) as error:
         raise ConfigurationError(
             [Problem("", f"{realm} answered {answer.status} without a token; try again later")]
@@ -115,7 +113,7 @@ def _token(challenge: str, url: str) -> str:
 
 
 def _ask(method: str, url: str, headers: dict[str, str]) -> _Answer:
-    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310  https, but for a mirror of yours
+    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310  https, except for the user's own mirror
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310  as above
             return _Answer(response.status, response.headers, response.read())
@@ -146,11 +144,11 @@ def _of_aws(reference: str, region: str) -> str:
         )
     name, _, tag = reference.partition(":")
     ecr = boto3.client("ecr", region_name=region)
-    try:  # what pulling needs, and no more: AWS lets other accounts do nothing else there
-        found = ecr.batch_get_image(registryId=account, repositoryName=name, imageIds=[{"imageTag": tag}])
+    try:  # the operation of a pull: AWS allows other accounts nothing else
+        response = ecr.batch_get_image(registryId=account, repositoryName=name, imageIds=[{"imageTag": tag}])
     except (BotoCoreError, ClientError) as error:
         raise ConfigurationError([Problem(reference, f"AWS's registry {account} in {region} says: {error}")]) from error
-    images = found["images"]
+    images = response["images"]
     if not images:
         raise ConfigurationError([Problem(reference, f"AWS's registry {account} in {region} has no such image")])
     return str(images[0]["imageId"]["imageDigest"])

@@ -1,6 +1,6 @@
 """The `cdk-sglang` command: one typer application, one module per command.
 
-Exit codes: 0 done; 1 the answer is no; 2 wrong usage or bad settings. Errors go to stderr, one line per problem.
+Exit codes: 0 success; 1 failure or a negative answer; 2 wrong usage or bad settings. Errors go to stderr, one line per problem.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ app.add_typer(image.app, name="image")
 
 
 def main() -> None:
-    """Run the command; a user's mistake is lines on stderr and exit code 2, never a traceback."""
+    """Run the command; a user's mistakes are printed on stderr with exit code 2, never as a traceback."""
     try:
         app()
     except ConfigurationError as error:
@@ -41,6 +41,6 @@ def main() -> None:
             print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
         raise SystemExit(2) from None
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing left to say, and Python must not complain while it flushes.
+        # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None

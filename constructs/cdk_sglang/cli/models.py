@@ -20,7 +20,7 @@ from cdk_sglang.models.config import read_config, unwrap
 from cdk_sglang.models.facts import all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
-app = typer.Typer(help="Models the planner knows, and how to teach it another.", no_args_is_help=True)
+app = typer.Typer(help="Models that the planner knows: list them, or add one.", no_args_is_help=True)
 
 HUB = "https://huggingface.co"
 MAX_CONFIG_BYTES = 4_000_000
@@ -55,7 +55,7 @@ def show_model(
     model: Annotated[str, typer.Argument(help="Catalogue id.")],
     models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
 ) -> None:
-    """Print what the planner knows of one model, as JSON."""
+    """Print the planner's facts about one model, as JSON."""
     facts = catalogue(model, also=own_models(models))
     shape = facts.architecture
     content = {
@@ -77,15 +77,15 @@ def show_model(
 @app.command("add")
 def add_model(
     source: Annotated[str, typer.Argument(help="Hugging Face repository (owner/name) or path of a config.json.")],
-    directory: Annotated[Path, typer.Option("--into", help="Directory that keeps your models.")] = MODELS_FOLDER,
-    model_id: Annotated[
-        str | None, typer.Option("--id", help="Id to store it under; the repository by default.")
-    ] = None,
+    directory: Annotated[Path, typer.Option("--into", help="Directory of your models.")] = MODELS_FOLDER,
+    model_id: Annotated[str | None, typer.Option("--id", help="Id of the model; the repository by default.")] = None,
     revision: Annotated[str, typer.Option(help="Branch, tag or commit on Hugging Face.")] = "main",
-    values: Annotated[list[str] | None, typer.Option("--set", help="key=value added to the config; repeat it.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value to add to the config; repeat the option for several.")
+    ] = None,
     hub: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
 ) -> None:
-    """Read a config.json once and keep it beside your environments, so that synth needs no network."""
+    """Read a config.json once and save it beside your environments, so that synth needs no network."""
     path = Path(source)
     if path.is_dir():
         path /= "config.json"
@@ -107,8 +107,8 @@ def add_model(
     typer.echo(
         f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights"
     )
-    for said in filter(None, map(contradiction, read_models(target))):
-        typer.echo(f"warning: {said}", err=True)
+    for warning in filter(None, map(contradiction, read_models(target))):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError([Problem(path, f"cannot read it as JSON: {error}")]) from error
     if not isinstance(content, dict):
         raise ConfigurationError(
-            [Problem(path, f"a config.json holds one object, this holds a {type(content).__name__}")]
+            [Problem(path, f"a config.json holds one object, this file holds a {type(content).__name__}")]
         )
     return content
 
@@ -131,7 +131,7 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310  scheme checked above
             body = reply.read(MAX_CONFIG_BYTES + 1)
     except urllib.error.HTTPError as error:
-        error.close()  # it is also the reply, and keeps its socket
+        error.close()  # the error is also the reply, and keeps its socket
         raise ConfigurationError(
             [
                 Problem(
@@ -155,18 +155,18 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
 
 
 def _with_values(config: dict[str, Any], values: list[str]) -> dict[str, Any]:
-    problems, added = [], {}
+    problems, overrides = [], {}
     for value in values:
         key, equals, text = value.partition("=")
         if not equals or not key:
             problems.append(Problem(f"--set {value}", "write key=value"))
             continue
         try:
-            added[key] = json.loads(text)
+            overrides[key] = json.loads(text)
         except ValueError:
-            added[key] = text
+            overrides[key] = text
     if problems:
         raise ConfigurationError(problems)
-    if not added:
+    if not overrides:
         return config
-    return {**unwrap(config), **added}
+    return {**unwrap(config), **overrides}

@@ -1,4 +1,4 @@
-"""Offerings of training plans: searched, priced per GPU-hour, and shown."""
+"""Offerings of training plans: search them, compute the price per GPU-hour, and show them as a table."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SEARCH = "sagemaker:SearchTrainingPlanOfferings"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is searched for.
+class OfferingRequest:
+    """Requirements on an offering.
 
     Args:
-        instance: Type.
-        count: Instances.
-        days: Length.
+        instance: Instance type.
+        count: Number of instances.
+        days: Length in days.
         after: Earliest start; now by default.
         before: Latest end; any by default.
     """
@@ -49,7 +49,7 @@ class Asked:
     before: dt.datetime | None
 
     @classmethod
-    def parse(cls, kind: str, *, count: int, days: int, after: str | None, before: str | None) -> Asked:
+    def parse(cls, kind: str, *, count: int, days: int, after: str | None, before: str | None) -> OfferingRequest:
         """Check the options of a command.
 
         Raises:
@@ -79,7 +79,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Offering:
-    """One plan that can be bought."""
+    """A training plan for sale."""
 
     id: str
     instance: str
@@ -94,7 +94,7 @@ class Offering:
 
     @property
     def per_gpu_hour(self) -> float | None:
-        """Price of one GPU for an hour; None where the fee is no number."""
+        """Price of one GPU for an hour; None if the fee is not a number."""
         try:
             gpus = GpuInstance.named(self.instance).gpu_count
             return float(Decimal(self.fee)) / (self.hours * self.count * gpus)
@@ -102,7 +102,7 @@ class Offering:
             return None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for other programs."""
+        """Return the offering as JSON members, for other programs."""
         return {
             "offering": self.id,
             "instance_type": self.instance,
@@ -118,43 +118,43 @@ class Offering:
         }
 
 
-def search(sagemaker: SageMakerClient, asked: Asked) -> list[Offering]:
-    """Return what is offered for endpoints, soonest first.
+def search(sagemaker: SageMakerClient, request: OfferingRequest) -> list[Offering]:
+    """Return the offerings for endpoints, earliest start first.
 
-    The operation answers in one page (botocore 1.44.5); should it ever give a token, the next pages are asked for too.
+    The operation answers in one page (botocore 1.44.5); if it ever returns a token, the next pages are read too.
     """
-    request: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "TargetResources": ["endpoint"],
-        "InstanceType": asked.instance.name,
-        "InstanceCount": asked.count,
-        "DurationHours": asked.days * 24,
+        "InstanceType": request.instance.name,
+        "InstanceCount": request.count,
+        "DurationHours": request.days * 24,
     }
-    if asked.after is not None:
-        request["StartTimeAfter"] = asked.after
-    if asked.before is not None:
-        request["EndTimeBefore"] = asked.before
-    found: list[Mapping[str, Any]] = []
+    if request.after is not None:
+        parameters["StartTimeAfter"] = request.after
+    if request.before is not None:
+        parameters["EndTimeBefore"] = request.before
+    items: list[Mapping[str, Any]] = []
     with failures_of(SEARCH):
         while True:
-            page: Mapping[str, Any] = sagemaker.search_training_plan_offerings(**request)
-            found += page["TrainingPlanOfferings"]
+            page: Mapping[str, Any] = sagemaker.search_training_plan_offerings(**parameters)
+            items += page["TrainingPlanOfferings"]
             if not page.get("NextToken"):
                 break
-            request["NextToken"] = page["NextToken"]
-    offerings = [_offering(item) for item in found if "endpoint" in item.get("TargetResources", [])]
+            parameters["NextToken"] = page["NextToken"]
+    offerings = [_offering(item) for item in items if "endpoint" in item.get("TargetResources", [])]
     far = dt.datetime.max.replace(tzinfo=dt.UTC)
     return sorted(offerings, key=lambda offering: (offering.start or far, offering.id))
 
 
 def table(offerings: list[Offering], *, region: str) -> Table:
-    """Return the offerings as a table; a row's number is what `reserve` asks for."""
-    shown = Table(
+    """Return the offerings as a table; `reserve` asks for a row's number."""
+    rows = Table(
         "#", "offering", "instances", "start (UTC)", "end (UTC)", "hours", "price", "per GPU-hour", "on demand"
     )
     prices = own_prices()
     for number, offering in enumerate(offerings, start=1):
         usd = offering.per_gpu_hour
-        shown.add_row(
+        rows.add_row(
             str(number),
             offering.id,
             f"{offering.count} x {offering.instance}" + (f", {offering.blocks} blocks" if offering.blocks > 1 else ""),
@@ -165,7 +165,7 @@ def table(offerings: list[Offering], *, region: str) -> Table:
             "unknown" if usd is None else f"{usd:.2f}",
             _on_demand(offering.instance, region, prices),
         )
-    return shown
+    return rows
 
 
 def moment(value: dt.datetime | None) -> str:
@@ -204,5 +204,5 @@ def _day(option: str, text: str | None, problems: list[Problem]) -> dt.datetime 
     try:
         return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), tzinfo=dt.UTC)
     except ValueError:
-        problems.append(Problem(option, f"{text!r} is not a date; write it as 2027-03-01"))
+        problems.append(Problem(option, f"{text!r} is not a date; write it like 2027-03-01"))
         return None

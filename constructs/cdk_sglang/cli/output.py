@@ -1,4 +1,4 @@
-"""Where tables go: the terminal as wide as it is, anything else at a fixed width."""
+"""Width and colours of tables: the terminal's own width, a fixed width elsewhere."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 from rich.console import Console
 
 PIPED_WIDTH = 160
-"""Columns of tables that do not go to a terminal."""
+"""Characters per line of tables that are not written to a terminal."""
 
 
 def stdout(*, width: int | None = None) -> Console:
     """Return the console of stdout.
 
     Args:
-        width: Columns; those of the terminal by default, `PIPED_WIDTH` where there is none.
+        width: Characters per line; those of the terminal by default, `PIPED_WIDTH` without a terminal.
     """
-    # The CDK CLI sets FORCE_COLOR=0 for an app whose output is no terminal, which Rich would take for a wish for colours.
+    # The CDK CLI sets FORCE_COLOR=0 for an app without a terminal; Rich would read any value as a request for colours.
     plain = os.environ.get("FORCE_COLOR") == "0"
     if width is None and not sys.stdout.isatty():
         width = PIPED_WIDTH

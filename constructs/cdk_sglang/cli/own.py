@@ -1,4 +1,4 @@
-"""Where commands keep the user's own models and prices, and where they look for them: beside the environments."""
+"""The user's own models and prices, which commands keep beside the environments."""
 
 from __future__ import annotations
 
@@ -21,23 +21,33 @@ MODELS_FOLDER = ENVIRONMENTS / MODELS
 PRICES_FILE = ENVIRONMENTS / PRICES
 
 
-def own_models(given: Iterable[Path] | None = None, *, folder: Path = ENVIRONMENTS) -> tuple[ModelFacts, ...]:
-    """Return the user's models: those of the files or directories given, else those beside the environments, where there are any."""
-    places = list(given or ()) or [place for place in [folder / MODELS] if place.is_dir()]
+def own_models(paths: Iterable[Path] | None = None, *, folder: Path = ENVIRONMENTS) -> tuple[ModelFacts, ...]:
+    """Return the user's models.
+
+    Args:
+        paths: Files or directories of models; those beside the environments by default, if there are any.
+        folder: Folder of the environments.
+    """
+    places = list(paths or ()) or [place for place in [folder / MODELS] if place.is_dir()]
     return tuple(facts for place in places for facts in read_models(place))
 
 
-def own_prices(given: Path | None = None, *, folder: Path = ENVIRONMENTS) -> PriceTable | None:
-    """Return the user's prices: those of the file given, else those beside the environments, where there are any."""
-    file = given or folder / PRICES
-    return read_prices(file) if given or file.exists() else None
+def own_prices(path: Path | None = None, *, folder: Path = ENVIRONMENTS) -> PriceTable | None:
+    """Return the user's prices; None if there are none.
+
+    Args:
+        path: File of prices; the one beside the environments by default, if it exists.
+        folder: Folder of the environments.
+    """
+    file = path or folder / PRICES
+    return read_prices(file) if path or file.exists() else None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, with the folders above it.
+    """Write a file, and create the folders above it.
 
     Raises:
-        ConfigurationError: It cannot be written.
+        ConfigurationError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

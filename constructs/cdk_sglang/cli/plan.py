@@ -1,9 +1,9 @@
 """`cdk-sglang plan`: the plan of an environment, or of one model on one instance type.
 
-Environments are read by the app's settings, which this package does not know: the app registers a function that turns an
+This package does not know the settings of an app. The app registers a function that turns an
 environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in
-`CDK_SGLANG_ENVIRONMENTS`; by default `stacks.planning:fleet_request` in the current directory is tried. `--environments` is handed to
-it as `folder`. Models and prices of the user's own are those the reader brings; for one model, those beside the environments here.
+`CDK_SGLANG_ENVIRONMENTS`; the default is `stacks.planning:fleet_request` in the current directory. The function gets `--environments` as
+`folder`, and adds the user's own models and prices; for one model, the command reads those beside the environments.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from cdk_sglang.planning.price import PER_MILLION_MEANS
 from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
-"""Takes an environment's name, and as `folder` where environments are, when the command is told."""
+"""Takes an environment's name, and with `--environments` the folder of environments as `folder`."""
 _DEFAULT_READER = "stacks.planning:fleet_request"
 _reader: list[EnvironmentReader] = []
 
 
 def use_environments(reader: EnvironmentReader) -> None:
-    """Register the function that turns an environment's name into what is to be planned."""
+    """Register the function that turns an environment's name into the fleet to plan."""
     _reader[:] = [reader]
 
 
@@ -88,7 +88,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
 ) -> None:
-    """Print what fits, how fast it is and what it costs; exit 1 when it cannot be deployed."""
+    """Print whether the models fit, their speed and their cost; exit 1 if the plan cannot be deployed."""
     if env is not None and models:
         raise ConfigurationError(
             [
@@ -123,27 +123,27 @@ def plan(
 
 
 def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None) -> int:
-    """Plan, show and return the exit code: 0 when it may be deployed, 1 when not.
+    """Plan a fleet, print the plan, and return the exit code: 0 if the plan may be deployed, else 1.
 
     Args:
-        request: What to plan.
+        request: The fleet to plan.
         as_json: Print JSON instead of tables.
-        html: File for the page.
+        html: File for the plan's page; not written by default.
     """
-    made = plan_fleet(request)
+    fleet_plan = plan_fleet(request)
     if html is not None:
-        html.write_text(plan_html(made, request), encoding="utf-8")
+        html.write_text(plan_html(fleet_plan, request), encoding="utf-8")
     if as_json:
-        typer.echo(plan_json(made), nl=False)
+        typer.echo(plan_json(fleet_plan), nl=False)
     else:
-        print_plan(made)
-    for line in made.problems:
+        print_plan(fleet_plan)
+    for line in fleet_plan.problems:
         typer.echo(line, err=True)
-    return 1 if made.problems else 0
+    return 1 if fleet_plan.problems else 0
 
 
-def print_plan(made: FleetPlan, console: Console | None = None) -> None:
-    """Print a plan as tables on stdout or a console of the caller's, its warnings on stderr."""
+def print_plan(fleet_plan: FleetPlan, console: Console | None = None) -> None:
+    """Print a plan as tables on stdout or the caller's console, and its warnings on stderr."""
     out = console or stdout()
     table = Table(
         "endpoint",
@@ -158,7 +158,7 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
         "$/1M in / out",
         "from zero",
     )
-    for endpoint in made.endpoints:
+    for endpoint in fleet_plan.endpoints:
         for component in endpoint.components:
             times = [
                 f"{b.value:,.0f} ({b.low:,.0f}-{b.high:,.0f})" if b else "unknown"
@@ -181,12 +181,12 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
     out.print(table)
     out.print(PER_MILLION_MEANS, soft_wrap=True)
     costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
-    for row in cost_rows(made):
-        costs.add_row(*row[:-1])  # the tail is the page's alone
+    for row in cost_rows(fleet_plan):
+        costs.add_row(*row[:-1])  # only the page shows the tail
     out.print(costs)
-    if any(len(endpoint.types) > 1 for endpoint in made.endpoints):
+    if any(len(endpoint.types) > 1 for endpoint in fleet_plan.endpoints):
         out.print(POOLS_MEAN, soft_wrap=True)
-    for endpoint in made.endpoints:
+    for endpoint in fleet_plan.endpoints:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)
         for component in endpoint.components:
@@ -199,9 +199,9 @@ def print_plan(made: FleetPlan, console: Console | None = None) -> None:
                     for a in component.alternatives
                 )
                 out.print(f"did you consider for {component.name}: {options}")
-    for line in origins(made):
+    for line in origins(fleet_plan):
         out.print(line, soft_wrap=True)
-    for warning in made.warnings:
+    for warning in fleet_plan.warnings:
         typer.echo(f"warning: {warning}", err=True)
 
 
@@ -214,7 +214,7 @@ def _environment(name: str, folder: Path | None) -> FleetRequest:
             [
                 Problem(
                     "--environments",
-                    "what reads environments here takes no folder; leave it out, or give the reader an argument `folder`",
+                    "this app's reader of environments takes no folder; leave the option out, or give the reader an argument `folder`",
                 )
             ]
         )
@@ -222,11 +222,11 @@ def _environment(name: str, folder: Path | None) -> FleetRequest:
 
 
 def environment_reader() -> EnvironmentReader:
-    """Return the registered reader, or the one named in the environment, or the default one of an app."""
+    """Return the registered reader, else the one that CDK_SGLANG_ENVIRONMENTS names, else the default."""
     if _reader:
         return _reader[0]
-    named = os.environ.get("CDK_SGLANG_ENVIRONMENTS", _DEFAULT_READER)
-    module_name, _, function = named.partition(":")
+    reference = os.environ.get("CDK_SGLANG_ENVIRONMENTS", _DEFAULT_READER)
+    module_name, _, function = reference.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
@@ -234,7 +234,7 @@ def environment_reader() -> EnvironmentReader:
     except (ImportError, AttributeError) as error:
         advice = "run it in the app's root, or name module:function in CDK_SGLANG_ENVIRONMENTS"
         raise ConfigurationError(
-            [Problem("--env", f"no reader of environments at {named} ({error}); {advice}")]
+            [Problem("--env", f"no reader of environments at {reference} ({error}); {advice}")]
         ) from error
     return reader
 
@@ -253,7 +253,7 @@ def _one_model(
         text = f"{concurrency:g} is out of range; use 1 to {AT_CONCURRENCY_MAX}"
         raise ConfigurationError([Problem("--concurrency", text)])
     try:
-        chosen = GpuInstance.named(instance)
+        gpu_instance = GpuInstance.named(instance)
     except ConfigurationError as error:
         raise ConfigurationError([Problem("--instance", problem) for problem in error.problems]) from None
     component = ComponentRequest(
@@ -263,5 +263,5 @@ def _one_model(
         context_length=context_length,
         slo=Slo(at_concurrency=concurrency),
     )
-    endpoint = EndpointRequest(name="endpoint", instances=(chosen,), components=(component,))
+    endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))
     return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))

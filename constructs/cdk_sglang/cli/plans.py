@@ -1,4 +1,4 @@
-"""Training plans that were bought: their state, and which endpoints use them."""
+"""Training plans of the account: their state, and the endpoints that use them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME_MAX_LENGTH = 64
 
 @dataclass(frozen=True, kw_only=True)
 class PlanStatus:
-    """A plan as AWS describes it now."""
+    """The current description of a training plan by AWS."""
 
     arn: str
     name: str
@@ -36,28 +36,28 @@ class PlanStatus:
 
     @property
     def explanation(self) -> str:
-        """Say what its status means for an endpoint."""
-        said = f" ({self.message})" if self.message else ""
+        """The plan's status in words."""
+        reason = f" ({self.message})" if self.message else ""
         match self.status:
             case "Active":
-                return f"{self.name} is active until {moment(self.end)} UTC{said}"
+                return f"{self.name} is active until {moment(self.end)} UTC{reason}"
             case "Scheduled":
-                return f"{self.name} starts at {moment(self.start)} UTC{said}"
+                return f"{self.name} starts at {moment(self.start)} UTC{reason}"
             case "Pending":
-                return f"{self.name} is being set up{said}"
+                return f"{self.name} is being set up{reason}"
             case "Expired":
-                return f"{self.name} ended at {moment(self.end)} UTC{said}"
+                return f"{self.name} ended at {moment(self.end)} UTC{reason}"
             case other:
-                return f"{self.name} is {other}{said}"
+                return f"{self.name} is {other}{reason}"
 
     def days_left(self, now: dt.datetime) -> float | None:
-        """Return days to its end while it runs."""
+        """Return the days until the plan ends; None if it is not active."""
         if self.status != "Active" or self.end is None:
             return None
         return (self.end - now).total_seconds() / 86400
 
     def as_json(self, now: dt.datetime) -> dict[str, Any]:
-        """Return it for other programs."""
+        """Return the plan as JSON members, for other programs."""
         return {
             "arn": self.arn,
             "name": self.name,
@@ -74,14 +74,14 @@ class PlanStatus:
 
 
 def plan_name_problems(name: str) -> list[str]:
-    """Say what is wrong with the name of a plan; an empty list when it is legal."""
+    """Return the problems of a plan's name; an empty list if it is valid."""
     if len(name) <= _NAME_MAX_LENGTH and _NAME.fullmatch(name):
         return []
     return [f"{name!r} is not allowed; use up to {_NAME_MAX_LENGTH} letters, digits and hyphens inside"]
 
 
 def find(sagemaker: SageMakerClient, plan: str) -> PlanStatus:
-    """Return one plan, or end the command where there is none."""
+    """Return one plan; end the command if it does not exist."""
     with failures_of("sagemaker:DescribeTrainingPlan"):
         try:
             return _status(sagemaker.describe_training_plan(TrainingPlanName=plan))
@@ -102,30 +102,30 @@ def list_plans(sagemaker: SageMakerClient) -> list[PlanStatus]:
 
 
 def endpoints_on(sagemaker: SageMakerClient) -> dict[str, list[str]]:
-    """Return the endpoints on each plan, by the plan's ARN: what runs now, not what a template says."""
-    using: dict[str, list[str]] = {}
+    """Return the endpoints that run on each plan, by the plan's ARN: the live state, not that of templates."""
+    endpoints_by_plan: dict[str, list[str]] = {}
     with failures_of("sagemaker:ListEndpoints, DescribeEndpoint and DescribeEndpointConfig"):
         pages = sagemaker.get_paginator("list_endpoints").paginate()
         for endpoint in [item["EndpointName"] for page in pages for item in page["Endpoints"]]:
             for plan in _plans_of(sagemaker, endpoint):
-                using.setdefault(plan, []).append(endpoint)
-    return using
+                endpoints_by_plan.setdefault(plan, []).append(endpoint)
+    return endpoints_by_plan
 
 
 def _plans_of(sagemaker: SageMakerClient, endpoint: str) -> set[str]:
     from botocore.exceptions import ClientError
 
     try:
-        live = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-        config = sagemaker.describe_endpoint_config(EndpointConfigName=live)
+        config_name = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
     except ClientError as error:
-        if "could not find" in str(error).lower():  # deleted since it was listed, or its config was
+        if "could not find" in str(error).lower():  # the endpoint or its config was deleted after the listing
             return set()
         raise
-    found = (
+    arns = (
         variant.get("CapacityReservationConfig", {}).get("MlReservationArn") for variant in config["ProductionVariants"]
     )
-    return {arn for arn in found if arn}
+    return {arn for arn in arns if arn}
 
 
 def _status(item: Mapping[str, Any]) -> PlanStatus:

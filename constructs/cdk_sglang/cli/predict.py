@@ -1,7 +1,7 @@
-"""`cdk-sglang predict`: a table of configurations in, a table of predictions out.
+"""`cdk-sglang predict`: read a table of configurations, write a table of predictions.
 
-Rows are read and answered in batches, so a table of any size needs little memory. A row that cannot be answered keeps its
-place with empty numbers and a note.
+Rows are read and predicted in batches, so a table of any size needs little memory. A row without a prediction keeps its
+place, with empty numbers and a note.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ OUTPUT_COLUMNS = (
 )  # fmt: skip
 BATCH = 1000
 LONGEST_CELL = 10_000
-"""Characters of one cell; a longer one is a broken quote, not a name or a number."""
+"""Characters of a cell at most; a longer cell is an unclosed quote, not a name or a number."""
 
 LONGEST_LINE = 1_000_000
 REMEMBERED = 20_000
-"""Configurations whose answers are kept: large tables repeat them."""
+"""Configurations whose predictions are cached: large tables repeat them."""
 
 _Cells: TypeAlias = "tuple[str | None, ...]"
-_ASKED = tuple(name for name in INPUT_COLUMNS if name != "row_id")
+_CONFIGURATION_COLUMNS = tuple(name for name in INPUT_COLUMNS if name != "row_id")
 
 
 def predict(
@@ -79,28 +79,28 @@ def predict_table(
     prices: PriceTable | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Answer every row of a CSV table.
+    """Predict every row of a CSV table.
 
     Args:
         source: Table with the columns of `INPUT_COLUMNS`, in any order; unknown ones are ignored.
-        target: Where the table of `OUTPUT_COLUMNS` goes.
+        target: File for the table of `OUTPUT_COLUMNS`.
         models: The user's own models, or directories or files of them.
-        prices: The user's own prices.
-        progress: Told the number of rows written so far, batch by batch.
+        prices: The user's own prices; None for the package's alone.
+        progress: Called after each batch with the number of rows written so far.
 
     Raises:
         ConfigurationError: There is no header line with at least one known column.
     """
     csv.field_size_limit(LONGEST_CELL)
     rows = _rows(source)
-    # Before anything is written: a table without a header is answered with an error alone.
+    # The first batch is read before anything is written, so that a table without a header gets an error and no output.
     batch = list(islice(rows, BATCH))
     writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
-    known: dict[_Cells, dict[str, str]] = {}
+    answers_by_configuration: dict[_Cells, dict[str, str]] = {}
     written = 0
     while batch:
-        writer.writerows(_answers(batch, models, prices, known))
+        writer.writerows(_answers(batch, models, prices, answers_by_configuration))
         written += len(batch)
         if progress:
             progress(written)
@@ -108,7 +108,7 @@ def predict_table(
 
 
 def _lines(source: TextIO) -> Iterator[str]:
-    """Return lines without zero bytes; the rest of one that is too long to be a row is passed over, not kept."""
+    """Yield lines without zero bytes; the rest of an overlong line is skipped without keeping it in memory."""
     while line := source.readline(LONGEST_LINE):
         rest = line
         while len(rest) == LONGEST_LINE and not rest.endswith("\n"):
@@ -143,44 +143,44 @@ def _answers(
     batch: list[Mapping[str, str | None]],
     models: tuple[Path | ModelFacts, ...],
     prices: PriceTable | None,
-    known: dict[_Cells, dict[str, str]],
+    answers_by_configuration: dict[_Cells, dict[str, str]],
 ) -> list[dict[str, str]]:
-    """Return the answers of a batch; configurations that were answered before are looked up in `known`."""
-    if len(known) > REMEMBERED:
-        known.clear()
-    keys = [tuple(row.get(name) for name in _ASKED) for row in batch]
-    asked: list[tuple[_Cells, Question]] = []
+    """Return the answers of a batch; earlier configurations are looked up in `answers_by_configuration`."""
+    if len(answers_by_configuration) > REMEMBERED:
+        answers_by_configuration.clear()
+    keys = [tuple(row.get(name) for name in _CONFIGURATION_COLUMNS) for row in batch]
+    questions: list[tuple[_Cells, Question]] = []
     for row, key in zip(batch, keys, strict=True):
-        if key in known or "_unreadable" in row:
+        if key in answers_by_configuration or "_unreadable" in row:
             continue
-        known[key] = {}
+        answers_by_configuration[key] = {}
         try:
-            asked.append((key, read_question(row, models=models)))
+            questions.append((key, read_question(row, models=models)))
         except ConfigurationError as error:
-            known[key] = {"note": "; ".join(error.problems)}
-    for (key, question), given in zip(asked, answer([question for _, question in asked]), strict=True):
-        known[key] = _cells(question, given, prices)
+            answers_by_configuration[key] = {"note": "; ".join(error.problems)}
+    for (key, question), prediction in zip(questions, answer([question for _, question in questions]), strict=True):
+        answers_by_configuration[key] = _cells(question, prediction, prices)
     return [
         {"row_id": (row.get("row_id") or "").strip()}
-        | ({"note": str(row["_unreadable"])} if "_unreadable" in row else known[key])
+        | ({"note": str(row["_unreadable"])} if "_unreadable" in row else answers_by_configuration[key])
         for row, key in zip(batch, keys, strict=True)
     ]
 
 
-def _cells(question: Question, given: Answer, prices: PriceTable | None) -> dict[str, str]:
-    memory = given.memory
+def _cells(question: Question, prediction: Answer, prices: PriceTable | None) -> dict[str, str]:
+    memory = prediction.memory
     cells = {
-        "fits": "yes" if given.fits else "no",
+        "fits": "yes" if prediction.fits else "no",
         "weights_gib_per_gpu": f"{memory.weights_gib:.3f}",
-        "note": "; ".join((*given.problems, *given.notes)),
+        "note": "; ".join((*prediction.problems, *prediction.notes)),
     }
     if question.facts.described:
         cells["kv_bytes_per_token_per_gpu"] = f"{memory.kv.all_layers:.0f}"
         cells["kv_tokens"] = str(memory.kv_tokens)
-    for name, band in (("ttft", given.ttft_ms), ("tpot", given.tpot_ms)):
+    for name, band in (("ttft", prediction.ttft_ms), ("tpot", prediction.tpot_ms)):
         cells.update(_band_cells(name, band))
-    rate = given.output_tok_s_per_gpu
-    if rate is not None and given.prompt_share is not None:
+    rate = prediction.output_tok_s_per_gpu
+    if rate is not None and prediction.prompt_share is not None:
         cells["output_tok_s_per_gpu"] = f"{rate.value:.4g}"
         name = question.gpu.name
         offers = (cheapest_gpu_hour(name, gpus, prices=prices) for gpus in (question.split.gpus, 1))
@@ -191,7 +191,7 @@ def _cells(question: Question, given: Answer, prices: PriceTable | None) -> dict
                 output_tok_s=rate.value,
                 input_tokens=question.input_tokens,
                 output_tokens=question.output_tokens,
-                prompt_share=given.prompt_share,
+                prompt_share=prediction.prompt_share,
             )
             cells["usd_per_million_input_tokens"] = f"{tokens.input:.4g}"
             cells["usd_per_million_output_tokens"] = f"{tokens.output:.4g}"

@@ -24,7 +24,7 @@ app = typer.Typer(help="Prices of SageMaker hosting, dated.", no_args_is_help=Tr
 
 PRICE_LIST = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current"
 TIMEOUT_SECONDS = 120
-_REGION_OPTION = typer.Option("--region", help="Region; repeat it.")
+_REGION_OPTION = typer.Option("--region", help="Region; repeat the option for several.")
 
 
 @app.command("show")
@@ -34,10 +34,10 @@ def show(
 ) -> None:
     """Print the hourly price of every GPU instance type with its date; estimates are marked."""
     table = Table("instance", "GPUs", "$/hour", "$/GPU-hour", "date", "kind", "from")
-    known = own_prices(prices)
+    own = own_prices(prices)
     today = dt.datetime.now(tz=dt.UTC).date()
     for instance in GpuInstance.all():
-        price = price_usd_per_hour(instance, region, table=known)
+        price = price_usd_per_hour(instance, region, table=own)
         gpus = f"{instance.gpu_count} x {instance.gpu.product}"
         if price is None:
             table.add_row(instance.name, gpus, "unknown", "", "", "", "")
@@ -56,7 +56,7 @@ def update(
     region: Annotated[list[str] | None, _REGION_OPTION] = None,
     source: Annotated[str, typer.Option(help="Address of the price list.")] = PRICE_LIST,
 ) -> None:
-    """Fetch hosting prices from the public price list and keep them beside your environments; those of other Regions stay."""
+    """Fetch hosting prices from the public price list and save them beside your environments; prices of other Regions stay."""
     rows: list[dict[str, str]] = []
     problems: list[Problem] = []
     for name in region or ["us-east-1"]:
@@ -67,13 +67,16 @@ def update(
             problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    kept = [row for row in _rows_of(into) if row["region"] not in {new["region"] for new in rows}]
+    other_regions = [row for row in _rows_of(into) if row["region"] not in {new["region"] for new in rows}]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, PRICE_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted([*kept, *rows], key=lambda row: (row["instance"], row["region"])))
+    writer.writerows(sorted([*other_regions, *rows], key=lambda row: (row["instance"], row["region"])))
     write_text(into, text.getvalue())
-    typer.echo(f"{into}: {len(rows)} prices" + (f", and {len(kept)} of other Regions as they were" if kept else ""))
+    typer.echo(
+        f"{into}: {len(rows)} prices"
+        + (f", and {len(other_regions)} of other Regions unchanged" if other_regions else "")
+    )
 
 
 def _rows_of(file: Path) -> list[dict[str, str]]:
@@ -102,12 +105,12 @@ def _rows_of(file: Path) -> list[dict[str, str]]:
 def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[str, str]]:
     """Return the on-demand hosting price of each known GPU type in a price-list file.
 
-    Hosting's usage types end in `Host:ml.<type>`; a price is the hourly dimension of the type's on-demand term.
+    Usage types of hosting end in `Host:ml.<type>`; the price is the hourly dimension of the type's on-demand term.
     """
-    known = {instance.name for instance in GpuInstance.all()}
-    published = str(offer.get("publicationDate", ""))[:10]
+    type_names = {instance.name for instance in GpuInstance.all()}
+    publication_date = str(offer.get("publicationDate", ""))[:10]
     try:
-        date = dt.date.fromisoformat(published).isoformat()
+        date = dt.date.fromisoformat(publication_date).isoformat()
     except ValueError as error:
         raise ConfigurationError([Problem(url, "no publicationDate; this is not a price-list file")]) from error
     terms = (offer.get("terms") or {}).get("OnDemand") or {}
@@ -115,7 +118,7 @@ def hosting_prices(offer: dict[str, Any], region: str, url: str) -> list[dict[st
     for sku, product in (offer.get("products") or {}).items():
         usage = str((product.get("attributes") or {}).get("usagetype", ""))
         head, _, name = usage.rpartition("Host:")
-        if name not in known or (head and not head.endswith("-")):
+        if name not in type_names or (head and not head.endswith("-")):
             continue
         for term in (terms.get(sku) or {}).values():
             for dimension in (term.get("priceDimensions") or {}).values():
@@ -142,7 +145,7 @@ def _fetch(url: str) -> dict[str, Any]:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310  scheme checked above
             content = json.load(reply)
     except urllib.error.HTTPError as error:
-        error.close()  # it is also the reply, and keeps its socket
+        error.close()  # the error is also the reply, and keeps its socket
         raise ConfigurationError([Problem(url, f"{error}; check the Region")]) from error
     except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
         raise ConfigurationError([Problem(url, f"{error}; check the Region and the network")]) from error

@@ -1,7 +1,7 @@
-"""`cdk-sglang weights`: stage a model from a terminal, check one in S3, list what is staged.
+"""`cdk-sglang weights`: stage a model from a terminal, check a model in S3, list staged models.
 
-It runs the program that CodeBuild and the deployment's check run (`_runtime/weights`), as a process of its own, and shows what
-it says as a progress bar: what works here works there.
+The command runs the program of CodeBuild and of the deployment's check (`_runtime/weights`) as a process of its own, and shows its
+events as a progress bar. So the terminal and the deployment have the same behaviour.
 """
 
 from __future__ import annotations
@@ -31,47 +31,49 @@ app = typer.Typer(help="Weights in S3: stage, verify, list.", no_args_is_help=Tr
 _RUNTIME: Final = Path(__file__).parent.parent / "_runtime"
 _SHORT: Final = 12
 _AWS: Final = "AWS: "
-"""Begins what the program says when AWS refuses (_runtime/weights/__main__.py)."""
+"""Prefix of the program's messages about failed calls to AWS (_runtime/weights/__main__.py)."""
 
 Bucket = Annotated[str, typer.Option("--bucket", help="Bucket; the foundation stack's output WeightsBucket.")]
 
 
-class NotLookedAtError(Exception):
-    """Nobody knows whether a model is whole; the text says why."""
+class UnreadableWeightsError(Exception):
+    """A model could not be read, so it is unknown whether it is complete; the text has the reason."""
 
 
 @app.command("stage")
 def stage(
-    repo: Annotated[str, typer.Argument(help="Model of Hugging Face, such as Qwen/Qwen3-8B.")],
+    repo: Annotated[str, typer.Argument(help="Model of Hugging Face, for example Qwen/Qwen3-8B.")],
     revision: Annotated[str, typer.Option("--revision", help="Commit, 40 hexadecimal digits.")],
     bucket: Bucket,
     token_secret: Annotated[
         str | None, typer.Option("--token-secret", help="Secret with a read token, for gated and private models.")
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option("--include", help="Pattern of files to take in any case.")
+        list[str] | None, typer.Option("--include", help="Pattern of files to copy in any case.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of files to leave out.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Files at once, where memory allows.")] = 16,
-    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub that speaks like Hugging Face.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Files at once, if memory allows.")] = 16,
+    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
 ) -> None:
-    """Copy a model to S3: every file held to the hub's hash, what is there skipped, the manifest last."""
+    """Copy a model to S3: check every file against the hub's hash, skip files that exist, write the manifest last."""
     arguments = ["stage", repo, "--revision", revision, "--bucket", bucket, "--workers", str(workers)]
     for option, value in (("--token-secret", token_secret), ("--hub-url", hub_url)):
         arguments += [option, value] if value else []
     arguments += [f"--include={pattern}" for pattern in include or ()]
     arguments += [f"--exclude={pattern}" for pattern in exclude or ()]
-    with _running(arguments) as events:
+    with _program_events(arguments) as events:
         _show_progress(events, Console(stderr=True))
 
 
 @app.command("verify")
 def verify(
     bucket: Bucket,
-    prefix: Annotated[str, typer.Option("--prefix", help="Such as weights/Qwen/Qwen3-8B/<revision>/.")],
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="The model's prefix, for example weights/Qwen/Qwen3-8B/<revision>/.")
+    ],
 ) -> None:
-    """Check a model in S3: config, tokenizer, every shard there and whole; the manifest's files, where there is one."""
-    with _running(["verify", "--bucket", bucket, "--prefix", prefix]) as events:
+    """Check that a model in S3 is complete: config, tokenizer, every shard, and the manifest's files if there is a manifest."""
+    with _program_events(["verify", "--bucket", bucket, "--prefix", prefix]) as events:
         for event in events:
             if event["event"] == "whole":
                 how = "as its manifest says" if event["manifest"] else "without a manifest"
@@ -83,7 +85,7 @@ def verify(
 def list_staged(bucket: Bucket) -> None:
     """List the models that were staged into a bucket."""
     table = Table("model", "revision", "licence", "files", "GB", "staged")
-    with _running(["list", "--bucket", bucket]) as events:
+    with _program_events(["list", "--bucket", bucket]) as events:
         for event in events:
             if event["event"] == "unread":
                 typer.echo(f"left out: {event['message']}", err=True)
@@ -100,36 +102,38 @@ def list_staged(bucket: Bucket) -> None:
 
 
 def problems_below(bucket: str, prefix: str, *, region: str | None) -> tuple[str, ...]:
-    """Say what is wrong with a model in S3, as `verify` does; nothing when it is whole.
+    """Return the problems of a model in S3, as `verify` prints them; an empty tuple if the model is complete.
 
     Args:
-        bucket: The bucket.
-        prefix: Ending in a slash.
+        bucket: Name of the bucket.
+        prefix: The model's prefix, with a slash at the end.
         region: Region of the bucket; that of the AWS settings by default.
 
     Raises:
-        NotLookedAtError: AWS refuses, or is not reached.
+        UnreadableWeightsError: AWS refuses, or is not reached.
     """
-    process = _begin(["verify", "--bucket", bucket, "--prefix", prefix], region=region)
-    said, _ = process.communicate()
-    events = [json.loads(line) for line in said.splitlines()]
+    process = _start(["verify", "--bucket", bucket, "--prefix", prefix], region=region)
+    output, _ = process.communicate()
+    events = [json.loads(line) for line in output.splitlines()]
     place = f"s3://{bucket}/{prefix}"
     problems = tuple(event["message"].removeprefix(place) for event in events if event["event"] == "error")
     for problem in problems:
         if problem.startswith(_AWS):
-            raise NotLookedAtError(f"{place} could not be looked at: {problem.removeprefix(_AWS)}")
+            raise UnreadableWeightsError(f"{place} could not be read: {problem.removeprefix(_AWS)}")
     if process.returncode and not problems:
-        raise NotLookedAtError(f"{place} could not be looked at: the program that does ended with {process.returncode}")
+        raise UnreadableWeightsError(
+            f"{place} could not be read: the program that checks it ended with {process.returncode}"
+        )
     return problems
 
 
-def _begin(arguments: Sequence[str], *, region: str | None = None) -> subprocess.Popen[str]:
+def _start(arguments: Sequence[str], *, region: str | None = None) -> subprocess.Popen[str]:
     """Start the program."""
     if importlib.util.find_spec("boto3") is None:
         raise ConfigurationError([Problem("", "boto3 is not installed; run pip install 'cdk-sglang[client]'")])
     region = region or os.environ.get("AWS_REGION")  # which the CDK CLI reads, and boto3 does not
     where = {} if region is None else {"AWS_DEFAULT_REGION": region}
-    return subprocess.Popen(  # noqa: S603  our own program, its arguments as a list
+    return subprocess.Popen(  # noqa: S603  a list; the program is the library's own
         [sys.executable, "-m", "weights", "--json", *arguments],
         env={**os.environ, **where, "PYTHONPATH": str(_RUNTIME), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -138,15 +142,15 @@ def _begin(arguments: Sequence[str], *, region: str | None = None) -> subprocess
 
 
 @contextmanager
-def _running(arguments: Sequence[str]) -> Iterator[Iterator[dict[str, Any]]]:
-    """Run the program; yield what it says; exit as it does, with its errors on stderr."""
-    process = _begin(arguments)
+def _program_events(arguments: Sequence[str]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Run the program; yield its events; exit with its code, its errors on stderr."""
+    process = _start(arguments)
     try:
         yield _events(process)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
-        typer.echo("stopped; stage again to go on with the files that are missing", err=True)
+        typer.echo("stopped; stage again to continue with the missing files", err=True)
         raise typer.Exit(1) from None
     finally:
         if process.poll() is None:

@@ -1,7 +1,7 @@
 """A client that waits: scale-from-zero, throttling and lost connections become a bounded wait with progress.
 
-Works on top of boto3 (`InferenceClient`) and of the openai client (`openai_client`, `async_openai_client`). Needs
-`pip install 'cdk-sglang[client]'`, and no CDK. What is tried again, and why, is in docs/client.md.
+The client works on top of boto3 (`InferenceClient`) and of the openai client (`openai_client`, `async_openai_client`). It needs
+`pip install 'cdk-sglang[client]'`, and no CDK. docs/client.md lists which failures are retried, and why.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _OPTIONAL = frozenset({"boto3", "botocore", "openai", "httpx2", "anyio", "sagema
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: who needs boto3 alone does not pay for openai, or have it."""
+    """Import a public name when it is first used, so that users of boto3 alone need not install or load openai."""
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

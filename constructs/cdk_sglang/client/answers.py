@@ -1,6 +1,6 @@
-"""What came back as an answer, and whether it is one: HTTP 200 is sent before a model has failed.
+"""Read answers of the OpenAI format and find the errors in them: HTTP 200 is sent before a model can fail.
 
-SGLang and other engines of the OpenAI format say an error of a stream inside it, as `data: {"error": {"message", "type", "code"}}`
+SGLang and other engines of the OpenAI format report an error of a stream inside the stream, as `data: {"error": {"message", "type", "code"}}`
 (sglang 0.5.23, srt/entrypoints/openai/serving_base.py, create_streaming_error_response), and end every stream with `data: [DONE]`.
 """
 
@@ -17,32 +17,32 @@ from cdk_sglang.client.sse import Decoder, Event
 _LAST_STATUS: Final = 599
 
 _DONE: Final = b"[DONE]"
-_MAY_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-_PASSING_TYPES: Final = ("internal", "unavailable", "overloaded", "timeout", "rate")
-"""Parts of the `type` of an error without a status: InternalServerError, SERVICE_UNAVAILABLE, rate_limit_error."""
-_SHOWN_CHARACTERS: Final = 200
+_TRANSIENT_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_TRANSIENT_TYPES: Final = ("internal", "unavailable", "overloaded", "timeout", "rate")
+"""Words in the `type` of a transient error without a status: InternalServerError, SERVICE_UNAVAILABLE, rate_limit_error."""
+_EXCERPT_CHARACTERS: Final = 200
 
 
 class ChatReader:
-    """Reads one stream of a chat answer, or of completions, and refuses what is none.
+    """Reads one stream of a chat answer, or of completions, and raises on any other content.
 
     Args:
-        place: What errors begin with: the component and its endpoint.
+        place: Beginning of error messages: the component and its endpoint.
     """
 
     def __init__(self, place: str) -> None:
         self._place = place
         self._decoder = Decoder()
         self.chunks = 0
-        """Chunks of the answer that have come."""
+        """Number of chunks received so far."""
         self.is_done = False
-        """Whether the end mark has come; what comes after it is nobody's."""
+        """Whether the end mark was received; later bytes are ignored."""
 
     def feed(self, part: bytes) -> Iterator[tuple[dict[str, Any], int]]:
-        """Yield the chunks that are whole with this part, and where in it each of them ends.
+        """Yield the chunks that this part completes, each with the offset of its end in the part.
 
         Raises:
-            AnswerError: An event is an error, or no chunk.
+            AnswerError: An event is an error, or is not a chunk.
         """
         for event, end in self._decoder.feed(part):
             if self.is_done:
@@ -50,44 +50,44 @@ class ChatReader:
             if (chunk := self._chunk(event)) is not None:
                 yield chunk, end
 
-    def passed(self, part: bytes) -> Iterator[bytes]:
-        """Yield the part as it is, without what an error is in.
+    def forward(self, part: bytes) -> Iterator[bytes]:
+        """Yield the part unchanged, up to an error in it.
 
         Raises:
-            AnswerError: As above, after what came before it.
+            AnswerError: An event is an error, or is not a chunk; the bytes before it were yielded.
         """
-        good = 0
+        intact_bytes = 0
         try:
             for _, end in self.feed(part):
-                good = end
+                intact_bytes = end
         except AnswerError:
-            if good:
-                yield part[:good]
+            if intact_bytes:
+                yield part[:intact_bytes]
             raise
         yield part
 
     def finish(self) -> None:
-        """Say that nothing more comes.
+        """Note the end of the stream.
 
         Raises:
-            AnswerError: The answer is not whole, or was none.
+            AnswerError: The answer is incomplete, or the stream had none.
         """
-        cut = None if self.is_done else self._decoder.finish()
-        if cut is not None and (cut.data == _DONE or _object(cut.data) is not None):
-            self._chunk(cut)
+        last_event = None if self.is_done else self._decoder.finish()
+        if last_event is not None and (last_event.data == _DONE or _object(last_event.data) is not None):
+            self._chunk(last_event)
         if self.is_done:
             return
         content = _object(self._decoder.stray)
         if content is not None and (error := failure_of(self._place, content, chunks=self.chunks)):
             raise error
-        if self.chunks or cut is not None:
-            raise broken_off(self._place, "it ended without its end mark, [DONE]", chunks=self.chunks)
+        if self.chunks or last_event is not None:
+            raise truncation_error(self._place, "it ended without its end mark, [DONE]", chunks=self.chunks)
         if content is not None and "choices" in content:
-            text = f"{self._place}: the answer came in one piece, and a stream was asked for; ask without a stream"
+            text = f"{self._place}: a stream was requested, but the answer came in one piece; ask without a stream"
             raise AnswerError(text, body=content)
-        shown = self._decoder.stray[:_SHOWN_CHARACTERS].decode(errors="replace").strip()
-        what = f"no stream of events came, but {shown!r}" if shown else "nothing came"
-        raise AnswerError(f"{self._place}: a stream was asked for, and {what}", worth_retry=not shown)
+        excerpt = self._decoder.stray[:_EXCERPT_CHARACTERS].decode(errors="replace").strip()
+        content_text = f"the response is no event stream: {excerpt!r}" if excerpt else "the response is empty"
+        raise AnswerError(f"{self._place}: a stream was requested, but {content_text}", worth_retry=not excerpt)
 
     def _chunk(self, event: Event) -> dict[str, Any] | None:
         if event.data.strip() == _DONE:
@@ -95,8 +95,10 @@ class ChatReader:
             return None
         content = _object(event.data)
         if content is None:
-            shown = event.data[:_SHOWN_CHARACTERS].decode(errors="replace")
-            raise AnswerError(f"{self._place}: an event of the answer is no JSON object: {shown!r}", chunks=self.chunks)
+            excerpt = event.data[:_EXCERPT_CHARACTERS].decode(errors="replace")
+            raise AnswerError(
+                f"{self._place}: an event of the answer is not a JSON object: {excerpt!r}", chunks=self.chunks
+            )
         is_error = event.name == "error"
         if error := failure_of(self._place, content, chunks=self.chunks, is_error=is_error):
             raise error
@@ -105,15 +107,15 @@ class ChatReader:
 
 
 def whole_answer(place: str, body: bytes) -> dict[str, Any]:
-    """Return an answer that came in one piece.
+    """Return an answer that was not streamed.
 
     Raises:
-        AnswerError: It is an error, or no JSON object.
+        AnswerError: The answer is an error, or not a JSON object.
     """
     content = _object(body)
     if content is None:
-        shown = body[:_SHOWN_CHARACTERS].decode(errors="replace")
-        raise AnswerError(f"{place}: the answer is no JSON object: {shown!r}")
+        excerpt = body[:_EXCERPT_CHARACTERS].decode(errors="replace")
+        raise AnswerError(f"{place}: the answer is not a JSON object: {excerpt!r}")
     if error := failure_of(place, content):
         raise error
     return content
@@ -122,89 +124,91 @@ def whole_answer(place: str, body: bytes) -> dict[str, Any]:
 def failure_of(
     place: str, content: Mapping[str, Any], *, chunks: int = 0, is_error: bool = False
 ) -> AnswerError | None:
-    """Return the error that JSON is, or None where it is none.
+    """Return the error that a JSON object describes; None if it describes none.
 
     Args:
-        place: What the message begins with.
-        content: Such as {"error": {"message": …, "code": 500}}, {"error": "…"} or {"object": "error", "message": …}.
-        chunks: Of the answer, that came before it.
-        is_error: It is one whatever it looks like.
+        place: Beginning of the message.
+        content: The object, for example {"error": {"message": …, "code": 500}}, {"error": "…"} or {"object": "error", "message": …}.
+        chunks: Number of chunks received before the object.
+        is_error: Whether the object is an error whatever its members.
     """
-    inner = content.get("error")
-    if not inner and content.get("object") != "error" and not is_error:
+    error = content.get("error")
+    if not error and content.get("object") != "error" and not is_error:
         return None
-    fields = inner if isinstance(inner, Mapping) else content
-    message = inner if isinstance(inner, str) else fields.get("message") or fields.get("Message")
-    text = message if isinstance(message, str) and message else json.dumps(inner or content)[:_SHOWN_CHARACTERS]
+    fields = error if isinstance(error, Mapping) else content
+    message = error if isinstance(error, str) else fields.get("message") or fields.get("Message")
+    text = message if isinstance(message, str) and message else json.dumps(error or content)[:_EXCERPT_CHARACTERS]
     kind = fields.get("type")
     status = _status(fields)
-    named = f"status {status}" if status is not None else kind if isinstance(kind, str) and kind else "no status"
-    worth = may_pass(status, kind if isinstance(kind, str) else "")
+    status_text = f"status {status}" if status is not None else kind if isinstance(kind, str) and kind else "no status"
+    worth_retry = is_transient(status, kind if isinstance(kind, str) else "")
     return AnswerError(
-        f"{place}: the model failed {_when(chunks)}: {text} ({named}); {_advice(worth=worth)}",
+        f"{place}: the model failed {_when(chunks)}: {text} ({status_text}); {_advice(worth_retry=worth_retry)}",
         status=status,
         code=None if fields.get("code") is None else str(fields["code"]),
-        worth_retry=worth,
+        worth_retry=worth_retry,
         chunks=chunks,
-        body=inner or dict(content),
+        body=error or dict(content),
     )
 
 
-def broken_off(place: str, why: str, *, chunks: int) -> AnswerError:
-    """Return the error of an answer whose rest does not come."""
+def truncation_error(place: str, why: str, *, chunks: int) -> AnswerError:
+    """Return the error of an incomplete answer."""
     return AnswerError(
-        f"{place}: the answer broke off {_when(chunks)}: {why}; {_advice(worth=True)}", worth_retry=True, chunks=chunks
+        f"{place}: the answer broke off {_when(chunks)}: {why}; {_advice(worth_retry=True)}",
+        worth_retry=True,
+        chunks=chunks,
     )
 
 
-def may_pass(status: int | None, kind: str) -> bool:
-    """Whether the same request may go better later."""
+def is_transient(status: int | None, kind: str) -> bool:
+    """Whether the same request may succeed later."""
     if status is None:
-        return any(word in kind.lower() for word in _PASSING_TYPES)
-    return status in _MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return any(word in kind.lower() for word in _TRANSIENT_TYPES)
+    return status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-class Said:
-    """What a model has said so far: the text of its answer, and the reasoning before it."""
+class ChatAnswer:
+    """The answer of a model as received so far: its text, and the reasoning before it."""
 
     def __init__(self) -> None:
         self.text = ""
         self.reasoning = ""
-        self._ended = ""
-        self._calls = False
+        self._finish_reason = ""
+        self._has_tool_calls = False
 
     def add(self, content: Mapping[str, Any]) -> tuple[str, str]:
-        """Note a chunk, or a whole answer; return the reasoning and the text that came with it."""
+        """Add a chunk, or a whole answer; return its reasoning and its text."""
         reasoning = text = ""
         for choice in content.get("choices") or []:
-            said = choice.get("delta") or choice.get("message") or {}
-            reasoning += said.get("reasoning_content") or said.get("reasoning") or ""
-            text += said.get("content") or ""
-            self._calls = self._calls or bool(said.get("tool_calls"))
-            self._ended = choice.get("finish_reason") or self._ended
+            message = choice.get("delta") or choice.get("message") or {}
+            reasoning += message.get("reasoning_content") or message.get("reasoning") or ""
+            text += message.get("content") or ""
+            self._has_tool_calls = self._has_tool_calls or bool(message.get("tool_calls"))
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self.reasoning += reasoning
         self.text += text
         return reasoning, text
 
     def problem(self, *, tokens: int, more: str) -> str | None:
-        """Say why there is no answer, or None where there is one.
+        """Return the reason for a missing answer; None if there is an answer.
 
         Args:
-            tokens: It was allowed to have.
-            more: How to allow it more, such as "raise --max-tokens".
+            tokens: Limit of the answer's tokens.
+            more: Advice on raising the limit, for example "raise --max-tokens".
         """
-        if self._ended == "abort":
+        if self._finish_reason == "abort":
             return "the engine ended the answer before it was whole (finish_reason abort); ask again"
         if self.text.strip():
             return None
-        if self._ended == "length":
+        if self._finish_reason == "length":
             what = "reasoning used them up" if self.reasoning else "they were used up"
             return f"no answer within {tokens} tokens: {what}; {more}"
-        if self._calls:
+        if self._has_tool_calls:
             return "no answer: the model calls a tool instead"
         if self.reasoning:
-            return f"no answer: the model ended after its reasoning (finish_reason {self._ended or 'missing'})"
-        return f"no answer: it is empty (finish_reason {self._ended or 'missing'})"
+            return f"no answer: the model ended after its reasoning (finish_reason {self._finish_reason or 'missing'})"
+        return f"no answer: it is empty (finish_reason {self._finish_reason or 'missing'})"
 
 
 def _status(fields: Mapping[str, Any]) -> int | None:
@@ -220,8 +224,8 @@ def _when(chunks: int) -> str:
     return f"after {chunks} part{'s' * (chunks != 1)} of its answer" if chunks else "before its answer began"
 
 
-def _advice(*, worth: bool) -> str:
-    return "the same request may go better later" if worth else "the same request will fail again"
+def _advice(*, worth_retry: bool) -> str:
+    return "the same request may succeed later" if worth_retry else "the same request will fail again"
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The course of one request, without any input or output: where it goes next, when, and when it ends."""
+"""Attempts of a request: the destination of the next attempt, the pause before it, and the end of the wait."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _STATES: Final = {Reason.THROTTLED: State.THROTTLED, Reason.UNREACHABLE: State.U
 
 
 class Course:
-    """One request's attempts; as a context manager it tells the caller how a wait ended."""
+    """State of one request's attempts; as a context manager it reports to the caller how a wait ended."""
 
     def __init__(self, *, router: Router, wait: Wait, clock: Clock, on_progress: OnProgress | None) -> None:
         self._router, self._wait, self._clock, self._on_progress = router, wait, clock, on_progress
-        self._started = clock.now()
+        self._start = clock.now()
         self._unreachable_since: float | None = None
         self._attempts = self._refusals = 0
         self._tried: set[int] = set()
-        self._at: Destination = router.route.destinations[-1]
-        self._told = False
+        self._destination: Destination = router.route.destinations[-1]
+        self._has_reported_wait = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if not self._told:
+        if not self._has_reported_wait:
             return
         if error is None:
             self._report(State.ANSWERED)
@@ -47,14 +47,14 @@ class Course:
             self._report(State.FAILED)
 
     def lease(self) -> Lease:
-        """Take the place of the next attempt."""
+        """Take a place at the next attempt's destination."""
         self._attempts += 1
         lease = self._router.lease(self._tried)
-        self._at = lease.destination
+        self._destination = lease.destination
         return lease
 
     def refused(self, lease: Lease, refusal: Refusal) -> float | None:
-        """Note a refusal; return the seconds to pause, 0 where the next destination is tried at once, None where time is up."""
+        """Note a refusal; return the pause in seconds, 0 to try the next destination at once, None if the time is over."""
         if not lease.is_last:
             self._router.rest(lease.index)
             self._tried.add(lease.index)
@@ -63,7 +63,7 @@ class Course:
         self._tried.clear()
         self._refusals += 1
         now = self._clock.now()
-        left = self._wait.up_to_seconds - (now - self._started)
+        left = self._wait.up_to_seconds - (now - self._start)
         if refusal.reason is not Reason.UNREACHABLE:
             self._unreachable_since = None
         else:
@@ -72,42 +72,42 @@ class Course:
             left = min(left, self._wait.unreachable_up_to_seconds - (now - self._unreachable_since))
         return min(self._wait.pause_seconds(self._refusals), left) if left > 0 else None
 
-    def waits(self, refusal: Refusal, copies: Copies | None) -> None:
-        """Tell the caller what the request waits for."""
+    def report_wait(self, refusal: Refusal, copies: Copies | None) -> None:
+        """Report to the caller the reason of the wait."""
         state = _STATES.get(refusal.reason)
         if state is None and copies is not None:
             state = State.ASLEEP if copies.desired == 0 else State.STARTING
         self._report(State.NO_COPY if state is None else state, copies)
 
-    def exceeded(self, refusal: Refusal, copies: Copies | None, *, may_describe: bool) -> WaitExceededError:
-        """Return the error of a wait that is out of time."""
-        waited = self._clock.now() - self._started
-        tries = "1 attempt" if self._attempts == 1 else f"{self._attempts} attempts"
-        head = f"{self._at.component} on {self._at.endpoint}: no answer after {waited:.0f} s and {tries}; no copy has seen the request"
-        advice = _advice(self._at, refusal, copies, may_describe=may_describe)
-        return WaitExceededError(f"{head}. {advice}", reason=refusal.reason, waited_seconds=waited)
+    def exceeded_error(self, refusal: Refusal, copies: Copies | None, *, may_describe: bool) -> WaitExceededError:
+        """Return the error of a wait whose time is over."""
+        elapsed = self._clock.now() - self._start
+        attempts = "1 attempt" if self._attempts == 1 else f"{self._attempts} attempts"
+        head = f"{self._destination.component} on {self._destination.endpoint}: no answer after {elapsed:.0f} s and {attempts}; no copy has seen the request"
+        advice = _advice(self._destination, refusal, copies, may_describe=may_describe)
+        return WaitExceededError(f"{head}. {advice}", reason=refusal.reason, waited_seconds=elapsed)
 
     def _report(self, state: State, copies: Copies | None = None) -> None:
         if self._on_progress is None:
             return
-        elapsed = self._clock.now() - self._started
+        elapsed = self._clock.now() - self._start
         progress = Progress(
             state=state,
-            endpoint=self._at.endpoint,
-            component=self._at.component,
+            endpoint=self._destination.endpoint,
+            component=self._destination.component,
             attempt=self._attempts,
             elapsed_seconds=elapsed,
             remaining_seconds=max(0.0, self._wait.up_to_seconds - elapsed),
             copies=copies,
         )
-        self._told = False  # a callback that raises ends the request, and is told nothing more
+        self._has_reported_wait = False  # a callback that raises ends the request, and is not called again
         self._on_progress(progress)
-        self._told = not state.is_final
+        self._has_reported_wait = not state.is_final
 
 
-def _advice(at: Destination, refusal: Refusal, copies: Copies | None, *, may_describe: bool) -> str:
-    """Return what was seen last, and what to look at."""
-    component, endpoint = at.component, at.endpoint
+def _advice(destination: Destination, refusal: Refusal, copies: Copies | None, *, may_describe: bool) -> str:
+    """Return the last known state of the component, and where to look next."""
+    component, endpoint = destination.component, destination.endpoint
     if refusal.reason is Reason.UNREACHABLE:
         return f"No connection could be made ({refusal.message}); check Region, DNS, proxy, and the VPC endpoint of sagemaker.runtime"
     if refusal.reason is Reason.THROTTLED:
@@ -122,31 +122,31 @@ def _advice(at: Destination, refusal: Refusal, copies: Copies | None, *, may_des
     if copies is None:
         grant = "" if may_describe else " (allow sagemaker:DescribeInferenceComponent to see its copies here)"
         return f"The component has no copy that can answer{grant}; look at `{activities}` and at log group /aws/sagemaker/InferenceComponents/{component}"
-    seen = f"It is {copies.status} with {copies.current} of {copies.desired} copies{f': {copies.failure}' if copies.failure else ''}"
+    state = f"It is {copies.status} with {copies.current} of {copies.desired} copies{f': {copies.failure}' if copies.failure else ''}"
     if copies.desired == 0:
         return (
-            f"{seen}: nothing asked for a copy. Look at the alarm on NoCapacityInvocationFailures of the component, its action, and "
+            f"{state}: no copy was requested. Look at the alarm on NoCapacityInvocationFailures of the component, its action, and "
             f"`{activities}`; a component wakes only with scaling whose min_copies is 0"
         )
     return (
-        f"{seen}: copies were asked for and none answers. Either there is no instance (max_instances, quota, capacity: `aws sagemaker "
-        f"describe-endpoint --endpoint-name {endpoint}`) or the container does not get healthy: log group "
+        f"{state}: copies were requested and none answers. Either there is no instance (max_instances, quota, capacity: `aws sagemaker "
+        f"describe-endpoint --endpoint-name {endpoint}`) or the container does not become healthy: log group "
         f"/aws/sagemaker/InferenceComponents/{component}"
     )
 
 
 class Attempts:
-    """Sends requests of one client until one is answered, seen by a copy, or out of time.
+    """Sends each request of one client until it is answered, a copy has seen it, or its time is over.
 
     Args:
-        route: Where they go.
-        wait: How long.
-        on_progress: What is told about waiting.
-        cancel: Set by another thread, it ends waiting at once.
-        session: Where credentials for describing come from.
+        route: Destinations of the requests.
+        wait: Limits of the wait.
+        on_progress: Called while a request waits; None for no calls.
+        cancel: Ends a wait at once when another thread sets it.
+        session: Source of the credentials for DescribeInferenceComponent.
         region: Region of the components.
-        endpoint_url: Of SageMaker's API.
-        clock: What the time is measured by.
+        endpoint_url: Address of SageMaker's API.
+        clock: Clock of the wait.
     """
 
     def __init__(
@@ -172,10 +172,13 @@ class Attempts:
         )
 
     def run(self, attempt: Callable[[Lease], T]) -> tuple[T, Lease]:
-        """Call `attempt`, which raises `RefusedError` where no copy saw it; return its result and its place, to be released.
+        """Call `attempt` until it succeeds; return its result and its lease, which the caller releases.
+
+        Args:
+            attempt: Sends the request; raises `RefusedError` if no copy has seen it.
 
         Raises:
-            WaitExceededError: Out of time.
+            WaitExceededError: The time is over.
             WaitCancelledError: `cancel` was set.
         """
         with self._course() as course:
@@ -189,17 +192,17 @@ class Attempts:
                     lease.release()
                     if not isinstance(error, RefusedError):
                         raise
-                    refused = error
-                if (pause := course.refused(lease, refused.refusal)) == 0:
+                    refused_error = error
+                if (pause := course.refused(lease, refused_error.refusal)) == 0:
                     continue
-                copies = self._look(lease, refused.refusal)
+                copies = self._look(lease, refused_error.refusal)
                 if pause is None:
-                    raise self._exceeded(course, refused, copies) from refused.__cause__
-                course.waits(refused.refusal, copies)
+                    raise self._exceeded(course, refused_error, copies) from refused_error.__cause__
+                course.report_wait(refused_error.refusal, copies)
                 self._clock.sleep(pause, self._cancel)
 
     async def arun(self, attempt: Callable[[Lease], Awaitable[T]]) -> tuple[T, Lease]:
-        """Do the same in an event loop, whose cancellation ends it at once."""
+        """Do the same as `run` in an event loop; cancelling the task ends the wait at once."""
         from anyio import to_thread
 
         with self._course() as course:
@@ -211,17 +214,17 @@ class Attempts:
                     lease.release()
                     if not isinstance(error, RefusedError):
                         raise
-                    refused = error
-                if (pause := course.refused(lease, refused.refusal)) == 0:
+                    refused_error = error
+                if (pause := course.refused(lease, refused_error.refusal)) == 0:
                     continue
-                copies = await to_thread.run_sync(self._look, lease, refused.refusal, abandon_on_cancel=True)
+                copies = await to_thread.run_sync(self._look, lease, refused_error.refusal, abandon_on_cancel=True)
                 if pause is None:
-                    raise self._exceeded(course, refused, copies) from refused.__cause__
-                course.waits(refused.refusal, copies)
+                    raise self._exceeded(course, refused_error, copies) from refused_error.__cause__
+                course.report_wait(refused_error.refusal, copies)
                 await self._clock.asleep(pause)
 
     def close(self) -> None:
-        """Close the connections for describing."""
+        """Close the connections of DescribeInferenceComponent."""
         self._watch.close()
 
     def _course(self) -> Course:
@@ -230,5 +233,5 @@ class Attempts:
     def _look(self, lease: Lease, refusal: Refusal) -> Copies | None:
         return self._watch.look(lease.destination.component) if refusal.reason is Reason.NO_CAPACITY else None
 
-    def _exceeded(self, course: Course, refused: RefusedError, copies: Copies | None) -> WaitExceededError:
-        return course.exceeded(refused.refusal, copies, may_describe=self._watch.allowed)
+    def _exceeded(self, course: Course, refused_error: RefusedError, copies: Copies | None) -> WaitExceededError:
+        return course.exceeded_error(refused_error.refusal, copies, may_describe=self._watch.allowed)

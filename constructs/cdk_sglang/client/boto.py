@@ -13,7 +13,7 @@ from botocore.eventstream import ParserError
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, EventStreamError
 from urllib3.exceptions import HTTPError
 
-from cdk_sglang.client.answers import ChatReader, broken_off, whole_answer
+from cdk_sglang.client.answers import ChatReader, truncation_error, whole_answer
 from cdk_sglang.client.attempts import Attempts
 from cdk_sglang.client.errors import AnswerError
 from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
@@ -34,22 +34,26 @@ _NEVER_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
 """botocore 1.44.5, httpsession.py: a refused connection, a name that does not resolve, a connect timeout. ConnectionClosedError and
 ReadTimeoutError come after the request was sent."""
 _BROKEN: Final = (HTTPError, ParserError, OSError)
-"""What reading a stream raises beside EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
+"""Errors of reading a stream, beside EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
 _TIME_EXCEEDED: Final = "ModelInvocationTimeExceeded"
-"""An ErrorCode of ModelStreamError: the answer took longer than SageMaker allows, as it would again. botocore 1.44.5 drops the code, so it is
-known only where the message names it."""
+"""An ErrorCode of ModelStreamError: the answer took longer than SageMaker allows, and a retry would, too. botocore 1.44.5 drops the code, so it is
+known only if the message names it."""
 
 
 class StreamFailedError(AnswerError, EventStreamError):
-    """SageMaker's own end of a stream, ModelStreamError or InternalStreamFailure: botocore's error, and the client's."""
+    """A stream that SageMaker ended with ModelStreamError or InternalStreamFailure; an error both of botocore and of this client."""
 
     def __init__(self, place: str, error: EventStreamError, *, chunks: int) -> None:
-        said = error.response.get("Error", {})
-        code, text = said.get("Code", ""), said.get("Message", "")
-        worth = _TIME_EXCEEDED not in text
-        broken = broken_off(place, f"{code or 'an error of SageMaker'}: {text or 'no message'}", chunks=chunks)
-        message = broken.message if worth else f"{broken.message.rpartition(';')[0]}; ask for fewer tokens"
-        AnswerError.__init__(self, message, code=code or None, worth_retry=worth, chunks=chunks, body=said)
+        details = error.response.get("Error", {})
+        code, text = details.get("Code", ""), details.get("Message", "")
+        worth_retry = _TIME_EXCEEDED not in text
+        truncation = truncation_error(
+            place, f"{code or 'an error of SageMaker'}: {text or 'no message'}", chunks=chunks
+        )
+        message = (
+            truncation.message if worth_retry else f"{truncation.message.rpartition(';')[0]}; ask for fewer tokens"
+        )
+        AnswerError.__init__(self, message, code=code or None, worth_retry=worth_retry, chunks=chunks, body=details)
         self.response, self.operation_name = error.response, error.operation_name
 
 
@@ -62,21 +66,21 @@ class InferenceClient:
     Safe to use from many threads.
 
     Args:
-        endpoint: SageMaker's name of the endpoint, such as prod-chat; goes with `component`.
-        component: SageMaker's name of the inference component or adapter, such as prod-chat-llama.
-        route: Instead of both, several destinations behind one name (`Route.load`).
+        endpoint: SageMaker's name of the endpoint, for example prod-chat; needs `component`.
+        component: SageMaker's name of the inference component or adapter, for example prod-chat-llama.
+        route: Several destinations behind one name (`Route.load`), instead of endpoint and component.
         region: Region of the endpoint; that of the session by default.
-        wait: How long a request waits.
-        on_progress: Called while a request waits, such as `ProgressLine()`; nobody by default.
-        cancel: Once set, by any thread, waiting ends with `WaitCancelledError`. Ctrl-C ends it in any case.
-        session: Where credentials come from; boto3's default chain by default.
-        endpoint_url: Of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
-        read_timeout_seconds: Between two parts of an answer; 75 by default.
+        wait: Limits of a request's wait.
+        on_progress: Called while a request waits, for example `ProgressLine()`; no progress is reported by default.
+        cancel: Ends a wait with `WaitCancelledError` when any thread sets it. Ctrl-C ends a wait in any case.
+        session: Source of the credentials; boto3's default chain by default.
+        endpoint_url: Address of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
+        read_timeout_seconds: Longest time between two parts of an answer; 75 by default.
         max_connections: Requests at once; further ones wait for a connection.
-        clock: What waiting is measured by; for tests.
+        clock: Clock of the wait, for tests; the system's by default.
 
     Raises:
-        ValueError: Neither endpoint and component nor a route is given, or both are.
+        ValueError: Neither endpoint and component nor a route are given, or both are.
     """
 
     def __init__(
@@ -126,14 +130,14 @@ class InferenceClient:
         Raises:
             WaitExceededError: No copy took the request in time.
             WaitCancelledError: `cancel` was set.
-            botocore.exceptions.ClientError: What SageMaker or the model says otherwise; never tried again.
+            botocore.exceptions.ClientError: Any other error of SageMaker or the model; never retried.
         """
         answer, lease = self._send(self._runtime.invoke_endpoint, request)
         lease.release()
         return answer
 
     def invoke_endpoint_with_response_stream(self, **request: Any) -> dict[str, Any]:
-        """Call InvokeEndpointWithResponseStream with boto3's parameters; the stream, once there, is never begun again.
+        """Call InvokeEndpointWithResponseStream with boto3's parameters; a stream that has begun is never restarted.
 
         Args:
             request: boto3's parameters of InvokeEndpointWithResponseStream.
@@ -141,20 +145,20 @@ class InferenceClient:
         Raises:
             WaitExceededError: No copy took the request in time.
             WaitCancelledError: `cancel` was set.
-            botocore.exceptions.ClientError: As above; also out of the stream, as EventStreamError.
+            botocore.exceptions.ClientError: Any other error of SageMaker or the model, also from inside the stream as EventStreamError.
         """
         answer, lease = self._send(self._runtime.invoke_endpoint_with_response_stream, request)
-        return {**answer, "Body": HeldStream(answer["Body"], lease)}
+        return {**answer, "Body": LeasedStream(answer["Body"], lease)}
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
         """Ask a question in the OpenAI chat format; return the whole answer.
 
         Args:
-            messages: Such as [{"role": "user", "content": "…"}].
-            options: Further members of the body, such as max_tokens.
+            messages: Messages of the chat, for example [{"role": "user", "content": "…"}].
+            options: Further members of the body, for example max_tokens.
 
         Raises:
-            AnswerError: What came is an error, or no answer.
+            AnswerError: The response is an error, or not an answer.
         """
         body = json.dumps({"messages": list(messages), **options})
         answer, lease = self._send(self._runtime.invoke_endpoint, {"Body": body, "ContentType": "application/json"})
@@ -162,18 +166,18 @@ class InferenceClient:
         return whole_answer(str(lease.destination), answer["Body"].read())
 
     def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:
-        """Ask a question in the OpenAI chat format; yield the answer's chunks as they come.
+        """Ask a question in the OpenAI chat format; yield the answer's chunks as they arrive.
 
         Args:
             messages: As for `chat`.
             options: As for `chat`.
 
         Raises:
-            AnswerError: The answer ends in an error, before its end mark, or is no stream; the chunks before it were yielded.
+            AnswerError: The answer ends with an error or before its end mark, or is not a stream; earlier chunks were yielded.
         """
         body = json.dumps({"messages": list(messages), **options, "stream": True})
         answer = self.invoke_endpoint_with_response_stream(Body=body, ContentType="application/json")
-        stream: HeldStream = answer["Body"]
+        stream: LeasedStream = answer["Body"]
         reader = ChatReader(stream.place)
         try:
             for part in _payload(stream, reader):
@@ -198,10 +202,16 @@ class InferenceClient:
 
     def _send(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
         def attempt(lease: Lease) -> dict[str, Any]:
-            at = lease.destination
+            destination = lease.destination
             try:
                 return dict(
-                    operation(**{**request, "EndpointName": at.endpoint, "InferenceComponentName": at.component})
+                    operation(
+                        **{
+                            **request,
+                            "EndpointName": destination.endpoint,
+                            "InferenceComponentName": destination.component,
+                        }
+                    )
                 )
             except (ClientError, *_NEVER_SENT) as error:
                 refusal = refusal_of(error)
@@ -212,15 +222,15 @@ class InferenceClient:
         return self._attempts.run(attempt)
 
 
-class HeldStream:
-    """boto3's event stream, which keeps its place at the destination until it ends or is closed."""
+class LeasedStream:
+    """boto3's event stream; it keeps its place at the destination until it ends or is closed."""
 
     def __init__(self, stream: EventStream[Any], lease: Lease) -> None:
         self._stream, self._lease = stream, lease
 
     @property
     def place(self) -> str:
-        """Where it comes from, in words."""
+        """The component and endpoint of the stream, in words."""
         return str(self._lease.destination)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -230,13 +240,13 @@ class HeldStream:
             self._lease.release()
 
     def close(self) -> None:
-        """Close the connection beneath."""
+        """Close the stream's connection."""
         self._stream.close()
         self._lease.release()
 
 
-def _payload(stream: HeldStream, reader: ChatReader) -> Iterator[bytes]:
-    """Yield the bytes of a stream's parts; whatever ends it too early is an `AnswerError`."""
+def _payload(stream: LeasedStream, reader: ChatReader) -> Iterator[bytes]:
+    """Yield the bytes of a stream's parts; raise `AnswerError` if the stream ends too early."""
     try:
         for part in stream:
             if "PayloadPart" in part:
@@ -244,24 +254,24 @@ def _payload(stream: HeldStream, reader: ChatReader) -> Iterator[bytes]:
     except EventStreamError as error:
         raise StreamFailedError(stream.place, error, chunks=reader.chunks) from error
     except _BROKEN as error:
-        raise broken_off(stream.place, str(error), chunks=reader.chunks) from error
+        raise truncation_error(stream.place, str(error), chunks=reader.chunks) from error
 
 
 def refusal_of(error: Exception) -> Refusal | None:
-    """Return what an error of boto3 is where no copy saw the request, else None."""
+    """Return the refusal that an error of boto3 stands for; None if a copy may have seen the request."""
     if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        return service_refusal(said.get("Code", ""), said.get("Message", ""))
+        details = error.response.get("Error", {})
+        return service_refusal(details.get("Code", ""), details.get("Message", ""))
     if isinstance(error, _NEVER_SENT) and not is_certificate_problem(error):
         return Refusal(reason=Reason.UNREACHABLE, message=str(error))
     return None
 
 
 def route_of(endpoint: str | None, component: str | None, route: Route | None) -> Route:
-    """Return the route that is meant.
+    """Return the route, or a route with one destination for an endpoint and a component.
 
     Raises:
-        ValueError: Neither or both are given.
+        ValueError: Neither endpoint and component nor a route are given, or both are.
     """
     if route is not None and endpoint is None and component is None:
         return route

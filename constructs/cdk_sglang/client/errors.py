@@ -1,4 +1,4 @@
-"""What the waiting client raises beside the errors of boto3 and openai, which it passes on as they are."""
+"""Errors of the waiting client; it passes the errors of boto3 and openai on unchanged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class WaitExceededError(InferenceClientError):
     """No copy took the request within the time allowed; no copy has seen it.
 
     Args:
-        message: How long was waited, what was seen meanwhile, and what to look at.
-        reason: Why the last attempt was refused.
-        waited_seconds: From the first attempt to the last.
+        message: Length of the wait, last state of the component, and where to look next.
+        reason: Reason of the last refusal.
+        waited_seconds: Seconds from the first attempt to the last.
     """
 
     def __init__(self, message: str, *, reason: Reason, waited_seconds: float) -> None:
@@ -29,17 +29,17 @@ class WaitCancelledError(InferenceClientError):
 
 
 class AnswerError(InferenceClientError):
-    """A copy took the request, and what came back is no whole answer: an error inside a stream, a stream cut off, or no stream.
+    """A copy took the request and returned no complete answer: an error inside a stream, an interrupted stream, or no stream.
 
-    It is never tried again by the client: a copy has worked on the request, and parts of the answer may be with the caller.
+    The client never retries such a request: a copy has worked on it, and the caller may have parts of the answer.
 
     Args:
-        message: Where, what, and whether to ask again.
-        status: HTTP status that the model gives its error inside the answer; None where it gives none.
-        code: What the model, or SageMaker, calls the error, such as "500" or "ModelStreamError".
-        worth_retry: Whether the same request may go better later.
-        chunks: Parts of the answer that came before.
-        body: The error as it came.
+        message: The component, the error, and whether a retry may help.
+        status: HTTP status of the model's error inside the answer; None if it has none.
+        code: Code of the error by the model or SageMaker, for example "500" or "ModelStreamError".
+        worth_retry: Whether the same request may succeed later.
+        chunks: Number of chunks received before the error.
+        body: The error as received.
     """
 
     def __init__(
@@ -62,4 +62,4 @@ class AnswerError(InferenceClientError):
 
 
 class RouteError(InferenceClientError):
-    """A route cannot be loaded, or is not what this client understands."""
+    """A route cannot be loaded, or has a format that this client does not know."""

@@ -1,4 +1,4 @@
-"""Which failures prove that no copy has seen the request: the only ones after which it may be sent again.
+"""Failures that prove that no copy has seen the request: only after these may it be sent again.
 
 A request that a copy has begun may have cost GPU time and may have had effects (tools, logs, sessions). So a model's own
 error, a read that timed out, a connection that broke after the request was sent, and SageMaker's 5xx answers, which do not
@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 NO_CAPACITY_MESSAGE: Final = re.compile(r"Inference Component (?:\S+ )?has no capacity to process this request\b")
-"""How the message of InvokeEndpoint's ValidationError begins where a component has no copy that could answer. The text is the
+"""Beginning of the message of InvokeEndpoint's ValidationError if a component has no copy that could answer. The text is the
 one in AWS's "Unlock cost savings with the new scale down to zero feature in Amazon SageMaker Inference"
 (https://aws.amazon.com/blogs/machine-learning/unlock-cost-savings-with-the-new-scale-down-to-zero-feature-in-amazon-sagemaker-inference/,
-read 2026-11-26). The code alone says nothing: every malformed request is a ValidationError too. [?] That the OpenAI-compatible path
+read 2026-11-26). The code alone is not enough: every malformed request is a ValidationError too. [?] That the OpenAI-compatible path
 uses the same words is assumed."""
 
 NOT_READY_CODES: Final = frozenset({"ModelNotReadyException"})
@@ -27,15 +27,15 @@ NOT_READY_CODES: Final = frozenset({"ModelNotReadyException"})
 THROTTLING_CODES: Final = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 )
-"""Said by SageMaker's front before it looks for a copy (botocore 1.44.5, retries/standard.py). A bare HTTP 429 is not among
+"""Codes that SageMaker's front end returns before it chooses a copy (botocore 1.44.5, retries/standard.py). A bare HTTP 429 is not among
 them: on the OpenAI-compatible path it can come from the engine."""
 
 MISSING_MESSAGE: Final = re.compile(r"Endpoint \S+ of account \d+ not found|Inference Component \S+ not found")
-"""A route's destination that is not deployed (yet): the next one is tried. At the last one it is an error like any other."""
+"""Message about a destination that is not deployed (yet): the client tries the route's next one. At the last one the error is raised."""
 
 
 class Reason(StrEnum):
-    """Why a request was refused before any copy saw it."""
+    """Reason of a refusal before any copy saw the request."""
 
     NO_CAPACITY = "no capacity"
     THROTTLED = "throttled"
@@ -45,14 +45,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A failure that is safe to try again."""
+    """A failure after which a retry is safe."""
 
     reason: Reason
     message: str
 
 
 class RefusedError(Exception):
-    """An attempt met a refusal; its cause is the error of the client beneath, where there was one."""
+    """An attempt was refused; the cause is the error of boto3 or httpx, if there was one."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -60,7 +60,7 @@ class RefusedError(Exception):
 
 
 def service_refusal(code: str, message: str) -> Refusal | None:
-    """Return what an error answer of SageMaker's front is, or None where a copy may have seen the request."""
+    """Return the refusal that an error of SageMaker's front end stands for; None if a copy may have seen the request."""
     reason = None
     if code in NOT_READY_CODES or NO_CAPACITY_MESSAGE.match(message):
         reason = Reason.NO_CAPACITY
@@ -72,11 +72,13 @@ def service_refusal(code: str, message: str) -> Refusal | None:
 
 
 def response_refusal(error_type: str, body: bytes) -> Refusal | None:
-    """Return what an HTTP error on the OpenAI-compatible path is; the container's own errors pass through it unchanged.
+    """Return the refusal that an HTTP error of the OpenAI-compatible path stands for; None if a copy may have seen the request.
+
+    The path passes the container's own errors on unchanged.
 
     Args:
-        error_type: The header x-amzn-ErrorType, empty where there is none.
-        body: The body of the answer.
+        error_type: The header x-amzn-ErrorType; empty if missing.
+        body: Body of the response.
     """
     try:
         content: Any = json.loads(body)
@@ -90,15 +92,15 @@ def response_refusal(error_type: str, body: bytes) -> Refusal | None:
 
 
 def is_certificate_problem(error: BaseException) -> bool:
-    """Say whether a connection failed on its certificate: no request was sent, but no second try will go better."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
+    """Whether a connection failed because of its certificate: no request was sent, but a retry would fail, too."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
             return True
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
 def _first(places: tuple[dict[str, Any], ...], *names: str) -> str:
-    found = (place.get(name) for place in places for name in names)
-    return next((value for value in found if isinstance(value, str)), "")
+    values = (place.get(name) for place in places for name in names)
+    return next((value for value in values if isinstance(value, str)), "")

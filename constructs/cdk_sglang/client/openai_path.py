@@ -1,6 +1,6 @@
 """SageMaker's OpenAI-compatible path as an `openai` client that waits for a copy.
 
-Imports openai, which `cdk_sglang.client` does only where this is used.
+This module imports openai; `cdk_sglang.client` imports the module only when it is used.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import openai
 from cdk_sglang.client.boto import route_of
 from cdk_sglang.client.progress import OnProgress
 from cdk_sglang.client.route import Route
-from cdk_sglang.client.transports import AsyncWaitingTransport, Line, WaitingTransport
+from cdk_sglang.client.transports import AsyncWaitingTransport, TransportContext, WaitingTransport
 from cdk_sglang.client.wait import Clock, Wait
 
 READ_TIMEOUT_SECONDS: Final = 120
-"""Between two parts of an answer; SageMaker gives a container 60 s for the first."""
+"""Longest time between two parts of an answer; SageMaker gives a container 60 s for the first."""
 _DEFAULT_WAIT: Final = Wait()
-_TOKEN_IS_SET_BELOW: Final = "signed-for-each-attempt"  # noqa: S105  the transport puts the real one in its place
+_TOKEN_IS_SET_BELOW: Final = "signed-for-each-attempt"  # noqa: S105  the transport replaces it by the real token
 _LIMITS: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-"""Those of the openai client itself."""
+"""Limits of the openai client itself."""
 
 
 def openai_client(
@@ -42,26 +42,26 @@ def openai_client(
 ) -> openai.OpenAI:
     """Return an `openai.OpenAI` for a component or a route, which waits until a copy can answer.
 
-    Its own retries are off (`max_retries` 0): they repeat time-outs, broken connections and every 429 and 5xx, though a copy may be
-    at work on the request. Bearer tokens are made from AWS credentials, one for some minutes each.
+    The retries of openai are off (`max_retries` 0): they repeat time-outs, broken connections and every 429 and 5xx, though a copy may be
+    at work on the request. Bearer tokens are generated from AWS credentials and replaced after some minutes.
 
     Args:
-        endpoint: As for `InferenceClient`, as is everything that is not said here.
-        component: See there.
-        route: See there.
-        region: See there.
-        wait: See there.
-        on_progress: See there.
-        cancel: Once set, by any thread, waiting ends with `OpenAIWaitCancelledError`.
-        session: See there.
-        endpoint_url: See there.
-        read_timeout_seconds: See there; 120 by default.
-        clock: See there.
+        endpoint: SageMaker's name of the endpoint; needs `component`.
+        component: SageMaker's name of the inference component or adapter.
+        route: Several destinations behind one name, instead of endpoint and component.
+        region: Region of the endpoint; that of the session by default.
+        wait: Limits of a request's wait.
+        on_progress: Called while a request waits; no progress is reported by default.
+        cancel: Ends a wait with `OpenAIWaitCancelledError` when any thread sets it.
+        session: Source of the credentials; boto3's default chain by default.
+        endpoint_url: Address of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
+        read_timeout_seconds: Longest time between two parts of an answer; 120 by default.
+        clock: Clock of the wait, for tests; the system's by default.
 
     Raises:
-        ValueError: Neither endpoint and component nor a route is given, or both are.
+        ValueError: Neither endpoint and component nor a route are given, or both are.
     """
-    line = Line(
+    context = TransportContext(
         route_of(endpoint, component, route),
         region=region,
         wait=wait,
@@ -71,9 +71,9 @@ def openai_client(
         endpoint_url=endpoint_url,
         clock=clock,
     )
-    transport = WaitingTransport(httpx2.HTTPTransport(limits=_LIMITS), line)
+    transport = WaitingTransport(httpx2.HTTPTransport(limits=_LIMITS), context)
     http = httpx2.Client(transport=transport, timeout=_timeout(read_timeout_seconds))
-    return openai.OpenAI(http_client=http, **_common(line))
+    return openai.OpenAI(http_client=http, **_common(context))
 
 
 def async_openai_client(
@@ -89,24 +89,24 @@ def async_openai_client(
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     clock: Clock | None = None,
 ) -> openai.AsyncOpenAI:
-    """Return the same as `openai.AsyncOpenAI`; cancelling the task ends waiting at once.
+    """Return an `openai.AsyncOpenAI` that waits like `openai_client`; cancelling the task ends a wait at once.
 
     Args:
-        endpoint: As for `openai_client`, as is everything else.
-        component: See there.
-        route: See there.
-        region: See there.
-        wait: See there.
-        on_progress: Called in the event loop; it must not block.
-        session: See there.
-        endpoint_url: See there.
-        read_timeout_seconds: See there.
-        clock: See there.
+        endpoint: SageMaker's name of the endpoint; needs `component`.
+        component: SageMaker's name of the inference component or adapter.
+        route: Several destinations behind one name, instead of endpoint and component.
+        region: Region of the endpoint; that of the session by default.
+        wait: Limits of a request's wait.
+        on_progress: Called in the event loop while a request waits; must not block.
+        session: Source of the credentials; boto3's default chain by default.
+        endpoint_url: Address of SageMaker and its runtime; AWS's own, or AWS_ENDPOINT_URL, by default.
+        read_timeout_seconds: Longest time between two parts of an answer; 120 by default.
+        clock: Clock of the wait, for tests; the system's by default.
 
     Raises:
-        ValueError: Neither endpoint and component nor a route is given, or both are.
+        ValueError: Neither endpoint and component nor a route are given, or both are.
     """
-    line = Line(
+    context = TransportContext(
         route_of(endpoint, component, route),
         region=region,
         wait=wait,
@@ -116,21 +116,21 @@ def async_openai_client(
         endpoint_url=endpoint_url,
         clock=clock,
     )
-    transport = AsyncWaitingTransport(httpx2.AsyncHTTPTransport(limits=_LIMITS), line)
+    transport = AsyncWaitingTransport(httpx2.AsyncHTTPTransport(limits=_LIMITS), context)
     http = httpx2.AsyncClient(transport=transport, timeout=_timeout(read_timeout_seconds))
-    return openai.AsyncOpenAI(http_client=http, **_common(line))
+    return openai.AsyncOpenAI(http_client=http, **_common(context))
 
 
 class _Common(TypedDict):
-    """What both clients are told beside how they send."""
+    """Arguments that both openai clients share."""
 
     base_url: str
     api_key: str
     max_retries: int
 
 
-def _common(line: Line) -> _Common:
-    return {"base_url": line.base_url, "api_key": _TOKEN_IS_SET_BELOW, "max_retries": 0}
+def _common(context: TransportContext) -> _Common:
+    return {"base_url": context.base_url, "api_key": _TOKEN_IS_SET_BELOW, "max_retries": 0}
 
 
 def _timeout(read_seconds: float) -> httpx2.Timeout:

@@ -1,4 +1,4 @@
-"""What a waiting request tells its caller, and a line on the terminal for it."""
+"""Progress of a waiting request, and its display on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.status import Status
 
 
 class State(StrEnum):
-    """What a request is doing."""
+    """State of a waiting request."""
 
     NO_COPY = "no copy can answer"
     ASLEEP = "at zero copies; the request has asked for one"
@@ -26,22 +26,22 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the request waits no more."""
+        """Whether the wait is over."""
         return self in {State.ANSWERED, State.GAVE_UP, State.CANCELLED, State.FAILED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
-    """A component as DescribeInferenceComponent shows it."""
+    """Copies and status of a component, as DescribeInferenceComponent returns them."""
 
     current: int
-    """Copies that answer."""
+    """Number of copies in service."""
     desired: int
-    """Copies asked for."""
+    """Number of copies that scaling or the user has requested."""
     status: str
-    """InService, Creating, Updating, Failed or Deleting."""
+    """Status of the component: InService, Creating, Updating, Failed or Deleting."""
     failure: str = ""
-    """FailureReason, where there is one."""
+    """FailureReason of the component; empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Progress:
     """One step of a wait.
 
     Args:
-        state: What the client waits for, or that the request is answered.
+        state: What the request waits for, or how the wait ended.
         endpoint: Name of the endpoint.
         component: Name of the inference component.
     """
@@ -58,26 +58,26 @@ class Progress:
     endpoint: str
     component: str
     attempt: int
-    """Attempts made so far."""
+    """Number of attempts so far."""
     elapsed_seconds: float
-    """Since the first attempt."""
+    """Seconds since the first attempt."""
     remaining_seconds: float
-    """Until the client gives up."""
+    """Seconds until the client gives up."""
     copies: Copies | None = None
-    """None where the caller may not describe the component, or it was not asked."""
+    """Copies of the component; None if the caller may not describe it, or the client has not."""
 
 
 OnProgress = Callable[[Progress], None]
-"""Is called in the caller's thread before each pause, and once at the end of a wait. What it raises ends the request."""
+"""Called in the caller's thread before each pause, and once at the end of a wait. An exception from it ends the request."""
 
 
 class ProgressLine:
     """Shows a wait on the terminal: `InferenceClient(..., on_progress=ProgressLine())`.
 
-    On a terminal it is one line that changes and goes away; elsewhere one line for each change of state.
+    On a terminal, one line changes and disappears at the end; elsewhere, each change of state is a line.
 
     Args:
-        console: Where to write; standard error by default.
+        console: Console to write to; standard error by default.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -108,5 +108,5 @@ def line(progress: Progress) -> str:
     copies = ""
     if progress.copies is not None:
         copies = f", {progress.copies.current} of {progress.copies.desired} copies, {progress.copies.status}"
-    left = "" if progress.state.is_final else f", {progress.remaining_seconds:.0f} s left"
-    return f"{progress.component}: {progress.state} after {progress.elapsed_seconds:.0f} s{copies}{left}"
+    remaining = "" if progress.state.is_final else f", {progress.remaining_seconds:.0f} s left"
+    return f"{progress.component}: {progress.state} after {progress.elapsed_seconds:.0f} s{copies}{remaining}"

@@ -1,4 +1,4 @@
-"""One or several destinations behind one name, and which of them a request goes to."""
+"""Routes: several destinations behind one name, and the choice of one for each request."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cdk_sglang.client.errors import RouteError
 from cdk_sglang.client.wait import Clock
 
 VERSION: Final = 1
-"""Of the parameter's content; `cdk_sglang.serving.endpoint.inference_route` writes it, and a test holds both together."""
+"""Version of the parameter's format; `cdk_sglang.serving.endpoint.inference_route` writes it, and a test compares both."""
 
 
 def parameter_name(environment: str, route: str) -> str:
-    """Return the SSM parameter that holds a route of an environment."""
+    """Return the name of the SSM parameter that holds a route of an environment."""
     return f"/cdk-sglang/{environment}/routes/{route}"
 
 
@@ -42,16 +42,16 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """Destinations in the order they are tried.
+    """Destinations in order of preference.
 
-    A request goes to the first destination that is not resting and not full. A refusal (no capacity, throttling, no connection,
-    not deployed) sends it to the next one at once; the destination it came from rests. The last destination never rests and is
-    never full: there the request waits.
+    A request goes to the first destination that is not resting and not full. After a refusal (no capacity, throttling, no connection,
+    not deployed) it goes to the next one at once, and the destination that refused rests. The last destination never rests and is
+    never full: the request waits there.
 
     Args:
-        destinations: At least one.
+        destinations: One or more destinations.
         max_in_flight: Requests of this client that a destination other than the last takes at once; no limit by default.
-        rest_seconds: How long a destination that refused is left alone.
+        rest_seconds: Seconds for which a destination gets no requests after a refusal.
     """
 
     destinations: tuple[Destination, ...]
@@ -89,19 +89,19 @@ class Route:
         max_in_flight: int | None = None,
         rest_seconds: float = 30,
     ) -> Self:
-        """Read a route that an environment deployed; needs ssm:GetParameter on it.
+        """Read a route that an environment has deployed; needs ssm:GetParameter on its parameter.
 
         Args:
-            environment: Name of the environment, such as prod.
+            environment: Name of the environment, for example prod.
             name: Name of the route under `routes` in the environment's file.
             region: Region of the environment; that of the session by default.
-            session: Where credentials come from; boto3's default chain by default.
-            endpoint_url: Of Systems Manager; AWS's own by default.
-            max_in_flight: As in the class.
-            rest_seconds: As in the class.
+            session: Source of the credentials; boto3's default chain by default.
+            endpoint_url: Address of Systems Manager; AWS's own by default.
+            max_in_flight: Requests of this client that a destination other than the last takes at once; no limit by default.
+            rest_seconds: Seconds for which a destination gets no requests after a refusal.
 
         Raises:
-            RouteError: There is no such route, or this version does not understand it.
+            RouteError: The route does not exist, or has a format that this client does not know.
         """
         ssm = (session or boto3.Session()).client("ssm", region_name=region, endpoint_url=endpoint_url)
         parameter = parameter_name(environment, name)
@@ -125,25 +125,25 @@ def _destinations(parameter: str, value: str) -> tuple[Destination, ...]:
             raise RouteError(
                 f"{parameter}: version {version!r}; this client reads {VERSION}: install the library that deployed it"
             )
-        found = tuple(
+        destinations = tuple(
             Destination(endpoint=str(entry["endpoint"]), component=str(entry["component"]))
             for entry in content["destinations"]
         )
     except (ValueError, LookupError, TypeError) as error:
         raise RouteError(f"{parameter}: not a route ({error!r}); deploy the environment again") from None
-    if not found:
+    if not destinations:
         raise RouteError(f"{parameter}: has no destinations; deploy the environment again")
-    return found
+    return destinations
 
 
 class Lease:
-    """A request's place at a destination, until it is released; more than once does no harm."""
+    """A request's place at a destination, until it is released; further releases do nothing."""
 
     def __init__(self, router: Router, index: int) -> None:
         self.index = index
         self.destination = router.route.destinations[index]
         self.is_last = index == len(router.route.destinations) - 1
-        self._release = weakref.finalize(self, router.release, index)  # also where a stream is dropped unread
+        self._release = weakref.finalize(self, router.release, index)  # also if a stream is dropped unread
 
     def release(self) -> None:
         """Give the place back."""
@@ -161,7 +161,7 @@ class Router:
         self._rests_until = [float("-inf")] * len(route.destinations)
 
     def lease(self, tried: Collection[int] = ()) -> Lease:
-        """Take a place at the first destination that can be tried."""
+        """Take a place at the first available destination."""
         with self._lock:
             last = len(self._in_flight) - 1
             index = next(
@@ -172,7 +172,7 @@ class Router:
         return Lease(self, index)
 
     def rest(self, index: int) -> None:
-        """Leave a destination alone for a while."""
+        """Send no requests to a destination for `rest_seconds`."""
         with self._lock:
             self._rests_until[index] = self._clock.now() + self.route.rest_seconds
 

@@ -1,6 +1,6 @@
-"""Server-sent events, from parts that may end anywhere: inside a character, a line or a line's end.
+"""Decode server-sent events from parts that may end anywhere: inside a character, a line or a line's end.
 
-As the standard says (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, read 2026-11-29): lines end
+The standard (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, read 2026-11-29): lines end
 with LF, CR or both; an empty line ends an event; `data` may have several lines; a line that begins with a colon is a comment.
 """
 
@@ -18,7 +18,7 @@ _STRAY_BYTES_MAX: Final = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One event: its name, empty for an ordinary one, and its data."""
+    """An event: its name (empty for an ordinary event) and its data."""
 
     name: str
     data: bytes
@@ -26,7 +26,7 @@ class Event:
 
 @dataclass
 class Decoder:
-    """Finds the events of one stream."""
+    """Decoder of one stream's events."""
 
     _line: bytearray = field(default_factory=bytearray)
     _lines: int = 0
@@ -37,27 +37,27 @@ class Decoder:
 
     @property
     def stray(self) -> bytes:
-        """Lines that belong to no event: what came is something else where there are any, such as plain JSON."""
+        """Lines that belong to no event; the stream has another format, for example plain JSON, if there are any."""
         return bytes(self._stray)
 
     def feed(self, part: bytes) -> list[tuple[Event, int]]:
-        """Return the events that are whole with this part, and where in it each of them ends."""
+        """Return the events that this part completes, each with the offset of its end in the part."""
         if not part:
             return []
-        at = int(self._skips_newline and part.startswith(b"\n"))  # the other half of a CR LF
-        found = []
-        for end in _LINE_END.finditer(part, at):
-            line = bytes(self._line) + part[at : end.start()]
+        start = int(self._skips_newline and part.startswith(b"\n"))  # the other half of a CR LF
+        events = []
+        for end in _LINE_END.finditer(part, start):
+            line = bytes(self._line) + part[start : end.start()]
             self._line.clear()
-            at = end.end()
+            start = end.end()
             if event := self._take(line):
-                found.append((event, at))
-        self._line += part[at:]
+                events.append((event, start))
+        self._line += part[start:]
         self._skips_newline = part.endswith(b"\r")
-        return found
+        return events
 
     def finish(self) -> Event | None:
-        """Return the event that the stream's end cut off, where there is one."""
+        """Return the event that the end of the stream cut off; None if there is none."""
         if self._line:
             self._take(bytes(self._line))
             self._line.clear()

@@ -1,4 +1,4 @@
-"""Bearer tokens of SageMaker's OpenAI-compatible path, made anew long before they end."""
+"""Bearer tokens of SageMaker's OpenAI-compatible path, renewed long before they expire."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cdk_sglang.client.wait import Clock
 
 LIFE: Final = timedelta(hours=1)
 """SageMaker takes tokens of up to 12 hours (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html,
-read 2026-11). A token that leaks is good for its whole life, and it ends with the credentials that signed it, whatever it says."""
+read 2026-11). A leaked token is valid for its whole life, so it is kept short. Every token expires with the credentials that signed it."""
 RENEW_AFTER_SECONDS: Final = 300
-"""botocore renews temporary credentials 10 minutes before they end at the latest (1.44.5, credentials.py), so a token of this age is
-still signed by living ones."""
+"""botocore renews temporary credentials at the latest 10 minutes before they expire (1.44.5, credentials.py), so the credentials that
+signed a token of this age are still valid."""
 
 
-class _OfSession(CredentialProvider):
+class _SessionCredentials(CredentialProvider):
     """The credentials of a boto3 session, for sagemaker-core's generator."""
 
     METHOD = "cdk-sglang-session"
@@ -33,21 +33,21 @@ class _OfSession(CredentialProvider):
 
 
 class BearerTokens:
-    """Gives the token for the next attempt.
+    """Generator of bearer tokens, which are reused for some minutes.
 
     Args:
-        session: Where credentials come from.
+        session: Source of the credentials.
         region: Region of the endpoint.
-        clock: What a token's age is measured by.
+        clock: Clock of a token's age.
     """
 
     def __init__(self, *, session: boto3.Session, region: str, clock: Clock) -> None:
-        self._credentials, self._region, self._clock = _OfSession(session), region, clock
+        self._credentials, self._region, self._clock = _SessionCredentials(session), region, clock
         self._lock = threading.Lock()
-        self._token, self._made = "", float("-inf")
+        self._token, self._token_time = "", float("-inf")
 
     def token(self) -> str:
-        """Return a token that lives long enough for a request.
+        """Return a token that is valid long enough for a request.
 
         Raises:
             RuntimeError: There are no AWS credentials.
@@ -55,7 +55,7 @@ class BearerTokens:
         from sagemaker.core.token_generator import generate_token
 
         with self._lock:
-            if self._clock.now() - self._made >= RENEW_AFTER_SECONDS:
+            if self._clock.now() - self._token_time >= RENEW_AFTER_SECONDS:
                 self._token = generate_token(self._region, self._credentials, LIFE)
-                self._made = self._clock.now()
+                self._token_time = self._clock.now()
             return self._token

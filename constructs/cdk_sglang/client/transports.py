@@ -1,4 +1,4 @@
-"""httpx transports that send a request until a copy takes it: what the openai clients stand on."""
+"""httpx transports of the openai clients, which send a request until a copy takes it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
 class OpenAIWaitExceededError(WaitExceededError, openai.OpenAIError):
-    """`WaitExceededError` out of an openai client, which passes on its own kind of errors alone."""
+    """`WaitExceededError` of an openai client; openai passes only its own kind of errors on."""
 
 
 class OpenAIWaitCancelledError(WaitCancelledError, openai.OpenAIError):
-    """`WaitCancelledError` out of an openai client."""
+    """`WaitCancelledError` of an openai client."""
 
 
 class OpenAIAnswerError(AnswerError, openai.APIError):
-    """`AnswerError` out of an openai client, which passes on its own kind of errors alone.
+    """`AnswerError` of an openai client; openai passes only its own kind of errors on.
 
     Args:
-        error: The error that the answer held.
-        request: The HTTP request that was answered.
+        error: The error in the answer.
+        request: The HTTP request of the answer.
     """
 
     def __init__(self, error: AnswerError, request: httpx2.Request) -> None:
@@ -54,8 +54,8 @@ class OpenAIAnswerError(AnswerError, openai.APIError):
         )
 
 
-class Line:
-    """What both transports share: attempts, tokens, and where each destination is."""
+class TransportContext:
+    """State that both transports share: attempts, tokens, and the address of each destination."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Line:
     ) -> None:
         session = session if session is not None else boto3.Session()
         clock = clock if clock is not None else SystemClock()
-        # boto3 knows the runtime's address in every Region and partition, and what AWS_ENDPOINT_URL says.
+        # boto3 knows the runtime's address in every Region and partition, and reads AWS_ENDPOINT_URL.
         runtime = session.client("sagemaker-runtime", region_name=region, endpoint_url=endpoint_url).meta
         self._first = _path(route.destinations[0])
         self.base_url = runtime.endpoint_url.rstrip("/") + self._first
@@ -87,21 +87,23 @@ class Line:
             clock=clock,
         )
 
-    def addressed(self, request: httpx2.Request, content: bytes, at: Destination, token: str) -> httpx2.Request:
-        """Return the request for one destination, with a token of its own: a wait may outlive the last one."""
+    def request_for(
+        self, request: httpx2.Request, content: bytes, destination: Destination, token: str
+    ) -> httpx2.Request:
+        """Return the request for one destination, with a fresh token: a wait may outlast the previous one."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {token}"
-        path = request.url.path.replace(self._first, _path(at), 1)
+        path = request.url.path.replace(self._first, _path(destination), 1)
         url = request.url.copy_with(path=path)
         return httpx2.Request(request.method, url, headers=headers, content=content, extensions=request.extensions)
 
 
-def _path(at: Destination) -> str:
-    return f"/endpoints/{at.endpoint}/inference-components/{at.component}/openai/v1"
+def _path(destination: Destination) -> str:
+    return f"/endpoints/{destination.endpoint}/inference-components/{destination.component}/openai/v1"
 
 
-def _refused(response: httpx2.Response, lease: Lease) -> RefusedError | None:
-    """Return what an error answer, read to its end, says of who saw the request."""
+def _refused_error(response: httpx2.Response, lease: Lease) -> RefusedError | None:
+    """Return the refusal in an error response that was read to its end; None if a copy may have seen the request."""
     refusal = response_refusal(response.headers.get("x-amzn-ErrorType", ""), response.content)
     if refusal is None or (refusal.reason is Reason.MISSING and lease.is_last):
         return None
@@ -111,17 +113,17 @@ def _refused(response: httpx2.Response, lease: Lease) -> RefusedError | None:
 class WaitingTransport(httpx2.BaseTransport):
     """Sends a request until a copy takes it."""
 
-    def __init__(self, inner: httpx2.BaseTransport, line: Line) -> None:
-        self._inner, self._line = inner, line
+    def __init__(self, inner: httpx2.BaseTransport, context: TransportContext) -> None:
+        self._inner, self._context = inner, context
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the answer, once it has begun, is never begun again."""
         content = request.read()
 
         def attempt(lease: Lease) -> httpx2.Response:
-            sent = self._line.addressed(request, content, lease.destination, self._line.tokens.token())
+            outgoing = self._context.request_for(request, content, lease.destination, self._context.tokens.token())
             try:
-                response = self._inner.handle_request(sent)
+                response = self._inner.handle_request(outgoing)
             except _NEVER_SENT as error:
                 if is_certificate_problem(error):
                     raise
@@ -129,12 +131,12 @@ class WaitingTransport(httpx2.BaseTransport):
             if not response.is_error:
                 return response
             response.read()
-            if refused := _refused(response, lease):
-                raise refused
+            if refusal := _refused_error(response, lease):
+                raise refusal
             return response
 
         try:
-            response, lease = self._line.attempts.run(attempt)
+            response, lease = self._context.attempts.run(attempt)
         except WaitExceededError as error:
             raise _exceeded(error) from error
         except WaitCancelledError as error:
@@ -143,30 +145,30 @@ class WaitingTransport(httpx2.BaseTransport):
             lease.release()
         else:
             stream = cast("httpx2.SyncByteStream", response.stream)
-            response.stream = _Held(stream, lease, _reads(request, content, response, lease))
+            response.stream = _LeasedStream(stream, lease, _stream_check(request, content, response, lease))
         return response
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
-        self._line.attempts.close()
+        self._context.attempts.close()
 
 
 class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
     """Sends a request until a copy takes it, in an event loop."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, line: Line) -> None:
-        self._inner, self._line = inner, line
+    def __init__(self, inner: httpx2.AsyncBaseTransport, context: TransportContext) -> None:
+        self._inner, self._context = inner, context
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the answer, once it has begun, is never begun again."""
         content = await request.aread()
 
         async def attempt(lease: Lease) -> httpx2.Response:
-            token = await to_thread.run_sync(self._line.tokens.token)  # credentials may have to be fetched
-            sent = self._line.addressed(request, content, lease.destination, token)
+            token = await to_thread.run_sync(self._context.tokens.token)  # credentials may have to be fetched
+            outgoing = self._context.request_for(request, content, lease.destination, token)
             try:
-                response = await self._inner.handle_async_request(sent)
+                response = await self._inner.handle_async_request(outgoing)
             except _NEVER_SENT as error:
                 if is_certificate_problem(error):
                     raise
@@ -174,44 +176,44 @@ class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
             if not response.is_error:
                 return response
             await response.aread()
-            if refused := _refused(response, lease):
-                raise refused
+            if refusal := _refused_error(response, lease):
+                raise refusal
             return response
 
         try:
-            response, lease = await self._line.attempts.arun(attempt)
+            response, lease = await self._context.attempts.arun(attempt)
         except WaitExceededError as error:
             raise _exceeded(error) from error
         if response.is_closed:
             lease.release()
         else:
             stream = cast("httpx2.AsyncByteStream", response.stream)
-            response.stream = _AsyncHeld(stream, lease, _reads(request, content, response, lease))
+            response.stream = _AsyncLeasedStream(stream, lease, _stream_check(request, content, response, lease))
         return response
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
-        self._line.attempts.close()
+        self._context.attempts.close()
 
 
 def _exceeded(error: WaitExceededError) -> OpenAIWaitExceededError:
     return OpenAIWaitExceededError(str(error), reason=error.reason, waited_seconds=error.waited_seconds)
 
 
-class _Reads:
-    """Follows the stream of a chat answer on its way to the openai client, and stops it where it is none."""
+class _StreamCheck:
+    """Checks the stream of a chat answer on its way to the openai client, and raises at an error in it."""
 
     def __init__(self, request: httpx2.Request, lease: Lease) -> None:
         self._request, self._reader = request, ChatReader(str(lease.destination))
 
-    def passed(self, part: bytes) -> Iterator[bytes]:
+    def forward(self, part: bytes) -> Iterator[bytes]:
         """Yield the part, up to an error in it."""
         with self._own_kind():
-            yield from self._reader.passed(part)
+            yield from self._reader.forward(part)
 
     def finish(self) -> None:
-        """Say that nothing more comes."""
+        """Note the end of the stream."""
         with self._own_kind():
             self._reader.finish()
 
@@ -223,49 +225,51 @@ class _Reads:
             raise OpenAIAnswerError(error, self._request) from None
 
 
-def _reads(request: httpx2.Request, content: bytes, response: httpx2.Response, lease: Lease) -> _Reads | None:
-    """Return what follows an answer where a stream was asked for that ends with `[DONE]`; a packed one cannot be followed."""
-    packed = response.headers.get("content-encoding", "identity") != "identity"
-    if packed or not request.url.path.endswith("/completions") or b'"stream"' not in content:
+def _stream_check(
+    request: httpx2.Request, content: bytes, response: httpx2.Response, lease: Lease
+) -> _StreamCheck | None:
+    """Return a check if the request asks for a stream that ends with `[DONE]`; a compressed response cannot be checked."""
+    is_compressed = response.headers.get("content-encoding", "identity") != "identity"
+    if is_compressed or not request.url.path.endswith("/completions") or b'"stream"' not in content:
         return None
     try:
-        asked = json.loads(content)
+        body = json.loads(content)
     except ValueError:
         return None
-    return _Reads(request, lease) if isinstance(asked, dict) and asked.get("stream") is True else None
+    return _StreamCheck(request, lease) if isinstance(body, dict) and body.get("stream") is True else None
 
 
-class _Held(httpx2.SyncByteStream):
-    """A response's stream, which keeps its place at the destination until it is closed."""
+class _LeasedStream(httpx2.SyncByteStream):
+    """A response's stream; it keeps its place at the destination until it is closed."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, lease: Lease, reads: _Reads | None) -> None:
-        self._stream, self._lease, self._reads = stream, lease, reads
+    def __init__(self, stream: httpx2.SyncByteStream, lease: Lease, check: _StreamCheck | None) -> None:
+        self._stream, self._lease, self._check = stream, lease, check
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._reads is None:
+        if self._check is None:
             yield from self._stream
             return
         for part in self._stream:
-            yield from self._reads.passed(part)
-        self._reads.finish()
+            yield from self._check.forward(part)
+        self._check.finish()
 
     def close(self) -> None:
         self._stream.close()
         self._lease.release()
 
 
-class _AsyncHeld(httpx2.AsyncByteStream):
-    """The same in an event loop."""
+class _AsyncLeasedStream(httpx2.AsyncByteStream):
+    """`_LeasedStream` in an event loop."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, lease: Lease, reads: _Reads | None) -> None:
-        self._stream, self._lease, self._reads = stream, lease, reads
+    def __init__(self, stream: httpx2.AsyncByteStream, lease: Lease, check: _StreamCheck | None) -> None:
+        self._stream, self._lease, self._check = stream, lease, check
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
-            for passed in (part,) if self._reads is None else self._reads.passed(part):
-                yield passed
-        if self._reads is not None:
-            self._reads.finish()
+            for piece in (part,) if self._check is None else self._check.forward(part):
+                yield piece
+        if self._check is not None:
+            self._check.finish()
 
     async def aclose(self) -> None:
         await self._stream.aclose()

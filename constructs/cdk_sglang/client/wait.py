@@ -1,4 +1,4 @@
-"""How long a request waits, and the time it waits by."""
+"""Limits of a request's wait, and its clock."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _MAX_PAUSE_SECONDS: Final = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """A bounded wait.
+    """Limits of a wait.
 
-    The attempts themselves are what wakes a component: each adds to NoCapacityInvocationFailures. AWS's example alarms when a
-    minute has more than one of them, so pauses stay short enough for several a minute.
+    The attempts themselves wake a component: each adds to NoCapacityInvocationFailures. The alarm of AWS's example fires if a
+    minute has more than one of them, so pauses are short enough for several attempts a minute.
 
     Args:
-        up_to_seconds: From the first attempt to the last. AWS measured about 5 minutes from zero to the first answer for
+        up_to_seconds: Seconds from the first attempt to the last. AWS measured about 5 minutes from zero to the first answer for
             models of 8B and 6 for 70B ("Unlock cost savings with the new scale down to zero feature", read 2026-11-26).
-        first_pause_seconds: After the first refusal; each later pause is half as long again, with a quarter of jitter.
-        longest_pause_seconds: No pause is longer; 30 at most.
-        unreachable_up_to_seconds: How long a connection that cannot be made is tried again: a wrong Region or a missing VPC
-            endpoint does not heal.
-        describe_every_seconds: How often DescribeInferenceComponent is asked at most; 0: never.
+        first_pause_seconds: Pause after the first refusal; each later pause is half as long again, with a quarter of jitter.
+        longest_pause_seconds: Longest pause; 30 at most.
+        unreachable_up_to_seconds: Seconds of attempts without a connection: a wrong Region or a missing VPC endpoint does not
+            recover.
+        describe_every_seconds: Shortest interval between calls of DescribeInferenceComponent; 0 for no calls.
     """
 
     up_to_seconds: float = 900
@@ -53,48 +53,48 @@ class Wait:
             raise ValueError("; ".join(problems))
 
     def pause_seconds(self, refusals: int) -> float:
-        """Return the pause after so many refusals (1 or more), with jitter.
+        """Return the pause in seconds after some refusals, with jitter.
 
         Args:
             refusals: Refusals so far, 1 or more.
         """
-        grown = self.first_pause_seconds * _GROWTH ** min(refusals - 1, 32)
-        return min(grown, self.longest_pause_seconds) * random.uniform(1 - _JITTER, 1)  # noqa: S311  spreads load
+        pause = self.first_pause_seconds * _GROWTH ** min(refusals - 1, 32)
+        return min(pause, self.longest_pause_seconds) * random.uniform(1 - _JITTER, 1)  # noqa: S311  spreads load
 
 
 class Clock(Protocol):
-    """What passes the time; tests bring their own."""
+    """A clock and its pauses; tests have their own."""
 
     def now(self) -> float:
-        """Return seconds that only grow."""
+        """Return the seconds of a monotonic clock."""
 
     def sleep(self, seconds: float, cancel: threading.Event | None) -> None:
-        """Let seconds pass.
+        """Pause.
 
         Raises:
-            WaitCancelledError: `cancel` was set, before or meanwhile.
+            WaitCancelledError: `cancel` was set, before or during the pause.
         """
 
     async def asleep(self, seconds: float) -> None:
-        """Let seconds pass in an event loop."""
+        """Pause in an event loop."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> float:
-        """Return seconds that only grow."""
+        """Return the seconds of a monotonic clock."""
         return time.monotonic()
 
     def sleep(self, seconds: float, cancel: threading.Event | None) -> None:
-        """Let seconds pass, or end at once when `cancel` is set or Ctrl-C is pressed."""
+        """Pause; end at once when `cancel` is set or Ctrl-C is pressed."""
         if cancel is None:
             time.sleep(seconds)
         elif cancel.wait(seconds):
             raise WaitCancelledError("cancelled while the request waited for a copy; no copy has seen it")
 
     async def asleep(self, seconds: float) -> None:
-        """Let seconds pass in an event loop; its cancellation ends them at once."""
+        """Pause in an event loop; cancelling the task ends the pause at once."""
         import anyio
 
         await anyio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Looks at a component while a request waits for it, where the caller may."""
+"""Describe a component while a request waits for it, if the caller has the permission."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "Unrecogniz
 
 
 class Watch:
-    """DescribeInferenceComponent, asked now and then; whatever goes wrong with it never ends a wait.
+    """Calls DescribeInferenceComponent from time to time; its failures never end a wait.
 
     Args:
-        session: Where credentials come from.
+        session: Source of the credentials.
         region: Region of the components.
-        endpoint_url: Of SageMaker's API; AWS's own by default.
-        every_seconds: How often each component is asked at most; 0: never.
-        clock: What the time is measured by.
+        endpoint_url: Address of SageMaker's API; AWS's own by default.
+        every_seconds: Shortest interval between two calls for a component; 0 for no calls.
+        clock: Clock of the interval.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Watch:
         self._every_seconds, self._clock = every_seconds, clock
         self._lock = threading.Lock()
         self._client: SageMakerClient | None = None
-        self._seen: dict[str, tuple[float, Copies | None]] = {}
+        self._cache: dict[str, tuple[float, Copies | None]] = {}
         self._allowed = every_seconds > 0
 
     @property
@@ -51,17 +51,17 @@ class Watch:
         return self._allowed
 
     def look(self, component: str) -> Copies | None:
-        """Return the component's copies, or None where they cannot be known."""
+        """Return the component's copies; None if unknown."""
         with self._lock:
-            asked, copies = self._seen.get(component, (float("-inf"), None))
-            if not self._allowed or self._clock.now() - asked < self._every_seconds:
+            time, copies = self._cache.get(component, (float("-inf"), None))
+            if not self._allowed or self._clock.now() - time < self._every_seconds:
                 return copies
             copies = self._describe(component)
-            self._seen[component] = (self._clock.now(), copies)
+            self._cache[component] = (self._clock.now(), copies)
             return copies
 
     def close(self) -> None:
-        """Close the connections; a later look opens new ones."""
+        """Close the connections; a later call opens new ones."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -70,25 +70,25 @@ class Watch:
     def _describe(self, component: str) -> Copies | None:
         try:
             if self._client is None:
-                # One quick try: the wait goes on without it, and asks again later.
+                # One quick attempt: the wait continues without it, and describes again later.
                 config = Config(
                     connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
                 )
                 self._client = self._session.client(
                     "sagemaker", region_name=self._region, endpoint_url=self._endpoint_url, config=config
                 )
-            found = self._client.describe_inference_component(InferenceComponentName=component)
+            description = self._client.describe_inference_component(InferenceComponentName=component)
         except ClientError as error:
             self._allowed = error.response.get("Error", {}).get("Code") not in _DENIED
             return None
         except BotoCoreError:
             return None
-        counts = found.get("RuntimeConfig")
+        counts = description.get("RuntimeConfig")
         if counts is None:
-            return None  # an adapter: it has no copies of its own
+            return None  # an adapter has no copies of its own
         return Copies(
             current=counts["CurrentCopyCount"],
             desired=counts["DesiredCopyCount"],
-            status=found["InferenceComponentStatus"],
-            failure=found.get("FailureReason", ""),
+            status=description["InferenceComponentStatus"],
+            failure=description.get("FailureReason", ""),
         )

@@ -1,7 +1,7 @@
-"""Prices of SageMaker hosting, each with its date and source; a price this package had to infer says so.
+"""Prices of SageMaker hosting, each with its date and source; inferred prices are marked as estimates.
 
-`cdk-sglang prices update` writes fresher ones from AWS's public price list to a file, which `read_prices` reads; its rows win over the
-package's, which stand where it has none.
+`cdk-sglang prices update` writes newer prices from AWS's public price list to a file, which `read_prices` reads; its rows take precedence
+over the package's.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware.instances import GpuInstance
 
 MAX_AGE_DAYS = 90
-"""A price older than this is worth a warning: AWS cut P4d and P5 prices by a third or more within one such span (2025)."""
+"""Age in days above which a price gets a warning: AWS cut P4d and P5 prices by a third or more within such a period (2025)."""
 
 PRICE_COLUMNS = ("instance", "region", "usd_per_hour", "date", "kind", "is_estimate", "source")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What one instance costs.
+    """Price of an instance type.
 
     Args:
         usd_per_hour: US dollars per instance and hour, on demand, without tax or discount.
-        region: Region the figure is for, which is another than asked when `is_estimate`.
-        date: Day the figure was read or took effect.
-        kind: `on-demand hosting`, or what it was inferred from.
-        source: Where it was read.
-        is_estimate: Whether it was inferred from another Region, SageMaker component or EC2.
-        file: File of the user's that has it; empty for the package's own.
+        region: Region of the price; another than the requested one if `is_estimate`.
+        date: Day on which the price was read or took effect.
+        kind: `on-demand hosting`, or the kind of price from which it was inferred.
+        source: Source of the price.
+        is_estimate: Whether the price was inferred from another Region, SageMaker component or EC2.
+        file: The user's file with the price; empty for the package's own.
     """
 
     usd_per_hour: float
@@ -52,7 +52,7 @@ class Price:
     file: str = ""
 
     def age_days(self, today: dt.date) -> int:
-        """Return how many days old it is.
+        """Return the age of the price in days.
 
         Args:
             today: Day to count to.
@@ -65,15 +65,15 @@ PriceTable = Mapping[tuple[str, str], Price]
 
 
 def price_usd_per_hour(instance: GpuInstance, region: str, *, table: PriceTable | None = None) -> Price | None:
-    """Return the hosting price, or None when no price of the type is known at all.
+    """Return the hosting price of an instance type; None if no price of the type is known.
 
     A Region without a row of its own gets the price of another one, marked as an estimate: us-east-1, then us-east-2
     and us-west-2 (AWS charges the same in these three), then any.
 
     Args:
-        instance: The type.
+        instance: Instance type.
         region: Region of the endpoint.
-        table: Prices that win over the package's, from `read_prices`.
+        table: Prices that take precedence over the package's, from `read_prices`; none by default.
     """
     prices = packaged_prices() if table is None else {**packaged_prices(), **table}
     exact = prices.get((instance.name, region))
@@ -89,7 +89,7 @@ def price_usd_per_hour(instance: GpuInstance, region: str, *, table: PriceTable 
 
 @cache
 def packaged_prices() -> PriceTable:
-    """Return the prices this version carries."""
+    """Return the prices of this version of the package."""
     return _table(enumerate(read_table(__file__, "prices.csv"), start=2), "")
 
 

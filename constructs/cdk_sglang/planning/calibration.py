@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdk_sglang.planning.nearby import Nearby
+from cdk_sglang.planning.residual_model import ResidualModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +75,8 @@ class Calibration:
     """Fitted coefficients, measured residuals and band widths."""
 
     coefficients: dict[str, float]
-    ttft: Nearby
-    tpot: Nearby
+    ttft: ResidualModel
+    tpot: ResidualModel
     bands: Mapping[str, Spread]
     saturation: Mapping[str, Saturation]
 
@@ -92,9 +92,9 @@ def calibration() -> Calibration:
 def read_calibration(data: Mapping[str, Any]) -> Calibration:
     """Return a calibration from its JSON form."""
 
-    def nearby(kind: str) -> Nearby:
-        part = data["nearby"][kind]
-        return Nearby(
+    def residual_model(kind: str) -> ResidualModel:
+        part = data["nearby"][kind]  # the file's name of the residual models
+        return ResidualModel(
             points={name: np.array(values, dtype=np.float64) for name, values in part["points"].items()},
             weights=np.array(part["weights"]),
             noise=np.array(part["noise"]),
@@ -103,8 +103,8 @@ def read_calibration(data: Mapping[str, Any]) -> Calibration:
 
     return Calibration(
         coefficients=data["coefficients"],
-        ttft=nearby("ttft"),
-        tpot=nearby("tpot"),
+        ttft=residual_model("ttft"),
+        tpot=residual_model("tpot"),
         bands={kind: Spread(**band) for kind, band in data["bands"].items()},
         saturation={engine: Saturation(**values) for engine, values in data["saturation"].items()},
     )

@@ -1,4 +1,4 @@
-"""The columns that `timing` and `nearby` work on: ideal milliseconds, counts and flags of one configuration under load."""
+"""The columns that `timing` and `residual_model` work on: ideal milliseconds, counts and flags of one configuration under load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of models and adapters: what is in them and whether they are whole. No CDK, no network."""
+"""Files of models and adapters: their contents, and checks of their completeness. No CDK, no network."""
 
 from cdk_sglang.weights.adapter_config import AdapterConfig, same_base_model
 from cdk_sglang.weights.adapter_files import AdapterFiles

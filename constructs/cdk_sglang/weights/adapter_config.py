@@ -1,8 +1,8 @@
-"""What `adapter_config.json` says of a LoRA adapter, and whether SGLang would serve it as it was trained.
+"""Read `adapter_config.json` of a LoRA adapter, and check whether SGLang would serve the adapter as it was trained.
 
 SGLang 0.5.23 reads four keys of the file (`peft_type`, `r`, `lora_alpha`, `target_modules`, plus `use_dora` to refuse it:
-srt/lora/lora_config.py, lora.py). Everything else PEFT may have trained with is ignored without a word, so an adapter that
-depends on it answers wrongly; here it is refused.
+srt/lora/lora_config.py, lora.py). It silently ignores all other settings of PEFT, so an adapter that
+depends on them answers wrongly; here it is refused.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class AdapterConfig:
     """The part of `adapter_config.json` that decides whether an adapter can be served.
 
     Attributes:
-        rank: Of its matrices (`r`).
-        target_modules: Last parts of the names of the modules it changes; "all" alone for PEFT's `all-linear`.
-        base_model: `base_model_name_or_path`; None when the file does not say.
+        rank: Rank of the adapter's matrices (`r`).
+        target_modules: Last parts of the names of the changed modules; "all" alone for PEFT's `all-linear`.
+        base_model: `base_model_name_or_path`; None if the file has none.
     """
 
     rank: int
@@ -46,10 +46,10 @@ class AdapterConfig:
         """Read a file, or `adapter_config.json` of a folder.
 
         Args:
-            path: The file, or the folder that holds it.
+            path: The file, or its folder.
 
         Raises:
-            ConfigurationError: There is no such file, it is not JSON, or SGLang would not serve it as it was trained.
+            ConfigurationError: The file does not exist or is not JSON, or SGLang would not serve the adapter as it was trained.
         """
         path = Path(path)
         file = path / CONFIG_FILE if path.is_dir() else path
@@ -66,14 +66,14 @@ class AdapterConfig:
     @staticmethod
     @checked()
     def parse(content: Mapping[str, Any], *, path: str = CONFIG_FILE) -> AdapterConfig:
-        """Take the file's content.
+        """Check the content of the file and return its configuration.
 
         Args:
             content: The parsed JSON.
-            path: Begins every problem's line.
+            path: Beginning of every problem's line.
 
         Raises:
-            ConfigurationError: SGLang would refuse it, or serve something else than was trained.
+            ConfigurationError: SGLang would refuse the adapter, or not serve it as it was trained.
         """
         raise_if_any(Problem(path, problem) for problem in config_problems(content))
         rank, modules = content["r"], content["target_modules"]
@@ -85,10 +85,10 @@ class AdapterConfig:
         )
 
     def problems(self, path: str, *, max_rank: int | None, server_modules: Iterable[str] | None) -> list[Problem]:
-        """Say why a server with these LoRA settings cannot take the adapter; an empty list when it can.
+        """Return the reasons why a server with these LoRA settings cannot serve the adapter; an empty list if it can.
 
         Args:
-            path: Begins every line.
+            path: Beginning of every line.
             max_rank: The server's `lora.max_rank`; None skips the check.
             server_modules: The server's `lora.target_modules`; None skips the check.
         """
@@ -126,11 +126,11 @@ class AdapterConfig:
 
 
 def same_base_model(trained_on: str, served: str) -> bool:
-    """Whether an adapter trained on one model may be served on the other: the same one, whoever published or quantized it.
+    """Whether an adapter trained on one model may be served on the other: both are the same model, by any publisher and quantization.
 
     Args:
-        trained_on: `base_model_name_or_path` of the adapter, such as "unsloth/Llama-3.2-3B-Instruct-bnb-4bit".
-        served: Hub id of the component's model, such as "meta-llama/Llama-3.2-3B-Instruct".
+        trained_on: `base_model_name_or_path` of the adapter, for example "unsloth/Llama-3.2-3B-Instruct-bnb-4bit".
+        served: Hub id of the component's model, for example "meta-llama/Llama-3.2-3B-Instruct".
     """
     return _plain_name(trained_on) == _plain_name(served)
 

@@ -1,4 +1,4 @@
-"""An adapter's folder as PEFT writes it, checked, and as the archive SageMaker wants."""
+"""Check an adapter's folder as PEFT writes it, and pack it into the archive that SageMaker requires."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFiles:
-    """A checked folder with a LoRA adapter; make one with `read`.
+    """A checked folder with a LoRA adapter; created by `read`.
 
     Attributes:
-        folder: Where the files are.
-        config: What its `adapter_config.json` says.
-        weights_bytes: Size of its tensors.
+        folder: Folder of the files.
+        config: Content of its `adapter_config.json`.
+        weights_bytes: Size of its tensors in bytes.
     """
 
     folder: Path
@@ -37,10 +37,10 @@ class AdapterFiles:
 
     @staticmethod
     def read(folder: Path) -> AdapterFiles:
-        """Check a folder: both files there, the weights whole and what the config says.
+        """Check a folder: both files exist, and the weights are complete and agree with the config.
 
         Raises:
-            ConfigurationError: One line per problem.
+            ConfigurationError: The folder has problems; one line each.
         """
         if not folder.is_dir():
             raise ConfigurationError([Problem(folder, "no such folder; give the one PEFT's save_pretrained wrote")])
@@ -65,17 +65,17 @@ class AdapterFiles:
         config = AdapterConfig.read(folder)
         header = read_header(weights)
         tensors = {name: Tensor(dtype=header.dtypes[name], shape=shape) for name, shape in header.shapes.items()}
-        found = tensor_problems(tensors, rank=config.rank, modules=config.target_modules)
-        raise_if_any(Problem(weights, problem) for problem in found)
+        mismatches = tensor_problems(tensors, rank=config.rank, modules=config.target_modules)
+        raise_if_any(Problem(weights, problem) for problem in mismatches)
         return AdapterFiles(folder=folder, config=config, weights_bytes=header.data_bytes)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files that go into the archive; checkpoints, optimizers and read-me files stay out."""
+        """Names of the files in the archive; checkpoints, optimizers and read-me files are left out."""
         return (CONFIG_FILE, WEIGHTS_FILE, *(name for name in _OPTIONAL if (self.folder / name).is_file()))
 
     def content_hash(self) -> str:
-        """Return a digest of names and contents: the same on every machine, unlike that of a compressed archive."""
+        """Return a digest of names and contents, which is the same on every machine, unlike that of a compressed archive."""
         digest = hashlib.sha256()
         for name in self.names:
             digest.update(f"{name}\0{(self.folder / name).stat().st_size}\0".encode())
@@ -85,7 +85,7 @@ class AdapterFiles:
         return digest.hexdigest()
 
     def pack(self, archive: Path) -> None:
-        """Write the tar.gz that an adapter inference component takes: files at the top, the same bytes every time."""
+        """Write the tar.gz for an adapter inference component: files at the top level, always the same bytes."""
         archive.parent.mkdir(parents=True, exist_ok=True)
         partial = archive.with_name(f".{archive.name}.partial")
         # Level 1: trained weights hardly compress, and SageMaker must unpack them before the adapter answers.
@@ -104,10 +104,10 @@ class AdapterFiles:
 
 
 def read_archive(archive: Path) -> AdapterConfig:
-    """Check a tar.gz somebody made and return its config.
+    """Check an adapter's tar.gz and return its config.
 
     Raises:
-        ConfigurationError: It is no tar.gz, or lacks a file.
+        ConfigurationError: The file is not a tar.gz, or lacks a file.
     """
     try:
         with tarfile.open(archive, mode="r:gz") as tar:

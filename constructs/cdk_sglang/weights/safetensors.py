@@ -1,4 +1,4 @@
-"""Headers of safetensors files: names, shapes and where the file must end. Format: github.com/huggingface/safetensors."""
+"""Headers of safetensors files: names and shapes of tensors, and the length of the file. Format: github.com/huggingface/safetensors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Header:
 
 
 def read_header(file: Path) -> Header:
-    """Read the header of a file and compare its length with what the header announces.
+    """Read the header of a file and compare the file's length with the header.
 
     Raises:
-        ConfigurationError: It is not a safetensors file, or is cut short.
+        ConfigurationError: The file is not a safetensors file, or is cut short.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:

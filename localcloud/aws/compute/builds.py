@@ -48,10 +48,10 @@ class Build:
     def source_bytes(self) -> bytes:
         """Return the archive that is built."""
         bucket, _, key = self.source.partition("/")
-        found = s3_backends[self.account][get_partition(self.region)].get_object(bucket, key)
-        if found is None:
+        object_ = s3_backends[self.account][get_partition(self.region)].get_object(bucket, key)
+        if object_ is None:
             raise BuildFailedError(f"no source at s3://{self.source}")
-        return bytes(found.value)
+        return bytes(object_.value)
 
 
 def push_image(build: Build) -> None:

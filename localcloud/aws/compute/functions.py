@@ -68,7 +68,7 @@ def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
         node = str(self.run_time).startswith("nodejs")
         program = [str(Path(sys.executable).parent / "node"), "-e", _NODE] if node else [sys.executable, "-c", _PYTHON]
         answer = folder / "answer.json"
-        done = subprocess.run(
+        process = subprocess.run(
             program,
             cwd=code,
             env=_environment(self, answer),
@@ -80,9 +80,9 @@ def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
             check=False,
         )
         result = (
-            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {done.returncode}")
+            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {process.returncode}")
         )
-        failed, output = done.returncode != 0, done.stdout
+        failed, output = process.returncode != 0, process.stdout
     except subprocess.TimeoutExpired as expired:
         failed, output = True, expired.stdout.decode(errors="replace") if expired.stdout else ""
         result = _error("Sandbox.Timedout", f"Task timed out after {self.timeout}.00 seconds")

@@ -68,12 +68,15 @@ def _now(record: Record, kind: _Kind) -> dict[str, Any]:
         if now >= ends
         else (kind.stopping if result == kind.stopped and data["_stop_requested"] else kind.running)
     )
-    shown = data | {f"{kind.prefix}Status": status, "OptimizationTypes": ["ModelSpeculativeDecoding"]}
+    description = data | {f"{kind.prefix}Status": status, "OptimizationTypes": ["ModelSpeculativeDecoding"]}
     if now >= ends:
-        shown |= {kind.end: datetime.fromtimestamp(ends, UTC), "LastModifiedTime": datetime.fromtimestamp(ends, UTC)}
+        description |= {
+            kind.end: datetime.fromtimestamp(ends, UTC),
+            "LastModifiedTime": datetime.fromtimestamp(ends, UTC),
+        }
         if result == kind.failed:
-            shown["FailureReason"] = "ClientError: the job failed (injected fault)"
-    return shown
+            description["FailureReason"] = "ClientError: the job failed (injected fault)"
+    return description
 
 
 def _create(kind: _Kind) -> Handler:

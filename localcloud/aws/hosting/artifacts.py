@@ -33,13 +33,13 @@ def extract(account: str, region: str, uri: str, folder: Path) -> None:
     """Extract a tar.gz object; raises LookupError if it does not exist."""
     bucket, key = _parse(uri)
     try:
-        found = _s3(account, region).get_object(bucket, key)
+        stored = _s3(account, region).get_object(bucket, key)
     except S3ClientError:
-        found = None
-    if found is None:
+        stored = None
+    if stored is None:
         raise LookupError(f"could not find model data at {uri}")
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(found.value), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(stored.value), mode="r:gz") as archive:
         archive.extractall(folder, filter="data")
 
 

@@ -103,37 +103,37 @@ def check_specs(state: Store, variant: dict[str, Any], specs: list[dict[str, Any
 @handles("UpdateInferenceComponent")
 def update_inference_component(state: Store, **request: Any) -> dict[str, Any]:
     """Change the specification or the copy count of a component; copies are replaced while it serves."""
-    found = component(state, request["InferenceComponentName"])
-    _settled(found)
+    record = component(state, request["InferenceComponentName"])
+    _require_settled(record)
     changes = "Specification" in request or "Specifications" in request
-    if found.base and ("RuntimeConfig" in request or (changes and _adapter_changes_base(found, request))):
+    if record.base and ("RuntimeConfig" in request or (changes and _adapter_changes_base(record, request))):
         raise ValidationError("Only the artifact of an adapter inference component can be updated")
-    copies = request.get("RuntimeConfig", {}).get("CopyCount", found.desired)
+    copies = request.get("RuntimeConfig", {}).get("CopyCount", record.desired)
     rollout = rollouts.for_component(state, request, copies)
     if changes:
         specs = _specs(request)
-        if not found.base:
-            check_specs(state, state.variant(found), specs)
-        if specs != found.specs:
-            found.previous = (found.revision, found.specs)
-            found.revision += 1
-            found.specs = specs
-            found.rollout = None if found.base else rollout
-            for copy in state.components[found.base].copies if found.base else []:
-                copy.unload_adapter(found.name)
-    if found.base:
-        found.previous = None
-    found.desired = copies
-    found.data |= {"LastModifiedTime": clock().utc(), "InferenceComponentStatus": "Updating"}
-    found.data.pop("FailureReason", None)
-    found.data.pop("LastDeploymentConfig", None)
+        if not record.base:
+            check_specs(state, state.variant(record), specs)
+        if specs != record.specs:
+            record.previous = (record.revision, record.specs)
+            record.revision += 1
+            record.specs = specs
+            record.rollout = None if record.base else rollout
+            for copy in state.components[record.base].copies if record.base else []:
+                copy.unload_adapter(record.name)
+    if record.base:
+        record.previous = None
+    record.desired = copies
+    record.data |= {"LastModifiedTime": clock().utc(), "InferenceComponentStatus": "Updating"}
+    record.data.pop("FailureReason", None)
+    record.data.pop("LastDeploymentConfig", None)
     if "DeploymentConfig" in request:
-        found.data["LastDeploymentConfig"] = request["DeploymentConfig"]
-    return {"InferenceComponentArn": found.data["InferenceComponentArn"]}
+        record.data["LastDeploymentConfig"] = request["DeploymentConfig"]
+    return {"InferenceComponentArn": record.data["InferenceComponentArn"]}
 
 
-def _adapter_changes_base(found: Component, request: dict[str, Any]) -> bool:
-    return bool(_specs(request)[0].get("BaseInferenceComponentName", found.base) != found.base)
+def _adapter_changes_base(adapter: Component, request: dict[str, Any]) -> bool:
+    return bool(_specs(request)[0].get("BaseInferenceComponentName", adapter.base) != adapter.base)
 
 
 @handles("UpdateInferenceComponentRuntimeConfig")
@@ -154,13 +154,13 @@ def describe_inference_component(state: Store, InferenceComponentName: str) -> d
     )
 
 
-def describe(state: Store, found: Component) -> dict[str, Any]:
+def describe(state: Store, record: Component) -> dict[str, Any]:
     """Description of a component for DescribeInferenceComponent and ListInferenceComponents."""
-    summaries = [_summary(state, spec) for spec in found.specs]
-    data = found.data | ({"Specification": summaries[0]} if len(summaries) == 1 else {"Specifications": summaries})
-    if not found.base:
-        healthy = [copy for copy in found.copies if copy.state == "healthy"]
-        data["RuntimeConfig"] = {"DesiredCopyCount": found.desired, "CurrentCopyCount": len(healthy)}
+    summaries = [_summary(state, spec) for spec in record.specs]
+    data = record.data | ({"Specification": summaries[0]} if len(summaries) == 1 else {"Specifications": summaries})
+    if not record.base:
+        healthy = [copy for copy in record.copies if copy.state == "healthy"]
+        data["RuntimeConfig"] = {"DesiredCopyCount": record.desired, "CurrentCopyCount": len(healthy)}
     return data
 
 
@@ -186,13 +186,13 @@ def list_inference_components(state: Store, **request: Any) -> dict[str, Any]:
 @handles("DeleteInferenceComponent")
 def delete_inference_component(state: Store, InferenceComponentName: str) -> dict[str, Any]:
     """Delete a component; its copies answer the requests in flight first."""
-    found = component(state, InferenceComponentName)
-    if found.status in ("Creating", "Updating", "Deleting"):
-        raise ValidationError(f"Cannot delete inference component {found.name} while it is {found.status}")
-    adapters = [adapter.name for adapter in state.adapters_of(found.name)]
+    record = component(state, InferenceComponentName)
+    if record.status in ("Creating", "Updating", "Deleting"):
+        raise ValidationError(f"Cannot delete inference component {record.name} while it is {record.status}")
+    adapters = [adapter.name for adapter in state.adapters_of(record.name)]
     if adapters:
-        raise ValidationError(f"Cannot delete inference component {found.name}: adapters use it: {adapters}")
-    found.status = "Deleting"
+        raise ValidationError(f"Cannot delete inference component {record.name}: adapters use it: {adapters}")
+    record.status = "Deleting"
     return {}
 
 
@@ -203,6 +203,6 @@ def component(state: Store, name: str) -> Component:
     return state.components[name]
 
 
-def _settled(found: Component) -> None:
-    if found.status not in ("InService", "Failed"):
-        raise ValidationError(f"Cannot update inference component {found.name} while it is {found.status}")
+def _require_settled(record: Component) -> None:
+    if record.status not in ("InService", "Failed"):
+        raise ValidationError(f"Cannot update inference component {record.name} while it is {record.status}")

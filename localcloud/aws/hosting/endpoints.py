@@ -152,8 +152,8 @@ def _lacks_capacity(endpoint: str, configuration: dict[str, Any]) -> str | None:
 @handles("UpdateEndpoint")
 def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
     """Move an endpoint to another configuration; it serves with the old one until the update is done or rolled back."""
-    found = endpoint(state, request["EndpointName"])
-    _settled(found)
+    record = endpoint(state, request["EndpointName"])
+    _require_settled(record)
     configuration = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, configuration)
     variants = {variant["VariantName"] for variant in configuration["ProductionVariants"]}
@@ -165,31 +165,31 @@ def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
             )
     deployment = request.get("DeploymentConfig")
     if deployment is None and request.get("RetainDeploymentConfig"):
-        deployment = found.data.get("LastDeploymentConfig")
-    rollout, waits_s = rollouts.for_endpoint(state, found, deployment, configuration["ProductionVariants"])
+        deployment = record.data.get("LastDeploymentConfig")
+    rollout, waits_s = rollouts.for_endpoint(state, record, deployment, configuration["ProductionVariants"])
     name = request["EndpointName"]
-    found.failure = _lacks_capacity(name, configuration)
-    found.rolls_back = bool(found.failure) or faults.strikes("silent-rollback", name)
-    found.target, found.retain = request["EndpointConfigName"], request.get("RetainAllVariantProperties", False)
-    found.until = clock().now() + current().endpoint_s + (0 if found.rolls_back else waits_s)
-    found.rollout = rollout
-    found.data |= {
+    record.failure = _lacks_capacity(name, configuration)
+    record.rolls_back = bool(record.failure) or faults.strikes("silent-rollback", name)
+    record.target, record.retain = request["EndpointConfigName"], request.get("RetainAllVariantProperties", False)
+    record.until = clock().now() + current().endpoint_s + (0 if record.rolls_back else waits_s)
+    record.rollout = rollout
+    record.data |= {
         "EndpointStatus": "Updating",
         "LastModifiedTime": clock().utc(),
         "LastDeploymentConfig": deployment,
-        "PendingDeploymentSummary": {"EndpointConfigName": found.target, "StartTime": clock().utc()},
+        "PendingDeploymentSummary": {"EndpointConfigName": record.target, "StartTime": clock().utc()},
     }
-    found.data.pop("FailureReason", None)
-    return {"EndpointArn": found.data["EndpointArn"]}
+    record.data.pop("FailureReason", None)
+    return {"EndpointArn": record.data["EndpointArn"]}
 
 
 @handles("DescribeEndpoint")
 def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
     """Describe an endpoint with its current instance counts."""
-    found = endpoint(state, EndpointName)
+    record = endpoint(state, EndpointName)
     variants = []
-    for variant in state.config_of(found).get("ProductionVariants", []):
-        present = found.instances.get(variant["VariantName"], [])
+    for variant in state.config_of(record).get("ProductionVariants", []):
+        present = record.instances.get(variant["VariantName"], [])
         ready = [instance for instance in present if instance.ready_at <= clock().now()]
         summary = {
             "VariantName": variant["VariantName"],
@@ -197,14 +197,14 @@ def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
             "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
             "CurrentInstanceCount": len(ready),
             "DesiredInstanceCount": (
-                variant.get("InitialInstanceCount", 1) if found.status == "Creating" else len(present)
+                variant.get("InitialInstanceCount", 1) if record.status == "Creating" else len(present)
             ),
         }
         variants.append(
             summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant}
         )
     shape = validation.operation("DescribeEndpoint").output_shape
-    return validation.pick(shape, found.data | {"ProductionVariants": variants or None})
+    return validation.pick(shape, record.data | {"ProductionVariants": variants or None})
 
 
 @handles("ListEndpoints")
@@ -216,13 +216,13 @@ def list_endpoints(state: Store, **request: Any) -> dict[str, Any]:
 @handles("DeleteEndpoint")
 def delete_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
     """Delete an endpoint; components must be gone first."""
-    found = endpoint(state, EndpointName)
-    _settled(found)
+    record = endpoint(state, EndpointName)
+    _require_settled(record)
     hosted = [c.name for c in state.components.values() if c.data["EndpointName"] == EndpointName]
     if hosted:
         raise ValidationError(f"Cannot delete endpoint {EndpointName}: it hosts inference components {hosted}")
-    found.data["EndpointStatus"] = "Deleting"
-    found.until = clock().now() + current().endpoint_s
+    record.data["EndpointStatus"] = "Deleting"
+    record.until = clock().now() + current().endpoint_s
     return {}
 
 
@@ -240,6 +240,6 @@ def endpoint(state: Store, name: str) -> Endpoint:
     return state.endpoints[name]
 
 
-def _settled(found: Endpoint) -> None:
-    if found.status in ("Creating", "Updating", "RollingBack", "Deleting"):
-        raise ValidationError(f'Cannot update in-progress endpoint "{found.data["EndpointArn"]}".')
+def _require_settled(record: Endpoint) -> None:
+    if record.status in ("Creating", "Updating", "RollingBack", "Deleting"):
+        raise ValidationError(f'Cannot update in-progress endpoint "{record.data["EndpointArn"]}".')

@@ -72,9 +72,9 @@ def _component(state: Store, component: Component) -> None:
     if component.status == "Failed":
         _stop(component.copies)
         return
-    wanted = [c for c in component.copies if not _outdated(component, c) and c.state != "stopping"]
-    for copy in [copy for copy in wanted if copy.state == "failed"]:
-        wanted.remove(copy)
+    current_copies = [c for c in component.copies if not _outdated(component, c) and c.state != "stopping"]
+    for copy in [copy for copy in current_copies if copy.state == "failed"]:
+        current_copies.remove(copy)
         copy.stop()
         component.restarts += 1
         component.not_before = clock().now() + min(_RESTART_MAX_S, 2.0 ** (component.restarts - 1) - 1)
@@ -84,18 +84,18 @@ def _component(state: Store, component: Component) -> None:
     if reason := rollouts.tripped(state, component.rollout):
         _give_up(component, reason)
         return
-    due = rollouts.due(component)
-    _stop(wanted[due:])
-    del wanted[due:]
-    while len(wanted) < due and clock().now() >= component.not_before:
-        problem = _start(state, component, wanted)
+    count = rollouts.due(component)
+    _stop(current_copies[count:])
+    del current_copies[count:]
+    while len(current_copies) < count and clock().now() >= component.not_before:
+        problem = _start(state, component, current_copies)
         if problem and (problem == instances.NO_CAPACITY or _starved(state, component)):
             _give_up(component, problem)
             return
         if problem is not None:
             break
-    healthy = [copy for copy in wanted if copy.state == "healthy"]
-    if len(healthy) == due:
+    healthy = [copy for copy in current_copies if copy.state == "healthy"]
+    if len(healthy) == count:
         _serve(component)
 
 
@@ -146,7 +146,7 @@ def _starved(state: Store, component: Component) -> bool:
     return now - component.unplaced_since >= min(configured, current().provision_s) and component.status != "InService"
 
 
-def _start(state: Store, component: Component, wanted: list[Copy]) -> str | None:
+def _start(state: Store, component: Component, current_copies: list[Copy]) -> str | None:
     """Start one copy, or return the reason why not; an empty reason means that an instance is being added."""
     instance, problem = instances.place(state, component)
     if instance is None:
@@ -171,7 +171,7 @@ def _start(state: Store, component: Component, wanted: list[Copy]) -> str | None
     else:
         copy.start()
     component.copies.append(copy)
-    wanted.append(copy)
+    current_copies.append(copy)
     return None
 
 

@@ -54,8 +54,8 @@ def first(state: Store, endpoint: Endpoint) -> None:
             types = instance_types(variant)
             available = [kind for kind in types if not out_of_capacity(endpoint.data["EndpointName"], kind)]
             instances.append(_instance((available or types)[0], delay_s=0))
-    for gone in set(endpoint.instances) - {variant["VariantName"] for variant in variants}:
-        del endpoint.instances[gone]
+    for name in set(endpoint.instances) - {variant["VariantName"] for variant in variants}:
+        del endpoint.instances[name]
 
 
 def _instance(instance_type: str, *, delay_s: float) -> Instance:
@@ -76,8 +76,8 @@ def place(state: Store, component: Component) -> tuple[Instance | None, str | No
     if room:
         return None, ""
     scaling = variant.get("ManagedInstanceScaling", {})
-    most = scaling.get("MaxInstanceCount", 0) if scaling.get("Status", "ENABLED") == "ENABLED" else 0
-    if len(instances) >= most:
+    limit = scaling.get("MaxInstanceCount", 0) if scaling.get("Status", "ENABLED") == "ENABLED" else 0
+    if len(instances) >= limit:
         return None, NO_ROOM
     if not _reservation_has(state, variant, len(instances) + 1):
         return None, NO_CAPACITY
@@ -91,13 +91,13 @@ def place(state: Store, component: Component) -> tuple[Instance | None, str | No
 def _room(state: Store, component: Component, instances: list[Instance]) -> list[Instance]:
     """Instances with enough free GPUs, ordered by preference: the emptiest first (SPREAD, the default) or the fullest first."""
     copies = copies_by_instance(state)
-    found = [
+    candidates = [
         instance
         for instance in instances
         if not instance.draining and _free(instance, copies) >= need(spec_for(component.specs, instance.type))
     ]
     binpack = component.specs[0].get("SchedulingConfig", {}).get("PlacementStrategy") == "BINPACK"
-    return sorted(found, key=lambda instance: len(copies.get(instance.id, [])), reverse=binpack)
+    return sorted(candidates, key=lambda instance: len(copies.get(instance.id, [])), reverse=binpack)
 
 
 def _free(instance: Instance, copies: dict[str, list[Copy]]) -> int:
@@ -106,12 +106,12 @@ def _free(instance: Instance, copies: dict[str, list[Copy]]) -> int:
 
 def copies_by_instance(state: Store) -> dict[str, list[Copy]]:
     """Copies that have not stopped, by instance id."""
-    found: dict[str, list[Copy]] = {}
+    copies: dict[str, list[Copy]] = {}
     for component in state.components.values():
         for copy in component.copies:
             if copy.state != "stopped":
-                found.setdefault(copy.instance_id, []).append(copy)
-    return found
+                copies.setdefault(copy.instance_id, []).append(copy)
+    return copies
 
 
 def scale_in(state: Store, endpoint: Endpoint) -> None:

@@ -54,16 +54,20 @@ def call(account: str, region: str, name: str, params: dict[str, Any]) -> dict[s
 
 def missing(operation_name: str, message: str) -> SagemakerClientError:
     """Error for a name that does not exist: ResourceNotFound if the operation's model has it."""
-    known = {shape.name for shape in validation.operation(operation_name).error_shapes}
+    error_names = {shape.name for shape in validation.operation(operation_name).error_shapes}
     return (
-        SagemakerClientError("ResourceNotFound", message) if "ResourceNotFound" in known else ValidationError(message)
+        SagemakerClientError("ResourceNotFound", message)
+        if "ResourceNotFound" in error_names
+        else ValidationError(message)
     )
 
 
 def taken(operation_name: str, message: str) -> SagemakerClientError:
     """Error for a name that exists already: ResourceInUse if the operation's model has it."""
-    known = {shape.name for shape in validation.operation(operation_name).error_shapes}
-    return SagemakerClientError("ResourceInUse", message) if "ResourceInUse" in known else ValidationError(message)
+    error_names = {shape.name for shape in validation.operation(operation_name).error_shapes}
+    return (
+        SagemakerClientError("ResourceInUse", message) if "ResourceInUse" in error_names else ValidationError(message)
+    )
 
 
 def listing(operation_name: str, records: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
@@ -82,17 +86,17 @@ def listing(operation_name: str, records: list[dict[str, Any]], request: dict[st
     status_key = next((key for key in keys if key.endswith("Status") or key == "Status"), name_key)
     sort_key = {"Name": name_key, "Status": status_key}.get(request.get("SortBy", ""), "CreationTime")
     sort_key = request["SortBy"] if request.get("SortBy") in keys else sort_key
-    found = [record for record in records if _wanted(record, request, name_key, status_key)]
-    found.sort(key=lambda record: record.get(sort_key) or record[name_key])
+    matches = [record for record in records if _matches(record, request, name_key, status_key)]
+    matches.sort(key=lambda record: record.get(sort_key) or record[name_key])
     if request.get("SortOrder", "Descending") == "Descending":
-        found.reverse()
+        matches.reverse()
     start = int(request.get("NextToken", "0"))
     end = start + int(request.get("MaxResults", 10))
-    answer: dict[str, Any] = {member: [validation.pick(summary, record) for record in found[start:end]]}
-    return answer | ({"NextToken": str(end)} if end < len(found) else {})
+    answer: dict[str, Any] = {member: [validation.pick(summary, record) for record in matches[start:end]]}
+    return answer | ({"NextToken": str(end)} if end < len(matches) else {})
 
 
-def _wanted(record: dict[str, Any], request: dict[str, Any], name_key: str, status_key: str) -> bool:
+def _matches(record: dict[str, Any], request: dict[str, Any], name_key: str, status_key: str) -> bool:
     name = record[name_key].lower()
     after = request.get("CreationTimeAfter")
     before = request.get("CreationTimeBefore")

@@ -141,25 +141,25 @@ def _metric_alarm(state: Store, alarm: Any, history: _History) -> float | None:
     except metricmath.ExpressionError as error:
         alarm.state_reason = str(error)
         return None
-    known = [point for point in points if point is not None]
+    values = [point for point in points if point is not None]
     missing = alarm.treat_missing_data or "missing"
-    breaching = sum(_COMPARE[alarm.comparison_operator](point, alarm.threshold) for point in known)
+    breaching = sum(_COMPARE[alarm.comparison_operator](point, alarm.threshold) for point in values)
     if missing == "breaching":
-        breaching += len(points) - len(known)
+        breaching += len(points) - len(values)
     if breaching >= int(alarm.datapoints_to_alarm or len(points)):
         new = "ALARM"
-    elif known or missing in ("notBreaching", "breaching"):
+    elif values or missing in ("notBreaching", "breaching"):
         new = "OK"
     else:
         new = alarm.state_value if missing == "ignore" else "INSUFFICIENT_DATA"
-    shown = ", ".join(f"{point:g}" for point in known)
+    text = ", ".join(f"{point:g}" for point in values)
     _move(
         state,
         alarm,
         new,
-        f"Threshold Crossed: {breaching} out of the last {len(points)} datapoints [{shown}] {_crossed(alarm)}",
+        f"Threshold Crossed: {breaching} out of the last {len(points)} datapoints [{text}] {_crossed(alarm)}",
     )
-    return known[0] if known else None
+    return values[0] if values else None
 
 
 def _crossed(alarm: Any) -> str:

@@ -60,9 +60,9 @@ def _target(state: Store, resource_id: str) -> tuple[Any, Component] | None:
 
 def _bounds(state: Store) -> None:
     for resource_id in models.applicationautoscaling_backends[state.account][state.region].targets.get(DIMENSION, {}):
-        found = _target(state, resource_id)
-        if found:
-            target, component = found
+        pair = _target(state, resource_id)
+        if pair:
+            target, component = pair
             _scale(state, component, min(max(component.desired, target.min_capacity), target.max_capacity))
 
 
@@ -78,29 +78,29 @@ def _scale(state: Store, component: Component, copies: int) -> bool:
 
 
 def _act(state: Store, policy: Any, alarm: Any, value: float) -> None:
-    found = _target(state, policy.resource_id)
-    if not found:
+    pair = _target(state, policy.resource_id)
+    if not pair:
         return
-    target, component = found
+    target, component = pair
     suspended = target.suspended_state or {}
     tracking = policy.target_tracking_scaling_policy_configuration
     if tracking:
-        wanted = math.ceil(component.desired * value / tracking["TargetValue"])
+        copies = math.ceil(component.desired * value / tracking["TargetValue"])
         grows = alarm.comparison_operator.startswith("Greater")
-        wanted = max(wanted, component.desired + 1) if grows else min(wanted, component.desired)
+        copies = max(copies, component.desired + 1) if grows else min(copies, component.desired)
         if not grows and str(tracking.get("DisableScaleIn", False)).lower() == "true":
             return
         cooldown = float(tracking.get("ScaleOutCooldown" if grows else "ScaleInCooldown", _COOLDOWN_S))
     else:
         steps = policy.step_scaling_policy_configuration
-        wanted = _step(steps, component.desired, value - alarm.threshold)
-        grows = wanted > component.desired
+        copies = _step(steps, component.desired, value - alarm.threshold)
+        grows = copies > component.desired
         cooldown = float(steps.get("Cooldown", 0))
-    wanted = min(max(wanted, target.min_capacity), target.max_capacity)
+    copies = min(max(copies, target.min_capacity), target.max_capacity)
     blocked = suspended.get("DynamicScalingOutSuspended" if grows else "DynamicScalingInSuspended", False)
     last = state.policy_runs.get(policy.policy_arn, -math.inf)
     due = clock().now() - last >= cooldown
-    if due and not blocked and _scale(state, component, wanted):
+    if due and not blocked and _scale(state, component, copies):
         state.policy_runs[policy.policy_arn] = clock().now()
 
 

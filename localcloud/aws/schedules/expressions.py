@@ -88,10 +88,10 @@ def parse(expression: str, timezone: str | None = None) -> Schedule:
         ScheduleError: The expression or the time zone is invalid.
     """
     zone = _zone(timezone or "UTC")
-    found = re.fullmatch(r"(at|rate|cron)\((.+)\)", expression.strip())
-    if not found:
+    match = re.fullmatch(r"(at|rate|cron)\((.+)\)", expression.strip())
+    if not match:
         raise ScheduleError(f"Invalid Schedule Expression {expression}. Must be at(...), rate(...) or cron(...)")
-    kind, body = found[1], found[2].strip()
+    kind, body = match[1], match[2].strip()
     if kind == "at":
         return Schedule(zone=zone, at=_at(body, zone))
     if kind == "rate":
@@ -104,10 +104,10 @@ def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        found: tzinfo | None = get_zonefile_instance().get(name)
-        if found is None:
+        fallback: tzinfo | None = get_zonefile_instance().get(name)
+        if fallback is None:
             raise ScheduleError(f"Invalid time zone: {name}") from error
-        return found
+        return fallback
 
 
 def _at(body: str, zone: tzinfo) -> float:
@@ -120,10 +120,10 @@ def _at(body: str, zone: tzinfo) -> float:
 
 
 def _rate(body: str) -> int:
-    found = re.fullmatch(r"([1-9]\d*)\s+(minute|hour|day)s?", body)
-    if not found:
+    match = re.fullmatch(r"([1-9]\d*)\s+(minute|hour|day)s?", body)
+    if not match:
         raise ScheduleError(f"Invalid Schedule Expression rate({body}). Must be rate(value minutes|hours|days)")
-    return int(found[1]) * _UNITS_S[found[2]]
+    return int(match[1]) * _UNITS_S[match[2]]
 
 
 def _cron(body: str) -> Cron:

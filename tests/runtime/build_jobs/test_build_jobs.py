@@ -70,7 +70,7 @@ def asked(logic: ModuleType, *, stage: int = 0, fingerprint: str = "f1", kind: s
         if kind == "image"
         else {"bucket": "weights", "manifest": "weights/Qwen/Qwen3-8B/abc/manifest.json"}
     )
-    return logic.Asked.parse(
+    return logic.Job.parse(
         json.dumps(
             {
                 "name": "serving image",
@@ -110,7 +110,7 @@ def test_unchanged_content_builds_nothing_and_hands_over_the_digest(logic: Modul
 
     assert not aws.codebuild.started
     assert data["Digest"] == digest
-    assert logic.check(aws, asked(logic), begun=data, now=101) == {"IsComplete": True, "Data": {"Digest": digest}}
+    assert logic.check(aws, asked(logic), start=data, now=101) == {"IsComplete": True, "Data": {"Digest": digest}}
 
 
 def test_changed_content_is_a_new_digest(logic: ModuleType, aws: Any) -> None:
@@ -118,7 +118,7 @@ def test_changed_content_is_a_new_digest(logic: ModuleType, aws: Any) -> None:
     begun = logic.begin(aws, asked(logic, fingerprint="f2"), token="r2", now=100)
     second = push(aws, "0.5.23-f2")
 
-    answer = logic.check(aws, asked(logic, fingerprint="f2"), begun=begun, now=101)
+    answer = logic.check(aws, asked(logic, fingerprint="f2"), start=begun, now=101)
     assert answer["Data"]["Digest"] == second != first
 
 
@@ -155,12 +155,12 @@ def test_a_failed_build_is_tried_again_by_the_next_deployment(logic: ModuleType,
 def test_waits_while_the_build_runs(logic: ModuleType, aws: Any) -> None:
     begun = logic.begin(aws, asked(logic), token="r1", now=100)
 
-    assert logic.check(aws, asked(logic), begun=begun, now=3000) == {"IsComplete": False}
+    assert logic.check(aws, asked(logic), start=begun, now=3000) == {"IsComplete": False}
 
 
 def test_a_stage_that_is_over_leaves_the_build_to_the_next(logic: ModuleType, aws: Any) -> None:
     begun = logic.begin(aws, asked(logic), token="r1", now=100)
-    assert logic.check(aws, asked(logic), begun=begun, now=3101)["IsComplete"] is True
+    assert logic.check(aws, asked(logic), start=begun, now=3101)["IsComplete"] is True
 
     second = logic.begin(aws, asked(logic, stage=1), token="r2", now=3101)
     assert second == {"StageEnds": "6101", "BuildId": "project:0"}
@@ -175,7 +175,7 @@ def test_a_build_that_failed_between_two_stages_fails_the_second_and_is_not_star
     begun = logic.begin(aws, asked(logic, stage=1), token="r2", now=3101)
 
     with pytest.raises(logic.JobError, match="build project:0 ended as FAILED"):
-        logic.check(aws, asked(logic, stage=1), begun=begun, now=3102)
+        logic.check(aws, asked(logic, stage=1), start=begun, now=3102)
     assert len(aws.codebuild.started) == 1
 
 
@@ -184,7 +184,7 @@ def test_the_last_stage_says_how_to_go_on(logic: ModuleType, aws: Any) -> None:
     begun = logic.begin(aws, last, token="r1", now=100)
 
     with pytest.raises(logic.JobError) as caught:
-        logic.check(aws, last, begun=begun, now=3101)
+        logic.check(aws, last, start=begun, now=3101)
     assert str(caught.value) == (
         "serving image: build project:0 still runs after 150 minutes; it goes on, so deploy again to wait for it, "
         "or allow it more time"
@@ -213,7 +213,7 @@ def test_a_failed_build_fails_the_deployment_with_phase_and_end_of_the_log(logic
     }
 
     with pytest.raises(logic.JobError) as caught:
-        logic.check(aws, asked(logic), begun=begun, now=101)
+        logic.check(aws, asked(logic), start=begun, now=101)
     message = str(caught.value)
     assert message.startswith(
         "serving image: build project:0 ended as FAILED in BUILD: exit status 1; the end of its log:\n"
@@ -227,7 +227,7 @@ def test_a_log_that_cannot_be_read_does_not_hide_the_failure(logic: ModuleType, 
     aws.codebuild.builds[0] |= {"buildStatus": "TIMED_OUT", "logs": {"groupName": "/gone", "streamName": "one"}}
 
     with pytest.raises(logic.JobError, match="ended as TIMED_OUT; its log cannot be read: ResourceNotFoundException"):
-        logic.check(aws, asked(logic), begun=begun, now=101)
+        logic.check(aws, asked(logic), start=begun, now=101)
 
 
 def test_a_build_that_succeeds_without_an_image_fails(logic: ModuleType, aws: Any) -> None:
@@ -235,7 +235,7 @@ def test_a_build_that_succeeds_without_an_image_fails(logic: ModuleType, aws: An
     aws.codebuild.builds[0]["buildStatus"] = "SUCCEEDED"
 
     with pytest.raises(logic.JobError, match=r"succeeded but left no image images:0\.5\.23-f1"):
-        logic.check(aws, asked(logic), begun=begun, now=101)
+        logic.check(aws, asked(logic), start=begun, now=101)
 
 
 def test_a_lost_race_for_an_immutable_tag_is_a_success(logic: ModuleType, aws: Any) -> None:
@@ -243,7 +243,7 @@ def test_a_lost_race_for_an_immutable_tag_is_a_success(logic: ModuleType, aws: A
     aws.codebuild.builds[0]["buildStatus"] = "FAILED"  # ImageTagAlreadyExistsException: another stack was first
     digest = push(aws, "0.5.23-f1")
 
-    assert logic.check(aws, asked(logic), begun=begun, now=101)["Data"] == {"Digest": digest}
+    assert logic.check(aws, asked(logic), start=begun, now=101)["Data"] == {"Digest": digest}
 
 
 def test_the_physical_id_does_not_follow_the_content(logic: ModuleType) -> None:
@@ -314,11 +314,11 @@ def test_both_programs_have_the_same_record(logic: ModuleType, monkeypatch: pyte
 def test_a_manifest_ends_the_staging_of_weights(logic: ModuleType, aws: Any) -> None:
     wanted = asked(logic, kind="weights")
     begun = logic.begin(aws, wanted, token="r1", now=100)
-    assert logic.check(aws, wanted, begun=begun, now=101) == {"IsComplete": False}
+    assert logic.check(aws, wanted, start=begun, now=101) == {"IsComplete": False}
 
     put_record(aws)
 
-    assert logic.check(aws, wanted, begun=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
+    assert logic.check(aws, wanted, start=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
     assert logic.begin(aws, wanted, token="r2", now=200)["Bytes"] == "1010"
 
 

@@ -35,14 +35,14 @@ def plan(**changes: Any) -> dict[str, Any]:
 
 
 def said(runtime: Runtime, **changes: Any) -> list[str]:
-    wanted = runtime.plan.Wanted(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
     with pytest.raises(runtime.plan.PlanError) as error:
         runtime.plan.check(plan(**changes), wanted)
     return str(error.value).splitlines()
 
 
 def test_an_active_plan_of_the_right_kind_is_passed(runtime: Runtime) -> None:
-    wanted = runtime.plan.Wanted(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
     assert runtime.plan.check(plan(), wanted) is None
 
 

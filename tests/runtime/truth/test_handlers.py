@@ -114,7 +114,7 @@ def test_deleting_asks_nobody(handler: Any) -> None:
 @pytest.mark.usefixtures("five")
 def test_a_throttled_or_forbidden_look_fails_and_never_guesses(handler: Any, sagemaker: Any) -> None:
     answering(sagemaker, "DescribeInferenceComponent", 400, "AccessDeniedException")
-    asked = logic.Asked.parse(PROPERTIES)
+    asked = logic.Properties.parse(PROPERTIES)
     with pytest.raises(ClientError, match="AccessDeniedException"):
         logic.answer(sagemaker, asked, before=None, physical_id="")
     throttled = SESSION.client("sagemaker")
@@ -135,7 +135,7 @@ def test_a_look_that_times_out_fails_and_never_guesses(handler: Any) -> None:
     client = SESSION.client("sagemaker")
     client.meta.events.register("before-send.sagemaker.DescribeInferenceComponent", late)
     with pytest.raises(ReadTimeoutError):
-        logic.answer(client, logic.Asked.parse(PROPERTIES), before=None, physical_id="")
+        logic.answer(client, logic.Properties.parse(PROPERTIES), before=None, physical_id="")
 
 
 ASKED = {
@@ -183,9 +183,9 @@ def test_the_check_begins_with_a_note_of_the_time(truth: Any) -> None:
 
 
 def test_a_component_has_its_own_question_or_the_endpoints(truth: Any) -> None:
-    from cdk_sglang._runtime.truth.asked import Asked
+    from cdk_sglang._runtime.truth.specification import Specification
 
-    llama, qwen = Asked.parse(json.dumps(ASKED)).components
+    llama, qwen = Specification.parse(json.dumps(ASKED)).components
     assert (llama.smoke.body, llama.smoke.expect, llama.smoke.timeout_seconds) == ('{"a": 1}', ("b",), 7)
     assert (qwen.smoke.expect, qwen.instance_types, qwen.scaling) == (("choices",), ("ml.g6e.xlarge",), ())
 
@@ -207,5 +207,5 @@ def test_what_is_missing_is_logged_without_the_question(
     assert "waiting: endpoint fleet: is Creating" in caplog.text
     assert "secret question" not in caplog.text
     driven.advance(5)
-    with pytest.raises(truth.logic.UntrueError, match="component llama: Could not find inference component"):
+    with pytest.raises(truth.logic.VerificationError, match="component llama: Could not find inference component"):
         truth.is_complete(event, context)

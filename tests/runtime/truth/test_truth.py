@@ -1,4 +1,4 @@
-"""What the truth check says of a live endpoint: embedded AWS, real containers, real requests; and what it does on a bad day."""
+"""The verification of a live endpoint: embedded AWS, real containers, real requests, and failures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from cdk_sglang._runtime.truth import asked as asks
 from cdk_sglang._runtime.truth import logic
+from cdk_sglang._runtime.truth import specification as specs
 from localcloud.aws import faults
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, eventually, in_service
@@ -43,11 +43,11 @@ def component(sagemaker: Any, name: str = "llama", *, model_name: str = "llama-1
     )
 
 
-def smoke(body: dict[str, Any] | None = None, *, expect: str = "path", timeout_seconds: int = 20) -> asks.Smoke:
-    return asks.Smoke(body=json.dumps(body or {}), expect=(expect,), timeout_seconds=timeout_seconds)
+def smoke(body: dict[str, Any] | None = None, *, expect: str = "path", timeout_seconds: int = 20) -> specs.Smoke:
+    return specs.Smoke(body=json.dumps(body or {}), expect=(expect,), timeout_seconds=timeout_seconds)
 
 
-def wanted(name: str = "llama", **changes: Any) -> asks.Component:
+def wanted(name: str = "llama", **changes: Any) -> specs.Component:
     given: dict[str, Any] = {
         "name": name,
         "model": "llama-1",
@@ -60,7 +60,7 @@ def wanted(name: str = "llama", **changes: Any) -> asks.Component:
         "startup_seconds": 600,
         "smoke": smoke(),
     }
-    return asks.Component(**given | changes)
+    return specs.Component(**given | changes)
 
 
 @dataclass(kw_only=True)
@@ -68,19 +68,19 @@ class Check:
     """The check, and what it is asked."""
 
     aws: logic.Clients
-    asked: asks.Asked
+    asked: specs.Specification
 
     def __call__(
-        self, *components: asks.Component, after: float = PATIENT, budget: float = 60, **changes: Any
+        self, *components: specs.Component, after: float = PATIENT, budget: float = 60, **changes: Any
     ) -> list[str]:
         """Return what is missing so many seconds after the check began; a mistake is raised."""
         asked = replace(self.asked, components=components or (wanted(),), **changes)
-        done, findings = logic.check(self.aws, asked, begun=0, now=after, budget_seconds=budget)
+        done, findings = logic.check(self.aws, asked, start=0, now=after, budget_seconds=budget)
         assert done == (not findings)
         return [f"{finding.kind}: {finding.text}" for finding in findings]
 
-    def refuses(self, *components: asks.Component, after: float = PATIENT, **changes: Any) -> str:
-        with pytest.raises(logic.UntrueError) as caught:
+    def refuses(self, *components: specs.Component, after: float = PATIENT, **changes: Any) -> str:
+        with pytest.raises(logic.VerificationError) as caught:
             self(*components, after=after, **changes)
         return str(caught.value)
 
@@ -100,7 +100,7 @@ def check(cloud: LocalCloud, client: Callable[[str], Any]) -> Check:
 
     return Check(
         aws=logic.Clients(sagemaker=sagemaker, scaling=client("application-autoscaling"), runtime=runtime),
-        asked=asks.Asked(endpoint="fleet", config="fleet-1", part=0, timeout_seconds=DEADLINE, components=()),
+        asked=specs.Specification(endpoint="fleet", config="fleet-1", part=0, timeout_seconds=DEADLINE, components=()),
     )
 
 
@@ -410,8 +410,8 @@ def test_every_type_of_a_pool_must_have_the_model_that_was_asked_for_it(check: C
     in_service(sagemaker, "pooled")
     asked = wanted("pooled", instance_types=(small, large))
 
-    def other(name: str, *types: str, version: str = "split") -> asks.Variant:
-        return asks.Variant(model=name, environment={"SM_TEST_VERSION": version}, instance_types=types)
+    def other(name: str, *types: str, version: str = "split") -> specs.Variant:
+        return specs.Variant(model=name, environment={"SM_TEST_VERSION": version}, instance_types=types)
 
     check.asked = replace(check.asked, endpoint="pool", config="pool-1")
     assert check(replace(asked, others=(other("llama-2", large),))) == []

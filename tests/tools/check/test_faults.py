@@ -47,8 +47,8 @@ def test_a_rule_that_finds_nothing_alone_and_a_checker_nobody_needs_are_problems
         Result(fault, nothing | {"ASL": ["X"]}),
     ]
     assert mutants.unneeded_problems(alone) == [
-        f"{rules[0]}: finds no fault that no linter finds; remove it, or add such a fault",
-        "cfn-lint: finds no fault alone; is it needed",
+        f"{rules[0]}: a linter finds all its faults too; remove it, or add a fault that only it finds",
+        "cfn-lint: other checkers find all its faults too; remove it, or add a fault that only it finds",
     ]
 
 
@@ -64,7 +64,7 @@ def test_a_fault_that_nobody_finds_is_a_problem_with_a_next_step() -> None:
     fault = Fault("quiet", ADAPTER, (CONFIG, "Properties.X"), 1)
     found: Findings = {checker: [] for checker in mutants.CHECKERS}
     assert mutants.survivor_problems([Result(fault, found)]) == [
-        "quiet (adapter.json, Properties.X): nobody finds it; write a rule in stacks/rules.guard"
+        "quiet (adapter.json, Properties.X): no checker finds it; write a rule in stacks/rules.guard"
     ]
 
 

@@ -78,7 +78,7 @@ def test_a_definition_that_is_no_json_or_lies_in_s3_is_found() -> None:
     ((_, message),) = workflows.findings(machine(DefinitionString="{"))
     assert message.startswith("its definition is not JSON")
     ((_, message),) = workflows.findings(machine(DefinitionS3Location={"Bucket": "b", "Key": "k"}))
-    assert message == "its definition lies in S3, where no check reads it; put it into the template"
+    assert message == "its definition is in S3, where no check reads it; put it into the template"
 
 
 def test_a_tool_that_is_missing_is_said_so_and_one_that_hangs_is_stopped() -> None:

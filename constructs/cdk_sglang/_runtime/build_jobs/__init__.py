@@ -1,1 +1,1 @@
-"""Runs CodeBuild builds for CloudFormation: starts one when its result is missing, waits for it, explains a failure."""
+"""CodeBuild builds for CloudFormation: start a build if its result is missing, wait for it, report its failure."""

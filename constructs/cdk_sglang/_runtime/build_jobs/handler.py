@@ -24,20 +24,20 @@ _aws = logic.Clients(
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer one custom-resource event: nothing on Delete, else begin (or find) the build whose result is wanted."""
-    asked = logic.Asked.parse(event["ResourceProperties"]["Asked"])
+    """Handle a custom-resource event: nothing on Delete, else find or start the build of the job."""
+    job = logic.Job.parse(event["ResourceProperties"]["Asked"])
     if event["RequestType"] == "Delete":  # results stay: an older endpoint config, or a rollback, may use them
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
-    data = logic.begin(_aws, asked, token=event["RequestId"], now=time.time())
-    _log.info(json.dumps({"request": event["RequestType"], "asked": asked.text, "answer": data}))
-    return {"PhysicalResourceId": asked.physical_id, "Data": data}
+    data = logic.begin(_aws, job, token=event["RequestId"], now=time.time())
+    _log.info(json.dumps({"request": event["RequestType"], "asked": job.text, "answer": data}))
+    return {"PhysicalResourceId": job.physical_id, "Data": data}
 
 
 def is_complete(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Say whether the result is there; an exception fails the deployment with the end of the build's log."""
+    """Return whether the result exists; an exception fails the deployment with the end of the build's log."""
     if event["RequestType"] == "Delete":
         return {"IsComplete": True}
-    asked = logic.Asked.parse(event["ResourceProperties"]["Asked"])
-    answer = logic.check(_aws, asked, begun=event.get("Data") or {}, now=time.time())
-    _log.info(json.dumps({"asked": asked.text, "answer": answer}))
+    job = logic.Job.parse(event["ResourceProperties"]["Asked"])
+    answer = logic.check(_aws, job, start=event.get("Data") or {}, now=time.time())
+    _log.info(json.dumps({"asked": job.text, "answer": answer}))
     return answer

@@ -1,10 +1,10 @@
-"""What the build-job functions decide, apart from Lambda.
+"""Logic of the build-job functions, without Lambda.
 
-A job is known by its fingerprint. Its result, an image tag or a manifest, is made by one CodeBuild build and never changes, so
-every step can be repeated: a result that is there ends the job, a build that runs is waited for, and only then one is started.
+A fingerprint identifies a job. Its result, an image tag or a manifest, comes from one CodeBuild build and never changes, so
+every step can be repeated: if the result exists, the job is done; if a build is running, the job waits for it; otherwise it starts one.
 
-CloudFormation waits an hour for a custom resource and no longer, so a job is a chain of them: each waits for its stage, all but the
-last give up quietly, and the next goes on with the same build.
+CloudFormation waits at most an hour for a custom resource, so a job is a chain of resources: each waits for its stage, all but the
+last give up without an error, and the next continues with the same build.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _TAIL_CHARACTERS = 1500
 _TAIL_EVENTS = 60
 _MANIFEST_FORMAT = 1
 _HUB_FILE = "cdk-sglang-hash"
-"""Both as the staging program has them (_runtime/weights/manifest.py); a test holds them together."""
+"""Both equal the values of the staging program (_runtime/weights/manifest.py); a test compares them."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class JobError(Exception):
-    """The job cannot be done; the text is the reason CloudFormation shows."""
+    """The job failed; the text is the reason that CloudFormation shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,8 @@ class Clients:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What one custom resource asks for."""
+class Job:
+    """The job of a custom resource."""
 
     name: str
     project: str
@@ -62,19 +62,19 @@ class Asked:
     text: str
 
     @classmethod
-    def parse(cls, text: str) -> Asked:
-        """Read the property; CloudFormation hands numbers over as strings, so it is one JSON text."""
-        asked = json.loads(text)
-        result = asked["result"]
+    def parse(cls, text: str) -> Job:
+        """Parse the property. It is one JSON text, since CloudFormation passes numbers as strings."""
+        content = json.loads(text)
+        result = content["result"]
         return cls(
-            name=asked["name"],
-            project=asked["project"],
-            fingerprint=asked["fingerprint"],
-            stage=asked["stage"],
-            stages=asked["stages"],
-            stage_seconds=asked["stage_seconds"],
-            source=asked.get("source", ""),
-            variables=asked.get("variables", {}),
+            name=content["name"],
+            project=content["project"],
+            fingerprint=content["fingerprint"],
+            stage=content["stage"],
+            stages=content["stages"],
+            stage_seconds=content["stage_seconds"],
+            source=content.get("source", ""),
+            variables=content.get("variables", {}),
             repository=result.get("repository", ""),
             tag=result.get("tag", ""),
             bucket=result.get("bucket", ""),
@@ -85,7 +85,7 @@ class Asked:
 
     @property
     def physical_id(self) -> str:
-        """The same for every content: a new image must not make CloudFormation delete the old one."""
+        """Physical id, the same for every content: a new image must not make CloudFormation delete the old one."""
         return f"{self.project}/{self.name}/{self.stage}"
 
     @property
@@ -94,82 +94,82 @@ class Asked:
         return self.stage == self.stages - 1
 
 
-def begin(aws: Clients, asked: Asked, *, token: str, now: float) -> dict[str, str]:
-    """Return the build to wait for, starting it where there is neither a result nor a build on its way."""
-    ends = {"StageEnds": str(int(now) + asked.stage_seconds)}
-    result = find_result(aws, asked)
+def begin(aws: Clients, job: Job, *, token: str, now: float) -> dict[str, str]:
+    """Return the result, or the build to wait for; start a build if there is neither."""
+    ends = {"StageEnds": str(int(now) + job.stage_seconds)}
+    result = find_result(aws, job)
     if result is not None:
         return ends | result
-    build = _find_build(aws, asked)
-    if build is not None and (asked.stage > 0 or build["buildStatus"] == "IN_PROGRESS"):
+    build = _find_build(aws, job)
+    if build is not None and (job.stage > 0 or build["buildStatus"] == "IN_PROGRESS"):
         return ends | {"BuildId": build["id"]}
-    return ends | {"BuildId": _start(aws, asked, token)}
+    return ends | {"BuildId": _start(aws, job, token)}
 
 
-def check(aws: Clients, asked: Asked, *, begun: dict[str, str], now: float) -> dict[str, Any]:
-    """Say whether the job, or this stage of waiting for it, is over."""
-    result = find_result(aws, asked)
+def check(aws: Clients, job: Job, *, start: dict[str, str], now: float) -> dict[str, Any]:
+    """Return whether the job, or this stage of the wait, is over."""
+    result = find_result(aws, job)
     if result is not None:
         return {"IsComplete": True, "Data": result}
-    build_id = begun.get("BuildId", "")
+    build_id = start.get("BuildId", "")
     build = _describe(aws, [build_id])[0] if build_id else None
     if build is None:
-        raise JobError(f"{asked.name}: its result was there and is gone; deploy again to make it anew")
+        raise JobError(f"{job.name}: its result was there and is gone; deploy again to make it anew")
     status = build["buildStatus"]
     if status == "SUCCEEDED":
-        raise JobError(f"{asked.name}: build {build_id} succeeded but left no {_what(asked)}{_tail(aws, build)}")
+        raise JobError(f"{job.name}: build {build_id} succeeded but left no {_what(job)}{_tail(aws, build)}")
     if status != "IN_PROGRESS":
-        raise JobError(f"{asked.name}: build {build_id} ended as {status}{_why(build)}{_tail(aws, build)}")
-    if now < float(begun["StageEnds"]):
+        raise JobError(f"{job.name}: build {build_id} ended as {status}{_why(build)}{_tail(aws, build)}")
+    if now < float(start["StageEnds"]):
         return {"IsComplete": False}
-    if not asked.is_last:
+    if not job.is_last:
         return {"IsComplete": True, "Data": {"Digest": "", "Bytes": "0"}}
-    minutes = asked.stages * asked.stage_seconds // 60
+    minutes = job.stages * job.stage_seconds // 60
     raise JobError(
-        f"{asked.name}: build {build_id} still runs after {minutes} minutes; it goes on, so deploy again to wait for it, "
+        f"{job.name}: build {build_id} still runs after {minutes} minutes; it goes on, so deploy again to wait for it, "
         "or allow it more time"
     )
 
 
-def find_result(aws: Clients, asked: Asked) -> dict[str, str] | None:
-    """Return the attributes of the result, or None while there is none."""
-    return _find_image(aws.ecr, asked) if asked.repository else _find_manifest(aws.s3, asked)
+def find_result(aws: Clients, job: Job) -> dict[str, str] | None:
+    """Return the attributes of the result; None if there is none yet."""
+    return _find_image(aws.ecr, job) if job.repository else _find_manifest(aws.s3, job)
 
 
-def _find_image(ecr: Any, asked: Asked) -> dict[str, str] | None:
+def _find_image(ecr: Any, job: Job) -> dict[str, str] | None:
     try:
-        found = ecr.describe_images(repositoryName=asked.repository, imageIds=[{"imageTag": asked.tag}])
+        images = ecr.describe_images(repositoryName=job.repository, imageIds=[{"imageTag": job.tag}])
     except ClientError as error:
         if error.response["Error"]["Code"] == "ImageNotFoundException":
             return None
         raise
-    return {"Digest": found["imageDetails"][0]["imageDigest"]}
+    return {"Digest": images["imageDetails"][0]["imageDigest"]}
 
 
-def _find_manifest(s3: Any, asked: Asked) -> dict[str, str] | None:
-    """Return the size of a staged model where its record is this very order's, and every file it names is there."""
+def _find_manifest(s3: Any, job: Job) -> dict[str, str] | None:
+    """Return the size of a staged model if its record is that of this job and all its files exist; else None."""
     try:
-        answer = s3.get_object(Bucket=asked.bucket, Key=asked.manifest)
+        answer = s3.get_object(Bucket=job.bucket, Key=job.manifest)
     except ClientError as error:
         if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
             return None
         raise
-    prefix = f"{asked.manifest.rpartition('/')[0]}/"
+    prefix = f"{job.manifest.rpartition('/')[0]}/"
     # A file of the repository may have the record's name.
-    files = {} if _HUB_FILE in answer["Metadata"] else _recorded(answer["Body"].read(), prefix, asked)
+    files = {} if _HUB_FILE in answer["Metadata"] else _record_files(answer["Body"].read(), prefix, job)
     if not files:
         return None
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=asked.bucket, Prefix=prefix)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=job.bucket, Prefix=prefix)
     sizes = {entry["Key"].removeprefix(prefix): entry["Size"] for page in pages for entry in page.get("Contents", [])}
     if any(sizes.get(name) != size for name, size in files.items()):
         return None
     return {"Bytes": str(sum(files.values()))}
 
 
-def _recorded(body: bytes, prefix: str, asked: Asked) -> dict[str, int]:
-    """Return names and sizes of a staging's record; nothing where it is none, or that of another order.
+def _record_files(body: bytes, prefix: str, job: Job) -> dict[str, int]:
+    """Return names and sizes from a staging's record; empty if it is not a record, or that of another job.
 
-    The staging program says what is wrong with such a one, or writes it anew.
+    The staging program reports such a record, or rewrites it.
     """
     try:
         manifest = json.loads(body)
@@ -177,15 +177,15 @@ def _recorded(body: bytes, prefix: str, asked: Asked) -> dict[str, int]:
         place = f"weights/{manifest['repo']}/{manifest['revision']}/"
     except (ValueError, LookupError, TypeError):
         return {}
-    same_files = all(manifest.get(kind, []) == patterns for kind, patterns in asked.patterns.items())
+    same_files = all(manifest.get(kind, []) == patterns for kind, patterns in job.patterns.items())
     return files if manifest.get("format") == _MANIFEST_FORMAT and place == prefix and same_files else {}
 
 
-def _find_build(aws: Clients, asked: Asked) -> dict[str, Any] | None:
-    """Return the youngest build of this job; those that still run are among the youngest hundred of the project."""
-    ids = aws.codebuild.list_builds_for_project(projectName=asked.project, sortOrder="DESCENDING").get("ids", [])
-    found = [build for build in _describe(aws, ids) if _fingerprint(build) == asked.fingerprint]
-    return max(found, key=lambda build: str(build.get("startTime", ""))) if found else None
+def _find_build(aws: Clients, job: Job) -> dict[str, Any] | None:
+    """Return the latest build of this job; running builds are among the latest hundred of the project."""
+    ids = aws.codebuild.list_builds_for_project(projectName=job.project, sortOrder="DESCENDING").get("ids", [])
+    builds = [build for build in _describe(aws, ids) if _fingerprint(build) == job.fingerprint]
+    return max(builds, key=lambda build: str(build.get("startTime", ""))) if builds else None
 
 
 def _describe(aws: Clients, ids: list[str]) -> list[dict[str, Any]]:
@@ -198,11 +198,11 @@ def _fingerprint(build: dict[str, Any]) -> str:
     return next((str(variable["value"]) for variable in variables if variable["name"] == FINGERPRINT), "")
 
 
-def _start(aws: Clients, asked: Asked, token: str) -> str:
-    variables = {**asked.variables, FINGERPRINT: asked.fingerprint}
-    source = {"sourceTypeOverride": "S3", "sourceLocationOverride": asked.source} if asked.source else {}
+def _start(aws: Clients, job: Job, token: str) -> str:
+    variables = {**job.variables, FINGERPRINT: job.fingerprint}
+    source = {"sourceTypeOverride": "S3", "sourceLocationOverride": job.source} if job.source else {}
     build = aws.codebuild.start_build(
-        projectName=asked.project,
+        projectName=job.project,
         idempotencyToken=token,  # Lambda may deliver an event twice
         environmentVariablesOverride=[
             {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in sorted(variables.items())
@@ -212,12 +212,12 @@ def _start(aws: Clients, asked: Asked, token: str) -> str:
     return str(build["id"])
 
 
-def _what(asked: Asked) -> str:
-    return f"image {asked.repository}:{asked.tag}" if asked.repository else f"s3://{asked.bucket}/{asked.manifest}"
+def _what(job: Job) -> str:
+    return f"image {job.repository}:{job.tag}" if job.repository else f"s3://{job.bucket}/{job.manifest}"
 
 
 def _why(build: dict[str, Any]) -> str:
-    """Return what CodeBuild says of the phase that failed."""
+    """Return CodeBuild's message about the failed phase."""
     for phase in build.get("phases", []):
         if phase.get("phaseStatus") in {"FAILED", "FAULT", "TIMED_OUT", "CLIENT_ERROR"}:
             messages = [context["message"] for context in phase.get("contexts", []) if context.get("message")]
@@ -226,7 +226,7 @@ def _why(build: dict[str, Any]) -> str:
 
 
 def _tail(aws: Clients, build: dict[str, Any]) -> str:
-    """Return the end of the build's log, as far as CloudFormation has room for it."""
+    """Return the end of the build's log, as much as fits into CloudFormation's reason."""
     place = build.get("logs", {})
     if not place.get("groupName") or not place.get("streamName"):
         return ""

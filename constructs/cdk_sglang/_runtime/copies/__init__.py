@@ -1,1 +1,1 @@
-"""Tells CloudFormation how many copies an inference component has, so that an update does not set them back."""
+"""Return the live number of copies of an inference component to CloudFormation, so that an update does not reset it."""

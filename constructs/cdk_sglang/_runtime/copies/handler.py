@@ -1,4 +1,4 @@
-"""Entry point of the function that answers how many copies a component has, called by CDK's provider framework."""
+"""Entry point of the function that returns a component's number of copies, called by CDK's provider framework."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _sagemaker = boto3.client(
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with the copies there are; an error fails the deployment, since a guess would set them back."""
+    """Return the live number of copies; an error fails the deployment, since a guess would reset the number."""
     if event["RequestType"] == "Delete":
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
-    asked = logic.Asked.parse(event["ResourceProperties"])
-    old = event.get("OldResourceProperties")
+    properties = logic.Properties.parse(event["ResourceProperties"])
+    previous = event.get("OldResourceProperties")
     copies, physical_id = logic.answer(
         _sagemaker,
-        asked,
-        before=logic.Asked.parse(old) if old else None,
+        properties,
+        before=logic.Properties.parse(previous) if previous else None,
         physical_id=event.get("PhysicalResourceId", ""),
     )
-    _log.info(json.dumps({"request": event["RequestType"], "component": asked.component, "copies": copies}))
+    _log.info(json.dumps({"request": event["RequestType"], "component": properties.component, "copies": copies}))
     return {"PhysicalResourceId": physical_id, "Data": {"Copies": copies}}

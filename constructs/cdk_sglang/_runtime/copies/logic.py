@@ -1,4 +1,4 @@
-"""How many copies CloudFormation is to send with an update of a component: as many as there are."""
+"""The number of copies that CloudFormation sends with an update of a component: the live number."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Properties of one custom resource; CloudFormation hands numbers over as strings."""
+class Properties:
+    """Properties of the custom resource; CloudFormation passes numbers as strings."""
 
     component: str
     initial: int
     fewest: int
     most: int
     touches: tuple[str, ...]
-    """What the update changes of the component besides its copies, as opaque texts."""
+    """Properties of the component other than its copies, as opaque texts; a change means that the update changes the component."""
 
     @classmethod
-    def parse(cls, properties: dict[str, Any]) -> Asked:
-        """Read them."""
+    def parse(cls, properties: dict[str, Any]) -> Properties:
+        """Parse the properties of an event."""
         return cls(
             component=properties["Component"],
             initial=int(properties["Initial"]),
@@ -43,31 +43,33 @@ class Asked:
         return min(max(copies, self.fewest), self.most)
 
     def physical_id(self, copies: int) -> str:
-        """Remember the answer in the id: a Delete of an older id does nothing."""
+        """Return a physical id that contains the answer; a Delete of an older id does nothing."""
         return f"{self.component}:{copies}"
 
 
-def answer(sagemaker: SageMakerClient, asked: Asked, *, before: Asked | None, physical_id: str) -> tuple[int, str]:
-    """Return the count, and the id under which CloudFormation keeps it.
+def answer(
+    sagemaker: SageMakerClient, properties: Properties, *, before: Properties | None, physical_id: str
+) -> tuple[int, str]:
+    """Return the count, and the physical id that contains it.
 
     Args:
         sagemaker: Client of boto3.
-        asked: Properties now.
+        properties: Present properties.
         before: Properties of the last deployment; None on Create.
         physical_id: Id of the last deployment; empty on Create.
     """
-    if before is not None and _only_bounds_differ(asked, before):
-        # The update does not touch the component, and another answer would make it do so.
+    if before is not None and _only_bounds_differ(properties, before):
+        # The update does not change the component; another answer would.
         last = _last(physical_id)
-        if last is not None and asked.clamp(last) == last:
+        if last is not None and properties.clamp(last) == last:
             return last, physical_id
-    live = _live(sagemaker, asked.component)
-    copies = asked.initial if live is None else asked.clamp(live)
-    return copies, asked.physical_id(copies)
+    live = _live(sagemaker, properties.component)
+    copies = properties.initial if live is None else properties.clamp(live)
+    return copies, properties.physical_id(copies)
 
 
-def _only_bounds_differ(asked: Asked, before: Asked) -> bool:
-    return asked == replace(before, initial=asked.initial, fewest=asked.fewest, most=asked.most)
+def _only_bounds_differ(properties: Properties, before: Properties) -> bool:
+    return properties == replace(before, initial=properties.initial, fewest=properties.fewest, most=properties.most)
 
 
 def _last(physical_id: str) -> int | None:
@@ -76,12 +78,12 @@ def _last(physical_id: str) -> int | None:
 
 
 def _live(sagemaker: SageMakerClient, component: str) -> int | None:
-    """Return the copies wanted now, or None where there is no such component; any other trouble is the caller's."""
+    """Return the desired number of copies; None if the component does not exist. Other errors are raised."""
     try:
-        found = sagemaker.describe_inference_component(InferenceComponentName=component)
+        description = sagemaker.describe_inference_component(InferenceComponentName=component)
     except ClientError as error:
-        said = error.response["Error"]
-        if said["Code"] == "ValidationException" and "could not find" in said.get("Message", "").lower():
+        details = error.response["Error"]
+        if details["Code"] == "ValidationException" and "could not find" in details.get("Message", "").lower():
             return None
         raise
-    return int(found["RuntimeConfig"]["DesiredCopyCount"])
+    return int(description["RuntimeConfig"]["DesiredCopyCount"])

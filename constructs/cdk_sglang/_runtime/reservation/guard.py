@@ -1,4 +1,4 @@
-"""One look at the plan and the endpoint: what is published, and whether the endpoint is to move."""
+"""The hourly check of a plan and its endpoint: publish metrics, and move the endpoint when it is time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Watched:
 
     Args:
         endpoint: Name of the endpoint.
-        plan_arn: The plan.
-        prefix: Begins the names of copies of its config.
-        hours_before: How long before the end the move starts; None where alarms are all that was asked for.
-        max_instances: Most instances after the move.
+        plan_arn: ARN of the plan.
+        prefix: Prefix of the names of the config's copies.
+        hours_before: Hours before the plan's end at which the move starts; None for alarms alone.
+        max_instances: Largest number of instances after the move.
     """
 
     endpoint: str
@@ -43,25 +43,25 @@ class Clients:
 
 
 def look(aws: Clients, watched: Watched, *, now: dt.datetime) -> dict[str, Any]:
-    """Publish what is left of the plan and where the endpoint runs; begin the move when it is time. Safe at any time, and twice.
+    """Publish the plan's remaining days and the endpoint's location; start the move when it is time. The call may be repeated at any time.
 
     Raises:
         PlanError: The plan does not exist.
         MoveError: The endpoint has to move and cannot; MoveFailed is published before.
     """
-    found = plan.describe(aws.sagemaker, watched.plan_arn)
-    end = plan.serves_until(found, now)
-    left = 0.0 if found["Status"] in {"Expired", "Failed"} else None
-    if left is None and end is not None:
-        left = max(0.0, (end - now).total_seconds() / 86400)
-    where, _, _ = move.place(aws.sagemaker, watched.endpoint, watched.plan_arn)
-    values = {ON_DEMAND: float(where == move.ON_DEMAND)}
-    if left is not None:
-        values[DAYS_LEFT] = left
+    description = plan.describe(aws.sagemaker, watched.plan_arn)
+    end = plan.serves_until(description, now)
+    days_left = 0.0 if description["Status"] in {"Expired", "Failed"} else None
+    if days_left is None and end is not None:
+        days_left = max(0.0, (end - now).total_seconds() / 86400)
+    location, _, _ = move.place(aws.sagemaker, watched.endpoint, watched.plan_arn)
+    values = {ON_DEMAND: float(location == move.ON_DEMAND)}
+    if days_left is not None:
+        values[DAYS_LEFT] = days_left
     try:
-        done = where
-        if left is not None and watched.hours_before is not None and left * 24 <= watched.hours_before:
-            done = move.start(
+        state = location
+        if days_left is not None and watched.hours_before is not None and days_left * 24 <= watched.hours_before:
+            state = move.start(
                 aws.sagemaker,
                 endpoint=watched.endpoint,
                 plan_arn=watched.plan_arn,
@@ -71,9 +71,9 @@ def look(aws: Clients, watched: Watched, *, now: dt.datetime) -> dict[str, Any]:
     except Exception:
         _publish(aws, watched, values | {MOVE_FAILED: 1.0}, now)
         raise
-    # An endpoint in service on a plan that it was to leave: SageMaker has taken the last attempt back.
-    _publish(aws, watched, values | {MOVE_FAILED: float(done == move.STARTED_AGAIN)}, now)
-    return {"plan": found["Status"], "days_left": left, "endpoint": done}
+    # The endpoint still runs on the plan that it was to leave: SageMaker has rolled the last attempt back.
+    _publish(aws, watched, values | {MOVE_FAILED: float(state == move.STARTED_AGAIN)}, now)
+    return {"plan": description["Status"], "days_left": days_left, "endpoint": state}
 
 
 def _publish(aws: Clients, watched: Watched, values: dict[str, float], now: dt.datetime) -> None:

@@ -21,28 +21,28 @@ _sagemaker = boto3.client("sagemaker", config=_config)
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer one custom-resource event: check the plan, or on Delete remove what a move has left; an exception is the reason shown."""
-    asked = json.loads(event["ResourceProperties"]["Asked"])
-    answer = {"PhysicalResourceId": f"{asked['endpoint']}/reservation"}
+    """Handle a custom-resource event: check the plan, or on Delete remove the copies of a move; an exception fails the deployment with its text."""
+    content = json.loads(event["ResourceProperties"]["Asked"])
+    answer = {"PhysicalResourceId": f"{content['endpoint']}/reservation"}
     if event["RequestType"] == "Delete":
-        gone = move.delete_copies(_sagemaker, endpoint=asked["endpoint"], prefix=asked["prefix"])
-        _log.info(json.dumps({"request": "Delete", "deleted": gone}))
+        deleted = move.delete_copies(_sagemaker, endpoint=content["endpoint"], prefix=content["prefix"])
+        _log.info(json.dumps({"request": "Delete", "deleted": deleted}))
         return answer
-    wanted = plan.Wanted(
-        plan_arn=asked["plan"],
-        instance_type=asked["type"],
-        count=asked["count"],
-        until=dt.date.fromisoformat(asked["until"]),
+    requirements = plan.Requirements(
+        plan_arn=content["plan"],
+        instance_type=content["type"],
+        count=content["count"],
+        until=dt.date.fromisoformat(content["until"]),
     )
     try:
-        plan.check(plan.describe(_sagemaker, wanted.plan_arn), wanted)
+        plan.check(plan.describe(_sagemaker, requirements.plan_arn), requirements)
     except plan.PlanError as error:
-        # A stack that rolls back asks again for what it had before: a plan that has ended since must not keep it from doing so.
+        # A rollback sends the previous properties: a plan that has ended since must not block it.
         if not _rolls_back(event["StackId"]):
             raise
-        _log.warning(json.dumps({"request": "rollback", "plan": wanted.plan_arn, "accepted": str(error)}))
+        _log.warning(json.dumps({"request": "rollback", "plan": requirements.plan_arn, "accepted": str(error)}))
         return answer
-    _log.info(json.dumps({"request": event["RequestType"], "plan": wanted.plan_arn, "answer": "as asked"}))
+    _log.info(json.dumps({"request": event["RequestType"], "plan": requirements.plan_arn, "answer": "as asked"}))
     return answer
 
 
@@ -52,22 +52,22 @@ def _rolls_back(stack_id: str) -> bool:
 
 
 def look(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Look at the plan and the endpoint once; an exception is retried by Lambda twice, and then kept in the queue.
+    """Check the plan and the endpoint once; Lambda retries an exception twice, and then keeps the event in the queue.
 
-    The schedule says for which moment it calls, so that a clock which is late does not put the move off.
+    The event has the scheduled time, so that a slow clock does not delay the move.
     """
-    asked = json.loads(os.environ["WATCHED"])
+    content = json.loads(os.environ["WATCHED"])
     watched = guard.Watched(
-        endpoint=asked["endpoint"],
-        plan_arn=asked["plan"],
-        prefix=asked["prefix"],
-        hours_before=asked.get("hours_before"),
-        max_instances=asked.get("max_instances", 0),
+        endpoint=content["endpoint"],
+        plan_arn=content["plan"],
+        prefix=content["prefix"],
+        hours_before=content.get("hours_before"),
+        max_instances=content.get("max_instances", 0),
     )
     clients = guard.Clients(sagemaker=_sagemaker, cloudwatch=boto3.client("cloudwatch", config=_config))
     now = dt.datetime.now(tz=dt.UTC)
     if event.get("time"):
         now = max(now, dt.datetime.fromisoformat(event["time"]))
-    found = guard.look(clients, watched, now=now)
-    _log.info(json.dumps({"endpoint": watched.endpoint, "found": found}))
-    return found
+    result = guard.look(clients, watched, now=now)
+    _log.info(json.dumps({"endpoint": watched.endpoint, "found": result}))
+    return result

@@ -1,7 +1,7 @@
-"""Moves an endpoint from its reservation to on-demand instances: a copy of its config without the plan, and one UpdateEndpoint.
+"""Move an endpoint from its reservation to on-demand instances: a copy of its config without the plan, and one UpdateEndpoint.
 
-Every step can be repeated: the copy's name follows from its content, and an endpoint that is being updated, or has left the plan,
-is left alone. Nothing is bought.
+Every step can be repeated: the copy's name is a hash of its content, and an endpoint that is being updated, or has left the plan,
+is not changed. Nothing is bought.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import TagTypeDef
 
 MOVED_FROM = "cdk-sglang:moved-from"
-"""Tag of a copy: the config it was made from."""
+"""Tag of a copy with the name of the original config."""
 
 _COPIED = (
     "ProductionVariants",
@@ -33,23 +33,23 @@ _COPIED = (
     "MetricsConfig",
     "CrossRegionTrafficConfig",
 )
-"""Members of CreateEndpointConfig that DescribeEndpointConfig gives back (botocore 1.44.5)."""
+"""Members of CreateEndpointConfig that DescribeEndpointConfig returns (botocore 1.44.5)."""
 
 RESERVED, BUSY, ON_DEMAND = "reserved", "busy", "on-demand"
 STARTED, STARTED_AGAIN = "move started", "move started again"
 
 
 class MoveError(Exception):
-    """The move cannot be made now; it is tried again within the hour."""
+    """The move is not possible now; the next check tries again within the hour."""
 
 
 def place(sagemaker: SageMakerClient, endpoint: str, plan_arn: str) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
-    """Return where the endpoint is (RESERVED, BUSY or ON_DEMAND), with its description and that of its config."""
-    described = sagemaker.describe_endpoint(EndpointName=endpoint)
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    """Return the endpoint's location (RESERVED, BUSY or ON_DEMAND), its description and that of its config."""
+    description = sagemaker.describe_endpoint(EndpointName=endpoint)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=description["EndpointConfigName"])
     if not _uses(config, plan_arn):
-        return ON_DEMAND, described, config
-    return (RESERVED if described["EndpointStatus"] == "InService" else BUSY), described, config
+        return ON_DEMAND, description, config
+    return (RESERVED if description["EndpointStatus"] == "InService" else BUSY), description, config
 
 
 def start(
@@ -60,40 +60,40 @@ def start(
     max_instances: int,
     prefix: str,
 ) -> str:
-    """Begin the move where the endpoint is in service on the plan; return what was found or done.
+    """Start the move if the endpoint is in service on the plan; return its state.
 
     Args:
         sagemaker: Client of boto3.
-        endpoint: Its name.
-        plan_arn: The plan it leaves.
-        max_instances: Most instances afterwards.
-        prefix: Begins the names of copies, in lower case.
+        endpoint: Name of the endpoint.
+        plan_arn: ARN of the plan to leave.
+        max_instances: Largest number of instances afterwards.
+        prefix: Prefix of the names of copies, in lower case.
 
     Raises:
-        MoveError: The endpoint is not in a state to be updated, or this boto3 does not know reservations, so that a copy could lose
-            what it does not know.
+        MoveError: The endpoint's state allows no update, or this boto3 does not know reservations, so that a copy could lose
+            members.
     """
     _check_client(sagemaker)
-    where, described, config = place(sagemaker, endpoint, plan_arn)
-    status = described["EndpointStatus"]
+    where, description, config = place(sagemaker, endpoint, plan_arn)
+    status = description["EndpointStatus"]
     if where == ON_DEMAND:
         return ON_DEMAND
     if where == BUSY:
         if status in {"Failed", "OutOfService", "UpdateRollbackFailed"}:
             raise MoveError(
-                f"endpoint {endpoint} is {status}, which cannot be updated: {described.get('FailureReason', 'no reason given')}"
+                f"endpoint {endpoint} is {status}, which cannot be updated: {description.get('FailureReason', 'no reason given')}"
             )
         return BUSY
     copy = without_plan(config, plan_arn, max_instances=max_instances)
     name = copy_name(prefix, copy)
     is_new = _create(sagemaker, name, copy, _tags(sagemaker, config))
     request: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": name}
-    if _running(described) <= max_instances:
+    if _running(description) <= max_instances:
         request["RetainAllVariantProperties"] = (
             True  # else SageMaker starts with InitialInstanceCount, which may be too few
         )
-    if described.get("LastDeploymentConfig"):
-        request["DeploymentConfig"] = described["LastDeploymentConfig"]
+    if description.get("LastDeploymentConfig"):
+        request["DeploymentConfig"] = description["LastDeploymentConfig"]
     try:
         sagemaker.update_endpoint(**request)
     except ClientError as error:
@@ -104,7 +104,7 @@ def start(
 
 
 def without_plan(config: Mapping[str, Any], plan_arn: str, *, max_instances: int) -> dict[str, Any]:
-    """Return what CreateEndpointConfig is to be asked for: all of the config but the plan."""
+    """Return the request of CreateEndpointConfig: the config without the plan."""
     copy = {key: config[key] for key in _COPIED if config.get(key) is not None}
     copy["ProductionVariants"] = [
         _variant(variant, plan_arn, max_instances) for variant in config["ProductionVariants"]
@@ -113,13 +113,13 @@ def without_plan(config: Mapping[str, Any], plan_arn: str, *, max_instances: int
 
 
 def copy_name(prefix: str, copy: dict[str, Any]) -> str:
-    """Return the name of a copy: the same for the same content, however often it is asked for."""
+    """Return the name of a copy, which is always the same for the same content."""
     content = json.dumps(copy, sort_keys=True, default=str)
     return f"{prefix}{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def delete_copies(sagemaker: SageMakerClient, *, endpoint: str, prefix: str) -> list[str]:
-    """Delete the copies no endpoint runs on; return their names. Called when the reservation leaves the stack."""
+    """Delete the copies that no endpoint uses; return their names. Called when the reservation is removed from the stack."""
     live = ""
     try:
         live = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
@@ -128,14 +128,14 @@ def delete_copies(sagemaker: SageMakerClient, *, endpoint: str, prefix: str) -> 
             raise
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix)
     names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
-    gone = [name for name in names if name.startswith(prefix) and name != live]
-    for name in gone:
+    deletable = [name for name in names if name.startswith(prefix) and name != live]
+    for name in deletable:
         try:
             sagemaker.delete_endpoint_config(EndpointConfigName=name)
         except ClientError as error:
             if not _says(error, "could not find"):  # deleted by an earlier delivery of the same event
                 raise
-    return gone
+    return deletable
 
 
 def _uses(config: Mapping[str, Any], plan_arn: str) -> bool:
@@ -143,40 +143,40 @@ def _uses(config: Mapping[str, Any], plan_arn: str) -> bool:
 
 
 def _plan_of(variant: dict[str, Any]) -> str | None:
-    found: str | None = (variant.get("CapacityReservationConfig") or {}).get("MlReservationArn")
-    return found
+    arn: str | None = (variant.get("CapacityReservationConfig") or {}).get("MlReservationArn")
+    return arn
 
 
 def _variant(variant: dict[str, Any], plan_arn: str, max_instances: int) -> dict[str, Any]:
     if _plan_of(variant) != plan_arn:
         return variant
-    moved = {key: value for key, value in variant.items() if key != "CapacityReservationConfig"}
-    scaling = moved.get("ManagedInstanceScaling")
+    copy = {key: value for key, value in variant.items() if key != "CapacityReservationConfig"}
+    scaling = copy.get("ManagedInstanceScaling")
     if scaling:
-        moved["ManagedInstanceScaling"] = scaling | {"MaxInstanceCount": max_instances}
-    return moved
+        copy["ManagedInstanceScaling"] = scaling | {"MaxInstanceCount": max_instances}
+    return copy
 
 
-def _running(described: Mapping[str, Any]) -> int:
+def _running(description: Mapping[str, Any]) -> int:
     return max(
-        (int(variant.get("DesiredInstanceCount") or 0) for variant in described.get("ProductionVariants") or []),
+        (int(variant.get("DesiredInstanceCount") or 0) for variant in description.get("ProductionVariants") or []),
         default=0,
     )
 
 
 def _tags(sagemaker: SageMakerClient, config: Mapping[str, Any]) -> list[TagTypeDef]:
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=config["EndpointConfigArn"])
-    kept = [tag for page in pages for tag in page["Tags"] if not tag["Key"].lower().startswith("aws:")]
-    others = [tag for tag in kept if tag["Key"] != MOVED_FROM]
+    tags = [tag for page in pages for tag in page["Tags"] if not tag["Key"].lower().startswith("aws:")]
+    others = [tag for tag in tags if tag["Key"] != MOVED_FROM]
     return [*others, {"Key": MOVED_FROM, "Value": config["EndpointConfigName"]}]
 
 
 def _create(sagemaker: SageMakerClient, name: str, copy: dict[str, Any], tags: list[TagTypeDef]) -> bool:
-    """Return whether the copy was made just now; one that is there means that an earlier attempt was rolled back or broke off."""
+    """Create the copy; return False if it exists, which means that an earlier attempt was rolled back or interrupted."""
     try:
         sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=tags, **copy)
     except ClientError as error:
-        if not _says(error, "already exist"):  # the name is a hash of the content, so what is there is the same
+        if not _says(error, "already exist"):  # the name is a hash of the content, so the existing copy is the same
             raise
         return False
     return True

@@ -1,4 +1,4 @@
-"""What a training plan says of itself: whether an endpoint may use it now, and until when."""
+"""Check whether an endpoint may use a training plan now, and until when."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 _GAP = dt.timedelta(hours=1)
-"""Blocks of a plan that follow each other closer than this serve without a break worth a move: they end at 11:30 UTC."""
+"""Longest pause between two blocks of a plan that is not worth a move: blocks end at 11:30 UTC."""
 
 
 class PlanError(Exception):
-    """The plan cannot be used; the text is the reason CloudFormation shows."""
+    """The plan cannot be used; the text is the reason that CloudFormation shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the endpoint asks of its plan.
+class Requirements:
+    """Requirements of the endpoint on its plan.
 
     Args:
-        plan_arn: The plan.
+        plan_arn: ARN of the plan.
         instance_type: Type of the endpoint's instances.
-        count: Instances the plan is said to hold.
-        until: Day it is said to last to.
+        count: Number of instances of the plan.
+        until: Day until which the plan must last.
     """
 
     plan_arn: str
@@ -41,35 +41,35 @@ def describe(sagemaker: SageMakerClient, plan_arn: str) -> Mapping[str, Any]:
     """Return the plan.
 
     Raises:
-        PlanError: There is none.
+        PlanError: The plan does not exist.
     """
     try:
-        found: Mapping[str, Any] = sagemaker.describe_training_plan(TrainingPlanName=plan_arn)
+        description: Mapping[str, Any] = sagemaker.describe_training_plan(TrainingPlanName=plan_arn)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFound":
             raise
         raise PlanError(
             f"training plan {plan_arn} does not exist; name one that does: cdk-sglang capacity status"
         ) from error
-    return found
+    return description
 
 
-def check(plan: Mapping[str, Any], wanted: Wanted) -> None:
-    """Pass a plan that an endpoint can be deployed on now.
+def check(plan: Mapping[str, Any], requirements: Requirements) -> None:
+    """Check that an endpoint can be deployed on a plan now.
 
     Raises:
-        PlanError: Everything that speaks against it, one line each.
+        PlanError: The plan does not meet the requirements; the text has one line per problem.
     """
-    problems = [*_status_problems(plan), *_content_problems(plan, wanted)]
+    problems = [*_status_problems(plan), *_content_problems(plan, requirements)]
     if problems:
         raise PlanError("\n".join(f"training plan {plan['TrainingPlanName']}: {problem}" for problem in problems))
 
 
 def serves_until(plan: Mapping[str, Any], now: dt.datetime) -> dt.datetime | None:
-    """Return when the plan's instances end: the end of the block that runs now, with those that follow it without a break.
+    """Return the end of the plan's instances: the end of the current block, or of the last block that follows it without a pause.
 
-    A plan may be two blocks with a pause between them, and the endpoint has no instances in the pause. Before the first block and
-    after the last one it is the end of the plan. None when AWS does not say.
+    A plan may consist of two blocks with a pause between them, in which the endpoint has no instances. Before the first block and
+    after the last one, the result is the end of the plan; None if AWS does not state it.
     """
     blocks = sorted(
         (block["StartTime"], block["EndTime"])
@@ -86,8 +86,8 @@ def serves_until(plan: Mapping[str, Any], now: dt.datetime) -> dt.datetime | Non
 
 
 def _status_problems(plan: Mapping[str, Any]) -> list[str]:
-    status, said = plan["Status"], plan.get("StatusMessage")
-    because = f" ({said})" if said else ""
+    status, message = plan["Status"], plan.get("StatusMessage")
+    because = f" ({message})" if message else ""
     match status:
         case "Active":
             return []
@@ -104,7 +104,7 @@ def _status_problems(plan: Mapping[str, Any]) -> list[str]:
     return [f"{ended}{because}; name another plan (cdk-sglang capacity search), or take `reserved` out of the capacity"]
 
 
-def _content_problems(plan: Mapping[str, Any], wanted: Wanted) -> list[str]:
+def _content_problems(plan: Mapping[str, Any], requirements: Requirements) -> list[str]:
     problems = []
     targets = plan.get("TargetResources", [])
     if "endpoint" not in targets:
@@ -112,17 +112,21 @@ def _content_problems(plan: Mapping[str, Any], wanted: Wanted) -> list[str]:
             f"was bought for {', '.join(targets) or 'nothing known'}, not for endpoints; name one bought for endpoints"
         )
     types = sorted({block["InstanceType"] for block in plan.get("ReservedCapacitySummaries", [])})
-    if types != [wanted.instance_type]:
+    if types != [requirements.instance_type]:
         problems.append(
-            f"holds {', '.join(types) or 'no'} instances, {wanted.instance_type} asked; set reserved.type to its type"
+            f"holds {', '.join(types) or 'no'} instances, {requirements.instance_type} asked; set reserved.type to its type"
         )
-    held = plan.get("TotalInstanceCount", 0)
-    if held != wanted.count:
-        problems.append(f"holds {held} instances, {wanted.count} asked; set reserved.count to {held}")
+    count = plan.get("TotalInstanceCount", 0)
+    if count != requirements.count:
+        problems.append(f"holds {count} instances, {requirements.count} asked; set reserved.count to {count}")
     end = plan.get("EndTime")
-    if plan["Status"] in {"Active", "Scheduled"} and end is not None and end.astimezone(dt.UTC).date() < wanted.until:
+    if (
+        plan["Status"] in {"Active", "Scheduled"}
+        and end is not None
+        and end.astimezone(dt.UTC).date() < requirements.until
+    ):
         problems.append(
-            f"ends at {_time(end)}, {wanted.until} asked; set reserved.until to {end.astimezone(dt.UTC).date()}, or extend it"
+            f"ends at {_time(end)}, {requirements.until} asked; set reserved.until to {end.astimezone(dt.UTC).date()}, or extend it"
         )
     return problems
 

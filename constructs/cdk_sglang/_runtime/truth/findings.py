@@ -1,4 +1,4 @@
-"""What a look at the live endpoint finds: that it is wrong, not there yet, or could not be seen."""
+"""Findings of a check of the live endpoint: a difference, a state that may still change, or a failed call."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Kind: TypeAlias = Literal["wrong", "waiting", "unseen"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line on what is not, or not yet, as asked.
+    """A difference between the specification and the live state, in one line.
 
-    `wrong` cannot become right by waiting; `waiting` can; `unseen` is trouble of the check itself.
+    `wrong` does not change by waiting; `waiting` may; `unseen` is a failure of the check itself.
     """
 
     kind: Kind
@@ -25,36 +25,41 @@ class Finding:
 
 
 def wrong(text: str) -> Finding:
-    """Something that waiting does not mend."""
+    """Return a finding that waiting does not change."""
     return Finding(kind="wrong", text=text)
 
 
 def waiting(text: str) -> Finding:
-    """Something that is on its way."""
+    """Return a finding that waiting may change."""
     return Finding(kind="waiting", text=text)
 
 
-class NotThereError(Exception):
-    """SageMaker knows no such thing."""
+class MissingError(Exception):
+    """The resource does not exist in SageMaker."""
 
 
 class UnseenError(Exception):
-    """A call of the check failed, so nothing is known."""
+    """A call of the check failed, so the live state is unknown."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.finding = Finding(kind="unseen", text=f"could not check: {said}")
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.finding = Finding(kind="unseen", text=f"could not check: {reason}")
 
 
 def call(operation: Callable[..., Answer], **request: Any) -> Answer:
-    """Call AWS; what fails is either "there is no such thing", or something that says nothing about the endpoint."""
+    """Call AWS.
+
+    Raises:
+        MissingError: The resource does not exist.
+        UnseenError: The call failed for another reason, which says nothing about the endpoint.
+    """
     name = getattr(operation, "__name__", "call")
     try:
         return operation(**request)
     except ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code == "ValidationException" and "could not find" in message.lower():
-            raise NotThereError(message) from error
+            raise MissingError(message) from error
         raise UnseenError(f"{name}: {code}: {message[:200]}") from error
     except BotoCoreError as error:
         raise UnseenError(f"{name}: {type(error).__name__}") from error

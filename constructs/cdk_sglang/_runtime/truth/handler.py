@@ -1,4 +1,4 @@
-"""Entry points of the truth check, called by CDK's provider framework."""
+"""Entry points of the verification, called by CDK's provider framework."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import boto3
 from botocore.config import Config
 
 from . import logic
-from .asked import Asked
+from .specification import Specification
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 
 class LambdaContext(Protocol):
-    """The part of Lambda's context that is used."""
+    """The method of Lambda's context that the handler uses."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds left of the function's time-out."""
+        """Return the milliseconds until the function's time-out."""
 
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 _RESERVE_SECONDS = 90
-"""Of Lambda's time-out, left over for the requests in flight when the time for looking is over."""
+"""Part of Lambda's time-out that is kept for requests in flight when the time of a check is over."""
 _retries = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20, max_pool_connections=32
 )
@@ -51,22 +51,24 @@ _aws = logic.Clients(
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Note when the check began; nothing is done on Delete."""
+    """Return the start time of the check; do nothing on Delete."""
     if event["RequestType"] == "Delete":
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
-    asked = Asked.parse(event["ResourceProperties"]["Asked"])
-    return {"PhysicalResourceId": asked.physical_id, "Data": {"Begun": str(int(time.time()))}}
+    specification = Specification.parse(event["ResourceProperties"]["Asked"])
+    return {"PhysicalResourceId": specification.physical_id, "Data": {"Begun": str(int(time.time()))}}
 
 
 def is_complete(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Say whether the deployment holds; an exception fails it with the reason."""
+    """Return whether the verification is complete; an exception fails the deployment with its text as the reason."""
     if event["RequestType"] == "Delete":
         return {"IsComplete": True}
-    asked = Asked.parse(event["ResourceProperties"]["Asked"])
+    specification = Specification.parse(event["ResourceProperties"]["Asked"])
     budget = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     done, findings = logic.check(
-        _aws, asked, begun=float(event["Data"]["Begun"]), now=time.time(), budget_seconds=budget
+        _aws, specification, start=float(event["Data"]["Begun"]), now=time.time(), budget_seconds=budget
     )
-    said = [f"{finding.kind}: {finding.text}" for finding in findings]
-    _log.info(json.dumps({"endpoint": asked.endpoint, "part": asked.part, "holds": done, "missing": said}))
+    lines = [f"{finding.kind}: {finding.text}" for finding in findings]
+    _log.info(
+        json.dumps({"endpoint": specification.endpoint, "part": specification.part, "holds": done, "missing": lines})
+    )
     return {"IsComplete": done}

@@ -1,4 +1,4 @@
-"""What is live, compared with what was asked: endpoint, components, models, scaling targets. No request to a model is made here."""
+"""Compare the live endpoint, components, models and scaling targets with the specification, without requests to a model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .asked import Asked, Component, Variant
-from .findings import Finding, NotThereError, UnseenError, call, waiting, wrong
+from .findings import Finding, MissingError, UnseenError, call, waiting, wrong
+from .specification import Component, Specification, Variant
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -22,59 +22,67 @@ DIGEST = "sha256:"
 _AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
 
 
-def endpoint_findings(sagemaker: SageMakerClient, asked: Asked) -> list[Finding]:
-    """Say what is not as asked about the endpoint itself."""
-    name = asked.endpoint
+def endpoint_findings(sagemaker: SageMakerClient, specification: Specification) -> list[Finding]:
+    """Return the differences of the endpoint itself."""
+    name = specification.endpoint
     try:
-        found = call(sagemaker.describe_endpoint, EndpointName=name)
-    except NotThereError:
+        description = call(sagemaker.describe_endpoint, EndpointName=name)
+    except MissingError:
         return [wrong(f"endpoint {name}: does not exist; it was deleted outside of CloudFormation")]
     except UnseenError as error:
         return [error.finding]
-    status, config = found["EndpointStatus"], found.get("EndpointConfigName", "none")
+    status, config = description["EndpointStatus"], description.get("EndpointConfigName", "none")
     if status in _ON_ITS_WAY:
         return [waiting(f"endpoint {name}: is {status}")]
     if status != "InService":
         return [
             wrong(
-                f"endpoint {name}: is {status}{_because(found)}; look at its events, and deploy again when that is mended"
+                f"endpoint {name}: is {status}{_because(description)}; look at its events, and deploy again when that is mended"
             )
         ]
-    if config != asked.config:
+    if config != specification.config:
         return [
             wrong(
-                f"endpoint {name}: asked for configuration {asked.config}, serves with {config}: "
-                f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
+                f"endpoint {name}: asked for configuration {specification.config}, serves with {config}: "
+                f"SageMaker took the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
             )
         ]
     return []
 
 
-def component_findings(sagemaker: SageMakerClient, asked: Asked, component: Component) -> tuple[list[Finding], int]:
-    """Say what is not as asked about a component, and how many copies it wants now."""
+def component_findings(
+    sagemaker: SageMakerClient, specification: Specification, component: Component
+) -> tuple[list[Finding], int]:
+    """Return the differences of a component, and its desired number of copies."""
     try:
-        found = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
-        findings, copies = _component(found, asked, component)
+        description = call(sagemaker.describe_inference_component, InferenceComponentName=component.name)
+        findings, copies = _component(description, specification, component)
         if not any(finding.kind == "wrong" for finding in findings):
             for variant in component.variants:
-                findings += _model(call(sagemaker.describe_model, ModelName=variant.model), found, component, variant)
-    except NotThereError as error:
+                findings += _model(
+                    call(sagemaker.describe_model, ModelName=variant.model), description, component, variant
+                )
+    except MissingError as error:
         return [wrong(f"component {component.name}: {error}; it was deleted outside of CloudFormation")], 0
     except UnseenError as error:
         return [error.finding], 0
     return findings, copies
 
 
-def _component(found: Mapping[str, Any], asked: Asked, component: Component) -> tuple[list[Finding], int]:
-    name, status = f"component {component.name}", found.get("InferenceComponentStatus")
+def _component(
+    description: Mapping[str, Any], specification: Specification, component: Component
+) -> tuple[list[Finding], int]:
+    name, status = f"component {component.name}", description.get("InferenceComponentStatus")
     if status in _ON_ITS_WAY:
         return [waiting(f"{name}: is {status}")], 0
     if status != "InService":
-        return [wrong(f"{name}: is {status}{_because(found)}; see its logs, mend it, and deploy again")], 0
+        return [wrong(f"{name}: is {status}{_because(description)}; see its logs, mend it, and deploy again")], 0
     findings = []
-    if found["EndpointName"] != asked.endpoint:
-        findings.append(wrong(f"{name}: asked for on endpoint {asked.endpoint}, is on {found['EndpointName']}"))
-    specifications = found.get("Specifications") or [found.get("Specification", {})]
+    if description["EndpointName"] != specification.endpoint:
+        findings.append(
+            wrong(f"{name}: asked for on endpoint {specification.endpoint}, is on {description['EndpointName']}")
+        )
+    specifications = description.get("Specifications") or [description.get("Specification", {})]
     for variant in component.variants:
         models = sorted(
             {
@@ -88,7 +96,7 @@ def _component(found: Mapping[str, Any], asked: Asked, component: Component) -> 
             findings.append(
                 wrong(
                     f"{name}: asked for model {variant.model}{where}, serves {', '.join(models) or 'none'}: "
-                    f"SageMaker took the update back{_because(found, otherwise=' without a reason')}; {_AGAIN}"
+                    f"SageMaker took the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
                 )
             )
     types = {specification.get("InstanceType", "") for specification in specifications}
@@ -98,31 +106,35 @@ def _component(found: Mapping[str, Any], asked: Asked, component: Component) -> 
                 f"{name}: asked for {', '.join(component.instance_types)}, has specifications for {', '.join(sorted(types))}"
             )
         )
-    runtime = found.get("RuntimeConfig", {})
-    wanted, there = runtime.get("DesiredCopyCount", 0), runtime.get("CurrentCopyCount", 0)
-    findings += _copies(name, component, wanted=wanted, there=there)
-    return findings, wanted
+    runtime = description.get("RuntimeConfig", {})
+    desired, current = runtime.get("DesiredCopyCount", 0), runtime.get("CurrentCopyCount", 0)
+    findings += _copies(name, component, desired=desired, current=current)
+    return findings, desired
 
 
-def _copies(name: str, component: Component, *, wanted: int, there: int) -> list[Finding]:
+def _copies(name: str, component: Component, *, desired: int, current: int) -> list[Finding]:
     bounds = f"{component.fewest}" if component.fewest == component.most else f"{component.fewest} to {component.most}"
-    if not component.fewest <= wanted <= component.most:
-        text = f"{name}: asked for {bounds} copies, {wanted} are wanted now"
+    if not component.fewest <= desired <= component.most:
+        text = f"{name}: asked for {bounds} copies, {desired} are wanted now"
         if component.scaling:  # a target moves a count that is out of its bounds, within a minute or two
             return [waiting(f"{text}; scaling has not moved them yet")]
         return [wrong(f"{text}; somebody changed the count outside of CloudFormation: set it back, or state it")]
-    if there < wanted:
-        return [waiting(f"{name}: {there} of {wanted} copies are there")]
+    if current < desired:
+        return [waiting(f"{name}: {current} of {desired} copies are there")]
     return []
 
 
-def _model(model: Mapping[str, Any], found: Mapping[str, Any], component: Component, variant: Variant) -> list[Finding]:
+def _model(
+    model: Mapping[str, Any], description: Mapping[str, Any], component: Component, variant: Variant
+) -> list[Finding]:
     name, findings = f"component {component.name}", []
     container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
     image, environment = container.get("Image", "none"), container.get("Environment") or {}
     if image != component.image:
         findings.append(wrong(f"{name}: asked for image {component.image}, model {variant.model} has {image}"))
-    resolved = (found.get("Specification", {}).get("Container", {}).get("DeployedImage") or {}).get("ResolvedImage", "")
+    resolved = (description.get("Specification", {}).get("Container", {}).get("DeployedImage") or {}).get(
+        "ResolvedImage", ""
+    )
     digest = component.image.partition("@")[2]
     if digest and "@" in resolved and resolved.partition("@")[2] != digest:
         findings.append(wrong(f"{name}: asked for image {digest}, runs {resolved.partition('@')[2]}"))
@@ -141,10 +153,10 @@ def _model(model: Mapping[str, Any], found: Mapping[str, Any], component: Compon
     return findings
 
 
-def _same(live: str | None, asked: str | None) -> bool:
-    if live is not None and asked is not None and asked.startswith(DIGEST):  # long values travel as their digests
-        return hashlib.sha256(live.encode()).hexdigest() == asked.removeprefix(DIGEST)
-    return live == asked
+def _same(live: str | None, expected: str | None) -> bool:
+    if live is not None and expected is not None and expected.startswith(DIGEST):  # long values travel as their digests
+        return hashlib.sha256(live.encode()).hexdigest() == expected.removeprefix(DIGEST)
+    return live == expected
 
 
 def scaling_findings(
@@ -153,12 +165,12 @@ def scaling_findings(
     *,
     copies: Callable[[str], int],
 ) -> list[Finding]:
-    """Say which scaling targets are missing, have other bounds than asked, or let nothing run.
+    """Return the scaling targets that are missing, have other bounds than specified, or allow no copy.
 
     Args:
         scaling: Client of Application Auto Scaling.
-        components: Those of the endpoint.
-        copies: How many copies the one of this name wants now.
+        components: Components of the endpoint.
+        copies: Returns the desired number of copies of a component by its name.
     """
     scaled = [component for component in components if component.scaling]
     targets: dict[str, dict[str, Any]] = {}
@@ -168,7 +180,7 @@ def scaling_findings(
         while True:
             try:
                 page = call(scaling.describe_scalable_targets, **request)
-            except (NotThereError, UnseenError) as error:
+            except (MissingError, UnseenError) as error:
                 return [error.finding if isinstance(error, UnseenError) else UnseenError(str(error)).finding]
             targets |= {target["ResourceId"].partition("/")[2]: target for target in page["ScalableTargets"]}
             if not page.get("NextToken"):
@@ -183,16 +195,16 @@ def scaling_findings(
 
 def _target(component: Component, target: dict[str, Any] | None, *, copies: int) -> list[Finding]:
     name = f"component {component.name}"
-    asked = " or ".join(f"{low} to {high}" for low, high in component.scaling)
+    bounds = " or ".join(f"{low} to {high}" for low, high in component.scaling)
     if target is None:
         return [
-            wrong(f"{name}: asked for scaling from {asked} copies, has no scaling target; deploy again to register it")
+            wrong(f"{name}: asked for scaling from {bounds} copies, has no scaling target; deploy again to register it")
         ]
     low, high = target["MinCapacity"], target["MaxCapacity"]
     if (low, high) not in component.scaling:
         return [
             wrong(
-                f"{name}: asked for scaling from {asked} copies, its target has {low} to {high}; "
+                f"{name}: asked for scaling from {bounds} copies, its target has {low} to {high}; "
                 "somebody changed it outside of CloudFormation: set it back, or state it"
             )
         ]
@@ -206,6 +218,6 @@ def _target(component: Component, target: dict[str, Any] | None, *, copies: int)
     return []
 
 
-def _because(found: Mapping[str, Any], *, otherwise: str = "") -> str:
-    reason = " ".join(str(found.get("FailureReason", "")).split())[:300]
+def _because(description: Mapping[str, Any], *, otherwise: str = "") -> str:
+    reason = " ".join(str(description.get("FailureReason", "")).split())[:300]
     return f" ({reason})" if reason else otherwise

@@ -1,4 +1,4 @@
-"""Whether a deployment holds: everything that is live is looked at in one go, and all of it must be true in the same look."""
+"""Verification of a deployment: one check reads the whole live state, and all conditions must hold in the same check."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from .asked import Asked, Component
 from .findings import Finding, waiting
 from .live import component_findings, endpoint_findings, scaling_findings
 from .smoke import smoke_finding
+from .specification import Component, Specification
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -22,8 +22,8 @@ _AT_ONCE = 16
 _REASON_CHARACTERS = 2000
 
 
-class UntrueError(Exception):
-    """The deployment does not hold; the text is the reason CloudFormation shows."""
+class VerificationError(Exception):
+    """The live state differs from the specification; the text is the reason that CloudFormation shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,56 +33,64 @@ class Clients:
     sagemaker: SageMakerClient
     scaling: Any
     runtime: Callable[[int], SageMakerRuntimeClient]
-    """Gives a client of sagemaker-runtime that waits so many seconds for an answer."""
+    """Returns a client of sagemaker-runtime with this read time-out in seconds."""
 
 
-def check(aws: Clients, asked: Asked, *, begun: float, now: float, budget_seconds: float) -> tuple[bool, list[Finding]]:
-    """Say whether all of it holds; what is still missing comes along.
+def check(
+    aws: Clients, specification: Specification, *, start: float, now: float, budget_seconds: float
+) -> tuple[bool, list[Finding]]:
+    """Return whether all conditions hold, and the findings if they do not yet.
 
     Args:
         aws: Clients.
-        asked: What was asked.
-        begun: When the first look was, in seconds since the epoch.
-        now: The same for this one.
-        budget_seconds: How long this look may take.
+        specification: Specification of the endpoint.
+        start: Time of the first check, in seconds since the epoch.
+        now: Time of this check, in seconds since the epoch.
+        budget_seconds: Longest duration of this check.
 
     Raises:
-        UntrueError: Something is wrong that waiting does not mend, or it did not come true in time.
+        VerificationError: A difference cannot change by waiting, or the time is over.
     """
-    findings = look(aws, asked, elapsed=now - begun, budget_seconds=budget_seconds)
+    findings = look(aws, specification, elapsed=now - start, budget_seconds=budget_seconds)
     if not findings:
         return True, []
     mistakes = [finding.text for finding in findings if finding.kind == "wrong"]
     if mistakes:
-        raise UntrueError(_reason(mistakes))
-    if now - begun >= asked.timeout_seconds:
-        minutes = asked.timeout_seconds // 60
-        raise UntrueError(_reason([f"{finding.text} (still so after {minutes} minutes)" for finding in findings]))
+        raise VerificationError(_reason(mistakes))
+    if now - start >= specification.timeout_seconds:
+        minutes = specification.timeout_seconds // 60
+        raise VerificationError(_reason([f"{finding.text} (still so after {minutes} minutes)" for finding in findings]))
     return False, findings
 
 
-def look(aws: Clients, asked: Asked, *, elapsed: float, budget_seconds: float) -> list[Finding]:
-    """Return everything that is not as asked now."""
-    findings = endpoint_findings(aws.sagemaker, asked)
-    if findings:  # its components are in motion, or serve what was before
+def look(aws: Clients, specification: Specification, *, elapsed: float, budget_seconds: float) -> list[Finding]:
+    """Return all differences of this moment."""
+    findings = endpoint_findings(aws.sagemaker, specification)
+    if findings:  # its components are in motion, or serve the previous version
         return findings
     ends = time.monotonic() + budget_seconds
     with _Pool() as pool:
-        seen = pool.map(
-            asked.components, lambda component: component_findings(aws.sagemaker, asked, component), ends=ends
+        results = pool.map(
+            specification.components,
+            lambda component: component_findings(aws.sagemaker, specification, component),
+            ends=ends,
         )
-        findings = _late(asked.components, seen, "looked at")
-        findings += [finding for found, _ in seen.values() for finding in found]
+        findings = _late(specification.components, results, "looked at")
+        findings += [finding for findings_of_one, _ in results.values() for finding in findings_of_one]
         findings += scaling_findings(
-            aws.scaling, asked.components, copies=lambda name: seen[name][1] if name in seen else 1
+            aws.scaling, specification.components, copies=lambda name: results[name][1] if name in results else 1
         )
         if any(finding.kind == "wrong" for finding in findings):
             return findings
-        ready = [component for component in asked.components if component.name in seen and not seen[component.name][0]]
+        ready = [
+            component
+            for component in specification.components
+            if component.name in results and not results[component.name][0]
+        ]
         answers = pool.map(
             ready,
             lambda component: smoke_finding(
-                aws.runtime, asked, component, copies=seen[component.name][1], elapsed=elapsed
+                aws.runtime, specification, component, copies=results[component.name][1], elapsed=elapsed
             ),
             ends=ends,
         )
@@ -99,7 +107,7 @@ def _late(components: Sequence[Component], done: dict[str, Any], what: str) -> l
 
 
 class _Pool:
-    """Threads that are not waited for beyond the time there is."""
+    """Threads whose results are dropped when the time is over."""
 
     def __enter__(self) -> Self:
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE)
@@ -109,7 +117,7 @@ class _Pool:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def map(self, components: Sequence[Component], work: Callable[[Component], Any], *, ends: float) -> dict[str, Any]:
-        """Return what was done in time, by the component's name; an unforeseen error is raised."""
+        """Return the results that were ready in time, by component name; raise unexpected errors."""
         futures: dict[str, Future[Any]] = {
             component.name: self._threads.submit(work, component) for component in components
         }

@@ -1,4 +1,4 @@
-"""One short request to a component. Neither the request nor the answer is logged or becomes part of a message."""
+"""The smoke request to a component. Neither the request nor the answer is logged or becomes part of a message."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from .asked import Asked, Component
 from .findings import Finding, UnseenError, waiting, wrong
+from .specification import Component, Specification
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -18,28 +18,33 @@ _BUSY = (408, 429)
 _SERVER_ERROR = 500
 _STARTING = {"ServiceUnavailable", "InternalFailure", "InternalDependencyException", "ModelNotReadyException"}
 _GRACE_SECONDS = 300
-"""How long a model may answer with errors after a deployment before that is final: the first requests of a fresh copy, and
-those during a hand-over."""
+"""Time after a deployment in which a model may answer with errors: for the first requests of a fresh copy, and those
+during a hand-over."""
 _INSTANCE_SECONDS = 1800
-"""What a component at zero copies may take besides its own start-up time: an instance has to be found and started."""
+"""Time that a component at zero copies may need besides its start-up time, since an instance has to be found and started."""
 
 
 def smoke_finding(
-    runtime: Callable[[int], SageMakerRuntimeClient], asked: Asked, component: Component, *, copies: int, elapsed: float
+    runtime: Callable[[int], SageMakerRuntimeClient],
+    specification: Specification,
+    component: Component,
+    *,
+    copies: int,
+    elapsed: float,
 ) -> Finding | None:
-    """Ask, and say what is wrong with the answer; None when it is as expected.
+    """Send the smoke request; return the problem of its answer, None if the answer is as expected.
 
     Args:
-        runtime: Gives a client of sagemaker-runtime that waits so many seconds.
-        asked: What was asked of the endpoint.
+        runtime: Returns a client of sagemaker-runtime with this read time-out in seconds.
+        specification: Specification of the endpoint.
         component: The component.
-        copies: How many it wants now; with none, the request wakes it.
-        elapsed: Seconds since the check began.
+        copies: Desired number of copies; at 0 the request wakes the component.
+        elapsed: Seconds since the first check.
     """
     name, smoke = f"component {component.name}", component.smoke
     try:
         answer = runtime(smoke.timeout_seconds).invoke_endpoint(
-            EndpointName=asked.endpoint,
+            EndpointName=specification.endpoint,
             InferenceComponentName=component.name,
             ContentType="application/json",
             Accept="application/json",

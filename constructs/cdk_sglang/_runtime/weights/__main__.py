@@ -28,10 +28,10 @@ _CONFIG: Final = Config(retries={"mode": "standard", "max_attempts": 10}, max_po
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 the answer is no, 2 wrong usage."""
-    asked = _parser().parse_args(arguments)
-    report = _Reporter(as_json=asked.json)
+    options = _parser().parse_args(arguments)
+    report = _Reporter(as_json=options.json)
     try:
-        return int(asked.run(asked, report))
+        return int(options.run(options, report))
     except UsageError as error:
         report("error", {"message": str(error)})
         return 2
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stage(asked: argparse.Namespace, report: _Reporter) -> int:
+def _stage(arguments: argparse.Namespace, report: _Reporter) -> int:
     for name in _TOKEN_VARIABLES:
         if os.environ.get(name):
             raise UsageError(
@@ -108,17 +108,17 @@ def _stage(asked: argparse.Namespace, report: _Reporter) -> int:
                 "unset it and give --token-secret"
             )
     hub = Hub(
-        url=asked.hub_url,
-        token=_token(asked.token_secret),
+        url=arguments.hub_url,
+        token=_token(arguments.token_secret),
         on_retry=lambda why: report("retry", {"message": why}),
     )
     order = Order(
-        repo=asked.repo,
-        revision=asked.revision,
-        bucket=asked.bucket,
-        include=asked.include,
-        exclude=asked.exclude,
-        workers=asked.workers,
+        repo=arguments.repo,
+        revision=arguments.revision,
+        bucket=arguments.bucket,
+        include=arguments.include,
+        exclude=arguments.exclude,
+        workers=arguments.workers,
     )
     stage(order, hub=hub, s3=boto3.client("s3", config=_CONFIG), report=report)
     return 0
@@ -139,29 +139,29 @@ def _token(secret: str | None) -> str | None:
     return text
 
 
-def _verify(asked: argparse.Namespace, report: _Reporter) -> int:
+def _verify(arguments: argparse.Namespace, report: _Reporter) -> int:
     s3 = boto3.client("s3", config=_CONFIG)
-    prefix = asked.prefix if asked.prefix.endswith("/") else f"{asked.prefix}/"
+    prefix = arguments.prefix if arguments.prefix.endswith("/") else f"{arguments.prefix}/"
     problems: list[str] = []
     try:
-        recorded = manifest.read(s3, asked.bucket, prefix)
+        recorded = manifest.read(s3, arguments.bucket, prefix)
     except WeightsError as error:
         report("error", {"message": str(error)})
         return 1
     if recorded is not None:
-        problems = manifest.differences(recorded, dict(manifest.objects(s3, asked.bucket, prefix)))
-    found = check_prefix(s3, asked.bucket, prefix)
-    problems += [problem for problem in found.problems if problem not in problems]
+        problems = manifest.differences(recorded, dict(manifest.objects(s3, arguments.bucket, prefix)))
+    result = check_prefix(s3, arguments.bucket, prefix)
+    problems += [problem for problem in result.problems if problem not in problems]
     for problem in problems:
-        report("error", {"message": f"s3://{asked.bucket}/{prefix}{problem}"})
+        report("error", {"message": f"s3://{arguments.bucket}/{prefix}{problem}"})
     if not problems:
-        details = {"files": found.files, "tensor_bytes": found.tensor_bytes, "manifest": recorded is not None}
+        details = {"files": result.files, "tensor_bytes": result.tensor_bytes, "manifest": recorded is not None}
         report("whole", {"prefix": prefix, **details})
     return 1 if problems else 0
 
 
-def _list(asked: argparse.Namespace, report: _Reporter) -> int:
-    for content in manifest.staged(boto3.client("s3", config=_CONFIG), asked.bucket):
+def _list(arguments: argparse.Namespace, report: _Reporter) -> int:
+    for content in manifest.staged(boto3.client("s3", config=_CONFIG), arguments.bucket):
         if isinstance(content, WeightsError):
             report("unread", {"message": str(content)})
             continue

@@ -1,4 +1,4 @@
-"""Whether what lies below a prefix is a whole model: config, tokenizer, every shard, every shard whole. Reads headers alone."""
+"""Check that the files below a prefix are a complete model: config, tokenizer, and every shard with its full size. Only headers are read."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _LARGER_BY: Final = 1.1  # memory was planned with a margin of about this; small
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a check found.
+class Result:
+    """Result of a check.
 
     Attributes:
-        problems: One line each; none when the model is whole.
-        tensor_bytes: Size of all tensors.
+        problems: One line per problem; empty if the model is complete.
+        tensor_bytes: Size of all tensors in bytes.
         files: Number of files.
     """
 
@@ -50,14 +50,14 @@ class Found:
     files: int
 
 
-def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | None = None) -> Found:
-    """Check what lies below an S3 prefix.
+def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | None = None) -> Result:
+    """Check the files below an S3 prefix.
 
     Args:
         s3: Client of boto3.
-        bucket: The bucket.
-        prefix: Ending in a slash.
-        expected_bytes: Size the plan was made with; more than a tenth above it is a problem.
+        bucket: Name of the bucket.
+        prefix: Prefix of the model, with a slash at the end.
+        expected_bytes: Size that the plan assumed; a size more than a tenth above it is a problem.
     """
 
     def read(name: str, start: int, end: int) -> bytes:
@@ -69,15 +69,15 @@ def check_prefix(s3: Any, bucket: str, prefix: str, *, expected_bytes: int | Non
 
 def check_files(
     sizes: Mapping[str, int], read: Callable[[str, int, int], bytes], *, expected_bytes: int | None = None
-) -> Found:
+) -> Result:
     """Check files given by their sizes and a way to read from them (first and last byte, both included)."""
     if not sizes:
-        return Found(problems=("holds no file; is the prefix right, and the model there?",), tensor_bytes=0, files=0)
+        return Result(problems=("holds no file; is the prefix right, and the model there?",), tensor_bytes=0, files=0)
     problems = [*_config_problems(sizes, read), *_tokenizer_problems(sizes)]
     shards = sorted(name for name in sizes if name.endswith(".safetensors") and "/" not in name)
     if not shards:
         problems.append("no *.safetensors: holds no weights that SGLang reads without running code from them")
-        return Found(problems=tuple(problems), tensor_bytes=0, files=len(sizes))
+        return Result(problems=tuple(problems), tensor_bytes=0, files=len(sizes))
     with ThreadPoolExecutor(_READERS) as pool:
         headers = dict(zip(shards, pool.map(lambda name: _header(name, sizes[name], read), shards), strict=True))
     problems += [problem for _, _, problem in headers.values() if problem]
@@ -90,7 +90,7 @@ def check_files(
             f"*.safetensors: hold {total / 1e9:.1f} GB of tensors, the plan was made with {expected_bytes / 1e9:.1f} GB; "
             "is it another model, or another quantization?"
         )
-    return Found(problems=tuple(problems), tensor_bytes=total, files=len(sizes))
+    return Result(problems=tuple(problems), tensor_bytes=total, files=len(sizes))
 
 
 def _config_problems(sizes: Mapping[str, int], read: Callable[[str, int, int], bytes]) -> list[str]:
@@ -109,7 +109,7 @@ def _tokenizer_problems(sizes: Mapping[str, int]) -> list[str]:
 
 
 def _header(name: str, size: int, read: Callable[[str, int, int], bytes]) -> tuple[frozenset[str], int, str | None]:
-    """Return tensor names and bytes of a shard, or why it is none."""
+    """Return tensor names and bytes of a shard, and its problem if there is one."""
     least = 8
     if size < least:
         return frozenset(), 0, f"{name}: is no safetensors file: it has {size} bytes"
@@ -142,11 +142,11 @@ def _missing_shards(sizes: Mapping[str, int]) -> list[str]:
     problems = []
     sets = {(match["stem"], match["count"]) for name in sizes if (match := _SHARD.fullmatch(name))}
     for stem, count in sorted(sets):
-        wanted = [f"{stem}-{number:05d}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
-        missing = [name for name in wanted if name not in sizes]
+        names = [f"{stem}-{number:05d}-of-{count}.safetensors" for number in range(1, int(count) + 1)]
+        missing = [name for name in names if name not in sizes]
         if missing:
             problems.append(
-                f"{_listed(missing)}: missing; {len(wanted) - len(missing)} of {len(wanted)} shards are there"
+                f"{_listed(missing)}: missing; {len(names) - len(missing)} of {len(names)} shards are there"
             )
     return problems
 
@@ -154,7 +154,7 @@ def _missing_shards(sizes: Mapping[str, int]) -> list[str]:
 def _index_problems(
     sizes: Mapping[str, int], read: Callable[[str, int, int], bytes], tensors: Mapping[str, frozenset[str]]
 ) -> list[str]:
-    """Compare the index with what the shards hold."""
+    """Compare the index with the tensors of the shards."""
     if _INDEX not in sizes:
         return []
     content, problem = _json(sizes, read, _INDEX)

@@ -1,4 +1,4 @@
-"""Which files of a repository are staged: those SGLang reads, once."""
+"""Choose the files of a repository to stage: those that SGLang reads, each once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NEVER: Final = {
     "requirements.txt": "packages that AWS's containers install",
     "code/*": "code that AWS's containers run",
 }
-"""The last three lie where containers look for code of the model's owner: model-hosting-container-standards 0.1.16 (sagemaker/config.py,
+"""The last three are paths from which containers load code of the model's owner: model-hosting-container-standards 0.1.16 (sagemaker/config.py,
 common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (environment.py, code_dir, read 2026-11-29). None
 is read by SGLang unless a config names it; `include` takes them."""
 PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -50,42 +50,42 @@ _UNREADABLE: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What is taken of a repository, and why the rest is not."""
+    """Files of a repository to stage, and the reasons for leaving the others out."""
 
     files: tuple[HubFile, ...]
     left_out: dict[str, str]
 
     @property
     def size(self) -> int:
-        """Bytes that are taken."""
+        """Size of the chosen files in bytes."""
         return sum(file.size for file in self.files)
 
 
 def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Choice:
-    """Choose what to stage.
+    """Choose the files to stage.
 
     Args:
-        files: All of the repository.
-        include: Patterns taken whatever the rules say.
-        exclude: Patterns left out besides.
+        files: All files of the repository.
+        include: Patterns of files to stage in spite of the rules.
+        exclude: Patterns of further files to leave out.
 
     Raises:
-        WeightsError: Nothing that can be served is left, or a path leads out of the prefix, or is no name to copy.
+        WeightsError: No file that can be served is left, a path leads out of the prefix, or a name cannot be copied.
     """
     names = [file.path for file in files]
     for name in names:
         if any(part in {"", ".", ".."} for part in name.split("/")):
             raise WeightsError(f"{name!r}: is not a path inside a repository")
     plain = [name for name in names if name.endswith(".safetensors") and not fnmatchcase(name, "original/*")]
-    taken, left_out = [], {}
+    selection, left_out = [], {}
     for file in files:
-        why = _why_not(file.path, exclude=exclude, plain=plain)
-        if why is None or _any(file.path, include):
-            taken.append(file)
+        reason = _why_not(file.path, exclude=exclude, plain=plain)
+        if reason is None or _any(file.path, include):
+            selection.append(file)
         else:
-            left_out[file.path] = why
-    _check_names([file.path for file in taken])
-    if not any(file.path.endswith(".safetensors") for file in taken):
+            left_out[file.path] = reason
+    _check_names([file.path for file in selection])
+    if not any(file.path.endswith(".safetensors") for file in selection):
         pickled = [file.path for file in files if _any(file.path, PICKLES)]
         if pickled and not any(_any(name, include) for name in pickled):
             raise WeightsError(
@@ -94,14 +94,14 @@ def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Se
             )
         if not pickled:
             raise WeightsError("holds no weights in safetensors; is it a model that transformers can load?")
-    return Choice(files=tuple(taken), left_out=left_out)
+    return Choice(files=tuple(selection), left_out=left_out)
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Refuse names that would be taken for something else, here or where the files are read.
+    """Refuse names that this program or a reader of the files would misinterpret.
 
     Raises:
-        WeightsError: There is one.
+        WeightsError: A name is ambiguous or unsafe.
     """
     seen: dict[str, str] = {}
     folders = {parent for name in names for parent in _parents(name)}

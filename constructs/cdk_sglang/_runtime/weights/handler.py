@@ -21,16 +21,16 @@ _s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempt
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Fail the deployment when what is to be served is not a whole model."""
+    """Fail the deployment if a model is incomplete."""
     if event["RequestType"] == "Delete":
         return {"PhysicalResourceId": event["PhysicalResourceId"]}
     problems = []
     for text in event["ResourceProperties"]["Models"]:
-        asked = json.loads(text)
-        found = check_prefix(_s3, asked["bucket"], asked["prefix"], expected_bytes=asked.get("expected_bytes"))
-        _log.info(json.dumps({"asked": asked, "problems": found.problems, "tensor_bytes": found.tensor_bytes}))
-        place = f"s3://{asked['bucket']}/{asked['prefix']}"
-        problems += [f"{place}{problem}" for problem in found.problems]
+        model = json.loads(text)
+        result = check_prefix(_s3, model["bucket"], model["prefix"], expected_bytes=model.get("expected_bytes"))
+        _log.info(json.dumps({"asked": model, "problems": result.problems, "tensor_bytes": result.tensor_bytes}))
+        place = f"s3://{model['bucket']}/{model['prefix']}"
+        problems += [f"{place}{problem}" for problem in result.problems]
     if problems:
         raise WeightsError("; ".join(problems)[:_REASON_CHARACTERS])
     return {"PhysicalResourceId": "weights"}

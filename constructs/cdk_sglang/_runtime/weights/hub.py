@@ -1,7 +1,7 @@
-"""A hub of models, spoken to as huggingface.co is: which files a revision has, with their hashes, and their bytes.
+"""Client of a hub of models with the API of huggingface.co: the files of a revision, with their hashes and bytes.
 
-huggingface_hub (2.4.0) was weighed for this: it downloads to disk and compares sizes alone (file_download.py, http_get), while here
-bytes go straight on to S3 and every hash is checked; what is left of it, two GET requests, is below.
+huggingface_hub (2.4.0) was considered: it downloads to disk and compares only sizes (file_download.py, http_get), while here
+bytes go straight to S3 and every hash is checked. The two GET requests that remain are below.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class HubFile:
     """A file of a revision.
 
     Attributes:
-        path: Its path in the repository.
-        size: Bytes.
-        sha256: Of its content, when it is kept in large-file storage.
-        git_sha1: Git's id of its blob, when it is not.
+        path: Path of the file in the repository.
+        size: Size in bytes.
+        sha256: SHA-256 of the content, for files in large-file storage.
+        git_sha1: Git's id of the blob, for other files.
     """
 
     path: str
@@ -53,24 +53,24 @@ class HubFile:
 
     @property
     def hash_name(self) -> str:
-        """Which hash the hub knows of it, and its value."""
+        """Name and value of the hash that the hub has for the file."""
         return f"sha256:{self.sha256}" if self.sha256 else f"git-sha1:{self.git_sha1}"
 
     def new_hash(self) -> Hash:
-        """Return the hash to feed with its bytes."""
+        """Return a new hash object for the file's bytes."""
         if self.sha256:
             return hashlib.sha256()
         # Git's own object id, not a safeguard of ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
         return hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
 
     def matches(self, digest: str) -> bool:
-        """Whether a finished hash is that of the hub."""
+        """Whether a digest equals the hub's."""
         return digest == (self.sha256 or self.git_sha1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """What the hub says of one commit of a model."""
+    """Description of a commit of a model by the hub."""
 
     repo: str
     revision: str
@@ -80,13 +80,13 @@ class Revision:
 
 
 class Hub:
-    """The two requests that are needed of a hub.
+    """Client for the two requests to a hub.
 
     Args:
-        url: Such as "https://huggingface.co".
-        token: Read token of an account that may see the model; None for public models.
-        wait: Waits so many seconds before another try.
-        on_retry: Told why there is another try.
+        url: Address of the hub, for example "https://huggingface.co".
+        token: Read token of an account with access to the model; None for public models.
+        wait: Pauses for some seconds before a retry.
+        on_retry: Called with the reason of a retry.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class Hub:
         self._http = urllib3.PoolManager(headers=headers, maxsize=32, retries=False, timeout=_TIMEOUT)
 
     def describe(self, repo: str, revision: str) -> Revision:
-        """Return what a commit holds.
+        """Return the description of a commit.
 
         Raises:
-            WeightsError: No such model or commit, no access to it, or the revision is a branch.
+            WeightsError: The model or commit does not exist, access is denied, or the revision is a branch.
         """
         check_names(repo, revision)
         path = f"/api/models/{repo}/revision/{revision}?blobs=true"
@@ -136,10 +136,10 @@ class Hub:
         )
 
     def read(self, repo: str, revision: str, file: HubFile) -> Iterator[bytes]:
-        """Yield a file's bytes; a connection that is cut goes on where it was.
+        """Yield a file's bytes; after a cut connection, continue at the same offset.
 
         Raises:
-            WeightsError: The hub refuses it, or keeps failing.
+            WeightsError: The hub refuses the file, or keeps failing.
         """
         path = f"/{repo}/resolve/{revision}/{quote(file.path)}"
         got = attempt = 0
@@ -159,7 +159,7 @@ class Hub:
             raise WeightsError(f"{file.path}: the hub sent more than the {file.size} bytes it announced")
 
     def check_access(self, revision: Revision, file: HubFile) -> None:
-        """Ask for the first byte of a file: a gated model lists its files to everybody."""
+        """Request the first byte of a file, since a gated model lists its files to everybody."""
         path = f"/{revision.repo}/resolve/{revision.revision}/{quote(file.path)}"
         for attempt in range(_TRIES):
             try:

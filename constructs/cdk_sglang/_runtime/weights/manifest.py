@@ -1,4 +1,4 @@
-"""The record of a staged model: written last, so that where it is, everything is; and what makes one believed."""
+"""The record of a staged model. It is written last, so that its presence means that the model is complete; and it is checked before use."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _STAGED: Final = re.compile(r"weights/[^/]+/[^/]+/[0-9a-f]{40}/")
 
 
 def prefix_of(repo: str, revision: str) -> str:
-    """Return where a model's files go: a revision never changes, so neither does what is below its prefix."""
+    """Return the prefix of a model's files: a revision never changes, so neither do the files below its prefix."""
     return f"weights/{repo}/{revision}/"
 
 
 def read(s3: Any, bucket: str, prefix: str) -> dict[str, Any] | None:
-    """Return the manifest below a prefix, or None while there is none.
+    """Return the manifest below a prefix; None if there is none.
 
     Raises:
-        WeightsError: What has its name is none of this program's, or that of another model than the prefix names.
+        WeightsError: The object with its name was not written by this program, or belongs to another model than the prefix.
     """
     try:
         answer = s3.get_object(Bucket=bucket, Key=f"{prefix}{MANIFEST}")
@@ -64,7 +64,7 @@ def _not_a_record(content: object, prefix: str) -> str | None:
 
 
 def differences(recorded: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
-    """Say where the objects below a prefix are not what its manifest records."""
+    """Return the differences between the objects below a prefix and its manifest."""
     files = {file["path"]: file["bytes"] for file in recorded["files"]}
     problems = []
     for name, size in files.items():
@@ -76,7 +76,7 @@ def differences(recorded: Mapping[str, Any], sizes: Mapping[str, int]) -> list[s
 
 
 def others(names: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
-    """Return what lies below a prefix beside these files and the manifest."""
+    """Return the objects below a prefix other than these files and the manifest."""
     return sorted(set(sizes) - set(names) - {MANIFEST})
 
 
@@ -96,13 +96,13 @@ def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def staged(s3: Any, bucket: str) -> Iterator[dict[str, Any] | WeightsError]:
-    """Yield the manifest of every staged model of a bucket, or why what has its name is none."""
+    """Yield the manifest of every staged model of a bucket, or the error of an invalid one."""
     for name, _ in objects(s3, bucket, "weights/"):
         if name.endswith(f"/{MANIFEST}"):
             try:
-                found = read(s3, bucket, f"weights/{name.removesuffix(MANIFEST)}")
+                content = read(s3, bucket, f"weights/{name.removesuffix(MANIFEST)}")
             except WeightsError as error:
                 yield error
                 continue
-            if found is not None:
-                yield found
+            if content is not None:
+                yield content

@@ -1,4 +1,4 @@
-"""Copies a model from a hub to S3: in parallel, hash by hash, the manifest last."""
+"""Copy a model from a hub to S3: in parallel, with every hash checked, the manifest last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .problems import WeightsError
 from .transfer import Transfer, is_there, memory_bytes
 
 Report = Callable[[str, dict[str, Any]], None]
-"""Told what happens: a word, and its details."""
+"""Called with the name of an event and its details."""
 
 WORKERS: Final = 16
 _MEMORY_SHARE: Final = 0.5
@@ -27,15 +27,15 @@ _REPORT_EVERY_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to stage.
+    """A model to stage.
 
     Args:
         repo: Model on the hub, "owner/name".
         revision: Commit, 40 hexadecimal digits.
-        bucket: Where to.
-        include: Patterns of files to take whatever the rules say.
-        exclude: Patterns of files to leave out besides.
-        workers: Files at once, where memory allows.
+        bucket: Name of the target bucket.
+        include: Patterns of files to stage in spite of the rules.
+        exclude: Patterns of further files to leave out.
+        workers: Files at once, if memory allows.
     """
 
     repo: str
@@ -47,51 +47,51 @@ class Order:
 
     @property
     def prefix(self) -> str:
-        """Where the files go."""
+        """Prefix of the files in the bucket."""
         return manifest.prefix_of(self.repo, self.revision)
 
 
 def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None = None) -> dict[str, Any]:
-    """Stage a model and return its manifest; what is there already, whole, is not copied again.
+    """Stage a model and return its manifest; complete files are not copied again.
 
     Args:
-        order: What.
-        hub: Where from.
+        order: The model to stage.
+        hub: Source of the files.
         s3: Client of boto3.
-        report: Told of progress.
-        memory: Bytes of memory that may be used; half of what is free by default.
+        report: Called with the progress.
+        memory: Bytes of memory that may be used; half of the free memory by default.
 
     Raises:
-        WeightsError: A person has to put something right; what was copied stays, the manifest does not exist.
+        WeightsError: The model cannot be staged, and a person has to act; copied files stay, the manifest does not exist.
     """
-    found = hub.describe(order.repo, order.revision)
+    revision = hub.describe(order.repo, order.revision)
     try:
-        choice = choose(found.files, include=order.include, exclude=order.exclude)
+        choice = choose(revision.files, include=order.include, exclude=order.exclude)
     except WeightsError as error:
         raise WeightsError(f"{order.repo}: {error}") from None
     existing = _staged(order, choice, s3=s3, report=report)
     if existing is not None:
         report("done", {"bytes": choice.size, "files": len(choice.files), "copied": 0, "prefix": order.prefix})
         return existing
-    hub.check_access(found, max(choice.files, key=lambda file: file.size))
-    copied = _copy_all(order, found, choice, hub=hub, s3=s3, report=report, memory=memory)
-    checked = check_prefix(s3, order.bucket, order.prefix)
-    if checked.problems:
+    hub.check_access(revision, max(choice.files, key=lambda file: file.size))
+    copy_count = _copy_all(order, revision, choice, hub=hub, s3=s3, report=report, memory=memory)
+    result = check_prefix(s3, order.bucket, order.prefix)
+    if result.problems:
         raise WeightsError(
-            f"{order.repo}: every file is as the hub has it, but no whole model: {'; '.join(checked.problems)}"
+            f"{order.repo}: every file is as the hub has it, but no whole model: {'; '.join(result.problems)}"
         )
     sizes = dict(manifest.objects(s3, order.bucket, order.prefix))
-    beside = manifest.others((file.path for file in choice.files), sizes)
-    if beside:
+    extra_files = manifest.others((file.path for file in choice.files), sizes)
+    if extra_files:
         raise WeightsError(
-            f"s3://{order.bucket}/{order.prefix}{beside[0]}: is there and not part of this staging, and every copy would get it"
-            f"{f', and so are {len(beside) - 1} more' if beside[1:] else ''}; delete it, or include it, and stage again"
+            f"s3://{order.bucket}/{order.prefix}{extra_files[0]}: is there and not part of this staging, and every copy would get it"
+            f"{f', and so are {len(extra_files) - 1} more' if extra_files[1:] else ''}; delete it, or include it, and stage again"
         )
     content = {
         "repo": order.repo,
         "revision": order.revision,
-        "license": found.license,
-        "tensor_bytes": checked.tensor_bytes,
+        "license": revision.license,
+        "tensor_bytes": result.tensor_bytes,
         "files": _entries(choice),
         "left_out": choice.left_out,
         "include": list(order.include),
@@ -99,24 +99,24 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
         "staged_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     manifest.write(s3, order.bucket, order.prefix, content)
-    report("done", {"bytes": choice.size, "files": len(choice.files), "copied": copied, "prefix": order.prefix})
+    report("done", {"bytes": choice.size, "files": len(choice.files), "copied": copy_count, "prefix": order.prefix})
     return content
 
 
 def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[str, Any] | None:
-    """Return the manifest where it is that of this very order, and every file is there as the hub has it."""
+    """Return the manifest if it is that of this order and every file equals the hub's; else None."""
     try:
-        found = manifest.read(s3, order.bucket, order.prefix)
+        record = manifest.read(s3, order.bucket, order.prefix)
     except WeightsError as error:
         report("retry", {"message": f"{error}; it is not believed, and is written anew"})
         return None
-    if found is None or (found["repo"], found["revision"]) != (order.repo, order.revision):
+    if record is None or (record["repo"], record["revision"]) != (order.repo, order.revision):
         return None
-    if found["files"] != _entries(choice) or _patterns(found) != _patterns(order):
+    if record["files"] != _entries(choice) or _patterns(record) != _patterns(order):
         return None
     with ThreadPoolExecutor(WORKERS) as pool:
-        there = all(pool.map(lambda file: is_there(s3, order.bucket, order.prefix, file), choice.files))
-    return found if there else None
+        complete = all(pool.map(lambda file: is_there(s3, order.bucket, order.prefix, file), choice.files))
+    return record if complete else None
 
 
 def _entries(choice: Choice) -> list[dict[str, Any]]:
@@ -133,10 +133,10 @@ def _patterns(asked: Order | dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def workers_for(files: Sequence[HubFile], *, asked: int, memory: int) -> int:
-    """Return how many files fit into memory at once.
+    """Return the number of files that fit into memory at once.
 
     Raises:
-        WeightsError: Not even one does.
+        WeightsError: Not even one file fits.
     """
     most = max((memory_bytes(file) for file in files), default=1)
     fit = memory // most
@@ -150,13 +150,13 @@ def workers_for(files: Sequence[HubFile], *, asked: int, memory: int) -> int:
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that may be used: half of what the machine has free."""
+    """Return the bytes of memory that may be used: half of the machine's free memory."""
     return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
 
 
 def _copy_all(
     order: Order,
-    found: Revision,
+    revision: Revision,
     choice: Choice,
     *,
     hub: Hub,
@@ -164,7 +164,7 @@ def _copy_all(
     report: Report,
     memory: int | None,
 ) -> int:
-    """Copy what is missing, largest first; the first failure stops the others."""
+    """Copy the missing files, largest first; the first failure stops the others."""
     workers = workers_for(choice.files, asked=order.workers, memory=free_memory_bytes() if memory is None else memory)
     stop, counter = threading.Event(), _Counter(report)
     with ThreadPoolExecutor(workers) as uploads, ThreadPoolExecutor(workers) as files:
@@ -184,7 +184,7 @@ def _copy_all(
             {
                 "repo": order.repo,
                 "revision": order.revision,
-                "license": found.license,
+                "license": revision.license,
                 "bytes": sum(file.size for file in missing),
                 "files": len(missing),
                 "there": len(there),
@@ -192,7 +192,9 @@ def _copy_all(
                 "workers": workers,
             },
         )
-        running: list[Future[None]] = [files.submit(_copy_one, transfer, found, file, report, stop) for file in missing]
+        running: list[Future[None]] = [
+            files.submit(_copy_one, transfer, revision, file, report, stop) for file in missing
+        ]
         done, _ = wait(running, return_when=FIRST_EXCEPTION)
         failed = next((future for future in done if not future.cancelled() and future.exception()), None)
         if failed is not None:
@@ -206,15 +208,15 @@ def _copy_all(
     return len(missing)
 
 
-def _copy_one(transfer: Transfer, found: Revision, file: HubFile, report: Report, stop: threading.Event) -> None:
+def _copy_one(transfer: Transfer, revision: Revision, file: HubFile, report: Report, stop: threading.Event) -> None:
     if stop.is_set():
         return
-    transfer.copy(found, file)
+    transfer.copy(revision, file)
     report("file", {"path": file.path, "bytes": file.size})
 
 
 class _Counter:
-    """Adds up bytes of all threads and reports them now and then."""
+    """Sums the bytes of all threads and reports them from time to time."""
 
     def __init__(self, report: Report) -> None:
         self._report = report

@@ -1,4 +1,4 @@
-"""One file from the hub to S3, through memory: hashed on the way, visible only when the hash is right. Nothing touches a disk."""
+"""Copy a file from the hub to S3 through memory: hashed on the way, visible only if the hash is right. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def part_bytes(size: int) -> int:
 
 
 def memory_bytes(file: HubFile) -> int:
-    """Return what copying a file keeps in memory at most."""
+    """Return the bytes of memory that copying a file needs at most."""
     return file.size if file.size <= _SMALL_BYTES else part_bytes(file.size) * (_PARTS_ON_THE_WAY + 1)
 
 
 def is_there(s3: Any, bucket: str, prefix: str, file: HubFile) -> bool:
-    """Whether the object is there already, whole, as the hub has it."""
+    """Whether the object exists and equals the hub's file."""
     try:
         head = s3.head_object(Bucket=bucket, Key=f"{prefix}{file.path}")
     except s3.exceptions.ClientError as error:
@@ -48,13 +48,13 @@ class Transfer:
     """Copies files of one revision.
 
     Args:
-        hub: Where from.
+        hub: Source of the files.
         s3: Client of boto3.
-        bucket: Where to.
-        prefix: Below which prefix.
+        bucket: Name of the target bucket.
+        prefix: Prefix in the bucket.
         uploads: Threads that upload parts.
-        on_bytes: Told how many more bytes have come; negative when a file begins anew.
-        stop: Set when the rest is not wanted any more.
+        on_bytes: Called with the number of further bytes; negative when a file restarts.
+        stop: Set to stop the remaining transfers.
     """
 
     hub: Hub
@@ -69,7 +69,7 @@ class Transfer:
         """Copy one file.
 
         Raises:
-            WeightsError: Its bytes are not what the hub says, twice in a row.
+            WeightsError: The hash of its bytes differs from the hub's, twice in a row.
         """
         for _ in range(_TRIES):
             digest = self._put(revision, file) if file.size <= _SMALL_BYTES else self._put_in_parts(revision, file)

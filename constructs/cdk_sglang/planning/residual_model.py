@@ -1,9 +1,9 @@
-"""Corrects a prediction by measurements of similar configurations, and says how sure it is (Gaussian-process regression).
+"""Correct predictions by the residuals of similar measured configurations, with their uncertainty (Gaussian-process regression).
 
-Residuals of the formula have causes of different reach: an engine's release, an engine's kernels for a format on a GPU
-generation, a model's shape, and what was set in one configuration that no table records. Each is a component with its own
-deviation; a configuration takes over what it shares with measured ones and no more. A model of a shape never measured
-takes nothing from other shapes: what carries over is the formula and the engine's habits on that kind of GPU.
+Residuals of the formula have causes of different scope: an engine's release, an engine's kernels for a format on a GPU
+generation, a model's shape, and settings of one configuration that no table records. Each cause is a component with its own
+standard deviation; a configuration takes over only the components that it shares with measured ones. A model of an unmeasured shape
+takes no shape component from other shapes: the formula and the engine's components on that kind of GPU still apply.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SETTING_SCALES = {
     "release": 0.15,
     "log_bandwidth": 0.15,
 }
-"""Distances at which similarity falls to 61%; logarithms but for flags and releases."""
+"""Distances at which similarity falls to 61 %; in logarithms, except for flags and releases."""
 POINT_COLUMNS = tuple(
     dict.fromkeys((*ENGINE, *GENERATION, *FORMAT, *SHAPE_SCALES, *LOAD_SCALES, *SETTING_SCALES, "release"))
 )
@@ -49,19 +49,19 @@ COMPONENTS = (
     "shape_load",
     "system_load",
 )
-"""What a residual is made of: the engine's release; engine, GPU generation and format (the system); the model's shape, alone,
-with the engine and with the system; one configuration's settings; and how shape and system change with the load."""
+"""Components of a residual: the engine's release; engine, GPU generation and format (the system); the model's shape, alone,
+with the engine and with the system; one configuration's settings; and the change of shape and system with the load."""
 
 
 @dataclass(frozen=True)
-class Nearby:
-    """Measured residuals at configurations, ready to interpolate.
+class ResidualModel:
+    """Gaussian model of the residuals at measured configurations.
 
     Args:
         points: Columns `POINT_COLUMNS` of the measured configurations.
-        weights: What each measurement contributes (from the calibration).
+        weights: Weight of each measurement in the posterior mean (from the calibration).
         noise: Standard deviation of each measurement's error.
-        deviations: By component, how much it makes residuals differ.
+        deviations: Standard deviation of each component.
     """
 
     points: Columns
@@ -70,16 +70,21 @@ class Nearby:
     deviations: Mapping[str, float]
 
     def correct(self, rows: Columns) -> tuple[Column, Column]:
-        """Return the expected log(measured / predicted) of each row, and what the most similar measurement leaves open."""
+        """Return the posterior mean of log(measured / predicted) and the posterior standard deviation, for each row."""
         cross = covariance_of(with_logs(rows), self.points, self.deviations)
         mean: Column = cross @ self.weights
-        return mean, left_open(cross, self.noise, self.deviations)
+        return mean, posterior_deviation(cross, self.noise, self.deviations)
 
 
-def left_open(cross: Column, noise: Column, deviations: Mapping[str, float]) -> Column:
-    """Return the standard deviation that remains beside the most telling measurement.
+def posterior_deviation(cross: Column, noise: Column, deviations: Mapping[str, float]) -> Column:
+    """Return the posterior standard deviation given the most informative measurement.
 
-    The exact one would need every measurement's covariance factored at each start and moves the bands less than 1%.
+    The exact posterior would need a factorisation of all measurements' covariance at each start, and changes the bands by less than 1 %.
+
+    Args:
+        cross: Covariance of each row with each measurement.
+        noise: Standard deviation of each measurement's error.
+        deviations: Standard deviation of each component.
     """
     prior = sum(deviation**2 for deviation in deviations.values())
     explained: Column = (cross**2 / (prior + noise**2)).max(axis=1)
@@ -87,38 +92,42 @@ def left_open(cross: Column, noise: Column, deviations: Mapping[str, float]) -> 
 
 
 def with_logs(rows: Columns) -> Columns:
-    """Return the columns with the logarithms that similarity is measured in."""
+    """Return the columns with the logarithms that similarities use."""
     return {**rows, **{f"log_{name}": np.log(rows[name]) for name in ("running", "isl", "osl", "tensor")}}
 
 
 def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
-    """Return how residuals of each row of `left` go together with those of each row of `right`.
+    """Return the covariance of the residuals of each row of `left` with those of each row of `right`.
 
-    The sum over `similarities` of variance times similarity, with what rows have in common worked out once: shapes repeat,
-    and most components join rows of one system only.
+    The result is the sum over `similarities` of variance times similarity, computed once for repeated shapes, and only between rows of
+    one engine or system for the components that others do not share.
     """
     variance = {name: deviation**2 for name, deviation in deviations.items()}
     engines, systems = (_codes(left, right, names) for names in (ENGINE, (*ENGINE, *GENERATION, *FORMAT)))
     shapes = np.column_stack([left[name] for name in SHAPE_SCALES])
-    kinds, kind = np.unique(shapes, axis=0, return_inverse=True)
-    shape: Column = _like(dict(zip(SHAPE_SCALES, kinds.T, strict=True)), right, SHAPE_SCALES)[kind.ravel()]
+    distinct_shapes, shape_index = np.unique(shapes, axis=0, return_inverse=True)
+    shape: Column = _similarity(dict(zip(SHAPE_SCALES, distinct_shapes.T, strict=True)), right, SHAPE_SCALES)[
+        shape_index.ravel()
+    ]
     total: Column = variance["shape"] * shape
     for rows, points in _blocks(*engines):
-        common = _like(left, right, {"release": SETTING_SCALES["release"]}, rows, points)
+        release_similarity = _similarity(left, right, {"release": SETTING_SCALES["release"]}, rows, points)
         total[np.ix_(rows, points)] += (
-            variance["release"] * common + variance["shape_engine"] * shape[np.ix_(rows, points)]
+            variance["release"] * release_similarity + variance["shape_engine"] * shape[np.ix_(rows, points)]
         )
     for rows, points in _blocks(*systems):
-        own = shape[np.ix_(rows, points)]
-        load = _like(left, right, LOAD_SCALES, rows, points)
-        settings = _like(left, right, SETTING_SCALES, rows, points)
-        of_shape = variance["shape_system"] + variance["configuration"] * settings + variance["shape_load"] * load
-        total[np.ix_(rows, points)] += own * of_shape + variance["system"] + variance["system_load"] * load
+        shape_block = shape[np.ix_(rows, points)]
+        load = _similarity(left, right, LOAD_SCALES, rows, points)
+        settings = _similarity(left, right, SETTING_SCALES, rows, points)
+        shape_variance = variance["shape_system"] + variance["configuration"] * settings + variance["shape_load"] * load
+        total[np.ix_(rows, points)] += (
+            shape_block * shape_variance + variance["system"] + variance["system_load"] * load
+        )
     return total
 
 
 def _codes(left: Columns, right: Columns, names: Sequence[str]) -> tuple[Column, Column]:
-    """Return one number per row that is the same for rows with the same flags."""
+    """Return a number per row, equal for rows with equal flags."""
     first, second = (
         np.asarray(sum(rows[name] * 2.0**bit for bit, name in enumerate(names)), dtype=np.float64)
         for rows in (left, right)
@@ -127,30 +136,30 @@ def _codes(left: Columns, right: Columns, names: Sequence[str]) -> tuple[Column,
 
 
 def _blocks(left: Column, right: Column) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Return, code by code, the rows and points that have it."""
+    """Yield, for each code, the rows and points that have it."""
     for code in np.unique(left):
         points = np.flatnonzero(right == code)
         if points.size:
             yield np.flatnonzero(left == code), points
 
 
-def _like(
+def _similarity(
     left: Columns,
     right: Columns,
     scales: Mapping[str, float],
     rows: NDArray[np.intp] | slice = slice(None),
     points: NDArray[np.intp] | slice = slice(None),
 ) -> Column:
-    """Return how near each row is to each point: 1 for the same, 0 for far away."""
+    """Return the similarity of each row to each point: 1 for equal, near 0 for distant ones."""
     first = np.column_stack([left[name][rows] / scale for name, scale in scales.items()])
     second = np.column_stack([right[name][points] / scale for name, scale in scales.items()])
     squared = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :] - 2 * first @ second.T
-    shared: Column = np.exp(-np.maximum(squared, 0.0) / 2)
-    return shared
+    similarity: Column = np.exp(-np.maximum(squared, 0.0) / 2)
+    return similarity
 
 
 def similarities(left: Columns, right: Columns) -> dict[str, Column]:
-    """Return, by component, how much of it two configurations share: from 0 to 1."""
+    """Return, by component, the share of it that two configurations have in common, from 0 to 1."""
 
     def same(names: Sequence[str]) -> Column:
         shared = np.ones((len(left["release"]), len(right["release"])))
@@ -158,16 +167,16 @@ def similarities(left: Columns, right: Columns) -> dict[str, Column]:
             shared *= left[name][:, None] == right[name][None, :]
         return shared
 
-    engine, shape, load = same(ENGINE), _like(left, right, SHAPE_SCALES), _like(left, right, LOAD_SCALES)
+    engine, shape, load = same(ENGINE), _similarity(left, right, SHAPE_SCALES), _similarity(left, right, LOAD_SCALES)
     system = engine * same(GENERATION) * same(FORMAT)
     shape_system = shape * system
     return {
-        "release": engine * _like(left, right, {"release": SETTING_SCALES["release"]}),
+        "release": engine * _similarity(left, right, {"release": SETTING_SCALES["release"]}),
         "system": system,
         "shape": shape,
         "shape_engine": shape * engine,
         "shape_system": shape_system,
-        "configuration": shape_system * _like(left, right, SETTING_SCALES),
+        "configuration": shape_system * _similarity(left, right, SETTING_SCALES),
         "shape_load": shape_system * load,
         "system_load": system * load,
     }

@@ -1,4 +1,4 @@
-"""What was asked of an endpoint: the property of the custom resource, read."""
+"""Specification of an endpoint, parsed from the property of the custom resource."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Smoke:
-    """One request to a component, and where its answer must hold something."""
+    """A request to a component, and the paths of which its answer must have one."""
 
     body: str
     timeout_seconds: int
     expect: tuple[str, ...]
-    """Paths in the answer, such as choices.0.message.content; one of them is enough."""
+    """Paths in the answer, for example choices.0.message.content; one of them is enough."""
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Smoke:
-        """Read it."""
+        """Parse the request from its JSON object."""
         return cls(body=json.dumps(data["body"]), timeout_seconds=data["timeout_seconds"], expect=tuple(data["expect"]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """The model of a component on some instance types that split it in their own way."""
+    """Model of a component on instance types that split it in their own way."""
 
     model: str
     environment: dict[str, str]
@@ -33,18 +33,18 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What was asked of one component."""
+    """Specification of a component."""
 
     name: str
     model: str
     image: str
     environment: dict[str, str]
     instance_types: tuple[str, ...]
-    """Types with a specification of their own; empty where one specification is for all."""
+    """Instance types with a specification of their own; empty if one specification is for all."""
     fewest: int
     most: int
     scaling: tuple[tuple[int, int], ...]
-    """Bounds its scaling target may have, those of schedules included; empty where no target was asked for."""
+    """Bounds that the scaling target may have, those of schedules included; empty without a target."""
     startup_seconds: int
     smoke: Smoke
     others: tuple[Variant, ...] = ()
@@ -52,15 +52,15 @@ class Component:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """All models, each with its environment and types; without types where one is for all."""
+        """All models, each with its environment and instance types; without types if one model is for all."""
         elsewhere = {name for other in self.others for name in other.instance_types}
         own = tuple(name for name in self.instance_types if name not in elsewhere)
         return (Variant(model=self.model, environment=self.environment, instance_types=own), *self.others)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was asked of an endpoint, and of some or all of its components."""
+class Specification:
+    """Specification of an endpoint, and of some or all of its components."""
 
     endpoint: str
     config: str
@@ -69,8 +69,8 @@ class Asked:
     components: tuple[Component, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Asked:
-        """Read the property; CloudFormation hands numbers over as strings, so it is one JSON text."""
+    def parse(cls, text: str) -> Specification:
+        """Parse the property. It is one JSON text, since CloudFormation passes numbers as strings."""
         data = json.loads(text)
         common = {"image": data["image"], "smoke": data["smoke"]}
         return cls(
@@ -83,7 +83,7 @@ class Asked:
 
     @property
     def physical_id(self) -> str:
-        """The same for every content."""
+        """Physical id of the resource; the same for every content."""
         return f"{self.endpoint}/truth/{self.part}"
 
 
