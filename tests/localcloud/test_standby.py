@@ -77,9 +77,9 @@ STARTUP = Path(__file__).parents[2] / "localcloud" / "engine" / "startup"
 ENGINE = """
 import os, sys, types
 sys.path.insert(0, sys.argv[1])
-sys.modules["sglang"] = types.ModuleType("sglang")
-sys.modules["sglang.launch_server"] = types.ModuleType("sglang.launch_server")
 import cdk_sglang_standby
+for name in cdk_sglang_standby._AHEAD:
+    sys.modules[name] = types.ModuleType(name)
 cdk_sglang_standby.install()
 print(os.environ.get("CDK_SGLANG_STANDBY"), os.environ["OWN"], os.environ["SM_SGLANG_TP_SIZE"], os.getcwd(), sys.stdin.read())
 """

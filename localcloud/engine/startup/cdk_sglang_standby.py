@@ -14,6 +14,8 @@ import select
 import sys
 
 VARIABLE = "CDK_SGLANG_STANDBY"
+_AHEAD = ("sglang.launch_server", "sglang.srt.entrypoints.http_server", "sglang.srt.models.registry")
+"""What the server imports, and with the registry what its scheduler does (sglang 0.5.23)."""
 _WAITS_S = 600.0
 """Seconds after which nobody will want this process any more: a deployment that starts no copy leaves none behind."""
 
@@ -22,7 +24,8 @@ def install() -> None:
     """Do nothing, unless the environment asks this process to stand by."""
     if os.environ.pop(VARIABLE, None) is None:
         return
-    importlib.import_module("sglang.launch_server")
+    for name in _AHEAD:
+        importlib.import_module(name)
     readable, _, _ = select.select([sys.stdin], [], [], _WAITS_S)
     line = sys.stdin.readline() if readable else ""
     if not line:  # its server has ended, or there was no copy
