@@ -101,7 +101,7 @@ def up(port: int) -> None:
         step("a tiny random model with a fixed seed, uploaded as weights")
         bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
         _upload(model.result(), session.client("s3", endpoint_url=url), bucket)
-    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
+    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start")
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)

@@ -18,7 +18,7 @@ from botocore.config import Config
 from localcloud import local
 from localcloud.aws.server import LocalCloud
 from localcloud.background import container_command
-from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
+from localcloud.engine.recipe import EngineMissingError, engine_python
 from tests.localcloud.helpers import session_with
 
 ROOT = Path(__file__).parents[3]
@@ -118,16 +118,9 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tiny_models: Path) -> Path:
     """The tiny model and its adapters, each a folder."""
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run(
-        [engine_python(), "-m", "localcloud.engine.tiny_model", folder],
-        env=engine_environment() | {"PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return tiny_models
 
 
 @contextmanager
