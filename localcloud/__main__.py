@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 from localcloud.aws.credentials import FILE, PrivateFolderError
-from localcloud.aws.server import LocalCloud, StateInUseError
+from localcloud.aws.hosting.standby import standby
+from localcloud.aws.settings import current
 
 
 def main() -> int:
@@ -18,14 +19,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--state-dir", type=Path, default=Path(".local"), help="logs and model folders go here")
+    parser.add_argument("--standby", action="store_true", help="begin to start the first copy's container now")
     arguments = parser.parse_args()
+    if arguments.standby:
+        standby().start(current().command_for("*"))
     try:
-        cloud = LocalCloud(port=arguments.port, state_dir=arguments.state_dir.resolve())
+        return _serve(arguments.port, arguments.state_dir)
+    finally:
+        standby().stop()
+
+
+def _serve(port: int, state_dir: Path) -> int:
+    from localcloud.aws.server import LocalCloud, StateInUseError
+
+    try:
+        cloud = LocalCloud(port=port, state_dir=state_dir.resolve())
     except (StateInUseError, PrivateFolderError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
-        port_message = f"port {arguments.port} is taken; use --port with another, or stop what listens there"
+        port_message = f"port {port} is taken; use --port with another, or stop what listens there"
         text = port_message if error.errno == errno.EADDRINUSE else f"cannot start: {error}"
         sys.stderr.write(f"{text}\n")
         return 2
@@ -33,8 +46,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with cloud:
-        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {arguments.state_dir}/logs\n")
-        sys.stdout.write(f"credentials of this start: source {arguments.state_dir}/{FILE}\n")
+        sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {state_dir}/logs\n")
+        sys.stdout.write(f"credentials of this start: source {state_dir}/{FILE}\n")
         sys.stdout.flush()
         stop.wait()
     return 0

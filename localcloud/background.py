@@ -68,6 +68,7 @@ def ensure(port: int, python: Path) -> str:
         raise LocalError(str(error)) from error
     CREDENTIALS_FILE.unlink(missing_ok=True)  # left behind by a server that was killed
     command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(SERVER_STATE)]
+    command.append("--standby")  # the engine imports SGLang while CDK deploys what it serves
     step(f"starting the embedded AWS on port {port}")
     with _SERVER_LOG.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -95,9 +96,9 @@ def ensure(port: int, python: Path) -> str:
 
 def container_command(python: Path) -> list[str]:
     """Command that stands for a container image: the project's own entry, on this machine's CPU."""
-    loopback = str(ROOT / "localcloud/engine/loopback")  # keeps the sockets of the engine on this machine
+    startup = str(ROOT / "localcloud/engine/startup")  # keeps its sockets on this machine, and forks what SGLang spawns
     variables = engine_environment(
-        {"CDK_SGLANG_PYTHON": str(python), "PYTHONPATH": loopback, "GLOO_SOCKET_IFNAME": "lo"}
+        {"CDK_SGLANG_PYTHON": str(python), "PYTHONPATH": startup, "GLOO_SOCKET_IFNAME": "lo"}
     )
     return ["env", *(f"{name}={value}" for name, value in variables.items()), str(ROOT / "container/serve")]
 

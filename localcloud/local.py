@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
 from cdk_sglang.client.answers import ChatAnswer
+from localcloud.assembly import refresh
 from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
     CREDENTIALS_FILE,
@@ -39,7 +40,7 @@ from localcloud.background import (
 )
 from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
 
-_ASSEMBLY: Final = "cdk.out/local"
+_ASSEMBLY: Final = STATE / "cdk.out"
 _ACCOUNT: Final = "123456789012"  # moto's
 _FOUNDATION: Final = "cdk-sglang-local-foundation"
 _ENDPOINT: Final = "local-chat"
@@ -93,14 +94,14 @@ def up(port: int) -> None:
         templates = pool.submit(_synth, environment)
         if "CDKToolkit" not in _stacks(cloudformation):
             step("cdk bootstrap")
-            _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", environment=environment)
+            _bootstrap(environment)
         templates.result()
         step("cdk deploy Foundation")
         _deploy("Foundation", environment)
         step("a tiny random model with a fixed seed, uploaded as weights")
         bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
         _upload(model.result(), session.client("s3", endpoint_url=url), bucket)
-    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start (about half a minute)")
+    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start")
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)
@@ -115,13 +116,13 @@ def down(port: int) -> None:
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
-    if healthy(url) and (ROOT / _ASSEMBLY / "manifest.json").exists():
+    if healthy(url) and (_ASSEMBLY / "manifest.json").exists():
         step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
             server_credentials = credentials()
             environment = aws_environment(url, server_credentials)
             _empty_buckets(url, server_credentials)
-            _cdk("destroy", "--all", "--force", "--app", _ASSEMBLY, environment=environment)
+            _cdk("destroy", "--all", "--force", "--app", str(_ASSEMBLY), environment=environment)
     step("stopping the embedded AWS and the model")
     stop(pid)
     forget()
@@ -148,12 +149,12 @@ def aws_environment(url: str, server_credentials: Credentials) -> dict[str, str]
     }
 
 
-def _cdk(*arguments: str, environment: Mapping[str, str]) -> None:
+def _cdk(*arguments: str, environment: Mapping[str, str], folder: Path = ROOT) -> None:
     log = STATE / f"cdk-{arguments[0]}.log"
     before = log.stat().st_size if log.exists() else 0
     with log.open("a", encoding="utf-8") as output:
         command = ["cdk", *arguments, "--no-notices"]
-        process = subprocess.run(command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, check=False)
+        process = subprocess.run(command, cwd=folder, env=dict(environment), stdout=output, stderr=output, check=False)
     if process.returncode:
         text = log.read_bytes()[before:].decode(errors="replace")
         raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(text)}\nthe whole log: {log.relative_to(ROOT)}")
@@ -174,11 +175,17 @@ def reason_of(text: str) -> str:
 
 
 def _synth(environment: Mapping[str, str]) -> None:
-    _cdk("synth", "--quiet", "--no-lookups", "-c", "env=local", "--output", _ASSEMBLY, environment=environment)
+    options = ("--quiet", "--no-lookups", "-c", "env=local", "--output", str(_ASSEMBLY))
+    refresh(_ASSEMBLY, root=ROOT, synth=lambda: _cdk("synth", *options, environment=environment))
+
+
+def _bootstrap(environment: Mapping[str, str]) -> None:
+    # Where there is no cdk.json: from its folder the CLI would synthesise the app first, which a bootstrap has no use for.
+    _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", environment=environment, folder=STATE)
 
 
 def _deploy(stack: str, environment: Mapping[str, str]) -> None:
-    options = ("--exclusively", "--require-approval", "never", "--app", _ASSEMBLY)
+    options = ("--exclusively", "--require-approval", "never", "--app", str(_ASSEMBLY))
     _cdk("deploy", stack, *options, environment=environment)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ os.environ.pop("CDK_OUTDIR", None)
 import pytest  # noqa: E402
 import pytest_socket  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+
+from tests.support.scheduling import pytest_xdist_make_scheduler  # noqa: E402, F401  a hook
 
 # The same examples in every run, so that a failure in CI is one everywhere; `--hypothesis-profile=explore` looks further.
 settings.register_profile(
@@ -43,6 +46,17 @@ def _only_loopback() -> None:
 def root() -> Path:
     """The repository."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """A folder with the tiny model and its adapters, each a folder; made in `.venv-engine`, which takes 10 s."""
+    from localcloud.engine.recipe import engine_environment, engine_python
+
+    folder = tmp_path_factory.mktemp("models")
+    command = [str(engine_python()), "-m", "localcloud.engine.tiny_model", str(folder)]
+    subprocess.run(command, cwd=root, env=engine_environment(), check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from localcloud.aws.credentials import FILE, Credentials, private_folder
 from localcloud.aws.door.guard import Guard
 from localcloud.aws.door.handler import Handler, closed_in_any_case
 from localcloud.aws.hosting import copies, runtime
+from localcloud.aws.hosting.standby import standby
 from localcloud.aws.hosting.store import stores
 from localcloud.aws.settings import configure, current, restore
 
@@ -95,6 +96,7 @@ class LocalCloud:
             _running.remove(self)
         if not _running:
             clock().stop()
+        standby().stop()
         for state in stores():
             state.close()
         control.reset()

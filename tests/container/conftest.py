@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from localcloud.engine.recipe import EngineMissingError, engine_python
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT / "container", Path(__file__).parent):
@@ -40,8 +36,6 @@ def _why_no_engine() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def models(tiny_models: Path) -> dict[str, Path]:
     """The tiny model and its adapters."""
-    from engine_server import make_tiny_models
-
-    return make_tiny_models(tmp_path_factory.mktemp("models"))
+    return {path.name: path for path in tiny_models.iterdir()}

@@ -106,6 +106,25 @@ def test_what_sglang_refuses_is_one_line_of_ours(ask: Ask, variables: dict[str, 
     assert "\n" not in problem
 
 
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"CDK_SGLANG_MODEL_DIR": "/nowhere"}, "model folder /nowhere: is not there"),
+        ({"SM_SGLANG_MEM_FRACTION_STATIC": "1.5", "SM_SGLANG_HICACHE_STORAGE_BACKEND": "file"}, "between 0 and 1"),
+        ({"SM_SGLANG_CONTEXT_LENGTH": "999999"}, "SGLang refuses these settings"),
+        ({"SM_SGLANG_TP_SIZE": "two"}, "SGLang's parser refuses"),
+        ({"SM_SGLANG_CONTEX_LENGTH": "1024"}, "did you mean SM_SGLANG_CONTEXT_LENGTH"),
+    ],
+)
+def test_settings_that_cannot_serve_are_refused_before_loading(
+    ask: Ask, variables: dict[str, str], message: str
+) -> None:
+    done = ask({"environment": variables, "start": True})
+    assert done["code"] == 2
+    assert message in done["stderr"]
+    assert "Traceback" not in done["stderr"]
+
+
 def _value(flag: dict[str, Any]) -> st.SearchStrategy[str]:
     """Values a flag of this kind can take."""
     if flag["arity"] == "SWITCH":

@@ -2,6 +2,9 @@
 
 A request is `{"environment": {...}, "resolve": bool}`, with `"rules": false` to leave ours out and `"on_cpu": false` to leave out
 those for a machine without a GPU; the answer is `{"arguments": [...]}` with `values`, or `{"refused": [...]}`.
+
+`{"environment": {...}, "start": true}` runs the entry itself in a fork of this process, which saves it the imports; the answer is
+`{"code": 2, "stderr": "..."}`.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+import traceback
 from typing import Any
 
 real_stdout = os.fdopen(os.dup(1), "w")
@@ -34,6 +39,35 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     except RefusedError as refused:
         return {"refused": refused.problems}
     return {"arguments": arguments, "values": {key: repr(value) for key, value in values.items()}}
+
+
+BEFORE = dict(os.environ)
+
+
+def start(environment: dict[str, str]) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as stderr:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                os.dup2(stderr.fileno(), 2)
+                os.environ.clear()
+                os.environ.update(BEFORE | environment)
+                code = entry.main()
+            except BaseException:  # noqa: BLE001  as Python ends a process
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        stderr.seek(0)
+        return {"code": os.waitstatus_to_exitcode(status), "stderr": stderr.read().decode()}
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    if request.get("describe"):
+        return describe()
+    return start(request["environment"]) if request.get("start") else check(request)
 
 
 def describe() -> dict[str, Any]:
@@ -62,6 +96,5 @@ def describe() -> dict[str, Any]:
 
 
 for line in sys.stdin:
-    asked = json.loads(line)
-    real_stdout.write(json.dumps(describe() if asked.get("describe") else check(asked)) + "\n")
+    real_stdout.write(json.dumps(answer(json.loads(line))) + "\n")
     real_stdout.flush()

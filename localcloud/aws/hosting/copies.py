@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting import artifacts, logs
+from localcloud.aws.hosting.standby import base_environment, standby
 from localcloud.aws.settings import current
 
 _PING_FAILURES = 2
@@ -146,10 +147,11 @@ class ProcessCopy(Copy):
             return
         self.port = _free_port()
         command = current().command_for(self._container["Image"])
-        self._process = subprocess.Popen(
+        environment = self._environment(model)
+        self._process = standby().take(command, environment, self._folder) or subprocess.Popen(
             command,
             cwd=self._folder,
-            env=self._environment(model),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -163,13 +165,11 @@ class ProcessCopy(Copy):
         self._watch(self._process)
 
     def _environment(self, model: Path) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         contract = {
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
             **current().credentials.environment,
             "AWS_ENDPOINT_URL": current().base_url,
-            "PYTHONUNBUFFERED": "1",
             # The endpoint has no network of its own on this machine: nobody else may reach the copy.
             "CDK_SGLANG_HOST": "127.0.0.1",
             "CDK_SGLANG_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
@@ -177,9 +177,8 @@ class ProcessCopy(Copy):
             "CDK_SGLANG_PORT": str(self.port),
             "CDK_SGLANG_MODEL_DIR": str(model),
         }
-        return (
-            inherited | contract | {name: str(value) for name, value in self._container.get("Environment", {}).items()}
-        )
+        own = {name: str(value) for name, value in self._container.get("Environment", {}).items()}
+        return base_environment() | contract | own
 
     def _follow(self, pipe: IO[bytes]) -> None:
         with pipe, logs.stream(self._account, self._region, self.component, self.id) as write:
@@ -258,7 +257,7 @@ def end_leftovers(folder: Path) -> None:
     for pid_file in folder.glob("*/pid"):
         with contextlib.suppress(psutil.Error, OSError, ValueError):
             process = psutil.Process(int(pid_file.read_text()))
-            if process.environ().get("CDK_SGLANG_MODEL_DIR") == str(pid_file.parent / "model"):  # not a recycled pid
+            if process.cwd() == str(pid_file.parent.resolve()):  # not a recycled pid
                 os.killpg(process.pid, signal.SIGKILL)
     for leftover in folder.glob("*"):
         artifacts.remove(leftover)

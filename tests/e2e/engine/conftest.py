@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
@@ -18,7 +18,7 @@ from botocore.config import Config
 from localcloud import local
 from localcloud.aws.server import LocalCloud
 from localcloud.background import container_command
-from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
+from localcloud.engine.recipe import EngineMissingError, engine_python
 from tests.localcloud.helpers import session_with
 
 ROOT = Path(__file__).parents[3]
@@ -76,17 +76,20 @@ class Fleet:
         }
         (self.folder / "e2e.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
 
-    def cdk(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def cdk(self, *words: str, app: Literal["source", "made"] | None = "source") -> subprocess.CompletedProcess[str]:
+        """Run the CDK CLI: on the app, on the templates that were made of it last, or without one."""
         context = ["-c", "env=e2e", "-c", f"environments={self.folder}", "--output", str(self.folder / "cdk.out")]
-        command = [str(ROOT / "node_modules/.bin/cdk"), *words, *context, "--no-notices", "--no-color"]
+        options = {"source": context, "made": ["--app", str(self.folder / "cdk.out")], None: []}[app]
+        command = [str(ROOT / "node_modules/.bin/cdk"), *words, *options, "--no-notices", "--no-color"]
+        folder = ROOT if app else self.folder  # where there is a cdk.json, `cdk bootstrap` synthesises its app
         environment = {**self.environment, "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}", "CDK_VALIDATION": "false"}
         return subprocess.run(
-            command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False, timeout=400
+            command, cwd=folder, env=environment, text=True, capture_output=True, check=False, timeout=400
         )
 
-    def deploy(self, *stacks: str) -> str:
-        done = self.cdk("deploy", *(stacks or ("--all",)), "--require-approval", "never")
+    def deploy(self, *stacks: str, app: Literal["source", "made"] = "source") -> str:
+        done = self.cdk("deploy", *(stacks or ("--all",)), "--require-approval", "never", app=app)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -115,16 +118,9 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tiny_models: Path) -> Path:
     """The tiny model and its adapters, each a folder."""
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run(
-        [engine_python(), "-m", "localcloud.engine.tiny_model", folder],
-        env=engine_environment() | {"PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return tiny_models
 
 
 @contextmanager
@@ -134,13 +130,13 @@ def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any
     with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),)) as cloud:
         made = Fleet(cloud, folder)
         made.write(components, **more)
-        bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1")
+        bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)
         assert bootstrapped.returncode == 0, bootstrapped.stdout + bootstrapped.stderr
         made.deploy("Foundation")
         bucket = local.outputs(made.client("cloudformation"), FOUNDATION)["WeightsBucket"]
         for file in (models / "base").iterdir():
             made.client("s3").upload_file(str(file), bucket, f"weights/tiny-llama/{file.name}")
-        made.deploy()
+        made.deploy(app="made")
         yield made
     assert not made.engines(), "a container outlived its server"
 

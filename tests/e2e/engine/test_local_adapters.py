@@ -26,7 +26,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.engine.recipe import engine_environment, engine_python
-from tests.e2e.engine.conftest import Fleet, component, deployed
+from tests.e2e.engine.conftest import ROOT, Fleet, component, deployed
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,7 +53,8 @@ def bare_sglang(model: Path, **adapters: Path) -> Iterator[str]:
     lora += [f"{name}={folder}" for name, folder in adapters.items()]
     python = str(engine_python())
     command = [python, "-m", "sglang.launch_server", "--model-path", str(model), "--dtype", "float32", "--port"]
-    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore"})
+    startup = str(ROOT / "localcloud/engine/startup")
+    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": startup})
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     process = subprocess.Popen([*command, str(port), *lora], env=environment, **quiet)  # type: ignore[call-overload]
     try:

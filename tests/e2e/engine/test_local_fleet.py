@@ -197,7 +197,7 @@ class TestFleet:
         for made in bucket.buckets.all():
             if made.name.startswith("cdk-sglang-e2e"):
                 made.object_versions.all().delete()
-        done = fleet.cdk("destroy", "--all", "--force")
+        done = fleet.cdk("destroy", "--all", "--force", app="made")
 
         assert done.returncode == 0, done.stdout + done.stderr
         assert fleet.sagemaker.list_endpoints()["Endpoints"] == []

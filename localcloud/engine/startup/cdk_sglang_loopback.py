@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  a folder on PYTHONPATH, not a package
-"""Python runs this first in every process of the engine, since its folder is on PYTHONPATH: keep PyTorch's store on loopback.
+"""Keep PyTorch's store on loopback.
 
 `init_process_group("tcp://127.0.0.1:…")` listens on every interface whatever address it is given (torch 2.13.0: its
 TCPStore was seen to listen on "::", 2026-11), and the store neither authenticates nor encrypts: anybody on the same network could read
@@ -62,4 +62,6 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-sys.meta_path.insert(0, _Finder())
+def install() -> None:
+    """Patch the module of the store when it is imported."""
+    sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,89 @@
+"""The templates of `make local`: made by the CDK CLI, and kept until something changes that they are made of.
+
+Synth is pure (CONTRIBUTING.md: no network, clock, git, AWS or Docker; two synths are byte-identical), so the same sources give the same
+templates, and what checked them once would say the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+_SOURCES: Final = (
+    "app.py", "cdk.json", "cdk.context.json", "requirements.lock", "package-lock.json",
+    "environments", "constructs", "stacks", "container",
+)  # fmt: skip
+"""All that the app reads, beside what the environment names: the packages by their locks."""
+_VARIABLES: Final = ("CDK_", "JSII_", "PYTHON")
+"""Beginnings of the names of variables that CDK, jsii and Python read."""
+_RECORD: Final = "made-of"
+
+
+def up_to_date(assembly: Path, sources: str) -> bool:
+    """Whether the folder holds the templates of these sources."""
+    record = assembly / _RECORD
+    return record.is_file() and record.read_text(encoding="utf-8") == sources
+
+
+def refresh(assembly: Path, *, root: Path, synth: Callable[[], None]) -> None:
+    """Make the templates, unless those in the folder were made of the same sources.
+
+    Args:
+        assembly: Folder of the templates; nobody else writes to it.
+        root: The repository.
+        synth: Writes the templates to the folder.
+    """
+    sources = digest(root)
+    if up_to_date(assembly, sources):
+        return
+    shutil.rmtree(assembly, ignore_errors=True)
+    synth()
+    (assembly / _RECORD).write_text(sources, encoding="utf-8")
+
+
+def digest(root: Path) -> str:
+    """Hash of all that decides what the templates say: files, and variables of this process."""
+    found = hashlib.sha256(sys.version.encode())
+    variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_VARIABLES))
+    found.update(repr(variables).encode())
+    for path in _files(root):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        found.update(f"{path}\0{path.stat().st_mode:o}\0{content}\n".encode())
+    return found.hexdigest()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for source in (*(root / name for name in _SOURCES), *_named(root)):
+        found = [source] if source.is_file() else sorted(source.rglob("*"))
+        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _named(root: Path) -> Iterator[Path]:
+    """Files and folders that the environment names, such as an adapter's."""
+    environment: object = None
+    with suppress(OSError, ValueError, yaml.YAMLError):  # for the app to complain about
+        environment = yaml.safe_load((root / "environments" / "local.yaml").read_text(encoding="utf-8"))
+    for text in _texts(environment):
+        if os.path.exists(root / text) and not root.is_relative_to((root / text).resolve()):  # noqa: PTH110  it minds no text
+            yield root / text
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts of an environment: each may be a path."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

@@ -1,0 +1,38 @@
+"""Which worker runs what: SGLang's servers run one after another, beside everything else."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+ROOT = Path(__file__).parents[2]
+ENGINE = "engine"
+
+
+class EnginesInARow(LoadFileScheduling):
+    """`--dist loadfile`, with the files that start SGLang's server as one.
+
+    xdist hands out the files with the most tests first, so those with few, long tests would be left for the end, where both workers
+    would start engines on the same two cores.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return ENGINE if starts_engines(file) else file
+
+
+@functools.cache
+def starts_engines(file: str) -> bool:
+    """Whether the tests of a file, relative to the repository, start SGLang's server."""
+    return file.startswith("tests/e2e/engine/") or (
+        file.startswith("tests/container/test_") and "EngineServer" in (ROOT / file).read_text(encoding="utf-8")
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return EnginesInARow(config, log) if config.getoption("dist") == "loadfile" else None
