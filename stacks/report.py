@@ -73,7 +73,7 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
         copies_shown = str(most) if least == most else f"{least} to {most}"
         cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
         table.add_row(*cells, " or ".join(sizes), " or ".join(totals), "", "")
-    room = Room(capacity.instances, (component.plan.needs() for component in components.values()))
+    room = Room(capacity.instances, (component.plan.needs for component in components.values()))
     needed, _ = room.needed(room.most)
     gpus = [
         sum(component.most_copies * component.gpus_by_type[instance.name] for component in components.values())

@@ -85,6 +85,7 @@ def data_file(version: str) -> str:
     return f"sglang-{version}-{'flags' if version == SGLANG_VERSION else 'differences'}.json"
 
 
+@functools.cache
 def release_of(version: str | None = None) -> Release:
     """Return the known release nearest to a version: the oldest for older ones, the newest for newer and unknown ones.
 

@@ -98,6 +98,8 @@ def count_problems(room: Room, *, min_instances: int, max_instances: int | None,
                 f"{fewest}, lower {lower}, or use an instance with more than {instance.gpu_count} GPUs",
             ),
         ]
+    if room.most == room.least:
+        return []
     needed, instance = room.needed(room.most)
     if needed > max_instances:
         return [

@@ -58,7 +58,7 @@ class ResolvedEndpoint:
             reserved=capacity.reservation is not None,
             reserved_count=None if capacity.reservation is None else capacity.reservation.count,
             update=_update(self.hosting),
-            others=tuple(component.needs() for component in components if component.facts is None),
+            others=tuple(component.needs for component in components if component.facts is None),
         )
 
     def room_problems(self, where: str) -> list[Problem]:
@@ -68,7 +68,7 @@ class ResolvedEndpoint:
             where: Path of the endpoint.
         """
         capacity = self.hosting.capacity
-        room = Room(self.hosting.instances, (component.needs() for component in self.components.values()))
+        room = Room(self.hosting.instances, (component.needs for component in self.components.values()))
         fewest = least_instances(capacity.min_instances, room.least.values())
         return count_problems(room, min_instances=fewest, max_instances=capacity.max_instances, where=where)
 

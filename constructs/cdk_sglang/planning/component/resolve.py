@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -89,8 +90,9 @@ class ResolvedComponent:
         sizes = self.gpus_by_type
         return any(sizes[instance.name] > instance.gpu_count for instance in self.hosting.instances)
 
+    @cached_property  # asked again with every component that is added beside this one
     def needs(self) -> CopyNeeds:
-        """Return what its copies take of instances."""
+        """What its copies take of instances."""
         host = self.component.resources  # half of an instance's by default, which never decides before its GPUs do
         low, _ = self.copy_bounds
         return CopyNeeds(
@@ -108,7 +110,7 @@ class ResolvedComponent:
         Raises:
             ValueError: Nothing is known of its model.
         """
-        component, hosting, needs = self.component, self.hosting, self.needs()
+        component, hosting, needs = self.component, self.hosting, self.needs
         if self.facts is None:
             raise ValueError(f"nothing is known of the model of {self.name}")
         first, sizes = hosting.instances[0], self._tp_sizes()
