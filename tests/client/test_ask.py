@@ -111,3 +111,12 @@ def test_a_route_that_is_not_there_is_exit_code_1(cloud: object, aws: None) -> N
 def test_a_destination_is_needed(given: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="ask: "):
         CliRunner().invoke(main.app, ["ask", "hello", *given], catch_exceptions=False)
+
+
+def test_without_a_region_the_command_says_where_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    done = CliRunner().invoke(main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama"])
+    assert (done.exit_code, done.stderr) == (1, "ask: no AWS Region; give --region, or set AWS_DEFAULT_REGION\n")

@@ -38,7 +38,7 @@ def ask(
     if route is None and not (endpoint and component):
         raise ConfigurationError([Problem("ask", "--endpoint and --component go together; give both")])
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
         from cdk_sglang.client import (
             InferenceClient,
@@ -64,6 +64,8 @@ def ask(
             for chunk in client.stream_chat([{"role": "user", "content": question}], max_tokens=max_tokens):
                 _show(answer, chunk)
         problem = answer.problem(tokens=max_tokens, more=f"raise --max-tokens, such as --max-tokens {max_tokens * 8}")
+    except NoRegionError:
+        problem = "no AWS Region; give --region, or set AWS_DEFAULT_REGION"
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         problem = str(error)
     if answer.text:
