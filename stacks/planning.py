@@ -54,7 +54,12 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     """
     settings, own = load(name, folder=folder), read_own(folder)
     endpoints = _resolved(settings, own, settings.region or REGION)
-    raise_if_any(problem for endpoint in endpoints.values() for problem in endpoint.problems)
+    raise_if_any(
+        problem
+        for endpoint in endpoints.values()
+        # The plan itself says what instances lack, but of an endpoint with a model that it knows.
+        for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
+    )
     return _request(name, settings, own, endpoints)
 
 
@@ -73,13 +78,15 @@ def resolve_fleet(
     request = _request(name, settings, own, endpoints)
     plan = plan_fleet(request)
     problems = [
-        problem
-        for endpoint in endpoints.values()
-        for problem in [*endpoint.problems, *endpoint.room_problems(f"endpoints.{endpoint.name}")]
+        problem for endpoint in endpoints.values() for problem in [*endpoint.problems, *_room_problems(endpoint)]
     ]
     return ResolvedFleet(
         endpoints=endpoints, request=request, plan=plan, problems=tuple(dict.fromkeys([*problems, *plan.problems]))
     )
+
+
+def _room_problems(endpoint: ResolvedEndpoint) -> list[Problem]:
+    return endpoint.room_problems(f"endpoints.{endpoint.name}")
 
 
 def _resolved(settings: Environment, own: Own, region: str) -> dict[str, ResolvedEndpoint]:

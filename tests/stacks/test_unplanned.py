@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
@@ -11,7 +12,7 @@ from cdk_sglang import ConfigurationError
 from cdk_sglang.planning.export import plan_json
 from stacks.environments import cdk_json_context, parse
 from stacks.fleet import add_fleet
-from stacks.planning import resolve_fleet
+from stacks.planning import fleet_request, resolve_fleet
 
 REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
 
@@ -156,3 +157,10 @@ def test_instances_are_counted_for_models_that_nobody_knows_too() -> None:
             "copies, or use an instance with more than 8 GPUs"
         )
     ]
+
+
+def test_the_command_line_counts_instances_of_unknown_models_as_the_synth_does(tmp_path: Path) -> None:
+    text = environment("prefix: weights/own/", component="copies: 9").replace("max_instances: 20", "max_instances: 1")
+    (tmp_path / "test.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match="2 instances are needed for all copies, 1 allowed"):
+        fleet_request("test", folder=tmp_path)

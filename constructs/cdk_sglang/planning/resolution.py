@@ -1,6 +1,6 @@
 """What an endpoint works out to: every component on its instance types, and everything that speaks against deploying them.
 
-The one way from a specification to what constructs, plan and report take (docs/architecture.md).
+The one way from a specification to what constructs, plan and report take (docs/adr/0038-resolved-once.md).
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class ResolvedEndpoint:
     def problems(self) -> list[Problem]:
         """Everything that speaks against a component by itself, but whether its model fits."""
         return [problem for component in self.components.values() for problem in component.problems]
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the plan covers any of its components."""
+        return any(component.is_planned for component in self.components.values())
 
     @property
     def unplanned(self) -> list[str]:
