@@ -129,19 +129,25 @@ def validated(model: type[S], path: str, /, **values: object) -> tuple[S, list[P
         model: Its class.
         path: What the paths of problems begin with, such as the name of a component.
         **values: Its fields; one that is left out has its default.
+
+    Raises:
+        ConfigurationError: The rest is none either, for example without a field that has no default.
     """
     try:
         return model.model_validate(values), []
     except ValidationError as error:
         places = [detail["loc"] for detail in error.errors(include_url=False)]
         problems = [problem.under(path) for problem in problems_of(error, model)]
-    return model.model_validate(_without(values, places)), problems
+    try:
+        return model.model_validate(_without(values, places)), problems
+    except ValidationError:
+        raise ConfigurationError(problems) from None
 
 
 def _without(values: dict[str, object], places: Iterable[tuple[int | str, ...]]) -> dict[str, object]:
     """Return values without those at some places: of a mapping the item, of anything else all of it."""
     left = dict(values)
-    for name, *inner in places:
+    for name, *inner in filter(None, places):
         value = left.get(str(name))
         if inner and isinstance(value, dict):
             left[str(name)] = {key: item for key, item in value.items() if key != inner[0]}

@@ -28,7 +28,7 @@ print(process.exitcode)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it spawns elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="cdk_sglang_forks leaves other systems to spawn")
 def test_what_was_imported_is_there_in_the_child_and_sigterm_ends_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.validation import OrToken, Spec, is_number_token, is_text_token, meanings, problems_of
+from cdk_sglang.validation import OrToken, Spec, is_number_token, is_text_token, meanings, problems_of, validated
 
 
 class Inner(Spec):
@@ -119,3 +119,24 @@ def test_a_specification_is_frozen_and_survives_copy_and_pickle() -> None:
 def test_the_text_below_a_field_describes_it_in_the_schema() -> None:
     assert meanings(Inner) == {"size": "Number of parts."}
     assert Inner.model_json_schema()["properties"]["size"]["description"] == "Number of parts."
+
+
+def test_what_is_right_is_kept_beside_what_is_wrong_with_the_rest() -> None:
+    outer, problems = validated(
+        Outer, "one", name="a", seconds=90, high=5, parts={"good": Inner(size=2), "bad": {"size": 9}}
+    )
+    assert outer == Outer(name="a", high=5, parts={"good": Inner(size=2)})
+    assert problems == [
+        "one.parts.bad.size: 9 is not allowed; use a value <= 8",
+        "one.seconds: 90 is not allowed; use a value <= 60",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [({}, "one.name: missing; it has no default"), ({"name": "a", "low": 5, "high": 1}, "one.high: 1 is below low 5")],
+)
+def test_where_the_rest_is_no_specification_the_problems_are_raised(values: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        validated(Outer, "one", **values)
+    assert error.value.problems[0].startswith(line)

@@ -17,7 +17,6 @@ from cdk_sglang.planning.component.host_memory import (
     least_memory_mib,
 )
 from cdk_sglang.planning.component.sizes import with_planned_fraction
-from cdk_sglang.validation import is_token
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
@@ -71,19 +70,16 @@ def gpus_by_type(variants: Sequence[ModelVariant]) -> dict[str, int]:
     return {instance.name: variant.server.gpus_per_copy for variant in variants for instance in variant.instances}
 
 
-def tp_size_problems(path: str, asked: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[Problem]:
-    """Say which of the sizes by type are no sizes, or of no type of the endpoint."""
+def tp_size_problems(path: str, sizes: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[Problem]:
+    """Say which of the sizes by type are of no type of the endpoint."""
     names = [instance.name for instance in instances]
-    problems = []
-    for name, size in asked.items():
-        where = f"{path}.tp_size_by_type.{name}"
-        if name not in names:
-            problems.append(Problem(where, f"the endpoint has no such type, it has {', '.join(names)}; remove it"))
-        if is_token(size):
-            problems.append(Problem(where, "must be known at synth, got a token; give the number itself"))
-        elif size < 1:
-            problems.append(Problem(where, f"{size} is not allowed; use 1 or more"))
-    return problems
+    return [
+        Problem(
+            f"{path}.tp_size_by_type.{name}", f"the endpoint has no such type, it has {', '.join(names)}; remove it"
+        )
+        for name in sizes
+        if name not in names
+    ]
 
 
 def model_variants(

@@ -1,1 +1,1 @@
-"""Models that SGLang looks for here first (`SGLANG_EXTERNAL_MODEL_PACKAGE`): it imports the 270 others where one of them is asked for."""
+"""Models that SGLang looks for here first (`SGLANG_EXTERNAL_MODEL_PACKAGE`): it imports all of its own, more than 250 in 0.5.23, only if the model is not here."""
