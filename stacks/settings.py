@@ -15,6 +15,7 @@ from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.kinds import Count, Name, unique
 from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
+from cdk_sglang.spec.observability import Observability
 from stacks.kinds import (
     AccountId,
     Cidr,
@@ -99,6 +100,8 @@ class Environment(Settings):
     """The serving container of all endpoints; AWS's own by default."""
     alarms: Alarms = Alarms(topic="create")
     """Who is told when something is wrong; a topic of the environment's own by default."""
+    observability: Observability = Observability()
+    """What is shown of the fleet: dashboards, and the metrics behind them."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
     routes: dict[Name, Destinations] = Field(default={}, json_schema_extra={"additionalProperties": False})

@@ -1,0 +1,64 @@
+"""SageMaker's classic CloudWatch metrics: namespace, dimensions, unit and statistic of each, from `data/cloudwatch.csv`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.hardware.tables import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INVOCATIONS: Final = "AWS/SageMaker"
+ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
+COMPONENTS: Final = "/aws/sagemaker/InferenceComponents"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudWatchMetric:
+    """A classic CloudWatch metric.
+
+    Attributes:
+        namespace: CloudWatch namespace.
+        name: Name under which AWS publishes the metric.
+        unit: CloudWatch unit, such as Microseconds, Percent or None.
+        statistic: Statistic that makes sense by default, such as Sum or p99.
+        dimensions: Sets of dimensions that the metric is published with; those of `enhanced` only with enhanced metrics.
+        enhanced: Sets of dimensions that only an endpoint with enhanced metrics publishes.
+        meaning: What the metric says, as a phrase.
+        source: Page that documents the metric.
+    """
+
+    namespace: str
+    name: str
+    unit: str
+    statistic: str
+    dimensions: frozenset[frozenset[str]]
+    enhanced: frozenset[frozenset[str]]
+    meaning: str
+    source: str
+
+
+@cache
+def cloudwatch_metrics() -> Mapping[tuple[str, str], CloudWatchMetric]:
+    """Return every classic metric by namespace and name."""
+    return {
+        (row["namespace"], row["name"]): CloudWatchMetric(
+            namespace=row["namespace"],
+            name=row["name"],
+            unit=row["unit"],
+            statistic=row["statistic"],
+            dimensions=_sets(row["dimensions"]),
+            enhanced=_sets(row["enhanced"]),
+            meaning=row["meaning"],
+            source=row["source"],
+        )
+        for row in read_table(__file__, "cloudwatch.csv")
+    }
+
+
+def _sets(cell: str) -> frozenset[frozenset[str]]:
+    """Parse "A+B A+B+C" into sets of names."""
+    return frozenset(frozenset(one.split("+")) for one in cell.split())
