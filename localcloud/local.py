@@ -105,7 +105,7 @@ def up(port: int) -> None:
     _deploy("Serving-chat", environment)
     step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
     answer = _ask(session, url)
-    _print_result(answer, exports=server_credentials.exports(url), seconds=time.monotonic() - start)
+    _print_result(answer, server_credentials, url=url, seconds=time.monotonic() - start)
 
 
 def down(port: int) -> None:
@@ -259,7 +259,7 @@ def _engine_line() -> str:
     return matches[-1].strip() if matches else "no line of the engine found"
 
 
-def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float) -> None:
+def _print_result(answer: dict[str, Any], server_credentials: Credentials, *, url: str, seconds: float) -> None:
     text = answer["choices"][0]["message"]["content"]
     console.print()
     console.print(f"question  {_QUESTION}")
@@ -271,8 +271,11 @@ def _print_result(answer: dict[str, Any], *, exports: list[str], seconds: float)
     )
     console.print(f"took      {seconds:.0f} s")
     console.print()
+    console.print("look at it")
+    console.print(f"  {server_credentials.console_address(url)}", markup=False, soft_wrap=True)
+    console.print()
     console.print("try next")
-    for line in exports:
+    for line in server_credentials.exports(url):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print(f"  source {CREDENTIALS_FILE.relative_to(ROOT)}             # the same, in another terminal")
     console.print(f"  .venv/bin/cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")

@@ -1,4 +1,4 @@
-"""Control paths of the server, under `/localcloud/`: health, faults, clock, reset, and the answers of custom resources."""
+"""Control paths of the server, under `/localcloud/`: health, faults, clock, reset, the console, and the answers of custom resources."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from werkzeug.wrappers import Request, Response
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.resources import custom
+from localcloud.aws.console import pages
+from localcloud.aws.door.guard import CONSOLE
 
 PREFIX: Final = "/localcloud/"
 
@@ -26,6 +28,8 @@ def reset() -> None:
 
 def answer(request: Request) -> Response:
     """Answer a request to a control path: 404 for an unknown path, 400 for an invalid body."""
+    if str(request.environ.get("PATH_INFO", "")).startswith(CONSOLE):
+        return pages.answer(request)
     command, _, rest = request.path.removeprefix(PREFIX).partition("/")
     answers: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {
         ("GET", "health"): _health,

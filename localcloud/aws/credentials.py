@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import shlex
@@ -56,6 +57,19 @@ class Credentials:
     def environment(self) -> dict[str, str]:
         """Environment variables from which SDKs read the credentials."""
         return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+
+    @property
+    def console_key(self) -> str:
+        """Key that reads the console's data and does nothing else: a browser keeps it, so it is not the secret."""
+        return hmac.digest(self.secret_access_key.encode(), b"localcloud console", "sha256").hex()
+
+    def console_address(self, url: str) -> str:
+        """Address of the console for a browser; the key is behind `#`, which browsers send to nobody.
+
+        Args:
+            url: Address of the server.
+        """
+        return f"{url}/localcloud/console/#key={self.console_key}"
 
     def exports(self, url: str) -> list[str]:
         """Lines for a shell, after which its AWS clients talk to the embedded AWS."""

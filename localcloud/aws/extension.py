@@ -30,7 +30,7 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
 from localcloud.aws.door import refusals
 from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
-from localcloud.aws.metrics import alarms, publisher
+from localcloud.aws.metrics import alarms, data, publisher
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
@@ -58,6 +58,7 @@ def install() -> None:
     backend.install()
     buckets.install()
     alarms.install()
+    data.install()
     policies.install()
     builds.install()
     functions.install()

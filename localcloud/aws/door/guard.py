@@ -26,6 +26,10 @@ from localcloud.aws.door.handler import HEADERS
 
 ONE_TIME: Final = "/localcloud/cfn-response/"
 """Path to which functions of custom resources answer: the address itself is the secret, as with AWS's presigned URLs."""
+CONSOLE: Final = "/localcloud/console/"
+"""Path of the console: its page and files have no data in them, and a browser cannot sign the request for them."""
+CONSOLE_DATA: Final = "/localcloud/console/data/"
+"""Path of the console's data, which the page asks for with the console's key."""
 _CONTROL: Final = "/localcloud/"
 _NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _OWN_PAGES: Final = {"", "none", "same-origin"}
@@ -58,11 +62,16 @@ class Guard:
         path = str(request.environ.get("PATH_INFO", ""))  # the server routes by it; `request.path` merges slashes
         if request.method == "PUT" and path.startswith(ONE_TIME):
             return None
+        reads = request.method in ("GET", "HEAD")
+        if reads and path.startswith(CONSOLE) and not path.startswith(CONSOLE_DATA):
+            return None
         headers = _headers(request)
         authorization = headers.get("authorization", "")
         if path.startswith(_CONTROL) and authorization.startswith("Bearer "):
             token = authorization.removeprefix("Bearer ").encode("latin-1")
             known = hmac.compare_digest(token, self._credentials.secret_access_key.encode())
+            if reads and path.startswith(CONSOLE_DATA):
+                known = known or hmac.compare_digest(token, self._credentials.console_key.encode())
             return None if known else _refusal(request, "UnrecognizedClientException", _NOT_MINE)
         return self._unless_signed(request, headers)
 

@@ -13,19 +13,11 @@ from moto.cloudwatch.exceptions import ValidationError
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
-from localcloud.aws.metrics import metricmath, notifications
+from localcloud.aws.metrics import metricmath, notifications, points
 
-_Datum = tuple[float, float, float, float]  # sum, minimum, maximum, samples
 _Key = tuple[str, str, frozenset[tuple[str, str]]]
 _OLD_IN_A_ROW = 500
 """Data points that are too old in a row before the search ends: points are kept in the order of their arrival."""
-_STATISTICS: dict[str, Callable[[list[_Datum]], float]] = {
-    "Sum": lambda data: sum(datum[0] for datum in data),
-    "Average": lambda data: sum(datum[0] for datum in data) / sum(datum[3] for datum in data),
-    "Minimum": lambda data: min(datum[1] for datum in data),
-    "Maximum": lambda data: max(datum[2] for datum in data),
-    "SampleCount": lambda data: sum(datum[3] for datum in data),
-}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -64,7 +56,7 @@ class _History:
 
     def __init__(self, state: Store, seconds: float) -> None:
         self._now = clock().now()
-        self._data: dict[_Key, list[tuple[float, _Datum]]] = {}
+        self._data: dict[_Key, list[tuple[float, points.Point]]] = {}
         old = 0
         for datum in reversed(models.cloudwatch_backends[state.account][state.region].metric_data):
             age = self._now - datum.timestamp.replace(tzinfo=UTC).timestamp()
@@ -73,35 +65,22 @@ class _History:
                 break
             if 0 <= age <= seconds:
                 self._data.setdefault(_key(datum.namespace, datum.name, datum.dimensions), []).append(
-                    (age, _summary(datum))
+                    (age, points.point(datum))
                 )
 
     def points(self, key: _Key, statistic: str, period: float, count: int) -> metricmath.Series:
         """Statistic of a metric in each of the last `count` periods, the newest first."""
-        periods: list[list[_Datum]] = [[] for _ in range(count)]
+        periods: list[list[points.Point]] = [[] for _ in range(count)]
         for age, datum in self._data.get(key, []):
             index = math.floor(age / period)
             if index < count:
                 periods[index].append(datum)
-        function = _STATISTICS.get(statistic) or _percentile(statistic)
+        function = points.statistic(statistic)
         return [float(function(data)) if data else None for data in periods]
-
-
-def _summary(datum: Any) -> _Datum:
-    if hasattr(datum, "value"):
-        return (datum.value, datum.value, datum.value, 1)
-    return (datum.sum, datum.min, datum.max, datum.sample_count)
 
 
 def _key(namespace: str, name: str, dimensions: Iterable[Any]) -> _Key:
     return (namespace, name, frozenset((dimension.name, dimension.value) for dimension in dimensions))
-
-
-def _percentile(name: str) -> Callable[[list[_Datum]], float]:
-    if not re.fullmatch(r"p\d+(\.\d+)?", name):
-        raise metricmath.ExpressionError(f"the statistic {name} is not evaluated by the embedded AWS")
-    share = float(name.removeprefix("p")) / 100
-    return lambda data: sorted(d[0] for d in data)[min(len(data) - 1, math.floor(share * len(data)))]
 
 
 def _period(alarm: Any) -> float:

@@ -72,11 +72,29 @@ def evaluate(expression: str, series: Mapping[str, Series], *, period_s: float, 
         period_s: Seconds per value, the result of PERIOD().
         metrics: Ids of the series that METRICS() stands for.
     """
+    found = evaluate_all(expression, series, period_s=period_s, metrics=metrics)
+    if len(found) != 1:
+        raise ExpressionError(f"{expression} gives {len(found)} time series, one is needed")
+    return found[0]
+
+
+def evaluate_all(
+    expression: str, series: Mapping[str, Series], *, period_s: float, metrics: Sequence[str]
+) -> list[Series]:
+    """Evaluate an expression that may give several time series.
+
+    Args:
+        expression: Metric math, for example ``METRICS() / 1000``.
+        series: Time series by id; all have the same length.
+        period_s: Seconds per value, the result of PERIOD().
+        metrics: Ids of the series that METRICS() stands for.
+    """
     length = len(next(iter(series.values()), []))
-    result = _Evaluation(series, length, period_s, metrics).of(parse(expression))
-    if isinstance(result, list) and result and isinstance(result[0], list):
-        raise ExpressionError(f"{expression} gives several time series, one is needed")
-    return [None if value is None or math.isnan(value) else float(value) for value in result]
+    tree = parse(expression)
+    result = _Evaluation(series, length, period_s, metrics).of(tree)
+    several = not result if isinstance(tree, ast.List | ast.Call) else False
+    rows = result if several or (result and isinstance(result[0], list)) else [result]
+    return [[None if value is None or math.isnan(value) else float(value) for value in row] for row in rows]
 
 
 class _Evaluation:

@@ -1,0 +1,1 @@
+"""The console: a page that draws the deployed CloudWatch dashboards, and the fleet, alarms and events beside them."""

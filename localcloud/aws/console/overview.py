@@ -1,0 +1,97 @@
+"""The fleet as it is now: endpoints, instances with their GPUs, components, copies, alarms and the last events."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from moto.cloudformation.models import cloudformation_backends
+
+from localcloud.aws.clock import clock
+from localcloud.aws.console.alarm_list import alarms, changes
+from localcloud.aws.hosting.instances import copies_by_instance
+from localcloud.aws.hosting.records import Component, Endpoint, Instance, gpus_of
+from localcloud.aws.hosting.store import LOCK, Store, store
+
+_EVENTS_MAX: Final = 40
+
+
+def overview(account: str, region: str) -> dict[str, Any]:
+    """What there is in an account and Region."""
+    with LOCK:
+        state = store(account, region)
+        return {
+            "now": clock().now(),
+            "endpoints": [_endpoint(state, endpoint) for endpoint in state.endpoints.values()],
+            "alarms": alarms(account, region),
+            "events": _events(account, region),
+        }
+
+
+def _endpoint(state: Store, endpoint: Endpoint) -> dict[str, Any]:
+    name = str(endpoint.data["EndpointName"])
+    components = [one for one in state.components.values() if one.data["EndpointName"] == name]
+    copies = copies_by_instance(state)
+    return {
+        "name": name,
+        "status": endpoint.status,
+        "failure": str(endpoint.data.get("FailureReason", "")),
+        "instances": [
+            _instance(instance, variant, copies.get(instance.id, []))
+            for variant, instances in endpoint.instances.items()
+            for instance in instances
+        ],
+        "components": [_component(state, component) for component in components if not component.base],
+    }
+
+
+def _instance(instance: Instance, variant: str, copies: list[Any]) -> dict[str, Any]:
+    """An instance, and which copy is on each of its GPUs; an engine on this machine measures none, so places are counted."""
+    gpus: list[dict[str, str] | None] = [None] * gpus_of(instance.type)
+    taken = 0
+    for copy in copies:
+        for index in range(taken, min(taken + copy.gpus, len(gpus))):
+            gpus[index] = {"component": copy.component, "copy": copy.id, "state": copy.state}
+        taken += copy.gpus
+    ready = instance.ready_at <= clock().now()
+    status = "draining" if instance.draining else "ready" if ready else "starting"
+    return {"id": instance.id, "type": instance.type, "variant": variant, "status": status, "gpus": gpus}
+
+
+def _component(state: Store, component: Component) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "status": component.status,
+        "failure": str(component.data.get("FailureReason", "")),
+        "wanted": component.desired,
+        "copies": [
+            {
+                "id": copy.id,
+                "state": copy.state,
+                "failure": copy.failure,
+                "instance": copy.instance_id,
+                "gpus": copy.gpus,
+                "requests": copy.outstanding,
+                "outdated": copy.revision != component.revision,
+            }
+            for copy in component.copies
+            if copy.state != "stopped"
+        ],
+        "adapters": [{"name": one.name, "status": one.status} for one in state.adapters_of(component.name)],
+    }
+
+
+def _events(account: str, region: str) -> list[dict[str, Any]]:
+    """The newest changes of alarms and steps of deployments."""
+    backend = cloudformation_backends[account][region]
+    stacks = [*backend.stacks.values(), *backend.deleted_stacks.values()]
+    steps = [
+        {
+            "time": event.timestamp.timestamp(),
+            "what": f"{event.stack_name} {event.logical_resource_id} ({event.resource_type})",
+            "state": event.resource_status,
+            "reason": event.resource_status_reason or "",
+        }
+        for stack in stacks
+        for event in list(stack.events)[-_EVENTS_MAX:]
+    ]
+    return sorted([*steps, *changes(account, region)], key=lambda one: -float(one["time"]))[:_EVENTS_MAX]

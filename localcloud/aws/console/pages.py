@@ -1,0 +1,134 @@
+"""Routes of the console, under `/localcloud/console/`: the page and its files to everybody on this machine, data to holders of a key.
+
+The page has no data in it; its script sends the key that is in the part of the address after `#`, which no browser sends to a server.
+"""
+
+from __future__ import annotations
+
+import functools
+import http
+import json
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from werkzeug.wrappers import Request, Response
+
+from localcloud.aws.clock import clock
+from localcloud.aws.console import dashboards
+from localcloud.aws.console.overview import overview
+from localcloud.aws.console.panels import Lookup
+from localcloud.aws.credentials import REGION
+from localcloud.aws.door.guard import CONSOLE, CONSOLE_DATA
+from localcloud.aws.settings import REPOSITORY
+
+_HERE: Final = Path(__file__).parent
+_UPLOT: Final = REPOSITORY / "node_modules" / "uplot" / "dist"
+"""uPlot 1.6.32 draws the lines: 0.2 MB to download and 51 kB on the page, where Plotly and ECharts have 10 MB and 1 to 5 MB; a heat map is a
+drawing hook of it."""
+_LIBRARY: Final = {"uplot.js": "uPlot.esm.js", "uplot.css": "uPlot.min.css"}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_RANGE_S: Final = 3600
+_RANGE_MAX_S: Final = 30 * 86400
+RANGES: Final = (
+    (900, "15 min"),
+    (3600, "1 h"),
+    (3 * 3600, "3 h"),
+    (6 * 3600, "6 h"),
+    (86400, "1 day"),
+    (7 * 86400, "7 days"),
+)
+"""Time ranges to choose from, in seconds."""
+REFRESHES: Final = ((0, "off"), (5, "5 s"), (10, "10 s"), (60, "1 min"))
+"""Pauses between two refreshes to choose from, in seconds."""
+
+
+def answer(request: Request) -> Response:
+    """Answer a request to the console: 404 for an unknown path, dashboard or widget, 400 for a malformed argument."""
+    path = str(request.environ.get("PATH_INFO", ""))
+    if request.method not in ("GET", "HEAD"):
+        return _problem(
+            f"{request.method} is not for the console, which only reads", http.HTTPStatus.METHOD_NOT_ALLOWED
+        )
+    if path.startswith(CONSOLE_DATA):
+        return _data(request, path.removeprefix(CONSOLE_DATA))
+    name = path.removeprefix(CONSOLE)
+    content = _page().encode() if not name else _file(name)
+    if content is None:
+        return _problem(f"no such path: {path}", http.HTTPStatus.NOT_FOUND)
+    kind = mimetypes.guess_type(name)[0] if name else "text/html"
+    return _guarded(Response(content, content_type=f"{kind}; charset=utf-8"))
+
+
+def _data(request: Request, what: str) -> Response:
+    answers: dict[str, Callable[[Request], Any]] = {
+        "overview": lambda _: overview(ACCOUNT, REGION) | {"dashboards": dashboards.listing(ACCOUNT, REGION)},
+        "dashboards": lambda _: dashboards.listing(ACCOUNT, REGION),
+        "dashboard": lambda asked: dashboards.dashboard(ACCOUNT, REGION, asked.args["name"]),
+        "widget": _widget,
+    }
+    handler = answers.get(what)
+    if handler is None:
+        return _problem(f"no such path: {request.path}", http.HTTPStatus.NOT_FOUND)
+    try:
+        body = handler(request)
+    except dashboards.UnknownError as error:
+        return _problem(str(error), http.HTTPStatus.NOT_FOUND)
+    except (ValueError, KeyError) as error:
+        return _problem(f"malformed argument: {error}", http.HTTPStatus.BAD_REQUEST)
+    return _json(body)
+
+
+def _widget(request: Request) -> Any:
+    seconds = float(request.args.get("seconds", _RANGE_S))
+    if not 0 < seconds <= _RANGE_MAX_S:
+        raise ValueError(f"seconds: {seconds:g}; a number above 0, at most {_RANGE_MAX_S}")
+    end = clock().now()
+    lookup = Lookup(account=ACCOUNT, region=REGION, start=end - seconds, end=end)
+    chosen = {name.removeprefix("var-"): value for name, value in request.args.items() if name.startswith("var-")}
+    return dashboards.widget(request.args["name"], int(request.args["widget"]), chosen, lookup)
+
+
+@functools.cache
+def _page() -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("console.html").render(ranges=RANGES, refreshes=REFRESHES, chosen=_RANGE_S)
+
+
+def _file(name: str) -> bytes | None:
+    """A file of the page, by its exact name; None if there is none."""
+    folder, file = (_UPLOT, _LIBRARY[name]) if name in _LIBRARY else (_HERE / "static", name)
+    known = _LIBRARY if name in _LIBRARY else {path.name for path in folder.iterdir() if path.is_file()}
+    path = folder / file
+    return path.read_bytes() if name in known and path.exists() else None
+
+
+def _json(body: Any, status: int = http.HTTPStatus.OK) -> Response:
+    return _guarded(Response(json.dumps(body), status=status, content_type="application/json"))
+
+
+def _problem(message: str, status: int) -> Response:
+    return _json({"message": message}, status)
+
+
+def _guarded(response: Response) -> Response:
+    """Headers with which nothing of another origin is loaded, framed or told where the page is; nothing is kept."""
+    response.headers.update(
+        {
+            "Content-Security-Policy": _POLICY,
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        }
+    )
+    return response

@@ -1,0 +1,48 @@
+// Elements of the page: text is always text, never HTML, except what the server rendered from Markdown.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function element(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+export function svg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined && value !== null) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+// A table that scrolls by itself, so that the page does not.
+// On a phone, rows of long texts are drawn as cards: one line per cell, with the name of its column.
+export function table(head, rows, caption, { cards = false } = {}) {
+  const cells = (row, name) => row.map((cell, index) => {
+    const inner = cell && typeof cell === "object" && !(cell instanceof Node) ? cell : { content: cell };
+    const label = cards && name === "td" ? head[index] : undefined;
+    return element(name, { class: inner.class, scope: name === "th" ? "col" : undefined, "data-label": label }, inner.content ?? "");
+  });
+  return element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    element("table", { class: cards ? "cards" : undefined },
+      element("caption", { class: "hidden" }, caption),
+      element("thead", {}, element("tr", {}, cells(head, "th"))),
+      element("tbody", {}, rows.map((row) => element("tr", {}, cells(row, "td"))))));
+}
+
+// Colours as the theme has them now, for canvases, which know no variables.
+export function color(variable) {
+  const probe = document.getElementById("probe") ?? document.body.appendChild(element("i", { id: "probe", hidden: true }));
+  probe.style.color = `var(${variable})`;
+  return getComputedStyle(probe).color;
+}
+
+export const PALETTE = 8;
+
+export function seriesColor(index) {
+  return color(`--c${index % PALETTE}`);
+}
