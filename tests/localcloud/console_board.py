@@ -1,7 +1,9 @@
 """A dashboard with a widget of every kind, and data for it: what the tests of the console draw."""
 
+import itertools
 import json
 import math
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +14,7 @@ NAME = "every-kind"
 NAMESPACE = "AWS/SageMaker"
 OF_LLAMA = ["InferenceComponentName", "llama"]
 HOURS = 3 * 3600
+RUNBOOK = "https://docs.example.com/runbooks/latency"
 
 
 def metric(name: str, **options: Any) -> list[Any]:
@@ -20,7 +23,11 @@ def metric(name: str, **options: Any) -> list[Any]:
 
 def chart(view: str, query: str, title: str, **options: Any) -> dict[str, Any]:
     queries = options.pop("queries", [{"query": query}])
-    data = {"queries": [{"id": f"q{n}", "type": "cloudwatch-metrics", "language": "PromQL", **q} for n, q in enumerate(queries)]}
+    data = {
+        "queries": [
+            {"id": f"q{n}", "type": "cloudwatch-metrics", "language": "PromQL", **q} for n, q in enumerate(queries)
+        ]
+    }
     return {"type": "chart", "properties": {"view": view, "title": title, "data": data, "plotOptions": options}}
 
 
@@ -92,15 +99,26 @@ def points(now: float) -> Iterator[tuple[str, dict[str, Any]]]:
                 "Invocation5XXErrors": (2.0 if minute % 25 == 0 else 0.0, "None"),
             }
             for name, (value, unit) in values.items():
-                yield NAMESPACE, {"MetricName": name, "Dimensions": dimensions, "Value": value, "Unit": unit, "Timestamp": stamp}
+                yield (
+                    NAMESPACE,
+                    {"MetricName": name, "Dimensions": dimensions, "Value": value, "Unit": unit, "Timestamp": stamp},
+                )
         variant = [{"Name": "EndpointName", "Value": "fleet"}, {"Name": "VariantName", "Value": "main"}]
-        busy = {"MetricName": "GPUUtilizationNormalized", "Dimensions": variant, "Value": 40 * wave, "Unit": "Percent", "Timestamp": stamp}
+        busy = {
+            "MetricName": "GPUUtilizationNormalized",
+            "Dimensions": variant,
+            "Value": 40 * wave,
+            "Unit": "Percent",
+            "Timestamp": stamp,
+        }
         yield "/aws/sagemaker/Endpoints", busy  # fmt: skip
 
 
 def query_range(account: str, region: str, query: str, moments: Range) -> list[Line]:
     """Answers of PromQL that the tests know."""
-    times = [moments.start + moments.step_s * step for step in range(int((moments.end - moments.start) // moments.step_s))]
+    times = [
+        moments.start + moments.step_s * step for step in range(int((moments.end - moments.start) // moments.step_s))
+    ]
     if query.startswith("vector("):
         return [Line(labels={}, values=dict.fromkeys(times, float(query[7:-1])))]
     if query == "tokens":
@@ -117,3 +135,26 @@ def query_range(account: str, region: str, query: str, moments: Range) -> list[L
     if query == "broken":
         raise NoAnswerError("parse error: unexpected end of input")
     return []
+
+
+def put_alarm(cloudwatch: Any, name: str = "llama-latency") -> str:
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace=NAMESPACE, MetricName="ModelLatency", Statistic="Average", Period=60, EvaluationPeriods=1,
+        Dimensions=[{"Name": "InferenceComponentName", "Value": "llama"}], Threshold=1e5, ComparisonOperator="GreaterThanThreshold",
+        AlarmDescription="Too slow. Runbook: https://docs.example.com/runbooks/latency.",
+    )  # fmt: skip
+    return str(cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["AlarmArn"])
+
+
+def put_board(cloudwatch: Any) -> None:
+    arn = put_alarm(cloudwatch)
+    published = sorted(points(time.time()), key=lambda point: point[0])
+    for namespace, group in itertools.groupby(published, key=lambda point: point[0]):
+        data = [datum for _, datum in group]
+        for first in range(0, len(data), 1000):
+            cloudwatch.put_metric_data(Namespace=namespace, MetricData=data[first : first + 1000])
+    cloudwatch.put_dashboard(DashboardName=NAME, DashboardBody=body(arn))
+
+
+COUNT = len(widgets(""))
+TITLES = [title.partition(" · ")[0] for one in widgets("") if (title := one["properties"].get("title"))]

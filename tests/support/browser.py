@@ -63,9 +63,12 @@ class Page:
 
     def open(self, address: str, *, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
         """Open an address in a window of this size, for a reader who prefers this colour scheme."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.call("Page.navigate", url=address)
+        for target in ("about:blank", address):  # an address that differs in its end alone would not be loaded again
+            self.call("Page.navigate", url=target)
 
     def value(self, expression: str) -> Any:
         """Value of an expression of JavaScript in the page."""
@@ -73,13 +76,13 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str) -> Any:
-        """Value of an expression once it is true."""
+    def until(self, condition: str) -> None:
+        """Return once a condition in JavaScript holds; a page that is still loading has none that does."""
         deadline = time.monotonic() + _WITHIN_S
-        while not (value := self.value(expression)):
-            assert time.monotonic() < deadline, (expression, self.problems, self.value("document.body.innerText"))
+        guarded = f"(() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }})()"
+        while not self.value(guarded):
+            assert time.monotonic() < deadline, (condition, self.problems, self.value("document.body.innerText"))
             time.sleep(0.05)
-        return value
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""

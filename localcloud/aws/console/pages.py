@@ -70,7 +70,7 @@ def _data(request: Request, what: str) -> Response:
     answers: dict[str, Callable[[Request], Any]] = {
         "overview": lambda _: overview(ACCOUNT, REGION) | {"dashboards": dashboards.listing(ACCOUNT, REGION)},
         "dashboards": lambda _: dashboards.listing(ACCOUNT, REGION),
-        "dashboard": lambda asked: dashboards.dashboard(ACCOUNT, REGION, asked.args["name"]),
+        "dashboard": lambda asked: dashboards.dashboard(ACCOUNT, REGION, _argument(asked, "name")),
         "widget": _widget,
     }
     handler = answers.get(what)
@@ -80,9 +80,16 @@ def _data(request: Request, what: str) -> Response:
         body = handler(request)
     except dashboards.UnknownError as error:
         return _problem(str(error), http.HTTPStatus.NOT_FOUND)
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         return _problem(f"malformed argument: {error}", http.HTTPStatus.BAD_REQUEST)
     return _json(body)
+
+
+def _argument(request: Request, name: str) -> str:
+    value = request.args.get(name)
+    if value is None:
+        raise ValueError(f"{name} is missing")
+    return value
 
 
 def _widget(request: Request) -> Any:
@@ -92,7 +99,7 @@ def _widget(request: Request) -> Any:
     end = clock().now()
     lookup = Lookup(account=ACCOUNT, region=REGION, start=end - seconds, end=end)
     chosen = {name.removeprefix("var-"): value for name, value in request.args.items() if name.startswith("var-")}
-    return dashboards.widget(request.args["name"], int(request.args["widget"]), chosen, lookup)
+    return dashboards.widget(_argument(request, "name"), int(_argument(request, "widget")), chosen, lookup)
 
 
 @functools.cache

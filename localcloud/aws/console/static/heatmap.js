@@ -21,12 +21,14 @@ export function heatmap(panel, host) {
     const box = canvas.parentElement.getBoundingClientRect(), pixels = devicePixelRatio || 1;
     canvas.width = Math.max(1, Math.round(box.width * pixels));
     canvas.height = Math.max(1, Math.round(box.height * pixels));
-    const ctx = canvas.getContext("2d"), colors = ramp(), height = canvas.height / rows.length;
-    const wide = canvas.width / (panel.end - panel.start);
+    const ctx = canvas.getContext("2d"), colors = ramp();
+    const across = (time) => Math.round(((time - panel.start) / (panel.end - panel.start)) * canvas.width);
+    const down = (row) => Math.round((row * canvas.height) / rows.length);
     rows.forEach((series, row) => series.values.forEach((one, at) => {
       if (one === null) return;
       ctx.fillStyle = colors[Math.max(0, Math.min(STEPS - 1, Math.floor(((one - low) / (high - low)) * STEPS)))];
-      ctx.fillRect((panel.times[at] - panel.start) * wide, row * height, Math.max(1, series.period * wide) + 0.5, Math.max(1, height - pixels));
+      const left = across(panel.times[at]), top = down(row);
+      ctx.fillRect(left, top, Math.max(1, across(panel.times[at] + series.period) - left), Math.max(1, down(row + 1) - top - 1));
     }));
   }
 
