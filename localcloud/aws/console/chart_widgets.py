@@ -44,6 +44,7 @@ def chart_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
             _add(panel, query, lookup)
     if not any(series.points for series in panel.series) and not panel.notes:
         panel.notes.append("the queries find no series in this time range")
+        panel.notes += filter(None, [promql.reason(lookup.account, lookup.region)])
     return panel
 
 

@@ -1,12 +1,21 @@
-"""The one place where the console asks for PromQL: the query API of CloudWatch, if this embedded AWS answers it."""
+"""The one place where the console asks for PromQL: the same evaluation as CloudWatch's query API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from localcloud.aws.hosting.store import store
+from localcloud.aws.metrics import enrichment, prometheus_api
+from localcloud.aws.metrics.promql.nodes import QueryError
+
+_OFF = (
+    "OTel enrichment is off in this account and Region, so nothing is published for PromQL; "
+    "`observability: {enrichment: enable}` in the environment's file starts it"
+)
+
 
 class NoAnswerError(Exception):
-    """The query was refused, or nobody answers queries; the message is for the reader of a panel."""
+    """The query was refused; the message is for the reader of a panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +44,22 @@ def query_range(account: str, region: str, query: str, moments: Range) -> list[L
     """Series of a query within a range.
 
     Raises:
-        NoAnswerError: The query is malformed, or nobody answers queries here.
+        NoAnswerError: The query is refused.
     """
-    del account, region, query, moments
-    raise NoAnswerError("PromQL is not answered by this embedded AWS")
+    try:
+        answer = prometheus_api.query_range(store(account, region), query, moments.start, moments.end, moments.step_s)
+    except QueryError as error:
+        raise NoAnswerError(f"the query is refused: {error}") from error
+    return [
+        Line(labels=one["metric"], values={float(time): float(value) for time, value in one["values"]})
+        for one in answer["result"]
+    ]
+
+
+def reason(account: str, region: str) -> str:
+    """Why queries find nothing at all here; empty if nothing is known to be in their way."""
+    if not enrichment.is_on(account, region):
+        return _OFF
+    if not any(component.copies for component in store(account, region).components.values()):
+        return "OTel enrichment is on, but no copy runs that could publish anything"
+    return ""
