@@ -15,6 +15,7 @@ from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.resources import custom
 from localcloud.aws.console import pages
 from localcloud.aws.door.guard import CONSOLE
+from localcloud.aws.hosting.store import LOCK
 
 PREFIX: Final = "/localcloud/"
 
@@ -22,7 +23,8 @@ PREFIX: Final = "/localcloud/"
 def reset() -> None:
     """Empty every service, end every fault, and return the clock to the machine's time."""
     faults.clear()
-    BackendDict.reset()
+    with LOCK:  # before moto's lock, as everybody who needs both: the other order would wait for ever
+        BackendDict.reset()
     clock().reset()
 
 

@@ -1,12 +1,13 @@
 """A dashboard with a widget of every kind, and data for it: what the tests of the console draw."""
 
-import itertools
 import json
 import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+
+from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.aws.console.promql import Line, NoAnswerError, Range
 
@@ -32,7 +33,10 @@ def chart(view: str, query: str, title: str, **options: Any) -> dict[str, Any]:
 
 
 def graph(title: str, metrics: list[Any], **properties: Any) -> dict[str, Any]:
-    return {"type": "metric", "properties": {"title": title, "metrics": metrics, "period": 60, **properties}}
+    return {
+        "type": "metric",
+        "properties": {"title": title, "metrics": metrics, "region": "us-east-1", "period": 60, **properties},
+    }
 
 
 def widgets(alarm_arn: str) -> list[dict[str, Any]]:
@@ -40,7 +44,7 @@ def widgets(alarm_arn: str) -> list[dict[str, Any]]:
     return [
         {"type": "text", "properties": {"markdown": "## Fleet\nRead [the runbook](https://docs.example.com/runbook). <script>alert(1)</script> **bold**\n\n| a | b |\n|---|---|\n| 1 | 2 |"}},
         {"type": "alarm", "properties": {"title": "Alarms of the promise", "alarms": [alarm_arn]}},
-        graph("Requests", [metric("Invocations", stat="Sum", label="requests of ${PROP('InferenceComponentName')}"), ["...", {"stat": "SampleCount", "yAxis": "right"}]]),
+        graph("Requests", [metric("Invocations", stat="Sum", label="requests of ${PROP('InferenceComponentName')}"), [".", ".", ".", ".", {"stat": "SampleCount", "yAxis": "right"}]]),
         graph(
             "Latency · Add copies when the line leaves the band",
             [metric("ModelLatency", stat="p90", label="p90"), [".", ".", ".", ".", {"stat": "Average"}]],
@@ -148,11 +152,9 @@ def put_alarm(cloudwatch: Any, name: str = "llama-latency") -> str:
 
 def put_board(cloudwatch: Any) -> None:
     arn = put_alarm(cloudwatch)
-    published = sorted(points(time.time()), key=lambda point: point[0])
-    for namespace, group in itertools.groupby(published, key=lambda point: point[0]):
-        data = [datum for _, datum in group]
-        for first in range(0, len(data), 1000):
-            cloudwatch.put_metric_data(Namespace=namespace, MetricData=data[first : first + 1000])
+    backend = cloudwatch_backends["123456789012"]["us-east-1"]
+    for namespace, datum in points(time.time()):
+        backend.put_metric_data(namespace, [datum])
     cloudwatch.put_dashboard(DashboardName=NAME, DashboardBody=body(arn))
 
 

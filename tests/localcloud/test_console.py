@@ -317,9 +317,9 @@ def test_a_long_range_lengthens_the_period(cloudwatch: Any, read: Read) -> None:
         (board.graph("x", [], annotations={"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:gone"]}), "the alarm gone does not exist"),
         (board.chart("line", "nothing", "x"), "find no series"),
         (board.chart("line", "broken", "x"), "parse error"),
-        ({"type": "chart", "properties": {"view": "line", "data": {"queries": [{"language": "SQL", "query": "SELECT"}]}}}, "SQL"),
-        ({"type": "log", "properties": {"title": "x", "query": "fields @message"}}, "type log"),
-        ({"type": "alarm", "properties": {"alarms": []}}, "none of its 0 alarms"),
+        ({"type": "chart", "properties": {"view": "line", "data": {"queries": [{"id": "a", "type": "cloudwatch-metrics", "language": "SQL", "query": "SELECT"}]}}}, "SQL"),
+        ({"type": "log", "properties": {"title": "x", "query": "fields @message", "region": "us-east-1"}}, "type log"),
+        ({"type": "alarm", "properties": {"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:llama-latency"], "states": ["ALARM"]}}, "none of its 1 alarms is in ALARM"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -344,6 +344,30 @@ def test_a_metric_whose_values_are_older_than_the_range_says_when_the_last_was(
         r"the last value of Invocation5XXErrors of llama is from \d\d:\d\d:\d\d UTC, before the range shown",
         panel["notes"][0],
     )
+
+
+def test_a_chart_without_enrichment_says_that_it_is_off(cloudwatch: Any, read: Read) -> None:
+    panel = panel_of(cloudwatch, read, board.chart("line", "DCGM_FI_DEV_GPU_UTIL", "x"))
+    assert any("OTel enrichment is off" in note and "enrichment: enable" in note for note in panel["notes"])
+    cloudwatch.start_o_tel_enrichment()
+    panel = panel_of(cloudwatch, read, board.chart("line", "DCGM_FI_DEV_GPU_UTIL", "x"))
+    assert any("no copy runs" in note for note in panel["notes"])
+
+
+def test_a_query_that_is_refused_says_why(cloudwatch: Any, read: Read) -> None:
+    panel = panel_of(cloudwatch, read, board.chart("line", "sum(", "x"))
+    assert any("the query is refused" in note for note in panel["notes"])
+
+
+def test_a_chart_draws_what_the_fleet_publishes(serving: Any, cloudwatch: Any, read: Read, admin: Any) -> None:
+    cloudwatch.start_o_tel_enrichment()
+    admin("POST", "clock", {"advance": 180})
+    query = 'sum by ("@resource.host.id", gpu) (DCGM_FI_DEV_FB_USED)'
+    widget = board.chart("heatmap", query, "Memory by GPU")
+    panel = eventually(lambda: found if len((found := panel_of(cloudwatch, read, widget))["series"]) == 4 else None)
+    (instance,) = read("overview")["endpoints"][0]["instances"]
+    assert {series["labels"]["@resource.host.id"] for series in panel["series"]} == {instance["id"]}
+    assert [series["label"] for series in panel["series"]] == [f"gpu {index}" for index in range(4)]
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

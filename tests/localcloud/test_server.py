@@ -14,11 +14,14 @@ from typing import Any
 
 import psutil
 import pytest
+from moto.cloudwatch.models import cloudwatch_backends
 from werkzeug.serving import make_server
 
 from localcloud.aws import settings
+from localcloud.aws.control import reset
 from localcloud.aws.credentials import Credentials
 from localcloud.aws.door.handler import Handler, closed_in_any_case
+from localcloud.aws.hosting.store import LOCK, store
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT, any_component, any_endpoint, eventually, in_service, session_with
 
@@ -189,3 +192,23 @@ def test_an_answer_is_closed_once_also_where_the_caller_resets_the_connection() 
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_reset_takes_the_lock_of_the_state_before_that_of_moto(cloud: LocalCloud) -> None:
+    """The clock holds the state's lock when it looks backends up, and a reset drops backends."""
+    store("123456789012", "us-east-1")
+    cloudwatch_backends["123456789012"].pop("us-east-1", None)
+    held, done = threading.Event(), threading.Event()
+    resetting = threading.Thread(target=lambda: (held.wait(), reset()), daemon=True)
+
+    def tick() -> None:
+        with LOCK:
+            held.set()
+            resetting.join(0.3)  # time in which a reset in the other order takes moto's lock
+            assert cloudwatch_backends["123456789012"]["us-east-1"] is not None
+        done.set()
+
+    resetting.start()
+    threading.Thread(target=tick, daemon=True).start()
+    assert done.wait(10)
+    resetting.join()

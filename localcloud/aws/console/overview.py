@@ -17,14 +17,15 @@ _EVENTS_MAX: Final = 40
 
 def overview(account: str, region: str) -> dict[str, Any]:
     """What there is in an account and Region."""
+    state = store(account, region)
     with LOCK:
-        state = store(account, region)
-        return {
-            "now": clock().now(),
-            "endpoints": [_endpoint(state, endpoint) for endpoint in state.endpoints.values()],
-            "alarms": alarms(account, region),
-            "events": _events(account, region),
-        }
+        endpoints = [_endpoint(state, endpoint) for endpoint in state.endpoints.values()]
+    return {
+        "now": clock().now(),
+        "endpoints": endpoints,
+        "alarms": alarms(account, region),
+        "events": _events(account, region),
+    }
 
 
 def _endpoint(state: Store, endpoint: Endpoint) -> dict[str, Any]:
