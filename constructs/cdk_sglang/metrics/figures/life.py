@@ -112,7 +112,7 @@ def scaling_events(place: Place, *, window: str = "1h") -> Figure:
     )
 
 
-def _counted(key: str, metric: str, title: str, advice: str, place: Place, window: str) -> Figure:
+def _counted(key: str, metric: str, title: str, advice: str, *, place: Place, window: str) -> Figure:
     return Figure(
         key=key, title=f"{title} ({window})", unit="count", advice=advice, query=increase(metric, place, window=window)
     )
@@ -123,7 +123,7 @@ def launches_refused(place: Place, *, window: str = "1h") -> Figure:
     advice = (
         "Above zero: add instance types to the pool, another availability zone, or reserve capacity (docs/capacity.md)."
     )
-    figure = _counted("launches_refused", "ice_count", "Instance launches refused", advice, place, window)
+    figure = _counted("launches_refused", "ice_count", "Instance launches refused", advice, place=place, window=window)
     refused = classic_metric("NoCapacityInvocationFailures", place)
     return Figure(
         key=figure.key,
@@ -140,19 +140,19 @@ def copies_moved(place: Place, *, window: str = "1h") -> Figure:
     advice = (
         "Often: copies are packed anew after scale-in; each move starts a copy, so keep min_copies above 1 meanwhile."
     )
-    return _counted("copies_moved", "ic_copy_moved", "Copies moved", advice, place, window)
+    return _counted("copies_moved", "ic_copy_moved", "Copies moved", advice, place=place, window=window)
 
 
 def instances_released(place: Place, *, window: str = "1h") -> Figure:
     """Return the instances that were given back in a window."""
     advice = "None after load has ended: copies hold instances; see rebalancing blocked and min_instances."
-    return _counted("instances_released", "instances_released", "Instances given back", advice, place, window)
+    return _counted("instances_released", "instances_released", "Instances given back", advice, place=place, window=window)
 
 
 def rebalancings_blocked(place: Place, *, window: str = "1h") -> Figure:
     """Return the rebalancings that could not be done in a window."""
     advice = "Above zero: a half-empty instance stays paid for; leave room for a copy on the others."
-    return _counted("rebalancings_blocked", "rebalancing_blocked", "Rebalancings blocked", advice, place, window)
+    return _counted("rebalancings_blocked", "rebalancing_blocked", "Rebalancings blocked", advice, place=place, window=window)
 
 
 def reservation_days_left(place: Place, *, end: dt.datetime) -> Figure:
