@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.dashboards.chart import ChartAxis, ChartBand, ChartQuery, ChartThreshold
+    from cdk_sglang.observability.dashboards.chart_widget import ChartWidget
+    from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
+    from cdk_sglang.observability.enrichment import OtelEnrichment
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -52,6 +56,11 @@ __all__ = [
     "Alarms",
     "BatchSize",
     "Capacity",
+    "ChartAxis",
+    "ChartBand",
+    "ChartQuery",
+    "ChartThreshold",
+    "ChartWidget",
     "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
@@ -59,6 +68,7 @@ __all__ = [
     "ContainerBase",
     "EndpointNetwork",
     "EndpointRollout",
+    "FleetDashboards",
     "Gpu",
     "GpuInstance",
     "HostResources",
@@ -78,6 +88,7 @@ __all__ = [
     "NoTruthCheck",
     "NoVerification",
     "OnDemandMove",
+    "OtelEnrichment",
     "Placement",
     "RollbackAlarms",
     "RouteDestination",
@@ -99,6 +110,10 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.dashboards.chart": ("ChartAxis", "ChartBand", "ChartQuery", "ChartThreshold"),
+    "observability.dashboards.chart_widget": ("ChartWidget",),
+    "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
+    "observability.enrichment": ("OtelEnrichment",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),

@@ -58,9 +58,7 @@ def chart_of(panel: Panel) -> Chart:
         queries=tuple(ChartQuery(query=line.query, label=line.label) for line in panel.lines),
         view=panel.view,
         axis=ChartAxis(title=panel.unit),
-        thresholds=tuple(
-            ChartThreshold(value=band.low, label=band.label) for band in panel.bands if band.high is None
-        ),
+        thresholds=tuple(ChartThreshold(value=band.low, label=band.label) for band in panel.bands if band.high is None),
         bands=tuple(
             ChartBand(low=band.low, high=band.high, label=band.label) for band in panel.bands if band.high is not None
         ),
@@ -92,7 +90,7 @@ def _annotation(band: Band) -> object:
 
 def _metric_rows(math: Classic, prefix: str) -> Iterator[list[object]]:
     """Yield metrics and the expression over them; ids begin with a prefix, since they are those of the whole widget."""
-    label = {"label": math.label} if math.label else {}
+    label: dict[str, object] = {"label": math.label} if math.label else {}
     if math.expression in math.metrics:
         yield _metric_row(math.metrics[math.expression], label)
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from cdk_sglang.metrics.classic import Classic
 from cdk_sglang.metrics.figures import Band
@@ -15,9 +16,19 @@ from cdk_sglang.metrics.promql import Place
 from cdk_sglang.observability.dashboards.context import Watched
 from cdk_sglang.observability.dashboards.panel import HEIGHT, Line, Panel
 
+MOST_COMPONENTS: Final = 100
+"""Components of a panel of classic metrics, each with up to four: a widget takes 500."""
+
 
 def query_panel(
-    title: str, *, query: str, unit: str, advice: str, bands: tuple[Band, ...] = (), width: int = 8, height: int = HEIGHT
+    title: str,
+    *,
+    query: str,
+    unit: str,
+    advice: str,
+    bands: tuple[Band, ...] = (),
+    width: int = 8,
+    height: int = HEIGHT,
 ) -> Panel:
     """Return a panel of a query that keeps the label of the component.
 
@@ -46,7 +57,7 @@ def classic_panel(
     width: int = 8,
     height: int = HEIGHT,
 ) -> Panel | None:
-    """Return a panel of metric math over each component; None if CloudWatch publishes it for none.
+    """Return a panel of metric math over each component, of the first hundred; None if CloudWatch publishes it for none.
 
     Args:
         title: What is drawn.
@@ -58,7 +69,9 @@ def classic_panel(
         width: Columns, of 24.
         height: Rows.
     """
-    found = ((watched, classic(watched.place)) for watched in components)
+    if len(components) > MOST_COMPONENTS:
+        title = f"{title}, first {MOST_COMPONENTS} of {len(components)} components"
+    found = ((watched, classic(watched.place)) for watched in components[:MOST_COMPONENTS])
     maths = tuple(replace(math, label=watched.component.name) for watched, math in found if math is not None)
     if not maths:
         return None

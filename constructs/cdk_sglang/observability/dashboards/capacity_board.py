@@ -70,7 +70,7 @@ def _rows(context: DashboardContext, endpoint: ObservedEndpoint) -> Rows:
         components = [Watched(endpoint=endpoint, component=component) for component in endpoint.components]
         return [[_classic_copies(components), instances, _refused(components)], [_reservation(endpoint)]]
     phases = {figure.key: figure for figure in startup_phases(place)}
-    engine = [phases.pop(f"startup_{key}") for key in ("startup_time", "graph_capture_time")]
+    engine = [phases.pop(f"startup_{key}") for key in ("engine", "graphs")]
     whole = phases.pop("startup_scaling_duration")
     return [
         [_copies(endpoint), instances, panel(launches_refused(place))],

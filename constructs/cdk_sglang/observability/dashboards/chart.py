@@ -168,7 +168,9 @@ class Chart:
         for name, values in (("thresholds", self.thresholds), ("bands", self.bands)):
             if values and self.view not in _LINES:
                 problems.append(
-                    Problem(f"{path}.{name}", f"not drawn with view {self.view!r}; use {', '.join(sorted(_LINES))}, or none")
+                    Problem(
+                        f"{path}.{name}", f"not drawn with view {self.view!r}; use {', '.join(sorted(_LINES))}, or none"
+                    )
                 )
         problems += (
             Problem(f"{path}.bands[{position}]", f"low {band.low:g} is above high {band.high:g}; exchange them")
@@ -184,31 +186,28 @@ class Chart:
             region: Region of the metrics; may be known only at deployment.
         """
         queries = [*self.queries, *(query for band in self.bands for query in band.queries())]
+        options = self._plot_options()
         return {
             "view": self.view,
             "title": self.title,
             **({"description": self.description} if self.description else {}),
             "region": region,
             "data": {"queries": [query.to_json(f"q{number}") for number, query in enumerate(queries, start=1)]},
-            "plotOptions": self._plot_options(),
+            **({"plotOptions": options} if options else {}),
         }
 
     def _plot_options(self) -> dict[str, Any]:
+        """Return what is not as CloudWatch draws it by default."""
         options: dict[str, Any] = {}
         if self.view == "number":
             options["style"] = {"numberOptions": {"sparkline": True, "truncate": True}}
-        elif self.view in _LINES:
+        elif self.stacked:
             options["style"] = {
-                "lineOptions": {
-                    "width": 2,
-                    "pattern": "solid",
-                    "spline": False,
-                    "filled": self.stacked,
-                    "stacked": self.stacked,
-                }
+                "lineOptions": {"width": 2, "pattern": "solid", "spline": False, "filled": True, "stacked": True}
             }
-        hidden = self.legend == "hidden"
-        options["legend"] = {"position": "bottom" if hidden else self.legend, "show": not hidden}
+        if self.legend != "bottom":
+            hidden = self.legend == "hidden"
+            options["legend"] = {"position": "bottom" if hidden else self.legend, "show": not hidden}
         if self.axis is not None and self.view in _LINES:
             options["yAxis"] = [self.axis.to_json()]
         if self.thresholds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from cdk_sglang.metrics.promql import Place
@@ -32,13 +32,18 @@ class Watched:
 
     @property
     def place(self) -> Place:
-        """Metrics of the component."""
-        return Place(endpoint=self.endpoint.endpoint_name, component=self.component.component_name)
+        """Metrics of the component; its name alone is unique in an account and Region, and a shorter query."""
+        return Place(component=self.component.component_name)
 
     @property
     def title(self) -> str:
         """Name of the component for people."""
         return f"{self.endpoint.name}/{self.component.name}"
+
+
+Detail: TypeAlias = Literal["full", "plan", "endpoints"]
+"""What is drawn of each component: everything, what the plan predicts, or nothing but its line on the endpoint's dashboard."""
+DETAILS: Final[tuple[Detail, ...]] = get_args(Detail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +55,14 @@ class DashboardContext:
         endpoints: Its endpoints.
         enrichment: Whether CloudWatch answers PromQL.
         runbooks: Address of the runbooks; None if there are none.
+        detail: What is drawn of each component.
     """
 
     name: str
     endpoints: tuple[ObservedEndpoint, ...]
     enrichment: bool
     runbooks: str | None = None
+    detail: Detail = "full"
 
     @property
     def components(self) -> Iterator[Watched]:
@@ -82,7 +89,10 @@ class DashboardContext:
             height: Rows.
         """
         runbooks = [] if self.runbooks is None else [f"[Runbooks]({self.runbooks})"]
-        standard = [board_link("Fleet", self.board_name("fleet")), f"[GPU panels of AWS: SageMaker AI Insights]({INSIGHTS})"]
+        standard = [
+            board_link("Fleet", self.board_name("fleet")),
+            f"[GPU panels of AWS: SageMaker AI Insights]({INSIGHTS})",
+        ]
         return Text(markdown=f"# {title}\n{' · '.join([*standard, *runbooks, *links])}", height=height)
 
 
@@ -102,8 +112,9 @@ def components_board_name(endpoint: ObservedEndpoint, page: int = 1) -> str:
 
 
 def board_link(text: str, name: str) -> str:
-    """Return a link to another dashboard of the console, in Markdown
-    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_remove_text_dashboard.html, read 2026-11).
+    """Return a link to another dashboard of the console, in Markdown.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_remove_text_dashboard.html (read 2026-11)
     """
     return f"[{text}](#dashboards:name={name})"
 

@@ -31,12 +31,16 @@ from cdk_sglang.observability.dashboards.context import (
 )
 from cdk_sglang.observability.dashboards.fleet_board import promise
 from cdk_sglang.observability.dashboards.hint import enrichment_hint
-from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Rows, board, figure_panel
+from cdk_sglang.observability.dashboards.panel import HEIGHT, AnyPanel, Board, Rows, Text, board, figure_panel
 from cdk_sglang.observability.dashboards.values import availability_objective, priced_types
 from cdk_sglang.observability.observed import ObservedEndpoint
 
 _EACH: Final = (COMPONENT,)
 _MICROSECONDS: Final = 1_000_000
+_NO_PROMISE: Final = (
+    "**Nothing is promised here.** With `slo: {availability_percent: 99.9}` on a component, its error budget and the rate at which it is spent "
+    "are drawn here, and alarms say when the promise is about to be broken."
+)
 
 
 def endpoint_boards(context: DashboardContext) -> Iterator[Board]:
@@ -48,11 +52,12 @@ def endpoint_boards(context: DashboardContext) -> Iterator[Board]:
     for endpoint in context.endpoints:
         title = f"Endpoint {endpoint.endpoint_name}"
         components = tuple(Watched(endpoint=endpoint, component=component) for component in endpoint.components)
+        details = [] if context.detail == "endpoints" else [board_link("Components", components_board_name(endpoint))]
         links = (
-            board_link("Components", components_board_name(endpoint)),
+            *details,
             log_link("Logs of its instances", f"{ENDPOINT_LOGS}{endpoint.endpoint_name}"),
         )
-        rows = [
+        rows: Rows = [
             [context.header(title, *links)],
             *([] if context.enrichment else [[enrichment_hint()]]),
             _promise(context, endpoint),
@@ -69,9 +74,12 @@ def _promise(context: DashboardContext, endpoint: ObservedEndpoint) -> list[AnyP
     objectives = [availability_objective(component) for component in endpoint.components]
     strictest = max((objective for objective in objectives if objective is not None), default=None)
     if strictest is None:
-        return [panel(promise(endpoint), width=24)]
+        return [
+            panel(promise(endpoint), prefer_classic=True, width=16),
+            Text(markdown=_NO_PROMISE, width=8, height=HEIGHT),
+        ]
     rates = (burn_rate(place, objective=strictest, window=window) for window in ("1h", "6h"))
-    return [panel(promise(endpoint)), *map(panel, rates)]
+    return [panel(promise(endpoint)), *(panel(figure, prefer_classic=True) for figure in rates)]
 
 
 def _traffic(components: tuple[Watched, ...]) -> list[AnyPanel | None]:
@@ -101,16 +109,16 @@ def _traffic(components: tuple[Watched, ...]) -> list[AnyPanel | None]:
     ]
 
 
-def _only(name: str, *, namespace: str = "AWS/SageMaker", statistic: str | None = None, divide: int = 1) -> _Math:
+def _only(
+    name: str, *, namespace: str = "AWS/SageMaker", statistic: str | None = None, divide: int = 1
+) -> partial[Classic | None]:
+    """Return what makes metric math of a single metric at a place."""
     return partial(_math, name, namespace, statistic, divide)
 
 
 def _math(name: str, namespace: str, statistic: str | None, divide: int, place: Place) -> Classic | None:
     metric = classic_metric(name, place, namespace=namespace, statistic=statistic)
     return math("metric" if divide == 1 else f"metric / {divide}", {"metric": metric})
-
-
-_Math = partial[Classic | None]
 
 
 def _engine(endpoint: ObservedEndpoint) -> Rows:

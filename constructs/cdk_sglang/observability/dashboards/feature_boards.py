@@ -35,7 +35,7 @@ def speculative_boards(context: DashboardContext) -> Iterator[Board]:
     found = [watched for watched in context.components if watched.component.resolved.server.speculative is not None]
     for page, components in pages(found, COMPONENTS_PER_BOARD):
         title = f"Speculative decoding of {context.name}"
-        rows = [[context.header(title)], *map(_speculative_row, components)]
+        rows: list[list[AnyPanel | None]] = [[context.header(title)], *map(_speculative_row, components)]
         yield board(context.board_name("speculative", page), title, rows)
 
 
@@ -60,7 +60,10 @@ def adapter_boards(context: DashboardContext) -> Iterator[Board]:
         found = [watched for watched in found if watched.component.specification.adapters]
     for page, components in pages(found, COMPONENTS_PER_BOARD):
         title = f"Adapters of {context.name}"
-        rows = [[context.header(title)], *map(partial(_adapter_row, context), components)]
+        rows: list[list[AnyPanel | None]] = [
+            [context.header(title)],
+            *map(partial(_adapter_row, context), components),
+        ]
         yield board(context.board_name("adapters", page), title, rows)
 
 

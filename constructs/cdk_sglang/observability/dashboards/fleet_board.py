@@ -54,7 +54,12 @@ def _row(context: DashboardContext, endpoint: ObservedEndpoint) -> list[AnyPanel
         usd_per_hour(place, types=prices) if prices else None,
         idle_gpu_hours(place),
     )
-    panels = [None if figure is None else figure_panel(figure, enrichment=enrichment) for figure in figures]
+    panels = [
+        None
+        if figure is None
+        else figure_panel(figure, enrichment=enrichment, prefer_classic=figure.key == "availability")
+        for figure in figures
+    ]
     if panels[1] is None:
         panels[1] = requests_panel(endpoint)
     present = [panel for panel in panels if panel is not None]

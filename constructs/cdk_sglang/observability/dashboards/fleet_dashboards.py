@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -13,16 +12,12 @@ from constructs import Construct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.observability.dashboards.boards import all_boards
-from cdk_sglang.observability.dashboards.body import dashboard_body
 from cdk_sglang.observability.dashboards.context import DashboardContext
-from cdk_sglang.observability.dashboards.limits import body_json, dashboard_problems
+from cdk_sglang.observability.dashboards.fitting import fitting_bodies
 from cdk_sglang.observability.endpoints import observed
 from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
-
-_NOT_IN_IDS: Final = re.compile(r"[^A-Za-z0-9]")
 
 
 class FleetDashboards(Construct):
@@ -73,17 +68,14 @@ class FleetDashboards(Construct):
         super().__init__(scope, construct_id)
         context = DashboardContext(name=name, endpoints=watched, enrichment=enrichment, runbooks=runbooks)
         place = cdk.Stack.of(self).region if region is None else region
-        bodies = {board.name: dashboard_body(board, region=place) for board in all_boards(context)}
-        raise_if_any(
-            problem
-            for board, body in bodies.items()
-            for problem in dashboard_problems(f"{construct_id}.{board}", board, body)
-        )
-        self.names: tuple[str, ...] = tuple(bodies)
-        for board, body in bodies.items():
-            cloudwatch.CfnDashboard(
-                self, _NOT_IN_IDS.sub("-", board), dashboard_name=board, dashboard_body=body_json(body)
+        bodies = fitting_bodies(context, region=place, path=construct_id)
+        self.names: tuple[str, ...] = tuple(bodies.texts)
+        if bodies.detail == "endpoints":
+            cdk.Annotations.of(self).add_info(
+                "one template cannot hold dashboards of every component: components have their lines on their endpoints' dashboards alone"
             )
+        for board, text in bodies.texts.items():
+            cloudwatch.CfnDashboard(self, board, dashboard_name=board, dashboard_body=text)
 
 
 def _name_problems(path: str, name: str) -> list[Problem]:

@@ -36,12 +36,15 @@ def gpu_boards(context: DashboardContext) -> Iterator[Board]:
 
 def _row(context: DashboardContext, endpoint: ObservedEndpoint) -> list[AnyPanel | None]:
     place, enrichment = endpoint_place(endpoint), context.enrichment
+    memory = figure_panel(gpu_memory_used(place), enrichment=enrichment, width=12)
+    if memory is not None and memory.maths:  # the classic metric is in percent
+        memory = replace(
+            memory, unit="percent", bands=tuple(replace(band, low=100 * band.low) for band in memory.bands)
+        )
     panels = [
-        figure_panel(
-            gpu_utilization(place), enrichment=enrichment, view="heatmap" if enrichment else "line", width=12
-        ),
+        figure_panel(gpu_utilization(place), enrichment=enrichment, view="heatmap" if enrichment else "line", width=12),
         figure_panel(gpu_spread(place), enrichment=enrichment, width=12),
-        figure_panel(gpu_memory_used(place), enrichment=enrichment, width=12),
+        memory,
         figure_panel(gpu_temperature(place), enrichment=enrichment, width=12),
     ]
     return [panel and replace(panel, title=f"{endpoint.name}: {panel.title}") for panel in panels]

@@ -108,6 +108,7 @@ def board(name: str, title: str, rows: Rows) -> Board:
 def figure_panel(
     *figures: Figure,
     enrichment: bool,
+    prefer_classic: bool = False,
     title: str | None = None,
     width: int = 8,
     height: int = HEIGHT,
@@ -118,22 +119,25 @@ def figure_panel(
     Args:
         figures: Figures; the first one's advice is shown.
         enrichment: Whether CloudWatch answers PromQL; without it, classic metrics are drawn.
-        title: The first figure's title by default.
+        prefer_classic: Whether classic metrics are drawn all the same where there are any: SageMaker counts requests that never reach an engine.
+        title: By default the first figure's title, or what its classic form says that it shows.
         width: Columns, of 24.
         height: Rows.
         view: Way of drawing.
     """
     by_query = [figure for figure in figures if enrichment and figure.query is not None]
-    shown = by_query or [figure for figure in figures if figure.classic is not None]
+    by_math = [figure for figure in figures if figure.classic is not None]
+    shown = by_math if by_math and prefer_classic else by_query or by_math
     if not shown:
         return None
-    first = shown[0]
+    first, drawn = shown[0], shown is by_query
+    classic_title = "" if drawn or first.classic is None else first.classic.label
     return Panel(
-        title=title or first.title,
+        title=title or classic_title or first.title,
         advice=first.advice,
         unit=first.unit,
-        lines=tuple(_line(figure) for figure in by_query),
-        maths=() if by_query else tuple(figure.classic for figure in shown if figure.classic is not None),
+        lines=tuple(map(_line, shown)) if drawn else (),
+        maths=() if drawn else tuple(figure.classic for figure in shown if figure.classic is not None),
         bands=_bands(shown) if view == "line" else (),
         view=view,
         width=width,

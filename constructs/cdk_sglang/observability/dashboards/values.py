@@ -79,3 +79,15 @@ def accept_length_objective(component: ObservedComponent) -> float | None:
     """Return the accept length that a component promises; None without a promise."""
     slo = component.specification.slo
     return None if slo is None else getattr(slo, "accept_length", None)
+
+
+def planned_usd_per_million(component: ObservedComponent) -> float | None:
+    """Return what the plan says a million output tokens cost with the prompts before them; None if it does not.
+
+    The plan divides a copy's cost between prompts and answers; here answers bear all of it, as the measured figure has it.
+    """
+    plan, load = component.plan, component.specification.load
+    if plan is None or plan.usd_per_million_input_tokens is None or plan.usd_per_million_output_tokens is None:
+        return None
+    prompts = plan.usd_per_million_input_tokens * load.input_tokens / load.output_tokens
+    return plan.usd_per_million_output_tokens + prompts
