@@ -6,15 +6,17 @@ PromQL reads back 24 hours at most (https://docs.aws.amazon.com/AmazonCloudWatch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.metrics.figures.copies import copies_query
 from cdk_sglang.metrics.promql import Place, distinct, gauge, increase, mean, observations, rate, share_above
 from cdk_sglang.metrics.series import COMPONENT, CONTAINER, ENDPOINT, GPU, INSTANCE
 from cdk_sglang.observability.alarms.burns import Burn, span
 from cdk_sglang.observability.observed import ObservedComponent, ObservedEndpoint
-from cdk_sglang.planning.predict import Band
 from cdk_sglang.spec.alarm_rules import AlarmRules
+
+if TYPE_CHECKING:
+    from cdk_sglang.planning.predict import Band
 
 QUERY_LENGTH: Final = 10_000
 """Characters of a query: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmPromQLCriteria.html (read 2026-11)."""
