@@ -41,9 +41,9 @@ class Alarms(Settings):
         | None
     ) = None
     """`create`: an encrypted topic of the environment's own, to which you subscribe; or the ARN of yours."""
-    page: (
-        Annotated[str, AfterValidator(_page), WithJsonSchema({"type": "string", "pattern": f"^{_TOPIC}$"})] | None
-    ) = None
+    page: Annotated[str, AfterValidator(_page), WithJsonSchema({"type": "string", "pattern": f"^{_TOPIC}$"})] | None = (
+        None
+    )
     """ARN of the topic of alarms that must wake somebody; `topic` by default."""
     none: SilenceReason | None = None
     """Why nobody is to be told. Alarms that roll back a bad update are made all the same."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.alarms.endpoint_alarms import EndpointAlarms
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarm_rules import AlarmRules, BurnRate
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
@@ -49,14 +51,17 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "AlarmRules",
     "Alarms",
     "BatchSize",
+    "BurnRate",
     "Capacity",
     "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointAlarms",
     "EndpointNetwork",
     "EndpointRollout",
     "Gpu",
@@ -99,6 +104,7 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.alarms.endpoint_alarms": ("EndpointAlarms",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),
@@ -109,6 +115,7 @@ _HOMES = {
     "serving.endpoint.network": ("EndpointNetwork",),
     "serving.image.image": ("ServingImage",),
     "serving.weights.model_source": ("ModelSource",),
+    "spec.alarm_rules": ("AlarmRules", "BurnRate"),
     "spec.alarms": ("NoAlarms",),
     "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),

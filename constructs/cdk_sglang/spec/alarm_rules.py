@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.validation import Spec
@@ -44,6 +45,7 @@ class BurnRate(Spec):
             )
         return self
 
+    @checked("burn_rate.factor")
     def factor(self, window_days: int) -> float:
         """Return how much faster than evenly the budget is spent at this rate, such as 14.4.
 

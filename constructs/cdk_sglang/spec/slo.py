@@ -51,7 +51,8 @@ class Slo(Spec):
         if self.within_percent is not None and not self.has_latency:
             problems.append(
                 Problem(
-                    "within_percent", f"got {self.within_percent:g} without a latency objective; give ttft_ms or tpot_ms"
+                    "within_percent",
+                    f"got {self.within_percent:g} without a latency objective; give ttft_ms or tpot_ms",
                 )
             )
         raise_if_any(problems)

@@ -39,7 +39,6 @@ def alarm_definitions(
     *,
     enrichment: bool,
     budget_usd_per_hour: float | None,
-    region: str,
 ) -> AlarmDefinitions:
     """Return every alarm of an endpoint.
 
@@ -48,7 +47,6 @@ def alarm_definitions(
         rules: When they fire.
         enrichment: Whether CloudWatch answers PromQL over the engine's and the GPUs' metrics.
         budget_usd_per_hour: US dollars per hour that the endpoint may cost; not watched if None.
-        region: Region whose prices count.
 
     Raises:
         ConfigurationError: A promise cannot be watched; one problem for each.
@@ -62,7 +60,7 @@ def alarm_definitions(
         problems += error.problems
     try:
         if enrichment:
-            promql = list(promql_alarms(endpoint, rules, budget_usd_per_hour=budget_usd_per_hour, region=region))
+            promql = list(promql_alarms(endpoint, rules, budget_usd_per_hour=budget_usd_per_hour))
     except ConfigurationError as error:
         problems += error.problems
     raise_if_any(problems)

@@ -100,9 +100,6 @@ def _window(component: ObservedComponent, burn: Burn, minutes: int, *, min_failu
     failed = {"failed": "Invocation5XXErrors", "broken": "MidStreamErrors"}
     if component.resolved.copy_bounds[0] > 0:  # where a copy is promised, a request without one has failed
         failed["refused"] = "NoCapacityInvocationFailures"
-    bad = " + ".join(f"FILL({name}, 0)" for name in failed)
-    # Whether Invocations counts requests without capacity is undocumented: all requests are at least those that failed.
-    requests = f"IF(FILL(total, 0) > ({bad}), total, ({bad}))"
     return AlarmDefinition(
         construct_id=f"Availability-{component.name}-{_window_id(burn, minutes)}",
         kind=catalogue.AVAILABILITY_BURN,
@@ -114,10 +111,13 @@ def _window(component: ObservedComponent, burn: Burn, minutes: int, *, min_failu
             "Metrics": [
                 {
                     "Id": "share",
-                    "Expression": f"IF(({bad}) >= {min_failures}, ({bad}) / {requests}, 0)",
+                    "Expression": f"IF(bad >= {min_failures}, bad / requests, 0)",
                     "Label": "Share of requests that failed",
                     "ReturnData": True,
                 },
+                {"Id": "bad", "Expression": " + ".join(f"FILL({name}, 0)" for name in failed), "ReturnData": False},
+                # Whether Invocations counts requests without capacity is undocumented: all requests are at least those that failed.
+                {"Id": "requests", "Expression": "IF(FILL(total, 0) > bad, FILL(total, 0), bad)", "ReturnData": False},
                 *(
                     _stat(query_id, name, component.component_name, period)
                     for query_id, name in {"total": "Invocations", **failed}.items()
@@ -248,9 +248,7 @@ def _one_metric(
     return {
         "Namespace": namespace,
         "MetricName": name,
-        **(
-            {"Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()]} if dimensions else {}
-        ),
+        **({"Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()]} if dimensions else {}),
         "Statistic": statistic,
         "Period": period,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from cdk_sglang.checks import raise_if_any
@@ -27,7 +28,7 @@ _FEWEST_THAT_CAN_MISS: Final = 2
 
 
 def promql_alarms(
-    endpoint: ObservedEndpoint, rules: AlarmRules, *, budget_usd_per_hour: float | None, region: str
+    endpoint: ObservedEndpoint, rules: AlarmRules, *, budget_usd_per_hour: float | None
 ) -> Iterator[AlarmDefinition]:
     """Return every alarm on PromQL of an endpoint.
 
@@ -35,7 +36,6 @@ def promql_alarms(
         endpoint: The endpoint.
         rules: When they fire.
         budget_usd_per_hour: US dollars per hour that the endpoint may cost; not watched if None.
-        region: Region whose prices count.
 
     Raises:
         ConfigurationError: A promise cannot be watched, or an instance type has no price to compare a budget with.
@@ -48,7 +48,7 @@ def promql_alarms(
     yield _alarm(endpoint, catalogue.GPU_TEMPERATURE, "GpuTemperature", queries.hot(place, rules))
     yield _alarm(endpoint, catalogue.GPU_SLOW_SIBLING, "GpuSlowSibling", queries.uneven(place, rules))
     if budget_usd_per_hour is not None:
-        yield _cost_alarm(endpoint, budget_usd_per_hour, region)
+        yield _cost_alarm(endpoint, budget_usd_per_hour)
     if rules.plan_band:
         yield from _plan_alarms(endpoint)
 
@@ -73,9 +73,7 @@ def latency_alarms(endpoint: ObservedEndpoint, rules: AlarmRules) -> Iterator[Al
         for severity in dict.fromkeys(burn.rule.severity for burn in rates):
             watched = [burn for burn in rates if burn.rule.severity == severity]
 
-            def render(place: Place, key: str = key, bound: float = bound, watched: Sequence[Burn] = watched) -> str:
-                return queries.burning(place, key, bound, watched, min_failures=rules.min_failures)
-
+            render = partial(queries.burning, key=key, bound=bound, rates=watched, min_failures=rules.min_failures)
             what = "TimeToFirstToken" if key == "time_to_first_token" else "TimePerToken"
             for part, query in queries.of_components(endpoint, components, render):
                 number = numbers[what, severity] = numbers.get((what, severity), 0) + 1
@@ -110,9 +108,7 @@ def _objectives(component: ObservedComponent, rules: AlarmRules) -> Iterator[tup
             bucket = bucket_at_most(key, objective / _MS)
         except ConfigurationError as error:
             raise ConfigurationError([Problem(f"{path}.{name}", each.text) for each in error.problems]) from None
-        rates = burns(
-            slo.latency_share, window_days=slo.window_days, rules=readable, path=f"{path}.within_percent"
-        )
+        rates = burns(slo.latency_share, window_days=slo.window_days, rules=readable, path=f"{path}.within_percent")
         yield key, bucket.bound, rates
 
 
@@ -135,10 +131,10 @@ def _of_some_components(endpoint: ObservedEndpoint) -> Iterator[AlarmDefinition]
                 catalogue.COPIES_MISSING,
                 f"CopiesMissing{copies}",
                 components,
-                lambda place, copies=copies: queries.few_copies(place, copies),
+                partial(queries.few_copies, wanted=copies),
                 detail=f"fewer than {copies} copies",
             )
-    promised = _by(endpoint.components, lambda component: _accept_length(component))
+    promised = _by(endpoint.components, _accept_length)
     for length, components in promised.items():
         if length is not None:
             yield from _shared(
@@ -146,7 +142,7 @@ def _of_some_components(endpoint: ObservedEndpoint) -> Iterator[AlarmDefinition]
                 catalogue.ACCEPT_LENGTH,
                 f"AcceptLength{length:g}".replace(".", "p"),
                 components,
-                lambda place, length=length: queries.accepting_less(place, length),
+                partial(queries.accepting_less, promised=length),
                 detail=f"promised {length:g}",
             )
 
@@ -177,9 +173,13 @@ def _shared(
         yield _alarm(endpoint, kind, f"{construct_id}{suffix}", query, detail=f"{_names(part)}: {detail}")
 
 
-def _cost_alarm(endpoint: ObservedEndpoint, budget: float, region: str) -> AlarmDefinition:
-    types = endpoint.resolved.hosting.capacity.instances
-    priced = {instance.name: (price_usd_per_hour(instance, region), instance) for instance in types}
+def _cost_alarm(endpoint: ObservedEndpoint, budget: float) -> AlarmDefinition:
+    hosting = endpoint.resolved.hosting
+    region = hosting.price_region
+    priced = {
+        instance.name: (price_usd_per_hour(instance, region, table=hosting.prices), instance)
+        for instance in hosting.instances
+    }
     unknown = [name for name, (price, _) in priced.items() if price is None]
     raise_if_any(
         [
@@ -210,9 +210,7 @@ def _plan_alarms(endpoint: ObservedEndpoint) -> Iterator[AlarmDefinition]:
         if plan is None or (plan.ttft_ms is None and plan.tpot_ms is None):
             continue
         place = Place(endpoint=endpoint.endpoint_name, component=component.component_name)
-        query = queries.off_plan(
-            place, ttft_ms=plan.ttft_ms, tpot_ms=plan.tpot_ms, concurrency=plan.concurrency
-        )
+        query = queries.off_plan(place, ttft_ms=plan.ttft_ms, tpot_ms=plan.tpot_ms, concurrency=plan.concurrency)
         yield _alarm(endpoint, catalogue.PLAN_BAND, f"PlanBand-{component.name}", query, detail=component.name)
 
 
