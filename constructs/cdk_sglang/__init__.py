@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.alarms.endpoint_alarms import EndpointAlarms
     from cdk_sglang.observability.dashboards.chart import ChartAxis, ChartBand, ChartQuery, ChartThreshold
     from cdk_sglang.observability.dashboards.chart_widget import ChartWidget
     from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarm_rules import AlarmRules, BurnRate
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
@@ -53,8 +55,10 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "AlarmRules",
     "Alarms",
     "BatchSize",
+    "BurnRate",
     "Capacity",
     "ChartAxis",
     "ChartBand",
@@ -66,6 +70,7 @@ __all__ = [
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointAlarms",
     "EndpointNetwork",
     "EndpointRollout",
     "FleetDashboards",
@@ -110,6 +115,7 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.alarms.endpoint_alarms": ("EndpointAlarms",),
     "observability.dashboards.chart": ("ChartAxis", "ChartBand", "ChartQuery", "ChartThreshold"),
     "observability.dashboards.chart_widget": ("ChartWidget",),
     "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
@@ -124,6 +130,7 @@ _HOMES = {
     "serving.endpoint.network": ("EndpointNetwork",),
     "serving.image.image": ("ServingImage",),
     "serving.weights.model_source": ("ModelSource",),
+    "spec.alarm_rules": ("AlarmRules", "BurnRate"),
     "spec.alarms": ("NoAlarms",),
     "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),

@@ -30,6 +30,7 @@ from cdk_sglang import (
     AdapterSource,
     Alarms,
     BatchSize,
+    BurnRate,
     Capacity,
     ComponentScaling,
     ConfigurationError,
@@ -89,7 +90,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "AdapterSource.from_s3": {"uri": "s3://adapters/a/x.tar.gz"},
     "AdapterSource.from_bucket": {"bucket": BUCKET, "key": "a/x.tar.gz"},
     "AdapterSource.from_folder": {"folder": "adapters/triage"},
+    "AlarmRules": {},
     "Alarms": {"topic": TOPIC},
+    "BurnRate": {"budget_percent": 2, "long_minutes": 60, "short_minutes": 5},
+    "BurnRate.factor": {"window_days": 30},
+    "EndpointAlarms": {"scope": STACK, "construct_id": "ChatAlarms", "endpoint": ENDPOINT, "alarms": TOPIC},
     "NoAlarms": {"reason": "a test"},
     "BatchSize": {"percent": 5},
     "BatchSize.percent": {"value": 5},
@@ -167,7 +172,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingImage.from_build": {"repository": REPOSITORY, "base": ContainerBase.upstream(**UNPINNED)},
     "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
-    "Slo": {},
+    "Slo": {"ttft_ms": 500},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
     "TruthCheck": {},
@@ -203,6 +208,7 @@ MEMBERS = (
 """What objects of the library ask each other."""
 OBJECTS = {
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
+    "BurnRate": BurnRate(budget_percent=2, long_minutes=60, short_minutes=5),
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.dashboards.fitting import fitting_bodies
-from cdk_sglang.observability.endpoints import observed
+from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
@@ -62,7 +62,8 @@ class FleetDashboards(Construct):
         runbooks: str | None = None,
     ) -> None:
         watched = tuple(
-            observed(endpoint) if isinstance(endpoint, InferenceEndpoint) else endpoint for endpoint in endpoints
+            planned_construct(endpoint) if isinstance(endpoint, InferenceEndpoint) else endpoint
+            for endpoint in endpoints
         )
         raise_if_any([*_name_problems(construct_id, name), *_endpoint_problems(construct_id, watched)])
         super().__init__(scope, construct_id)

@@ -65,7 +65,7 @@ def objective_seconds(milliseconds: float | None) -> float | None:
 def availability_objective(component: ObservedComponent) -> float | None:
     """Return the share of requests that a component promises to answer, 0 to 1; None without a promise."""
     slo = component.specification.slo
-    percent = None if slo is None else getattr(slo, "availability_percent", None)
+    percent = None if slo is None else slo.availability_percent
     return None if percent is None else percent / _PERCENT
 
 
@@ -78,7 +78,7 @@ def adapter_places(component: ObservedComponent) -> int | None:
 def accept_length_objective(component: ObservedComponent) -> float | None:
     """Return the accept length that a component promises; None without a promise."""
     slo = component.specification.slo
-    return None if slo is None else getattr(slo, "accept_length", None)
+    return None if slo is None else slo.accept_length
 
 
 def planned_usd_per_million(component: ObservedComponent) -> float | None:
