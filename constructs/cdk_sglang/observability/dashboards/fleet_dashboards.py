@@ -14,8 +14,8 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.dashboards.fitting import fitting_bodies
-from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.observability.observed import ObservedEndpoint
+from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 
