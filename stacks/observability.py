@@ -51,6 +51,7 @@ class ObservabilityStack(cdk.Stack):
             name=environment,
             endpoints=observed_endpoints(environment, fleet),
             enrichment=settings.observability.enrichment != "none",
+            runbooks=settings.observability.runbooks_url,
         )
         cdk.CfnOutput(self, "FleetDashboard", value=self.dashboards.names[0])
 

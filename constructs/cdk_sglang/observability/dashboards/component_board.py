@@ -38,6 +38,7 @@ from cdk_sglang.observability.dashboards.values import (
     objective_seconds,
     planned_usd_per_million,
     priced_types,
+    promised_window,
 )
 
 COMPONENTS_PER_BOARD: Final = 25
@@ -113,7 +114,9 @@ def _budget(watched: Watched) -> Figure | None:
     objective, (least, _) = availability_objective(watched.component), watched.component.resolved.copy_bounds
     if objective is None:
         return None
-    return error_budget_left(watched.place, objective=objective, no_capacity=least > 0)
+    return error_budget_left(
+        watched.place, objective=objective, window=promised_window(watched.component), no_capacity=least > 0
+    )
 
 
 def _costs(watched: Watched) -> Iterator[Figure]:

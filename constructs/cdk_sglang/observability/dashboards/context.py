@@ -54,7 +54,7 @@ class DashboardContext:
         name: Name of the fleet, which the names of dashboards begin with.
         endpoints: Its endpoints.
         enrichment: Whether CloudWatch answers PromQL.
-        runbooks: Address of the runbooks; None if there are none.
+        runbooks: Address of the runbooks, or their folder in a repository; None if there are none.
         detail: What is drawn of each component.
     """
 
@@ -88,7 +88,7 @@ class DashboardContext:
             links: Further links, in Markdown.
             height: Rows.
         """
-        runbooks = [] if self.runbooks is None else [f"[Runbooks]({self.runbooks})"]
+        runbooks = [] if self.runbooks is None else [_runbooks(self.runbooks)]
         standard = [
             board_link("Fleet", self.board_name("fleet")),
             f"[GPU panels of AWS: SageMaker AI Insights]({INSIGHTS})",
@@ -123,6 +123,10 @@ def log_link(text: str, group: str) -> str:
     """Return a link to a log group of the console, in Markdown; the console encodes the name twice, with $ in the place of %."""
     encoded = quote(quote(group, safe=""), safe="").replace("%", "$")
     return f"[{text}](#logsV2:log-groups/log-group/{encoded})"
+
+
+def _runbooks(address: str) -> str:
+    return f"[Runbooks]({address})" if "://" in address else f"Runbooks: {address} of the repository"
 
 
 def _page(page: int) -> str:

@@ -20,7 +20,7 @@ from cdk_sglang.observability.dashboards.context import DashboardContext, board_
 from cdk_sglang.observability.dashboards.hint import enrichment_hint
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Panel, board, figure_panel
-from cdk_sglang.observability.dashboards.values import availability_objective, priced_types
+from cdk_sglang.observability.dashboards.values import availability_objective, priced_types, promised_window
 from cdk_sglang.observability.observed import ObservedEndpoint
 
 ENDPOINTS_PER_BOARD: Final = 40
@@ -79,10 +79,13 @@ def promise(endpoint: ObservedEndpoint) -> Figure:
     Args:
         endpoint: The endpoint.
     """
-    promised = [availability_objective(component) for component in endpoint.components]
-    objectives = [objective for objective in promised if objective is not None]
+    promised = [(availability_objective(component), component) for component in endpoint.components]
+    objectives = [(objective, promised_window(component)) for objective, component in promised if objective is not None]
     place = endpoint_place(endpoint)
-    return error_budget_left(place, objective=max(objectives)) if objectives else availability(place)
+    if not objectives:
+        return availability(place)
+    objective, window = max(objectives)
+    return error_budget_left(place, objective=objective, window=window)
 
 
 def requests_panel(endpoint: ObservedEndpoint) -> Panel | None:

@@ -40,7 +40,7 @@ class FleetDashboards(Construct):
         enrichment: Whether OTel enrichment is on in the account and Region, so that CloudWatch answers PromQL; off by default, then only
             classic metrics are drawn.
         region: Region of the metrics; that of the stack by default.
-        runbooks: Address of runbooks, linked from every dashboard; none by default.
+        runbooks: Address of runbooks, or their folder in a repository, named on every dashboard; none by default.
 
     Attributes:
         names: Names of the dashboards.

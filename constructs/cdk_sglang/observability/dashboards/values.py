@@ -75,6 +75,12 @@ def adapter_places(component: ObservedComponent) -> int | None:
     return None if lora is None else lora.max_loras_per_batch or _SGLANG_LORAS_PER_BATCH
 
 
+def promised_window(component: ObservedComponent) -> str:
+    """Return the period over which a component's promises are counted, as PromQL writes it."""
+    slo = component.specification.slo
+    return f"{30 if slo is None else slo.window_days}d"
+
+
 def accept_length_objective(component: ObservedComponent) -> float | None:
     """Return the accept length that a component promises; None without a promise."""
     slo = component.specification.slo
