@@ -374,7 +374,9 @@ def test_sglang_publishes_its_metrics_under_the_names_that_queries_read(
     }
     labels = {
         key: set(
-            re.findall(r'(\w+)="', "".join(re.findall(rf"^{metric.names[0]}(?:_bucket)?(\{{.*\}}) ", scrape, re.M)))
+            re.findall(
+                r'(\w+)="', "".join(re.findall(rf"^{metric.names[0]}(?:_bucket)?(\{{.*\}}) ", scrape, re.MULTILINE))
+            )
         )
         for key, metric in seen.items()
     }
