@@ -132,6 +132,13 @@ def test_a_burn_rate_has_the_period_of_its_window() -> None:
     assert burn.query.endswith(" / 0.001")
 
 
+def test_a_window_longer_than_cloudwatchs_longest_period_has_promql_alone() -> None:
+    burn = figures.burn_rate(LLAMA, objective=0.999, window="3d")
+    assert burn.classic is None
+    assert burn.query
+    assert figures.burn_rate(LLAMA, objective=0.999, window="1d").classic
+
+
 def test_a_bound_between_buckets_is_taken_strictly_and_says_so() -> None:
     figure = figures.slow_share(LLAMA, key="time_to_first_token", bound_seconds=1.5)
     assert figure.query is not None

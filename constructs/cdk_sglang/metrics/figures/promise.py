@@ -108,6 +108,8 @@ def availability(
 def burn_rate(place: Place, *, objective: float, window: str, no_capacity: bool = False) -> Figure:
     """Return how many times faster than allowed the error budget of availability is spent in a window.
 
+    14.4 over an hour spends 2 % of a month's budget (https://sre.google/workbook/alerting-on-slos/, read 2026-11).
+
     Args:
         place: Endpoint or component.
         objective: Share of requests that should succeed, such as 0.999.
