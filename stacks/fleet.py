@@ -1,4 +1,4 @@
-"""An environment as an app: one foundation, and one stack for each endpoint."""
+"""An environment as an app: one foundation, and for each endpoint one stack that serves and one of alarms."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
 from stacks.planning import ResolvedFleet, resolve_fleet
@@ -26,10 +28,12 @@ class Fleet:
 
     Attributes:
         stacks: One stack for each endpoint.
+        alarms: One stack of alarms for each endpoint.
         resolved: The environment, with every value resolved, and its plan.
     """
 
     stacks: list[ServingStack]
+    alarms: list[AlarmsStack]
     resolved: ResolvedFleet
 
 
@@ -52,8 +56,14 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
-    foundation, serving = None, []
+    problems = [
+        *settings.alarms.region_problems(env.region),
+        *_name_problems(name, settings),
+        *shared_names,
+        *resolved.problems,
+    ]
+    foundation, serving, alarms = None, [], []
+    plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
         foundation = FoundationStack(
             app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
@@ -78,10 +88,28 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
+        observed = observed_endpoint(plan, endpoint_name=endpoint_name(name, endpoint), plan=plans.get(endpoint))
+        try:
+            watch = AlarmsStack(
+                app,
+                f"Alarms-{endpoint}",
+                environment=name,
+                endpoint=observed,
+                settings=settings,
+                serving_stack=stack_name(name, endpoint),
+                stack_name=stack_name(name, f"{endpoint}-alarms"),
+                env=env,
+            )
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        if foundation is not None:
+            watch.add_stack_dependency(foundation)
+        alarms.append(watch)
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return Fleet(stacks=serving, resolved=resolved)
+    return Fleet(stacks=serving, alarms=alarms, resolved=resolved)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -103,6 +131,10 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
             problems.append(
                 Problem(path, "'foundation' names the stack of what all endpoints share; choose another name")
             )
+        watched = endpoint.removesuffix("-alarms")
+        if watched != endpoint and watched in settings.endpoints:
+            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
+            problems.append(Problem(path, text))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)
