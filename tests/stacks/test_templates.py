@@ -17,13 +17,18 @@ from tools.check.metric_uses import own_metrics, uses
 STACKS = (
     ("local", "cdk-sglang-local-foundation"),
     ("local", "cdk-sglang-local-chat"),
+    ("local", "cdk-sglang-local-chat-alarms"),
     ("dev", "cdk-sglang-dev-foundation"),
     ("dev", "cdk-sglang-dev-chat"),
+    ("dev", "cdk-sglang-dev-chat-alarms"),
     ("staging", "cdk-sglang-staging-foundation"),
     ("staging", "cdk-sglang-staging-shared"),
+    ("staging", "cdk-sglang-staging-shared-alarms"),
     ("prod", "cdk-sglang-prod-foundation"),
     ("prod", "cdk-sglang-prod-reasoning"),
+    ("prod", "cdk-sglang-prod-reasoning-alarms"),
     ("prod", "cdk-sglang-prod-chat"),
+    ("prod", "cdk-sglang-prod-chat-alarms"),
 )
 Fleets = dict[str, dict[str, Template]]
 
