@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -57,6 +58,7 @@ __all__ = [
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointLogs",
     "EndpointNetwork",
     "EndpointRollout",
     "Gpu",
@@ -99,6 +101,7 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.logs.endpoint_logs": ("EndpointLogs",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),
