@@ -31,7 +31,16 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
 from localcloud.aws.door import refusals
 from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
-from localcloud.aws.metrics import alarms, composite_alarms, dashboards, enrichment, promql_alarms, publisher, scraper
+from localcloud.aws.metrics import (
+    alarms,
+    composite_alarms,
+    dashboards,
+    enrichment,
+    percentiles,
+    promql_alarms,
+    publisher,
+    scraper,
+)
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
@@ -60,6 +69,7 @@ def install() -> None:
     backend.install()
     buckets.install()
     alarms.install()
+    percentiles.install()
     promql_alarms.install()
     composite_alarms.install()
     enrichment.install()

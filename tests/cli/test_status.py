@@ -32,7 +32,8 @@ from cdk_sglang.spec.image_facts import SglangDlc
 from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.scaling import ComponentScaling
 from localcloud.aws import faults
-from tests.localcloud.helpers import SESSION, any_component, any_endpoint
+from localcloud.aws.server import LocalCloud
+from tests.localcloud.helpers import SESSION, any_component, any_endpoint, eventually, in_service
 
 MODEL = Model(s3="s3://models/qwen/", id="Qwen/Qwen3-8B")
 LLAMA, QWEN = "prod-chat-llama", "prod-chat-qwen"
@@ -283,35 +284,25 @@ def test_the_error_budget_is_that_of_all_days_of_the_promise(world: World, monke
     assert world.report()["problems"] == ["chat/llama: the error budget of 30 days is spent"]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({}, "CloudWatch has no metrics of the engine"),
-        (
-            {"status": 403, "body": b'{"__type": "AccessDeniedException"}'},
-            "ask for the permission cloudwatch:QueryMetrics",
-        ),
-        ({"status": 500, "body": b"oops"}, "CloudWatch's PromQL API answers 500"),
-        ({"body": b"<html>"}, "did not answer with series"),
-    ],
-)
-def test_what_is_not_measured_says_why_and_is_no_failure(world: World, change: dict[str, Any], reason: str) -> None:
+NOT_MEASURED: list[tuple[dict[str, Any], str]] = [
+    ({}, "CloudWatch has no metrics of the engine"),
+    ({"status": 403, "body": b'{"__type": "AccessDeniedException"}'}, "ask for the permission cloudwatch:QueryMetrics"),
+    ({"status": 500, "body": b"oops"}, "CloudWatch's PromQL API answers 500"),
+    ({"status": 200, "body": b"<html>"}, "did not answer with series"),
+    ({"url": "http://127.0.0.1:9"}, "CloudWatch's PromQL API was not reached (EndpointConnectionError)"),
+]
+
+
+def test_what_is_not_measured_says_why_and_is_no_failure(world: World) -> None:
     world.deploy()
-    for name, value in change.items():
-        setattr(world.promql, name, value)
-    report = world.report()
-    assert report["healthy"]
-    assert reason in report["endpoints"][0]["not_measured"]
+    for change, reason in NOT_MEASURED:
+        for name, value in change.items():
+            setattr(world.promql, name, value)
+        report = world.report()
+        assert report["healthy"]
+        assert reason in report["endpoints"][0]["not_measured"]
     world.fleet = dataclasses.replace(world.fleet, enrichment=False)
     assert world.report()["endpoints"][0]["not_measured"].startswith("enrichment is off")
-
-
-def test_a_promql_api_that_nobody_answers_is_no_failure(world: World) -> None:
-    world.deploy()
-    world.promql.url = "http://127.0.0.1:9"
-    report = world.report()
-    assert report["healthy"]
-    assert report["endpoints"][0]["not_measured"] == "CloudWatch's PromQL API was not reached (EndpointConnectionError)"
 
 
 def test_what_cloudwatch_refuses_is_said_and_never_healthy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,19 +349,23 @@ def test_states_of_a_component(status: str, running: int, wanted: int, least: in
     assert hosting._component_state(status, running, wanted, least) == state
 
 
-@pytest.mark.parametrize("width", [60, 140])
-def test_the_screen_fits_its_width(world: World, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_screen_fits_its_width(world: World) -> None:
     world.deploy()
     world.promql.values = {
         LLAMA: {"ttft_mean_ms": 0.1234, "ttft_p99_ms": 12.5, "tpot_mean_ms": 0.02, "output_tok_s": 4.25}
     }
     world.alarm("somebodys-own", component=QWEN)
-    console = Console(width=width, record=True, file=None, force_terminal=False)
-    with console.capture() as captured:
-        print_report(collect.StatusReader(world.fleet, region="us-east-1").read(), console)
-    text = captured.get()
+    report = collect.StatusReader(world.fleet, region="us-east-1").read()
+    for width in (60, 140):
+        console = Console(width=width, force_terminal=False)
+        with console.capture() as captured:
+            print_report(report, console)
+        _fits(captured.get(), width)
+
+
+def _fits(text: str, width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
-    for part in ("llama", "123, p99 12,500", "(plan ", "4.2", "ml.g6e.12xlarge", "$/h", "ALARM somebodys-own"):
+    for part in ("llama", "123 / 12,500", "plan ", "4.2", "ml.g6e.12xlarge", "$/h", "ALARM somebodys-own"):
         assert part in " ".join(text.split()) or part in text, (part, text)
 
 
@@ -405,3 +400,23 @@ def test_the_apps_own_environments_can_be_observed(root: Any) -> None:
     assert all(endpoint.endpoint_name == f"prod-{endpoint.name}" for endpoint in fleet.endpoints)
     assert all(component.plan is not None for endpoint in fleet.endpoints for component in endpoint.components)
     assert f"cdk-sglang-prod-{fleet.endpoints[0].name}" in fleet.stack_names
+
+
+# --- over the wire ---------------------------------------------------------------------------------------------------
+
+
+def test_the_embedded_aws_answers_it_over_http_as_aws_would(
+    cloud: LocalCloud, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": cloud.url, **cloud.credentials.environment}.items():
+        monkeypatch.setenv(name, value)
+    sagemaker = client("sagemaker")
+    any_endpoint(sagemaker, "prod-chat")
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="prod-chat")["EndpointStatus"] == "InService")
+    any_component(sagemaker, LLAMA, endpoint="prod-chat")
+    in_service(sagemaker, LLAMA)
+    report = collect.StatusReader(observed(), region="us-east-1").read()
+    (endpoint,) = report.endpoints
+    assert {one.name: one.state for one in endpoint.components} == {"llama": "in service", "qwen": "not deployed"}
+    assert report.problems == ["chat/qwen: not deployed"]
+    assert endpoint.not_measured in {"", "CloudWatch has no metrics of the engine"}, "the copy is no engine"

@@ -170,9 +170,7 @@ class ClassicReader:
                 left[component.component_name] = 1 - failed / requests / (1 - promise.objective)
         return left
 
-    def _read(
-        self, wanted: Mapping[K, ClassicMetric | None], begin: dt.datetime
-    ) -> Mapping[K, list[float]]:
+    def _read(self, wanted: Mapping[K, ClassicMetric | None], begin: dt.datetime) -> Mapping[K, list[float]]:
         """Return the values of each metric since a moment; none of a metric that AWS does not publish there."""
         values: dict[K, list[float]] = {key: [] for key in wanted}
         present = [(key, metric) for key, metric in wanted.items() if metric is not None]

@@ -78,7 +78,7 @@ def _endpoint(endpoint: EndpointReport, *, wide: bool) -> Iterator[RenderableTyp
             yield _line(
                 f"{component.name}: next",
                 f"read /aws/sagemaker/InferenceComponents/{component.component_name} (saved query: errors by copy); "
-                "without a line there, AWS had no instance",
+                "no line there: no instance could be had yet",
             )
     if endpoint.not_measured:
         yield _line("not measured", endpoint.not_measured)
@@ -101,15 +101,24 @@ def _price(one: InstancesStatus) -> str:
 
 def _table(endpoint: EndpointReport) -> Table:
     table = Table(
-        "component", "state", "copies", "TTFT ms", "TPOT ms", "tokens/s", "requests/s", "KV", "queue", "budget left"
+        "component",
+        "state",
+        "copies",
+        "TTFT ms\nmean / p99",
+        "TPOT ms\nmean / p99",
+        "tokens/s",
+        "requests/s",
+        "KV",
+        "queue",
+        "budget left",
     )
     for one in endpoint.components:
         table.add_row(
             one.name,
             Text(one.state, style=_style(one.state)),
-            _copies(one),
-            *(f"{measured}\n{plan}" if plan else measured for measured, plan in _against_plan(one)),
-            _requests(one),
+            "\n".join(_copies(one)),
+            *("\n".join(filter(None, pair)) for pair in _against_plan(one)),
+            "\n".join(_requests(one)),
             _percent(one.measured.kv_share_used),
             _number(one.measured.queue),
             _budget(one),
@@ -119,25 +128,30 @@ def _table(endpoint: EndpointReport) -> Table:
 
 def _blocks(endpoint: EndpointReport) -> Iterator[RenderableType]:
     for one in endpoint.components:
-        yield Text(f"  {one.name}: ").append(one.state, style=_style(one.state)).append(f", {_copies(one)} copies")
-        ttft, tpot, tokens = (" ".join(filter(None, pair)) for pair in _against_plan(one))
+        copies, *more = _copies(one)
+        yield Text(f"  {one.name}: ").append(one.state, style=_style(one.state)).append(f", {copies}")
+        ttft, tpot, tokens = (", ".join(filter(None, pair)) for pair in _against_plan(one))
         rows = {
+            "copies": ", ".join(more),
             "TTFT ms": ttft,
             "TPOT ms": tpot,
             "tokens/s": tokens,
-            "requests/s": _requests(one),
+            "requests/s": ", ".join(_requests(one)),
             "KV, queue": f"{_percent(one.measured.kv_share_used)}, {_number(one.measured.queue)}",
             "budget left": _budget(one),
         }
         for name, value in rows.items():
-            if value.strip(f"{_UNKNOWN}, ").strip():
+            if value.strip(f"{_UNKNOWN}, "):
                 yield _line(f"  {name}", value)
 
 
-def _copies(one: ComponentStatus) -> str:
-    bounds = "" if one.copies_least is None else f" ({one.copies_least} to {one.copies_most})"
-    adapters = f", {len(one.adapters)} adapters" if one.adapters else ""
-    return f"{one.copies_running} of {one.copies_wanted}{bounds}{adapters}"
+def _copies(one: ComponentStatus) -> list[str]:
+    lines = [f"{one.copies_running} of {one.copies_wanted}"]
+    if one.copies_least is not None:
+        lines.append(f"bounds {one.copies_least}-{one.copies_most}")
+    if one.adapters:
+        lines.append(f"{len(one.adapters)} adapters")
+    return lines
 
 
 def _against_plan(one: ComponentStatus) -> tuple[tuple[str, str], ...]:
@@ -152,21 +166,21 @@ def _against_plan(one: ComponentStatus) -> tuple[tuple[str, str], ...]:
 
 
 def _pair(mean: float | None, p99: float | None) -> str:
-    return _UNKNOWN if mean is None and p99 is None else f"{_number(mean)}, p99 {_number(p99)}"
+    return _UNKNOWN if mean is None and p99 is None else f"{_number(mean)} / {_number(p99)}"
 
 
 def _plan(band: Range | None, copies: int = 1) -> str:
     if band is None:
         return ""
     low, high = (_number(edge * copies) for edge in (band.low, band.high))
-    return f"(plan {low} to {high})"
+    return f"plan {low}-{high}"
 
 
-def _requests(one: ComponentStatus) -> str:
+def _requests(one: ComponentStatus) -> list[str]:
     if one.measured.requests_per_s is None:
-        return _UNKNOWN
+        return [_UNKNOWN]
     failed = one.measured.failed_share
-    return f"{one.measured.requests_per_s:,.2f}" + (f", {failed:.1%} failed" if failed else "")
+    return [f"{one.measured.requests_per_s:,.2f}", *([f"{failed:.1%} failed"] if failed else [])]
 
 
 def _budget(one: ComponentStatus) -> str:
