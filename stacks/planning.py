@@ -143,6 +143,7 @@ def _hosting(settings: Environment, endpoint: Endpoint, own: Own, region: str) -
         nightly_stop=endpoint.nightly_stop,
         rollout=endpoint.rollout,
         prices=own.prices,
+        network_isolation=endpoint.network_isolation,
     )
 
 
