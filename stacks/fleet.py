@@ -1,10 +1,11 @@
-"""An environment as an app: one foundation, and one stack for each endpoint."""
+"""An environment as an app: one foundation, one stack for each endpoint, and what shows them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import aws_cdk as cdk
 
@@ -15,9 +16,17 @@ from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
+from stacks.observability import EnrichmentStack, ObservabilityStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
+
+_STACKS: Final = {
+    "foundation": "what all endpoints share",
+    "observability": "what shows all endpoints",
+    "enrichment": "the account's OTel enrichment",
+}
+"""Names of stacks that no endpoint may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +87,40 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
+    if not problems:
+        try:
+            _add_observability(app, name, settings, resolved=resolved, serving=serving, env=env)
+        except ConfigurationError as error:
+            problems += [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
     return Fleet(stacks=serving, resolved=resolved)
+
+
+def _add_observability(
+    app: cdk.Stage,
+    name: str,
+    settings: Environment,
+    *,
+    resolved: ResolvedFleet,
+    serving: list[ServingStack],
+    env: cdk.Environment,
+) -> None:
+    """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
+    if settings.observability.enrichment == "enable":
+        EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
+    stack = ObservabilityStack(
+        app,
+        "Observability",
+        environment=name,
+        settings=settings,
+        fleet=resolved,
+        stack_name=stack_name(name, "observability"),
+        env=env,
+    )
+    for endpoint in serving:
+        stack.add_stack_dependency(endpoint)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -99,10 +138,8 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
     problems = []
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
-        if endpoint == "foundation":
-            problems.append(
-                Problem(path, "'foundation' names the stack of what all endpoints share; choose another name")
-            )
+        if endpoint in _STACKS:
+            problems.append(Problem(path, f"{endpoint!r} names the stack of {_STACKS[endpoint]}; choose another name"))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

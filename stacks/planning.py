@@ -9,7 +9,7 @@ from typing import Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.observability.observed import observed_endpoint
+from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
@@ -78,18 +78,28 @@ def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
     """
     settings, own = load(name, folder=folder), read_own(folder)
     resolved = resolve_fleet(settings, name=name, own=own)
-    plans = {plan.name: plan for plan in resolved.plan.endpoints}
     parts = ["foundation", "observability", *(part for one in resolved.endpoints for part in (one, f"{one}-alarms"))]
     return ObservedFleet(
         environment=name,
         region=settings.region,
-        endpoints=tuple(
-            observed_endpoint(endpoint, endpoint_name=endpoint_name(name, one), plan=plans.get(one))
-            for one, endpoint in resolved.endpoints.items()
-        ),
+        endpoints=observed_endpoints(name, resolved),
         stack_names=tuple(stack_name(name, part) for part in parts),
         enrichment=settings.observability.enrichment != "none",
         prices=own.prices,
+    )
+
+
+def observed_endpoints(environment: str, fleet: ResolvedFleet) -> tuple[ObservedEndpoint, ...]:
+    """Return what is observed of an environment.
+
+    Args:
+        environment: Name of the environment.
+        fleet: The environment, with every value resolved, and its plan.
+    """
+    plans = {plan.name: plan for plan in fleet.plan.endpoints}
+    return tuple(
+        observed_endpoint(resolved, endpoint_name=endpoint_name(environment, name), plan=plans.get(name))
+        for name, resolved in fleet.endpoints.items()
     )
 
 

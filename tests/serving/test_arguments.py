@@ -30,6 +30,7 @@ from cdk_sglang import (
     AdapterSource,
     Alarms,
     BatchSize,
+    BurnRate,
     Capacity,
     ComponentScaling,
     ConfigurationError,
@@ -50,6 +51,8 @@ from cdk_sglang import (
     Verification,
     Window,
 )
+from cdk_sglang.metrics.promql import Place
+from cdk_sglang.metrics.series import series
 from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning import Hosting, ResolvedEndpoint
 from cdk_sglang.spec import adapter
@@ -91,7 +94,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "AdapterSource.from_s3": {"uri": "s3://adapters/a/x.tar.gz"},
     "AdapterSource.from_bucket": {"bucket": BUCKET, "key": "a/x.tar.gz"},
     "AdapterSource.from_folder": {"folder": "adapters/triage"},
+    "AlarmRules": {},
     "Alarms": {"topic": TOPIC},
+    "BurnRate": {"budget_percent": 2, "long_minutes": 60, "short_minutes": 5},
+    "BurnRate.factor": {"window_days": 30},
+    "EndpointAlarms": {"scope": STACK, "construct_id": "ChatAlarms", "endpoint": ENDPOINT, "alarms": TOPIC},
     "NoAlarms": {"reason": "a test"},
     "BatchSize": {"percent": 5},
     "BatchSize.percent": {"value": 5},
@@ -172,9 +179,16 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingImage.from_dlc": {},
     "ServingImage.from_repository": {"repository": REPOSITORY, "tag": "v1", "cuda": "13.0", "sglang_version": "0.5.23"},
     "ServingImage.from_build": {"repository": REPOSITORY, "base": ContainerBase.upstream(**UNPINNED)},
+    "EndpointMetrics": {"endpoint_name": "chat"},
+    "EndpointMetrics.of_type": {"instance_type": "ml.g6e.2xlarge"},
+    "ComponentMetrics": {"component_name": "chat-llama", "endpoint_name": "chat"},
+    "GpuMetrics": {"endpoint_name": "chat"},
+    "GpuMetrics.of_gpu": {"instance_id": "i-1", "accelerator_id": "0", "instance_type": "ml.g6e.2xlarge"},
+    "EngineMetrics": {"place": Place(endpoint="chat")},
+    **{f"EngineMetrics.query_{key}": {} for key, metric in series().items() if metric.group == "engine"},
     "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
-    "Slo": {},
+    "Slo": {"ttft_ms": 500},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
     "TruthCheck": {},
@@ -210,7 +224,9 @@ MEMBERS = (
 """What objects of the library ask each other."""
 OBJECTS = {
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
+    "BurnRate": BurnRate(budget_percent=2, long_minutes=60, short_minutes=5),
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
+    "EndpointMetrics": ENDPOINT.metrics, "GpuMetrics": ENDPOINT.metrics.gpus, "EngineMetrics": ENDPOINT.metrics.engine,
 }  # fmt: skip
 
 CANDIDATES: dict[str, Any] = {

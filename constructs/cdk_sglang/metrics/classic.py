@@ -11,7 +11,8 @@ from cdk_sglang.metrics.promql import Place
 from cdk_sglang.metrics.series import VARIANT
 
 VARIANT_NAME: Final = "AllTraffic"
-"""Name of an endpoint's only production variant."""
+"""Name of an endpoint's only production variant: rolling updates of an endpoint are refused with more than one
+(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html, read 2026-10)."""
 
 # Order in which AWS's pages and console name the dimensions of SageMaker's metrics.
 _ORDER: Final = (

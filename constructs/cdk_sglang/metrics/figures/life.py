@@ -146,13 +146,17 @@ def copies_moved(place: Place, *, window: str = "1h") -> Figure:
 def instances_released(place: Place, *, window: str = "1h") -> Figure:
     """Return the instances that were given back in a window."""
     advice = "None after load has ended: copies hold instances; see rebalancing blocked and min_instances."
-    return _counted("instances_released", "instances_released", "Instances given back", advice, place=place, window=window)
+    return _counted(
+        "instances_released", "instances_released", "Instances given back", advice, place=place, window=window
+    )
 
 
 def rebalancings_blocked(place: Place, *, window: str = "1h") -> Figure:
     """Return the rebalancings that could not be done in a window."""
     advice = "Above zero: a half-empty instance stays paid for; leave room for a copy on the others."
-    return _counted("rebalancings_blocked", "rebalancing_blocked", "Rebalancings blocked", advice, place=place, window=window)
+    return _counted(
+        "rebalancings_blocked", "rebalancing_blocked", "Rebalancings blocked", advice, place=place, window=window
+    )
 
 
 def reservation_days_left(place: Place, *, end: dt.datetime) -> Figure:
