@@ -135,11 +135,9 @@ def _add_observability(
     serving: list[ServingStack],
     env: cdk.Environment,
 ) -> None:
-    """Add the dashboards, and the account's enrichment where asked; dashboards read nothing of the other stacks and are deployed after them."""
+    """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
     if settings.observability.enrichment == "enable":
         EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
-    if not settings.observability.dashboards:
-        return
     stack = ObservabilityStack(
         app,
         "Observability",

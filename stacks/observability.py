@@ -1,4 +1,4 @@
-"""What shows an environment's fleet: its dashboards, and, where asked, the account's OTel enrichment. Wiring only."""
+"""What shows an environment's fleet: its dashboards and logs, and, where asked, the account's OTel enrichment. Wiring only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from constructs import Construct
 
 from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
 from cdk_sglang.observability.enrichment import OtelEnrichment
-from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
-from stacks.naming import endpoint_name
+from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
 from stacks.options import StackOptions
-from stacks.planning import ResolvedFleet
+from stacks.planning import ResolvedFleet, observed_endpoints
 from stacks.settings import Environment
 
 
 class ObservabilityStack(cdk.Stack):
-    """The dashboards of an environment.
+    """The dashboards of an environment, metrics of its engines' failures, and saved queries over its logs.
 
     Args:
         scope: The app, or a stage of one.
@@ -28,7 +27,8 @@ class ObservabilityStack(cdk.Stack):
         **options: Options of the stack.
 
     Attributes:
-        dashboards: The dashboards.
+        dashboards: The dashboards; None if the settings want none.
+        logs: Metrics and queries of each endpoint, by its name.
 
     Raises:
         ConfigurationError: A dashboard would exceed CloudWatch's limits.
@@ -45,11 +45,16 @@ class ObservabilityStack(cdk.Stack):
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
+        endpoints = observed_endpoints(environment, fleet)
+        self.logs = {one.name: EndpointLogs(self, f"Logs-{one.name}", endpoint=one) for one in endpoints}
+        self.dashboards: FleetDashboards | None = None
+        if not settings.observability.dashboards:
+            return
         self.dashboards = FleetDashboards(
             self,
             "Dashboards",
             name=environment,
-            endpoints=observed_endpoints(environment, fleet),
+            endpoints=endpoints,
             enrichment=settings.observability.enrichment != "none",
             runbooks=settings.observability.runbooks_url,
         )
@@ -68,17 +73,3 @@ class EnrichmentStack(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, **options: Unpack[StackOptions]) -> None:
         super().__init__(scope, construct_id, **options)
         OtelEnrichment(self, "Enrichment")
-
-
-def observed_endpoints(environment: str, fleet: ResolvedFleet) -> tuple[ObservedEndpoint, ...]:
-    """Return what is observed of an environment.
-
-    Args:
-        environment: Name of the environment.
-        fleet: The environment, with every value resolved, and its plan.
-    """
-    plans = {plan.name: plan for plan in fleet.plan.endpoints}
-    return tuple(
-        observed_endpoint(resolved, endpoint_name=endpoint_name(environment, name), plan=plans.get(name))
-        for name, resolved in fleet.endpoints.items()
-    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cdk_sglang.observability.dashboards.chart_widget import ChartWidget
     from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
     from cdk_sglang.observability.enrichment import OtelEnrichment
+    from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -76,6 +77,7 @@ __all__ = [
     "ConfigurationError",
     "ContainerBase",
     "EndpointAlarms",
+    "EndpointLogs",
     "EndpointMetrics",
     "EndpointNetwork",
     "EndpointRollout",
@@ -128,6 +130,7 @@ _HOMES = {
     "observability.dashboards.chart_widget": ("ChartWidget",),
     "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
     "observability.enrichment": ("OtelEnrichment",),
+    "observability.logs.endpoint_logs": ("EndpointLogs",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),

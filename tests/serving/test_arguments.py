@@ -54,6 +54,8 @@ from cdk_sglang import (
 )
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.metrics.series import series
+from cdk_sglang.observability.observed import observed_endpoint
+from cdk_sglang.planning import Hosting, ResolvedEndpoint
 from cdk_sglang.spec import adapter
 from cdk_sglang.spec.model import Model
 from cdk_sglang.validation import Spec
@@ -129,6 +131,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "ContainerBase.upstream": UNPINNED,
     "ContainerBase.dlc": {"tag": SglangDlc.V0_5_17_UBUNTU, **UNPINNED},
     "ContainerBase.of": {"reference": "x/y:1", "cuda": "13.0", "sglang_version": "0.5.23", **UNPINNED},
+    "EndpointLogs": {
+        "scope": STACK, "construct_id": "Logs",
+        "endpoint": observed_endpoint(ResolvedEndpoint(name="chat", hosting=Hosting(
+            capacity=CAPACITY, image=SglangDlc.V0_5_17_UBUNTU.facts, region="us-east-1"), components={}), endpoint_name="chat"),
+    },
     "EndpointNetwork": {"subnet_ids": ("subnet-1", "subnet-2"), "security_group_ids": ("sg-1",)},
     "EndpointNetwork.of": {
         "vpc": ec2.Vpc(STACK, "Vpc"), "security_groups": [ec2.SecurityGroup.from_security_group_id(STACK, "Sg", "sg-1")],
