@@ -11,8 +11,7 @@ import pytest
 
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.observed import ObservedEndpoint
-from stacks.observability import observed_endpoints
-from stacks.planning import resolve_fleet
+from stacks.planning import observed_endpoints, resolve_fleet
 from stacks.settings import Environment
 
 LLAMA = "meta-llama/Llama-3.2-3B-Instruct"
