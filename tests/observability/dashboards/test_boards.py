@@ -14,8 +14,12 @@ from cdk_sglang.observability.dashboards.boards import all_boards
 from cdk_sglang.observability.dashboards.body import dashboard_body
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.dashboards.layout import placed
+from cdk_sglang.observability.dashboards.limits import body_json
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text
+from tests.metrics.conftest import Promtool, promtool, with_plain_labels  # noqa: F401  fixture
 from tests.observability.dashboards.conftest import COMPONENT, many, observe
+from tools.check.metric_names import findings
+from tools.check.metric_uses import uses
 
 Make = Callable[..., DashboardContext]
 ADAPTED: dict[str, Any] = {
@@ -151,6 +155,32 @@ def test_with_enrichment_the_panels_of_aws_are_not_drawn_again(context: Make) ->
         for metric in math.metrics.values()
     }
     assert not names & {"ModelLatency", "GPUUtilizationNormalized", "GPUMemoryUtilizationNormalized"}
+
+
+def test_prometheus_reads_every_query_as_cloudwatch_gets_it(context: Make, promtool: Promtool) -> None:  # noqa: F811
+    made = context(**{**ADAPTED, "server": {**ADAPTED["server"], **DRAFTED["server"]}})
+    queries = {
+        query["query"]
+        for board in all_boards(made)
+        for widget in dashboard_body(board, region="us-east-1")["widgets"]
+        for query in widget["properties"].get("data", {}).get("queries", ())
+    }
+    rules = [{"record": "panel", "expr": with_plain_labels(query)} for query in sorted(queries)]
+    said = promtool("check", "rules", "--lint=none", rules={"groups": [{"name": "panels", "rules": rules}]})
+    assert f"{len(rules)} rules found" in said
+    assert len(rules) > 40
+
+
+def test_every_metric_with_enrichment_is_one_that_is_published(context: Make) -> None:
+    bodies = {board.name: body_json(dashboard_body(board, region="us-east-1")) for board in all_boards(context())}
+    template = {
+        "Resources": {
+            name: {"Type": "AWS::CloudWatch::Dashboard", "Properties": {"DashboardName": name, "DashboardBody": body}}
+            for name, body in bodies.items()
+        }
+    }
+    assert len(list(uses(template))) > 40
+    assert list(findings(template)) == []
 
 
 @pytest.mark.parametrize("enrichment", [True, False])
