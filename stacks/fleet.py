@@ -1,23 +1,34 @@
-"""An environment as an app: one foundation, and one stack for each endpoint."""
+"""An environment as an app: one foundation, for each endpoint one stack that serves and one of alarms, and what shows them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
+from stacks.observability import EnrichmentStack, ObservabilityStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
+
+_STACKS: Final = {
+    "foundation": "what all endpoints share",
+    "observability": "what shows all endpoints",
+    "enrichment": "the account's OTel enrichment",
+}
+"""Names of stacks that no endpoint may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +37,12 @@ class Fleet:
 
     Attributes:
         stacks: One stack for each endpoint.
+        alarms: One stack of alarms for each endpoint.
         resolved: The environment, with every value resolved, and its plan.
     """
 
     stacks: list[ServingStack]
+    alarms: list[AlarmsStack]
     resolved: ResolvedFleet
 
 
@@ -52,8 +65,14 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
-    foundation, serving = None, []
+    problems = [
+        *settings.alarms.region_problems(env.region),
+        *_name_problems(name, settings),
+        *shared_names,
+        *resolved.problems,
+    ]
+    foundation, serving, alarms = None, [], []
+    plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
         foundation = FoundationStack(
             app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
@@ -78,10 +97,58 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
+        observed = observed_endpoint(plan, endpoint_name=endpoint_name(name, endpoint), plan=plans.get(endpoint))
+        try:
+            watch = AlarmsStack(
+                app,
+                f"Alarms-{endpoint}",
+                environment=name,
+                endpoint=observed,
+                settings=settings,
+                serving_stack=stack_name(name, endpoint),
+                stack_name=stack_name(name, f"{endpoint}-alarms"),
+                env=env,
+            )
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        if foundation is not None:
+            watch.add_stack_dependency(foundation)
+        alarms.append(watch)
+    if not problems:
+        try:
+            _add_observability(app, name, settings, resolved=resolved, serving=serving, env=env)
+        except ConfigurationError as error:
+            problems += [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return Fleet(stacks=serving, resolved=resolved)
+    return Fleet(stacks=serving, alarms=alarms, resolved=resolved)
+
+
+def _add_observability(
+    app: cdk.Stage,
+    name: str,
+    settings: Environment,
+    *,
+    resolved: ResolvedFleet,
+    serving: list[ServingStack],
+    env: cdk.Environment,
+) -> None:
+    """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
+    if settings.observability.enrichment == "enable":
+        EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
+    stack = ObservabilityStack(
+        app,
+        "Observability",
+        environment=name,
+        settings=settings,
+        fleet=resolved,
+        stack_name=stack_name(name, "observability"),
+        env=env,
+    )
+    for endpoint in serving:
+        stack.add_stack_dependency(endpoint)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -99,10 +166,12 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
     problems = []
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
-        if endpoint == "foundation":
-            problems.append(
-                Problem(path, "'foundation' names the stack of what all endpoints share; choose another name")
-            )
+        if endpoint in _STACKS:
+            problems.append(Problem(path, f"{endpoint!r} names the stack of {_STACKS[endpoint]}; choose another name"))
+        watched = endpoint.removesuffix("-alarms")
+        if watched != endpoint and watched in settings.endpoints:
+            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
+            problems.append(Problem(path, text))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

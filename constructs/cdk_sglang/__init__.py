@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.alarms.endpoint_alarms import EndpointAlarms
+    from cdk_sglang.observability.dashboards.chart import ChartAxis, ChartBand, ChartQuery, ChartThreshold
+    from cdk_sglang.observability.dashboards.chart_widget import ChartWidget
+    from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
+    from cdk_sglang.observability.enrichment import OtelEnrichment
+    from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
+    from cdk_sglang.serving.alarms.endpoint_metrics import EndpointMetrics
+    from cdk_sglang.serving.alarms.engine_metrics import EngineMetrics
+    from cdk_sglang.serving.alarms.gpu_metrics import GpuMetrics
     from cdk_sglang.serving.alarms.metrics import ServingMetrics
     from cdk_sglang.serving.component.component import InferenceComponent
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarm_rules import AlarmRules, BurnRate
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
@@ -49,18 +60,32 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "AlarmRules",
     "Alarms",
     "BatchSize",
+    "BurnRate",
     "Capacity",
+    "ChartAxis",
+    "ChartBand",
+    "ChartQuery",
+    "ChartThreshold",
+    "ChartWidget",
+    "ComponentMetrics",
     "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointAlarms",
+    "EndpointLogs",
+    "EndpointMetrics",
     "EndpointNetwork",
     "EndpointRollout",
+    "EngineMetrics",
+    "FleetDashboards",
     "Gpu",
     "GpuInstance",
+    "GpuMetrics",
     "HostResources",
     "IdleAlarm",
     "InferenceComponent",
@@ -78,6 +103,7 @@ __all__ = [
     "NoTruthCheck",
     "NoVerification",
     "OnDemandMove",
+    "OtelEnrichment",
     "Placement",
     "RollbackAlarms",
     "RouteDestination",
@@ -99,9 +125,19 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.alarms.endpoint_alarms": ("EndpointAlarms",),
+    "observability.dashboards.chart": ("ChartAxis", "ChartBand", "ChartQuery", "ChartThreshold"),
+    "observability.dashboards.chart_widget": ("ChartWidget",),
+    "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
+    "observability.enrichment": ("OtelEnrichment",),
+    "observability.logs.endpoint_logs": ("EndpointLogs",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),
+    "serving.alarms.component_metrics": ("ComponentMetrics",),
+    "serving.alarms.endpoint_metrics": ("EndpointMetrics",),
+    "serving.alarms.engine_metrics": ("EngineMetrics",),
+    "serving.alarms.gpu_metrics": ("GpuMetrics",),
     "serving.alarms.metrics": ("ServingMetrics",),
     "serving.component.component": ("InferenceComponent",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),
@@ -109,6 +145,7 @@ _HOMES = {
     "serving.endpoint.network": ("EndpointNetwork",),
     "serving.image.image": ("ServingImage",),
     "serving.weights.model_source": ("ModelSource",),
+    "spec.alarm_rules": ("AlarmRules", "BurnRate"),
     "spec.alarms": ("NoAlarms",),
     "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),

@@ -31,7 +31,17 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
 from localcloud.aws.door import refusals
 from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
-from localcloud.aws.metrics import alarms, dashboards, data, enrichment, publisher, scraper
+from localcloud.aws.metrics import (
+    alarms,
+    composite_alarms,
+    dashboards,
+    data,
+    enrichment,
+    percentiles,
+    promql_alarms,
+    publisher,
+    scraper,
+)
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
@@ -61,6 +71,9 @@ def install() -> None:
     buckets.install()
     alarms.install()
     data.install()
+    percentiles.install()
+    promql_alarms.install()
+    composite_alarms.install()
     enrichment.install()
     dashboards.install()
     policies.install()

@@ -11,25 +11,40 @@ from aws_cdk.assertions import Template
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from tools.check.metric_names import findings
+from tools.check.metric_uses import own_metrics, uses
+
 STACKS = (
     ("local", "cdk-sglang-local-foundation"),
     ("local", "cdk-sglang-local-chat"),
+    ("local", "cdk-sglang-local-chat-alarms"),
+    ("local", "cdk-sglang-local-observability"),
     ("dev", "cdk-sglang-dev-foundation"),
     ("dev", "cdk-sglang-dev-chat"),
+    ("dev", "cdk-sglang-dev-chat-alarms"),
+    ("dev", "cdk-sglang-dev-observability"),
     ("staging", "cdk-sglang-staging-foundation"),
     ("staging", "cdk-sglang-staging-shared"),
+    ("staging", "cdk-sglang-staging-shared-alarms"),
+    ("staging", "cdk-sglang-staging-observability"),
     ("prod", "cdk-sglang-prod-foundation"),
     ("prod", "cdk-sglang-prod-reasoning"),
+    ("prod", "cdk-sglang-prod-reasoning-alarms"),
     ("prod", "cdk-sglang-prod-chat"),
+    ("prod", "cdk-sglang-prod-chat-alarms"),
+    ("prod", "cdk-sglang-prod-observability"),
 )
 Fleets = dict[str, dict[str, Template]]
 
 
 def _scrubbed(template: Template) -> Any:
-    """Replace hashes of assets, which change with their bytes, and CDK's own bootstrap boilerplate by words."""
+    """Replace hashes of assets, which change with their bytes, and CDK's own bootstrap boilerplate by words; unfold dashboards."""
     content = template.to_json()
     content.get("Parameters", {}).pop("BootstrapVersion", None)
     content.pop("Rules", None)
+    for resource in template.find_resources("AWS::CloudWatch::Dashboard"):
+        properties = content["Resources"][resource]["Properties"]
+        properties["DashboardBody"] = json.loads(properties["DashboardBody"])
     return json.loads(re.sub(r"\b[0-9a-f]{64}\b", "<hash>", json.dumps(content)))
 
 
@@ -38,6 +53,15 @@ def test_a_stack_is_as_it_was_reviewed(
     fleets: Fleets, snapshot: SnapshotAssertion, environment: str, stack: str
 ) -> None:
     assert _scrubbed(fleets[environment][stack]) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_metric_of_a_template_is_one_that_is_published(fleets: Fleets) -> None:
+    templates = {name: template.to_json() for stacks in fleets.values() for name, template in stacks.items()}
+    published = frozenset[tuple[str, str]]().union(*map(own_metrics, templates.values()))
+    assert sum(1 for template in templates.values() for _ in uses(template)) >= 10
+    assert {name: list(findings(template, published=published)) for name, template in templates.items()} == {
+        name: [] for name in templates
+    }
 
 
 def test_there_are_no_other_stacks(fleets: Fleets) -> None:

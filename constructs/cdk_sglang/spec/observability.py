@@ -17,3 +17,6 @@ class Observability(Spec):
     enrichment: Literal["none", "enable", "enabled"] = "none"
     """OTel enrichment, by which CloudWatch answers PromQL over SGLang's and the GPUs' own metrics; once for an account and Region, billed by
     the gigabyte. `enable`: a stack of its own turns it on; `enabled`: the account has it already; `none`: only classic metrics are used."""
+    runbooks_url: str = "docs/runbooks"
+    """Beginning of the address of every alarm's runbook page; the folder in the project's repository by default. With a site of your own:
+    https://docs.example.com/runbooks."""

@@ -12,9 +12,11 @@ from cdk_sglang.hardware import bigger_or_fewer
 from cdk_sglang.planning.component.disk import disk_problems
 from cdk_sglang.planning.component.file_cache import file_cache
 from cdk_sglang.planning.component.host_memory import planned_host
+from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
 from cdk_sglang.planning.component.sizes import planned_tp_sizes
 from cdk_sglang.planning.component.target import target_of
+from cdk_sglang.planning.component.tracing import tracing_problems
 from cdk_sglang.planning.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.verdict import component_problems
@@ -201,9 +203,11 @@ def resolve_component(
     problems += known.problems(f"{path}.model.id")
     if known.facts is None and component.slo is not None:
         problems.append(Problem(f"{path}.slo", f"cannot be checked, since {known.advice}"))
+    problems += measured_problems(path, component)
     problems += _copies_problems(path, resolved)
     for variant in variants:
         problems += variant.problems(path, image=hosting.image, added=component.environment)
+    problems += tracing_problems(path, component.server, network_isolation=hosting.network_isolation)
     problems += disk_problems(path, component, variants, copies=resolved.most_copies)
     problems += _size_problems(path, hosting, resolved.gpus_by_type)
     if component.rollout is not None:
