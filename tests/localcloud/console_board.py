@@ -42,7 +42,7 @@ def graph(title: str, metrics: list[Any], **properties: Any) -> dict[str, Any]:
 def widgets(alarm_arn: str) -> list[dict[str, Any]]:
     """Widgets by three in a row; the descriptions tell the tests which is which."""
     return [
-        {"type": "text", "properties": {"markdown": "## Fleet\nRead [the runbook](https://docs.example.com/runbook). <script>alert(1)</script> **bold**\n\n| a | b |\n|---|---|\n| 1 | 2 |"}},
+        {"type": "text", "properties": {"markdown": "## Fleet\nRead [the runbook](https://docs.example.com/runbook), [this board](#dashboards:name=every-kind), [logs](#logsV2:log-groups). <script>alert(1)</script> **bold**\n\n| a | b |\n|---|---|\n| 1 | 2 |"}},
         {"type": "alarm", "properties": {"title": "Alarms of the promise", "alarms": [alarm_arn]}},
         graph("Requests", [metric("Invocations", stat="Sum", label="requests of ${PROP('InferenceComponentName')}"), [".", ".", ".", ".", {"stat": "SampleCount", "yAxis": "right"}]]),
         graph(

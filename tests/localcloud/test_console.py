@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import re
 import time
 from collections.abc import Callable
@@ -189,6 +190,7 @@ def test_dashboards_are_listed_with_the_layout_that_was_deployed(cloudwatch: Any
     assert read("dashboards") == [{"name": "a-first", "widgets": 0}, {"name": board.NAME, "widgets": 21}]
     found = read("dashboard", name=board.NAME)
     assert found["start"] == 3 * 3600
+    assert read("dashboard", name="a-first")["start"] is None
     latency = found["widgets"][3]
     assert {key: latency[key] for key in ("x", "y", "width", "height", "title")} == {
         "x": 0,
@@ -311,7 +313,7 @@ def test_a_long_range_lengthens_the_period(cloudwatch: Any, read: Read) -> None:
         (board.graph("x", [["Custom/Nobody", "Throttles", "Team", "a"]]), "nobody has published Custom/Nobody Throttles of a"),
         (board.graph("x", [board.metric("MidStreamErrors")]), "MidStreamErrors has not been published of llama"),
         (board.graph("x", [["AWS/SageMaker", "Invocations", "InferenceComponentName", "other"]]), "Invocations has been published, but not of other"),
-        (board.graph("x", [[{"expression": "SEARCH('nothing', 'Sum', 60)", "id": "s"}]]), "the expressions find no published metric"),
+        (board.graph("x", [[{"expression": "SEARCH('nothing', 'Sum', 60)", "id": "s"}]]), "no published metric is found by SEARCH('nothing', 'Sum', 60)"),
         (board.graph("x", [[{"expression": "ANOMALY_DETECTION_BAND(m)", "id": "s"}], board.metric("Invocations", id="m")]), "not evaluated"),
         (board.graph("x", [board.metric("Invocations", stat="tm90")]), "the statistic tm90 is not evaluated"),
         (board.graph("x", [], annotations={"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:gone"]}), "the alarm gone does not exist"),
@@ -354,6 +356,33 @@ def test_a_chart_without_enrichment_says_that_it_is_off(cloudwatch: Any, read: R
     assert any("no copy runs" in note for note in panel["notes"])
 
 
+def test_a_range_begins_when_the_first_value_was_published(cloudwatch: Any, read: Read) -> None:
+    put_board(cloudwatch)
+    cloudwatch.put_dashboard(DashboardName="long", DashboardBody='{"start": "-P7D", "widgets": []}')
+    assert 3 * 3600 <= read("dashboard", name="long")["start"] <= 3 * 3600 + 60
+
+
+def test_a_band_alone_and_values_that_are_no_numbers_are_no_data(
+    cloudwatch: Any, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(*given: Any) -> list[promql.Line]:
+        query, moments = given[2:]
+        return {"0 / 0": [promql.Line(labels={}, values={moments.start: math.nan})]}.get(
+            query, board.query_range(*given)
+        )
+
+    monkeypatch.setattr(promql, "query_range", answer)
+    panel = panel_of(cloudwatch, read, board.chart("line", "0 / 0", "x"))
+    assert not panel["series"]
+    assert "zero by zero" in panel["notes"][0]
+    ends = [{"query": "vector(1)", "label": "plan, low"}, {"query": "vector(2)", "label": "plan, high"}]
+    panel = panel_of(
+        cloudwatch, read, board.chart("line", "x", "x", queries=[{"query": "nothing", "label": "measured"}, *ends])
+    )
+    assert len(panel["bands"]) == 1
+    assert "only the band" in panel["notes"][0]
+
+
 def test_a_query_that_is_refused_says_why(cloudwatch: Any, read: Read) -> None:
     panel = panel_of(cloudwatch, read, board.chart("line", "sum(", "x"))
     assert any("the query is refused" in note for note in panel["notes"])
@@ -362,6 +391,8 @@ def test_a_query_that_is_refused_says_why(cloudwatch: Any, read: Read) -> None:
 def test_a_chart_draws_what_the_fleet_publishes(serving: Any, cloudwatch: Any, read: Read, admin: Any) -> None:
     cloudwatch.start_o_tel_enrichment()
     admin("POST", "clock", {"advance": 180})
+    tokens = panel_of(cloudwatch, read, board.chart("line", "rate(sglang:generation_tokens_total[5m])", "Tokens"))
+    assert any("no engine has published" in note for note in tokens["notes"])  # the tests' container has no metrics
     query = 'sum by ("@resource.host.id", gpu) (DCGM_FI_DEV_FB_USED)'
     widget = board.chart("heatmap", query, "Memory by GPU")
     panel = eventually(lambda: found if len((found := panel_of(cloudwatch, read, widget))["series"]) == 4 else None)

@@ -125,6 +125,20 @@ def test_values_of_a_drawing_are_a_table_for_who_cannot_see_it(deployed: LocalCl
     assert "promise" in page.value(f"{panel}.querySelector('table').innerText")
 
 
+def test_links_lead_to_dashboards_here_and_to_no_page_that_is_not_here(deployed: LocalCloud, page: Page) -> None:
+    page.open(address(deployed), height=9000)
+    page.until(DRAWN)
+    links = page.value(
+        "[...document.querySelectorAll('.panel.text a')].map((one) => [one.textContent, one.getAttribute('href'), one.target])"
+    )
+    assert links == [
+        ["the runbook", "https://docs.example.com/runbook", "_blank"],
+        ["this board", f"?dashboard={board.NAME}", ""],
+    ]
+    page.value("document.querySelectorAll('.panel.text a')[1].click()")
+    page.until(DRAWN)
+
+
 def test_a_series_is_hidden_by_its_entry_in_the_legend(deployed: LocalCloud, page: Page) -> None:
     page.open(address(deployed), height=9000)
     page.until(DRAWN)

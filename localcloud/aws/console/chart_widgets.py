@@ -44,8 +44,12 @@ def chart_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
             _add(panel, query, lookup)
     if not any(series.points for series in panel.series) and not panel.notes:
         panel.notes.append("the queries find no series in this time range")
-        panel.notes += filter(None, [promql.reason(lookup.account, lookup.region)])
+        panel.notes += filter(None, [promql.reason(lookup.account, lookup.region, _texts(properties))])
     return panel
+
+
+def _texts(properties: Mapping[str, Any]) -> str:
+    return " ".join(str(query.get("query")) for query in properties["data"]["queries"])
 
 
 def _add(panel: Panel, query: Mapping[str, Any], lookup: Lookup) -> None:

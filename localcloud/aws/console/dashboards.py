@@ -6,12 +6,14 @@ Body of a dashboard: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitor
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from moto.cloudwatch.models import cloudwatch_backends
 
+from localcloud.aws.clock import clock
 from localcloud.aws.console.alarm_list import alarm_panel
 from localcloud.aws.console.chart_widgets import chart_panel
 from localcloud.aws.console.metric_widgets import metric_panel
@@ -41,7 +43,7 @@ def dashboard(account: str, region: str, name: str) -> dict[str, Any]:
     body = _find(account, region, name)
     return {
         "name": name,
-        "start": _ago(str(body.get("start", ""))),
+        "start": _start(account, region, str(body.get("start", ""))),
         "variables": [_selector(account, region, one) for one in body.get("variables") or []],
         "widgets": [
             {
@@ -106,6 +108,14 @@ def _find(account: str, region: str, name: str) -> dict[str, Any]:
 def _body(one: Any) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(one.body)
     return body
+
+
+def _start(account: str, region: str, start: str) -> int | None:
+    """Seconds that the page shows at first: the dashboard's range, or less if nothing was published so long ago."""
+    points = published(cloudwatch_backends[account][region])
+    first = min((metric[0][0] for metric in points.values()), default=clock().now())
+    wanted = _ago(start)
+    return None if wanted is None else max(1, min(wanted, math.ceil(clock().now() - first)))
 
 
 def _ago(start: str) -> int | None:

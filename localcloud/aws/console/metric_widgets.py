@@ -85,7 +85,7 @@ def _fill(panel: Panel, rows: list[_Row], properties: Mapping[str, Any], lookup:
         series.label = written(label, series, row.dimensions) if "${" in label else series.label
         panel.series.append(series)
     if not any(series.points for series in panel.series):
-        panel.notes += _why([row for row in rows if row.namespace], points, lookup)
+        panel.notes += _why(rows, points, lookup)
 
 
 def _rows(metrics: list[Any]) -> Iterator[_Row]:
@@ -164,8 +164,10 @@ def _unit(points: list[tuple[float, Any]]) -> str:
 
 def _why(rows: list[_Row], points: Mapping[Any, list[tuple[float, Any]]], lookup: Lookup) -> list[str]:
     """Say for every metric of an empty panel why there is nothing to draw."""
-    if not rows:
-        return ["the expressions find no published metric"]
+    if not any(row.namespace for row in rows):
+        searched = [str(row.options.get("expression", "")) for row in rows]
+        return [f"no published metric is found by {text}" for text in searched]
+    rows = [row for row in rows if row.namespace]
     notes = []
     for row in rows:
         where = f" of {' '.join(row.dimensions.values())}" if row.dimensions else ""

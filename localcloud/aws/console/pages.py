@@ -86,7 +86,7 @@ def _data(request: Request, what: str) -> Response:
 
 
 def _argument(request: Request, name: str) -> str:
-    value = request.args.get(name)
+    value: str | None = request.args.get(name)
     if value is None:
         raise ValueError(f"{name} is missing")
     return value

@@ -85,7 +85,14 @@ class Panel:
 
     def body(self, lookup: Lookup) -> dict[str, Any]:
         """The panel as JSON: series have one value for each of the panel's times, null where there is none."""
-        drawn = [series for series in self.series if series.points]
+        drawn = [series for series in self.series if any(map(math.isfinite, series.points.values()))]
+        if not drawn and any(series.points for series in self.series):
+            self.notes.append(
+                "every value is a division of zero by zero: nothing of this kind has happened in the range"
+            )
+        bands = _bands([series.label for series in drawn])
+        if bands and len(drawn) == 2 * len(bands):
+            self.notes.append("only the band is drawn: the other queries find no series in this time range")
         times = _times(drawn)
         return {
             "kind": self.kind,
@@ -97,7 +104,7 @@ class Panel:
             "end": lookup.end,
             "times": times,
             "series": [_series(series, times) for series in drawn],
-            "bands": _bands([series.label for series in drawn]),
+            "bands": bands,
             "lines": self.lines,
             "marks": self.marks,
             "axes": self.axes,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import store
 from localcloud.aws.metrics import enrichment, prometheus_api
-from localcloud.aws.metrics.promql.nodes import QueryError
+from localcloud.aws.metrics.promql.nodes import Matcher, QueryError
+from localcloud.aws.metrics.promql.values import NAME
+from localcloud.aws.metrics.samples import samples_of
 
 _OFF = (
     "OTel enrichment is off in this account and Region, so nothing is published for PromQL; "
@@ -56,10 +59,13 @@ def query_range(account: str, region: str, query: str, moments: Range) -> list[L
     ]
 
 
-def reason(account: str, region: str) -> str:
-    """Why queries find nothing at all here; empty if nothing is known to be in their way."""
+def reason(account: str, region: str, queries: str) -> str:
+    """Why queries find nothing; empty if nothing is known to be in their way."""
     if not enrichment.is_on(account, region):
         return _OFF
     if not any(component.copies for component in store(account, region).components.values()):
         return "OTel enrichment is on, but no copy runs that could publish anything"
+    engines = [Matcher(label=NAME, operator="=~", value="sglang.*")]
+    if "sglang" in queries and not samples_of(store(account, region)).select(engines, 0, clock().now()):
+        return "no engine has published a metric yet: the first request and the next scrape bring them"
     return ""

@@ -9,7 +9,7 @@ export function heatmap(panel, host) {
   const rows = panel.series.slice().sort(byLabel);
   const all = summary(rows.flatMap((series) => series.values));
   const axis = panel.axes?.left ?? {};
-  const low = axis.min ?? Math.min(0, all.min), high = axis.max ?? (all.max > low ? all.max : low + 1);
+  const low = axis.min ?? Math.min(0, all.min), high = axis.max ?? (all.max <= 1 ? 1 : all.max <= 100 ? 100 : all.max); // of a share, of a percentage
   const canvas = element("canvas");
   const labels = element("ol", { class: "rows" }, rows.map((series) => element("li", { title: series.label }, series.label)));
   const readout = element("p", { class: "readout" }, "");

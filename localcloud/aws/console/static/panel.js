@@ -46,7 +46,7 @@ export class PanelView {
   draw(panel, now) {
     if (panel.kind === "text") {
       this.body.innerHTML = panel.html; // rendered by the server, which lets no HTML of the dashboard through
-      for (const link of this.body.querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+      this.body.querySelectorAll("a").forEach(lead);
       return false;
     }
     if (panel.kind === "alarms" || panel.alarms) this.body.append(element("ul", { class: "alarms" }, (panel.alarms ?? []).map((alarm) => alarmItem(alarm, now))));
@@ -71,6 +71,14 @@ export class PanelView {
     this.node.classList.add("empty");
     this.notes.replaceChildren(element("p", { class: "nothing" }, "No answer"), element("p", {}, message));
   }
+}
+
+// Links to pages of AWS's console: dashboards are here too, other pages are not.
+function lead(link) {
+  const address = link.getAttribute("href") ?? "", board = address.match(/#dashboards(?::name=|\/dashboard\/)([^&;/]+)/);
+  if (board) link.setAttribute("href", `?dashboard=${board[1]}`);
+  else if (address.startsWith("#")) link.replaceWith(element("span", { class: "quiet", title: "a page of AWS's console, which the embedded AWS does not have" }, ...link.childNodes));
+  else Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
 }
 
 export function alarmItem(alarm, now) {
