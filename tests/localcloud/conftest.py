@@ -1,5 +1,6 @@
 """One embedded AWS for the session, emptied between tests; and the CDK CLI pointed at it."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from botocore.config import Config
@@ -126,3 +128,43 @@ def cdk(cloud: LocalCloud, tmp_path: Path) -> Callable[..., subprocess.Completed
         )
 
     return run
+
+
+@pytest.fixture
+def get(cloud: LocalCloud) -> Callable[..., Any]:
+    """Send a request byte for byte, as a browser would."""
+    port = urlsplit(cloud.url).port
+
+    def call(path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            given = {"Host": f"localhost:{port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, headers=given)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    return call
+
+
+@pytest.fixture
+def keyed(get: Callable[..., Any], cloud: LocalCloud) -> Callable[..., Any]:
+    return lambda path: get(path, Authorization=f"Bearer {cloud.credentials.console_key}")
+
+
+@pytest.fixture
+def read(keyed: Callable[..., Any]) -> Callable[..., Any]:
+    """Read data of the console."""
+
+    def call(what: str, **parameters: object) -> Any:
+        status, _, body = keyed(f"/localcloud/console/data/{what}?{urlencode(parameters)}")
+        assert status == 200, body
+        return json.loads(body)
+
+    return call
+
+
+@pytest.fixture
+def cloudwatch(client: Callable[[str], Any]) -> Any:
+    return client("cloudwatch")

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,6 +156,13 @@ def put_board(cloudwatch: Any) -> None:
     for namespace, datum in points(time.time()):
         backend.put_metric_data(namespace, [datum])
     cloudwatch.put_dashboard(DashboardName=NAME, DashboardBody=body(arn))
+
+
+def panel_of(cloudwatch: Any, read: Callable[..., Any], widget: dict[str, Any], **parameters: object) -> Any:
+    """Deploy a dashboard of one widget, and read it."""
+    body = {"widgets": [widget], "variables": parameters.pop("variables", [])}
+    cloudwatch.put_dashboard(DashboardName="one", DashboardBody=json.dumps(body))
+    return read("widget", name="one", widget=0, **{"seconds": 3600} | parameters)
 
 
 COUNT = len(widgets(""))
