@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tools.check.metric_names import findings
+
 IGNORED = shutil.ignore_patterns(
     ".git", ".venv*", "node_modules", "cdk.out*", ".*_cache", ".hypothesis", "__pycache__", "dist", ".local"
 )
@@ -143,6 +145,7 @@ def test_an_app_elsewhere_synthesises_two_models_in_25_lines(root: Path, other_a
     done = other_app("app.py")
     assert (done.returncode, done.stderr) == (0, "")
     template: dict[str, Any] = json.loads((tmp_path / "cdk.out" / "Assistants.template.json").read_text())
+    assert list(findings(template)) == []
     components = [
         resource["Properties"]
         for resource in template["Resources"].values()

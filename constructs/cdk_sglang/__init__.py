@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
+    from cdk_sglang.serving.alarms.endpoint_metrics import EndpointMetrics
+    from cdk_sglang.serving.alarms.engine_metrics import EngineMetrics
+    from cdk_sglang.serving.alarms.gpu_metrics import GpuMetrics
     from cdk_sglang.serving.alarms.metrics import ServingMetrics
     from cdk_sglang.serving.component.component import InferenceComponent
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
@@ -52,15 +56,19 @@ __all__ = [
     "Alarms",
     "BatchSize",
     "Capacity",
+    "ComponentMetrics",
     "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointMetrics",
     "EndpointNetwork",
     "EndpointRollout",
+    "EngineMetrics",
     "Gpu",
     "GpuInstance",
+    "GpuMetrics",
     "HostResources",
     "IdleAlarm",
     "InferenceComponent",
@@ -102,6 +110,10 @@ _HOMES = {
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),
+    "serving.alarms.component_metrics": ("ComponentMetrics",),
+    "serving.alarms.endpoint_metrics": ("EndpointMetrics",),
+    "serving.alarms.engine_metrics": ("EngineMetrics",),
+    "serving.alarms.gpu_metrics": ("GpuMetrics",),
     "serving.alarms.metrics": ("ServingMetrics",),
     "serving.component.component": ("InferenceComponent",),
     "serving.endpoint.endpoint": ("InferenceEndpoint",),

@@ -12,6 +12,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from tools.check.metric_names import findings
+
 Templates = dict[str, dict[str, Any]]
 Synth = Callable[[str], Templates]
 
@@ -22,10 +24,12 @@ def synth(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Synth:
         # The node process of jsii has its environment already, so the folder of the assembly is an argument and no variable.
         monkeypatch.setattr(cdk, "App", functools.partial(cdk.App, outdir=str(tmp_path / "cdk.out")))
         runpy.run_path(str(root / "examples" / name / "app.py"))
-        return {
-            path.name.removesuffix(".template.json"): json.loads(path.read_text())["Resources"]
+        templates = {
+            path.name.removesuffix(".template.json"): json.loads(path.read_text())
             for path in (tmp_path / "cdk.out").rglob("*.template.json")
         }
+        assert [problem for template in templates.values() for problem in findings(template)] == []
+        return {stack: template["Resources"] for stack, template in templates.items()}
 
     return run
 

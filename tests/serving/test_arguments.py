@@ -50,6 +50,8 @@ from cdk_sglang import (
     Verification,
     Window,
 )
+from cdk_sglang.metrics.promql import Place
+from cdk_sglang.metrics.series import series
 from cdk_sglang.spec import adapter
 from cdk_sglang.spec.model import Model
 from cdk_sglang.validation import Spec
@@ -165,6 +167,13 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingImage.from_dlc": {},
     "ServingImage.from_repository": {"repository": REPOSITORY, "tag": "v1", "cuda": "13.0", "sglang_version": "0.5.23"},
     "ServingImage.from_build": {"repository": REPOSITORY, "base": ContainerBase.upstream(**UNPINNED)},
+    "EndpointMetrics": {"endpoint_name": "chat"},
+    "EndpointMetrics.of_type": {"instance_type": "ml.g6e.2xlarge"},
+    "ComponentMetrics": {"component_name": "chat-llama", "endpoint_name": "chat"},
+    "GpuMetrics": {"endpoint_name": "chat"},
+    "GpuMetrics.of_gpu": {"instance_id": "i-1", "accelerator_id": "0", "instance_type": "ml.g6e.2xlarge"},
+    "EngineMetrics": {"place": Place(endpoint="chat")},
+    **{f"EngineMetrics.query_{key}": {} for key, metric in series().items() if metric.group == "engine"},
     "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
     "Slo": {},
@@ -204,6 +213,7 @@ MEMBERS = (
 OBJECTS = {
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
+    "EndpointMetrics": ENDPOINT.metrics, "GpuMetrics": ENDPOINT.metrics.gpus, "EngineMetrics": ENDPOINT.metrics.engine,
 }  # fmt: skip
 
 CANDIDATES: dict[str, Any] = {

@@ -11,6 +11,9 @@ from aws_cdk.assertions import Template
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from tools.check.metric_names import findings
+from tools.check.metric_uses import own_metrics, uses
+
 STACKS = (
     ("local", "cdk-sglang-local-foundation"),
     ("local", "cdk-sglang-local-chat"),
@@ -38,6 +41,15 @@ def test_a_stack_is_as_it_was_reviewed(
     fleets: Fleets, snapshot: SnapshotAssertion, environment: str, stack: str
 ) -> None:
     assert _scrubbed(fleets[environment][stack]) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_metric_of_a_template_is_one_that_is_published(fleets: Fleets) -> None:
+    templates = {name: template.to_json() for stacks in fleets.values() for name, template in stacks.items()}
+    published = frozenset[tuple[str, str]]().union(*map(own_metrics, templates.values()))
+    assert sum(1 for template in templates.values() for _ in uses(template)) >= 10
+    assert {name: list(findings(template, published=published)) for name, template in templates.items()} == {
+        name: [] for name in templates
+    }
 
 
 def test_there_are_no_other_stacks(fleets: Fleets) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tools.check import cfn_lint, drift, mutants, workflows
+from tools.check import cfn_lint, drift, metric_names, metric_uses, mutants, workflows
 from tools.check.assemblies import MAX_RESOURCES, Assembly, by_rule
 from tools.check.commands import ROOT
 from tools.check.outcomes import Checks, Outcome
@@ -44,6 +44,7 @@ def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -
     checks.run("stacks have room", lambda: _sizes(assemblies))
     checks.run("cfn-lint", lambda: _linted(assemblies))
     checks.run("state machines", lambda: _state_machines(assemblies))
+    checks.run("names of metrics", lambda: _metric_names(assemblies))
     table: list[str] = []
     prod = next(assembly.folder for assembly in assemblies if assembly.environment == mutants.ENVIRONMENT)
     checks.run("faults in templates are found", lambda: mutants.check(prod, table.append))
@@ -108,6 +109,20 @@ def _state_machines(assemblies: Sequence[Assembly]) -> Outcome:
             f"{name}: {logical_id}: {message}"
             for name, template in templates.items()
             for logical_id, message in workflows.findings(template)
+        ],
+    )
+
+
+def _metric_names(assemblies: Sequence[Assembly]) -> Outcome:
+    stacks = [stack for assembly in assemblies for stack in assembly.stacks]
+    templates = {stack.name: json.loads(stack.template.read_text(encoding="utf-8")) for stack in stacks}
+    published = frozenset[tuple[str, str]]().union(*map(metric_uses.own_metrics, templates.values()))
+    return Outcome(
+        figures=f"{sum(1 for template in templates.values() for _ in metric_uses.uses(template))} uses of metrics",
+        problems=[
+            f"{name}: {place}: {message}"
+            for name, template in templates.items()
+            for place, message in metric_names.findings(template, published=published)
         ],
     )
 

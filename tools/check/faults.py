@@ -173,6 +173,9 @@ FAULTS: Final = (
     Fault("schedule that sets nothing", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction"), REMOVED),
     Fault("schedule with fewer copies at most than at least", POOL, (_TARGET, f"{_ACTION}.ScalableTargetAction.MinCapacity"), 9),
     Fault("alarm without dimensions", SCALING, (_ALARM, "Properties.Dimensions"), REMOVED),
+    Fault("alarm on a metric that nobody publishes", SCALING, (_ALARM, "Properties.MetricName"), "NoCapacityFailures"),
+    Fault("alarm on a metric of another namespace", SCALING, (_ALARM, "Properties.Namespace"), "/aws/sagemaker/InferenceComponents"),
+    Fault("alarm on a unit that its metric lacks", SCALING, (_ALARM, "Properties.Unit"), "Seconds"),
     # capacity
     Fault("reservation of a pool", POOL, (_CONFIG, f"{_VARIANT}.CapacityReservationConfig"), {
         "CapacityReservationPreference": "capacity-reservations-only",

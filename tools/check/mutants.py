@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tools.check import cfn_lint, validation, workflows
+from tools.check import cfn_lint, metric_names, validation, workflows
 from tools.check.assemblies import Assembly
 from tools.check.faults import (
     ADAPTER,
@@ -38,7 +38,7 @@ from tools.check.synthesis import synthesise
 
 SNIPPETS: Final = Path(__file__).with_name("snippets")
 ENVIRONMENT: Final = "prod"
-CHECKERS: Final = ("CDK", "our rules", "cfn-lint", "nag", "ASL")
+CHECKERS: Final = ("CDK", "our rules", "cfn-lint", "nag", "ASL", "metrics")
 _REGION: Final = "us-east-1"
 
 Template = dict[str, Any]
@@ -181,6 +181,7 @@ def _examined(templates: list[Template], acknowledged: Collection[str]) -> list[
                     "our rules": [rule for rule in engine if rule in own_rules],
                     "nag": [rule for rule in nag.findings(file) if rule not in acknowledged],
                     "ASL": [message.partition(":")[0] for _, message in workflows.findings(template)],
+                    "metrics": [place for place, _ in metric_names.findings(template)],
                 }
             )
         return [{**others, "cfn-lint": rules} for others, rules in zip(findings, lint.result(), strict=True)]
@@ -256,7 +257,7 @@ def unneeded_problems(found: Sequence[Result]) -> list[str]:
         ),
         *(
             f"{checker}: other checkers find all its faults too; remove it, or add a fault that only it finds"
-            for checker in ("our rules", "cfn-lint", "nag", "ASL")
+            for checker in ("our rules", "cfn-lint", "nag", "ASL", "metrics")
             if {checker} not in finders
         ),
     ]

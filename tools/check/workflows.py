@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tools.check.commands import run
+from tools.check.template_text import substituted, text_of
 
 _TYPE: Final = "AWS::StepFunctions::StateMachine"
-_UNKNOWN: Final = "arn:aws:states:us-east-1:111122223333:placeholder:unknown"
-"""Placeholder of a value that exists only after deployment. It is an ARN, since definitions refer to ARNs."""
-
-_SUBSTITUTION: Final = re.compile(r"\$\{([^}]+)\}")
 _MESSAGE: Final = re.compile(r"[A-Z_]+: ")
 _TIMEOUT_SECONDS: Final = 60
 
@@ -29,9 +26,9 @@ def definitions(template: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]
         properties = resource.get("Properties", {})
         substitutions = properties.get("DefinitionSubstitutions", {})
         if "DefinitionString" in properties:
-            yield logical_id, _substituted(_text(properties["DefinitionString"]), substitutions)
+            yield logical_id, substituted(text_of(properties["DefinitionString"]), substitutions)
         elif "Definition" in properties:
-            yield logical_id, _substituted(json.dumps(_resolved(properties["Definition"])), substitutions)
+            yield logical_id, substituted(json.dumps(_resolved(properties["Definition"])), substitutions)
         else:
             yield logical_id, None
 
@@ -66,40 +63,13 @@ def _asl_messages(definition: str) -> list[str]:
     return messages or lines or [f"asl-validator exits {status}"]
 
 
-def _text(value: object) -> str:
-    """Return a string of a template as it will be after deployment, with placeholders for values not known before."""
-    match value:
-        case str():
-            return value
-        case {"Fn::Join": [str() as separator, [*parts]]}:
-            return separator.join(_text(part) for part in parts)
-        case {"Fn::Sub": str() as text}:
-            return _substituted(text, {})
-        case {"Fn::Sub": [str() as text, dict() as substitutions]}:
-            return _substituted(text, substitutions)
-        case {"Ref": "AWS::Partition"}:
-            return "aws"
-        case _:
-            return _UNKNOWN
-
-
-def _substituted(text: str, substitutions: Mapping[str, Any]) -> str:
-    def replacement(match: re.Match[str]) -> str:
-        name = match[1]
-        if name in substitutions:
-            return json.dumps(_text(substitutions[name]))[1:-1]
-        return "aws" if name == "AWS::Partition" else _UNKNOWN
-
-    return _SUBSTITUTION.sub(replacement, text)
-
-
 def _resolved(value: object) -> object:
     """Replace the values that exist only after deployment in a definition that is written as an object."""
     match value:
         case (
             {"Ref": _, **others} | {"Fn::GetAtt": _, **others} | {"Fn::Join": _, **others} | {"Fn::Sub": _, **others}
         ) if not others:
-            return _text(value)
+            return text_of(value)
         case dict():
             return {key: _resolved(item) for key, item in value.items()}
         case list():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cdk_sglang.metrics.series import COMPONENT, ENDPOINT, Series, series
@@ -25,17 +25,29 @@ class Place:
         endpoint: Name of an endpoint; every endpoint by default.
         component: Name of a component in SageMaker; every component by default.
         labels: Further labels and their values.
+        patterns: Further labels and regular expressions that their whole values match.
     """
 
     endpoint: str | None = None
     component: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def matchers(self) -> str:
         """Matchers of a selector, without its braces."""
         values = {ENDPOINT: self.endpoint, COMPONENT: self.component, **self.labels}
-        return ",".join(f"{label(name)}={quoted(value)}" for name, value in values.items() if value is not None)
+        equal = [f"{label(name)}={quoted(value)}" for name, value in values.items() if value is not None]
+        return ",".join([*equal, *(f"{label(name)}=~{quoted(pattern)}" for name, pattern in self.patterns.items())])
+
+    def where(self, *, labels: Mapping[str, str] | None = None, patterns: Mapping[str, str] | None = None) -> Place:
+        """Return the series of this place with further labels.
+
+        Args:
+            labels: Labels and their values.
+            patterns: Labels and regular expressions that their whole values match.
+        """
+        return replace(self, labels={**self.labels, **(labels or {})}, patterns={**self.patterns, **(patterns or {})})
 
 
 EVERYWHERE: Final = Place()
@@ -161,6 +173,29 @@ def share_above(bound: float, key: str, place: Place = EVERYWHERE, *, window: st
     return either([*classic, *native])
 
 
+def observations(key: str, place: Place = EVERYWHERE, *, window: str, labels: Sequence[str] = ()) -> str:
+    """Return a query for the number of observations of a histogram within a window, whether its count is a series or native."""
+    metric, kept = series()[key], by(labels)
+    classic = (f"sum{kept} (increase({_selector(f'{name}_count', place)}[{window}]))" for name in metric.names)
+    native = (f"histogram_count(sum{kept} (increase({_selector(name, place)}[{window}])))" for name in metric.names)
+    return either([*classic, *native])
+
+
+def distinct(key: str, label_names: Sequence[str], place: Place = EVERYWHERE, *, labels: Sequence[str] = ()) -> str:
+    """Return a query for the number of distinct values that some labels have together, such as copies or instances.
+
+    Args:
+        key: Key of a gauge.
+        label_names: Labels that are counted.
+        place: Series that are read.
+        labels: Labels that stay.
+    """
+    inner = by([*labels, *label_names])
+    return _each(key, lambda _, name: f"count{by(labels)} (count{inner} ({_selector(name, place)}))")
+
+
 def _at(place: Place, bound: float) -> Place:
-    """Return the series of one bucket; Python's client writes the bound as a float (`le="1.0"`)."""
-    return Place(endpoint=place.endpoint, component=place.component, labels={**place.labels, "le": str(float(bound))})
+    """Return the series of one bucket: Python's client and Prometheus 3 write a whole bound as `1.0`, other clients as `1`."""
+    if float(bound).is_integer():
+        return place.where(patterns={"le": rf"{int(bound)}(\.0)?"})
+    return place.where(labels={"le": str(float(bound))})

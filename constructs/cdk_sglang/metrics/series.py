@@ -29,6 +29,9 @@ INSTANCE_TYPE: Final = "@resource.host.type"
 GPU: Final = "gpu"
 """The DCGM exporter's own label of a GPU's index (https://github.com/NVIDIA/dcgm-exporter, read 2026-11); AWS's pages name none."""
 
+ENGINE_LABELS: Final = ("model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank", "priority")
+"""SGLang's own labels (sglang 0.5.23 srt/observability/metrics_collector.py); those of ranks are the scheduler's alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Series:

@@ -1,38 +1,44 @@
-"""SageMaker's metrics under their own names."""
+"""Classic metrics under SageMaker's own names, those of single GPUs, and SGLang's as PromQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
 
-from cdk_sglang import InferenceComponent, InferenceEndpoint
+from cdk_sglang import (
+    Capacity,
+    ComponentMetrics,
+    ConfigurationError,
+    EndpointMetrics,
+    InferenceComponent,
+    InferenceEndpoint,
+    ModelSource,
+    ServingImage,
+)
+from cdk_sglang.metrics.cloudwatch import COMPONENTS, ENDPOINTS, INVOCATIONS, CloudWatchMetric, cloudwatch_metrics
+from cdk_sglang.metrics.series import series
 
-NAMES = {  # name, namespace of a component's metric, statistic
-    "metric_invocations": ("Invocations", "AWS/SageMaker", "Sum"),
-    "metric_invocation_4xx_errors": ("Invocation4XXErrors", "AWS/SageMaker", "Sum"),
-    "metric_invocation_5xx_errors": ("Invocation5XXErrors", "AWS/SageMaker", "Sum"),
-    "metric_invocation_model_errors": ("InvocationModelErrors", "AWS/SageMaker", "Sum"),
-    "metric_mid_stream_errors": ("MidStreamErrors", "AWS/SageMaker", "Sum"),
-    "metric_no_capacity_invocation_failures": ("NoCapacityInvocationFailures", "AWS/SageMaker", "Sum"),
-    "metric_concurrent_requests_per_copy": ("ConcurrentRequestsPerCopy", "AWS/SageMaker", "Maximum"),
-    "metric_model_latency": ("ModelLatency", "AWS/SageMaker", "p99"),
-    "metric_overhead_latency": ("OverheadLatency", "AWS/SageMaker", "p99"),
-    "metric_gpu_utilization": ("GPUUtilizationNormalized", "/aws/sagemaker/InferenceComponents", "Average"),
-    "metric_gpu_memory_utilization": (
-        "GPUMemoryUtilizationNormalized",
-        "/aws/sagemaker/InferenceComponents",
-        "Average",
-    ),
-    "metric_cpu_utilization": ("CPUUtilizationNormalized", "/aws/sagemaker/InferenceComponents", "Average"),
+OFTEN = {  # public names that apps use, and SageMaker's
+    "metric_invocations": "Invocations",
+    "metric_invocation_4xx_errors": "Invocation4XXErrors",
+    "metric_invocation_5xx_errors": "Invocation5XXErrors",
+    "metric_invocation_model_errors": "InvocationModelErrors",
+    "metric_mid_stream_errors": "MidStreamErrors",
+    "metric_no_capacity_invocation_failures": "NoCapacityInvocationFailures",
+    "metric_concurrent_requests_per_copy": "ConcurrentRequestsPerCopy",
+    "metric_model_latency": "ModelLatency",
+    "metric_overhead_latency": "OverheadLatency",
+    "metric_gpu_utilization": "GPUUtilizationNormalized",
+    "metric_gpu_memory_utilization": "GPUMemoryUtilizationNormalized",
+    "metric_cpu_utilization": "CPUUtilizationNormalized",
 }
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> InferenceEndpoint:
-    from cdk_sglang import Capacity, ServingImage
-
     return InferenceEndpoint(
         cdk.Stack(cdk.App(), "Fleet"),
         "Chat",
@@ -44,21 +50,89 @@ def endpoint() -> InferenceEndpoint:
 
 @pytest.fixture(scope="module")
 def component(endpoint: InferenceEndpoint) -> InferenceComponent:
-    from cdk_sglang import ModelSource
-
     return endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/"))
 
 
-@pytest.mark.parametrize("method", NAMES)
-def test_a_components_metric_has_sagemakers_name(component: InferenceComponent, method: str) -> None:
-    metric = getattr(component.metrics, method)()
-    assert (metric.metric_name, metric.namespace, metric.statistic) == NAMES[method]
-    assert dict(metric.dimensions) == {"InferenceComponentName": "chat-llama"}
-    assert metric.period.to_seconds() == 60
+def _published(namespaces: tuple[str, ...], dimensions: Mapping[str, str]) -> dict[str, CloudWatchMetric]:
+    """Return the metrics that AWS publishes with some dimensions, by name."""
+    return {
+        metric.name: metric
+        for metric in cloudwatch_metrics().values()
+        if metric.namespace in namespaces and frozenset(dimensions) in metric.dimensions
+    }
 
 
-def test_every_metric_is_listed_here(component: InferenceComponent) -> None:
-    assert {name for name in dir(component.metrics) if name.startswith("metric_")} == set(NAMES)
+def _offered(metrics: Any) -> dict[str, Any]:
+    """Return what the methods of a vocabulary return, by SageMaker's name; those that AWS does not publish there are left out."""
+    found: dict[str, Any] = {}
+    for name in (each for each in dir(metrics) if each.startswith("metric_")):
+        try:
+            metric = getattr(metrics, name)()
+        except ConfigurationError:
+            continue
+        assert metric.metric_name not in found, f"{name} and another method return {metric.metric_name}"
+        found[metric.metric_name] = metric
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metrics", "namespaces", "dimensions"),
+    [
+        (
+            EndpointMetrics(endpoint_name="chat"),
+            (INVOCATIONS, ENDPOINTS),
+            {"EndpointName": "chat", "VariantName": "AllTraffic"},
+        ),
+        (
+            EndpointMetrics(endpoint_name="chat").of_type("ml.g6e.12xlarge"),
+            (INVOCATIONS, ENDPOINTS),
+            {"EndpointName": "chat", "VariantName": "AllTraffic", "InstanceType": "ml.g6e.12xlarge"},
+        ),
+        (
+            ComponentMetrics(component_name="chat-llama", endpoint_name="chat"),
+            (INVOCATIONS, COMPONENTS),
+            {"InferenceComponentName": "chat-llama"},
+        ),
+    ],
+    ids=["endpoint", "instance type", "component"],
+)
+def test_a_vocabulary_offers_exactly_what_aws_publishes(
+    metrics: Any, namespaces: tuple[str, ...], dimensions: dict[str, str]
+) -> None:
+    published, offered = _published(namespaces, dimensions), _offered(metrics)
+    assert set(offered) == set(published)
+    for name, metric in offered.items():
+        assert (metric.namespace, metric.statistic) == (published[name].namespace, published[name].statistic)
+        assert dict(metric.dimensions) == dimensions
+        assert metric.period.to_seconds() == 60
+
+
+@pytest.mark.parametrize("cls", [EndpointMetrics, ComponentMetrics])
+def test_the_unit_and_the_statistic_of_a_description_are_the_facts(cls: type) -> None:
+    arguments = {"endpoint_name": "chat", **({"component_name": "x"} if cls is ComponentMetrics else {})}
+    words = {"Microseconds": "**microseconds**", "Percent": "percent", "None": "count"}
+    for name in (each for each in dir(cls) if each.startswith("metric_")):
+        try:
+            metric = getattr(cls(**arguments), name)()
+        except ConfigurationError:
+            continue
+        fact = cloudwatch_metrics()[metric.namespace, metric.metric_name]
+        described = (getattr(cls, name).__doc__ or "").partition("\n")[0]
+        assert f"({words[fact.unit]}; {fact.statistic})" in described, name
+
+
+@pytest.mark.parametrize("method", OFTEN)
+def test_a_public_name_keeps_its_metric(component: InferenceComponent, method: str) -> None:
+    assert getattr(component.metrics, method)().metric_name == OFTEN[method]
+
+
+def test_a_metric_that_aws_does_not_publish_here_is_refused(endpoint: InferenceEndpoint) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint.metrics.metric_no_capacity_invocation_failures()
+    assert str(caught.value) == (
+        "metrics: AWS publishes NoCapacityInvocationFailures with InferenceComponentName, got EndpointName+VariantName; "
+        "use the metrics of an endpoint or component that has these dimensions"
+    )
 
 
 def test_an_endpoints_metrics_are_those_of_its_variant(endpoint: InferenceEndpoint) -> None:
@@ -94,3 +168,66 @@ def test_metrics_can_be_alarmed_on(any_component: Callable[..., InferenceCompone
             "Dimensions": [{"Name": "InferenceComponentName", "Value": "chat-llama"}],
         },
     )
+
+
+class TestEachGpu:
+    def test_is_searched_for_since_its_id_is_unknown_at_synth(self, endpoint: InferenceEndpoint) -> None:
+        metric = endpoint.metrics.gpus.metric_utilization(statistic="Maximum", period=cdk.Duration.minutes(1))
+        assert metric.expression == (
+            "SEARCH('{/aws/sagemaker/Endpoints,EndpointName,VariantName,InstanceType,InstanceId,AcceleratorId} "
+            'MetricName="GPUUtilizationNormalized" EndpointName="chat" VariantName="AllTraffic"\', \'Maximum\', 60)'
+        )
+
+    def test_of_a_component_has_its_own_dimensions(self, component: InferenceComponent) -> None:
+        assert component.metrics.gpus.metric_memory_utilization().expression == (
+            "SEARCH('{/aws/sagemaker/InferenceComponents,InferenceComponentName,InstanceId,ContainerId,AcceleratorId} "
+            'MetricName="GPUMemoryUtilizationNormalized" InferenceComponentName="chat-llama"\', \'Average\', 300)'
+        )
+
+    def test_has_metrics_of_its_own_once_its_ids_are_known(self, component: InferenceComponent) -> None:
+        gpu = component.metrics.gpus.of_gpu(instance_id="i-1", container_id="c-1", accelerator_id="3")
+        assert dict(gpu.metric_gpu_utilization().dimensions) == {
+            "InferenceComponentName": "chat-llama",
+            "InstanceId": "i-1",
+            "ContainerId": "c-1",
+            "AcceleratorId": "3",
+        }
+
+    def test_without_its_container_is_no_metric_of_a_component(self, component: InferenceComponent) -> None:
+        gpu = component.metrics.gpus.of_gpu(instance_id="i-1", accelerator_id="3")
+        with pytest.raises(ConfigurationError, match=r"got AcceleratorId\+InferenceComponentName\+InstanceId;"):
+            gpu.metric_gpu_utilization()
+
+
+class TestTheEngine:
+    def test_every_metric_has_a_query(self, component: InferenceComponent) -> None:
+        engine = component.metrics.engine
+        keys = {key for key, metric in series().items() if metric.group == "engine"}
+        assert {name.removeprefix("query_") for name in dir(engine) if name.startswith("query_")} == keys
+        for key in keys:
+            query = getattr(engine, f"query_{key}")()
+            assert all(name in query for name in series()[key].names), key
+            assert '"aws.sagemaker.inference_component.name"="chat-llama"' in query
+
+    def test_what_the_caller_says_is_in_the_query(self, endpoint: InferenceEndpoint) -> None:
+        engine = endpoint.metrics.engine
+        assert "max by (phase) (" in engine.query_startup_time(aggregate="max", labels=["phase"])
+        assert "[1h]" in engine.query_generation_tokens(window="1h")
+        assert "histogram_quantile(0.99, " in engine.query_time_to_first_token(share=0.99)
+        assert "histogram_quantile" not in engine.query_queue_time(share=None)
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"share": 95}, "query_queue_time.share: a quantile is above 0 and below 1, got 95; write 0.95 for p95"),
+            (
+                {"window": "5 min"},
+                "query_queue_time.window: a range is a whole number and s, m, h or d, got '5 min'; write 5m or 1h",
+            ),
+            ({"range": "5m"}, "EngineMetrics.query_queue_time.range: no such option; known: labels, share, window"),
+        ],
+    )
+    def test_a_wrong_option_is_refused(self, endpoint: InferenceEndpoint, options: dict[str, Any], said: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            endpoint.metrics.engine.query_queue_time(**options)
+        assert str(caught.value) == said

@@ -45,6 +45,7 @@ def test_a_rule_that_finds_nothing_alone_and_a_checker_nobody_needs_are_problems
         Result(fault, nothing | {"our rules": rules[:1], "cfn-lint": ["E3030"]}),
         Result(fault, nothing | {"nag": ["S1"]}),
         Result(fault, nothing | {"ASL": ["X"]}),
+        Result(fault, nothing | {"metrics": ["X"]}),
     ]
     assert mutants.unneeded_problems(alone) == [
         f"{rules[0]}: a linter finds all its faults too; remove it, or add a fault that only it finds",
@@ -56,8 +57,8 @@ def test_the_table_has_a_line_for_each_fault_and_names_who_found_it() -> None:
     fault = Fault("no routing", ONE_TYPE, (CONFIG, "Properties"), REMOVED)
     found = {checker: [] for checker in mutants.CHECKERS} | {"our rules": ["VARIANT_NEEDS_ROUTING", "OTHER"]}
     head, line = mutants.table([Result(fault, found)])
-    assert head.split() == ["fault", "template", "CDK", "our", "rules", "cfn-lint", "nag", "ASL"]
-    assert line.split() == ["no", "routing", ONE_TYPE, "-", "VARIANT_NEEDS_ROUTING", "-", "-", "-"]
+    assert head.split() == ["fault", "template", "CDK", "our", "rules", "cfn-lint", "nag", "ASL", "metrics"]
+    assert line.split() == ["no", "routing", ONE_TYPE, "-", "VARIANT_NEEDS_ROUTING", "-", "-", "-", "-"]
 
 
 def test_a_fault_that_nobody_finds_is_a_problem_with_a_next_step() -> None:

@@ -1,8 +1,4 @@
-"""SageMaker's metrics under their own names, with the namespace, unit and statistic that make sense of each.
-
-Names and dimensions: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html and
-…/monitoring-cloudwatch-enhanced-metrics.html (read 2026-10).
-"""
+"""SageMaker's classic metrics under their own names; namespaces, dimensions, units and statistics are those of `metrics.cloudwatch`."""
 
 from __future__ import annotations
 
@@ -12,13 +8,15 @@ from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 import aws_cdk as cdk
 
 from cdk_sglang.arguments import checked
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.metrics import cloudwatch as facts
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
 
-INVOCATION_NAMESPACE: Final = "AWS/SageMaker"
-ENDPOINT_NAMESPACE: Final = "/aws/sagemaker/Endpoints"
-COMPONENT_NAMESPACE: Final = "/aws/sagemaker/InferenceComponents"
+INVOCATION_NAMESPACE: Final = facts.INVOCATIONS
+ENDPOINT_NAMESPACE: Final = facts.ENDPOINTS
+COMPONENT_NAMESPACE: Final = facts.COMPONENTS
 
 
 class MetricOptions(TypedDict, total=False):
@@ -31,7 +29,7 @@ class MetricOptions(TypedDict, total=False):
 
 
 class ServingMetrics:
-    """Metrics of an endpoint's variant or of one inference component.
+    """Metrics of an endpoint's variant, of one inference component, or of an adapter.
 
     Args:
         dimensions: CloudWatch dimensions of the metrics.
@@ -64,12 +62,29 @@ class ServingMetrics:
             color=options.get("color"),
         )
 
-    def _invocation(self, name: str, statistic: str, options: MetricOptions) -> cloudwatch.Metric:
-        with_default: MetricOptions = {**options, "statistic": options.get("statistic", statistic)}
-        return self.metric(name, namespace=INVOCATION_NAMESPACE, **with_default)
+    def _published(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
+        """Return a metric that AWS publishes here, with its own statistic unless the caller chose one."""
+        metric = self._fact(name)
+        with_default: MetricOptions = {**options, "statistic": options.get("statistic", metric.statistic)}
+        return self.metric(metric.name, namespace=metric.namespace, **with_default)
 
-    def _utilization(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
-        return self.metric(name, namespace=self._utilization_namespace, **options)
+    def _fact(self, name: str) -> facts.CloudWatchMetric:
+        """Return the facts of a metric.
+
+        Raises:
+            ConfigurationError: If AWS does not publish the metric with these dimensions.
+        """
+        known = facts.cloudwatch_metrics()
+        metric = known.get((INVOCATION_NAMESPACE, name)) or known.get((self._utilization_namespace, name))
+        dimensions = frozenset(self._dimensions)
+        if metric is not None and dimensions in metric.dimensions | metric.enhanced:
+            return metric
+        homes = [each for each in known.values() if each.name == name]
+        allowed = sorted({"+".join(sorted(one)) for each in homes for one in each.dimensions | each.enhanced})
+        text = f"AWS publishes {name} with {' or '.join(allowed)}, got {'+'.join(sorted(dimensions))}"
+        raise ConfigurationError(
+            [Problem("metrics", f"{text}; use the metrics of an endpoint or component that has these dimensions")]
+        )
 
     def metric_invocations(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests (count; Sum).
@@ -77,7 +92,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("Invocations", "Sum", options)
+        return self._published("Invocations", options)
 
     def metric_invocation_4xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests the container or SageMaker refused as the caller's mistake (count; Sum).
@@ -85,7 +100,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("Invocation4XXErrors", "Sum", options)
+        return self._published("Invocation4XXErrors", options)
 
     def metric_invocation_5xx_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests that failed on the serving side (count; Sum).
@@ -93,7 +108,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("Invocation5XXErrors", "Sum", options)
+        return self._published("Invocation5XXErrors", options)
 
     def metric_invocation_model_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests the model did not answer with 2xx (count; Sum).
@@ -101,7 +116,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("InvocationModelErrors", "Sum", options)
+        return self._published("InvocationModelErrors", options)
 
     def metric_mid_stream_errors(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Streams that broke after their first part (count; Sum).
@@ -109,15 +124,15 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("MidStreamErrors", "Sum", options)
+        return self._published("MidStreamErrors", options)
 
     def metric_no_capacity_invocation_failures(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Requests that found no copy to run on, as when scaled to zero (count; Sum).
+        """Requests that found no copy to run on, as when scaled to zero (count; Sum); published for components alone.
 
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("NoCapacityInvocationFailures", "Sum", options)
+        return self._published("NoCapacityInvocationFailures", options)
 
     def metric_concurrent_requests_per_copy(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Requests running or queued on a copy, a stream counting until its last token (count; Maximum).
@@ -125,7 +140,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("ConcurrentRequestsPerCopy", "Maximum", options)
+        return self._published("ConcurrentRequestsPerCopy", options)
 
     def metric_model_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Time in the container (**microseconds**; p99).
@@ -133,7 +148,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("ModelLatency", "p99", options)
+        return self._published("ModelLatency", options)
 
     def metric_overhead_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Time SageMaker adds around the container (**microseconds**; p99).
@@ -141,7 +156,39 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._invocation("OverheadLatency", "p99", options)
+        return self._published("OverheadLatency", options)
+
+    def metric_model_setup_time(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time to start a container for a request (**microseconds**; p99).
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._published("ModelSetupTime", options)
+
+    def metric_first_chunk_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time to the first part of a stream (**microseconds**; p99); documented with bidirectional streaming.
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._published("FirstChunkLatency", options)
+
+    def metric_first_chunk_model_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time in the container to the first part of a stream (**microseconds**; p99); documented with bidirectional streaming.
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._published("FirstChunkModelLatency", options)
+
+    def metric_first_chunk_overhead_latency(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Time SageMaker adds to the first part of a stream (**microseconds**; p99); documented with bidirectional streaming.
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._published("FirstChunkOverheadLatency", options)
 
     def metric_gpu_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """GPU use over all GPUs, 0 to 100 whatever their number (percent; Average).
@@ -149,7 +196,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._utilization("GPUUtilizationNormalized", options)
+        return self._published("GPUUtilizationNormalized", options)
 
     def metric_gpu_memory_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """GPU memory use over all GPUs, 0 to 100 whatever their number (percent; Average).
@@ -157,7 +204,7 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._utilization("GPUMemoryUtilizationNormalized", options)
+        return self._published("GPUMemoryUtilizationNormalized", options)
 
     def metric_cpu_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """CPU use over all cores, 0 to 100 (percent; Average).
@@ -165,4 +212,4 @@ class ServingMetrics:
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._utilization("CPUUtilizationNormalized", options)
+        return self._published("CPUUtilizationNormalized", options)

@@ -15,9 +15,10 @@ from constructs import Construct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.planning import ResolvedComponent
-from cdk_sglang.serving.alarms import metrics
+from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
 from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
+from cdk_sglang.serving.component.measured import warn_of_no_metrics
 from cdk_sglang.serving.component.resources import make_component, make_models
 from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEndpoint
@@ -90,9 +91,7 @@ class InferenceComponent(Construct):
         self.adapters: dict[str, Adapter] = {}
         self._readable: set[str] = set()
         self.component_arn: str = endpoint.arns.written("inference-component", name)
-        self.metrics = metrics.ServingMetrics(
-            dimensions={"InferenceComponentName": name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
-        )
+        self.metrics = ComponentMetrics(component_name=name, endpoint_name=endpoint.name)
         component = plan.component
         self.environments: list[dict[str, str]] = [
             {**variant.rendered, **component.environment} for variant in plan.variants
@@ -115,6 +114,7 @@ class InferenceComponent(Construct):
         if component.fit_check is not None:
             self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
         warn_of_endless_files(self, plan)
+        warn_of_no_metrics(self, plan)
 
     def _make_log_group(self, tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
         endpoint, name = self._endpoint, self.component_name

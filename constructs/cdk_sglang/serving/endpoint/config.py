@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_sglang.metrics.classic import VARIANT_NAME
 from cdk_sglang.serving.capacity.rendering import (
     PROVISION_TIMEOUT_SECONDS,
     render_pools,
@@ -18,7 +19,6 @@ from cdk_sglang.serving.capacity.rendering import (
     render_scale_in,
 )
 from cdk_sglang.serving.endpoint.checks import chosen_ami
-from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME
 from cdk_sglang.serving.endpoint.network import render_network
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.endpoint.routing import render_routing

@@ -11,16 +11,14 @@ from constructs import Construct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.alarms import metrics
+from cdk_sglang.metrics.classic import VARIANT_NAME
+from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
+from cdk_sglang.serving.alarms.endpoint_metrics import EndpointMetrics
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
-
-VARIANT_NAME = "AllTraffic"
-"""One variant per endpoint: rolling updates of an endpoint are refused with more than one
-(https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html)."""
 
 
 class InvocableEndpoint(Construct):
@@ -44,10 +42,7 @@ class InvocableEndpoint(Construct):
         self.endpoint_name: str = endpoint_name
         self.variant_name: str = VARIANT_NAME
         self.endpoint_arn: str = arns.written("endpoint", endpoint_name)
-        self.metrics = metrics.ServingMetrics(
-            dimensions={"EndpointName": endpoint_name, "VariantName": VARIANT_NAME},
-            utilization_namespace=metrics.ENDPOINT_NAMESPACE,
-        )
+        self.metrics = EndpointMetrics(endpoint_name=endpoint_name)
 
     @property
     def component_names(self) -> tuple[str, ...]:
@@ -153,9 +148,7 @@ class ImportedComponent(Construct):
         self.component_name: str = component_name
         self.endpoint_name: str = endpoint_name
         self.component_arn: str = self._arns.written("inference-component", component_name)
-        self.metrics = metrics.ServingMetrics(
-            dimensions={"InferenceComponentName": component_name}, utilization_namespace=metrics.COMPONENT_NAMESPACE
-        )
+        self.metrics = ComponentMetrics(component_name=component_name, endpoint_name=endpoint_name)
 
     @checked("{self.component_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 
+from cdk_sglang.metrics.classic import VARIANT_NAME
 from cdk_sglang.serving.alarms.alarms import warn_of_silence
 from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
 from cdk_sglang.serving.component.context import EndpointContext, ModelScopes
 from cdk_sglang.serving.endpoint.config import ConfiguredEndpoint, make_config
 from cdk_sglang.serving.endpoint.execution_role import make_execution_role
-from cdk_sglang.serving.endpoint.invocable import VARIANT_NAME, InvocableEndpoint
+from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout

@@ -1,0 +1,91 @@
+"""Figures of copies and instances: how many run, and how many should."""
+
+from __future__ import annotations
+
+from cdk_sglang.metrics.classic import classic_metric, math
+from cdk_sglang.metrics.figures.figure import Band, Figure, line
+from cdk_sglang.metrics.promql import Place, distinct
+from cdk_sglang.metrics.series import CONTAINER, INSTANCE, INSTANCE_TYPE
+
+_WITH_TRAFFIC = "The classic form divides requests by requests per {one} and so needs traffic; PromQL counts what published within five minutes."
+
+
+def copies_query(place: Place) -> str:
+    """Return PromQL for the copies whose engine publishes: distinct containers."""
+    return distinct("running_requests", (CONTAINER, INSTANCE), place)
+
+
+def instances_query(place: Place, *, by_type: bool = False) -> str:
+    """Return PromQL for the instances whose GPUs publish: distinct hosts."""
+    return distinct("gpu_utilization", (INSTANCE,), place, labels=(INSTANCE_TYPE,) if by_type else ())
+
+
+def copies_running(place: Place, *, min_copies: int, max_copies: int) -> Figure:
+    """Return the copies of a component that run, between the bounds of its scaling.
+
+    The number that Application Auto Scaling wants at the moment is no metric of SageMaker; the bounds are what is always wanted.
+
+    Args:
+        place: Component.
+        min_copies: Copies that always run.
+        max_copies: Copies it may grow to.
+    """
+    return Figure(
+        key="copies_running",
+        title="Copies running",
+        unit="copies",
+        advice="Below the band: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+        query=copies_query(place),
+        classic=math(
+            "requests / per_copy",
+            {
+                "requests": classic_metric("Invocations", place),
+                "per_copy": classic_metric("InvocationsPerCopy", place),
+            },
+        ),
+        bands=(Band(label="wanted", low=min_copies, high=max_copies),),
+        note=_WITH_TRAFFIC.format(one="copy"),
+    )
+
+
+def copies_missing(place: Place, *, min_copies: int) -> Figure:
+    """Return the copies that are missing to the fewest that should run; zero or less when none is.
+
+    Args:
+        place: Component.
+        min_copies: Copies that always run.
+    """
+    return Figure(
+        key="copies_missing",
+        title="Copies missing",
+        unit="copies",
+        advice="Above zero: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+        query=f"{min_copies} - (({copies_query(place)}) or vector(0))",
+        bands=line("none", 0),
+        note="Without any metric of the component all its copies count as missing, while CloudWatch's collector is late as well.",
+    )
+
+
+def instances_running(place: Place, *, most: int | None = None) -> Figure:
+    """Return the instances of an endpoint that run.
+
+    Args:
+        place: Endpoint.
+        most: Most instances that it may have; no line by default.
+    """
+    return Figure(
+        key="instances_running",
+        title="Instances running",
+        unit="instances",
+        advice="At the line with a queue: raise max_instances. High without load: copies hold instances; see scaling and placement.",
+        query=instances_query(place),
+        classic=math(
+            "requests / per_instance",
+            {
+                "requests": classic_metric("Invocations", place),
+                "per_instance": classic_metric("InvocationsPerInstance", place),
+            },
+        ),
+        bands=line("most", None if most is None else float(most)),
+        note=_WITH_TRAFFIC.format(one="instance"),
+    )

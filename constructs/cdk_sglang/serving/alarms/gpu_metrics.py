@@ -1,0 +1,93 @@
+"""Metrics of each GPU of an endpoint or a component, which an endpoint publishes with enhanced metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+import aws_cdk as cdk
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.metrics.classic import place_dimensions, utilization_namespace
+from cdk_sglang.metrics.promql import Place
+from cdk_sglang.serving.alarms.metrics import MetricOptions, ServingMetrics
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+
+
+class GpuMetrics:
+    """Metrics of each GPU; its dimension is AcceleratorId, beside those of its instance.
+
+    Instances and their ids are unknown at synth, so the metrics of all GPUs are SEARCH expressions; alarms need `of_gpu` or PromQL.
+
+    Args:
+        endpoint_name: Name of the endpoint.
+        component_name: Name of a component, whose copies' GPUs alone are read; every GPU of the endpoint by default.
+    """
+
+    @checked()
+    def __init__(self, *, endpoint_name: str, component_name: str | None = None) -> None:
+        self._place = Place(endpoint=endpoint_name, component=component_name)
+
+    def metric_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.MathExpression:
+        """Use of each GPU (percent; Average), a series for each.
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._search("GPUUtilizationNormalized", options)
+
+    def metric_memory_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.MathExpression:
+        """Use of each GPU's memory (percent; Average), a series for each.
+
+        Args:
+            options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+        """
+        return self._search("GPUMemoryUtilizationNormalized", options)
+
+    @checked()
+    def of_gpu(
+        self,
+        *,
+        instance_id: str,
+        accelerator_id: str,
+        instance_type: str | None = None,
+        container_id: str | None = None,
+    ) -> ServingMetrics:
+        """Return the metrics of one GPU: `metric_gpu_utilization` and `metric_gpu_memory_utilization`.
+
+        Args:
+            instance_id: Id of the instance.
+            accelerator_id: Id of the GPU.
+            instance_type: Instance type; needed for an endpoint's metrics.
+            container_id: Id of the copy's container; needed for a component's metrics.
+        """
+        ids = {
+            "InstanceType": instance_type,
+            "InstanceId": instance_id,
+            "ContainerId": container_id,
+            "AcceleratorId": accelerator_id,
+        }
+        return ServingMetrics(
+            dimensions={
+                **(place_dimensions(self._place) or {}),
+                **{key: value for key, value in ids.items() if value is not None},
+            },
+            utilization_namespace=utilization_namespace(self._place),
+        )
+
+    def _search(self, name: str, options: MetricOptions) -> cloudwatch.MathExpression:
+        from aws_cdk import aws_cloudwatch as cloudwatch
+
+        from cdk_sglang.metrics.figures.gpus import each_gpu
+
+        period = options.get("period", cdk.Duration.minutes(5))
+        found = each_gpu(name, self._place, statistic=options.get("statistic"), period_seconds=int(period.to_seconds()))
+        assert found is not None, "an endpoint's name is always known"
+        return cloudwatch.MathExpression(
+            expression=found.expression,
+            using_metrics={},
+            period=period,
+            label=options.get("label", ""),
+            color=options.get("color"),
+        )
