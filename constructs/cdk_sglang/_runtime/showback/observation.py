@@ -120,7 +120,10 @@ def _only_type(settings: Mapping[str, Any], watched: Watched) -> str:
 
 
 def _members(sagemaker: SageMakerClient, watched: Watched) -> Iterable[Member]:
-    pages = sagemaker.get_paginator("list_inference_components").paginate(EndpointNameEquals=watched.name)
+    # By name: pages of the latest first, which is the default, shift while components are created.
+    pages = sagemaker.get_paginator("list_inference_components").paginate(
+        EndpointNameEquals=watched.name, SortBy="Name", SortOrder="Ascending", MaxResults=100
+    )
     for name in sorted(one["InferenceComponentName"] for page in pages for one in page["InferenceComponents"]):
         known = watched.members.get(name)
         if known is not None and known.adapter:  # hundreds are possible, and an adapter has no copies of its own
