@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import importlib
 import io
@@ -233,7 +234,7 @@ def test_an_endpoint_that_cannot_be_read_does_not_lose_the_others(serving: logic
         client = refusing(
             serving.sagemaker, "describe_endpoint", error, when=lambda asked: asked["EndpointName"] == "other"
         )
-        half = logic.Aws(sagemaker=client, cloudwatch=serving.cloudwatch, session=SESSION, store=serving.store)
+        half = dataclasses.replace(serving, sagemaker=client)
         result = logic.sample(half, settings(watched(), watched("other")), due=driven.utc(), now=driven.utc())
         assert result["unread"] == ["other"]
         assert published("UnreadEndpoints")[-1] == ({}, 1.0)
@@ -281,14 +282,15 @@ def test_missing_reports_are_made_up_for_and_one_bad_day_does_not_keep_the_other
     first = next_midnight(driven)
     driven._now = first.timestamp()
     sample_until(serving, driven, first + dt.timedelta(days=3), settings(), minutes=60)
-    broken = f"samples/{first + dt.timedelta(days=1, hours=12):%Y-%m-%d/%H-%M-%S}.json"
-    serving.store.s3.put_object(Bucket=BUCKET, Key=broken, Body=b"{")
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+    unreadable = f"samples/{first + dt.timedelta(days=1, hours=12):%Y-%m-%d/%H}"
+    s3 = refusing(serving.store.s3, "get_object", denied, when=lambda asked: asked["Key"].startswith(unreadable))
+    half = dataclasses.replace(serving, store=Store(s3=s3, bucket=BUCKET))
     today = (first + dt.timedelta(days=3)).date()
     with pytest.raises(RuntimeError, match="not reported: ") as error:
-        logic.report_days(serving, settings(sample_minutes=60), today=today, seconds_left=plenty)
+        logic.report_days(half, settings(sample_minutes=60), today=today, seconds_left=plenty)
     assert (today - dt.timedelta(days=2)).isoformat() in str(error.value)
     assert serving.store.reported() == {(today - dt.timedelta(days=back)).isoformat() for back in (1, 3)}
-    serving.store.s3.delete_object(Bucket=BUCKET, Key=broken)
     logic.report_days(serving, settings(sample_minutes=60), today=today, seconds_left=plenty)
     assert len(serving.store.reported()) == 3
 
@@ -303,12 +305,34 @@ def test_a_run_that_is_short_of_time_leaves_days_to_the_next(serving: logic.Aws,
     assert serving.store.reported() == {(today - dt.timedelta(days=1)).isoformat()}
 
 
-def test_a_day_of_more_samples_than_one_page_is_read_whole(aws: logic.Aws, driven: Any) -> None:
-    midnight = next_midnight(driven)
-    for minute in range(-10, 1450):
-        at = midnight + dt.timedelta(minutes=minute)
-        aws.store.add(Sample(at=at, endpoints={}), due=at)
-    assert len(aws.store.samples(midnight.date())) == 1460
+def test_a_day_of_more_samples_than_one_page_is_read_whole() -> None:
+    midnight = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
+    moments = [
+        midnight + dt.timedelta(minutes=minute) for minute in range(-400, 1840)
+    ]  # six hours of them on either side
+    texts = {f"samples/{at:%Y-%m-%d/%H-%M-%S}.json": Sample(at=at, endpoints={}).text() for at in moments}
+
+    class Pages:
+        def paginate(self, **asked: Any) -> Any:
+            keys = [{"Key": key} for key in texts if key.startswith(asked["Prefix"])]
+            return ({"Contents": keys[first : first + 1000]} for first in range(0, len(keys), 1000))
+
+    s3 = SimpleNamespace(
+        get_paginator=lambda _: Pages(), get_object=lambda **asked: {"Body": io.BytesIO(texts[asked["Key"]].encode())}
+    )
+    found = Store(s3=s3, bucket=BUCKET).samples(midnight.date())
+    assert [found[0].at, found[-1].at] == [midnight - dt.timedelta(hours=6), midnight + dt.timedelta(hours=30)]
+    assert len(found) == 36 * 60 + 1
+
+
+def test_a_sample_that_nobody_understands_is_a_gap(aws: logic.Aws, caplog: pytest.LogCaptureFixture) -> None:
+    at = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
+    aws.store.add(Sample(at=at, endpoints={}), due=at)
+    for minute, body in ((5, b"{"), (10, b'{"version":9}'), (15, b"[]"), (20, b"\xff")):
+        key = f"samples/{at + dt.timedelta(minutes=minute):%Y-%m-%d/%H-%M-%S}.json"
+        aws.store.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    assert [one.at for one in aws.store.samples(at.date())] == [at]
+    assert "version 9 of a sample, expected 1" in caplog.text
 
 
 def test_the_running_day_is_reported_as_far_as_it_has_come(serving: logic.Aws, driven: Any) -> None:

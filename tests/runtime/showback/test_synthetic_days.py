@@ -75,7 +75,7 @@ def test_adapters_and_teams_share_a_component_by_what_they_served() -> None:
         adapter("llama", "triage", team="support"),
         adapter("llama", "tone", team="marketing"),
     ]
-    hours = {hour: 10 for hour in list(HOURS)[:6]}
+    hours = dict.fromkeys(list(HOURS)[:6], 10)
     usage = Usage(requests={"prod-chat-llama": hours, "prod-chat-llama-triage": {next(iter(HOURS)): 180}})
     rows = reported(sampled(lambda _: has(on(G6E, 1), members=members)), usage)
     base, triage = of(rows, adapter="", team="platform"), of(rows, adapter="triage")

@@ -122,7 +122,7 @@ def _only_type(settings: Mapping[str, Any], watched: Watched) -> str:
 def _members(sagemaker: SageMakerClient, watched: Watched) -> Iterable[Member]:
     # By name: pages of the latest first, which is the default, shift while components are created.
     pages = sagemaker.get_paginator("list_inference_components").paginate(
-        EndpointNameEquals=watched.name, SortBy="Name", SortOrder="Ascending", MaxResults=100
+        EndpointNameEquals=watched.name, SortBy="Name", SortOrder="Ascending", PaginationConfig={"PageSize": 100}
     )
     for name in sorted(one["InferenceComponentName"] for page in pages for one in page["InferenceComponents"]):
         known = watched.members.get(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from .spans import LONGEST_GAP_SECONDS
 
 SAMPLES, REPORTS = "samples/", "daily/"
 _READERS = 8
+
+_log = logging.getLogger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,10 @@ class Store:
         return True
 
     def samples(self, date: dt.date) -> list[Sample]:
-        """Return the samples of a day, and those around it that gaps at its ends are filled from."""
+        """Return the samples of a day, and those around it that gaps at its ends are filled from.
+
+        One that cannot be understood, as of another version of this function, is a gap.
+        """
         margin = dt.timedelta(seconds=LONGEST_GAP_SECONDS)
         start = dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC)
         first, last = start - margin, start + dt.timedelta(days=1) + margin
@@ -61,7 +68,8 @@ class Store:
             <= f"{last:%Y-%m-%d/%H-%M-%S}"
         ]
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            return [Sample.parse(text) for text in pool.map(self._read, keys)]
+            texts = zip(keys, pool.map(self._read, keys), strict=True)
+            return [sample for key, text in texts if (sample := _parsed(key, text)) is not None]
 
     def has_samples(self, date: dt.date) -> bool:
         """Whether a day has any sample."""
@@ -91,3 +99,11 @@ class Store:
     def _read(self, key: str) -> bytes:
         body: bytes = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
+
+
+def _parsed(key: str, text: bytes) -> Sample | None:
+    try:
+        return Sample.parse(text)
+    except ValueError as error:
+        _log.error(json.dumps({"sample": key, "error": str(error)}))
+        return None
