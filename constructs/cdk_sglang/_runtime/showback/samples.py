@@ -10,6 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 VERSION = 1
@@ -132,14 +133,17 @@ class Sample:
                 raise ValueError(f"version {content['version']} of a sample, expected {VERSION}")
             return cls(
                 at=dt.datetime.fromisoformat(content["at"]),
-                endpoints={name: _endpoint(part) for name, part in content["endpoints"].items()},
+                endpoints={name: _endpoint(json.dumps(part)) for name, part in content["endpoints"].items()},
                 plans=tuple(Plan(**plan) for plan in content["plans"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no sample: {error!r}") from error
 
 
-def _endpoint(content: dict[str, Any]) -> EndpointSample:
+@lru_cache(maxsize=256)
+def _endpoint(text: str) -> EndpointSample:
+    """Read an endpoint; most samples of a day are alike, and share one object."""
+    content: dict[str, Any] = json.loads(text)
     return EndpointSample(
         endpoint=content["endpoint"],
         instances=tuple(Instances(**part) for part in content["instances"]),

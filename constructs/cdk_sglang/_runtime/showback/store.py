@@ -68,8 +68,8 @@ class Store:
             <= f"{last:%Y-%m-%d/%H-%M-%S}"
         ]
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            texts = zip(keys, pool.map(self._read, keys), strict=True)
-            return [sample for key, text in texts if (sample := _parsed(key, text)) is not None]
+            found = pool.map(lambda key: _parsed(key, self._read(key)), keys)
+            return [sample for sample in found if sample is not None]
 
     def has_samples(self, date: dt.date) -> bool:
         """Whether a day has any sample."""
