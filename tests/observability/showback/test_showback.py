@@ -104,8 +104,8 @@ def _text(arn: Any) -> str:
 
 
 def test_tokens_are_queried_only_where_cloudwatch_answers_promql() -> None:
-    assert "cloudwatch:QueryMetrics" not in allowed(built()[1])
-    assert allowed(built(measures_tokens=True)[1])["cloudwatch:QueryMetrics"][0] == "*"
+    assert "cloudwatch:ListMetrics" not in allowed(built()[1])
+    assert allowed(built(measures_tokens=True)[1])["cloudwatch:ListMetrics"][0] == "*"
 
 
 def test_a_reserved_endpoint_lets_the_function_read_its_plan() -> None:

@@ -412,18 +412,26 @@ def test_tokens_are_those_that_the_engine_counted(prometheus: Any) -> None:
     found = usage.tokens(SESSION, prometheus.url, {"in": "a", "out": "b"}, label=LABEL, at=at)
     assert found == {"llama": (1500, 300), "qwen": (3, 0)}
     (path, form, signature), _ = prometheus.asked
-    assert (path, form) == ("/prometheus/api/v1/query", {"query": ["a"], "time": [str(int(at.timestamp()))]})
+    assert (path, form) == ("/api/v1/query", {"query": ["a"], "time": [str(int(at.timestamp()))]})
     assert "/us-east-1/monitoring/aws4_request" in signature
+
+
+@pytest.mark.parametrize("code", [400, 403, 404])
+def test_both_paths_that_aws_documents_are_tried(prometheus: Any, code: int) -> None:
+    prometheus.answers += [(code, {}), (200, vector(llama="5"))] * 2
+    at = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
+    assert usage.tokens(SESSION, prometheus.url, {"in": "a", "out": "b"}, label=LABEL, at=at) == {"llama": (5, 5)}
+    assert [path for path, _, _ in prometheus.asked[:2]] == ["/api/v1/query", "/prometheus/api/v1/query"]
 
 
 @pytest.mark.parametrize(
     "answer",
-    [(403, {}), (500, {}), (200, {"status": "error", "error": "bad query"}), (200, {"status": "success"}), (200, [])],
+    [(403, {}), (500, {}), (200, {"status": "error", "error": "bad query"}), (200, {"status": "success"}), (200, []), (200, vector(llama="+Inf"))],
 )
 def test_tokens_that_nobody_answers_are_planned_ones(
     prometheus: Any, answer: tuple[int, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    prometheus.answers.append(answer)
+    prometheus.answers += [answer] * 2  # of both paths
     at = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
     assert usage.tokens(SESSION, prometheus.url, {"in": "a", "out": "b"}, label=LABEL, at=at) == {}
     assert "PromQL did not answer" in caplog.text

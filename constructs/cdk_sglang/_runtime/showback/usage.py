@@ -22,6 +22,12 @@ _QUERIES = 500
 """Queries of a GetMetricData call
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html, read 2026-11)."""
 _TIMEOUT_SECONDS = 30
+_PATHS = ("/api/v1/query", "/prometheus/api/v1/query")
+"""Paths of the PromQL API, each from a page of AWS's: CloudWatch's reference of QueryMetrics
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-PromQL-API-QueryMetrics.html, read 2026-11) and SageMaker's guide
+(https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-promql.html, read 2026-11)."""
+_MISSING = (400, 403, 404)
+"""What a path that does not exist may be answered."""
 
 _log = logging.getLogger()
 
@@ -104,7 +110,7 @@ def tokens(
                 )
                 if name:
                     counted.setdefault(name, [0, 0])[index] += round(float(series["value"][1]))
-    except (OSError, ValueError, KeyError, TypeError) as error:  # HTTP errors are OSErrors
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:  # HTTP errors are OSErrors
         _log.warning(json.dumps({"tokens": "planned", "because": f"CloudWatch's PromQL did not answer: {error}"}))
         return {}
     return {name: (pair[0], pair[1]) for name, pair in counted.items()}
@@ -141,7 +147,18 @@ def of_day(
 
 
 def _query(session: Any, address: str, query: str, at: dt.datetime) -> Sequence[Mapping[str, Any]]:
-    url = f"{address.rstrip('/')}/prometheus/api/v1/query"
+    *others, last = _PATHS
+    for path in others:
+        try:
+            return _query_at(session, f"{address.rstrip('/')}{path}", query, at)
+        except urllib.error.HTTPError as error:
+            error.close()  # the error is also the reply, and keeps its socket
+            if error.code not in _MISSING:
+                raise
+    return _query_at(session, f"{address.rstrip('/')}{last}", query, at)
+
+
+def _query_at(session: Any, url: str, query: str, at: dt.datetime) -> Sequence[Mapping[str, Any]]:
     body = urllib.parse.urlencode({"query": query, "time": int(at.timestamp())})
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     request = AWSRequest(method="POST", url=url, data=body, headers=headers)

@@ -189,9 +189,9 @@ READ_METRICS: Final = ("cloudwatch:GetMetricData",)
 """On `*`: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
 
-QUERY_METRICS: Final = ("cloudwatch:ListMetrics", "cloudwatch:QueryMetrics")
-"""On `*`, with GetMetricData, for PromQL: as above
-(https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-promql.html)."""
+QUERY_METRICS: Final = ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics")
+"""On `*`, for PromQL: as above (https://docs.aws.amazon.com/grafana/latest/userguide/cloudwatch-promql.html, read 2026-11). SageMaker's guide
+names `cloudwatch:QueryMetrics` too, which AWS's service authorization reference does not have."""
 
 KEEP_REPORTS: Final = ("s3:GetObject", "s3:PutObject")
 """On the samples and reports in the one bucket."""
