@@ -126,7 +126,8 @@ def cost_table(costs: Costs, *, width: int) -> Table:
     """
     wide = width >= _NARROW
     table = Table(show_footer=True)
-    for index, heading in enumerate(costs.keys):
+    headings = costs.keys if wide else ("/".join(costs.keys),)
+    for index, heading in enumerate(headings):
         table.add_column(heading, footer="total" if index == 0 else "", overflow="fold")
     total = costs.total
     numbers = _numbers(total, _cents({(): total.usd})[()], total.usd, wide=wide)
@@ -136,7 +137,8 @@ def cost_table(costs: Costs, *, width: int) -> Table:
     cents = _cents({key: cost.usd for key, cost in costs.parts.items()})
     for key, cost in costs.parts.items():
         figures = _numbers(cost, cents[key], total.usd, wide=wide)
-        table.add_row(*key, *(figure for figure in figures if figure is not None))
+        names = key if wide else ("/".join(filter(None, key)),)
+        table.add_row(*names, *(figure for figure in figures if figure is not None))
     return table
 
 

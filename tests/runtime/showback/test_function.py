@@ -276,6 +276,29 @@ def test_a_day_is_reported_and_twice_gives_the_same_bytes(serving: logic.Aws, dr
     assert published("CostUsd") == costs  # a day counts once
 
 
+def test_a_report_that_cannot_be_kept_is_published_and_kept_by_the_next_run(serving: logic.Aws, driven: Any) -> None:
+    midnight = next_midnight(driven)
+    logic.sample(serving, settings(), due=midnight - dt.timedelta(hours=1), now=midnight - dt.timedelta(hours=1))
+    denied = ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
+    s3 = refusing(serving.store.s3, "put_object", denied, when=lambda asked: asked["Key"].startswith("daily/"))
+    full = dataclasses.replace(serving, store=Store(s3=s3, bucket=BUCKET))
+    with pytest.raises(RuntimeError, match="SlowDown"):
+        logic.report_days(full, settings(), today=midnight.date(), seconds_left=plenty)
+    logic.report_days(serving, settings(), today=midnight.date(), seconds_left=plenty)
+    assert serving.store.reported() == {(midnight.date() - dt.timedelta(days=1)).isoformat()}
+    costs = published("CostUsd")
+    assert costs[: len(costs) // 2] == costs[len(costs) // 2 :]  # twice at the same moment: its maximum is the cost
+
+
+def test_what_has_no_price_has_no_cost_in_cloudwatch(serving: logic.Aws, driven: Any) -> None:
+    midnight = next_midnight(driven)
+    unpriced = settings(prices={})
+    logic.sample(serving, unpriced, due=midnight - dt.timedelta(hours=1), now=midnight - dt.timedelta(hours=1))
+    logic.report_days(serving, unpriced, today=midnight.date(), seconds_left=plenty)
+    assert published("CostUsd") == published("UsdPerHour") == []
+    assert {row["usd"] for row in rows(serving, midnight.date() - dt.timedelta(days=1))} == {""}
+
+
 def test_missing_reports_are_made_up_for_and_one_bad_day_does_not_keep_the_others(
     serving: logic.Aws, driven: Any
 ) -> None:
@@ -426,7 +449,14 @@ def test_both_paths_that_aws_documents_are_tried(prometheus: Any, code: int) -> 
 
 @pytest.mark.parametrize(
     "answer",
-    [(403, {}), (500, {}), (200, {"status": "error", "error": "bad query"}), (200, {"status": "success"}), (200, []), (200, vector(llama="+Inf"))],
+    [
+        (403, {}),
+        (500, {}),
+        (200, {"status": "error", "error": "bad query"}),
+        (200, {"status": "success"}),
+        (200, []),
+        (200, vector(llama="+Inf")),
+    ],
 )
 def test_tokens_that_nobody_answers_are_planned_ones(
     prometheus: Any, answer: tuple[int, Any], caplog: pytest.LogCaptureFixture

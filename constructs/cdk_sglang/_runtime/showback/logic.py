@@ -107,7 +107,8 @@ def running_day(aws: Aws, settings: Mapping[str, Any], *, now: dt.datetime) -> d
 
 def _report(aws: Aws, settings: Mapping[str, Any], date: dt.date) -> None:
     _, found = _rows(aws, settings, date)
-    if not aws.store.report(date, text(found)):
+    content = text(found)
+    if aws.store.has_report(date, content):
         return
     by_component = total_usd(found, "endpoint", "component")
     by_team = total_usd(found, "team")
@@ -116,7 +117,9 @@ def _report(aws: Aws, settings: Mapping[str, Any], date: dt.date) -> None:
         *(("CostUsd", {"Endpoint": one, "Component": other}, usd) for (one, other), usd in by_component.items()),
         *(("CostUsd", {"Team": team}, usd) for (team,), usd in by_team.items() if team),
     ]
+    # Before the report, whose presence says that all is done: a second run then repeats what the first one did not finish.
     _publish(aws, settings, start, data)
+    aws.store.report(date, content)
 
 
 def _rows(

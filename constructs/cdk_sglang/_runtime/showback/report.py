@@ -114,9 +114,11 @@ def usd_per_hour(sample: Sample, facts: Facts) -> dict[str, float]:
 
 
 def total_usd(found: Sequence[Mapping[str, str]], *keys: str) -> dict[tuple[str, ...], float]:
-    """Return dollars by the values of some columns; rows without a price count nothing."""
+    """Return dollars by the values of some columns; what has no price is left out."""
     totals: dict[tuple[str, ...], float] = {}
     for row in found:
+        if not row["usd"]:
+            continue
         key = tuple(row[name] for name in keys)
-        totals[key] = totals.get(key, 0.0) + float(row["usd"] or 0)
+        totals[key] = totals.get(key, 0.0) + float(row["usd"])
     return totals

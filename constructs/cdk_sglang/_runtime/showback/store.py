@@ -80,17 +80,18 @@ class Store:
         """Return the days that have a report, such as 2026-11-30."""
         return {key.removeprefix(REPORTS).removesuffix(".csv") for key in self._keys(REPORTS)}
 
-    def report(self, date: dt.date, text: str) -> bool:
-        """Keep a day's report; False if the same bytes are there, so that no version is added."""
-        key, body = f"{REPORTS}{date.isoformat()}.csv", text.encode()
+    def has_report(self, date: dt.date, text: str) -> bool:
+        """Whether a day has this report, byte by byte."""
         try:
-            if self._read(key) == body:
-                return False
+            return self._read(_report_key(date)) == text.encode()
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
                 raise
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="text/csv")
-        return True
+            return False
+
+    def report(self, date: dt.date, text: str) -> None:
+        """Keep a day's report in place of an earlier one."""
+        self.s3.put_object(Bucket=self.bucket, Key=_report_key(date), Body=text.encode(), ContentType="text/csv")
 
     def _keys(self, prefix: str) -> Iterable[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -107,3 +108,7 @@ def _parsed(key: str, text: bytes) -> Sample | None:
     except ValueError as error:
         _log.error(json.dumps({"sample": key, "error": str(error)}))
         return None
+
+
+def _report_key(date: dt.date) -> str:
+    return f"{REPORTS}{date.isoformat()}.csv"
