@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.foundation import FoundationStack
-from stacks.naming import endpoint_name, stack_name
+from stacks.naming import SHOWBACK, endpoint_name, stack_name
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
@@ -78,10 +80,38 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
+    if settings.observability.showback.enabled and not problems and foundation is not None:
+        from stacks.showback import ShowbackStack  # noqa: PLC0415  loading it takes time, and not every fleet has it
+
+        showback = ShowbackStack(
+            app,
+            "Showback",
+            environment=name,
+            settings=settings,
+            endpoints=_observed(name, resolved),
+            prices=own.prices,
+            stack_name=stack_name(name, SHOWBACK),
+            env=env,
+        )
+        showback.add_stack_dependency(foundation)
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
     return Fleet(stacks=serving, resolved=resolved)
+
+
+def _observed(name: str, resolved: ResolvedFleet) -> list[ObservedEndpoint]:
+    plans = {plan.name: plan for plan in resolved.plan.endpoints}
+    return [
+        observed_endpoint(endpoint, endpoint_name=endpoint_name(name, short_name), plan=plans.get(short_name))
+        for short_name, endpoint in resolved.endpoints.items()
+    ]
+
+
+_RESERVED: Final = {
+    "foundation": "'foundation' names the stack of what all endpoints share; choose another name",
+    SHOWBACK: "'showback' names the stack that reports what the endpoints cost; choose another name",
+}
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -99,10 +129,8 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
     problems = []
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
-        if endpoint == "foundation":
-            problems.append(
-                Problem(path, "'foundation' names the stack of what all endpoints share; choose another name")
-            )
+        if endpoint in _RESERVED:
+            problems.append(Problem(path, _RESERVED[endpoint]))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

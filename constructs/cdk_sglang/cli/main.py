@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cdk_sglang.cli import adapters, ask, capacity, deploy, image, models, plan, predict, prices, weights
+from cdk_sglang.cli import adapters, ask, capacity, costs, deploy, image, models, plan, predict, prices, weights
 from cdk_sglang.errors import ConfigurationError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("ask")(ask.ask)
 app.command("deploy")(deploy.deploy)
+app.command("costs")(costs.costs)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.add_typer(weights.app, name="weights")
