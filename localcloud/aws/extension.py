@@ -31,7 +31,16 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
 from localcloud.aws.door import refusals
 from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
-from localcloud.aws.metrics import alarms, composite_alarms, dashboards, enrichment, promql_alarms, publisher, scraper
+from localcloud.aws.metrics import (
+    alarms,
+    composite_alarms,
+    dashboards,
+    enrichment,
+    log_filters,
+    promql_alarms,
+    publisher,
+    scraper,
+)
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
@@ -63,6 +72,7 @@ def install() -> None:
     promql_alarms.install()
     composite_alarms.install()
     enrichment.install()
+    log_filters.install()
     dashboards.install()
     policies.install()
     builds.install()
@@ -75,6 +85,7 @@ def install() -> None:
         fleet.tick,
         publisher.tick,
         scraper.tick,
+        log_filters.tick,
         scheduled_actions.tick,
         policies.tick,
         scheduler.tick,
