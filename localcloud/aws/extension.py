@@ -36,6 +36,7 @@ from localcloud.aws.metrics import (
     composite_alarms,
     dashboards,
     enrichment,
+    log_filters,
     percentiles,
     promql_alarms,
     publisher,
@@ -73,6 +74,7 @@ def install() -> None:
     promql_alarms.install()
     composite_alarms.install()
     enrichment.install()
+    log_filters.install()
     dashboards.install()
     policies.install()
     builds.install()
@@ -85,6 +87,7 @@ def install() -> None:
         fleet.tick,
         publisher.tick,
         scraper.tick,
+        log_filters.tick,
         scheduled_actions.tick,
         policies.tick,
         scheduler.tick,
