@@ -16,7 +16,7 @@ from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
-from stacks.observability import EnrichmentStack, ObservabilityStack
+from stacks.observability import EnrichmentStack, ObservabilityStack, TransactionSearchStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
@@ -25,6 +25,7 @@ _STACKS: Final = {
     "foundation": "what all endpoints share",
     "observability": "what shows all endpoints",
     "enrichment": "the account's OTel enrichment",
+    "transaction-search": "the account's Transaction Search",
 }
 """Names of stacks that no endpoint may have."""
 
@@ -110,6 +111,8 @@ def _add_observability(
     """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
     if settings.observability.enrichment == "enable":
         EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
+    if settings.observability.transaction_search == "enable":
+        TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
     stack = ObservabilityStack(
         app,
         "Observability",

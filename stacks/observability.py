@@ -10,6 +10,7 @@ from constructs import Construct
 from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
 from cdk_sglang.observability.enrichment import OtelEnrichment
 from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
+from cdk_sglang.observability.traces.transaction_search import TransactionSearch
 from stacks.options import StackOptions
 from stacks.planning import ResolvedFleet, observed_endpoints
 from stacks.settings import Environment
@@ -73,3 +74,17 @@ class EnrichmentStack(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, **options: Unpack[StackOptions]) -> None:
         super().__init__(scope, construct_id, **options)
         OtelEnrichment(self, "Enrichment")
+
+
+class TransactionSearchStack(cdk.Stack):
+    """Transaction Search of the account and Region, apart from what may be deleted with an environment.
+
+    Args:
+        scope: The app, or a stage of one.
+        construct_id: Id of the stack.
+        **options: Options of the stack.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, **options: Unpack[StackOptions]) -> None:
+        super().__init__(scope, construct_id, **options)
+        TransactionSearch(self, "TransactionSearch")
