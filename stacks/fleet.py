@@ -1,4 +1,4 @@
-"""An environment as an app: one foundation, one stack for each endpoint, and what shows them."""
+"""An environment as an app: one foundation, for each endpoint one stack that serves and one of alarms, and what shows them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
 from stacks.observability import EnrichmentStack, ObservabilityStack, TransactionSearchStack
@@ -36,10 +38,12 @@ class Fleet:
 
     Attributes:
         stacks: One stack for each endpoint.
+        alarms: One stack of alarms for each endpoint.
         resolved: The environment, with every value resolved, and its plan.
     """
 
     stacks: list[ServingStack]
+    alarms: list[AlarmsStack]
     resolved: ResolvedFleet
 
 
@@ -62,8 +66,14 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
-    foundation, serving = None, []
+    problems = [
+        *settings.alarms.region_problems(env.region),
+        *_name_problems(name, settings),
+        *shared_names,
+        *resolved.problems,
+    ]
+    foundation, serving, alarms = None, [], []
+    plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
         foundation = FoundationStack(
             app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
@@ -88,6 +98,24 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
+        observed = observed_endpoint(plan, endpoint_name=endpoint_name(name, endpoint), plan=plans.get(endpoint))
+        try:
+            watch = AlarmsStack(
+                app,
+                f"Alarms-{endpoint}",
+                environment=name,
+                endpoint=observed,
+                settings=settings,
+                serving_stack=stack_name(name, endpoint),
+                stack_name=stack_name(name, f"{endpoint}-alarms"),
+                env=env,
+            )
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        if foundation is not None:
+            watch.add_stack_dependency(foundation)
+        alarms.append(watch)
     if not problems:
         try:
             _add_observability(app, name, settings, resolved=resolved, serving=serving, env=env)
@@ -96,7 +124,7 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return Fleet(stacks=serving, resolved=resolved)
+    return Fleet(stacks=serving, alarms=alarms, resolved=resolved)
 
 
 def _add_observability(
@@ -143,6 +171,10 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
         path = f"endpoints.{endpoint}"
         if endpoint in _STACKS:
             problems.append(Problem(path, f"{endpoint!r} names the stack of {_STACKS[endpoint]}; choose another name"))
+        watched = endpoint.removesuffix("-alarms")
+        if watched != endpoint and watched in settings.endpoints:
+            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
+            problems.append(Problem(path, text))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

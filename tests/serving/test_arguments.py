@@ -32,6 +32,7 @@ from cdk_sglang import (
     BatchSize,
     BurnRate,
     Capacity,
+    ChartQuery,
     ComponentScaling,
     ConfigurationError,
     ContainerBase,
@@ -99,6 +100,13 @@ CALLS: dict[str, dict[str, Any]] = {
     "BurnRate": {"budget_percent": 2, "long_minutes": 60, "short_minutes": 5},
     "BurnRate.factor": {"window_days": 30},
     "EndpointAlarms": {"scope": STACK, "construct_id": "ChatAlarms", "endpoint": ENDPOINT, "alarms": TOPIC},
+    "ChartAxis": {"title": "seconds"},
+    "ChartBand": {"low": 1, "high": 2, "label": "plan"},
+    "ChartQuery": {"query": "up"},
+    "ChartThreshold": {"value": 1, "label": "objective"},
+    "ChartWidget": {"title": "Up", "queries": [ChartQuery(query="up")]},
+    "FleetDashboards": {"scope": STACK, "construct_id": "Dashboards", "name": "prod", "endpoints": [ENDPOINT]},
+    "OtelEnrichment": {"scope": STACK, "construct_id": "Enrichment"},
     "NoAlarms": {"reason": "a test"},
     "BatchSize": {"percent": 5},
     "BatchSize.percent": {"value": 5},
@@ -221,6 +229,8 @@ MEMBERS = (
     "in_one_step",
     "dest_of",
     "switch",
+    "to_json",
+    "position",
 )
 """What objects of the library ask each other."""
 OBJECTS = {

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cdk_sglang.cli import adapters, ask, capacity, deploy, image, models, plan, predict, prices, weights
+from cdk_sglang.cli import adapters, ask, capacity, deploy, grafana, image, models, plan, predict, prices, weights
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.errors import ConfigurationError
 
@@ -26,6 +26,7 @@ app.command("plan")(plan.plan)
 app.command("ask")(ask.ask)
 app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
+app.command("grafana")(grafana.grafana)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.add_typer(weights.app, name="weights")

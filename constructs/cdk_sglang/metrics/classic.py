@@ -14,6 +14,10 @@ VARIANT_NAME: Final = "AllTraffic"
 """Name of an endpoint's only production variant: rolling updates of an endpoint are refused with more than one
 (https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html, read 2026-10)."""
 
+MAX_PERIOD_SECONDS: Final = 86_400
+"""Longest period of a metric
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricStat.html and PutMetricAlarm, read 2026-11)."""
+
 # Order in which AWS's pages and console name the dimensions of SageMaker's metrics.
 _ORDER: Final = (
     "EndpointName",
@@ -113,7 +117,7 @@ def classic_metric(
 def math(
     expression: str, metrics: Mapping[str, ClassicMetric | None], *, period_seconds: int = 300, label: str = ""
 ) -> Classic | None:
-    """Return metric math over metrics; None if one of them is not published.
+    """Return metric math over metrics; None if one of them is not published, or the period is longer than CloudWatch takes.
 
     Args:
         expression: Expression over the ids of `metrics`.
@@ -122,7 +126,7 @@ def math(
         label: What the expression shows where that is not quite what the figure's title says.
     """
     present = {key: metric for key, metric in metrics.items() if metric is not None}
-    if len(present) < len(metrics):
+    if len(present) < len(metrics) or period_seconds > MAX_PERIOD_SECONDS:
         return None
     return Classic(expression=expression, metrics=present, period_seconds=period_seconds, label=label)
 

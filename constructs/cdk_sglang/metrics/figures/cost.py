@@ -176,5 +176,5 @@ def idle_gpu_hours(place: Place, *, window: str = "1h", gpu_below_percent: float
             },
             label="Share of paid GPU time without work",
         ),
-        note="A GPU that published for a part of the window counts as if for all of it.",
+        note="A GPU that published for a part of the window counts as if for all of it. Needs subqueries, which AWS does not say CloudWatch has.",
     )

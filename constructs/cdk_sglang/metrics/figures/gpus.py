@@ -61,15 +61,20 @@ def gpu_memory_used(place: Place) -> Figure:
     )
 
 
-def gpu_temperature(place: Place) -> Figure:
-    """Return the temperature of each GPU, in degrees Celsius."""
+def gpu_temperature(place: Place, *, slowdown_celsius: float | None = None) -> Figure:
+    """Return the temperature of each GPU, in degrees Celsius.
+
+    Args:
+        place: Endpoint or component.
+        slowdown_celsius: Temperature at which this GPU slows itself down; no line by default.
+    """
     return Figure(
         key="gpu_temperature",
         title="Temperature by instance and GPU",
         unit="celsius",
-        advice="Above the line the GPU slows itself down: replace the instance if its siblings are cooler.",
+        advice="Far above its siblings: the GPU slows itself down; replace the instance.",
         query=gauge("gpu_temperature", place, aggregate="max", labels=EACH_GPU),
-        bands=line("GPUs slow down near here", 87),
+        bands=line("slows itself down", slowdown_celsius),
         labels=EACH_GPU,
     )
 

@@ -20,7 +20,9 @@ from cdk_sglang.metrics.classic import Classic, ClassicMetric, classic_metric, m
 from cdk_sglang.metrics.figures.figure import Figure, line, seconds
 from cdk_sglang.metrics.promql import Place, increase
 
-_ENGINE_SEES: Final = "PromQL divides aborted by ended requests of the engine: it misses requests that never reached it, and counts callers who hung up."
+_ENGINE_SEES: Final = "PromQL reads the engine's own answers: it misses requests that never reached an engine, and streams that broke after their first part."
+_ANSWERS: Final = {"endpoint": "/invocations|/v1/.+"}
+"""Paths of callers' requests; the engine counts its probes and scrapes as well."""
 
 
 def _failures(place: Place, period_seconds: int, *, no_capacity: bool) -> tuple[str, dict[str, ClassicMetric | None]]:
@@ -49,10 +51,11 @@ def error_ratio_classic(place: Place, window: str, *, no_capacity: bool = False)
 
 
 def error_ratio_query(place: Place, window: str) -> str:
-    """Return PromQL for the share of requests that the engine aborted in a window; 0 if none was."""
-    ended = f"({increase('requests', place, window=window)})"
-    aborted = f"({increase('aborted_requests', place, window=window)})"
-    return f"clamp_max(({aborted} or ({ended} * 0)) / clamp_min({ended}, 1), 1)"
+    """Return PromQL for the share of requests that an engine answered with a 5xx status in a window; 0 if none was."""
+    answers = place.where(patterns=_ANSWERS)
+    every = f"({increase('http_responses', answers, window=window)})"
+    failed = f"({increase('http_responses', answers.where(patterns={'status_code': '5..'}), window=window)})"
+    return f"({failed} or ({every} * 0)) / ({every} > 0)"
 
 
 def error_ratio(
@@ -104,6 +107,8 @@ def availability(
 
 def burn_rate(place: Place, *, objective: float, window: str, no_capacity: bool = False) -> Figure:
     """Return how many times faster than allowed the error budget of availability is spent in a window.
+
+    14.4 over an hour spends 2 % of a month's budget (https://sre.google/workbook/alerting-on-slos/, read 2026-11).
 
     Args:
         place: Endpoint or component.

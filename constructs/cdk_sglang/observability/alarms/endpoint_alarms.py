@@ -59,6 +59,7 @@ class EndpointAlarms(Construct):
         runbooks_url: Folder or address of the runbook pages; docs/runbooks of this project's repository by default.
         log_retention_days: Days that the log of the function that looks for deployments is kept; 30 by default.
         log_key: Key that encrypts that log; that of CloudWatch Logs by default.
+        log_removal: Whether that log outlives the stack; it does by default.
 
     Raises:
         ConfigurationError: A promise cannot be watched, or a topic is in another Region; every problem with the option's path.
@@ -79,6 +80,7 @@ class EndpointAlarms(Construct):
         runbooks_url: str = "docs/runbooks",
         log_retention_days: int = 30,
         log_key: kms.IKey | None = None,
+        log_removal: cdk.RemovalPolicy | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         observed = endpoint if isinstance(endpoint, ObservedEndpoint) else observed_construct(endpoint)
@@ -116,7 +118,7 @@ class EndpointAlarms(Construct):
                 endpoint_name=observed.endpoint_name,
                 stacks=deployment_stacks,
                 log_options=LogOptions(
-                    retention_days=log_retention_days, key=log_key, removal=cdk.RemovalPolicy.DESTROY
+                    retention_days=log_retention_days, key=log_key, removal=log_removal or cdk.RemovalPolicy.RETAIN
                 ),
             ).alarm_name
         self.page_alarm_name: str = self._page(paging, suppressor)

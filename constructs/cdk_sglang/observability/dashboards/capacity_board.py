@@ -24,7 +24,7 @@ from cdk_sglang.metrics.promql import distinct
 from cdk_sglang.metrics.series import COMPONENT, CONTAINER, INSTANCE
 from cdk_sglang.observability.dashboards.by_component import classic_panel, query_panel
 from cdk_sglang.observability.dashboards.context import DashboardContext, Watched, endpoint_place
-from cdk_sglang.observability.dashboards.hint import enrichment_hint
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Line, Panel, Rows, board, figure_panel
 from cdk_sglang.observability.observed import ObservedEndpoint
@@ -48,9 +48,7 @@ def capacity_boards(context: DashboardContext) -> Iterator[Board]:
     """
     for page, endpoints in pages(context.endpoints, ENDPOINTS_PER_BOARD):
         title = f"Capacity of {context.name}"
-        rows: list[list[AnyPanel | None]] = [[context.header(title)]]
-        if not context.enrichment:
-            rows.append([enrichment_hint()])
+        rows = opening(context, title)
         for endpoint in endpoints:
             rows += (_titled(endpoint, row) for row in _rows(context, endpoint))
         yield board(context.board_name("capacity", page), title, rows)
@@ -69,11 +67,14 @@ def _rows(context: DashboardContext, endpoint: ObservedEndpoint) -> Rows:
     if not context.enrichment:
         components = [Watched(endpoint=endpoint, component=component) for component in endpoint.components]
         return [[_classic_copies(components), instances, _refused(components)], [_reservation(endpoint)]]
+    wanted: list[AnyPanel | None] = [_copies(endpoint), instances, panel(launches_refused(place))]
+    if context.is_large:
+        return [wanted, [_reservation(endpoint)]]
     phases = {figure.key: figure for figure in startup_phases(place)}
     engine = [phases.pop(f"startup_{key}") for key in ("engine", "graphs")]
     whole = phases.pop("startup_scaling_duration")
     return [
-        [_copies(endpoint), instances, panel(launches_refused(place))],
+        wanted,
         [
             panel(*phases.values(), title="Start-up of a copy by phase (mean)"),
             panel(*engine, title="Start-up of the engine by phase"),

@@ -28,7 +28,7 @@ from cdk_sglang.observability.dashboards.context import (
     components_board_name,
     log_link,
 )
-from cdk_sglang.observability.dashboards.hint import enrichment_hint
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Text, board, figure_panel
 from cdk_sglang.observability.dashboards.values import (
@@ -51,7 +51,7 @@ def component_boards(context: DashboardContext) -> Iterator[Board]:
     Args:
         context: The fleet.
     """
-    if context.detail == "endpoints":
+    if context.is_large:
         return
     for endpoint in context.endpoints:
         components = [Watched(endpoint=endpoint, component=component) for component in endpoint.components]
@@ -62,11 +62,7 @@ def component_boards(context: DashboardContext) -> Iterator[Board]:
             others = (
                 board_link(f"Page {number}", name) for number, name in enumerate(names, start=1) if number != page
             )
-            rows: list[list[AnyPanel | None]] = [
-                [context.header(title, board_link("Endpoint", endpoint.endpoint_name), *others)]
-            ]
-            if not context.enrichment:
-                rows.append([enrichment_hint()])
+            rows = opening(context, title, board_link("Endpoint", endpoint.endpoint_name), *others)
             for watched in shown:
                 rows += ([_heading(watched)], *_rows(context, watched))
             yield board(names[page - 1], title, rows)

@@ -41,8 +41,10 @@ class Watched:
         return f"{self.endpoint.name}/{self.component.name}"
 
 
-Detail: TypeAlias = Literal["full", "plan", "endpoints"]
-"""What is drawn of each component: everything, what the plan predicts, or nothing but its line on the endpoint's dashboard."""
+_LINKS_PER_ROW: Final = 10
+Detail: TypeAlias = Literal["full", "plan", "endpoints", "fleet"]
+"""How much is drawn, from most to least: `full` everything; `plan` of each component what the plan predicts; `endpoints` of each component
+its line among those of the endpoint, and of endpoints what matters most; `fleet` no dashboards of single endpoints."""
 DETAILS: Final[tuple[Detail, ...]] = get_args(Detail)
 
 
@@ -55,7 +57,7 @@ class DashboardContext:
         endpoints: Its endpoints.
         enrichment: Whether CloudWatch answers PromQL.
         runbooks: Address of the runbooks, or their folder in a repository; None if there are none.
-        detail: What is drawn of each component.
+        detail: How much is drawn.
     """
 
     name: str
@@ -63,6 +65,11 @@ class DashboardContext:
     enrichment: bool
     runbooks: str | None = None
     detail: Detail = "full"
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are no dashboards of components."""
+        return self.detail in {"endpoints", "fleet"}
 
     @property
     def components(self) -> Iterator[Watched]:
@@ -80,20 +87,21 @@ class DashboardContext:
         """
         return f"{self.name}_{kind}{_page(page)}"
 
-    def header(self, title: str, *links: str, height: int = 2) -> Text:
+    def header(self, title: str, *links: str) -> Text:
         """Return the title of a dashboard with its links.
 
         Args:
             title: The title.
             links: Further links, in Markdown.
-            height: Rows.
         """
         runbooks = [] if self.runbooks is None else [_runbooks(self.runbooks)]
         standard = [
             board_link("Fleet", self.board_name("fleet")),
             f"[GPU panels of AWS: SageMaker AI Insights]({INSIGHTS})",
         ]
-        return Text(markdown=f"# {title}\n{' · '.join([*standard, *runbooks, *links])}", height=height)
+        return Text(
+            markdown=f"# {title}\n{' · '.join([*standard, *runbooks, *links])}", height=2 + len(links) // _LINKS_PER_ROW
+        )
 
 
 def endpoint_place(endpoint: ObservedEndpoint) -> Place:

@@ -30,7 +30,7 @@ from cdk_sglang.observability.dashboards.context import (
     log_link,
 )
 from cdk_sglang.observability.dashboards.fleet_board import promise
-from cdk_sglang.observability.dashboards.hint import enrichment_hint
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.panel import HEIGHT, AnyPanel, Board, Rows, Text, board, figure_panel
 from cdk_sglang.observability.dashboards.values import availability_objective, priced_types
 from cdk_sglang.observability.observed import ObservedEndpoint
@@ -49,21 +49,22 @@ def endpoint_boards(context: DashboardContext) -> Iterator[Board]:
     Args:
         context: The fleet.
     """
+    if context.detail == "fleet":
+        return
     for endpoint in context.endpoints:
         title = f"Endpoint {endpoint.endpoint_name}"
         components = tuple(Watched(endpoint=endpoint, component=component) for component in endpoint.components)
-        details = [] if context.detail == "endpoints" else [board_link("Components", components_board_name(endpoint))]
+        details = [] if context.is_large else [board_link("Components", components_board_name(endpoint))]
         links = (
             *details,
             log_link("Logs of its instances", f"{ENDPOINT_LOGS}{endpoint.endpoint_name}"),
         )
         rows: Rows = [
-            [context.header(title, *links)],
-            *([] if context.enrichment else [[enrichment_hint()]]),
+            *opening(context, title, *links),
             _promise(context, endpoint),
             _traffic(components),
-            *(_engine(endpoint) if context.enrichment else _classic_only(components)),
-            _cost(context, endpoint),
+            *(_engine(context, endpoint) if context.enrichment else _classic_only(components)),
+            *([] if context.is_large else [_cost(context, endpoint)]),
         ]
         yield board(endpoint.endpoint_name, title, rows)
 
@@ -121,11 +122,14 @@ def _math(name: str, namespace: str, statistic: str | None, divide: int, place: 
     return math("metric" if divide == 1 else f"metric / {divide}", {"metric": metric})
 
 
-def _engine(endpoint: ObservedEndpoint) -> Rows:
+def _engine(context: DashboardContext, endpoint: ObservedEndpoint) -> Rows:
     """Return what SGLang says of each component."""
     place = endpoint_place(endpoint)
-    cached = increase("cached_tokens", place, window="15m", labels=_EACH)
-    prompt = increase("prompt_tokens", place, window="15m", labels=_EACH)
+    first = _latency_and_tokens(place)
+    return first if context.is_large else [*first, _queue_and_cache(place)]
+
+
+def _latency_and_tokens(place: Place) -> list[list[AnyPanel | None]]:
     return [
         [
             query_panel(
@@ -168,26 +172,31 @@ def _engine(endpoint: ObservedEndpoint) -> Rows:
                 advice="Above zero for long: the KV cache is too small for the load; add copies.",
             ),
         ],
-        [
-            query_panel(
-                "Requests that wait",
-                query=gauge("queued_requests", place, labels=_EACH),
-                unit="requests",
-                advice="Growing: copies are too few or cannot start; see Capacity.",
-            ),
-            query_panel(
-                "Prefix-cache hit rate",
-                query=f"({cached}) / ({prompt})",
-                unit="ratio",
-                advice="Lower than before: prompts stopped sharing a beginning, or sessions reach other copies; see routing.",
-            ),
-            query_panel(
-                "Requests aborted per second",
-                query=rate("aborted_requests", place, labels=_EACH),
-                unit="requests/s",
-                advice="Above zero: callers hang up; see their time-outs, then the time to the first token.",
-            ),
-        ],
+    ]
+
+
+def _queue_and_cache(place: Place) -> list[AnyPanel | None]:
+    cached = increase("cached_tokens", place, window="15m", labels=_EACH)
+    prompt = increase("prompt_tokens", place, window="15m", labels=_EACH)
+    return [
+        query_panel(
+            "Requests that wait",
+            query=gauge("queued_requests", place, labels=_EACH),
+            unit="requests",
+            advice="Growing: copies are too few or cannot start; see Capacity.",
+        ),
+        query_panel(
+            "Prefix-cache hit rate",
+            query=f"({cached}) / ({prompt})",
+            unit="ratio",
+            advice="Lower than before: prompts stopped sharing a beginning, or sessions reach other copies; see routing.",
+        ),
+        query_panel(
+            "Requests aborted per second",
+            query=rate("aborted_requests", place, labels=_EACH),
+            unit="requests/s",
+            advice="Above zero: callers hang up; see their time-outs, then the time to the first token.",
+        ),
     ]
 
 

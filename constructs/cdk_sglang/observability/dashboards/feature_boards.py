@@ -17,6 +17,7 @@ from cdk_sglang.metrics.figures import (
 )
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.observability.dashboards.context import DashboardContext, Watched
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Panel, board, figure_panel
 from cdk_sglang.observability.dashboards.values import accept_length_objective, adapter_places, low_high
@@ -35,7 +36,7 @@ def speculative_boards(context: DashboardContext) -> Iterator[Board]:
     found = [watched for watched in context.components if watched.component.resolved.server.speculative is not None]
     for page, components in pages(found, COMPONENTS_PER_BOARD):
         title = f"Speculative decoding of {context.name}"
-        rows: list[list[AnyPanel | None]] = [[context.header(title)], *map(_speculative_row, components)]
+        rows = [*opening(context, title), *map(_speculative_row, components)]
         yield board(context.board_name("speculative", page), title, rows)
 
 
@@ -60,10 +61,7 @@ def adapter_boards(context: DashboardContext) -> Iterator[Board]:
         found = [watched for watched in found if watched.component.specification.adapters]
     for page, components in pages(found, COMPONENTS_PER_BOARD):
         title = f"Adapters of {context.name}"
-        rows: list[list[AnyPanel | None]] = [
-            [context.header(title)],
-            *map(partial(_adapter_row, context), components),
-        ]
+        rows = [*opening(context, title), *map(partial(_adapter_row, context), components)]
         yield board(context.board_name("adapters", page), title, rows)
 
 

@@ -27,7 +27,7 @@ class Bodies:
 
     Attributes:
         texts: Bodies by the dashboards' names.
-        detail: What is drawn of each component.
+        detail: How much is drawn.
     """
 
     texts: dict[str, str]
@@ -35,7 +35,7 @@ class Bodies:
 
 
 def fitting_bodies(context: DashboardContext, *, region: str, path: str) -> Bodies:
-    """Return the dashboards of a fleet, with less of each component the larger the fleet is.
+    """Return the dashboards of a fleet, with less of each component and endpoint the larger the fleet is.
 
     Args:
         context: The fleet; its own detail is the most that is drawn.

@@ -17,7 +17,7 @@ from cdk_sglang.metrics.figures import (
     usd_per_hour,
 )
 from cdk_sglang.observability.dashboards.context import DashboardContext, board_link, endpoint_place
-from cdk_sglang.observability.dashboards.hint import enrichment_hint
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Panel, board, figure_panel
 from cdk_sglang.observability.dashboards.values import availability_objective, priced_types, promised_window
@@ -35,10 +35,10 @@ def fleet_boards(context: DashboardContext) -> Iterator[Board]:
     """
     for page, endpoints in pages(context.endpoints, ENDPOINTS_PER_BOARD):
         title = f"Fleet {context.name}"
-        links = (board_link("Capacity", context.board_name("capacity")), board_link("GPUs", context.board_name("gpus")))
-        rows: list[list[AnyPanel | None]] = [[context.header(title, *links)]]
-        if not context.enrichment:
-            rows.append([enrichment_hint()])
+        links = [board_link("Capacity", context.board_name("capacity")), board_link("GPUs", context.board_name("gpus"))]
+        if context.detail != "fleet":
+            links += (board_link(endpoint.name, endpoint.endpoint_name) for endpoint in endpoints)
+        rows = opening(context, title, *links)
         rows += (_row(context, endpoint) for endpoint in endpoints)
         yield board(context.board_name("fleet", page), title, rows)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,12 +13,17 @@ from constructs import Construct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.observability.dashboards.context import DashboardContext
+from cdk_sglang.observability.dashboards.context import DashboardContext, Detail
 from cdk_sglang.observability.dashboards.fitting import fitting_bodies
 from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+
+_LEFT_OUT: Final[Mapping[Detail, str]] = {
+    "endpoints": "every component, which have their lines on the dashboards of endpoints alone",
+    "fleet": "every endpoint, which have their rows on those of the fleet alone",
+}
 
 
 class FleetDashboards(Construct):
@@ -71,9 +77,9 @@ class FleetDashboards(Construct):
         place = cdk.Stack.of(self).region if region is None else region
         bodies = fitting_bodies(context, region=place, path=construct_id)
         self.names: tuple[str, ...] = tuple(bodies.texts)
-        if bodies.detail == "endpoints":
+        if left_out := _LEFT_OUT.get(bodies.detail):
             cdk.Annotations.of(self).add_info(
-                "one template cannot hold dashboards of every component: components have their lines on their endpoints' dashboards alone"
+                f"one template cannot hold dashboards of {left_out}; divide the endpoints among several fleets"
             )
         for board, text in bodies.texts.items():
             cloudwatch.CfnDashboard(self, board, dashboard_name=board, dashboard_body=text)

@@ -11,7 +11,7 @@ from typing import Final
 
 from cdk_sglang.metrics.figures import gpu_memory_used, gpu_spread, gpu_temperature, gpu_utilization
 from cdk_sglang.observability.dashboards.context import DashboardContext, endpoint_place
-from cdk_sglang.observability.dashboards.hint import enrichment_hint
+from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, board, figure_panel
 from cdk_sglang.observability.observed import ObservedEndpoint
@@ -27,9 +27,7 @@ def gpu_boards(context: DashboardContext) -> Iterator[Board]:
     """
     for page, endpoints in pages(context.endpoints, ENDPOINTS_PER_BOARD):
         title = f"GPUs of {context.name}"
-        rows: list[list[AnyPanel | None]] = [[context.header(title)]]
-        if not context.enrichment:
-            rows.append([enrichment_hint()])
+        rows = opening(context, title)
         rows += (_row(context, endpoint) for endpoint in endpoints)
         yield board(context.board_name("gpus", page), title, rows)
 

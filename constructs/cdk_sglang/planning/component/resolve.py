@@ -12,6 +12,7 @@ from cdk_sglang.hardware import bigger_or_fewer
 from cdk_sglang.planning.component.disk import disk_problems
 from cdk_sglang.planning.component.file_cache import file_cache
 from cdk_sglang.planning.component.host_memory import planned_host
+from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
 from cdk_sglang.planning.component.sizes import planned_tp_sizes
 from cdk_sglang.planning.component.target import target_of
@@ -202,6 +203,7 @@ def resolve_component(
     problems += known.problems(f"{path}.model.id")
     if known.facts is None and component.slo is not None:
         problems.append(Problem(f"{path}.slo", f"cannot be checked, since {known.advice}"))
+    problems += measured_problems(path, component)
     problems += _copies_problems(path, resolved)
     for variant in variants:
         problems += variant.problems(path, image=hosting.image, added=component.environment)

@@ -155,6 +155,15 @@ class EngineMetrics:
         return self._counter("aborted_requests", options)
 
     @checked()
+    def query_http_responses(self, **options: Unpack[CounterOptions]) -> str:
+        """Responses by path and HTTP status (responses/s).
+
+        Args:
+            options: Range of the rate (`window`), and the `labels` that stay.
+        """
+        return self._counter("http_responses", options)
+
+    @checked()
     def query_retracted_requests(self, **options: Unpack[CounterOptions]) -> str:
         """Requests put back because the KV cache was full (requests/s).
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cdk_sglang.metrics.cloudwatch import COMPONENTS, ENDPOINTS, INVOCATIONS
+
 PULL_IMAGE: Final = (
     "ecr:BatchCheckLayerAvailability",  # is the layer there
     "ecr:BatchGetImage",  # the manifest
@@ -38,7 +40,7 @@ PUBLISH_METRICS: Final = ("cloudwatch:PutMetricData",)
 """On `*` with a condition on the namespace: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
 
-METRIC_NAMESPACES: Final = ("AWS/SageMaker", "/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
+METRIC_NAMESPACES: Final = (INVOCATIONS, ENDPOINTS, COMPONENTS)
 
 JOIN_NETWORK: Final = (
     "ec2:CreateNetworkInterface",

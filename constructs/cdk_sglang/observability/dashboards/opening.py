@@ -1,9 +1,22 @@
-"""What dashboards say where CloudWatch does not answer PromQL. No CDK."""
+"""What every dashboard opens with: its title and links, and a hint where CloudWatch does not answer PromQL. No CDK."""
 
 from __future__ import annotations
 
-from cdk_sglang.observability.dashboards.panel import Text
+from cdk_sglang.observability.dashboards.context import DashboardContext
+from cdk_sglang.observability.dashboards.panel import AnyPanel, Text
 from cdk_sglang.observability.enrichment_cost import COST
+
+
+def opening(context: DashboardContext, title: str, *links: str) -> list[list[AnyPanel | None]]:
+    """Return the first rows of a dashboard.
+
+    Args:
+        context: The fleet.
+        title: Title of the dashboard.
+        links: Links beside those of every dashboard, in Markdown.
+    """
+    header = context.header(title, *links)
+    return [[header]] if context.enrichment else [[header], [enrichment_hint()]]
 
 
 def enrichment_hint() -> Text:

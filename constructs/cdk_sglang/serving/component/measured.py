@@ -1,0 +1,15 @@
+"""The warning about a component whose engine publishes no metrics."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_sglang.planning import ResolvedComponent
+from cdk_sglang.planning.component.measured import UNMEASURED
+
+
+def warn_of_no_metrics(scope: Construct, component: ResolvedComponent) -> None:
+    """Warn where SGLang publishes no metrics: what reads them stays empty, and an alarm on them never fires."""
+    if not component.server.enable_metrics:
+        cdk.Annotations.of(scope).add_warning_v2("cdk-sglang:no-engine-metrics", UNMEASURED)
