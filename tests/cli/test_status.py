@@ -407,6 +407,22 @@ def test_a_terminal_is_redrawn_and_left_with_the_last_screen(world: World, monke
     assert out.getvalue().endswith("\x1b[?25h"), "the cursor is back"
 
 
+def test_a_look_that_fails_for_a_moment_does_not_end_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    report = StatusReport(environment="prod", region="us-east-1", at=dt.datetime.now(tz=dt.UTC), endpoints=())
+    codes = iter([None, 1, None, 2])
+
+    def read() -> StatusReport:
+        code = next(codes)
+        if code is not None:
+            raise typer.Exit(code)
+        return report
+
+    with pytest.raises(typer.Exit) as left:
+        command._watch(read, 30, as_json=True, pause=lambda _: None)
+    assert left.value.exit_code == 2, "credentials that are not valid any more"
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_ctrl_c_before_anything_was_read_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     def read() -> StatusReport:
         raise KeyboardInterrupt
