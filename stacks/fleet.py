@@ -1,4 +1,4 @@
-"""An environment as an app: one foundation, and one stack for each endpoint."""
+"""An environment as an app: one foundation, for each endpoint one stack that serves and one of alarms, and what shows them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,25 @@ import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
+from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
-from stacks.naming import SHOWBACK, endpoint_name, stack_name
+from stacks.naming import endpoint_name, stack_name
+from stacks.observability import EnrichmentStack, ObservabilityStack, TransactionSearchStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
+
+_STACKS: Final = {
+    "foundation": "what all endpoints share",
+    "observability": "what shows all endpoints",
+    "enrichment": "the account's OTel enrichment",
+    "transaction-search": "the account's Transaction Search",
+}
+"""Names of stacks that no endpoint may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +38,12 @@ class Fleet:
 
     Attributes:
         stacks: One stack for each endpoint.
+        alarms: One stack of alarms for each endpoint.
         resolved: The environment, with every value resolved, and its plan.
     """
 
     stacks: list[ServingStack]
+    alarms: list[AlarmsStack]
     resolved: ResolvedFleet
 
 
@@ -54,8 +66,14 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
-    foundation, serving = None, []
+    problems = [
+        *settings.alarms.region_problems(env.region),
+        *_name_problems(name, settings),
+        *shared_names,
+        *resolved.problems,
+    ]
+    foundation, serving, alarms = None, [], []
+    plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
         foundation = FoundationStack(
             app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
@@ -80,38 +98,60 @@ def add_fleet(
         if foundation is not None:
             stack.add_stack_dependency(foundation)
         serving.append(stack)
-    if settings.observability.showback.enabled and not problems and foundation is not None:
-        from stacks.showback import ShowbackStack  # noqa: PLC0415  loading it takes time, and not every fleet has it
-
-        showback = ShowbackStack(
-            app,
-            "Showback",
-            environment=name,
-            settings=settings,
-            endpoints=_observed(name, resolved),
-            prices=own.prices,
-            stack_name=stack_name(name, SHOWBACK),
-            env=env,
-        )
-        showback.add_stack_dependency(foundation)
+        observed = observed_endpoint(plan, endpoint_name=endpoint_name(name, endpoint), plan=plans.get(endpoint))
+        try:
+            watch = AlarmsStack(
+                app,
+                f"Alarms-{endpoint}",
+                environment=name,
+                endpoint=observed,
+                settings=settings,
+                serving_stack=stack_name(name, endpoint),
+                stack_name=stack_name(name, f"{endpoint}-alarms"),
+                env=env,
+            )
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        if foundation is not None:
+            watch.add_stack_dependency(foundation)
+        alarms.append(watch)
+    if not problems:
+        try:
+            _add_observability(app, name, settings, resolved=resolved, serving=serving, env=env)
+        except ConfigurationError as error:
+            problems += [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return Fleet(stacks=serving, resolved=resolved)
+    return Fleet(stacks=serving, alarms=alarms, resolved=resolved)
 
 
-def _observed(name: str, resolved: ResolvedFleet) -> list[ObservedEndpoint]:
-    plans = {plan.name: plan for plan in resolved.plan.endpoints}
-    return [
-        observed_endpoint(endpoint, endpoint_name=endpoint_name(name, short_name), plan=plans.get(short_name))
-        for short_name, endpoint in resolved.endpoints.items()
-    ]
-
-
-_RESERVED: Final = {
-    "foundation": "'foundation' names the stack of what all endpoints share; choose another name",
-    SHOWBACK: "'showback' names the stack that reports what the endpoints cost; choose another name",
-}
+def _add_observability(
+    app: cdk.Stage,
+    name: str,
+    settings: Environment,
+    *,
+    resolved: ResolvedFleet,
+    serving: list[ServingStack],
+    env: cdk.Environment,
+) -> None:
+    """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
+    if settings.observability.enrichment == "enable":
+        EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
+    if settings.observability.transaction_search == "enable":
+        TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
+    stack = ObservabilityStack(
+        app,
+        "Observability",
+        environment=name,
+        settings=settings,
+        fleet=resolved,
+        stack_name=stack_name(name, "observability"),
+        env=env,
+    )
+    for endpoint in serving:
+        stack.add_stack_dependency(endpoint)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -129,8 +169,12 @@ def _name_problems(name: str, settings: Environment) -> list[Problem]:
     problems = []
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
-        if endpoint in _RESERVED:
-            problems.append(Problem(path, _RESERVED[endpoint]))
+        if endpoint in _STACKS:
+            problems.append(Problem(path, f"{endpoint!r} names the stack of {_STACKS[endpoint]}; choose another name"))
+        watched = endpoint.removesuffix("-alarms")
+        if watched != endpoint and watched in settings.endpoints:
+            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
+            problems.append(Problem(path, text))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

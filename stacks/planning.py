@@ -9,12 +9,15 @@ from typing import Final
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
+from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
+from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
 from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
 from cdk_sglang.planning.price import REGION
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.model import Model
 from stacks.environments import FOLDER, load
+from stacks.naming import endpoint_name, stack_name
 from stacks.settings import Environment
 
 _MIB_PER_GIB: Final = 1024
@@ -61,6 +64,43 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
         for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
     )
     return _request(name, settings, own, endpoints)
+
+
+def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
+    """Return what is observed of an environment of this app; what `cdk-sglang status --env` asks for.
+
+    Args:
+        name: The environment.
+        folder: Where environments live, with the models and prices of the user's own.
+
+    Raises:
+        ConfigurationError: The settings are wrong; one line per problem.
+    """
+    settings, own = load(name, folder=folder), read_own(folder)
+    resolved = resolve_fleet(settings, name=name, own=own)
+    parts = ["foundation", "observability", *(part for one in resolved.endpoints for part in (one, f"{one}-alarms"))]
+    return ObservedFleet(
+        environment=name,
+        region=settings.region,
+        endpoints=observed_endpoints(name, resolved),
+        stack_names=tuple(stack_name(name, part) for part in parts),
+        enrichment=settings.observability.enrichment != "none",
+        prices=own.prices,
+    )
+
+
+def observed_endpoints(environment: str, fleet: ResolvedFleet) -> tuple[ObservedEndpoint, ...]:
+    """Return what is observed of an environment.
+
+    Args:
+        environment: Name of the environment.
+        fleet: The environment, with every value resolved, and its plan.
+    """
+    plans = {plan.name: plan for plan in fleet.plan.endpoints}
+    return tuple(
+        observed_endpoint(resolved, endpoint_name=endpoint_name(environment, name), plan=plans.get(name))
+        for name, resolved in fleet.endpoints.items()
+    )
 
 
 def resolve_fleet(
@@ -113,6 +153,7 @@ def _hosting(settings: Environment, endpoint: Endpoint, own: Own, region: str) -
         nightly_stop=endpoint.nightly_stop,
         rollout=endpoint.rollout,
         prices=own.prices,
+        network_isolation=endpoint.network_isolation,
     )
 
 

@@ -1,4 +1,4 @@
-"""Whom alarms notify."""
+"""Whom alarms notify, and when they fire."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
 
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
+from cdk_sglang.spec.alarm_rules import AlarmRules
 from cdk_sglang.spec.alarms import SilenceReason
 from cdk_sglang.spec.alternatives import exactly_one_of
 from stacks.settings_base import Settings
@@ -22,8 +25,14 @@ def _topic(value: str) -> str:
     return value
 
 
+def _page(value: str) -> str:
+    if not re.fullmatch(_TOPIC, value):
+        raise ValueError(f"{value!r} is not allowed; use the ARN of an SNS topic (not a FIFO one)")
+    return value
+
+
 class Alarms(Settings):
-    """Where alarms go; exactly one of topic and none."""
+    """Where alarms go, and when they fire; exactly one of topic and none."""
 
     model_config = ConfigDict(json_schema_extra=exactly_one_of("topic", "none"))
 
@@ -32,13 +41,21 @@ class Alarms(Settings):
         | None
     ) = None
     """`create`: an encrypted topic of the environment's own, to which you subscribe; or the ARN of yours."""
+    page: Annotated[str, AfterValidator(_page), WithJsonSchema({"type": "string", "pattern": f"^{_TOPIC}$"})] | None = (
+        None
+    )
+    """ARN of the topic of alarms that must wake somebody; `topic` by default."""
     none: SilenceReason | None = None
     """Why nobody is to be told. Alarms that roll back a bad update are made all the same."""
+    rules: AlarmRules = AlarmRules()
+    """When alarms fire: rates at which error budgets may not be spent, and thresholds."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.topic is None) == (self.none is None):
             raise ValueError("give exactly one of topic and none")
+        if self.page is not None and self.topic is None:
+            raise_if_any([Problem("page", "goes with topic, got none; remove it")])
         return self
 
     @property
@@ -47,3 +64,19 @@ class Alarms(Settings):
         if self.topic is None:
             return "none"
         return "create" if self.topic == "create" else "existing"
+
+    def region_problems(self, region: str | None) -> list[Problem]:
+        """Check that topics are in the Region of the environment, since an alarm notifies no other.
+
+        Args:
+            region: Region of the environment; unknown if None.
+        """
+        topics = {"topic": self.topic, "page": self.page}
+        return [
+            Problem(
+                f"alarms.{name}",
+                f"{arn} is in {arn.split(':')[3]}, the environment in {region}; use a topic of {region}",
+            )
+            for name, arn in topics.items()
+            if arn is not None and arn != "create" and region is not None and arn.split(":")[3] != region
+        ]

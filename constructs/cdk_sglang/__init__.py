@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
+    from cdk_sglang.observability.alarms.endpoint_alarms import EndpointAlarms
+    from cdk_sglang.observability.dashboards.chart import ChartAxis, ChartBand, ChartQuery, ChartThreshold
+    from cdk_sglang.observability.dashboards.chart_widget import ChartWidget
+    from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
+    from cdk_sglang.observability.enrichment import OtelEnrichment
+    from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
+    from cdk_sglang.observability.traces.transaction_search import TransactionSearch
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.image.image import ServingImage
     from cdk_sglang.serving.weights.model_source import ModelSource
+    from cdk_sglang.spec.alarm_rules import AlarmRules, BurnRate
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.container_base import ContainerBase
@@ -53,19 +61,29 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "AdapterSource",
+    "AlarmRules",
     "Alarms",
     "BatchSize",
+    "BurnRate",
     "Capacity",
+    "ChartAxis",
+    "ChartBand",
+    "ChartQuery",
+    "ChartThreshold",
+    "ChartWidget",
     "ComponentMetrics",
     "ComponentRollout",
     "ComponentScaling",
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "EndpointAlarms",
+    "EndpointLogs",
     "EndpointMetrics",
     "EndpointNetwork",
     "EndpointRollout",
     "EngineMetrics",
+    "FleetDashboards",
     "Gpu",
     "GpuInstance",
     "GpuMetrics",
@@ -86,6 +104,7 @@ __all__ = [
     "NoTruthCheck",
     "NoVerification",
     "OnDemandMove",
+    "OtelEnrichment",
     "Placement",
     "RollbackAlarms",
     "RouteDestination",
@@ -98,6 +117,7 @@ __all__ = [
     "Slo",
     "SmokeRequest",
     "StartupTimeouts",
+    "TransactionSearch",
     "TruthCheck",
     "Verification",
     "Window",
@@ -107,6 +127,13 @@ _HOMES = {
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
+    "observability.alarms.endpoint_alarms": ("EndpointAlarms",),
+    "observability.dashboards.chart": ("ChartAxis", "ChartBand", "ChartQuery", "ChartThreshold"),
+    "observability.dashboards.chart_widget": ("ChartWidget",),
+    "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
+    "observability.enrichment": ("OtelEnrichment",),
+    "observability.logs.endpoint_logs": ("EndpointLogs",),
+    "observability.traces.transaction_search": ("TransactionSearch",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),
@@ -121,6 +148,7 @@ _HOMES = {
     "serving.endpoint.network": ("EndpointNetwork",),
     "serving.image.image": ("ServingImage",),
     "serving.weights.model_source": ("ModelSource",),
+    "spec.alarm_rules": ("AlarmRules", "BurnRate"),
     "spec.alarms": ("NoAlarms",),
     "spec.capacity": ("Capacity",),
     "spec.container_base": ("ContainerBase",),

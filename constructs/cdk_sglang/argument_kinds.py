@@ -17,7 +17,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.validation import is_number_token
@@ -230,6 +230,8 @@ def _named(name: str, names: Mapping[str, Any]) -> Kind:
     found = names.get(first)
     for part in filter(None, rest.split(".")):
         found = getattr(found, part, None)
+    if get_origin(found) is Literal:
+        return _OneOf(get_args(found))
     if alternatives := [member for member in get_args(found) if isinstance(member, type)]:
         return _Either([_Class(member.__name__, member) for member in alternatives])
     return _Class(name, found if isinstance(found, type) else None)

@@ -25,6 +25,7 @@ from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
 from cdk_sglang_container.sglang_names import check_sglang
+from cdk_sglang_container.tracing import tracing_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ def prepare(settings: Settings) -> ServerArgs:
     try:
         arguments, values = parse(os.environ, settings)
         on_cpu = _on_cpu()
-        problems = check_combination(values, on_cpu=on_cpu) + model_problems(values)
+        problems = check_combination(values, on_cpu=on_cpu) + model_problems(values) + tracing_problems(values)
         if problems:
             raise RefusedError(problems)
         check_sglang(tokenizer_workers=values["tokenizer_worker_num"])

@@ -23,6 +23,9 @@ from cdk_sglang_container.http import (
     with_header,
     with_openai_errors,
 )
+from cdk_sglang_container.request_log import RequestLog
+from cdk_sglang_container.settings import DEFAULT_SLOW_AFTER_S
+from cdk_sglang_container.tracing import joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -89,13 +92,21 @@ class Contract:
         health: What `/ping` reports.
         sessions: Sticky sessions.
         max_body_bytes: A longer request is answered 413.
+        slow_after_s: Seconds to the first part of an answer from which the log has a line about it.
     """
 
     def __init__(
-        self, app: Application, *, engine: Engine, health: Health, sessions: Sessions, max_body_bytes: int
+        self,
+        app: Application,
+        *,
+        engine: Engine,
+        health: Health,
+        sessions: Sessions,
+        max_body_bytes: int,
+        slow_after_s: float = DEFAULT_SLOW_AFTER_S,
     ) -> None:
         self._app, self._engine, self._health, self._sessions = app, engine, health, sessions
-        self._limit = max_body_bytes
+        self._limit, self._slow_after_s = max_body_bytes, slow_after_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -126,11 +137,14 @@ class Contract:
         await self._app(scope, receive, watched)
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        log = RequestLog(scope, slow_after_s=self._slow_after_s)
+        send = log.watched(send)
         try:
-            admitted = await self._admit(scope, receive, send)
+            admitted = await self._admit(joined(scope), receive, send)
             if admitted is not None:
                 await self._app(*admitted)
         except HttpError as error:
+            log.refused(error)
             await answer_error(send, error)
         except VanishedError:
             return

@@ -31,7 +31,7 @@ def _add_contract() -> None:
         stalled_after_s=settings.stalled_after_s,
     )
     options = {"engine": engine, "health": health, "sessions": StickySessions()}
-    app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, **options)
+    app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, slow_after_s=settings.slow_after_s, **options)
     add_adapter_routes(app, engine=engine)
     add_visitors_check(app, os.environ)
 

@@ -22,6 +22,8 @@ _WEDGED_AFTER_RANGE_S = (4.0, 300.0)
 _MAX_PORT = 65535
 # A pass longer than this ends SGLang itself (`--watchdog-timeout`, 300 s in 0.5.23).
 _DEFAULT_STALLED_AFTER_S = 300.0
+# A whole answer that is not streamed is its first part, and SageMaker waits 60 s for that.
+DEFAULT_SLOW_AFTER_S = 20.0
 # n and top_logprobs: OpenAI allows 128 and 20 (https://platform.openai.com/docs/api-reference/chat/create, read 2026-11);
 # 64 sequences leave a copy room for its other callers.
 _DEFAULT_MAX_SEQUENCES, _DEFAULT_MAX_TOP_LOGPROBS = 64, 20
@@ -41,6 +43,7 @@ class Settings:
         max_body_bytes: `CDK_SGLANG_MAX_BODY_BYTES`; a longer request is answered 413.
         wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` says no.
         stalled_after_s: `CDK_SGLANG_STALLED_AFTER_S`; seconds that the engine may compute without a sign of life.
+        slow_after_s: `CDK_SGLANG_SLOW_AFTER_S`; seconds to the first part of an answer from which the log has a line about it.
         max_sequences: `CDK_SGLANG_MAX_SEQUENCES`; sequences one request may generate (prompts times `n`).
         max_top_logprobs: `CDK_SGLANG_MAX_TOP_LOGPROBS`; alternatives per token a request may ask for.
         max_json_depth: `CDK_SGLANG_MAX_JSON_DEPTH`; levels of nested arrays and objects in a body.
@@ -56,6 +59,7 @@ class Settings:
     max_body_bytes: int = _DEFAULT_MAX_BODY_BYTES
     wedged_after_s: float = _DEFAULT_WEDGED_AFTER_S
     stalled_after_s: float = _DEFAULT_STALLED_AFTER_S
+    slow_after_s: float = DEFAULT_SLOW_AFTER_S
     max_sequences: int = _DEFAULT_MAX_SEQUENCES
     max_top_logprobs: int = _DEFAULT_MAX_TOP_LOGPROBS
     max_json_depth: int = _DEFAULT_MAX_JSON_DEPTH
@@ -100,6 +104,7 @@ class Settings:
         least, most = _WEDGED_AFTER_RANGE_S
         wedged = number("CDK_SGLANG_WEDGED_AFTER_S", _DEFAULT_WEDGED_AFTER_S, least=least, most=most)
         stalled = number("CDK_SGLANG_STALLED_AFTER_S", _DEFAULT_STALLED_AFTER_S, least=wedged, most=86_400)
+        slow = number("CDK_SGLANG_SLOW_AFTER_S", DEFAULT_SLOW_AFTER_S, least=0.1, most=3600)
         sequences = whole("CDK_SGLANG_MAX_SEQUENCES", _DEFAULT_MAX_SEQUENCES, least=1, most=4096)
         alternatives = whole("CDK_SGLANG_MAX_TOP_LOGPROBS", _DEFAULT_MAX_TOP_LOGPROBS, least=0, most=1_000_000)
         depth = whole("CDK_SGLANG_MAX_JSON_DEPTH", _DEFAULT_MAX_JSON_DEPTH, least=8, most=_MAX_JSON_DEPTH)
@@ -114,6 +119,7 @@ class Settings:
             max_body_bytes=int(body),
             wedged_after_s=wedged,
             stalled_after_s=stalled,
+            slow_after_s=slow,
             max_sequences=sequences,
             max_top_logprobs=alternatives,
             max_json_depth=depth,

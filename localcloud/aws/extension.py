@@ -12,6 +12,7 @@ from localcloud.aws.cloudformation.resources import (
     custom,
     keys,
     logs,
+    observability,
     parameters,
     sagemaker,
 )
@@ -30,7 +31,17 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
 from localcloud.aws.door import refusals
 from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
-from localcloud.aws.metrics import alarms, publisher
+from localcloud.aws.metrics import (
+    alarms,
+    composite_alarms,
+    dashboards,
+    enrichment,
+    log_filters,
+    percentiles,
+    promql_alarms,
+    publisher,
+    scraper,
+)
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
@@ -43,6 +54,7 @@ _RESOURCE_TYPES = (
     function_types,
     keys,
     logs,
+    observability,
     parameters,
     sagemaker,
     scaling_types,
@@ -58,6 +70,12 @@ def install() -> None:
     backend.install()
     buckets.install()
     alarms.install()
+    percentiles.install()
+    promql_alarms.install()
+    composite_alarms.install()
+    enrichment.install()
+    log_filters.install()
+    dashboards.install()
     policies.install()
     builds.install()
     functions.install()
@@ -65,5 +83,14 @@ def install() -> None:
     scheduled_actions.install()
     scheduler.install()
     stepfunctions.install()
-    for work in (fleet.tick, publisher.tick, scheduled_actions.tick, policies.tick, scheduler.tick, invocations.tick):
+    for work in (
+        fleet.tick,
+        publisher.tick,
+        scraper.tick,
+        log_filters.tick,
+        scheduled_actions.tick,
+        policies.tick,
+        scheduler.tick,
+        invocations.tick,
+    ):
         process_clock().every_tick(work)

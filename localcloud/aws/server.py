@@ -27,6 +27,7 @@ from localcloud.aws.door.handler import Handler, closed_in_any_case
 from localcloud.aws.hosting import copies, runtime
 from localcloud.aws.hosting.standby import standby
 from localcloud.aws.hosting.store import stores
+from localcloud.aws.metrics import prometheus_api
 from localcloud.aws.settings import configure, current, restore
 
 _BACKLOG = 1024
@@ -145,6 +146,8 @@ def _front(moto: Any, guard: Guard) -> Any:
             answer = control.answer(request)
         elif runtime.serves(path):
             answer = runtime.answer(request)
+        elif prometheus_api.serves(path):
+            answer = prometheus_api.answer(request)
         else:
             answer = moto
         try:

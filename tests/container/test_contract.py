@@ -83,6 +83,7 @@ class Setup:
     engine: FakeEngine = field(default_factory=FakeEngine)
     health: FakeHealth = field(default_factory=FakeHealth)
     sessions: FakeSessions = field(default_factory=FakeSessions)
+    slow_after_s: float = 20.0
 
     def ask(
         self,
@@ -115,7 +116,12 @@ class Setup:
             sent.append(message)
 
         contract = Contract(
-            self.app, engine=self.engine, health=self.health, sessions=self.sessions, max_body_bytes=1000
+            self.app,
+            engine=self.engine,
+            health=self.health,
+            sessions=self.sessions,
+            max_body_bytes=1000,
+            slow_after_s=self.slow_after_s,
         )
         asyncio.run(contract(scope, receive, send))
         headers_out = {key.decode(): value.decode() for key, value in sent[0]["headers"]} if sent else {}
@@ -331,3 +337,74 @@ def test_a_wrong_name_is_never_the_base_models(
         choose_adapter(body, asked=asked, base="base", adapters=["a", "b"])
     assert refused.value.status == status
     assert message in refused.value.message
+
+
+# --- the caller's trace, and lines about requests -------------------------------------------------------------------
+
+ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+OTHER = "00-11111111111111111111111111111111-2222222222222222-00"
+
+
+@pytest.mark.parametrize(
+    ("headers", "handed_on"),
+    [
+        ({}, None),
+        ({ATTRIBUTES: f"traceparent={PARENT}"}, PARENT),
+        ({ATTRIBUTES: f"team=search;traceparent={PARENT}"}, PARENT),
+        ({ATTRIBUTES: f"a=1, traceparent={PARENT}, b=2"}, PARENT),
+        ({"traceparent": PARENT}, PARENT),
+        ({"traceparent": PARENT, ATTRIBUTES: f"traceparent={OTHER}"}, PARENT),
+        ({"traceparent": "zebra", ATTRIBUTES: f"traceparent={PARENT}"}, PARENT),
+        ({"x-amzn-trace-id": f"Root=1-{TRACE[:8]}-{TRACE[8:]};Parent={SPAN};Sampled=1"}, PARENT),
+        ({"x-amzn-trace-id": f"Root=1-{TRACE[:8]}-{TRACE[8:]};Parent={SPAN};Sampled=0"}, PARENT[:-1] + "0"),
+        ({"x-amzn-trace-id": f"Self=1-67891234-12456789abcdef012345678;Root=1-{TRACE[:8]}-{TRACE[8:]}"}, None),
+        ({ATTRIBUTES: f"mytraceparent={PARENT}"}, None),
+        ({ATTRIBUTES: f"traceparent={PARENT}0"}, None),
+        ({ATTRIBUTES: f"traceparent={PARENT.upper()}"}, None),
+        ({ATTRIBUTES: f"traceparent=00-{'0' * 32}-{SPAN}-01"}, None),
+        ({ATTRIBUTES: f"traceparent=00-{TRACE}-{'0' * 16}-01"}, None),
+    ],
+)
+def test_a_callers_trace_reaches_sglang_in_the_header_it_reads(headers: dict[str, str], handed_on: str | None) -> None:
+    setup = Setup()
+    assert setup.ask(headers=headers)[0] == 200
+    found = [value.decode() for key, value in setup.app.scopes[0]["headers"] if key == b"traceparent"]
+    assert [one for one in found if one != "zebra"] == ([] if handed_on is None else [handed_on])
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "cdk_sglang_container"]
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "line"),
+    [
+        ({"temperature": "zebra"}, "/invocations", "status=400 by=container field=temperature path=/invocations"),
+        ({"n": -1}, "/v1/chat/completions", "status=400 by=container field=n path=/v1/chat/completions"),
+        (b"{zebra", "/invocations", "status=400 by=container field=- path=/invocations"),
+        (b"x" * 2000, "/invocations", "status=413 by=container field=- path=/invocations"),
+        ({"temperature": "zebra"}, "/zebra", "status=400 by=container field=temperature path=other"),
+    ],
+)
+def test_a_refused_request_is_a_line_without_anything_that_it_said(
+    body: dict[str, Any] | bytes, path: str, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {ATTRIBUTES: f"zebra=zebra;traceparent={PARENT}", "x-zebra": "zebra"}
+    assert Setup().ask(body, path=path, headers=headers)[0] >= 400
+    assert _lines(caplog) == [f"refused request: {line} trace={TRACE}"]
+    assert "zebra" not in caplog.text
+
+
+def test_what_sglang_refuses_is_a_line_too_and_what_it_answers_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert Setup(app=Recorder(status=503, answer=b'{"message": "zebra"}')).ask()[0] == 503
+    assert Setup().ask()[0] == 200
+    assert _lines(caplog) == ["refused request: status=503 by=engine field=- path=/invocations trace=-"]
+
+
+def test_an_answer_that_begins_late_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert Setup(slow_after_s=0.0).ask(headers={"traceparent": PARENT})[0] == 200
+    (line,) = _lines(caplog)
+    assert line.startswith("slow request: first_part_s=0.0")
+    assert line.endswith(f"status=200 path=/invocations trace={TRACE}")

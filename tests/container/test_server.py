@@ -17,7 +17,9 @@ from engine_server import LORA, EngineServer, speak
 from cdk_sglang import SglangOptions
 from cdk_sglang.metrics.buckets import bucket_bounds
 from cdk_sglang.metrics.series import ENGINE_LABELS, series
+from cdk_sglang.observability.logs.queries import SAVED_QUERIES
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support.log_queries import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,9 @@ ADAPTER = "X-Amzn-SageMaker-Adapter-Identifier"
 SESSION = "X-Amzn-SageMaker-Session-Id"
 NOT_YET = {"retracted_requests", "aborted_requests"}
 """Counters that SGLang publishes from their first event; tests/metrics/test_engine_source.py finds them in its source."""
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+REFUSED = next(query for query in SAVED_QUERIES if query.title == "who was refused, and why")
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +336,9 @@ def test_callers_that_vanish_stop_their_generation(server: EngineServer, streams
 def test_nothing_of_a_prompt_reaches_the_log(server: EngineServer, adapters: list[str]) -> None:
     """By default, whatever becomes of the request; the log is what SageMaker keeps in CloudWatch."""
     secret = "zebra-4711-quartz"
-    assert server.chat(secret).status == 200
+    marked = {ATTRIBUTES: f"{secret}={secret};traceparent=00-{TRACE}-b7ad6b7169203331-01", "x-marker": secret}
+    assert server.chat(secret, headers=marked).status == 200
+    assert server.chat(secret, headers=marked, temperature=secret).status == 400
     assert server.chat(secret, stream=True).status == 200
     assert server.chat(secret, headers={ADAPTER: "adapter-a"}).status == 200
     assert server.chat(secret, headers={ADAPTER: "nobody"}).status == 404
@@ -348,6 +355,16 @@ def test_nothing_of_a_prompt_reaches_the_log(server: EngineServer, adapters: lis
     log = server.log.read_text(errors="replace")
     assert "POST /invocations" in log
     assert secret not in log
+    assert f"refused request: status=400 by=container field=temperature path=/invocations trace={TRACE}" in log
+    assert {"status": "404", "by": "container", "field": "-", "path": "/invocations", "trace": "-"} in [
+        {name: value for name, value in row.items() if name != "component"}
+        for row in rows(REFUSED.text, log.splitlines())
+    ]
+
+
+def test_sglang_looks_for_a_trace_where_the_contract_puts_it() -> None:
+    sources = engine_python().parent.parent.glob("lib/python*/site-packages/sglang/srt/observability/trace.py")
+    assert 'TRACE_HEADERS = ["traceparent", "tracestate"]' in next(sources).read_text(encoding="utf-8")
 
 
 def test_sixteen_callers_at_once_are_all_answered(server: EngineServer) -> None:

@@ -52,6 +52,25 @@ def sagemaker(driven: Any) -> Any:
 
 
 @pytest.fixture
+def inbox(driven: Any) -> Any:
+    """A topic with a queue behind it: its ARN, and what has arrived."""
+    sns, sqs = SESSION.client("sns"), SESSION.client("sqs")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def read() -> list[tuple[str, Any]]:
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        bodies = [json.loads(message["Body"]) for message in messages]
+        for message in messages:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [(body["Subject"], json.loads(body["Message"])) for body in bodies]
+
+    return topic, read
+
+
+@pytest.fixture
 def serving(client: Callable[[str], Any]) -> Any:
     """An endpoint with one component of one copy, in service."""
     sagemaker = client("sagemaker")

@@ -63,25 +63,6 @@ def cloudwatch(sagemaker: Any, driven: Any) -> Any:
     return SESSION.client("cloudwatch")
 
 
-@pytest.fixture
-def inbox(cloudwatch: Any) -> Any:
-    """A topic with a queue behind it: its ARN, and what has arrived."""
-    sns, sqs = SESSION.client("sns"), SESSION.client("sqs")
-    topic = sns.create_topic(Name="alarms")["TopicArn"]
-    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-
-    def read() -> list[tuple[str, Any]]:
-        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-        bodies = [json.loads(message["Body"]) for message in messages]
-        for message in messages:
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return [(body["Subject"], json.loads(body["Message"])) for body in bodies]
-
-    return topic, read
-
-
 def put(cloudwatch: Any, name: str, value: float) -> None:
     cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": name, "Value": value}])
 
@@ -202,11 +183,6 @@ def test_metric_math_without_meaning_is_refused(cloudwatch: Any, expression: str
                 {"Id": "e1", "Expression": expression},
             ],
         )
-
-
-def test_composite_alarms_are_not_pretended(cloudwatch: Any) -> None:
-    with pytest.raises(NotImplementedError):
-        cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule='ALARM("rate")')
 
 
 def test_target_tracking_over_metric_math_scales(cloudwatch: Any, driven: Any) -> None:

@@ -23,6 +23,7 @@ ONE_TYPE = [PricedType(instance="ml.g6e.12xlarge", usd_per_hour=13, gpus=4, gpus
 POOL = [*ONE_TYPE, PricedType(instance="ml.p5.48xlarge", usd_per_hour=80, gpus=8, gpus_per_copy=1)]
 FIGURES = [
     figures.output_tokens_per_second(LLAMA, plan_per_copy=(900, 1100), copies=2),
+    figures.output_tokens_per_copy(LLAMA, plan_per_copy=(900, 1100)),
     figures.tokens_per_second_per_gpu(LLAMA, gpus_per_copy=2),
     figures.kv_tokens_used(LLAMA, plan_tokens_per_copy=100_000, copies=2),
     figures.kv_share_used(LLAMA),
@@ -65,6 +66,13 @@ FIGURES = [
     figures.slow_share(LLAMA, key="time_to_first_token", bound_seconds=2, target=0.95),
     figures.latency_burn_rate(LLAMA, key="time_per_output_token", bound_seconds=0.05, target=0.95, window="6h"),
     figures.goodput(LLAMA, ttft_seconds=1.5, tpot_seconds=0.05),
+    figures.mean_latency(
+        LLAMA,
+        key="time_to_first_token",
+        title="Time to the first token",
+        plan_seconds=(0.2, 0.4),
+        objective_seconds=1,
+    ),
     figures.latency(LLAMA, key="time_to_first_token", plan_seconds=(0.2, 0.4), objective_seconds=1),
     figures.latency(LLAMA, key="time_per_output_token"),
 ]

@@ -58,6 +58,23 @@ CASES: list[tuple[str, Figure | str, list[dict[str, str]], float | None]] = [
         5,
     ),
     (
+        "tokens per copy: 1200 a minute by two copies",
+        figures.output_tokens_per_copy(LLAMA),
+        [
+            _series("sglang:generation_tokens_total", "0+600x60", **COPY),
+            _series("sglang:generation_tokens_total", "0+600x60", container="c2", host="i-1"),
+            _series("sglang:num_running_reqs", "3x60", **COPY),
+            _series("sglang:num_running_reqs", "3x60", container="c2", host="i-1"),
+        ],
+        10,
+    ),
+    (
+        "a mean of half a second",
+        figures.mean_latency(LLAMA, key="time_to_first_token", title="Time to the first token"),
+        _histogram("sglang:time_to_first_token_seconds", {"1.0": 8, "+Inf": 10}, total=5),
+        0.5,
+    ),
+    (
         "the fullest copy's share of the plan",
         figures.kv_share_used(LLAMA, plan_tokens_per_copy=1000),
         [

@@ -30,7 +30,9 @@ from cdk_sglang import (
     AdapterSource,
     Alarms,
     BatchSize,
+    BurnRate,
     Capacity,
+    ChartQuery,
     ComponentScaling,
     ConfigurationError,
     ContainerBase,
@@ -52,6 +54,8 @@ from cdk_sglang import (
 )
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.metrics.series import series
+from cdk_sglang.observability.observed import observed_endpoint
+from cdk_sglang.planning import Hosting, ResolvedEndpoint
 from cdk_sglang.spec import adapter
 from cdk_sglang.spec.model import Model
 from cdk_sglang.validation import Spec
@@ -91,7 +95,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "AdapterSource.from_s3": {"uri": "s3://adapters/a/x.tar.gz"},
     "AdapterSource.from_bucket": {"bucket": BUCKET, "key": "a/x.tar.gz"},
     "AdapterSource.from_folder": {"folder": "adapters/triage"},
+    "AlarmRules": {},
     "Alarms": {"topic": TOPIC},
+    "BurnRate": {"budget_percent": 2, "long_minutes": 60, "short_minutes": 5},
+    "BurnRate.factor": {"window_days": 30},
+    "EndpointAlarms": {"scope": STACK, "construct_id": "ChatAlarms", "endpoint": ENDPOINT, "alarms": TOPIC},
+    "ChartAxis": {"title": "seconds"},
+    "ChartBand": {"low": 1, "high": 2, "label": "plan"},
+    "ChartQuery": {"query": "up"},
+    "ChartThreshold": {"value": 1, "label": "objective"},
+    "ChartWidget": {"title": "Up", "queries": [ChartQuery(query="up")]},
+    "FleetDashboards": {"scope": STACK, "construct_id": "Dashboards", "name": "prod", "endpoints": [ENDPOINT]},
+    "OtelEnrichment": {"scope": STACK, "construct_id": "Enrichment"},
     "NoAlarms": {"reason": "a test"},
     "BatchSize": {"percent": 5},
     "BatchSize.percent": {"value": 5},
@@ -116,6 +131,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "ContainerBase.upstream": UNPINNED,
     "ContainerBase.dlc": {"tag": SglangDlc.V0_5_17_UBUNTU, **UNPINNED},
     "ContainerBase.of": {"reference": "x/y:1", "cuda": "13.0", "sglang_version": "0.5.23", **UNPINNED},
+    "EndpointLogs": {
+        "scope": STACK, "construct_id": "Logs",
+        "endpoint": observed_endpoint(ResolvedEndpoint(name="chat", hosting=Hosting(
+            capacity=CAPACITY, image=SglangDlc.V0_5_17_UBUNTU.facts, region="us-east-1"), components={}), endpoint_name="chat"),
+    },
     "EndpointNetwork": {"subnet_ids": ("subnet-1", "subnet-2"), "security_group_ids": ("sg-1",)},
     "EndpointNetwork.of": {
         "vpc": ec2.Vpc(STACK, "Vpc"), "security_groups": [ec2.SecurityGroup.from_security_group_id(STACK, "Sg", "sg-1")],
@@ -176,9 +196,10 @@ CALLS: dict[str, dict[str, Any]] = {
     **{f"EngineMetrics.query_{key}": {} for key, metric in series().items() if metric.group == "engine"},
     "ServingMetrics": {"dimensions": {"EndpointName": "chat"}, "utilization_namespace": "x"},
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
-    "Slo": {},
+    "Slo": {"ttft_ms": 500},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
+    "TransactionSearch": {"scope": STACK, "construct_id": "Transactions"},
     "TruthCheck": {},
     "Verification": {},
     "Window": {"days": ("mon",), "begins": "22:00", "ends": "06:00", "min_copies": 0, "max_copies": None},
@@ -208,10 +229,13 @@ MEMBERS = (
     "in_one_step",
     "dest_of",
     "switch",
+    "to_json",
+    "position",
 )
 """What objects of the library ask each other."""
 OBJECTS = {
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
+    "BurnRate": BurnRate(budget_percent=2, long_minutes=60, short_minutes=5),
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
     "EndpointMetrics": ENDPOINT.metrics, "GpuMetrics": ENDPOINT.metrics.gpus, "EngineMetrics": ENDPOINT.metrics.engine,
 }  # fmt: skip

@@ -280,6 +280,22 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         ],
         ["endpoints.foundation: 'foundation' names the stack of what all endpoints share; choose another name"],
     ),
+    "endpoints that are called as the stacks that show the fleet": (
+        [
+            (
+                ("endpoints", name),
+                {
+                    "capacity": {"type": "ml.g6e.xlarge", "max_instances": 1},
+                    "components": {"a": {"model": {"prefix": "w/"}}},
+                },
+            )
+            for name in ("observability", "enrichment")
+        ],
+        [
+            "endpoints.observability: 'observability' names the stack of what shows all endpoints; choose another name",
+            "endpoints.enrichment: 'enrichment' names the stack of the account's OTel enrichment; choose another name",
+        ],
+    ),
     "two endpoints whose components get one name": (
         [
             (("endpoints", "chat", "components", "big-llama"), {"model": {"prefix": "w/"}}),

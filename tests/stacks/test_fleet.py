@@ -199,3 +199,27 @@ def test_the_plan_shows_host_memory_and_files_of_what_the_file_asks_for(fine: di
     (reserved,) = resolve_fleet(Environment.model_validate(fine), name="test").plan.endpoints[0].components
     assert reserved.host is not None
     assert reserved.host.reserved_gib == 20
+
+
+def test_dashboards_are_deployed_after_what_they_show(synthesise: Synthesise, fine: dict[str, Any]) -> None:
+    shown = synthesise(fine).get_stack_by_name("cdk-sglang-test-observability")
+    assert "Serving-chat" in [dependency.id for dependency in shown.dependencies]
+
+
+def test_dashboards_may_be_left_out(synthesise: Synthesise, fine: dict[str, Any]) -> None:
+    templates = _templates(synthesise({**fine, "observability": {"dashboards": False}}))
+    kinds = {resource["Type"] for template in templates.values() for resource in template["Resources"].values()}
+    assert "AWS::CloudWatch::Dashboard" not in kinds
+
+
+@pytest.mark.parametrize(("enrichment", "stacks"), [("none", 0), ("enabled", 0), ("enable", 1)])
+def test_enrichment_of_the_account_is_a_stack_of_its_own_where_asked(
+    synthesise: Synthesise, fine: dict[str, Any], enrichment: str, stacks: int
+) -> None:
+    assembly = synthesise({**fine, "observability": {"enrichment": enrichment}})
+    named = [stack for stack in assembly.stacks if stack.stack_name == "cdk-sglang-test-enrichment"]
+    assert len(named) == stacks
+    said = [str(message.entry.data) for stack in named for message in stack.messages]
+    assert len([line for line in said if "$0.50 per GB" in line]) == stacks
+    shown = json.dumps(_templates(assembly)["cdk-sglang-test-observability"])
+    assert ("OTel enrichment is off" in shown) == (enrichment == "none")

@@ -17,22 +17,34 @@ from tools.check.metric_uses import own_metrics, uses
 STACKS = (
     ("local", "cdk-sglang-local-foundation"),
     ("local", "cdk-sglang-local-chat"),
+    ("local", "cdk-sglang-local-chat-alarms"),
+    ("local", "cdk-sglang-local-observability"),
     ("dev", "cdk-sglang-dev-foundation"),
     ("dev", "cdk-sglang-dev-chat"),
+    ("dev", "cdk-sglang-dev-chat-alarms"),
+    ("dev", "cdk-sglang-dev-observability"),
     ("staging", "cdk-sglang-staging-foundation"),
     ("staging", "cdk-sglang-staging-shared"),
+    ("staging", "cdk-sglang-staging-shared-alarms"),
+    ("staging", "cdk-sglang-staging-observability"),
     ("prod", "cdk-sglang-prod-foundation"),
     ("prod", "cdk-sglang-prod-reasoning"),
+    ("prod", "cdk-sglang-prod-reasoning-alarms"),
     ("prod", "cdk-sglang-prod-chat"),
+    ("prod", "cdk-sglang-prod-chat-alarms"),
+    ("prod", "cdk-sglang-prod-observability"),
 )
 Fleets = dict[str, dict[str, Template]]
 
 
 def _scrubbed(template: Template) -> Any:
-    """Replace hashes of assets, which change with their bytes, and CDK's own bootstrap boilerplate by words."""
+    """Replace hashes of assets, which change with their bytes, and CDK's own bootstrap boilerplate by words; unfold dashboards."""
     content = template.to_json()
     content.get("Parameters", {}).pop("BootstrapVersion", None)
     content.pop("Rules", None)
+    for resource in template.find_resources("AWS::CloudWatch::Dashboard"):
+        properties = content["Resources"][resource]["Properties"]
+        properties["DashboardBody"] = json.loads(properties["DashboardBody"])
     return json.loads(re.sub(r"\b[0-9a-f]{64}\b", "<hash>", json.dumps(content)))
 
 

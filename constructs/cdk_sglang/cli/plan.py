@@ -261,7 +261,9 @@ def _one_model(
         facts=catalogue(model, also=models),
         tp_size=tp_size,
         context_length=context_length,
-        slo=Slo(at_concurrency=concurrency),
+        slo=Slo.model_construct(
+            at_concurrency=concurrency
+        ),  # only a load: nothing is promised, which a user's may not say
     )
     endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))
     return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))

@@ -19,6 +19,7 @@ from cdk_sglang.client.errors import AnswerError
 from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
 from cdk_sglang.client.progress import OnProgress
 from cdk_sglang.client.route import Lease, Route
+from cdk_sglang.client.tracing import with_traceparent
 from cdk_sglang.client.wait import Clock, SystemClock, Wait
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class InferenceClient:
     boto3's own retries are off (`total_max_attempts` 1): its standard mode repeats a read timeout, a broken connection and every
     500, 502, 503 and 504, though a copy may be at work on the request (botocore 1.44.5, retries/standard.py).
 
-    Safe to use from many threads.
+    Safe to use from many threads. In a program that uses OpenTelemetry, a request carries the current span to the container
+    (`traceparent` in CustomAttributes).
 
     Args:
         endpoint: SageMaker's name of the endpoint, for example prod-chat; needs `component`.
@@ -201,6 +203,10 @@ class InferenceClient:
         self.close()
 
     def _send(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
+        attributes = with_traceparent(request.get("CustomAttributes"))
+        if attributes is not None:
+            request = {**request, "CustomAttributes": attributes}
+
         def attempt(lease: Lease) -> dict[str, Any]:
             destination = lease.destination
             try:

@@ -20,6 +20,7 @@ from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certifi
 from cdk_sglang.client.progress import OnProgress
 from cdk_sglang.client.route import Destination, Lease, Route
 from cdk_sglang.client.tokens import BearerTokens
+from cdk_sglang.client.tracing import ATTRIBUTES_HEADER, with_traceparent
 from cdk_sglang.client.wait import Clock, SystemClock, Wait
 
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout)
@@ -93,6 +94,10 @@ class TransportContext:
         """Return the request for one destination, with a fresh token: a wait may outlast the previous one."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {token}"
+        # Whether SageMaker's OpenAI path hands this header on is not documented; on InvokeEndpoint it is the one that reaches the container.
+        attributes = with_traceparent(headers.get(ATTRIBUTES_HEADER))
+        if attributes is not None:
+            headers[ATTRIBUTES_HEADER] = attributes
         path = request.url.path.replace(self._first, _path(destination), 1)
         url = request.url.copy_with(path=path)
         return httpx2.Request(request.method, url, headers=headers, content=content, extensions=request.extensions)

@@ -34,3 +34,9 @@ class Observability(Spec):
     enrichment: Literal["none", "enable", "enabled"] = "none"
     """OTel enrichment, by which CloudWatch answers PromQL over SGLang's and the GPUs' own metrics; once for an account and Region, billed by
     the gigabyte. `enable`: a stack of its own turns it on; `enabled`: the account has it already; `none`: only classic metrics are used."""
+    transaction_search: Literal["none", "enable"] = "none"
+    """Transaction Search, by which CloudWatch finds spans of SGLang and of callers by their attributes; once for an account and Region, billed by
+    the gigabyte. `enable`: a stack of its own turns it on; `none`: the account stays as it is."""
+    runbooks_url: str = "docs/runbooks"
+    """Beginning of the address of every alarm's runbook page; the folder in the project's repository by default. With a site of your own:
+    https://docs.example.com/runbooks."""

@@ -1,24 +1,69 @@
-"""Latency objectives of a component."""
+"""What a component promises: latency, availability, and the days over which the promise is counted."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import Problem
 from cdk_sglang.validation import Spec
 
 AT_CONCURRENCY_MAX: Final = 4096
+WITHIN_PERCENT: Final = 99.0
+"""Share of requests that must meet a latency objective if unspecified."""
+_OBJECTIVES: Final = ("ttft_ms", "tpot_ms", "availability_percent", "accept_length")
 
 
 class Slo(Spec):
-    """Latency objectives; the plan says whether they can be met, and on which instance types most cheaply."""
+    """What the component promises; the plan says whether the latency can be met, alarms say when a promise is about to be broken.
+
+    `ttft_ms` and `tpot_ms` have two readers. The planner holds the mean that it predicts to them. Alarms count the requests that took longer:
+    at most 100 minus `within_percent` of a hundred may.
+    """
 
     _noun: ClassVar[str] = "slo"
 
     ttft_ms: float | None = Field(default=None, gt=0, le=600_000)
-    """Mean time to the first token, in milliseconds; no objective by default."""
+    """Time to the first token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
     tpot_ms: float | None = Field(default=None, gt=0, le=60_000)
-    """Mean time per further token, in milliseconds; no objective by default."""
+    """Time per further token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
     at_concurrency: float = Field(default=16, gt=0, le=AT_CONCURRENCY_MAX)
-    """Requests in flight per copy at which the objectives hold."""
+    """Requests in flight per copy at which the plan holds the latency to the objectives."""
+    availability_percent: float | None = Field(default=None, ge=90, lt=100)
+    """Share of requests that are answered, in percent, such as 99.9: neither failed on the serving side nor broken off while streaming; no
+    promise by default."""
+    within_percent: float | None = Field(default=None, ge=90, lt=100)
+    """Share of requests that must meet `ttft_ms` and `tpot_ms`, in percent, for alarms; 99 by default."""
+    accept_length: float | None = Field(default=None, gt=1, le=64)
+    """Fewest tokens per verification step of speculative decoding, such as what a draft model was promoted with; no promise by default."""
+    window_days: Literal[28, 30] = 30
+    """Days over which the promises are counted: the error budget is that of so many days."""
+
+    @model_validator(mode="after")
+    def _promises_something(self) -> Self:
+        problems = []
+        if all(getattr(self, name) is None for name in _OBJECTIVES):
+            problems.append(
+                Problem("", f"promises nothing; give at least one of {', '.join(_OBJECTIVES)}, or leave the slo out")
+            )
+        if self.within_percent is not None and not self.has_latency:
+            problems.append(
+                Problem(
+                    "within_percent",
+                    f"got {self.within_percent:g} without a latency objective; give ttft_ms or tpot_ms",
+                )
+            )
+        raise_if_any(problems)
+        return self
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether there is a latency objective."""
+        return self.ttft_ms is not None or self.tpot_ms is not None
+
+    @property
+    def latency_share(self) -> float:
+        """Share of requests that must meet the latency objectives, 0 to 1."""
+        return (WITHIN_PERCENT if self.within_percent is None else self.within_percent) / 100

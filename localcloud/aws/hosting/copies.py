@@ -36,6 +36,9 @@ class Copy:
         outstanding: Requests in flight; `peak` is their maximum since it was last read,
             `busiest` that of the current minute.
         leaving: Whether the copy stops once another has taken its place, since its instance is being emptied.
+        born: Time at which the copy was placed, in seconds on the clock.
+        gpu_ids: Indices of the GPUs that the copy has on its instance, once something has asked for them.
+        download_s: Seconds that filling the model folder took, `start_s` those from then to the first healthy ``/ping``; None before.
         adapters: State of each adapter: loading, loaded, or the reason of its failure.
     """
 
@@ -52,7 +55,11 @@ class Copy:
         self.outstanding = self.peak = self.busiest = 0
         self.adapters: dict[str, str] = {}
         self.port = 0
-        self._due = clock().now() + current().copy_start_s
+        self.born = clock().now()
+        self.gpu_ids: tuple[int, ...] = ()
+        self.download_s: float | None = None
+        self.start_s: float | None = None
+        self._due = self.born + current().copy_start_s
 
     def start(self) -> None:
         """Begin to start the copy."""
@@ -61,6 +68,7 @@ class Copy:
         """Update the state as time passes."""
         if self.state == "starting" and clock().now() >= self._due:
             self.state = "healthy"
+            self.start_s = clock().now() - self.born
 
     def stop(self, *, drain: bool = True) -> None:
         """Begin to stop the copy; with `drain`, requests in flight are answered first."""
@@ -142,7 +150,9 @@ class ProcessCopy(Copy):
 
     def _run(self) -> None:
         model = self._folder / "model"
+        began = time.monotonic()
         artifacts.fill(self._account, self._region, self._container, model)
+        self.download_s = time.monotonic() - began
         if self._halt.is_set():
             return
         self.port = _free_port()
@@ -186,11 +196,13 @@ class ProcessCopy(Copy):
                 write(line.decode(errors="replace").rstrip("\n"))
 
     def _await_health(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + self._health_timeout_s
+        began = time.monotonic()
+        deadline = began + self._health_timeout_s
         while not self._halt.is_set():
             if process.poll() is not None:
                 return self._fail(f"the container exited with {process.returncode} before its first healthy /ping")
             if self._healthy():
+                self.start_s = time.monotonic() - began
                 self.state = "healthy"
                 return None
             if time.monotonic() >= deadline:

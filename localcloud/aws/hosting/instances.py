@@ -85,6 +85,7 @@ def place(state: Store, component: Component) -> tuple[Instance | None, str | No
         if not out_of_capacity(endpoint.data["EndpointName"], instance_type):
             instances.append(_instance(instance_type, delay_s=current().instance_s))
             return None, ""
+    state.refused[component.data["EndpointName"], component.data["VariantName"]] = clock().now()
     return None, NO_CAPACITY
 
 

@@ -29,6 +29,7 @@ class Store:
         self.last_forgotten = 0.0
         self.last_alarms = 0.0
         self.policy_runs: dict[str, float] = {}
+        self.refused: dict[tuple[str, str], float] = {}  # by endpoint and variant: when an instance was last refused
 
     def arn(self, kind: str, name: str) -> str:
         """ARN of a resource; SageMaker writes names in lower case there."""

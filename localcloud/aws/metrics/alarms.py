@@ -1,4 +1,4 @@
-"""CloudWatch alarms over one metric or metric math: their states, their notifications, and the scaling that they trigger."""
+"""CloudWatch alarms: those over one metric or metric math, their states, and the scaling that they trigger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moto.cloudwatch.exceptions import ValidationError
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
-from localcloud.aws.metrics import metricmath, notifications
+from localcloud.aws.metrics import composite_alarms, metricmath, notifications, promql_alarms, states
 
 _Datum = tuple[float, float, float, float]  # sum, minimum, maximum, samples
 _Key = tuple[str, str, frozenset[tuple[str, str]]]
@@ -44,7 +44,7 @@ def on_alarm(action: Action) -> None:
 
 
 def evaluate(state: Store) -> None:
-    """Bring every metric alarm to its present state, and run the actions of those in ALARM."""
+    """Bring every alarm to its present state, and run the actions of those over metrics that are in ALARM."""
     alarms = list(models.cloudwatch_backends[state.account][state.region].alarms.values())
     metric_alarms = [alarm for alarm in alarms if alarm.comparison_operator in _COMPARE]
     history = _History(state, max((_period(a) * int(a.evaluation_periods) for a in metric_alarms), default=0))
@@ -52,6 +52,8 @@ def evaluate(state: Store) -> None:
         value = _metric_alarm(state, alarm, history)
         if alarm.state_value == "ALARM" and alarm.actions_enabled and value is not None:
             _act(state, alarm, value)
+    promql_alarms.evaluate(state)
+    composite_alarms.evaluate(state)
 
 
 def _act(state: Store, alarm: Any, value: float) -> None:
@@ -134,8 +136,6 @@ def _points(alarm: Any, history: _History) -> metricmath.Series:
 
 def _metric_alarm(state: Store, alarm: Any, history: _History) -> float | None:
     """Set the alarm's state, and return its newest value, None if there is none."""
-    if not alarm.metric_name and not alarm.metric_data_queries:
-        return None  # PromQL
     try:
         points = _points(alarm, history)
     except metricmath.ExpressionError as error:
@@ -153,7 +153,7 @@ def _metric_alarm(state: Store, alarm: Any, history: _History) -> float | None:
     else:
         new = alarm.state_value if missing == "ignore" else "INSUFFICIENT_DATA"
     text = ", ".join(f"{point:g}" for point in values)
-    _move(
+    states.move(
         state,
         alarm,
         new,
@@ -165,17 +165,6 @@ def _metric_alarm(state: Store, alarm: Any, history: _History) -> float | None:
 def _crossed(alarm: Any) -> str:
     words = re.sub(r"(?<!^)([A-Z])", lambda found: f" {found[1].lower()}", alarm.comparison_operator)
     return f"({words[0].lower()}{words[1:]}: {alarm.threshold:g})"
-
-
-def _move(state: Store, alarm: Any, new: str, reason: str) -> None:
-    old = alarm.state_value
-    if new == old:
-        return
-    alarm.update_state(reason, "{}", new)
-    if new == "ALARM":
-        alarm.alarmed_at = clock().now()
-    alarm.state_updated_timestamp = clock().utc().replace(tzinfo=None)
-    notifications.alarm_changed(state.account, state.region, alarm, old)
 
 
 def moto_queries(items: list[dict[str, Any]]) -> list[Any]:
@@ -227,7 +216,7 @@ def _put_metric_alarm(self: Any, name: str, *args: Any, **options: Any) -> Any:
 
 
 def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, state_value: str) -> None:
-    """SetAlarmState: the actions run at once; the next evaluation restores the true state, as on AWS."""
+    """SetAlarmState: the actions run at once, and composite alarms follow; the next evaluation restores the true state, as on AWS."""
     with LOCK:
         old = self.alarms[alarm_name].state_value if alarm_name in self.alarms else ""
         _moto_set_alarm_state(self, alarm_name, reason, reason_data, state_value)
@@ -238,6 +227,7 @@ def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, 
             notifications.alarm_changed(self.account_id, self.region_name, alarm, old)
             if state_value == "ALARM" and alarm.actions_enabled and alarm.threshold is not None:
                 _act(store(self.account_id, self.region_name), alarm, float(alarm.threshold))
+            composite_alarms.evaluate(store(self.account_id, self.region_name))
 
 
 def _put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> None:

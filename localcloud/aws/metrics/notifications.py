@@ -49,8 +49,17 @@ def message(account: str, region: str, alarm: Any, old: str) -> dict[str, Any]:
         "OKActions": alarm.ok_actions or [],
         "AlarmActions": alarm.alarm_actions or [],
         "InsufficientDataActions": alarm.insufficient_data_actions or [],
-        "Trigger": _trigger(alarm),
+        **_cause(alarm),
     }
+
+
+def _cause(alarm: Any) -> dict[str, Any]:
+    """What an alarm looks at: a rule, PromQL (whose member AWS does not document), or metrics."""
+    if alarm.rule is not None:
+        return {"AlarmRule": alarm.rule}
+    if criteria := getattr(alarm, "evaluation_criteria", None):
+        return {"Trigger": {"EvaluationCriteria": criteria, "EvaluationInterval": alarm.evaluation_interval}}
+    return {"Trigger": _trigger(alarm)}
 
 
 def _trigger(alarm: Any) -> dict[str, Any]:

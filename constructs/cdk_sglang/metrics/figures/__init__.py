@@ -43,6 +43,7 @@ from cdk_sglang.metrics.figures.load import (
     retracted_requests,
     tokens_per_second_per_gpu,
 )
+from cdk_sglang.metrics.figures.plan import mean_latency, output_tokens_per_copy
 from cdk_sglang.metrics.figures.promise import (
     availability,
     burn_rate,
@@ -88,6 +89,8 @@ __all__ = [
     "latency",
     "latency_burn_rate",
     "launches_refused",
+    "mean_latency",
+    "output_tokens_per_copy",
     "output_tokens_per_second",
     "queue_age",
     "queue_length",

@@ -27,6 +27,7 @@ class Hosting:
         nightly_stop: Hours without copies; None for no such hours.
         rollout: How a new configuration reaches the instances; None for SageMaker's own way.
         prices: Prices that win over the package's; None for the package's alone.
+        network_isolation: Whether containers have no network.
     """
 
     capacity: Capacity
@@ -35,6 +36,7 @@ class Hosting:
     nightly_stop: NightlyStop | None = None
     rollout: EndpointRollout | None = None
     prices: PriceTable | None = None
+    network_isolation: bool = True
 
     @property
     def instances(self) -> tuple[GpuInstance, ...]:

@@ -16,6 +16,7 @@ from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
 from cdk_sglang.planning.component.sizes import planned_tp_sizes
 from cdk_sglang.planning.component.target import target_of
+from cdk_sglang.planning.component.tracing import tracing_problems
 from cdk_sglang.planning.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.verdict import component_problems
@@ -206,6 +207,7 @@ def resolve_component(
     problems += _copies_problems(path, resolved)
     for variant in variants:
         problems += variant.problems(path, image=hosting.image, added=component.environment)
+    problems += tracing_problems(path, component.server, network_isolation=hosting.network_isolation)
     problems += disk_problems(path, component, variants, copies=resolved.most_copies)
     problems += _size_problems(path, hosting, resolved.gpus_by_type)
     if component.rollout is not None:

@@ -11,8 +11,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk_sglang.arguments import checked_fields
+from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
 from cdk_sglang.spec.alarms import NoAlarms
+from cdk_sglang.validation import is_text_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sns as sns
@@ -32,9 +34,16 @@ class Alarms:
 
     Args:
         topic: Topic that every alarm of the endpoint notifies when it begins and when it ends.
+        page_topic: Topic of alarms that must wake somebody (`EndpointAlarms`); `topic` by default.
     """
 
     topic: sns.ITopic
+    page_topic: sns.ITopic | None = None
+
+    @property
+    def pages(self) -> sns.ITopic:
+        """Topic of alarms that must wake somebody."""
+        return self.topic if self.page_topic is None else self.page_topic
 
 
 def chosen_alarms(choice: Alarms | NoAlarms | sns.ITopic | None) -> Alarms | NoAlarms | None:
@@ -45,6 +54,28 @@ def chosen_alarms(choice: Alarms | NoAlarms | sns.ITopic | None) -> Alarms | NoA
 def alarm_actions(choice: Alarms | NoAlarms | None) -> list[str]:
     """Return the ARNs that an alarm of the endpoint notifies; none if nobody is to be told."""
     return [choice.topic.topic_arn] if isinstance(choice, Alarms) else []
+
+
+def topic_problems(path: str, choice: Alarms | NoAlarms | None, region: str) -> list[Problem]:
+    """Check that topics are in the Region of the alarms, since an alarm notifies no other.
+
+    Args:
+        path: Place of the choice.
+        choice: Whom alarms notify.
+        region: Region of the alarms; nothing is said if it or a topic's ARN is known only at deployment.
+    """
+    topics = {"topic": choice.topic, "page_topic": choice.page_topic} if isinstance(choice, Alarms) else {}
+    found = []
+    for name, topic in topics.items():
+        arn = "" if topic is None else topic.topic_arn
+        if not arn or is_text_token(arn) or is_text_token(region):
+            continue
+        at = arn.split(":")[3]
+        if at != region:
+            found.append(
+                Problem(f"{path}.{name}", f"{arn} is in {at}, the alarms in {region}; use a topic of {region}")
+            )
+    return found
 
 
 def warn_of_silence(endpoint: Construct, choice: Alarms | NoAlarms | None) -> None:

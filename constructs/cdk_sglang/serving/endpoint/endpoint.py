@@ -138,7 +138,12 @@ class InferenceEndpoint(InvocableEndpoint):
         stack = stack_of(construct_id, scope)
         options = EndpointOptions(
             hosting=Hosting(
-                capacity=capacity, image=image.facts, region=stack.region, nightly_stop=nightly_stop, rollout=rollout
+                capacity=capacity,
+                image=image.facts,
+                region=stack.region,
+                nightly_stop=nightly_stop,
+                rollout=rollout,
+                network_isolation=network_isolation,
             ),
             image=image,
             routing=routing or Routing.least_outstanding_requests(),

@@ -137,7 +137,8 @@ READ_TRAINING_PLAN: Final = ("sagemaker:DescribeTrainingPlan",)
 """On the one plan."""
 
 READ_OWN_STACK: Final = ("cloudformation:DescribeStacks",)
-"""On the stack itself: a stack that rolls back must not be kept from it by a plan that has ended since."""
+"""On the stack itself: a stack that rolls back must not be kept from it by a plan that has ended since; for alarms, on the stacks whose
+changes are deployments."""
 
 READ_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
 """On the one endpoint: which config it runs on."""

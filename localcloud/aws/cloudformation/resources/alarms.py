@@ -1,4 +1,4 @@
-"""CloudFormation's CloudWatch alarms."""
+"""CloudFormation's CloudWatch alarms: over metrics, over PromQL, and composite."""
 
 from __future__ import annotations
 
@@ -7,18 +7,28 @@ from typing import Any
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.aws.cloudformation.resources.base import Resource
+from localcloud.aws.hosting.store import store
+from localcloud.aws.metrics import composite_alarms, promql_alarms
 from localcloud.aws.metrics.alarms import moto_queries
 
 
 class Alarm(Resource):
-    """AWS::CloudWatch::Alarm; alarms over PromQL are kept and never evaluated."""
+    """AWS::CloudWatch::Alarm."""
 
     TYPE = "AWS::CloudWatch::Alarm"
     NAME = "AlarmName"
 
     def _create(self) -> None:
+        if "EvaluationCriteria" in self.properties:
+            alarm = promql_alarms.put(store(self.account, self.region), self.properties | {"AlarmName": self.name})
+        else:
+            alarm = self._over_metrics()
+        self.physical_resource_id = self.name
+        self.attributes = {"Arn": alarm.alarm_arn}
+
+    def _over_metrics(self) -> Any:
         properties = self.properties
-        alarm = cloudwatch_backends[self.account][self.region].put_metric_alarm(
+        return cloudwatch_backends[self.account][self.region].put_metric_alarm(
             name=self.name,
             namespace=properties.get("Namespace", ""),
             metric_name=properties.get("MetricName", ""),
@@ -42,6 +52,23 @@ class Alarm(Resource):
             threshold_metric_id=properties.get("ThresholdMetricId"),
             tags=properties.get("Tags"),
         )
+
+    def _update(self, old: dict[str, Any]) -> None:
+        del old
+        self._create()
+
+    def _remove(self) -> None:
+        cloudwatch_backends[self.account][self.region].delete_alarms([self.name])
+
+
+class CompositeAlarm(Resource):
+    """AWS::CloudWatch::CompositeAlarm."""
+
+    TYPE = "AWS::CloudWatch::CompositeAlarm"
+    NAME = "AlarmName"
+
+    def _create(self) -> None:
+        alarm = composite_alarms.put(store(self.account, self.region), self.properties | {"AlarmName": self.name})
         self.physical_resource_id = self.name
         self.attributes = {"Arn": alarm.alarm_arn}
 

@@ -1,0 +1,41 @@
+"""Places of panels on a dashboard's grid of 24 columns. No CDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cdk_sglang.observability.dashboards.limits import COLUMNS
+from cdk_sglang.observability.dashboards.panel import AnyPanel, Board
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A panel and its place.
+
+    Attributes:
+        panel: The panel.
+        x: Column of its left edge, from 0.
+        y: Row of its upper edge, from 0.
+    """
+
+    panel: AnyPanel
+    x: int
+    y: int
+
+
+def placed(board: Board) -> Iterator[Placed]:
+    """Yield every panel of a dashboard with its place: rows below one another, and a row that is too wide goes on below.
+
+    Args:
+        board: The dashboard.
+    """
+    y = 0
+    for row in board.rows:
+        x = height = 0
+        for panel in row:
+            if x + panel.width > COLUMNS:
+                x, y, height = 0, y + height, 0
+            yield Placed(panel=panel, x=x, y=y)
+            x, height = x + panel.width, max(height, panel.height)
+        y += height

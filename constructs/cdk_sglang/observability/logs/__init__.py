@@ -1,0 +1,1 @@
+"""Logs of an endpoint as metrics and as saved queries."""

@@ -1,0 +1,87 @@
+"""Alarms of one endpoint: a stack of its own, so that a hundred components stay within what a stack may hold."""
+
+from __future__ import annotations
+
+from typing import Final, Unpack
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from cdk_sglang import Alarms, ConfigurationError, EndpointAlarms, NoAlarms
+from cdk_sglang.observability.observed import ObservedEndpoint
+from stacks.naming import parameter_name
+from stacks.options import StackOptions
+from stacks.settings import Environment
+
+_ID: Final = "Alarms"
+_LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
+
+
+class AlarmsStack(cdk.Stack):
+    """Alarms of one endpoint.
+
+    Args:
+        scope: The app, or a stage of one.
+        construct_id: Id of the stack.
+        environment: Name of the environment.
+        endpoint: The endpoint, with its plan.
+        settings: The environment.
+        serving_stack: Name of the stack that deploys the endpoint; while it changes, nobody is paged.
+        **options: Options of the stack.
+
+    Raises:
+        ConfigurationError: A promise cannot be watched, with its path as in the settings file.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        endpoint: ObservedEndpoint,
+        settings: Environment,
+        serving_stack: str,
+        **options: Unpack[StackOptions],
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        self._environment = environment
+        try:
+            self.alarms = EndpointAlarms(
+                self,
+                _ID,
+                endpoint=endpoint,
+                alarms=self._choice(settings),
+                enrichment=settings.observability.enrichment != "none",
+                rules=settings.alarms.rules,
+                deployment_stacks=(serving_stack,),
+                runbooks_url=settings.observability.runbooks_url,
+                log_retention_days=settings.data.log_retention_days,
+                log_key=self._key(),
+                log_removal=_LOG_REMOVAL[settings.data.on_delete],
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                problem.inside(_ID).under(f"endpoints.{endpoint.name}") for problem in error.problems
+            ) from None
+        cdk.CfnOutput(self, "Page", value=self.alarms.page_alarm_name, description="The alarm that pages")
+
+    def _key(self) -> kms.IKey:
+        return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
+
+    def _read(self, value: str) -> str:
+        return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
+
+    def _choice(self, settings: Environment) -> Alarms | NoAlarms:
+        alarms = settings.alarms
+        if alarms.none is not None:
+            return NoAlarms(reason=alarms.none)
+        arn = self._read("alarm-topic-arn") if alarms.kind == "create" else alarms.topic
+        assert arn is not None
+        return Alarms(
+            topic=sns.Topic.from_topic_arn(self, "Topic", arn),
+            page_topic=None if alarms.page is None else sns.Topic.from_topic_arn(self, "PageTopic", alarms.page),
+        )
