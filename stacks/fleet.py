@@ -18,14 +18,15 @@ from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
-from stacks.observability import EnrichmentStack, ObservabilityStack, TransactionSearchStack
+from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
 
 _STACKS: Final = {
     "foundation": "what all endpoints share",
-    "observability": "what shows all endpoints",
+    "observability": "what all endpoints' logs say",
+    "dashboards": "the dashboards",
     "enrichment": "the account's OTel enrichment",
     "transaction-search": "the account's Transaction Search",
 }
@@ -141,17 +142,30 @@ def _add_observability(
         EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
     if settings.observability.transaction_search == "enable":
         TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
-    stack = ObservabilityStack(
-        app,
-        "Observability",
-        environment=name,
-        settings=settings,
-        fleet=resolved,
-        stack_name=stack_name(name, "observability"),
-        env=env,
-    )
-    for endpoint in serving:
-        stack.add_stack_dependency(endpoint)
+    shown: list[cdk.Stack] = [
+        ObservabilityStack(
+            app,
+            "Observability",
+            environment=name,
+            fleet=resolved,
+            stack_name=stack_name(name, "observability"),
+            env=env,
+        )
+    ]
+    if settings.observability.dashboards:
+        dashboards = DashboardsStack(
+            app,
+            "Dashboards",
+            environment=name,
+            settings=settings,
+            fleet=resolved,
+            stack_name=stack_name(name, "dashboards"),
+            env=env,
+        )
+        shown.append(dashboards)
+    for stack in shown:
+        for endpoint in serving:
+            stack.add_stack_dependency(endpoint)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
