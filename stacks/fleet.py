@@ -67,12 +67,7 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [
-        *settings.alarms.region_problems(env.region),
-        *_name_problems(name, settings),
-        *shared_names,
-        *resolved.problems,
-    ]
+    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
     foundation, serving, alarms = None, [], []
     plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
