@@ -37,6 +37,7 @@ from localcloud.aws.metrics import (
     dashboards,
     enrichment,
     log_filters,
+    metric_data,
     promql_alarms,
     publisher,
     scraper,
@@ -73,6 +74,7 @@ def install() -> None:
     composite_alarms.install()
     enrichment.install()
     log_filters.install()
+    metric_data.install()
     dashboards.install()
     policies.install()
     builds.install()
