@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_server import LORA, EngineServer, speak
+from moto import mock_aws
 
+from localcloud.aws import clock as clocks
+from localcloud.aws import extension, settings
+from localcloud.aws.hosting.store import store
+from localcloud.aws.metrics.prometheus_api import query
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.localcloud import helpers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +33,10 @@ SESSION = "X-Amzn-SageMaker-Session-Id"
 
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
-    running = EngineServer(model=models["base"], settings=LORA, log=tmp_path_factory.mktemp("log") / "server.log")
+    environment = LORA | {"SM_SGLANG_ENABLE_METRICS": "true"}
+    running = EngineServer(
+        model=models["base"], settings=environment, log=tmp_path_factory.mktemp("log") / "server.log"
+    )
     try:
         yield running.start()
     finally:
@@ -347,3 +356,31 @@ def test_sixteen_callers_at_once_are_all_answered(server: EngineServer) -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         statuses = [reply.status for reply in pool.map(server.chat, [f"question {index}" for index in range(64)])]
     assert statuses == [200] * 64
+
+
+def test_metrics_are_scraped_and_answer_promql(server: EngineServer) -> None:
+    """The embedded AWS, in this process and on a clock that the test moves, takes this server for the copy of a component."""
+    settings.configure()
+    extension.install()
+    before, clock = clocks.clock(), clocks.use(clocks.Clock(driven=True))
+    try:
+        with mock_aws():
+            sagemaker = helpers.SESSION.client("sagemaker")
+            helpers.any_endpoint(sagemaker)
+            clock.advance(5)
+            helpers.any_component(sagemaker)
+            clock.advance(5)
+            helpers.SESSION.client("cloudwatch").start_o_tel_enrichment()
+            state = store("123456789012", "us-east-1")
+            state.components["llama"].copies[0].port = server.port
+            for _ in range(3):
+                assert server.chat().status == 200
+                clock.advance(61)
+            buckets = 'sum by (le, "aws.sagemaker.inference_component.name") (rate(sglang:time_to_first_token_seconds_bucket[5m]))'
+            (ttft,) = query(state, f"histogram_quantile(0.9, {buckets})", clock.now())["result"]
+            assert ttft["metric"] == {"aws.sagemaker.inference_component.name": "llama"}
+            assert 0 < float(ttft["value"][1]) < 60
+            (tokens,) = query(state, "sum(increase(sglang:generation_tokens_total[5m]))", clock.now())["result"]
+            assert float(tokens["value"][1]) > 12
+    finally:
+        clocks.use(before)
