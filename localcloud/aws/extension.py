@@ -37,7 +37,7 @@ from localcloud.aws.metrics import (
     dashboards,
     enrichment,
     log_filters,
-    percentiles,
+    metric_data,
     promql_alarms,
     publisher,
     scraper,
@@ -70,11 +70,11 @@ def install() -> None:
     backend.install()
     buckets.install()
     alarms.install()
-    percentiles.install()
     promql_alarms.install()
     composite_alarms.install()
     enrichment.install()
     log_filters.install()
+    metric_data.install()
     dashboards.install()
     policies.install()
     builds.install()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -13,19 +13,11 @@ from moto.cloudwatch.exceptions import ValidationError
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
-from localcloud.aws.metrics import composite_alarms, metricmath, notifications, promql_alarms, states
+from localcloud.aws.metrics import composite_alarms, datapoints, metricmath, notifications, promql_alarms, states
+from localcloud.aws.metrics.datapoints import Datum, Key, key, summary
 
-_Datum = tuple[float, float, float, float]  # sum, minimum, maximum, samples
-_Key = tuple[str, str, frozenset[tuple[str, str]]]
 _OLD_IN_A_ROW = 500
 """Data points that are too old in a row before the search ends: points are kept in the order of their arrival."""
-_STATISTICS: dict[str, Callable[[list[_Datum]], float]] = {
-    "Sum": lambda data: sum(datum[0] for datum in data),
-    "Average": lambda data: sum(datum[0] for datum in data) / sum(datum[3] for datum in data),
-    "Minimum": lambda data: min(datum[1] for datum in data),
-    "Maximum": lambda data: max(datum[2] for datum in data),
-    "SampleCount": lambda data: sum(datum[3] for datum in data),
-}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -66,7 +58,7 @@ class _History:
 
     def __init__(self, state: Store, seconds: float) -> None:
         self._now = clock().now()
-        self._data: dict[_Key, list[tuple[float, _Datum]]] = {}
+        self._data: dict[Key, list[tuple[float, Datum]]] = {}
         old = 0
         for datum in reversed(models.cloudwatch_backends[state.account][state.region].metric_data):
             age = self._now - datum.timestamp.replace(tzinfo=UTC).timestamp()
@@ -74,36 +66,19 @@ class _History:
             if old > _OLD_IN_A_ROW:
                 break
             if 0 <= age <= seconds:
-                self._data.setdefault(_key(datum.namespace, datum.name, datum.dimensions), []).append(
-                    (age, _summary(datum))
+                self._data.setdefault(key(datum.namespace, datum.name, datum.dimensions), []).append(
+                    (age, summary(datum))
                 )
 
-    def points(self, key: _Key, statistic: str, period: float, count: int) -> metricmath.Series:
+    def points(self, metric: Key, statistic: str, period: float, count: int) -> metricmath.Series:
         """Statistic of a metric in each of the last `count` periods, the newest first."""
-        periods: list[list[_Datum]] = [[] for _ in range(count)]
-        for age, datum in self._data.get(key, []):
+        periods: list[list[Datum]] = [[] for _ in range(count)]
+        for age, datum in self._data.get(metric, []):
             index = math.floor(age / period)
             if index < count:
                 periods[index].append(datum)
-        function = _STATISTICS.get(statistic) or _percentile(statistic)
+        function = datapoints.statistic(statistic)
         return [float(function(data)) if data else None for data in periods]
-
-
-def _summary(datum: Any) -> _Datum:
-    if hasattr(datum, "value"):
-        return (datum.value, datum.value, datum.value, 1)
-    return (datum.sum, datum.min, datum.max, datum.sample_count)
-
-
-def _key(namespace: str, name: str, dimensions: Iterable[Any]) -> _Key:
-    return (namespace, name, frozenset((dimension.name, dimension.value) for dimension in dimensions))
-
-
-def _percentile(name: str) -> Callable[[list[_Datum]], float]:
-    if not re.fullmatch(r"p\d+(\.\d+)?", name):
-        raise metricmath.ExpressionError(f"the statistic {name} is not evaluated by the embedded AWS")
-    share = float(name.removeprefix("p")) / 100
-    return lambda data: sorted(d[0] for d in data)[min(len(data) - 1, math.floor(share * len(data)))]
 
 
 def _period(alarm: Any) -> float:
@@ -116,12 +91,12 @@ def _period(alarm: Any) -> float:
 def _points(alarm: Any, history: _History) -> metricmath.Series:
     period, count = _period(alarm), int(alarm.evaluation_periods)
     if not alarm.metric_data_queries:
-        key = _key(alarm.namespace, alarm.metric_name, alarm.dimensions)
-        return history.points(key, alarm.extended_statistic or alarm.statistic, period, count)
+        metric = key(alarm.namespace, alarm.metric_name, alarm.dimensions)
+        return history.points(metric, alarm.extended_statistic or alarm.statistic, period, count)
     stats = {query.id: query.metric_stat for query in alarm.metric_data_queries if query.metric_stat}
     series = {
         name: history.points(
-            _key(stat.metric.namespace, stat.metric.metric_name, stat.metric.dimensions), stat.stat, period, count
+            key(stat.metric.namespace, stat.metric.metric_name, stat.metric.dimensions), stat.stat, period, count
         )
         for name, stat in stats.items()
     }

@@ -1,7 +1,7 @@
-"""CloudWatch metric math: the arithmetic, comparisons and functions that alarms and scaling policies use.
+"""CloudWatch metric math: the arithmetic, comparisons and functions that alarms, scaling policies and dashboards use.
 
-Not evaluated: SEARCH, ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, LAMBDA, DB_PERF_INSIGHTS, SERVICE_QUOTA, sorting and
-slicing of arrays, date functions, RUNNING_SUM, RATE and DIFF.
+Not evaluated: SEARCH in alarms (CloudWatch refuses it there), ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, LAMBDA, DB_PERF_INSIGHTS,
+SERVICE_QUOTA, sorting and slicing of arrays, and date functions.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _TOGETHER: dict[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
     "AVG": lambda values: sum(values) / len(values),
 }
+Search = Callable[[str, str, int | None], list[Series]]
+"""What SEARCH finds: expression, statistic and period in seconds (None: that of the query) give time series."""
 _WORDS = ((r"&&|\bAND\b", " and "), (r"\|\||\bOR\b", " or "), (r"\^", "**"))
 
 
@@ -76,12 +78,49 @@ def evaluate(expression: str, series: Mapping[str, Series], *, period_s: float, 
     result = _Evaluation(series, length, period_s, metrics).of(parse(expression))
     if isinstance(result, list) and result and isinstance(result[0], list):
         raise ExpressionError(f"{expression} gives several time series, one is needed")
-    return [None if value is None or math.isnan(value) else float(value) for value in result]
+    return _known(result)
+
+
+def evaluate_all(
+    expression: str,
+    series: Mapping[str, Any],
+    *,
+    length: int,
+    period_s: float,
+    metrics: Sequence[str],
+    search: Search,
+) -> list[Series]:
+    """Evaluate an expression that may give several time series.
+
+    Args:
+        expression: Metric math, for example ``SUM(SEARCH('{AWS/SageMaker,EndpointName} Invocations', 'Sum', 60))``.
+        series: Time series by id, or arrays of them; all have the same length.
+        length: Number of periods.
+        period_s: Seconds per value.
+        metrics: Ids of the series that METRICS() stands for.
+        search: What SEARCH finds.
+    """
+    result = _Evaluation(series, length, period_s, metrics, search).of(parse(expression))
+    if not result and length:
+        return []
+    return [_known(row) for row in result] if result and isinstance(result[0], list) else [_known(result)]
+
+
+def _known(series: Series) -> Series:
+    return [None if value is None or math.isnan(value) else float(value) for value in series]
 
 
 class _Evaluation:
-    def __init__(self, series: Mapping[str, Series], length: int, period_s: float, metrics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        series: Mapping[str, Any],
+        length: int,
+        period_s: float,
+        metrics: Sequence[str],
+        search: Search | None = None,
+    ) -> None:
         self._series, self._length, self._period_s, self._metrics = series, length, period_s, metrics
+        self._search = search
 
     def of(self, node: ast.expr) -> Any:
         """Value of a node: a series, or a list of series for an array."""
@@ -113,6 +152,12 @@ class _Evaluation:
             case "METRICS", _:
                 part = str(ast.literal_eval(args[0])) if args else ""
                 return [self._series[metric] for metric in self._metrics if part in metric]
+            case "SEARCH", [ast.Constant(value=str(query)), ast.Constant(value=str(stat)), *period] if self._search:
+                own = period[0] if period else None
+                seconds = own.value if isinstance(own, ast.Constant) and isinstance(own.value, int) else None
+                return self._search(query, stat, seconds)
+            case (("RATE" | "DIFF" | "RUNNING_SUM"), [value]):
+                return self._along(name, self.of(value))
             case "FILL", [value, filler]:
                 return self._fill(self.of(value), filler)
             case "IF", [condition, then]:
@@ -125,8 +170,29 @@ class _Evaluation:
                 return self._together(_TOGETHER[name], self.of(value))
         raise ExpressionError(f"not evaluated by the embedded AWS: {name} with {len(args)} arguments")
 
+    def _along(self, name: str, value: Any) -> Any:
+        """Apply to each time series from its oldest value on; periods without a value are passed over."""
+        if value and isinstance(value[0], list):
+            return [self._along(name, row) for row in value]
+        result: Series = [None] * len(value)
+        total, before = 0.0, None
+        for index in range(len(value) - 1, -1, -1):
+            now = value[index]
+            if now is None:
+                continue
+            total += now
+            if name == "RUNNING_SUM":
+                result[index] = total
+            elif before is not None:
+                passed = self._period_s * (before[0] - index) if name == "RATE" else 1
+                result[index] = (now - before[1]) / passed
+            before = (index, now)
+        return result
+
     def _together(self, function: Callable[[Sequence[float]], float], value: Any) -> Series:
         """Apply to an array period by period, or to one time series as a whole, with the same number in every period."""
+        if not value and self._length:
+            return []  # nothing was found
         if value and isinstance(value[0], list):
             columns = [[item for item in column if item is not None] for column in zip(*value, strict=True)]
             return [function(column) if column else None for column in columns]
