@@ -11,6 +11,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang import Alarms, ConfigurationError, EndpointAlarms, NoAlarms
+from cdk_sglang.errors import Problem
 from cdk_sglang.observability.observed import ObservedEndpoint
 from stacks.naming import parameter_name
 from stacks.options import StackOptions
@@ -64,9 +65,7 @@ class AlarmsStack(cdk.Stack):
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
             )
         except ConfigurationError as error:
-            raise ConfigurationError(
-                problem.inside(_ID).under(f"endpoints.{endpoint.name}") for problem in error.problems
-            ) from None
+            raise ConfigurationError(_in_file(problem, endpoint.name) for problem in error.problems) from None
         cdk.CfnOutput(self, "Page", value=self.alarms.page_alarm_name, description="The alarm that pages")
 
     def _key(self) -> kms.IKey:
@@ -85,3 +84,11 @@ class AlarmsStack(cdk.Stack):
             topic=sns.Topic.from_topic_arn(self, "Topic", arn),
             page_topic=None if alarms.page is None else sns.Topic.from_topic_arn(self, "PageTopic", alarms.page),
         )
+
+
+def _in_file(problem: Problem, endpoint: str) -> Problem:
+    """Return a problem of the library with its place in the settings file: whom alarms notify is said once for all endpoints."""
+    inner = problem.inside(_ID)
+    if inner.path.startswith("alarms."):
+        return Problem(inner.path.replace("page_topic", "page"), inner.text)
+    return inner.under(f"endpoints.{endpoint}")

@@ -18,15 +18,17 @@ from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
-from stacks.observability import EnrichmentStack, ObservabilityStack
+from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
 
 _STACKS: Final = {
     "foundation": "what all endpoints share",
-    "observability": "what shows all endpoints",
+    "observability": "what all endpoints' logs say",
+    "dashboards": "the dashboards",
     "enrichment": "the account's OTel enrichment",
+    "transaction-search": "the account's Transaction Search",
 }
 """Names of stacks that no endpoint may have."""
 
@@ -65,12 +67,7 @@ def add_fleet(
     raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
-    problems = [
-        *settings.alarms.region_problems(env.region),
-        *_name_problems(name, settings),
-        *shared_names,
-        *resolved.problems,
-    ]
+    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
     foundation, serving, alarms = None, [], []
     plans = {plan.name: plan for plan in resolved.plan.endpoints}
     try:
@@ -138,17 +135,32 @@ def _add_observability(
     """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
     if settings.observability.enrichment == "enable":
         EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
-    stack = ObservabilityStack(
-        app,
-        "Observability",
-        environment=name,
-        settings=settings,
-        fleet=resolved,
-        stack_name=stack_name(name, "observability"),
-        env=env,
-    )
-    for endpoint in serving:
-        stack.add_stack_dependency(endpoint)
+    if settings.observability.transaction_search == "enable":
+        TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
+    shown: list[cdk.Stack] = [
+        ObservabilityStack(
+            app,
+            "Observability",
+            environment=name,
+            fleet=resolved,
+            stack_name=stack_name(name, "observability"),
+            env=env,
+        )
+    ]
+    if settings.observability.dashboards:
+        dashboards = DashboardsStack(
+            app,
+            "Dashboards",
+            environment=name,
+            settings=settings,
+            fleet=resolved,
+            stack_name=stack_name(name, "dashboards"),
+            env=env,
+        )
+        shown.append(dashboards)
+    for stack in shown:
+        for endpoint in serving:
+            stack.add_stack_dependency(endpoint)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:

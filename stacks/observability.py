@@ -1,4 +1,7 @@
-"""What shows an environment's fleet: its dashboards and logs, and, where asked, the account's OTel enrichment. Wiring only."""
+"""What shows an environment's fleet: its dashboards, its logs, and, where asked, the account's OTel enrichment. Wiring only.
+
+Dashboards have a stack of their own, since those of a hundred components fill a template.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,42 @@ from constructs import Construct
 from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
 from cdk_sglang.observability.enrichment import OtelEnrichment
 from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
+from cdk_sglang.observability.traces.transaction_search import TransactionSearch
 from stacks.options import StackOptions
 from stacks.planning import ResolvedFleet, observed_endpoints
 from stacks.settings import Environment
 
 
 class ObservabilityStack(cdk.Stack):
-    """The dashboards of an environment, metrics of its engines' failures, and saved queries over its logs.
+    """Metrics of the engines' failures of an environment, and saved queries over its logs.
+
+    Args:
+        scope: The app, or a stage of one.
+        construct_id: Id of the stack.
+        environment: Name of the environment.
+        fleet: The environment, with every value resolved, and its plan.
+        **options: Options of the stack.
+
+    Attributes:
+        logs: Metrics and queries of each endpoint, by its name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        fleet: ResolvedFleet,
+        **options: Unpack[StackOptions],
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        endpoints = observed_endpoints(environment, fleet)
+        self.logs = {one.name: EndpointLogs(self, f"Logs-{one.name}", endpoint=one) for one in endpoints}
+
+
+class DashboardsStack(cdk.Stack):
+    """The dashboards of an environment.
 
     Args:
         scope: The app, or a stage of one.
@@ -27,8 +59,7 @@ class ObservabilityStack(cdk.Stack):
         **options: Options of the stack.
 
     Attributes:
-        dashboards: The dashboards; None if the settings want none.
-        logs: Metrics and queries of each endpoint, by its name.
+        dashboards: The dashboards.
 
     Raises:
         ConfigurationError: A dashboard would exceed CloudWatch's limits.
@@ -45,20 +76,17 @@ class ObservabilityStack(cdk.Stack):
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
-        endpoints = observed_endpoints(environment, fleet)
-        self.logs = {one.name: EndpointLogs(self, f"Logs-{one.name}", endpoint=one) for one in endpoints}
-        self.dashboards: FleetDashboards | None = None
-        if not settings.observability.dashboards:
-            return
         self.dashboards = FleetDashboards(
             self,
             "Dashboards",
             name=environment,
-            endpoints=endpoints,
+            endpoints=observed_endpoints(environment, fleet),
             enrichment=settings.observability.enrichment != "none",
             runbooks=settings.observability.runbooks_url,
         )
         cdk.CfnOutput(self, "FleetDashboard", value=self.dashboards.names[0])
+        # CDK warns from 800 kB on; FleetDashboards draws less before its template is full, and nothing else is in it.
+        cdk.Annotations.of(self).acknowledge_warning("@aws-cdk/core:Stack.templateSize", "held to the limit")
 
 
 class EnrichmentStack(cdk.Stack):
@@ -73,3 +101,17 @@ class EnrichmentStack(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, **options: Unpack[StackOptions]) -> None:
         super().__init__(scope, construct_id, **options)
         OtelEnrichment(self, "Enrichment")
+
+
+class TransactionSearchStack(cdk.Stack):
+    """Transaction Search of the account and Region, apart from what may be deleted with an environment.
+
+    Args:
+        scope: The app, or a stage of one.
+        construct_id: Id of the stack.
+        **options: Options of the stack.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, **options: Unpack[StackOptions]) -> None:
+        super().__init__(scope, construct_id, **options)
+        TransactionSearch(self, "TransactionSearch")

@@ -31,8 +31,8 @@ from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_routes import Destinations, route_problems
 
-_MAX_TAGS: Final = 47
-"""A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); three are the library's."""
+_MAX_TAGS: Final = 46
+"""A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); four are the library's."""
 
 
 class Network(Settings):

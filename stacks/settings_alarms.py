@@ -64,19 +64,3 @@ class Alarms(Settings):
         if self.topic is None:
             return "none"
         return "create" if self.topic == "create" else "existing"
-
-    def region_problems(self, region: str | None) -> list[Problem]:
-        """Check that topics are in the Region of the environment, since an alarm notifies no other.
-
-        Args:
-            region: Region of the environment; unknown if None.
-        """
-        topics = {"topic": self.topic, "page": self.page}
-        return [
-            Problem(
-                f"alarms.{name}",
-                f"{arn} is in {arn.split(':')[3]}, the environment in {region}; use a topic of {region}",
-            )
-            for name, arn in topics.items()
-            if arn is not None and arn != "create" and region is not None and arn.split(":")[3] != region
-        ]

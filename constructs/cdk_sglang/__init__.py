@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
     from cdk_sglang.observability.enrichment import OtelEnrichment
     from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
+    from cdk_sglang.observability.traces.transaction_search import TransactionSearch
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.alarms import Alarms
@@ -116,6 +117,7 @@ __all__ = [
     "Slo",
     "SmokeRequest",
     "StartupTimeouts",
+    "TransactionSearch",
     "TruthCheck",
     "Verification",
     "Window",
@@ -131,6 +133,7 @@ _HOMES = {
     "observability.dashboards.fleet_dashboards": ("FleetDashboards",),
     "observability.enrichment": ("OtelEnrichment",),
     "observability.logs.endpoint_logs": ("EndpointLogs",),
+    "observability.traces.transaction_search": ("TransactionSearch",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.alarms": ("Alarms",),

@@ -37,7 +37,7 @@ from localcloud.aws.metrics import (
     dashboards,
     data,
     enrichment,
-    percentiles,
+    log_filters,
     promql_alarms,
     publisher,
     scraper,
@@ -71,10 +71,10 @@ def install() -> None:
     buckets.install()
     alarms.install()
     data.install()
-    percentiles.install()
     promql_alarms.install()
     composite_alarms.install()
     enrichment.install()
+    log_filters.install()
     dashboards.install()
     policies.install()
     builds.install()
@@ -87,6 +87,7 @@ def install() -> None:
         fleet.tick,
         publisher.tick,
         scraper.tick,
+        log_filters.tick,
         scheduled_actions.tick,
         policies.tick,
         scheduler.tick,

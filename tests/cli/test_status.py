@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import http.server
+import io
 import json
 import re
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -101,7 +103,7 @@ def promql(monkeypatch: pytest.MonkeyPatch) -> Iterator[Promql]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(collect, "PromqlApi", lambda _, region: PromqlApi(api.url, region, timeout_seconds=1))
+    monkeypatch.setattr(collect, "PromqlApi", lambda _, region: PromqlApi(api.url, region, timeout_seconds=20))
     yield api
     server.shutdown()
     server.server_close()
@@ -384,6 +386,50 @@ def test_watching_shows_it_again_until_ctrl_c(world: World, capsys: pytest.Captu
     assert pauses == [30, 30, 30]
     assert [json.loads(line)["healthy"] for line in lines] == [True] * 3
     assert report.problems == []
+
+
+def test_a_terminal_is_redrawn_and_left_with_the_last_screen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(command, "stdout", lambda: Console(file=out, width=140, force_terminal=True))
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+        world.alarm("somebodys-own", component=QWEN)
+
+    read: Callable[[], StatusReport] = collect.StatusReader(world.fleet, region="us-east-1").read
+    report = command._watch(read, 30, as_json=False, pause=pause)
+    assert report.problems == ["chat: not deployed", "alarm somebodys-own"]
+    assert out.getvalue().count("prod in us-east-1") >= 2
+    assert "ALARM" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[?25h"), "the cursor is back"
+
+
+def test_a_look_that_fails_for_a_moment_does_not_end_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    report = StatusReport(environment="prod", region="us-east-1", at=dt.datetime.now(tz=dt.UTC), endpoints=())
+    codes = iter([None, 1, None, 2])
+
+    def read() -> StatusReport:
+        code = next(codes)
+        if code is not None:
+            raise typer.Exit(code)
+        return report
+
+    with pytest.raises(typer.Exit) as left:
+        command._watch(read, 30, as_json=True, pause=lambda _: None)
+    assert left.value.exit_code == 2, "credentials that are not valid any more"
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_ctrl_c_before_anything_was_read_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> StatusReport:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as left:
+        command._watch(read, 30, as_json=False)
+    assert left.value.exit_code == 1
 
 
 def test_an_unknown_environment_is_a_mistake_of_the_settings(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

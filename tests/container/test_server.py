@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_server import LORA, EngineServer, speak
+from moto import mock_aws
 
 from cdk_sglang import SglangOptions
 from cdk_sglang.metrics.buckets import bucket_bounds
 from cdk_sglang.metrics.series import ENGINE_LABELS, series
 from cdk_sglang.observability.logs.queries import SAVED_QUERIES
+from localcloud.aws import clock as clocks
+from localcloud.aws import extension, settings
+from localcloud.aws.hosting.store import store
+from localcloud.aws.metrics.prometheus_api import query
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.localcloud import helpers
 from tests.support.log_queries import rows
 
 if TYPE_CHECKING:
@@ -38,8 +44,10 @@ REFUSED = next(query for query in SAVED_QUERIES if query.title == "who was refus
 
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
-    settings = {**LORA, **SglangOptions().environment()}
-    running = EngineServer(model=models["base"], settings=settings, log=tmp_path_factory.mktemp("log") / "server.log")
+    environment = {**LORA, **SglangOptions().environment()}
+    running = EngineServer(
+        model=models["base"], settings=environment, log=tmp_path_factory.mktemp("log") / "server.log"
+    )
     try:
         yield running.start()
     finally:
@@ -403,3 +411,31 @@ def test_sglang_publishes_its_metrics_under_the_names_that_queries_read(
     for key, bounds in bucket_bounds().items():
         found = re.findall(rf'^{metrics[key].names[0]}_bucket\{{.*le="([^"+]+)"', scrape, re.MULTILINE)
         assert {float(bound) for bound in found} == set(bounds), key
+
+
+def test_metrics_are_scraped_and_answer_promql(server: EngineServer) -> None:
+    """The embedded AWS, in this process and on a clock that the test moves, takes this server for the copy of a component."""
+    settings.configure()
+    extension.install()
+    before, clock = clocks.clock(), clocks.use(clocks.Clock(driven=True))
+    try:
+        with mock_aws():
+            sagemaker = helpers.SESSION.client("sagemaker")
+            helpers.any_endpoint(sagemaker)
+            clock.advance(5)
+            helpers.any_component(sagemaker)
+            clock.advance(5)
+            helpers.SESSION.client("cloudwatch").start_o_tel_enrichment()
+            state = store("123456789012", "us-east-1")
+            state.components["llama"].copies[0].port = server.port
+            for _ in range(3):
+                assert server.chat().status == 200
+                clock.advance(61)
+            buckets = 'sum by (le, "aws.sagemaker.inference_component.name") (rate(sglang:time_to_first_token_seconds_bucket[5m]))'
+            (ttft,) = query(state, f"histogram_quantile(0.9, {buckets})", clock.now())["result"]
+            assert ttft["metric"] == {"aws.sagemaker.inference_component.name": "llama"}
+            assert 0 < float(ttft["value"][1]) < 60
+            (tokens,) = query(state, "sum(increase(sglang:generation_tokens_total[5m]))", clock.now())["result"]
+            assert float(tokens["value"][1]) > 12
+    finally:
+        clocks.use(before)

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cdk_sglang_container import tracing
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.settings import Settings
@@ -147,3 +148,22 @@ def test_good_settings_pass() -> None:
 def test_adaptive_speculation_may_begin_with_one_number() -> None:
     values = {"speculative_algorithm": "EAGLE", "speculative_draft_model_path": "/d", "speculative_num_steps": 3}
     assert check_combination({**values, "speculative_adaptive": True}, on_cpu=False) == []
+
+
+def test_tracing_without_its_packages_is_one_line_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracing.tracing_problems({"enable_trace": False}) == []
+    monkeypatch.setattr(tracing.importlib.util, "find_spec", lambda name: None if "exporter" in name else object())
+    (line,) = tracing.tracing_problems({"enable_trace": True})
+    assert line.startswith(
+        "SM_SGLANG_ENABLE_TRACE: the image lacks opentelemetry.exporter.otlp.proto.grpc.trace_exporter, "
+    )
+    assert line.endswith("use an image with SGLang's 'tracing' extra, or leave tracing out")
+    monkeypatch.setattr(tracing.importlib.util, "find_spec", lambda _: object())
+    assert tracing.tracing_problems({"enable_trace": True}) == []
+
+
+def test_the_seconds_from_which_an_answer_is_late_are_a_setting() -> None:
+    assert Settings.from_environment({}).slow_after_s == 20
+    assert Settings.from_environment({"CDK_SGLANG_SLOW_AFTER_S": "2.5"}).slow_after_s == 2.5
+    with pytest.raises(RefusedError, match=r"CDK_SGLANG_SLOW_AFTER_S: must be a number from 0\.1 to 3600, got '0'"):
+        Settings.from_environment({"CDK_SGLANG_SLOW_AFTER_S": "0"})

@@ -90,6 +90,27 @@ def test_without_enrichment_there_is_nothing_to_query(fleet: Any, driven: Any) -
     assert ask("labels")["data"] == []
 
 
+def test_alarm_over_an_engine_needs_the_enrichment(fleet: Any, driven: Any) -> None:
+    criteria = {
+        "PromQLCriteria": {"Query": "sum(sglang:num_running_reqs) > 2", "PendingPeriod": 120, "RecoveryPeriod": 60}
+    }
+    fleet.put_metric_alarm(AlarmName="busy", EvaluationCriteria=criteria, EvaluationInterval=60)
+
+    def state() -> str:
+        return str(fleet.describe_alarms(AlarmNames=["busy"])["MetricAlarms"][0]["StateValue"])
+
+    driven.advance(300)
+    assert state() == "INSUFFICIENT_DATA"
+    fleet.start_o_tel_enrichment()
+    driven.advance(100)
+    assert state() == "OK"  # three requests run, not yet for two minutes of evaluations
+    driven.advance(140)
+    assert state() == "ALARM"
+    fleet.stop_o_tel_enrichment()
+    driven.advance(600)
+    assert state() == "INSUFFICIENT_DATA"
+
+
 def test_engine_is_scraped_with_the_labels_of_sagemaker(fleet: Any, driven: Any) -> None:
     fleet.start_o_tel_enrichment()
     assert fleet.get_o_tel_enrichment()["Status"] == "RUNNING"

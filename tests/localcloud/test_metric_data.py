@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.aws.metrics.metricmath import ExpressionError
-from localcloud.aws.metrics.search import Metric, Search, labels, searches
+from localcloud.aws.metrics.points import Metric
+from localcloud.aws.metrics.search import FOUND_MAX, Search, labels, searches
 from tests.localcloud.helpers import SESSION
 
 START = dt.datetime(2026, 11, 30, 12, 0, tzinfo=dt.UTC)
@@ -117,7 +118,7 @@ def test_search_finds_metrics_that_nobody_named(cloudwatch: Any) -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("nobody * 2", "unknown id nobody"),
+        ("nobody * 2", "refers to the unknown id nobody"),
         ("m +", "syntax"),
         ("ANOMALY_DETECTION_BAND(m)", "not evaluated"),
         ("SELECT AVG(Load) FROM App", "not evaluated"),
@@ -170,6 +171,13 @@ PUBLISHED = [
 def test_search_terms(search: str, found: list[int]) -> None:
     one = Search(text="", search=search, stat="Sum", period_s=60)
     assert set(one.find(PUBLISHED)) == {PUBLISHED[index] for index in found}
+
+
+def test_a_search_finds_at_most_500_metrics() -> None:
+    metrics = [metric("App", "Load", Host=f"host{number:03}") for number in range(501)]
+    assert (
+        Search(text="", search="{App,Host}", stat="Sum", period_s=None).find(reversed(metrics)) == metrics[:FOUND_MAX]
+    )
 
 
 def test_labels_tell_the_found_metrics_apart() -> None:

@@ -18,6 +18,7 @@ from localcloud.aws.metrics.promql import evaluator
 from localcloud.aws.metrics.promql.functions import fulfils
 from localcloud.aws.metrics.promql.nodes import Matcher, QueryError
 from localcloud.aws.metrics.promql.values import Points, Sample
+from localcloud.aws.metrics.samples import Samples
 from tests.localcloud.helpers import eventually
 
 BEGIN = 1_790_000_000  # a time at which no two-hour block of Prometheus ends
@@ -70,6 +71,10 @@ def _series() -> list[Points]:
 
 
 SOURCE = Fixed(_series())
+STORED = Samples()
+for one in SOURCE.series:
+    for at, value in zip(one.times, one.values, strict=True):
+        STORED.add(one.labels, at, value)
 
 QUERIES = """
 1 + 2 * 3 ^ 2 ^ 0.5
@@ -382,6 +387,14 @@ def test_range_query_gives_what_prometheus_gives(prometheus: str, query: str) ->
     for line, points in ours.items():
         assert [time for time, _ in points] == [time for time, _ in theirs[line]]
         assert all(_same(a, b) for (_, a), (_, b) in zip(points, theirs[line], strict=True))
+
+
+@pytest.mark.parametrize("window", ["40s", "5m", "21m"])
+def test_samples_that_are_kept_give_the_same(window: str) -> None:
+    for at in range(BEGIN + 300, BEGIN + LENGTH_S, 47):
+        for function in ("rate", "increase", "resets", "delta"):
+            query = f'{function}({{__name__=~"requests_total|gaps_total"}}[{window}])'
+            assert answer(evaluator.instant(STORED, query, at)) == answer(evaluator.instant(SOURCE, query, at))
 
 
 def test_range_excludes_its_beginning_as_in_prometheus_3() -> None:

@@ -63,9 +63,9 @@ def test_alarm_fires_after_its_pending_period_and_clears_after_its_recovery_peri
     load.advance(60, llama=3)
     assert state(cloudwatch) == "OK"
     read()
-    load.advance(70, llama=50)
+    load.advance(55, llama=50)
     assert state(cloudwatch) == "OK"  # it breaches, but not yet for a minute of evaluations
-    load.advance(40)
+    load.advance(55)
     assert state(cloudwatch) == "ALARM"
     ((subject, message),) = read()
     assert subject == 'ALARM: "queue" in US East (N. Virginia)'

@@ -199,6 +199,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "Slo": {"ttft_ms": 500},
     "SmokeRequest": {},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
+    "TransactionSearch": {"scope": STACK, "construct_id": "Transactions"},
     "TruthCheck": {},
     "Verification": {},
     "Window": {"days": ("mon",), "begins": "22:00", "ends": "06:00", "min_copies": 0, "max_copies": None},

@@ -289,10 +289,11 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
                     "components": {"a": {"model": {"prefix": "w/"}}},
                 },
             )
-            for name in ("observability", "enrichment")
+            for name in ("observability", "dashboards", "enrichment")
         ],
         [
-            "endpoints.observability: 'observability' names the stack of what shows all endpoints; choose another name",
+            "endpoints.observability: 'observability' names the stack of what all endpoints' logs say; choose another name",
+            "endpoints.dashboards: 'dashboards' names the stack of the dashboards; choose another name",
             "endpoints.enrichment: 'enrichment' names the stack of the account's OTel enrichment; choose another name",
         ],
     ),

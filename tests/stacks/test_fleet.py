@@ -202,7 +202,7 @@ def test_the_plan_shows_host_memory_and_files_of_what_the_file_asks_for(fine: di
 
 
 def test_dashboards_are_deployed_after_what_they_show(synthesise: Synthesise, fine: dict[str, Any]) -> None:
-    shown = synthesise(fine).get_stack_by_name("cdk-sglang-test-observability")
+    shown = synthesise(fine).get_stack_by_name("cdk-sglang-test-dashboards")
     assert "Serving-chat" in [dependency.id for dependency in shown.dependencies]
 
 
@@ -221,5 +221,5 @@ def test_enrichment_of_the_account_is_a_stack_of_its_own_where_asked(
     assert len(named) == stacks
     said = [str(message.entry.data) for stack in named for message in stack.messages]
     assert len([line for line in said if "$0.50 per GB" in line]) == stacks
-    shown = json.dumps(_templates(assembly)["cdk-sglang-test-observability"])
+    shown = json.dumps(_templates(assembly)["cdk-sglang-test-dashboards"])
     assert ("OTel enrichment is off" in shown) == (enrichment == "none")

@@ -41,7 +41,7 @@ def _outcome(load: Any, content: Any) -> str:
 def test_any_content_becomes_settings_or_lines(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes: Counter[str] = Counter()
 
-    @settings(max_examples=5000, phases=[Phase.generate, Phase.shrink])
+    @settings(max_examples=1500, phases=[Phase.generate, Phase.shrink])
     @given(environments())
     def holds(content: dict[str, Any]) -> None:
         outcomes[_outcome(check, content)] += 1
@@ -49,9 +49,9 @@ def test_any_content_becomes_settings_or_lines(capsys: pytest.CaptureFixture[str
     holds()
     with capsys.disabled():
         print(f"\n{outcomes.total()} environments through the settings: {outcomes['settings']} valid")
-    assert outcomes.total() >= 5000
-    assert outcomes["settings"] > 1000
-    assert outcomes["problems"] > 1000
+    assert outcomes.total() >= 1500
+    assert outcomes["settings"] > 300
+    assert outcomes["problems"] > 300
 
 
 @settings(max_examples=300)

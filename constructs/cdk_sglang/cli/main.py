@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from cdk_sglang.cli import adapters, ask, capacity, deploy, grafana, image, models, plan, predict, prices, weights
+from cdk_sglang.cli import (
+    adapters,
+    ask,
+    capacity,
+    costs,
+    deploy,
+    grafana,
+    image,
+    models,
+    plan,
+    predict,
+    prices,
+    weights,
+)
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.errors import ConfigurationError
 
@@ -27,6 +40,7 @@ app.command("ask")(ask.ask)
 app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
 app.command("grafana")(grafana.grafana)
+app.command("costs")(costs.costs)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.add_typer(weights.app, name="weights")

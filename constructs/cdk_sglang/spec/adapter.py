@@ -9,6 +9,7 @@ from pydantic import model_validator
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf
+from cdk_sglang.spec.kinds import Name
 from cdk_sglang.spec.s3 import empty_part, place_of
 from cdk_sglang.validation import is_text_token
 
@@ -32,6 +33,8 @@ class Adapter(OneOf):
     """With key or s3: path of the adapter's adapter_config.json, to check rank, modules and base model before anything is deployed."""
     base_model: str | None = None
     """Base model to accept where the adapter was trained on the component's weights under another name."""
+    team: Name | None = None
+    """Team that answers for its cost in the showback reports; the component's by default."""
 
     @property
     def bucket_name(self) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
+from cdk_sglang.spec.kinds import Count
 from cdk_sglang.validation import Spec
 
 Severity: TypeAlias = Literal["page", "ticket"]
@@ -69,7 +70,7 @@ class AlarmRules(Spec):
 
     _noun: ClassVar[str] = "rules"
 
-    burn_rates: Annotated[tuple[BurnRate, ...], Field(min_length=1, max_length=4, strict=False)] = WORKBOOK
+    burn_rates: Annotated[tuple[BurnRate, ...], Strict(False), Count(1, 4, "rates")] = WORKBOOK
     """Rates at which an error budget may not be spent; by default the two paging rules of Google's SRE workbook."""
     min_failures: int = Field(default=3, ge=1, le=1_000_000)
     """Failed or slow requests in the long window below which no budget counts as burning, so that one failure of a quiet night wakes nobody."""

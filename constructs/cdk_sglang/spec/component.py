@@ -49,6 +49,8 @@ class Component(Spec):
     """How a new version reaches the copies; all at once and without alarms by default."""
     smoke: SmokeRequest | None = None
     """The request that shows after a deployment that the component answers; that of `verify` by default."""
+    team: Name | None = None
+    """Team that answers for its cost: a tag of its SageMaker resources, and a column of the showback reports."""
     adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
     tp_size_by_type: dict[InstanceName, Annotated[int, Field(ge=1, le=64)]] = Field(default={})

@@ -19,8 +19,8 @@ from localcloud.aws.console.chart_widgets import chart_panel
 from localcloud.aws.console.metric_widgets import metric_panel
 from localcloud.aws.console.panels import Lookup, Panel, headings
 from localcloud.aws.console.text import html_of
-from localcloud.aws.metrics.data import published
 from localcloud.aws.metrics.metricmath import ExpressionError
+from localcloud.aws.metrics.published import published
 from localcloud.aws.metrics.search import Search
 
 _WIDTH, _HEIGHT = 6, 6

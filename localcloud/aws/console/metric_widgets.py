@@ -15,7 +15,8 @@ from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.aws.console.panels import Lookup, Panel, Series, headings, lines_of, marks_of, written
-from localcloud.aws.metrics.data import published
+from localcloud.aws.metrics.data import answered
+from localcloud.aws.metrics.published import published
 
 _VIEWS: Final = {"timeSeries": "line", "singleValue": "number"}
 _PERIOD_S: Final = 300
@@ -62,7 +63,7 @@ def _fill(panel: Panel, rows: list[_Row], properties: Mapping[str, Any], lookup:
     backend = cloudwatch_backends[lookup.account][str(properties.get("region") or lookup.region)]
     start, end = (datetime.fromtimestamp(moment, UTC) for moment in (lookup.start, lookup.end))
     try:
-        results = backend.get_metric_data(queries, start, end, "TimestampAscending") if queries else []
+        results = answered(backend, queries, start, end, "TimestampAscending") if queries else []
     except ValidationError as error:
         panel.notes.append(str(error.message))
         return

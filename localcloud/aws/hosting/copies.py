@@ -34,7 +34,9 @@ class Copy:
         state: starting, healthy, unhealthy (its ``/ping`` fails: no requests), failed, stopping or stopped.
         failure: Reason of a failure, as in the component's FailureReason.
         outstanding: Requests in flight; `peak` is their maximum since it was last read,
-            `busiest` that of the current minute.
+            `busiest` that of the current period of utilisation metrics, `busiest_before` that of the one before.
+        counts: Requests and errors since they were last published, by metric; `latencies_us` their latencies.
+        cpu_before: Time and CPU seconds of the copy's process when they were last looked at.
         leaving: Whether the copy stops once another has taken its place, since its instance is being emptied.
         born: Time at which the copy was placed, in seconds on the clock.
         gpu_ids: Indices of the GPUs that the copy has on its instance, once something has asked for them.
@@ -52,7 +54,10 @@ class Copy:
         self.state = "starting"
         self.failure = ""
         self.leaving = False
-        self.outstanding = self.peak = self.busiest = 0
+        self.outstanding = self.peak = self.busiest = self.busiest_before = 0
+        self.counts: dict[str, int] = {}
+        self.latencies_us: list[float] = []
+        self.cpu_before = (clock().now(), 0.0)
         self.adapters: dict[str, str] = {}
         self.port = 0
         self.born = clock().now()

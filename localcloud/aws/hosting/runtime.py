@@ -237,7 +237,7 @@ def _chunks(call: _Call, upstream: http.client.HTTPResponse, outcome: dict[str, 
             _check_duration(call)
     except (OSError, http.client.HTTPException) as error:
         outcome["status"] = http.client.INTERNAL_SERVER_ERROR
-        _count(call.component, "MidStreamErrors")
+        _count_call(call, "MidStreamErrors")
         if not call.streams:
             raise
         code = "ModelInvocationTimeExceeded" if isinstance(error, TimeoutError) else "StreamBroken"
@@ -268,24 +268,30 @@ def _model_error(call: _Call, status: int, text: str | None) -> RuntimeFailureEr
     side = "client" if http.client.BAD_REQUEST <= status < http.client.INTERNAL_SERVER_ERROR else "server"
     detail = f'with message "{text}"' if text is not None else "and could not load the entire response body"
     message = f"Received {side} error ({status}) from primary {detail}. See {group} in account {call.state.account} for more information."
-    _count(call.component, "InvocationModelErrors")
+    _count_call(call, "InvocationModelErrors")
     return RuntimeFailureError(
         "ModelError", message, OriginalStatusCode=status or 500, OriginalMessage=text or "", LogStreamArn=arn
     )
 
 
-def _count(component: Component, metric: str) -> None:
-    """Add one to a metric of a component."""
+def _count(counted: Component | Copy, metric: str) -> None:
+    """Add one to a metric of a component or copy."""
     with LOCK:
-        component.counts[metric] = component.counts.get(metric, 0) + 1
+        counted.counts[metric] = counted.counts.get(metric, 0) + 1
+
+
+def _count_call(call: _Call, metric: str) -> None:
+    for counted in (call.component, call.copy):
+        _count(counted, metric)
 
 
 def _done(call: _Call, *, status: int) -> None:
     with LOCK:
         call.copy.outstanding -= 1
-        _count(call.component, "Invocations")
+        _count_call(call, "Invocations")
         if status >= http.client.INTERNAL_SERVER_ERROR:
-            _count(call.component, "Invocation5XXErrors")
+            _count_call(call, "Invocation5XXErrors")
         elif status >= http.client.BAD_REQUEST:
-            _count(call.component, "Invocation4XXErrors")
-        call.component.latencies_us.append((time.monotonic() - call.began) * 1e6)
+            _count_call(call, "Invocation4XXErrors")
+        for counted in (call.component, call.copy):
+            counted.latencies_us.append((time.monotonic() - call.began) * 1e6)

@@ -25,7 +25,7 @@ class Store:
         self.components: dict[str, Component] = {}
         self.jobs: dict[str, dict[str, Record]] = {}
         self.last_metrics = 0.0
-        self.last_utilisation = 0.0
+        self.last_utilisation: dict[str, float] = {}  # by endpoint
         self.last_forgotten = 0.0
         self.last_alarms = 0.0
         self.policy_runs: dict[str, float] = {}

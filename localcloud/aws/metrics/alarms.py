@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -13,9 +13,9 @@ from moto.cloudwatch.exceptions import ValidationError
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
-from localcloud.aws.metrics import composite_alarms, metricmath, notifications, points, promql_alarms, states
+from localcloud.aws.metrics import composite_alarms, metricmath, notifications, promql_alarms, states
+from localcloud.aws.metrics.points import Metric, Point, metric_of, point, statistic
 
-_Key = tuple[str, str, frozenset[tuple[str, str]]]
 _OLD_IN_A_ROW = 500
 """Data points that are too old in a row before the search ends: points are kept in the order of their arrival."""
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -58,7 +58,7 @@ class _History:
 
     def __init__(self, state: Store, seconds: float) -> None:
         self._now = clock().now()
-        self._data: dict[_Key, list[tuple[float, points.Point]]] = {}
+        self._data: dict[Metric, list[tuple[float, Point]]] = {}
         old = 0
         for datum in reversed(models.cloudwatch_backends[state.account][state.region].metric_data):
             age = self._now - datum.timestamp.replace(tzinfo=UTC).timestamp()
@@ -66,23 +66,19 @@ class _History:
             if old > _OLD_IN_A_ROW:
                 break
             if 0 <= age <= seconds:
-                self._data.setdefault(_key(datum.namespace, datum.name, datum.dimensions), []).append(
-                    (age, points.point(datum))
+                self._data.setdefault(metric_of(datum.namespace, datum.name, datum.dimensions), []).append(
+                    (age, point(datum))
                 )
 
-    def points(self, key: _Key, statistic: str, period: float, count: int) -> metricmath.Series:
+    def points(self, metric: Metric, stat: str, period: float, count: int) -> metricmath.Series:
         """Statistic of a metric in each of the last `count` periods, the newest first."""
-        periods: list[list[points.Point]] = [[] for _ in range(count)]
-        for age, datum in self._data.get(key, []):
+        periods: list[list[Point]] = [[] for _ in range(count)]
+        for age, datum in self._data.get(metric, []):
             index = math.floor(age / period)
             if index < count:
                 periods[index].append(datum)
-        function = points.statistic(statistic)
+        function = statistic(stat)
         return [float(function(data)) if data else None for data in periods]
-
-
-def _key(namespace: str, name: str, dimensions: Iterable[Any]) -> _Key:
-    return (namespace, name, frozenset((dimension.name, dimension.value) for dimension in dimensions))
 
 
 def _period(alarm: Any) -> float:
@@ -95,12 +91,12 @@ def _period(alarm: Any) -> float:
 def _points(alarm: Any, history: _History) -> metricmath.Series:
     period, count = _period(alarm), int(alarm.evaluation_periods)
     if not alarm.metric_data_queries:
-        key = _key(alarm.namespace, alarm.metric_name, alarm.dimensions)
-        return history.points(key, alarm.extended_statistic or alarm.statistic, period, count)
+        metric = metric_of(alarm.namespace, alarm.metric_name, alarm.dimensions)
+        return history.points(metric, alarm.extended_statistic or alarm.statistic, period, count)
     stats = {query.id: query.metric_stat for query in alarm.metric_data_queries if query.metric_stat}
     series = {
         name: history.points(
-            _key(stat.metric.namespace, stat.metric.metric_name, stat.metric.dimensions), stat.stat, period, count
+            metric_of(stat.metric.namespace, stat.metric.metric_name, stat.metric.dimensions), stat.stat, period, count
         )
         for name, stat in stats.items()
     }

@@ -1,82 +1,30 @@
 """GetMetricData: statistics of the published metrics, metric math over them, and SEARCH.
 
-moto compares every point with every period, knows no percentiles of several points, and evaluates few expressions.
+moto compares every point with every period, knows no percentiles of several points, and evaluates few expressions. An expression over
+metrics of different periods has the longest of them, and takes the shorter ones where both have a timestamp. Metrics Insights
+(`SELECT ...`) is refused.
 """
 
 from __future__ import annotations
 
 import math
-import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
 
-from localcloud.aws.hosting.store import LOCK
-from localcloud.aws.metrics import metricmath, points, search
+from localcloud.aws.metrics import metricmath, search
+from localcloud.aws.metrics.published import Window, published
 
 _Query = Mapping[str, Any]
+_Found = list[tuple[str, metricmath.Series]]
+"""Time series with their labels."""
 _DEFAULT_PERIOD_S = 300
 """Period of an expression without one whose metrics have none either."""
-
-
-class Published:
-    """The data points of one account and Region, by metric; new points are added to the index when it is read."""
-
-    def __init__(self) -> None:
-        self._source: list[Any] = []
-        self._read = 0
-        self._points: dict[search.Metric, list[tuple[float, Any]]] = {}
-
-    def read(self, backend: Any) -> dict[search.Metric, list[tuple[float, Any]]]:
-        """Points of every metric, each with its time in seconds since the epoch."""
-        data = backend.metric_data
-        if data is not self._source or len(data) < self._read:  # a reset, or old points were dropped
-            self._source, self._read, self._points = data, 0, {}
-        for datum in data[self._read :]:
-            stamp = datum.timestamp.replace(tzinfo=UTC).timestamp()
-            self._points.setdefault(key_of(datum.namespace, datum.name, datum.dimensions), []).append((stamp, datum))
-        self._read = len(data)
-        return self._points
-
-
-_published: weakref.WeakKeyDictionary[Any, Published] = weakref.WeakKeyDictionary()
-
-
-def published(backend: Any) -> dict[search.Metric, list[tuple[float, Any]]]:
-    """Points of every metric of a CloudWatch backend, in the order of their arrival."""
-    with LOCK:
-        return _published.setdefault(backend, Published()).read(backend)
-
-
-def key_of(namespace: str, name: str, dimensions: Iterable[Any]) -> search.Metric:
-    """Key of a metric with moto's dimensions."""
-    return (namespace, name, frozenset((dimension.name, dimension.value) for dimension in dimensions))
-
-
-class _Window:
-    """Whole periods from the one with the start to the one with the end; their series are the newest first."""
-
-    def __init__(self, start: float, end: float, period_s: int) -> None:
-        self.period_s = period_s
-        self._first = math.floor(start / period_s)
-        self.length = math.ceil(end / period_s) - self._first
-
-    def times(self) -> list[float]:
-        """Begin of every period."""
-        return [(self._first + index) * self.period_s for index in reversed(range(self.length))]
-
-    def series(self, data: list[tuple[float, Any]], stat: str, unit: str | None) -> metricmath.Series:
-        """Statistic of a metric in every period."""
-        periods: list[list[points.Point]] = [[] for _ in range(self.length)]
-        for stamp, datum in data:
-            index = self.length - 1 - (math.floor(stamp / self.period_s) - self._first)
-            if 0 <= index < self.length and (unit is None or datum.unit == unit):
-                periods[index].append(points.point(datum))
-        function = points.statistic(stat)
-        return [float(function(one)) if one else None for one in periods]
+_POINTS_MAX = 100_800
+"""Data points of one answer: "up to 100,800 data points" (GetMetricData, read 2026-11). AWS gives the others on further pages."""
 
 
 class _Answer:
@@ -85,86 +33,129 @@ class _Answer:
     def __init__(self, backend: Any, queries: Sequence[_Query], start: float, end: float) -> None:
         self._points = published(backend)
         self._queries = {str(query["Id"]): query for query in queries}
+        self._metrics = [name for name, query in self._queries.items() if "MetricStat" in query]
         self._start, self._end = start, end
-        self._series: dict[str, metricmath.Series] = {}
+        self._found: dict[str, _Found] = {}
 
-    def of(self, name: str) -> list[tuple[str, _Window, metricmath.Series]]:
-        """Series of a query with their labels: one, or as many as its expression gives."""
-        query = self._queries[name]
-        label = str(query.get("Label") or "")
-        if "MetricStat" in query:
-            stat = query["MetricStat"]
-            default = f"{stat['Metric']['MetricName']} {stat['Stat']}"
-            window = self._window(self._period(name))
-            return [(label or default, window, self._metric(name, window))]
+    def of(self, name: str) -> tuple[Window, _Found]:
+        """Series of a query: one, or as many as its expression gives."""
         window = self._window(self._period(name))
-        found, names = self._expression(name, window)
-        if len(found) == 1:
-            return [(label or (names[0] if names else name), window, found[0])]
-        names = names if len(names) == len(found) else [f"{label or name} {index + 1}" for index in range(len(found))]
-        named = [f"{label} {text}".strip() if label not in text else text for text in names]
-        return [(text, window, series) for text, series in zip(named, found, strict=True)]
+        if name not in self._found:
+            self._found[name] = self._metric(name, window) if name in self._metrics else self._expression(name, window)
+        return window, self._found[name]
 
-    def _expression(self, name: str, window: _Window) -> tuple[list[metricmath.Series], list[str]]:
+    def _metric(self, name: str, window: Window) -> _Found:
+        query = self._queries[name]
+        stat = query["MetricStat"]
+        dimensions = frozenset((d["Name"], d["Value"]) for d in stat["Metric"].get("Dimensions", []))
+        metric = (str(stat["Metric"]["Namespace"]), str(stat["Metric"]["MetricName"]), dimensions)
+        label = str(query.get("Label") or f"{stat['Metric']['MetricName']} {stat['Stat']}")
+        return [(label, window.series(self._points.get(metric, []), str(stat["Stat"]), stat.get("Unit")))]
+
+    def _expression(self, name: str, window: Window) -> _Found:
         text = str(self._queries[name]["Expression"])
         if text.lstrip().upper().startswith("SELECT"):
             raise metricmath.ExpressionError("Metrics Insights (SELECT) is not evaluated by the embedded AWS")
-        known: dict[str, metricmath.Series] = {}
+        known: dict[str, metricmath.Series | metricmath.Array] = {}
         names: list[str] = []
-        for number, found in enumerate(search.searches(text)):
-            metrics = found.find(self._points)
-            part = {
-                f"search_{number}_{index}": window.series(self._points[metric], found.stat, None)
-                for index, metric in enumerate(metrics)
-            }
-            text = text.replace(found.text, f"[{', '.join(part)}]", 1)
-            known |= part
-            names += search.labels(metrics, found.stat) if metrics else []
-        for other in metricmath.references(text) - known.keys():
+        for number, one in enumerate(search.searches(text)):
+            found, labels = self._search(one, window)
+            text = text.replace(one.text, f"SEARCH_{number}", 1)
+            known[f"SEARCH_{number}"] = found
+            names += labels
+        for other in sorted(metricmath.references(text) - known.keys()):
             if other not in self._queries:
-                raise metricmath.ExpressionError(f"expression {name} names the unknown id {other}")
-            known[other] = self._one(other, window)
-        metrics_of = [other for other, query in self._queries.items() if "MetricStat" in query]
+                raise metricmath.ExpressionError(f"expression {name} refers to the unknown id {other}")
+            known[other] = self._referred(other, window)
         if "METRICS" in text:
-            known |= {other: self._metric(other, window) for other in metrics_of}
-        padded = known or {"": [None] * window.length}
-        return metricmath.evaluate_all(text, padded, period_s=window.period_s, metrics=metrics_of), names
+            known |= {other: self._referred(other, window) for other in self._metrics}
+        rows = metricmath.evaluate_all(
+            text, known, length=window.length, period_s=window.period_s, metrics=self._metrics
+        )
+        return list(zip(self._labels(name, names, len(rows)), rows, strict=True))
 
-    def _one(self, name: str, window: _Window) -> metricmath.Series:
-        """Series of a query that another one refers to."""
-        if "MetricStat" in self._queries[name]:
-            return self._metric(name, window)
-        if name not in self._series:
-            found, _ = self._expression(name, window)
-            if len(found) != 1:
-                raise metricmath.ExpressionError(f"expression {name} gives {len(found)} time series, one is needed")
-            self._series[name] = found[0]
-        return self._series[name]
+    def _search(self, one: search.Search, window: Window) -> tuple[metricmath.Array, list[str]]:
+        """Series that a search finds, at the times of the expression, with their names."""
+        metrics = one.find(self._points)
+        own = self._window(one.period_s or window.period_s)
+        series = [window.taken(own.series(self._points[metric], one.stat), own) for metric in metrics]
+        return series, search.labels(metrics, one.stat) if metrics else []
 
-    def _metric(self, name: str, window: _Window) -> metricmath.Series:
-        stat = self._queries[name]["MetricStat"]
-        dimensions = frozenset((d["Name"], d["Value"]) for d in stat["Metric"].get("Dimensions", []))
-        key = (str(stat["Metric"]["Namespace"]), str(stat["Metric"]["MetricName"]), dimensions)
-        return window.series(self._points.get(key, []), str(stat["Stat"]), stat.get("Unit"))
+    def _referred(self, name: str, window: Window) -> metricmath.Series | metricmath.Array:
+        """Series of a query that an expression refers to, at the times of the expression."""
+        own, found = self.of(name)
+        taken = [window.taken(series, own) for _, series in found]
+        return taken[0] if len(taken) == 1 else taken
 
-    def _window(self, period_s: int) -> _Window:
-        return _Window(self._start, self._end, period_s)
+    def _labels(self, name: str, names: list[str], count: int) -> list[str]:
+        """Labels of an expression's series: that of the query, with what tells the series apart where there are several."""
+        label = str(self._queries[name].get("Label") or "")
+        if count == 1:
+            return [label or (names[0] if len(names) == 1 else name)]
+        if len(names) != count:
+            return [f"{label or name} {index + 1}" for index in range(count)]
+        return [f"{label} {one}".strip() for one in names]
+
+    def _window(self, period_s: int) -> Window:
+        return Window(self._start, self._end, period_s)
 
     def _period(self, name: str, seen: frozenset[str] = frozenset()) -> int:
         """Seconds per data point: the query's own, or the longest of those that its expression refers to."""
         query = self._queries[name]
         if "MetricStat" in query:
             return int(query["MetricStat"]["Period"])
-        found = search.searches(str(query["Expression"]))
-        periods = [int(query.get("Period") or 0), *(one.period_s or 0 for one in found)]
-        text = str(query["Expression"])
-        for one in found:
-            text = text.replace(one.text, "[]")
         if name in seen:
             raise metricmath.ExpressionError(f"expression {name} refers to itself")
+        text = str(query["Expression"])
+        found = search.searches(text)
+        for one in found:
+            text = text.replace(one.text, "[]")
         others = set() if text.lstrip().upper().startswith("SELECT") else metricmath.references(text)
+        others |= set(self._metrics) if "METRICS" in text else set()
+        periods = [int(query.get("Period") or 0), *(one.period_s or 0 for one in found)]
         periods += (self._period(other, seen | {name}) for other in sorted(others & self._queries.keys()))
         return max(periods) or _DEFAULT_PERIOD_S
+
+
+def answered(
+    backend: Any, queries: Sequence[_Query], start_time: datetime, end_time: datetime, scan_by: str
+) -> list[dict[str, Any]]:
+    """Answer queries with results in moto's form, however many data points they have.
+
+    Args:
+        backend: CloudWatch of an account and Region.
+        queries: Queries as GetMetricData takes them.
+        start_time: Start; in UTC if it has no time zone.
+        end_time: End, likewise.
+        scan_by: ``TimestampDescending`` for the newest data points first, else the oldest first.
+
+    Raises:
+        ValidationError: CloudWatch refuses the request, or the embedded AWS does not evaluate an expression.
+    """
+    start, end = _seconds(start_time), _seconds(end_time)
+    if start >= end:
+        relation = "not equal" if start == end else "be greater than"
+        raise ValidationError(f"The parameter EndTime must {relation} parameter StartTime.")
+    results = []
+    answer = _Answer(backend, queries, start, end)
+    for query in queries:
+        if str(query.get("ReturnData", True)).lower() == "false":
+            continue
+        try:
+            window, found = answer.of(str(query["Id"]))
+        except metricmath.ExpressionError as error:
+            raise ValidationError(f"Error in expression '{query['Id']}': {error}") from error
+        results += [_result(query, label, window, series, scan_by) for label, series in found]
+    return results
+
+
+def _result(query: _Query, label: str, window: Window, series: metricmath.Series, scan_by: str) -> dict[str, Any]:
+    pairs = [pair for pair in zip(window.times(), series, strict=True) if pair[1] is not None]
+    if scan_by != "TimestampDescending":
+        pairs.reverse()
+    times = [datetime.fromtimestamp(stamp, UTC).replace(tzinfo=None) for stamp, _ in pairs]
+    ends = {"id": query["Id"], "label": label, "status_code": "Complete"}
+    return ends | {"timestamps": times, "values": [value for _, value in pairs]}
 
 
 def _get_metric_data(
@@ -174,28 +165,10 @@ def _get_metric_data(
     end_time: datetime,
     scan_by: str = "TimestampDescending",
 ) -> list[dict[str, Any]]:
-    """GetMetricData; a malformed or unknown expression is a ValidationError."""
-    start, end = _seconds(start_time), _seconds(end_time)
-    if start >= end:
-        relation = "not equal" if start == end else "be greater than"
-        raise ValidationError(f"The parameter EndTime must {relation} parameter StartTime.")
-    results = []
-    answer = _Answer(self, queries, start, end)
-    for query in queries:
-        if str(query.get("ReturnData", True)).lower() == "false":
-            continue
-        try:
-            found = answer.of(str(query["Id"]))
-        except metricmath.ExpressionError as error:
-            raise ValidationError(f"Error in expression '{query['Id']}': {error}") from error
-        for label, window, series in found:
-            pairs = [pair for pair in zip(window.times(), series, strict=True) if pair[1] is not None]
-            if scan_by != "TimestampDescending":
-                pairs.reverse()
-            times = [datetime.fromtimestamp(stamp, UTC).replace(tzinfo=None) for stamp, _ in pairs]
-            values = [value for _, value in pairs]
-            ends = {"id": query["Id"], "label": label, "status_code": "Complete"}
-            results.append(ends | {"timestamps": times, "values": values})
+    """GetMetricData; one with more data points than CloudWatch gives on a page is refused."""
+    results = answered(self, queries, start_time, end_time, scan_by)
+    if sum(len(one["values"]) for one in results) > _POINTS_MAX:
+        raise ValidationError(f"The request has more than {_POINTS_MAX} data points; choose a longer period")
     return results
 
 

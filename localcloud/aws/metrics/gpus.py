@@ -32,8 +32,8 @@ def memory_of(instance_type: str) -> float:
 
 
 def busy_percent(copy: Copy) -> float:
-    """Utilisation of a copy's GPUs since the minute began."""
-    return min(100.0, BUSY_PERCENT * max(copy.busiest, copy.peak, copy.outstanding))
+    """Utilisation of a copy's GPUs in this period and the one before."""
+    return min(100.0, BUSY_PERCENT * max(copy.busiest_before, copy.busiest, copy.peak, copy.outstanding))
 
 
 def holders(instance: Instance, components: Sequence[Component]) -> list[tuple[Component, Copy] | None]:

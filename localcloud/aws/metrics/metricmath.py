@@ -1,7 +1,7 @@
-"""CloudWatch metric math: the arithmetic, comparisons and functions that alarms and scaling policies use.
+"""CloudWatch metric math: the arithmetic, comparisons and functions that alarms, scaling policies and dashboards use.
 
-Not evaluated: SEARCH, ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, LAMBDA, DB_PERF_INSIGHTS, SERVICE_QUOTA, sorting and
-slicing of arrays, date functions, RUNNING_SUM, RATE and DIFF.
+Not evaluated: SEARCH, whose metrics GetMetricData puts in its place (CloudWatch refuses it in alarms), ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, LAMBDA, DB_PERF_INSIGHTS,
+SERVICE_QUOTA, sorting and slicing of arrays, and date functions.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-Series = list[float | None]
+Series: TypeAlias = list[float | None]
 """One value per period, the newest first; None where there is no data."""
 
 _BINARY: dict[type[Any], Callable[[float, float], float]] = {
@@ -38,6 +38,8 @@ _TOGETHER: dict[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
     "AVG": lambda values: sum(values) / len(values),
 }
+Array: TypeAlias = list[Series]
+"""Several time series; none if a search found none."""
 _WORDS = ((r"&&|\bAND\b", " and "), (r"\|\||\bOR\b", " or "), (r"\^", "**"))
 
 
@@ -72,33 +74,34 @@ def evaluate(expression: str, series: Mapping[str, Series], *, period_s: float, 
         period_s: Seconds per value, the result of PERIOD().
         metrics: Ids of the series that METRICS() stands for.
     """
-    found = evaluate_all(expression, series, period_s=period_s, metrics=metrics)
+    length = len(next(iter(series.values()), []))
+    found = evaluate_all(expression, series, length=length, period_s=period_s, metrics=metrics)
     if len(found) != 1:
         raise ExpressionError(f"{expression} gives {len(found)} time series, one is needed")
     return found[0]
 
 
 def evaluate_all(
-    expression: str, series: Mapping[str, Series], *, period_s: float, metrics: Sequence[str]
-) -> list[Series]:
+    expression: str, series: Mapping[str, Series | Array], *, length: int, period_s: float, metrics: Sequence[str]
+) -> Array:
     """Evaluate an expression that may give several time series.
 
     Args:
         expression: Metric math, for example ``METRICS() / 1000``.
-        series: Time series by id; all have the same length.
+        series: Time series by id, or arrays of them; all have the same length.
+        length: Number of periods.
         period_s: Seconds per value, the result of PERIOD().
         metrics: Ids of the series that METRICS() stands for.
     """
-    length = len(next(iter(series.values()), []))
-    tree = parse(expression)
-    result = _Evaluation(series, length, period_s, metrics).of(tree)
-    several = not result if isinstance(tree, ast.List | ast.Call) else False
-    rows = result if several or (result and isinstance(result[0], list)) else [result]
+    result = _Evaluation(series, length, period_s, metrics).of(parse(expression))
+    if not result and length:
+        return []
+    rows = result if result and isinstance(result[0], list) else [result]
     return [[None if value is None or math.isnan(value) else float(value) for value in row] for row in rows]
 
 
 class _Evaluation:
-    def __init__(self, series: Mapping[str, Series], length: int, period_s: float, metrics: Sequence[str]) -> None:
+    def __init__(self, series: Mapping[str, Any], length: int, period_s: float, metrics: Sequence[str]) -> None:
         self._series, self._length, self._period_s, self._metrics = series, length, period_s, metrics
 
     def of(self, node: ast.expr) -> Any:
@@ -131,6 +134,8 @@ class _Evaluation:
             case "METRICS", _:
                 part = str(ast.literal_eval(args[0])) if args else ""
                 return [self._series[metric] for metric in self._metrics if part in metric]
+            case (("RATE" | "DIFF" | "RUNNING_SUM"), [value]):
+                return self._along(name, self.of(value))
             case "FILL", [value, filler]:
                 return self._fill(self.of(value), filler)
             case "IF", [condition, then]:
@@ -143,8 +148,29 @@ class _Evaluation:
                 return self._together(_TOGETHER[name], self.of(value))
         raise ExpressionError(f"not evaluated by the embedded AWS: {name} with {len(args)} arguments")
 
+    def _along(self, name: str, value: Any) -> Any:
+        """Apply to each time series from its oldest value on; periods without a value are passed over."""
+        if value and isinstance(value[0], list):
+            return [self._along(name, row) for row in value]
+        result: Series = [None] * len(value)
+        total, before = 0.0, None
+        for index in range(len(value) - 1, -1, -1):
+            now = value[index]
+            if now is None:
+                continue
+            total += now
+            if name == "RUNNING_SUM":
+                result[index] = total
+            elif before is not None:
+                passed = self._period_s * (before[0] - index) if name == "RATE" else 1
+                result[index] = (now - before[1]) / passed
+            before = (index, now)
+        return result
+
     def _together(self, function: Callable[[Sequence[float]], float], value: Any) -> Series:
         """Apply to an array period by period, or to one time series as a whole, with the same number in every period."""
+        if not value and self._length:
+            return []  # nothing was found
         if value and isinstance(value[0], list):
             columns = [[item for item in column if item is not None] for column in zip(*value, strict=True)]
             return [function(column) if column else None for column in columns]
@@ -167,18 +193,34 @@ class _Evaluation:
 
 def _map(function: Callable[..., float], *operands: Any) -> Any:
     """Apply to every period, and to every series of an array; a period without a value has no result."""
-    array = next((operand for operand in operands if operand and isinstance(operand[0], list)), None)
-    if array is not None:
-        rows = [operand if operand is array else [operand] * len(array) for operand in operands]
-        return [_map(function, *row) for row in zip(*rows, strict=True)]
+    if (rows := _rows(operands)) is not None:
+        return [_map(function, *row) for row in rows]
     return [
         None if any(value is None for value in values) else float(function(*values))
         for values in zip(*operands, strict=True)
     ]
 
 
-def _choose(condition: Series, then: Series, otherwise: Series | None) -> Series:
+def _rows(operands: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+    """Operands series by series if one is an array: a time series stands beside each of the array's; None if none is."""
+    arrays = [operand for operand in operands if _is_array(operand)]
+    if any(operands) and not all(operand or operand is None for operand in operands):
+        return []  # nothing was found
+    if not arrays:
+        return None
+    if len({len(array) for array in arrays}) > 1:
+        raise ExpressionError(f"arrays of {' and '.join(str(len(array)) for array in arrays)} time series do not fit")
+    return list(zip(*(one if _is_array(one) else [one] * len(arrays[0]) for one in operands), strict=True))
+
+
+def _is_array(operand: Any) -> bool:
+    return bool(operand) and isinstance(operand[0], list)
+
+
+def _choose(condition: Any, then: Any, otherwise: Any) -> Any:
     """Evaluate IF; without a third argument a period in which the condition does not hold has no value."""
+    if (rows := _rows((condition, then, otherwise))) is not None:
+        return [_choose(*row) for row in rows]
     chosen: Series = []
     for index, holds in enumerate(condition):
         side = then if holds else otherwise

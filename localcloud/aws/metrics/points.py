@@ -1,15 +1,17 @@
-"""Data points of CloudWatch, and the statistics over those of one period."""
+"""Data points of classic metrics: which metric they belong to, and the statistics over those of one period."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
-from localcloud.aws.metrics import metricmath
+from localcloud.aws.metrics.metricmath import ExpressionError
 
-Point = tuple[float, float, float, float]
+Metric: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
+"""Namespace, name and dimensions of a metric."""
+Point: TypeAlias = tuple[float, float, float, float]
 """Sum, minimum, maximum and number of samples."""
 _STATISTICS: dict[str, Callable[[list[Point]], float]] = {
     "Sum": lambda data: sum(point[0] for point in data),
@@ -18,6 +20,11 @@ _STATISTICS: dict[str, Callable[[list[Point]], float]] = {
     "Maximum": lambda data: max(point[2] for point in data),
     "SampleCount": lambda data: sum(point[3] for point in data),
 }
+
+
+def metric_of(namespace: str, name: str, dimensions: Iterable[Any]) -> Metric:
+    """Metric with moto's dimensions."""
+    return (namespace, name, frozenset((dimension.name, dimension.value) for dimension in dimensions))
 
 
 def point(datum: Any) -> Point:
@@ -34,6 +41,6 @@ def statistic(name: str) -> Callable[[list[Point]], float]:
 
 def _percentile(name: str) -> Callable[[list[Point]], float]:
     if not re.fullmatch(r"p\d+(\.\d+)?", name):
-        raise metricmath.ExpressionError(f"the statistic {name} is not evaluated by the embedded AWS")
+        raise ExpressionError(f"the statistic {name} is not evaluated by the embedded AWS")
     share = float(name.removeprefix("p")) / 100
     return lambda data: sorted(d[0] for d in data)[min(len(data) - 1, math.floor(share * len(data)))]

@@ -1,24 +1,26 @@
-"""CloudWatch metrics of inference components, with the names and dimensions of SageMaker (monitoring-cloudwatch page)."""
+"""Classic CloudWatch metrics of endpoints and inference components, with the names and dimensions of SageMaker (monitoring-cloudwatch page).
+
+Not published: OverheadLatency, ModelSetupTime and the FirstChunk metrics, which the emulation does not measure.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.aws.clock import clock
-from localcloud.aws.hosting.records import Component, Endpoint, gpus_of
+from localcloud.aws.hosting.copies import Copy
+from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, stores
+from localcloud.aws.metrics import utilisation
+from localcloud.aws.metrics.utilisation import put
 
 PERIOD_S = 10
 """Seconds per data point of SageMaker's high-resolution metrics; here, of every invocation metric."""
-_UTILISATION_S = 60
-"""Seconds per data point of utilisation: the default of MetricPublishFrequencyInSeconds."""
 _NAMESPACE = "AWS/SageMaker"
-_UTILISATION = ("/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
-_BUSY_PERCENT = 10.0
-"""GPUUtilizationNormalized per concurrent request of a copy: a stand-in, since nobody measures a GPU here."""
+_OF_COMPONENTS = ("NoCapacityInvocationFailures",)
+"""Counts that have the dimension of the component alone."""
 _KEPT_S = 3 * 3600
 _FORGET_S = 600
 
@@ -34,84 +36,71 @@ def tick() -> None:
             if clock().now() - state.last_forgotten >= _FORGET_S:
                 state.last_forgotten = clock().now()
                 _forget(state)
-            if clock().now() - state.last_utilisation >= _UTILISATION_S:
-                state.last_utilisation = clock().now()
-                for endpoint in state.endpoints.values():
-                    _publish_utilisation(state, endpoint)
+            for endpoint in state.endpoints.values():
+                utilisation.publish(state, endpoint)
 
 
 def _publish(state: Store, component: Component) -> None:
     healthy = [copy for copy in component.copies if copy.state in ("healthy", "unhealthy")]
     counts, component.counts = component.counts, {}
     latencies, component.latencies_us = component.latencies_us, []
-    data: list[tuple[str, list[float], str]] = [(name, [float(value)], "None") for name, value in counts.items()]
     if healthy:
-        for name in ("Invocations", "NoCapacityInvocationFailures"):
-            data += [(name, [0.0], "None")] if name not in counts else []
-        data.append(("InvocationsPerCopy", [counts.get("Invocations", 0) / len(healthy)], "None"))
-        peaks = []
-        for copy in healthy:
-            peaks.append(float(max(copy.peak, copy.outstanding)))
-            copy.busiest = max(copy.busiest, copy.peak, copy.outstanding)
-            copy.peak = copy.outstanding
-        data.append(("ConcurrentRequestsPerCopy", peaks, "None"))
-    if latencies:
-        data.append(("ModelLatency", latencies, "Microseconds"))
-    dimensions = (
-        [{"Name": "InferenceComponentName", "Value": component.name}],
-        [
-            {"Name": "EndpointName", "Value": component.data["EndpointName"]},
-            {"Name": "VariantName", "Value": component.data["VariantName"]},
-        ],
-    )
-    now = datetime.fromtimestamp(clock().now(), UTC)
-    points: list[dict[str, Any]] = [
-        {"MetricName": name, "Dimensions": dims, "Values": values, "Unit": unit, "Timestamp": now}
-        for name, values, unit in data
-        for dims in dimensions
-        if values
-    ]
-    if points:
-        cloudwatch_backends[state.account][state.region].put_metric_data(_NAMESPACE, points)
+        counts = {"Invocations": 0, "NoCapacityInvocationFailures": 0} | counts
+    named = {"InferenceComponentName": component.name}
+    variant = {"EndpointName": component.data["EndpointName"], "VariantName": component.data["VariantName"]}
+    _put(state, named, counts, latencies)
+    _put(state, variant, {name: count for name, count in counts.items() if name not in _OF_COMPONENTS}, latencies)
+    if not healthy:
+        return
+    invocations = counts["Invocations"]
+    put(state, _NAMESPACE, named, {"InvocationsPerCopy": invocations / len(healthy)}, "None")
+    peaks = [_peak(copy) for copy in healthy]
+    for dimensions in (named, variant):
+        put(state, _NAMESPACE, dimensions, {"ConcurrentRequestsPerCopy": peaks}, "None")
+    put(state, _NAMESPACE, variant, {"ConcurrentRequestsPerModel": sum(peaks)}, "None")
+    _publish_instances(state, component, variant, invocations)
 
 
-def _publish_utilisation(state: Store, endpoint: Endpoint) -> None:
-    """Publish which share of the GPUs copies reserve and how busy those were, while there are instances."""
-    name = endpoint.data["EndpointName"]
-    components = [c for c in state.components.values() if c.data["EndpointName"] == name and not c.base]
-    for variant, instances in endpoint.instances.items():
-        ready = {instance.id: gpus_of(instance.type) for instance in instances if instance.ready_at <= clock().now()}
-        total = sum(ready.values())
-        if not total:
+def _publish_instances(state: Store, component: Component, variant: dict[str, str], invocations: int) -> None:
+    """Publish per instance type, and with enhanced metrics per instance and container."""
+    endpoint = state.endpoints[component.data["EndpointName"]]
+    instances = {instance.id: instance for instance in endpoint.instances.get(component.data["VariantName"], [])}
+    enhanced = utilisation.is_enhanced(state.config_of(endpoint))
+    if instances:
+        values = {"InvocationsPerInstance": invocations / len(instances)}
+        put(state, _NAMESPACE, variant, values, "None")
+        for kind in {instance.type for instance in instances.values()}:
+            put(state, _NAMESPACE, variant | {"InstanceType": kind}, values, "None")
+    for copy in component.copies:
+        instance = instances.get(copy.instance_id)
+        counts, copy.counts = {"Invocations": 0} | copy.counts, {}
+        latencies, copy.latencies_us = copy.latencies_us, []
+        if instance is None:
             continue
-        reserved = busy = 0.0
-        for component in components:
-            copies = [copy for copy in component.copies if copy.instance_id in ready and copy.state != "stopped"]
-            shares = [min(100.0, _BUSY_PERCENT * copy.busiest) for copy in copies]
-            reserved += sum(copy.gpus for copy in copies)
-            busy += sum(copy.gpus * share for copy, share in zip(copies, shares, strict=True))
-            for copy in copies:
-                copy.busiest = copy.outstanding
-            if copies:
-                dimensions = {"InferenceComponentName": component.name}
-                _put(state, _UTILISATION[1], dimensions, {"GPUUtilizationNormalized": sum(shares) / len(shares)})
-        values = {"GPUReservation": 100 * reserved / total, "GPUUtilizationNormalized": busy / total}
-        _put(state, _UTILISATION[0], {"EndpointName": name, "VariantName": variant}, values)
+        typed = variant | {"InstanceType": instance.type}
+        _put(state, typed, counts, latencies)
+        if enhanced:
+            _put(state, typed | {"InstanceId": instance.id}, counts, latencies)
+            one = {"InferenceComponentName": component.name, "InstanceId": instance.id, "ContainerId": copy.id}
+            _put(state, one, counts, latencies)
 
 
-def _put(state: Store, namespace: str, dimensions: dict[str, str], percent: dict[str, float]) -> None:
-    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    points = [
-        {"MetricName": name, "Dimensions": named, "Value": value, "Unit": "Percent", "Timestamp": clock().utc()}
-        for name, value in percent.items()
-    ]
-    cloudwatch_backends[state.account][state.region].put_metric_data(namespace, points)
+def _put(state: Store, dimensions: dict[str, str], counts: dict[str, int], latencies_us: list[float]) -> None:
+    put(state, _NAMESPACE, dimensions, counts, "None")
+    if latencies_us:
+        put(state, _NAMESPACE, dimensions, {"ModelLatency": latencies_us}, "Microseconds")
+
+
+def _peak(copy: Copy) -> float:
+    """Most concurrent requests of a copy since the last look, which begins anew."""
+    peak = max(copy.peak, copy.outstanding)
+    copy.busiest, copy.peak = max(copy.busiest, peak), copy.outstanding
+    return float(peak)
 
 
 def _forget(state: Store) -> None:
     """Drop points older than three hours, CloudWatch's retention for periods below a minute, so that they do not pile up."""
     backend = cloudwatch_backends[state.account][state.region]
     oldest = datetime.fromtimestamp(clock().now() - _KEPT_S, UTC).replace(tzinfo=None)  # as moto keeps times
-    backend.metric_data = [
-        d for d in backend.metric_data if d.namespace not in (_NAMESPACE, *_UTILISATION) or d.timestamp > oldest
-    ]
+    own = (_NAMESPACE, utilisation.ENDPOINTS, utilisation.COMPONENTS)
+    backend.metric_data = [d for d in backend.metric_data if d.namespace not in own or d.timestamp > oldest]

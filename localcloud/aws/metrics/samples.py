@@ -33,11 +33,14 @@ class Samples:
         with self._lock:
             series = self._series.get(key(labels))
             if series is None:
-                series = self._series[key(labels)] = Points(labels, array("d"), array("d"))
+                series = self._series[key(labels)] = Points(labels, array("d"), array("d"), array("d"))
                 self._by_name.setdefault(labels.get(NAME, ""), []).append(series)
             if not series.times or at > series.times[-1]:
                 assert isinstance(series.times, array)
                 assert isinstance(series.values, array)
+                assert isinstance(series.falls, array)
+                if series.values and value < series.values[-1]:
+                    series.falls.append(at)
                 series.values.append(value)  # before its time: readers look for times
                 series.times.append(at)
             if at - self._forgotten >= _FORGET_EVERY_S:
@@ -60,11 +63,16 @@ class Samples:
         for identity, series in self._series.items():
             first = bisect.bisect_left(series.times, before)
             if first < len(series.times):
-                kept[identity] = Points(series.labels, series.times[first:], series.values[first:]) if first else series
+                kept[identity] = _without(series, first) if first else series
         self._series = kept
         self._by_name = {}
         for series in kept.values():
             self._by_name.setdefault(series.labels.get(NAME, ""), []).append(series)
+
+
+def _without(series: Points, count: int) -> Points:
+    """Series without its oldest samples; times at which its value fell may stay, they are before every range."""
+    return Points(series.labels, series.times[count:], series.values[count:], series.falls)
 
 
 def _overlaps(series: Points, start: float, end: float) -> bool:

@@ -28,6 +28,8 @@ PERIOD_S = 60.0
 """Default of MetricPublishFrequencyInSeconds."""
 _TIMEOUT_S, _UNHEALTHY_TIMEOUT_S = 1.0, 0.3
 """An engine that hangs must not hold up the clock for long."""
+_ROUNDING_S = 0.001
+"""A clock that is moved in steps of a second may be a rounding error short of a minute."""
 _LARGEST_BYTES = 16 * 1024 * 1024
 _pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="localcloud-scrape")
 
@@ -42,7 +44,7 @@ class _Published:
     def due(self, what: str, period_s: float) -> bool:
         """Whether something has to be published now; it counts as published then."""
         now = clock().now()
-        if now - self.at.get(what, 0.0) < period_s:
+        if now - self.at.get(what, 0.0) < period_s - _ROUNDING_S:
             return False
         self.at[what] = now
         return True

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from localcloud.aws.metrics.metricmath import ExpressionError
+from localcloud.aws.metrics.points import Metric
 
-Metric = tuple[str, str, frozenset[tuple[str, str]]]
-"""Namespace, name and dimensions of a metric."""
 _Term = Callable[[Metric], bool]
 
 _CALL: Final = re.compile(
@@ -24,6 +23,8 @@ _CALL: Final = re.compile(
 _SCHEMA: Final = re.compile(r"^\s*\{(?P<schema>[^}]*)\}\s*(?P<terms>.*)$", re.DOTALL)
 _TOKEN: Final = re.compile(r'\s*(?:(?P<mark>[()=])|"(?P<exact>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()="]+))')
 _NAMES: Final = {"metricname": "MetricName", "namespace": "Namespace"}
+FOUND_MAX: Final = 500
+"""Time series that one search returns at most: "a maximum of 500 unique time series", same page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,9 @@ class Search:
     period_s: int | None
 
     def find(self, metrics: Iterable[Metric]) -> list[Metric]:
-        """Metrics that match, in alphabetical order; raises ExpressionError if the search is malformed."""
+        """Metrics that match, the first 500 in alphabetical order; raises ExpressionError if the search is malformed."""
         matches = _parse(self.search)
-        return sorted((metric for metric in metrics if matches(metric)), key=_order)
+        return sorted((metric for metric in metrics if matches(metric)), key=_order)[:FOUND_MAX]
 
 
 def searches(expression: str) -> list[Search]:

@@ -37,7 +37,7 @@ def tick() -> None:
     """Keep copies within the bounds of their scalable targets, evaluate every alarm, run the policies of those in ALARM."""
     with LOCK:
         for state in stores():
-            if clock().now() - state.last_alarms >= _EVALUATION_S:
+            if clock().now() // _EVALUATION_S != state.last_alarms // _EVALUATION_S:
                 state.last_alarms = clock().now()
                 _bounds(state)
                 alarms.evaluate(state)

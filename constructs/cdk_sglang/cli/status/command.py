@@ -73,7 +73,10 @@ def _watch(
     as_json: bool,
     pause: Callable[[float], None] | None = None,
 ) -> StatusReport:
-    """Show reports until Ctrl-C, and return the last one; Ctrl-C before there is one ends the command with exit code 1."""
+    """Show reports until Ctrl-C, and return the last one; Ctrl-C before there is one ends the command with exit code 1.
+
+    A look that fails after another one shows that one again; credentials that end, end the command.
+    """
     from rich.live import Live
 
     from cdk_sglang.cli.status.show import screen
@@ -83,16 +86,26 @@ def _watch(
     try:
         if as_json or not console.is_terminal:
             while True:
-                report = read()
+                report = _again(read, report)
                 _print(report, console, as_json=as_json, indent=None)
                 wait(every_seconds)
         report = read()
         with Live(screen(report, width=console.width), console=console, screen=False, auto_refresh=False) as live:
             while True:
                 wait(every_seconds)
-                report = read()
+                report = _again(read, report)
                 live.update(screen(report, width=console.width), refresh=True)
     except KeyboardInterrupt:
         if report is None:
             raise typer.Exit(1) from None
     return report
+
+
+def _again(read: Callable[[], StatusReport], last: StatusReport | None) -> StatusReport:
+    """Return a new report, or the last one if AWS throttles or is not reached for a moment, which was said on stderr."""
+    try:
+        return read()
+    except typer.Exit as left:
+        if last is None or left.exit_code != 1:
+            raise
+        return last

@@ -14,7 +14,7 @@ from cdk_sglang.metrics.figures import PricedType
 from cdk_sglang.metrics.figures.cost import usd_per_hour_query
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.observability.alarms import catalogue, queries
-from cdk_sglang.observability.alarms.burns import Burn, burns
+from cdk_sglang.observability.alarms.burns import Burn, burns, span
 from cdk_sglang.observability.alarms.catalogue import AlarmKind
 from cdk_sglang.observability.alarms.definition import AlarmDefinition
 from cdk_sglang.observability.observed import ObservedComponent, ObservedEndpoint
@@ -54,42 +54,42 @@ def promql_alarms(
 
 
 def latency_alarms(endpoint: ObservedEndpoint, rules: AlarmRules) -> Iterator[AlarmDefinition]:
-    """Return the burn-rate alarms on latency: one for the components with the same objective, as far as a query holds them.
+    """Return the burn-rate alarms on latency, of both windows each: one for the components with the same objective, as far as a query holds them.
 
     Raises:
         ConfigurationError: An objective is below the engine's smallest bucket, or cannot be broken at any of the rates.
     """
     problems: list[Problem] = []
-    objectives: dict[tuple[str, float, tuple[Burn, ...]], list[ObservedComponent]] = {}
+    objectives: dict[tuple[str, float, Burn], list[ObservedComponent]] = {}
     for component in endpoint.components:
         try:
-            for key, bound, rates in _objectives(component, rules):
-                objectives.setdefault((key, bound, rates), []).append(component)
+            for key, bound, burn in _objectives(component, rules):
+                objectives.setdefault((key, bound, burn), []).append(component)
         except ConfigurationError as error:
             problems += error.problems
     raise_if_any(problems)
-    numbers: dict[tuple[str, Severity], int] = {}
-    for (key, bound, rates), components in objectives.items():
-        for severity in dict.fromkeys(burn.rule.severity for burn in rates):
-            watched = [burn for burn in rates if burn.rule.severity == severity]
+    numbers: dict[str, int] = {}
+    for (key, bound, burn), components in objectives.items():
+        what = "TimeToFirstToken" if key == "time_to_first_token" else "TimePerToken"
+        name = f"{what}-{span(burn.rule.long_minutes)}-{span(burn.rule.short_minutes)}"
+        render = partial(queries.burning, key=key, bound=bound, burn=burn, min_failures=rules.min_failures)
+        for part, query in queries.of_components(endpoint, components, render):
+            number = numbers[name] = numbers.get(name, 0) + 1
+            yield _alarm(
+                endpoint,
+                catalogue.LATENCY_BURN,
+                name if number == 1 else f"{name}-{number}",
+                query,
+                detail=(
+                    f"{_names(part)}: {100 * burn.threshold:.4g} % with {key.replace('_', ' ')} above {bound * _MS:g} ms, "
+                    f"{burn.factor:.3g} times what the promise allows"
+                ),
+                severity=burn.rule.severity,
+            )
 
-            render = partial(queries.burning, key=key, bound=bound, rates=watched, min_failures=rules.min_failures)
-            what = "TimeToFirstToken" if key == "time_to_first_token" else "TimePerToken"
-            for part, query in queries.of_components(endpoint, components, render):
-                number = numbers[what, severity] = numbers.get((what, severity), 0) + 1
-                suffix = "" if severity == "page" else "Ticket"
-                yield _alarm(
-                    endpoint,
-                    catalogue.LATENCY_BURN,
-                    f"{what}{suffix}{number}",
-                    query,
-                    detail=f"{_names(part)}, {key.replace('_', ' ')} above {bound * _MS:g} ms",
-                    severity=severity,
-                )
 
-
-def _objectives(component: ObservedComponent, rules: AlarmRules) -> Iterator[tuple[str, float, tuple[Burn, ...]]]:
-    """Yield the histogram, the bucket and the rates of each latency objective; the bucket is the largest that is not above the objective."""
+def _objectives(component: ObservedComponent, rules: AlarmRules) -> Iterator[tuple[str, float, Burn]]:
+    """Yield the histogram, the bucket and each rate of each latency objective; the bucket is the largest that is not above the objective."""
     slo = component.specification.slo
     if slo is None:
         return
@@ -109,7 +109,8 @@ def _objectives(component: ObservedComponent, rules: AlarmRules) -> Iterator[tup
         except ConfigurationError as error:
             raise ConfigurationError([Problem(f"{path}.{name}", each.text) for each in error.problems]) from None
         rates = burns(slo.latency_share, window_days=slo.window_days, rules=readable, path=f"{path}.within_percent")
-        yield key, bucket.bound, rates
+        for burn in rates:
+            yield key, bucket.bound, burn
 
 
 def _of_every_component(endpoint: ObservedEndpoint, rules: AlarmRules) -> Iterator[AlarmDefinition]:

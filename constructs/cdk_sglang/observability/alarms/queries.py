@@ -59,27 +59,24 @@ def of_components(
     ]
 
 
-def burning(place: Place, key: str, bound: float, rates: Sequence[Burn], *, min_failures: int) -> str:
+def burning(place: Place, key: str, bound: float, burn: Burn, *, min_failures: int) -> str:
     """Return the components whose slow requests burn their budget in both windows of a rate.
 
     Args:
         place: Series that are read.
         key: Key of the histogram.
         bound: Bound of one of its buckets, above which a request is slow.
-        rates: Rates at which the budget may not be spent.
+        burn: Rate at which the budget may not be spent.
         min_failures: Slow requests in the long window below which nothing burns.
     """
 
     def share(minutes: int) -> str:
         return share_above(bound, key, place, window=span(minutes), labels=_BY_COMPONENT)
 
-    def rule(burn: Burn) -> str:
-        long, short = burn.rule.long_minutes, burn.rule.short_minutes
-        requests = observations(key, place, window=span(long), labels=_BY_COMPONENT)
-        enough = f"(({share(long)}) * ({requests})) >= {min_failures - 0.5:g}"  # increases are extrapolated, and rarely whole
-        return f"({above(share(long), burn.threshold)} and {above(share(short), burn.threshold)} and {enough})"
-
-    return " or ".join(map(rule, rates))
+    long, short = share(burn.rule.long_minutes), share(burn.rule.short_minutes)
+    requests = observations(key, place, window=span(burn.rule.long_minutes), labels=_BY_COMPONENT)
+    enough = f"(({long}) * ({requests})) >= {min_failures - 0.5:g}"  # increases are extrapolated, and rarely whole
+    return f"{above(long, burn.threshold)} and {above(short, burn.threshold)} and {enough}"
 
 
 def stuck(place: Place) -> str:

@@ -201,7 +201,7 @@ def resolve_component(
         scaling=scaling,
     )
     problems += known.problems(f"{path}.model.id")
-    if known.facts is None and component.slo is not None:
+    if known.facts is None and component.slo is not None and component.slo.has_latency:
         problems.append(Problem(f"{path}.slo", f"cannot be checked, since {known.advice}"))
     problems += measured_problems(path, component)
     problems += _copies_problems(path, resolved)

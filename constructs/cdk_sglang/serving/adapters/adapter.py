@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -22,7 +23,7 @@ from cdk_sglang.planning.component.host_memory import adapter_gib, known_adapter
 from cdk_sglang.serving.adapters.source import AdapterSource
 from cdk_sglang.serving.alarms import metrics
 from cdk_sglang.serving.shared.invocation import grant_invoke
-from cdk_sglang.serving.shared.names import logical_digest, name_problems
+from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest, name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.weights import AdapterConfig, same_base_model
@@ -46,6 +47,7 @@ class BaseComponent:
         component_name: Name of the component in SageMaker.
         endpoint_name: Name of the endpoint.
         variant_name: Production variant of the endpoint.
+        team: Team that answers for the component's cost; None if unspecified.
         role: Execution role of the endpoint, which reads the adapter's files.
         arns: ARNs of the account and Region.
         names: Names that the account and Region have already.
@@ -63,6 +65,7 @@ class BaseComponent:
     component_name: str
     endpoint_name: str
     variant_name: str
+    team: str | None
     role: iam.IRole
     arns: SageMakerArns
     names: TakenNames
@@ -151,6 +154,7 @@ def make_adapter(
     if known is not None:
         problems += _config_problems(base, path, known, base_model)
     host_gib = _host_gib(base, source, known)
+    team = source.team or base.team
     if not problems:
         problems += _host_problems(base, path, others, host_gib)
     raise_if_any(problems)
@@ -161,6 +165,7 @@ def make_adapter(
         f"{name}On{logical_digest(base.endpoint_name, base.variant_name, base.component_name, adapter_name)}",
         inference_component_name=adapter_name,
         endpoint_name=base.endpoint_name,
+        tags=None if team is None else [cdk.CfnTag(key=TEAM_TAG, value=team)],
         specification=cfn.InferenceComponentSpecificationProperty(
             base_inference_component_name=base.component_name,
             container=cfn.InferenceComponentContainerSpecificationProperty(

@@ -36,6 +36,7 @@ class AdapterSource:
     Attributes:
         config: Rank, modules and base model; None if unknown at synth.
         weights_bytes: Size of its tensors; None unless the files are in a folder.
+        team: Team that answers for its cost; None if unspecified, then the component's.
 
     Raises:
         ConfigurationError: The bucket is missing; or a file of the folder or the config is missing, cut short, or of a kind SGLang would
@@ -54,6 +55,7 @@ class AdapterSource:
         if adapter.key is not None and bucket is None:
             raise ConfigurationError([Problem("adapter.bucket", "missing; give the bucket of key")])
         self._adapter = adapter
+        self.team: str | None = adapter.team
         self._bucket = None if adapter.key is None else bucket
         self._kms_key = kms_key
         self._files = None if adapter.folder is None else AdapterFiles.read(Path(adapter.folder))

@@ -25,7 +25,7 @@ from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEn
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
-from cdk_sglang.serving.shared.names import logical_digest
+from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest
 from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
 from cdk_sglang.serving.weights.model_source import ModelSource
 
@@ -102,6 +102,8 @@ class InferenceComponent(Construct):
             *map(repr, (component.resources, component.placement, startup, component.rollout))
         )
         tags = [cdk.CfnTag(key="cdk-sglang:component", value=plan.name)]
+        if component.team is not None:
+            tags.append(cdk.CfnTag(key=TEAM_TAG, value=component.team))
         log_group = self._make_log_group(tags)
         context = ComponentContext(scope=self, endpoint=endpoint, name=name, plan=plan, environments=self.environments)
         self.models: list[sagemaker.CfnModel] = make_models(context, model, tags)
@@ -306,6 +308,7 @@ class InferenceComponent(Construct):
             component_name=self.component_name,
             endpoint_name=endpoint.name,
             variant_name=endpoint.variant_name,
+            team=self.plan.component.team,
             role=endpoint.role,
             arns=endpoint.arns,
             names=endpoint.names,

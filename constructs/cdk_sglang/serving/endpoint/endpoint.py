@@ -219,6 +219,7 @@ class InferenceEndpoint(InvocableEndpoint):
         smoke: SmokeRequest | None = None,
         tp_size_by_type: Mapping[str, int] | None = None,
         fit_check: NoFitCheck | None = None,
+        team: str | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -242,6 +243,7 @@ class InferenceEndpoint(InvocableEndpoint):
             tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
                 or, where that is left out and the types differ in GPUs, the fewest that hold the model.
             fit_check: `NoFitCheck(reason=...)` to deploy the model although the plan says that it does not run; checked by default.
+            team: Team that answers for its cost, such as "search": a tag of its resources and a column of the showback reports.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
@@ -262,6 +264,7 @@ class InferenceEndpoint(InvocableEndpoint):
             smoke=smoke,
             tp_size_by_type=dict(tp_size_by_type or {}),
             fit_check=fit_check,
+            team=team,
             **({} if load is None else {"load": load}),
         )
         plan = resolve_component(construct_id, component, self._context.hosting, known=model.known, path=construct_id)

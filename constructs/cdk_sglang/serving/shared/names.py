@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH: Final = 63
 """Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
 
+TEAM_TAG: Final = "cdk-sglang:team"
+"""Tag of a component's and an adapter's resources: the team that answers for its cost. Not "team" alone, which a tag of the whole
+environment would replace."""
+
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 """Pattern of both names (botocore 1.44.5)."""
 

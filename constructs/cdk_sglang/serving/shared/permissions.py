@@ -177,3 +177,31 @@ READ_ROUTE: Final = ("ssm:GetParameter",)
 
 WATCH_COMPONENT: Final = ("sagemaker:DescribeInferenceComponent",)
 """On a route's components: a waiting client says how many copies there are, and why none answers. It waits without it too."""
+
+OBSERVE_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)
+"""On the watched endpoints: how many instances they have."""
+
+OBSERVE_COMPONENTS: Final = ("sagemaker:DescribeInferenceComponent",)
+"""On the components of the watched endpoints: how many copies they have, with how many GPUs."""
+
+LIST_COMPONENTS: Final = ("sagemaker:ListInferenceComponents",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html)."""
+
+READ_METRICS: Final = ("cloudwatch:GetMetricData",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
+
+QUERY_METRICS: Final = ("cloudwatch:GetMetricData", "cloudwatch:ListMetrics")
+"""On `*`, for PromQL: as above (https://docs.aws.amazon.com/grafana/latest/userguide/cloudwatch-promql.html, read 2026-11). SageMaker's guide
+names `cloudwatch:QueryMetrics` too, which AWS's service authorization reference does not have."""
+
+KEEP_REPORTS: Final = ("s3:GetObject", "s3:PutObject")
+"""On the samples and reports in the one bucket."""
+
+LIST_REPORTS: Final = ("s3:ListBucket",)
+"""On the one bucket: which days have samples, and which a report."""
+
+READ_SETTINGS: Final = ("s3:GetObject",)
+"""On the one asset with the function's settings: they may be larger than the 4 KB of a function's environment
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""

@@ -1,4 +1,4 @@
-"""CloudFormation's log groups."""
+"""CloudFormation's log groups, metric filters and saved queries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from moto.logs.models import logs_backends
 
 from localcloud.aws.cloudformation.resources.base import Resource
+from localcloud.aws.metrics import log_filters
 
 
 class LogGroup(Resource):
@@ -34,3 +35,53 @@ class LogGroup(Resource):
         backend = logs_backends[self.account][self.region]
         if self.name in backend.groups:
             backend.delete_log_group(self.name)
+
+
+class MetricFilter(Resource):
+    """AWS::Logs::MetricFilter; its log group must exist."""
+
+    TYPE = "AWS::Logs::MetricFilter"
+    NAME = "FilterName"
+
+    def _create(self) -> None:
+        backend = logs_backends[self.account][self.region]
+        transformations = [_transformation(one) for one in self.properties["MetricTransformations"]]
+        pattern = self.properties["FilterPattern"]
+        log_filters.put_filter(backend, self.properties["LogGroupName"], self.name, pattern, transformations)
+        self.physical_resource_id = self.name
+
+    def _update(self, old: dict[str, Any]) -> None:
+        del old
+        self._create()
+
+    def _remove(self) -> None:
+        logs_backends[self.account][self.region].delete_metric_filter(self.name, self.properties["LogGroupName"])
+
+
+def _transformation(given: dict[str, Any]) -> dict[str, Any]:
+    """Convert a metric transformation from the form of templates to the API's."""
+    dimensions = {one["Key"]: one["Value"] for one in given.get("Dimensions", [])}
+    names = ("MetricName", "MetricNamespace", "MetricValue", "DefaultValue", "Unit")
+    converted = {name[0].lower() + name[1:]: given[name] for name in names if name in given}
+    return converted | ({"dimensions": dimensions} if dimensions else {})
+
+
+class QueryDefinition(Resource):
+    """AWS::Logs::QueryDefinition."""
+
+    TYPE = "AWS::Logs::QueryDefinition"
+    NAME = "Name"
+
+    def _create(self) -> None:
+        names = ("Name", "QueryString", "LogGroupNames", "QueryLanguage", "Parameters")
+        given = {name[0].lower() + name[1:]: self.properties.get(name) for name in names}
+        given["queryDefinitionId"] = self.physical_resource_id
+        self.physical_resource_id = log_filters.put_query(logs_backends[self.account][self.region], given)
+        self.attributes = {"QueryDefinitionId": self.physical_resource_id}
+
+    def _update(self, old: dict[str, Any]) -> None:
+        del old
+        self._create()
+
+    def _remove(self) -> None:
+        log_filters.queries(logs_backends[self.account][self.region]).pop(self.physical_resource_id, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from localcloud.aws.metrics.promql import functions, windows
@@ -89,6 +89,13 @@ def has_data(source: Source, query: str, at: float) -> bool:
     return False
 
 
+def _falls(series: Points, times: Sequence[float]) -> bool:
+    """Whether a value is lower than the one before it among some samples of a series."""
+    if series.falls is None:
+        return True
+    return bisect.bisect_right(series.falls, times[0]) < bisect.bisect_right(series.falls, times[-1])
+
+
 def _steps(start: float, end: float, step_s: float) -> Iterator[float]:
     for index in range(math.floor((end - start) / step_s + 1e-9) + 1):
         yield start + index * step_s
@@ -165,7 +172,8 @@ class _Evaluation:
         for series in self._series(node):
             first, last = bisect.bisect_right(series.times, start), bisect.bisect_right(series.times, end)
             if first < last:
-                found.append(Window(series.labels, series.times[first:last], series.values[first:last], start, end))
+                times, values = series.times[first:last], series.values[first:last]
+                found.append(Window(series.labels, times, values, start, end, _falls(series, times)))
         return found
 
     def _subquery(self, node: Subquery, at: float) -> Matrix:

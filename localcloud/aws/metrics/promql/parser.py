@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-from localcloud.aws.metrics.promql.lexer import Token, number, seconds, tokens, unquoted
+from localcloud.aws.metrics.promql.lexer import Token, number, seconds, unquoted
 from localcloud.aws.metrics.promql.nodes import (
     Aggregation,
     Binary,
@@ -25,6 +25,7 @@ from localcloud.aws.metrics.promql.nodes import (
     Text,
 )
 from localcloud.aws.metrics.promql.signatures import FUNCTIONS
+from localcloud.aws.metrics.promql.token_stream import TokenStream
 
 _LEVELS: tuple[tuple[str, ...], ...] = (
     ("or",),
@@ -47,46 +48,14 @@ def parse(query: str) -> Node:
     return _Parser(query).whole()
 
 
-class _Parser:
-    def __init__(self, query: str) -> None:
-        self._tokens = tokens(query)
-        self._next = 0
-
+class _Parser(TokenStream):
     def whole(self) -> Node:
-        if self._peek().kind == "end":
+        if self.peek().kind == "end":
             raise QueryError("unknown position: parse error: no expression found in input")
         node = self._expression(0)
-        if self._peek().kind != "end":
-            raise self._unexpected(self._peek())
+        if self.peek().kind != "end":
+            raise self.unexpected(self.peek())
         return node
-
-    # --- tokens ---
-
-    def _peek(self) -> Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._next]
-        self._next += token.kind != "end"
-        return token
-
-    def _accept(self, *texts: str) -> Token | None:
-        token = self._peek()
-        matches = token.kind in ("symbol", "name") and (token.text.lower() if token.kind == "name" else token.text)
-        return self._take() if matches in texts else None
-
-    def _expect(self, text: str) -> Token:
-        token = self._accept(text)
-        if token is None:
-            raise self._unexpected(self._peek(), wanted=text)
-        return token
-
-    @staticmethod
-    def _unexpected(token: Token, *, wanted: str = "") -> QueryError:
-        found = "end of input" if token.kind == "end" else repr(token.text)
-        return QueryError(
-            f"1:{token.position}: parse error: unexpected {found}" + (f", expected {wanted!r}" if wanted else "")
-        )
 
     # --- operators ---
 
@@ -94,12 +63,12 @@ class _Parser:
         if level == _POWER:
             return self._unary()
         left = self._expression(level + 1)
-        while (token := self._accept(*_LEVELS[level])) is not None:
+        while (token := self.accept(*_LEVELS[level])) is not None:
             left = self._binary(token, left, level + 1)
         return left
 
     def _unary(self) -> Node:
-        if (sign := self._accept("+", "-")) is not None:
+        if (sign := self.accept("+", "-")) is not None:
             inner = self._unary()
             if inner.kind not in ("scalar", "vector"):
                 raise QueryError(
@@ -109,7 +78,7 @@ class _Parser:
                 return Number(value=-inner.value if sign.text == "-" else inner.value)
             return Negation(kind=inner.kind, inner=inner) if sign.text == "-" else inner
         base = self._postfix()
-        token = self._accept("^")
+        token = self.accept("^")
         return base if token is None else self._power(token, base)
 
     def _power(self, token: Token, base: Node) -> Node:
@@ -120,17 +89,17 @@ class _Parser:
 
     def _matching(self, token: Token, left: Node, right: Callable[[], Node]) -> Binary:
         operator = token.text.lower() if token.kind == "name" else token.text
-        returns_bool = operator in COMPARISONS and self._accept("bool") is not None
+        returns_bool = operator in COMPARISONS and self.accept("bool") is not None
         labels: tuple[str, ...] = ()
         include: tuple[str, ...] = ()
         group: Literal["left", "right"] | None = None
-        how = self._accept("on", "ignoring")
+        how = self.accept("on", "ignoring")
         if how is not None:
-            labels = self._labels()
-            side = self._accept("group_left", "group_right")
+            labels = self.labels()
+            side = self.accept("group_left", "group_right")
             if side is not None:
                 group = "left" if side.text.lower() == "group_left" else "right"
-                include = self._labels() if self._peek().text == "(" and not self._opens_operand() else ()
+                include = self.labels() if self.peek().text == "(" and not self._opens_operand() else ()
         operand = right()
         kind: Kind = "scalar" if left.kind == operand.kind == "scalar" else "vector"
         return Binary(
@@ -178,25 +147,25 @@ class _Parser:
     def _postfix(self) -> Node:
         node = self._primary()
         while True:
-            if (bracket := self._accept("[")) is not None:
+            if (bracket := self.accept("[")) is not None:
                 node = self._ranged(bracket, node)
-            elif (word := self._accept("offset")) is not None:
-                sign = -1 if self._accept("-") else 1
-                node = self._shifted(word, node, offset_s=sign * self._duration())
-            elif (word := self._accept("@")) is not None:
-                node = self._shifted(word, node, at=self._instant())
+            elif (word := self.accept("offset")) is not None:
+                sign = -1 if self.accept("-") else 1
+                node = self._shifted(word, node, offset_s=sign * self.duration())
+            elif (word := self.accept("@")) is not None:
+                node = self._shifted(word, node, at=self.instant())
             else:
                 return node
 
     def _ranged(self, bracket: Token, node: Node) -> Node:
-        range_s = self._duration()
-        if self._accept(":"):
-            step_s = None if self._peek().text == "]" else self._duration()
-            self._expect("]")
+        range_s = self.duration()
+        if self.accept(":"):
+            step_s = None if self.peek().text == "]" else self.duration()
+            self.expect("]")
             if node.kind not in ("vector", "scalar"):
                 raise QueryError(f"1:{bracket.position}: parse error: subquery is only allowed on instant vector")
             return Subquery(inner=node, range_s=range_s, step_s=step_s)
-        self._expect("]")
+        self.expect("]")
         if not isinstance(node, Selector) or node.range_s is not None or node.offset_s or node.at is not None:
             raise QueryError(f"1:{bracket.position}: parse error: ranges only allowed for vector selectors")
         return replace(node, range_s=range_s, kind="matrix")
@@ -209,43 +178,26 @@ class _Parser:
             )
         return replace(node, offset_s=offset_s) if at is None else replace(node, at=at)
 
-    def _duration(self) -> float:
-        token = self._take()
-        if token.kind not in ("duration", "number"):
-            raise self._unexpected(token, wanted="duration")
-        return seconds(token.text) if token.kind == "duration" else number(token.text)
-
-    def _instant(self) -> float | str:
-        if (word := self._accept("start", "end")) is not None:
-            self._expect("(")
-            self._expect(")")
-            return word.text.lower()
-        sign = -1 if self._accept("-") else 1
-        token = self._take()
-        if token.kind != "number":
-            raise self._unexpected(token, wanted="timestamp")
-        return sign * number(token.text)
-
     def _primary(self) -> Node:
-        token = self._peek()
+        token = self.peek()
         if token.kind == "number":
-            return Number(value=number(self._take().text))
+            return Number(value=number(self.take().text))
         if token.kind == "duration":  # Prometheus 3 reads a duration as a number of seconds
-            return Number(value=seconds(self._take().text))
+            return Number(value=seconds(self.take().text))
         if token.kind == "string":
-            return Text(value=unquoted(self._take().text))
-        if self._accept("("):
+            return Text(value=unquoted(self.take().text))
+        if self.accept("("):
             inner = self._expression(0)
-            self._expect(")")
+            self.expect(")")
             return inner
         if token.text == "{":
             return self._selector(None)
         if token.kind == "name":
-            return self._named(self._take())
-        raise self._unexpected(token)
+            return self._named(self.take())
+        raise self.unexpected(token)
 
     def _named(self, token: Token) -> Node:
-        word, following = token.text.lower(), self._peek().text
+        word, following = token.text.lower(), self.peek().text
         if word in _AGGREGATIONS and following in ("(", "by", "without", "BY", "WITHOUT"):
             return self._aggregation(token)
         if following == "(":
@@ -271,8 +223,8 @@ class _Parser:
         return Aggregation(operator=operator, inner=arguments[0], parameter=parameter, labels=labels, without=without)
 
     def _clause(self) -> tuple[tuple[str, ...], bool] | None:
-        word = self._accept("by", "without")
-        return None if word is None else (self._labels(), word.text.lower() == "without")
+        word = self.accept("by", "without")
+        return None if word is None else (self.labels(), word.text.lower() == "without")
 
     def _call(self, token: Token) -> Node:
         signature = FUNCTIONS.get(token.text)
@@ -295,45 +247,26 @@ class _Parser:
             raise QueryError(f"1:{token.position}: parse error: expected type {expected} in {where}, got {got}")
 
     def _arguments(self) -> list[Node]:
-        self._expect("(")
+        self.expect("(")
         found: list[Node] = []
-        while not self._accept(")"):
+        while not self.accept(")"):
             if found:
-                self._expect(",")
+                self.expect(",")
             found.append(self._expression(0))
         return found
 
-    def _labels(self) -> tuple[str, ...]:
-        self._expect("(")
-        found: list[str] = []
-        while not self._accept(")"):
-            if found:
-                self._expect(",")
-                if self._accept(")"):
-                    break
-            found.append(self._label())
-        return tuple(found)
-
-    def _label(self) -> str:
-        token = self._take()
-        if token.kind == "string":
-            return unquoted(token.text)
-        if token.kind != "name":
-            raise self._unexpected(token, wanted="label")
-        return token.text
-
     def _selector(self, name: str | None) -> Node:
-        start = self._peek()
+        start = self.peek()
         matchers = [] if name is None else [Matcher(label="__name__", operator="=", value=name)]
-        if self._accept("{"):
+        if self.accept("{"):
             first = True
-            while not self._accept("}"):
+            while not self.accept("}"):
                 if not first:
-                    self._expect(",")
-                    if self._accept("}"):
+                    self.expect(",")
+                    if self.accept("}"):
                         break
                 first = False
-                matchers.append(self._matcher())
+                matchers.append(self.matcher())
         if all(_matches_empty(matcher) for matcher in matchers):
             raise QueryError(
                 f"1:{start.position}: parse error: vector selector must contain at least one non-empty matcher"
@@ -341,25 +274,6 @@ class _Parser:
         if sum(matcher.label == "__name__" and matcher.operator == "=" for matcher in matchers) > 1:
             raise QueryError(f"1:{start.position}: parse error: metric name must not be set twice")
         return Selector(matchers=tuple(matchers))
-
-    def _matcher(self) -> Matcher:
-        token = self._peek()
-        label = self._label()
-        operator = self._accept("=", "!=", "=~", "!~")
-        if operator is None:
-            if token.kind == "string":
-                return Matcher(label="__name__", operator="=", value=label)
-            raise self._unexpected(self._peek(), wanted="label matching operator")
-        value = self._take()
-        if value.kind != "string":
-            raise self._unexpected(value, wanted="string")
-        text = unquoted(value.text)
-        if operator.text in ("=~", "!~"):
-            try:
-                re.compile(text)
-            except re.error as error:
-                raise QueryError(f"1:{value.position}: parse error: error parsing regexp: {error}") from error
-        return Matcher(label=label, operator=operator.text, value=text)
 
 
 def _matches_empty(matcher: Matcher) -> bool:

@@ -23,13 +23,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Window:
-    """Samples of one series within a range: the beginning of the range is excluded."""
+    """Samples of one series within a range: the beginning of the range is excluded.
+
+    Attributes:
+        falls: Whether a value may be lower than the one before; False spares functions of counters a look at every value.
+    """
 
     labels: Labels
     times: Sequence[float]
     values: Sequence[float]
     start: float
     end: float
+    falls: bool = True
 
 
 Vector: TypeAlias = list[Sample]
@@ -39,11 +44,12 @@ Value: TypeAlias = float | str | Vector | Matrix
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """A series: its labels, and its samples in the order of their times."""
+    """A series: its labels, its samples in the order of their times, and the times at which its value fell, None if unknown."""
 
     labels: Labels
     times: Sequence[float]
     values: Sequence[float]
+    falls: Sequence[float] | None = None
 
 
 class Source(Protocol):

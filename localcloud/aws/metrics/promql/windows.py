@@ -51,7 +51,7 @@ def _extrapolated(window: Window, *, counter: bool, per_second: bool) -> float |
     if len(values) <= 1:
         return None
     change = values[-1] - values[0]
-    if counter:
+    if counter and window.falls:
         change += sum(before for before, after in itertools.pairwise(values) if after < before)
     sampled = times[-1] - times[0]
     to_start, to_end = times[0] - window.start, window.end - times[-1]

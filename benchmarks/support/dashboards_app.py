@@ -1,0 +1,47 @@
+"""An environment of 100 planned components, with or without dashboards."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(side: str, outdir: str) -> None:
+    """Build and synthesise: `without` dashboards, or with those of `classic` metrics or of `promql`."""
+    import aws_cdk as cdk
+
+    from stacks.environments import cdk_json_context
+    from stacks.fleet import add_fleet
+    from stacks.settings import Environment
+
+    component = {
+        "model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"},
+        "scaling": {"min_copies": 1, "max_copies": 4},
+        "slo": {"availability_percent": 99.9},
+    }
+    settings = Environment.model_validate(
+        {
+            "account": "111122223333",
+            "region": "us-east-1",
+            "network": {"vpc": "none"},
+            "alarms": {"none": "a benchmark of dashboards"},
+            "observability": {
+                "dashboards": side != "without",
+                "enrichment": "enabled" if side == "promql" else "none",
+            },
+            "endpoints": {
+                f"endpoint-{number}": {
+                    "capacity": {"type": "ml.g6e.48xlarge", "max_instances": 25},
+                    "components": {f"m{index}": component for index in range(25)},
+                }
+                for number in range(4)
+            },
+        }
+    )
+    app = cdk.App(outdir=outdir, context=cdk_json_context())
+    env = cdk.Environment(account=settings.account, region=settings.region)
+    add_fleet(app, name="bench", settings=settings, source="bench.yaml", env=env)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,271 @@
+"""Showback: what endpoints cost a day, by component, adapter and team."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from cdk_sglang.observability.showback.bucket import make_bucket
+from cdk_sglang.observability.showback.schedules import make_schedules
+from cdk_sglang.observability.showback.settings import function_settings, planned_usd_per_hour
+from cdk_sglang.planning.price import REGION
+from cdk_sglang.serving.alarms.alarms import alarm_actions, make_alarm
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_wildcards
+from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.spec.observability import ShowbackSettings
+from cdk_sglang.validation import is_text_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
+    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.observability.observed import ObservedEndpoint
+    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.spec.alarms import NoAlarms
+
+_TIMEOUT: Final = cdk.Duration.minutes(5)
+_KEEP_EVENTS: Final = cdk.Duration.days(14)
+_HOUR_SECONDS: Final = 3600
+_ATTEMPTS: Final = 3
+"""Of an event that Lambda invokes asynchronously
+(https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html, read 2026-11)."""
+
+_CONFIGS: Final = (
+    "CloudFormation names the endpoints' configs, and an endpoint that was rolled back runs on an older one"
+)
+_COMPONENTS: Final = (
+    "components come and go between two deployments of this stack; their names begin with the endpoint's"
+)
+_OBJECTS: Final = "samples and reports have their moment and day in their keys"
+_NO_RESOURCE_TYPE: Final = (
+    "ListInferenceComponents, GetMetricData, PutMetricData and PromQL queries have no resource types: "
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html and list_amazoncloudwatch.html"
+)
+_LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
+
+
+def metric_namespace(environment: str) -> str:
+    """Return the CloudWatch namespace of the figures that the project itself publishes of an environment."""
+    return f"cdk-sglang/{environment}"
+
+
+class Showback(Construct):
+    """Samples what endpoints run on every few minutes, and writes a CSV of their costs for every day.
+
+    Nothing of it is in the path of a request, and it changes nothing of the endpoints. `cdk-sglang costs` reads the reports.
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        environment: Name of the environment, part of the metrics' namespace and of the SSM parameter with the bucket's name.
+        endpoints: The endpoints; they need not exist.
+        settings: Minutes between samples and days that reports are kept; the specification's defaults by default.
+        key: KMS key of bucket and logs; the services' own encryption by default.
+        alarms: Whom the alarms on the function notify; nobody by default.
+        measures_tokens: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment); by default tokens are requests times
+            planned tokens.
+        prices: Prices that win over the package's; the package's alone by default.
+        log_retention_days: Days that the function's logs are kept; 30 by default.
+        removal: Whether bucket and logs outlive the stack; they do by default.
+
+    Attributes:
+        bucket: Bucket of samples and reports.
+        function: The function.
+        namespace: CloudWatch namespace of its metrics.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        endpoints: Sequence[ObservedEndpoint],
+        settings: ShowbackSettings | None = None,
+        key: kms.IKey | None = None,
+        alarms: Alarms | NoAlarms | None = None,
+        measures_tokens: bool = False,
+        prices: PriceTable | None = None,
+        log_retention_days: int = 30,
+        removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        specification = settings or ShowbackSettings()
+        region = cdk.Stack.of(self).region
+        self._endpoints = tuple(endpoints)
+        self._key = key
+        self._measures_tokens = measures_tokens
+        self.namespace: str = metric_namespace(environment)
+        self.bucket: s3.Bucket = make_bucket(self, key=key, keep_days=specification.keep_days, removal=removal)
+        asset = self._settings_asset(
+            function_settings(
+                self._endpoints,
+                namespace=self.namespace,
+                region=REGION if is_text_token(region) else region,
+                sample_minutes=specification.sample_minutes,
+                measures_tokens=measures_tokens,
+                prices=prices,
+            )
+        )
+        queue = sqs.Queue(
+            self,
+            "Failed",
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            retention_period=_KEEP_EVENTS,
+        )
+        acknowledge(queue, ["AwsSolutions-SQS3"], _LAST_QUEUE)
+        logs = LogOptions(retention_days=log_retention_days, key=key, removal=removal)
+        self.function: lambda_.Function = self._make_function(asset, queue, logs)
+        make_schedules(self, function=self.function, queue=queue, sample_minutes=specification.sample_minutes)
+        self._make_alarms(alarms, period_seconds=specification.sample_minutes * 60)
+        self._publish(environment)
+
+    def _settings_asset(self, text: str) -> s3_assets.Asset:
+        with tempfile.TemporaryDirectory() as folder:  # staged, which is copied, before the folder goes
+            path = Path(folder, "showback.json")
+            path.write_text(text, encoding="utf-8")
+            return s3_assets.Asset(self, "Settings", path=str(path))
+
+    def _make_function(self, asset: s3_assets.Asset, queue: sqs.Queue, logs: LogOptions) -> lambda_.Function:
+        arns = SageMakerArns.of(cdk.Stack.of(self))
+        configs = arns.written("endpoint-config", "*")
+        components = arns.allowed("inference-component", *self._component_names())
+        objects = [self.bucket.arn_for_objects(f"{prefix}/*") for prefix in ("samples", "daily")]
+        plans = sorted(
+            {
+                reservation.training_plan
+                for endpoint in self._endpoints
+                if (reservation := endpoint.resolved.hosting.capacity.reservation) is not None
+            }
+        )
+        statements = [
+            _allow(
+                permissions.OBSERVE_ENDPOINT,
+                arns.allowed("endpoint", *(endpoint.endpoint_name for endpoint in self._endpoints)),
+            ),
+            _allow(permissions.READ_ENDPOINT_CONFIGS, [configs]),
+            _allow(permissions.OBSERVE_COMPONENTS, components),
+            _allow((*permissions.LIST_COMPONENTS, *permissions.READ_METRICS), ["*"]),
+            _allow(
+                permissions.PUBLISH_METRICS,
+                ["*"],
+                conditions={"StringEquals": {"cloudwatch:namespace": self.namespace}},
+            ),
+            _allow(permissions.KEEP_REPORTS, objects),
+            _allow(permissions.LIST_REPORTS, [self.bucket.bucket_arn]),
+            _allow(permissions.READ_SETTINGS, [asset.bucket.arn_for_objects(asset.s3_object_key)]),
+            _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
+        ]
+        if plans:
+            statements.append(_allow(permissions.READ_TRAINING_PLAN, plans))
+        if self._measures_tokens:
+            statements.append(_allow(permissions.QUERY_METRICS, ["*"]))
+        if self._key is not None:
+            statements.append(_allow(permissions.ENCRYPT, [self._key.key_arn]))
+        function = make_function(
+            self,
+            "Function",
+            source="showback",
+            entry="handle",
+            description="Samples what endpoints run on, and reports what that costs a day",
+            timeout=_TIMEOUT,
+            log_options=logs,
+            statements=statements,
+            wildcards=[configs, *(arn for arn in components if arn.endswith("*")), *objects],
+            wildcard_reason=f"{_CONFIGS}; {_COMPONENTS}; {_OBJECTS}",
+            environment={
+                "BUCKET": self.bucket.bucket_name,
+                "SETTINGS_BUCKET": asset.s3_bucket_name,
+                "SETTINGS_KEY": asset.s3_object_key,
+            },
+        )
+        role, resource = function.role, function.node.default_child
+        assert role is not None
+        assert isinstance(resource, lambda_.CfnFunction)
+        acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
+        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue.queue_arn)
+        return function
+
+    def _component_names(self) -> list[str]:
+        """Return patterns of the components' names, and names that no pattern covers."""
+        patterns = [f"{endpoint.endpoint_name}-*" for endpoint in self._endpoints]
+        own = [
+            component.component_name
+            for endpoint in self._endpoints
+            for component in endpoint.components
+            if not component.component_name.startswith(f"{endpoint.endpoint_name}-")
+        ]
+        return [*patterns, *own]
+
+    def _make_alarms(self, alarms: Alarms | NoAlarms | None, *, period_seconds: int) -> None:
+        unread = make_alarm(
+            self,
+            "Unread",
+            choice=alarms,
+            description=(
+                "An endpoint, its components or its training plan could not be read three times in a row, so its costs of the time are "
+                "interpolated; the reason is in the log of the showback function. Without data: no samples are taken."
+            ),
+            namespace=self.namespace,
+            metric_name="UnreadEndpoints",
+            dimensions={},
+            statistic="Maximum",
+            period_seconds=period_seconds,
+            evaluation_periods=3,
+            threshold=1,
+            comparison="GreaterThanOrEqualToThreshold",
+            missing="missing",
+        )
+        unread.insufficient_data_actions = alarm_actions(alarms) or None
+        make_alarm(
+            self,
+            "NotReported",
+            choice=alarms,
+            description=(
+                "The showback function has failed in every attempt at a sample or a report; the reason is in its log. Missing reports of "
+                "the last seven days are made up for with the next one."
+            ),
+            namespace="AWS/Lambda",
+            metric_name="Errors",
+            dimensions={"FunctionName": self.function.function_name},
+            statistic="Sum",
+            period_seconds=_HOUR_SECONDS,
+            evaluation_periods=1,
+            threshold=_ATTEMPTS,
+            comparison="GreaterThanOrEqualToThreshold",
+        )
+
+    def _publish(self, environment: str) -> None:
+        """Say where `cdk-sglang costs` finds the reports."""
+        content = {
+            "bucket": self.bucket.bucket_name,
+            "function": self.function.function_name,
+            "planned_usd_per_hour": planned_usd_per_hour(self._endpoints),
+        }
+        ssm.StringParameter(
+            self,
+            "Place",
+            parameter_name=f"/cdk-sglang/{environment}/showback",
+            description="Where cdk-sglang costs finds reports, and what the plan expected",
+            string_value=cdk.Stack.of(self).to_json_string(content),
+        )
+
+
+def _allow(
+    actions: Sequence[str], resources: Sequence[str], *, conditions: dict[str, Any] | None = None
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)

@@ -1,0 +1,1 @@
+"""Traces of the engine and its callers in CloudWatch."""
