@@ -373,6 +373,14 @@ def test_dashboard_with_a_mistake_is_refused_with_its_path(driven: Any, change: 
     assert says in message["message"]
 
 
+def test_a_row_that_repeats_the_metric_before_it_is_taken(driven: Any) -> None:
+    rows = [*METRIC["metrics"], ["...", {"stat": "p99"}], ["...", "chat"], [".", ".", ".", "chat", {"stat": "p99"}]]
+    widget = WIDGET | {"type": "metric", "properties": METRIC | {"metrics": rows}}
+    body = json.dumps({"widgets": [widget]})
+    answer = SESSION.client("cloudwatch").put_dashboard(DashboardName="d", DashboardBody=body)
+    assert answer.get("DashboardValidationMessages", []) == []
+
+
 @pytest.mark.parametrize("body", ["no JSON", "[]", json.dumps({"widgets": [WIDGET] * 501})])
 def test_dashboard_that_is_none_is_refused(driven: Any, body: str) -> None:
     with pytest.raises(ClientError, match="InvalidParameterInput"):

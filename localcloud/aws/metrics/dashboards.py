@@ -152,7 +152,7 @@ def _metric_row(path: str, row: Any) -> Iterator[Message]:
         return
     if not all(isinstance(name, str) for name in names):
         yield path, "Should be namespace, metric name, and pairs of dimension name and value"
-    elif len(names) == 1 or len(names) % 2:
+    elif "..." not in names and (len(names) == 1 or len(names) % 2):
         yield path, "Invalid metric field: namespace, metric name, and pairs of dimension name and value are needed"
 
 
