@@ -213,6 +213,14 @@ def test_ids_of_metric_math_are_unique_in_a_widget_and_known_to_its_expressions(
                 assert not re.findall(r"\b[a-z]+_?[a-z]*\b(?<!m\d)", re.sub(r"\bm\d+_\w+", "", expression))
 
 
+def test_expressions_have_labels_so_that_no_id_is_shown(context: Make) -> None:
+    boards = _boards(context(enrichment=False, slo=None)).values()
+    widgets = [one for board in boards for one in dashboard_body(board, region="us-east-1")["widgets"]]
+    options = [row[-1] for widget in widgets for row in widget["properties"].get("metrics", [])]
+    labels = [one.get("label") for one in options if "SEARCH" not in one.get("expression", "SEARCH")]
+    assert (all(labels), "Availability (5m)" in labels) == (True, True)
+
+
 def test_gpus_without_enrichment_are_found_by_instance_and_accelerator_in_percent(context: Make) -> None:
     memory = _panel(_boards(context(enrichment=False))["prod_gpus"], "chat: GPU memory")
     assert "InstanceId,AcceleratorId} MetricName=" in memory.maths[0].expression

@@ -6,7 +6,7 @@ A panel has no place and no format of its own: `layout` places it, `body` writes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from cdk_sglang.metrics.classic import Classic
@@ -137,7 +137,7 @@ def figure_panel(
         advice=first.advice,
         unit=first.unit,
         lines=tuple(map(_line, shown)) if drawn else (),
-        maths=() if drawn else tuple(figure.classic for figure in shown if figure.classic is not None),
+        maths=() if drawn else tuple(map(_math, by_math)),
         bands=_bands(shown) if view == "line" else (),
         view=view,
         width=width,
@@ -148,6 +148,13 @@ def figure_panel(
 def _line(figure: Figure) -> Line:
     assert figure.query is not None
     return Line(query=figure.query, label=None if figure.labels else figure.title)
+
+
+def _math(figure: Figure) -> Classic:
+    """Return a figure's metric math; CloudWatch would show the id of an expression without a label."""
+    assert figure.classic is not None
+    is_expression = figure.classic.metrics and figure.classic.expression not in figure.classic.metrics
+    return replace(figure.classic, label=figure.classic.label or (figure.title if is_expression else ""))
 
 
 def _bands(figures: Iterable[Figure]) -> tuple[Band, ...]:
