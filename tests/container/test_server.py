@@ -19,13 +19,13 @@ from cdk_sglang import SglangOptions
 from cdk_sglang.metrics.buckets import bucket_bounds
 from cdk_sglang.metrics.series import ENGINE_LABELS, series
 from cdk_sglang.observability.logs.queries import SAVED_QUERIES
-from localcloud.engine.recipe import engine_environment, engine_python
-from tests.support.log_queries import rows
 from localcloud.aws import clock as clocks
 from localcloud.aws import extension, settings
 from localcloud.aws.hosting.store import store
 from localcloud.aws.metrics.prometheus_api import query
+from localcloud.engine.recipe import engine_environment, engine_python
 from tests.localcloud import helpers
+from tests.support.log_queries import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,9 @@ REFUSED = next(query for query in SAVED_QUERIES if query.title == "who was refus
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
     environment = {**LORA, **SglangOptions().environment()}
-    running = EngineServer(model=models["base"], settings=environment, log=tmp_path_factory.mktemp("log") / "server.log")
+    running = EngineServer(
+        model=models["base"], settings=environment, log=tmp_path_factory.mktemp("log") / "server.log"
+    )
     try:
         yield running.start()
     finally:

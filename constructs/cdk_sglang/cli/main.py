@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from cdk_sglang.cli import adapters, ask, capacity, costs, deploy, grafana, image, models, plan, predict, prices, weights
+from cdk_sglang.cli import (
+    adapters,
+    ask,
+    capacity,
+    costs,
+    deploy,
+    grafana,
+    image,
+    models,
+    plan,
+    predict,
+    prices,
+    weights,
+)
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.errors import ConfigurationError
 
