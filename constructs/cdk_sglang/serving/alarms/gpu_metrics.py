@@ -8,7 +8,6 @@ import aws_cdk as cdk
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.metrics.classic import place_dimensions, utilization_namespace
-from cdk_sglang.metrics.figures.gpus import each_gpu
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.serving.alarms.metrics import MetricOptions, ServingMetrics
 
@@ -79,6 +78,8 @@ class GpuMetrics:
 
     def _search(self, name: str, options: MetricOptions) -> cloudwatch.MathExpression:
         from aws_cdk import aws_cloudwatch as cloudwatch
+
+        from cdk_sglang.metrics.figures.gpus import each_gpu
 
         period = options.get("period", cdk.Duration.minutes(5))
         found = each_gpu(name, self._place, statistic=options.get("statistic"), period_seconds=int(period.to_seconds()))
