@@ -5,32 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.alarms import AlarmsStack
 from stacks.foundation import FoundationStack
 from stacks.naming import endpoint_name, stack_name
-from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
-
-_STACKS: Final = {
-    "foundation": "what all endpoints share",
-    "observability": "what all endpoints' logs say",
-    "dashboards": "the dashboards",
-    "enrichment": "the account's OTel enrichment",
-    "transaction-search": "the account's Transaction Search",
-}
-"""Names of stacks that no endpoint may have."""
+from stacks.watching import add_watching, stack_name_problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +57,9 @@ def add_fleet(
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
     problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
-    foundation, serving, alarms = None, [], []
-    plans = {plan.name: plan for plan in resolved.plan.endpoints}
+    foundation = None
+    serving: dict[str, ServingStack] = {}
+    alarms: list[AlarmsStack] = []
     try:
         foundation = FoundationStack(
             app, "Foundation", environment=name, settings=settings, stack_name=stack_name(name, "foundation"), env=env
@@ -93,74 +83,25 @@ def add_fleet(
             continue
         if foundation is not None:
             stack.add_stack_dependency(foundation)
-        serving.append(stack)
-        observed = observed_endpoint(plan, endpoint_name=endpoint_name(name, endpoint), plan=plans.get(endpoint))
-        try:
-            watch = AlarmsStack(
-                app,
-                f"Alarms-{endpoint}",
-                environment=name,
-                endpoint=observed,
-                settings=settings,
-                serving_stack=stack_name(name, endpoint),
-                stack_name=stack_name(name, f"{endpoint}-alarms"),
-                env=env,
-            )
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        if foundation is not None:
-            watch.add_stack_dependency(foundation)
-        alarms.append(watch)
-    if not problems:
-        try:
-            _add_observability(app, name, settings, resolved=resolved, serving=serving, env=env)
-        except ConfigurationError as error:
-            problems += [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
+        serving[endpoint] = stack
+    if foundation is not None:
+        watching = add_watching(
+            app,
+            name=name,
+            settings=settings,
+            resolved=resolved,
+            foundation=foundation,
+            serving=serving,
+            whole=not problems,
+            env=env,
+            prices=own.prices,
+        )
+        alarms = watching.alarms
+        problems += watching.problems
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
-    return Fleet(stacks=serving, alarms=alarms, resolved=resolved)
-
-
-def _add_observability(
-    app: cdk.Stage,
-    name: str,
-    settings: Environment,
-    *,
-    resolved: ResolvedFleet,
-    serving: list[ServingStack],
-    env: cdk.Environment,
-) -> None:
-    """Add dashboards and logs, and the account's enrichment where asked; metric filters need the log groups that the other stacks make."""
-    if settings.observability.enrichment == "enable":
-        EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
-    if settings.observability.transaction_search == "enable":
-        TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
-    shown: list[cdk.Stack] = [
-        ObservabilityStack(
-            app,
-            "Observability",
-            environment=name,
-            fleet=resolved,
-            stack_name=stack_name(name, "observability"),
-            env=env,
-        )
-    ]
-    if settings.observability.dashboards:
-        dashboards = DashboardsStack(
-            app,
-            "Dashboards",
-            environment=name,
-            settings=settings,
-            fleet=resolved,
-            stack_name=stack_name(name, "dashboards"),
-            env=env,
-        )
-        shown.append(dashboards)
-    for stack in shown:
-        for endpoint in serving:
-            stack.add_stack_dependency(endpoint)
+    return Fleet(stacks=list(serving.values()), alarms=alarms, resolved=resolved)
 
 
 def _environment_name_problems(name: str) -> list[Problem]:
@@ -175,15 +116,9 @@ def _environment_name_problems(name: str) -> list[Problem]:
 
 
 def _name_problems(name: str, settings: Environment) -> list[Problem]:
-    problems = []
+    problems = stack_name_problems(list(settings.endpoints))
     for endpoint in settings.endpoints:
         path = f"endpoints.{endpoint}"
-        if endpoint in _STACKS:
-            problems.append(Problem(path, f"{endpoint!r} names the stack of {_STACKS[endpoint]}; choose another name"))
-        watched = endpoint.removesuffix("-alarms")
-        if watched != endpoint and watched in settings.endpoints:
-            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
-            problems.append(Problem(path, text))
         problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
     for path, full, what in _component_names(name, settings):
         problems += name_problems(path, full, what)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-SHOWBACK: Final = "showback"
-"""Part of the name of the stack that reports costs; no endpoint may have it."""
-
 
 def stack_name(environment: str, part: str) -> str:
     """Return the CloudFormation name of one part of an environment: "foundation" or an endpoint's name."""

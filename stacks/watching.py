@@ -1,0 +1,176 @@
+"""Stacks that watch a fleet: alarms of each endpoint, logs, dashboards, costs, and settings of the account that they rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import aws_cdk as cdk
+
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.hardware import PriceTable
+from cdk_sglang.observability.observed import ObservedEndpoint
+from stacks.alarms import AlarmsStack
+from stacks.naming import stack_name
+from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
+from stacks.planning import ResolvedFleet, observed_endpoints
+from stacks.settings import Environment
+
+RESERVED: Final = {
+    "foundation": "what all endpoints share",
+    "observability": "what all endpoints' logs say",
+    "dashboards": "the dashboards",
+    "enrichment": "the account's OTel enrichment",
+    "transaction-search": "the account's Transaction Search",
+    "showback": "what the endpoints cost",
+}
+"""Names of stacks, which no endpoint may have, with what each holds."""
+
+
+def stack_name_problems(endpoints: Sequence[str]) -> list[Problem]:
+    """Say which endpoints have the name of another stack of their environment."""
+    problems = []
+    for endpoint in endpoints:
+        path, watched = f"endpoints.{endpoint}", endpoint.removesuffix("-alarms")
+        if endpoint in RESERVED:
+            problems.append(Problem(path, f"{endpoint!r} names the stack of {RESERVED[endpoint]}; choose another name"))
+        if watched != endpoint and watched in endpoints:
+            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
+            problems.append(Problem(path, text))
+    return problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """What watches a fleet.
+
+    Attributes:
+        alarms: One stack of alarms for each endpoint.
+        problems: Why something cannot be watched, with paths as in the settings file.
+    """
+
+    alarms: list[AlarmsStack] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def add_watching(
+    app: cdk.Stage,
+    *,
+    name: str,
+    settings: Environment,
+    resolved: ResolvedFleet,
+    foundation: cdk.Stack,
+    serving: Mapping[str, cdk.Stack],
+    whole: bool,
+    env: cdk.Environment,
+    prices: PriceTable | None = None,
+) -> Watching:
+    """Add every stack that watches the endpoints of an environment.
+
+    Args:
+        app: The CDK app, or a stage of one.
+        name: Name of the environment.
+        settings: What it asks for.
+        resolved: The environment, with every value resolved, and its plan.
+        foundation: Stack with the key and the topic.
+        serving: Stacks of the endpoints by the endpoint's name; an endpoint without one was refused, and nothing watches it.
+        whole: Whether nothing was refused so far; otherwise only what else is wrong matters.
+        env: Account and Region, where known.
+        prices: The user's own prices; the package's alone by default.
+    """
+    observed = observed_endpoints(name, resolved)
+    watching = Watching()
+    for endpoint in observed:
+        if endpoint.name not in serving:
+            continue
+        try:
+            alarms = AlarmsStack(
+                app,
+                f"Alarms-{endpoint.name}",
+                environment=name,
+                endpoint=endpoint,
+                settings=settings,
+                serving_stack=stack_name(name, endpoint.name),
+                stack_name=stack_name(name, f"{endpoint.name}-alarms"),
+                env=env,
+            )
+        except ConfigurationError as error:
+            watching.problems.extend(error.problems)
+            continue
+        alarms.add_stack_dependency(foundation)
+        watching.alarms.append(alarms)
+    if not whole:
+        return watching
+    _add_account_settings(app, name, settings, env)
+    if settings.observability.showback.enabled:
+        _add_showback(app, name, settings, observed, foundation=foundation, env=env, prices=prices)
+    try:
+        shown = _add_shown(app, name, settings, resolved, env)
+    except ConfigurationError as error:
+        paths = [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
+        watching.problems.extend(paths)
+        return watching
+    for stack in shown:
+        for endpoint_stack in serving.values():  # whose log groups the metric filters read
+            stack.add_stack_dependency(endpoint_stack)
+    return watching
+
+
+def _add_account_settings(app: cdk.Stage, name: str, settings: Environment, env: cdk.Environment) -> None:
+    if settings.observability.enrichment == "enable":
+        EnrichmentStack(app, "Enrichment", stack_name=stack_name(name, "enrichment"), env=env)
+    if settings.observability.transaction_search == "enable":
+        TransactionSearchStack(app, "TransactionSearch", stack_name=stack_name(name, "transaction-search"), env=env)
+
+
+def _add_showback(
+    app: cdk.Stage,
+    name: str,
+    settings: Environment,
+    observed: Sequence[ObservedEndpoint],
+    *,
+    foundation: cdk.Stack,
+    env: cdk.Environment,
+    prices: PriceTable | None,
+) -> None:
+    from stacks.showback import ShowbackStack  # noqa: PLC0415  loading it takes time, and not every fleet has it
+
+    showback = ShowbackStack(
+        app,
+        "Showback",
+        environment=name,
+        settings=settings,
+        endpoints=observed,
+        prices=prices,
+        stack_name=stack_name(name, "showback"),
+        env=env,
+    )
+    showback.add_stack_dependency(foundation)
+
+
+def _add_shown(
+    app: cdk.Stage, name: str, settings: Environment, resolved: ResolvedFleet, env: cdk.Environment
+) -> list[cdk.Stack]:
+    shown: list[cdk.Stack] = [
+        ObservabilityStack(
+            app,
+            "Observability",
+            environment=name,
+            fleet=resolved,
+            stack_name=stack_name(name, "observability"),
+            env=env,
+        )
+    ]
+    if settings.observability.dashboards:
+        dashboards = DashboardsStack(
+            app,
+            "Dashboards",
+            environment=name,
+            settings=settings,
+            fleet=resolved,
+            stack_name=stack_name(name, "dashboards"),
+            env=env,
+        )
+        shown.append(dashboards)
+    return shown
