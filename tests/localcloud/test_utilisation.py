@@ -71,7 +71,7 @@ def points() -> list[Any]:
 
 
 def published(root: Path) -> dict[tuple[str, str], tuple[set[frozenset[str]], set[frozenset[str]], str]]:
-    """Metrics of the library's sourced table: their sets of dimensions, those of enhanced metrics, and their unit."""
+    """SageMaker's metrics of the library's sourced table: their sets of dimensions, those of enhanced metrics, and their unit."""
     with (root / "constructs" / "cdk_sglang" / "metrics" / "data" / "cloudwatch.csv").open() as file:
         return {
             (row["namespace"], row["name"]): (
@@ -80,6 +80,7 @@ def published(root: Path) -> dict[tuple[str, str], tuple[set[frozenset[str]], se
                 row["unit"],
             )
             for row in csv.DictReader(file)
+            if not row["namespace"].startswith("cdk-sglang/")
         }
 
 
