@@ -61,7 +61,7 @@ class AlarmsStack(cdk.Stack):
                 deployment_stacks=(serving_stack,),
                 runbooks_url=settings.observability.runbooks_url,
                 log_retention_days=settings.data.log_retention_days,
-                log_key=self._key(),
+                log_key=self._key() if settings.alarms.none is None else None,  # without a topic there is no log
                 log_removal=_LOG_REMOVAL[settings.data.on_delete],
             )
         except ConfigurationError as error:

@@ -94,7 +94,7 @@ def test_no_endpoint_may_have_the_name_of_its_stack(synthesise: Synthesise, fine
     with pytest.raises(ConfigurationError) as error:
         synthesise(fine)
     assert error.value.problems == (
-        "test.yaml: endpoints.showback: 'showback' names the stack that reports what the endpoints cost; choose another name",
+        "test.yaml: endpoints.showback: 'showback' names the stack of what the endpoints cost; choose another name",
     )
 
 

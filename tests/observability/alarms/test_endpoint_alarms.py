@@ -86,14 +86,14 @@ def test_availability_needs_both_windows_of_a_rate() -> None:
     )
 
 
-def test_without_enrichment_no_alarm_reads_promql_and_a_warning_names_what_nobody_watches() -> None:
+def test_without_enrichment_no_alarm_reads_promql_and_a_note_names_what_nobody_watches() -> None:
     watched = Watched()
     assert not [one for one in watched.all().values() if "EvaluationCriteria" in one]
-    Annotations.from_stack(watched.stack).has_warning(
+    Annotations.from_stack(watched.stack).has_info(
         "/Watch/Alarms", Match.string_like_regexp("nobody watches the latency that prod-chat promises .llama.")
     )
-    Annotations.from_stack(Watched(enrichment=True).stack).has_no_warning("*", Match.any_value())
-    Annotations.from_stack(Watched({"llama": {}}).stack).has_no_warning("*", Match.any_value())
+    Annotations.from_stack(Watched(enrichment=True).stack).has_no_info("*", Match.any_value())
+    Annotations.from_stack(Watched({"llama": {}}).stack).has_no_info("*", Match.any_value())
 
 
 def test_every_alarm_says_what_to_do_and_links_its_runbook() -> None:

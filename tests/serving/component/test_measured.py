@@ -1,4 +1,4 @@
-"""A component whose engine publishes no metrics: a warning, and an error where a promise needs them."""
+"""A component whose engine publishes no metrics: a note, and an error where a promise needs them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cdk_sglang import ConfigurationError, InferenceComponent, SglangOptions, Sl
 WORDS = Match.string_like_regexp("enable_metrics is false: SGLang publishes no tokens")
 
 
-@pytest.mark.parametrize(("enabled", "warnings"), [(True, 0), (False, 1)])
-def test_metrics_that_are_off_are_warned_about(
-    any_component: Callable[..., InferenceComponent], enabled: bool, warnings: int
+@pytest.mark.parametrize(("enabled", "notes"), [(True, 0), (False, 1)])
+def test_metrics_that_are_off_are_told_at_synth(
+    any_component: Callable[..., InferenceComponent], enabled: bool, notes: int
 ) -> None:
     component = any_component(server=SglangOptions(tp_size=1, enable_metrics=enabled))
-    assert len(Annotations.from_stack(cdk.Stack.of(component)).find_warning("*", WORDS)) == warnings
+    assert len(Annotations.from_stack(cdk.Stack.of(component)).find_info("*", WORDS)) == notes
 
 
 def test_latency_objectives_without_metrics_are_refused(any_component: Callable[..., InferenceComponent]) -> None:

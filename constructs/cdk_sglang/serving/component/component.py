@@ -18,7 +18,7 @@ from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
 from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
-from cdk_sglang.serving.component.measured import warn_of_no_metrics
+from cdk_sglang.serving.component.measured import tell_of_no_metrics
 from cdk_sglang.serving.component.resources import make_component, make_models
 from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEndpoint
@@ -116,7 +116,7 @@ class InferenceComponent(Construct):
         if component.fit_check is not None:
             self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
         warn_of_endless_files(self, plan)
-        warn_of_no_metrics(self, plan)
+        tell_of_no_metrics(self, plan)
 
     def _make_log_group(self, tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
         endpoint, name = self._endpoint, self.component_name

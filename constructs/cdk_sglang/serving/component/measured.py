@@ -1,4 +1,4 @@
-"""The warning about a component whose engine publishes no metrics."""
+"""What is said of a component whose engine publishes no metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.planning.component.measured import UNMEASURED
 
 
-def warn_of_no_metrics(scope: Construct, component: ResolvedComponent) -> None:
-    """Warn where SGLang publishes no metrics: what reads them stays empty, and an alarm on them never fires."""
+def tell_of_no_metrics(scope: Construct, component: ResolvedComponent) -> None:
+    """Say at synth that SGLang publishes no metrics: what reads them stays empty, and an alarm on them never fires."""
     if not component.server.enable_metrics:
-        cdk.Annotations.of(scope).add_warning_v2("cdk-sglang:no-engine-metrics", UNMEASURED)
+        cdk.Annotations.of(scope).add_info(UNMEASURED)
