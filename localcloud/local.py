@@ -97,14 +97,17 @@ def up(port: int) -> None:
             _bootstrap(environment)
         templates.result()
         step("cdk deploy Foundation")
-        _deploy("Foundation", environment)
+        _deploy("Foundation", environment=environment)
         step("a tiny random model with a fixed seed, uploaded as weights")
         bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
         _upload(model.result(), session.client("s3", endpoint_url=url), bucket)
-    step("cdk deploy the endpoint; its copy is a real SGLang process that has to start")
-    _deploy("Serving-chat", environment)
-    step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
-    answer = _ask(session, url)
+    step("cdk deploy the endpoint, alarms and dashboards; its copy is a real SGLang process that has to start")
+    _deploy("Enrichment", "Serving-chat", "Alarms-chat", "Dashboards", environment=environment)
+    with ThreadPoolExecutor() as pool:
+        logs = pool.submit(_deploy, "Observability", environment=environment)  # reads log groups of the endpoint
+        step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
+        answer = _ask(session, url)
+        logs.result()
     _print_result(answer, server_credentials, url=url, seconds=time.monotonic() - start)
 
 
@@ -184,9 +187,9 @@ def _bootstrap(environment: Mapping[str, str]) -> None:
     _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", environment=environment, folder=STATE)
 
 
-def _deploy(stack: str, environment: Mapping[str, str]) -> None:
+def _deploy(*stacks: str, environment: Mapping[str, str]) -> None:
     options = ("--exclusively", "--require-approval", "never", "--app", str(_ASSEMBLY))
-    _cdk("deploy", stack, *options, environment=environment)
+    _cdk("deploy", *stacks, "--concurrency", str(len(stacks)), *options, environment=environment)
 
 
 def _stacks(cloudformation: Any) -> set[str]:

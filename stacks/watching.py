@@ -105,15 +105,18 @@ def add_watching(
     _add_account_settings(app, name, settings, env)
     if settings.observability.showback.enabled:
         _add_showback(app, name, settings, observed, foundation=foundation, env=env, prices=prices)
-    try:
-        shown = _add_shown(app, name, settings, resolved, env)
-    except ConfigurationError as error:
-        paths = [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
-        watching.problems.extend(paths)
-        return watching
-    for stack in shown:
-        for endpoint_stack in serving.values():  # whose log groups the metric filters read
-            stack.add_stack_dependency(endpoint_stack)
+    logs = ObservabilityStack(
+        app,
+        "Observability",
+        environment=name,
+        fleet=resolved,
+        stack_name=stack_name(name, "observability"),
+        env=env,
+    )
+    for stack in serving.values():  # metric filters read the log groups
+        logs.add_stack_dependency(stack)
+    if settings.observability.dashboards:
+        watching.problems.extend(_add_dashboards(app, name, settings, resolved, env))
     return watching
 
 
@@ -149,21 +152,11 @@ def _add_showback(
     showback.add_stack_dependency(foundation)
 
 
-def _add_shown(
+def _add_dashboards(
     app: cdk.Stage, name: str, settings: Environment, resolved: ResolvedFleet, env: cdk.Environment
-) -> list[cdk.Stack]:
-    shown: list[cdk.Stack] = [
-        ObservabilityStack(
-            app,
-            "Observability",
-            environment=name,
-            fleet=resolved,
-            stack_name=stack_name(name, "observability"),
-            env=env,
-        )
-    ]
-    if settings.observability.dashboards:
-        dashboards = DashboardsStack(
+) -> list[Problem]:
+    try:
+        DashboardsStack(
             app,
             "Dashboards",
             environment=name,
@@ -172,5 +165,6 @@ def _add_shown(
             stack_name=stack_name(name, "dashboards"),
             env=env,
         )
-        shown.append(dashboards)
-    return shown
+    except ConfigurationError as error:
+        return [problem.inside("Dashboards").under("observability.dashboards") for problem in error.problems]
+    return []
