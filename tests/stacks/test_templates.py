@@ -19,6 +19,7 @@ STACKS = (
     ("local", "cdk-sglang-local-chat"),
     ("local", "cdk-sglang-local-chat-alarms"),
     ("local", "cdk-sglang-local-dashboards"),
+    ("local", "cdk-sglang-local-enrichment"),
     ("local", "cdk-sglang-local-observability"),
     ("dev", "cdk-sglang-dev-foundation"),
     ("dev", "cdk-sglang-dev-chat"),
@@ -110,8 +111,11 @@ def test_what_holds_data_outlives_the_stack(fleets: Fleets, environment: str) ->
 
 
 def test_what_holds_data_goes_with_the_stack_where_asked(fleets: Fleets) -> None:
-    for _, name, resource in _resources({"local": fleets["local"]}):
-        assert resource.get("DeletionPolicy", "Delete") == "Delete", name
+    for stack, name, resource in _resources({"local": fleets["local"]}):
+        if stack == "cdk-sglang-local-enrichment":  # a setting of the account, which others rely on
+            assert resource.get("DeletionPolicy") == "Retain", name
+        else:
+            assert resource.get("DeletionPolicy", "Delete") == "Delete", name
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
