@@ -198,6 +198,8 @@ class SglangEngine:
             while not alive:
                 await asyncio.sleep(_POLL_S)
                 alive = manager.last_receive_tstamp > began
+            # The token came just now: SGLang would count a probe that is aborted as an aborted request.
+            await asyncio.wait({task}, timeout=_POLL_S)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -112,6 +112,12 @@ def rate(key: str, place: Place = EVERYWHERE, *, window: str = "5m", labels: Seq
     return _each(key, lambda _, name: f"sum{by(labels)} (rate({_selector(name, place)}[{window}]))")
 
 
+def rate_or_zero(key: str, place: Place = EVERYWHERE, *, window: str = "5m", labels: Sequence[str] = ()) -> str:
+    """Return a query for the growth of a counter that SGLang publishes only after its first event: 0 while a copy runs without one."""
+    running = gauge("running_requests", place, labels=labels)
+    return f"({rate(key, place, window=window, labels=labels)}) or (0 * ({running}))"
+
+
 def increase(key: str, place: Place = EVERYWHERE, *, window: str, labels: Sequence[str] = ()) -> str:
     """Return a query for the growth of a counter within a window, summed over copies."""
     return _each(key, lambda _, name: f"sum{by(labels)} (increase({_selector(name, place)}[{window}]))")

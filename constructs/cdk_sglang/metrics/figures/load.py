@@ -5,7 +5,7 @@ from __future__ import annotations
 from cdk_sglang.metrics.classic import classic_metric, math
 from cdk_sglang.metrics.figures.copies import copies_query
 from cdk_sglang.metrics.figures.figure import Band, Figure, line
-from cdk_sglang.metrics.promql import Place, either, gauge, increase, mean, quantile, rate
+from cdk_sglang.metrics.promql import Place, either, gauge, increase, mean, quantile, rate, rate_or_zero
 from cdk_sglang.metrics.series import CONTAINER, INSTANCE
 
 
@@ -166,7 +166,7 @@ def retracted_requests(place: Place, *, window: str = "5m") -> Figure:
         title="Requests retracted",
         unit="requests/s",
         advice="Above zero for long: the KV cache is too small for the load; add copies, or admit fewer requests (max_running_requests).",
-        query=rate("retracted_requests", place, window=window),
+        query=rate_or_zero("retracted_requests", place, window=window),
     )
 
 

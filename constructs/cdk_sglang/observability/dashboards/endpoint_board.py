@@ -17,7 +17,7 @@ from cdk_sglang.metrics.figures import (
     usd_per_hour,
     usd_per_million_tokens,
 )
-from cdk_sglang.metrics.promql import Place, gauge, increase, mean, quantile, rate
+from cdk_sglang.metrics.promql import Place, gauge, increase, mean, quantile, rate, rate_or_zero
 from cdk_sglang.metrics.series import COMPONENT
 from cdk_sglang.observability.dashboards.by_component import classic_panel, query_panel
 from cdk_sglang.observability.dashboards.context import (
@@ -167,7 +167,7 @@ def _latency_and_tokens(place: Place) -> list[list[AnyPanel | None]]:
             ),
             query_panel(
                 "Requests retracted per second",
-                query=rate("retracted_requests", place, labels=_EACH),
+                query=rate_or_zero("retracted_requests", place, labels=_EACH),
                 unit="requests/s",
                 advice="Above zero for long: the KV cache is too small for the load; add copies.",
             ),
@@ -193,7 +193,7 @@ def _queue_and_cache(place: Place) -> list[AnyPanel | None]:
         ),
         query_panel(
             "Requests aborted per second",
-            query=rate("aborted_requests", place, labels=_EACH),
+            query=rate_or_zero("aborted_requests", place, labels=_EACH),
             unit="requests/s",
             advice="Above zero: callers hang up; see their time-outs, then the time to the first token.",
         ),
