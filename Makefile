@@ -116,4 +116,4 @@ docs: setup ## the documentation as a site in dist/site, built strictly: no brok
 
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report
+	@rm -rf .venv .venv-engine .venv-bench .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

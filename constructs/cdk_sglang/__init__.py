@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.slo import Slo
     from cdk_sglang.spec.startup import StartupTimeouts
     from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
+    from cdk_sglang.spec.workload import Dataset, Goodput, SharedPrefix, Turns, Workload
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -57,8 +58,10 @@ __all__ = [
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "Dataset",
     "EndpointNetwork",
     "EndpointRollout",
+    "Goodput",
     "Gpu",
     "GpuInstance",
     "HostResources",
@@ -87,12 +90,15 @@ __all__ = [
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "SharedPrefix",
     "Slo",
     "SmokeRequest",
     "StartupTimeouts",
     "TruthCheck",
+    "Turns",
     "Verification",
     "Window",
+    "Workload",
 ]
 
 _HOMES = {
@@ -129,6 +135,7 @@ _HOMES = {
     "spec.slo": ("Slo",),
     "spec.startup": ("StartupTimeouts",),
     "spec.verification": ("NoTruthCheck", "NoVerification", "SmokeRequest", "TruthCheck", "Verification"),
+    "spec.workload": ("Dataset", "Goodput", "SharedPrefix", "Turns", "Workload"),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""
