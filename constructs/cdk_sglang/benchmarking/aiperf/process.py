@@ -19,6 +19,8 @@ VERSION: Final = "0.13.0"
 """Version that the configuration and the records are written and tested for; pinned in requirements-bench.txt."""
 VARIABLE: Final = "CDK_SGLANG_AIPERF"
 """Environment variable with the path of AIPerf's executable."""
+INTERRUPTED: Final = "interrupted"
+"""Reason of an end by Ctrl-C."""
 _ENVIRONMENT: Final = Path(".venv-bench/bin/aiperf")
 _POLL_SECONDS: Final = 0.2
 _STOP_SECONDS: Final = 20.0
@@ -113,7 +115,7 @@ def run_aiperf(
                 time.sleep(_POLL_SECONDS)
                 reason = stop()
         except KeyboardInterrupt:
-            reason = "interrupted"
+            reason = INTERRUPTED
         finally:
             _end(process)
     return Ended(code=process.returncode, reason=reason, log=_last_lines(log))
