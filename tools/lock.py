@@ -145,7 +145,7 @@ def _write(path: str, text: str, *, source: str = "", usage: str = "") -> None:
 def main() -> None:
     """Write every file of the table above."""
     project = _compile(
-        ROOT / "requirements.lock", "pyproject.toml", "--extra", "client", "--group", "dev", *_EVERYWHERE
+        ROOT / "requirements.lock", "pyproject.toml", "--extra", "client", "--extra", "bench", "--group", "dev", *_EVERYWHERE
     )
     usage = "pip install --require-hashes --no-deps -r requirements.lock && pip install --no-deps -e ."
     _write("requirements.lock", project, source="pyproject.toml", usage=usage)

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from cdk_sglang.cli import adapters, ask, capacity, deploy, image, models, plan, predict, prices, weights
+from cdk_sglang.cli.bench import app as bench
 from cdk_sglang.errors import ConfigurationError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(image.app, name="image")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_sglang.benchmarking.columns import PARTITIONS, columns, measurement_of, row_of
@@ -21,9 +23,14 @@ _NO_EXTENSIONS: Final = {
 """DuckDB downloads extensions when it meets a need for them; Parquet is built in."""
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
+def duckdb_module() -> ModuleType:
+    """Return DuckDB.
+
+    Raises:
+        ConfigurationError: DuckDB is not installed.
+    """
     try:
-        import duckdb  # noqa: PLC0415  part of the extra
+        return importlib.import_module("duckdb")
     except ModuleNotFoundError:
         raise ConfigurationError(
             [
@@ -33,7 +40,11 @@ def _connection() -> duckdb.DuckDBPyConnection:
                 )
             ]
         ) from None
-    return duckdb.connect(":memory:", config=_NO_EXTENSIONS)
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection: duckdb.DuckDBPyConnection = duckdb_module().connect(":memory:", config=_NO_EXTENSIONS)
+    return connection
 
 
 def write_parquet(path: Path, measurements: Sequence[Measurement]) -> None:
@@ -85,17 +96,10 @@ def read_parquet(paths: Iterable[Path]) -> tuple[list[Measurement], list[str]]:
                 known = [row for row in rows if int(row["schema_version"]) <= SCHEMA_VERSION]
                 found += [measurement_of(row) for row in known]
                 newer += len(rows) - len(known)
-            except (connection_error(), KeyError, TypeError, ValueError) as error:
+            except (duckdb_module().Error, KeyError, TypeError, ValueError) as error:
                 notes.append(f"{path.name} was left out: {str(error).splitlines()[0]}")
     if newer:
         notes.append(
             f"{newer} rows were left out: a newer version of cdk-sglang wrote them (schema above {SCHEMA_VERSION})"
         )
     return sorted(found, key=lambda one: (one.started, one.step, one.repeat)), notes
-
-
-def connection_error() -> type[Exception]:
-    """Return the base of DuckDB's errors."""
-    import duckdb  # noqa: PLC0415  part of the extra
-
-    return duckdb.Error
