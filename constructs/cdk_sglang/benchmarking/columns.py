@@ -10,11 +10,9 @@ import typing
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from cdk_sglang.benchmarking.result import Measurement
-
-T = TypeVar("T")
 
 PARTITIONS: Final = ("environment", "component", "date")
 """Columns that are folders of the history; date is the day of the start in UTC."""
@@ -53,7 +51,7 @@ def columns() -> tuple[Column, ...]:
     return tuple(_columns(Measurement, ""))
 
 
-def _columns(kind: type, prefix: str) -> list[Column]:
+def _columns(kind: Any, prefix: str) -> list[Column]:  # noqa: ANN401  any of the schema's dataclasses
     found = []
     for field, annotation in _fields(kind):
         plain = _without_none(annotation)
@@ -92,10 +90,11 @@ def measurement_of(row: Mapping[str, Any]) -> Measurement:
     Raises:
         ValueError: A value that the schema needs is missing.
     """
-    return _built(Measurement, row, "")
+    found: Measurement = _built(Measurement, row, "")
+    return found
 
 
-def _built(kind: type[T], row: Mapping[str, Any], prefix: str) -> T:
+def _built(kind: Any, row: Mapping[str, Any], prefix: str) -> Any:  # noqa: ANN401  any of the schema's dataclasses
     values: dict[str, Any] = {}
     for field, annotation in _fields(kind):
         plain, name = _without_none(annotation), prefix + field
@@ -120,7 +119,7 @@ def _read(kind: Any, value: Any) -> Any:  # noqa: ANN401  annotations and their 
 
 
 @cache
-def _fields(kind: type) -> list[tuple[str, Any]]:
+def _fields(kind: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  as above
     hints = typing.get_type_hints(kind)
     return [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
 

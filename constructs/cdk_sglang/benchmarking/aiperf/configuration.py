@@ -144,7 +144,7 @@ def _phases(workload: ResolvedWorkload, step: Step) -> list[dict[str, Any]]:
         load["type"] = "concurrency"
     else:
         load |= {"type": workload.arrival, "rate": step.request_rate}
-    end = {"requests": step.requests} if step.requests is not None else {"duration": step.seconds}
+    end: dict[str, Any] = {"requests": step.requests} if step.requests is not None else {"duration": step.seconds}
     if step.seconds is not None:
         end["grace_period"] = GRACE_SECONDS
     phases: list[dict[str, Any]] = []
