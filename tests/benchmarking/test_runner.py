@@ -24,6 +24,7 @@ from cdk_sglang.benchmarking.dataset import fetch_dataset, line_problems
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, resolve_workload
 from cdk_sglang.benchmarking.result import Deployed, Outcome
 from cdk_sglang.benchmarking.runner import Run, Setup, run_workload
+from cdk_sglang.benchmarking.senders import AiperfSender
 from cdk_sglang.benchmarking.target import BenchEnvironment, Target
 from cdk_sglang.hardware import GpuInstance
 
@@ -60,10 +61,13 @@ def leaves(name: str, **ended: Any) -> Callable[..., Ended]:
 def measure(tmp_path: Path) -> Callable[..., Run]:
     def run(aiperf: Callable[..., Ended], **changes: Any) -> Run:
         workload = changes.pop("workload", resolved(concurrency=(1, 2), repeats=2))
+        sender = AiperfSender(
+            executable=Path("aiperf"), workload=workload, model="m", tokenizer="t", dataset=None, run=aiperf,
+            address=lambda _: contextlib.nullcontext((ADDRESS, {})),
+        )  # fmt: skip
         setup = Setup(
-            executable=Path("aiperf"), tool_version="0.13.0", folder=tmp_path, tokenizer="t", dataset=None, runner="aiperf-openai",
-            address=lambda _: contextlib.nullcontext((ADDRESS, {})), has_ended=lambda: None, deployed=DEPLOYED,
-            wake_seconds=9.0, say=lambda _: None, run=aiperf,
+            send=sender, tool_version="0.13.0", folder=tmp_path, runner="aiperf-openai", has_ended=lambda: None,
+            deployed=DEPLOYED, wake_seconds=9.0, say=lambda _: None,
         )  # fmt: skip
         return run_workload(TARGET, workload, dataclasses.replace(setup, **changes), identifier="a")
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from cdk_sglang.benchmarking.aiperf.configuration import Address, configuration
-from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended, run_aiperf
+from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
 from cdk_sglang.benchmarking.result import SCHEMA_VERSION, Deployed, Figures, Measurement, Outcome
@@ -41,34 +38,26 @@ class Setup:
     """What a run needs from outside.
 
     Args:
-        executable: AIPerf.
+        send: Sends one repeat of a step: the step, the repeat's position, a folder for its records, and what says that it is to stop.
         tool_version: AIPerf's version.
         folder: Folder for AIPerf's files, one below it for each repeat of a step.
-        tokenizer: Folder or name of the tokenizer that makes prompts.
-        dataset: File with the workload's own prompts; None for made ones.
         runner: Name of the runner in results.
-        address: Opens the way to the component for one repeat: the address, and variables of AIPerf's process.
         has_ended: Returns in words that endpoint or component are gone; None while they serve.
         deployed: What answers.
         wake_seconds: Seconds in which the component was woken.
         say: Prints a line of progress.
         now: Clock.
-        run: Runs AIPerf.
     """
 
-    executable: Path
+    send: Callable[[Step, int, Path, Callable[[], str | None]], Ended]
     tool_version: str
     folder: Path
-    tokenizer: str
-    dataset: Path | None
     runner: str
-    address: Callable[[Step], AbstractContextManager[tuple[Address, Mapping[str, str]]]]
     has_ended: Callable[[], str | None]
     deployed: Deployed
     wake_seconds: float
     say: Callable[[str], None]
     now: Clock = utc_now
-    run: Callable[..., Ended] = run_aiperf
 
 
 @dataclass
@@ -144,22 +133,7 @@ def _measure(
     folder = setup.folder / f"step-{position}-repeat-{repeat}"
     folder.mkdir(parents=True, exist_ok=True)
     started = setup.now()
-    with setup.address(step) as (address, variables):
-        content = configuration(
-            workload,
-            step,
-            address,
-            model=target.component_name,
-            tokenizer=setup.tokenizer,
-            folder=folder,
-            dataset=setup.dataset,
-            repeat=repeat,
-        )
-        file = folder / "aiperf.json"
-        file.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        ended = setup.run(
-            setup.executable, file, log=folder / "aiperf.log", environment=variables, stop=ceiling.reached
-        )
+    ended = setup.send(step, repeat, folder, ceiling.reached)
     records = read_records(folder)
     figures = figures_of(records, goodput=workload.goodput)
     run.measurements.append(

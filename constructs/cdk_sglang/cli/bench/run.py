@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -44,6 +45,14 @@ def run(
     ] = None,
     repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,
     max_usd: Annotated[float | None, typer.Option(min=0.01, help="Instead of the workload's ceiling.")] = None,
+    runner: Annotated[str, typer.Option(help="aiperf on this machine, or sagemaker: AI benchmark jobs.")] = "aiperf",
+    role: Annotated[str | None, typer.Option(help="With --runner sagemaker: ARN of the jobs' role.")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="With --runner sagemaker: s3://bucket/prefix for the jobs' files.")
+    ] = None,
+    job_minutes: Annotated[
+        float, typer.Option(min=1, help="With --runner sagemaker: minutes until a job hangs.")
+    ] = 120,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")] = 900,
 ) -> None:
     """Wake the component, send the workload with AIPerf, and keep the results; the figures leave out the waking.
@@ -53,50 +62,49 @@ def run(
     """
     from dataclasses import replace
 
-    from cdk_sglang.benchmarking.aiperf.process import VERSION, find_aiperf, version_of
     from cdk_sglang.benchmarking.history.parquet import duckdb_module
     from cdk_sglang.benchmarking.history.store import History
     from cdk_sglang.benchmarking.result import Outcome
     from cdk_sglang.benchmarking.runner import Setup, run_workload
     from cdk_sglang.cli.bench.report import print_run
-    from cdk_sglang.cli.bench.ways import Api, Way
+    from cdk_sglang.cli.bench.senders import Request, aiperf_sender, check_usage, job_sender
 
-    if api not in set(Api):
-        raise ConfigurationError([Problem("--api", f"{api!r} is not allowed; use {' or '.join(Api)}")])
-    executable = find_aiperf(aiperf)
+    check_usage(runner=runner, api=api, role=role, output=output)
     duckdb_module()  # rather now than after the run
     target, resolved = read_environment(env, environments).choose(workload=workload, component=component)
     resolved = replace(resolved, repeats=repeats or resolved.repeats, max_usd=max_usd or resolved.max_usd)
     sagemaker = aws_client("sagemaker", region=None)
     identifier = new_identifier()
-    folder = (FOLDER / identifier).absolute()
-    own = _dataset(resolved, folder=environments or ENVIRONMENTS, into=folder)
+    request = Request(
+        target=target,
+        workload=resolved,
+        identifier=identifier,
+        folder=(FOLDER / identifier).absolute(),
+        environments=environments or ENVIRONMENTS,
+        tokenizer=tokenizer,
+    )
     described = _described(sagemaker, target)
     _check_ceiling(target, resolved, described.instance)
-    session = _session()
-    wake_seconds = _wake(target, session, wait_seconds=wait_seconds)
-    described = _described(sagemaker, target)
-    way = Way(Api(api), target, session=session, timeout_seconds=resolved.timeout_seconds)
-    version = version_of(executable)
-    if version != VERSION:
-        typer.echo(
-            f"bench: AIPerf {version or 'of an unknown version'}; the figures are tested with {VERSION}", err=True
-        )
+    if runner == "sagemaker":
+        assert role is not None
+        assert output is not None
+        sender = job_sender(request, sagemaker, role=role, output=output, timeout_seconds=job_minutes * 60)
+    else:
+        sender = aiperf_sender(request, api=api, executable=aiperf, weights=described.model_revision)
+    wake_seconds = _wake(target, wait_seconds=wait_seconds)
     setup = Setup(
-        executable=executable,
-        tool_version=version,
-        folder=folder,
-        tokenizer=tokenizer or _tokenizer(described.model_revision, folder / "tokenizer"),
-        dataset=own,
-        runner=f"aiperf-{api}",
-        address=way,
+        send=sender.send,
+        tool_version=sender.tool_version,
+        folder=request.folder,
+        runner=sender.name,
         has_ended=lambda: _ended(sagemaker, target),
-        deployed=described,
+        deployed=_described(sagemaker, target),
         wake_seconds=wake_seconds,
         say=lambda line: typer.echo(line, err=True),
     )
-    done = run_workload(target, resolved, setup, identifier=identifier)
-    for note in way.notes:
+    with failures_of("sagemaker:CreateAIBenchmarkJob") if runner == "sagemaker" else nullcontext():
+        done = run_workload(target, resolved, setup, identifier=identifier)
+    for note in sender.notes:
         typer.echo(note, err=True)
     store = History(location=history_location(history), s3=lambda: aws_client("s3", region=None))
     if done.measurements:
@@ -127,13 +135,7 @@ def _ended(sagemaker: Any, target: Target) -> str | None:  # noqa: ANN401  a cli
     return has_ended(sagemaker, target)
 
 
-def _session() -> Any:  # noqa: ANN401  boto3's
-    import boto3
-
-    return boto3.Session()
-
-
-def _wake(target: Target, session: Any, *, wait_seconds: float) -> float:  # noqa: ANN401  boto3's session
+def _wake(target: Target, *, wait_seconds: float) -> float:
     """Ask one short question, which wakes a component at zero copies; return the seconds until the answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -144,7 +146,6 @@ def _wake(target: Target, session: Any, *, wait_seconds: float) -> float:  # noq
         with InferenceClient(
             target.endpoint_name,
             target.component_name,
-            session=session,
             wait=Wait(up_to_seconds=wait_seconds),
             on_progress=ProgressLine(),
         ) as asked:
@@ -154,29 +155,6 @@ def _wake(target: Target, session: Any, *, wait_seconds: float) -> float:  # noq
     except KeyboardInterrupt:
         fail("bench: interrupted before the first request; nothing was measured", code=1)
     return time.monotonic() - start
-
-
-def _tokenizer(uri: str, folder: Path) -> str:
-    from cdk_sglang.benchmarking.tokenizer import BUILT_IN, fetch_tokenizer
-
-    with failures_of(f"s3:GetObject {uri}"):
-        found = fetch_tokenizer(aws_client("s3", region=None), uri, folder)
-    if found == BUILT_IN:
-        typer.echo(
-            "bench: the weights have no tokenizer of their own, so AIPerf's makes the prompts, whose length will differ from "
-            "input_tokens; name one with --tokenizer",
-            err=True,
-        )
-    return found
-
-
-def _dataset(resolved: ResolvedWorkload, *, folder: Path, into: Path) -> Path | None:
-    if resolved.dataset is None:
-        return None
-    from cdk_sglang.benchmarking.dataset import fetch_dataset
-
-    with failures_of(f"s3:GetObject {resolved.dataset.s3}"):
-        return fetch_dataset(resolved.dataset, folder=folder, into=into, s3=lambda: aws_client("s3", region=None))
 
 
 def _check_ceiling(target: Target, resolved: ResolvedWorkload, instance: str) -> None:
