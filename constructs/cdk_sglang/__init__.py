@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdk_sglang.benchmarking.history.resources import BenchmarkHistory
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
@@ -52,6 +53,7 @@ __all__ = [
     "AdapterSource",
     "Alarms",
     "BatchSize",
+    "BenchmarkHistory",
     "Capacity",
     "ComponentRollout",
     "ComponentScaling",
@@ -102,6 +104,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "benchmarking.history.resources": ("BenchmarkHistory",),
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),

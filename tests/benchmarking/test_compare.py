@@ -19,7 +19,7 @@ from cdk_sglang.benchmarking.history.store import History
 from cdk_sglang.benchmarking.report.page import report_html
 from cdk_sglang.benchmarking.report.scatter import Point, Series, front, scatter
 from cdk_sglang.benchmarking.result import Measurement, Outcome
-from cdk_sglang.benchmarking.statistics import interval, relative_change, t_quantile
+from cdk_sglang.benchmarking.statistics import interval, noise_of, relative_change, t_quantile
 from cdk_sglang.cli.main import app
 
 Make = Callable[..., Measurement]
@@ -63,9 +63,28 @@ def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
 
 def test_the_interval_of_a_change_holds_no_change_as_often_as_it_says() -> None:
     noise = np.random.default_rng(2)
-    samples = [relative_change(noise.lognormal(0, 0.1, 3), noise.lognormal(0, 0.3, 3)) for _ in range(2000)]  # type: ignore[arg-type]
+    samples = [relative_change(list(noise.lognormal(0, 0.2, 3)), list(noise.lognormal(0, 0.2, 3))) for _ in range(2000)]
     held = sum(one.low <= 0 <= one.high for one in samples if one.low is not None and one.high is not None)
-    assert 0.94 < held / len(samples) < 0.99
+    assert 0.94 < held / len(samples) < 0.96
+
+
+def test_the_noise_of_all_loads_makes_intervals_narrow_enough_to_decide() -> None:
+    noise = np.random.default_rng(3)
+    samples = [list(noise.lognormal(0, 0.05, 2)) for _ in range(400)]
+    pooled = noise_of(samples)
+    assert pooled is not None
+    assert (pooled.freedom, pooled.variance) == (400, pytest.approx(0.05**2, rel=0.2))
+    alone, together = (relative_change(samples[0], samples[1], noise=one, confidence=0.994) for one in (None, pooled))
+    widths = [one.high - one.low for one in (alone, together) if one.high is not None and one.low is not None]
+    assert widths[1] < 0.6 * widths[0]
+    assert noise_of([[1.0], [2.0]]) is None
+
+
+def test_repeats_that_are_noisier_than_other_loads_keep_their_own_noise() -> None:
+    quiet = noise_of([[1.0, 1.001], [1.0, 1.001]])
+    wide = relative_change([1.0, 3.0], [1.0, 3.0], noise=quiet)
+    assert wide.low is not None
+    assert wide.low < -0.5
 
 
 def test_a_single_repeat_has_no_interval() -> None:

@@ -73,6 +73,8 @@ HOURS = {"begins": "22:00", "ends": "06:00"}
 WINDOW = Window.weekly(**HOURS, min_copies=0)
 
 CALLS: dict[str, dict[str, Any]] = {
+    "BenchmarkHistory": {"scope": STACK, "construct_id": "Bench"},
+    "BenchmarkHistory.grant_write": {"grantee": ROLE},
     "InferenceEndpoint": {"scope": STACK, "construct_id": "Other", "capacity": CAPACITY, "image": ServingImage.from_dlc()},
     "InferenceEndpoint.add_component": {"construct_id": "qwen", "model": MODEL},
     "InferenceEndpoint.add_resolved_component": {"plan": dataclasses.replace(COMPONENT.plan, name="other"), "model": MODEL},
@@ -204,6 +206,7 @@ MEMBERS = (
 OBJECTS = {
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
+    "BenchmarkHistory": cdk_sglang.BenchmarkHistory(STACK, "History"),
 }  # fmt: skip
 
 CANDIDATES: dict[str, Any] = {

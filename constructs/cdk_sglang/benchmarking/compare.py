@@ -10,7 +10,7 @@ from typing import Final
 
 from cdk_sglang.benchmarking.figures import FIGURES, Figure, label_of, steps_of, values_of
 from cdk_sglang.benchmarking.result import Measurement
-from cdk_sglang.benchmarking.statistics import CONFIDENCE, Interval, interval, relative_change
+from cdk_sglang.benchmarking.statistics import CONFIDENCE, Interval, Noise, interval, noise_of, relative_change
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 
@@ -86,8 +86,8 @@ class Comparison:
 def compare(before: Sequence[Measurement], after: Sequence[Measurement], *, tolerance: float = TOLERANCE) -> Comparison:
     """Compare two runs.
 
-    The interval of a change is Welch's over the repeats' logarithms, at 95 % for all judged figures together (Bonferroni), so that of
-    twenty comparisons of equal fleets one gives a false alarm.
+    The interval of a change is Student's over the repeats' logarithms, with the noise of the figure at all loads of both runs, at 95 %
+    for all judged figures together (Bonferroni): of twenty comparisons of equal fleets at most about one gives a false alarm.
 
     Args:
         before: The earlier run.
@@ -118,11 +118,19 @@ def compare(before: Sequence[Measurement], after: Sequence[Measurement], *, tole
     pairs = [(kept[0][step], kept[1][step], figure) for step in shared for figure in FIGURES if figure.is_judged]
     pairs = [pair for pair in pairs if values_of(pair[2], pair[0]) and values_of(pair[2], pair[1])]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
+    noise = {figure.name: _noise(pairs, figure) for figure in FIGURES}
     return Comparison(
         changes=tuple(changes_between(before[-1], after[-1])),
-        differences=tuple(_difference(*pair, confidence=confidence, tolerance=tolerance) for pair in pairs),
+        differences=tuple(
+            _difference(*pair, noise=noise[pair[2].name], confidence=confidence, tolerance=tolerance) for pair in pairs
+        ),
         notes=tuple(notes),
     )
+
+
+def _noise(pairs: Sequence[tuple[list[Measurement], list[Measurement], Figure]], figure: Figure) -> Noise | None:
+    samples = [values_of(figure, run) for before, after, one in pairs if one is figure for run in (before, after)]
+    return noise_of([values for values in samples if min(values) > 0])
 
 
 def _difference(
@@ -130,12 +138,13 @@ def _difference(
     after: Sequence[Measurement],
     figure: Figure,
     *,
+    noise: Noise | None,
     confidence: float,
     tolerance: float,
 ) -> Difference:
     first, second = values_of(figure, before), values_of(figure, after)
     means = interval(first).mean, interval(second).mean
-    change = None if min(*first, *second) <= 0 else relative_change(first, second, confidence=confidence)
+    change = None if min(*first, *second) <= 0 else relative_change(first, second, noise=noise, confidence=confidence)
     return Difference(
         load=label_of(before[0]),
         figure=figure,

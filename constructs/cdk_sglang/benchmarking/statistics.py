@@ -66,26 +66,54 @@ def interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Inte
     return Interval(mean=mean, low=mean - half, high=mean + half, repeats=len(values))
 
 
-def relative_change(before: Sequence[float], after: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the relative change of a figure and its interval: Welch's, over the repeats' logarithms.
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Variance of a figure's logarithm between repeats.
+
+    Args:
+        variance: Variance.
+        freedom: Degrees of freedom of its estimate.
+    """
+
+    variance: float
+    freedom: float
+
+
+def noise_of(samples: Sequence[Sequence[float]]) -> Noise | None:
+    """Return the noise of a figure, pooled over the loads and runs in which it was repeated; None without any repeat.
+
+    Args:
+        samples: The figure of the repeats of each load and run; each above zero.
+    """
+    repeated = [np.log(values) for values in samples if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in repeated)
+    if not freedom:
+        return None
+    squares = sum(float(np.var(values, ddof=1)) * (len(values) - 1) for values in repeated)
+    return Noise(variance=squares / freedom, freedom=freedom)
+
+
+def relative_change(
+    before: Sequence[float], after: Sequence[float], *, noise: Noise | None = None, confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the relative change of a figure and its interval: Student's t over the repeats' logarithms.
+
+    Two or three repeats tell little of their own noise, so that of all loads is used, and never less than what these repeats show.
 
     Args:
         before: The figure of each earlier repeat; each above zero.
         after: The figure of each later repeat; each above zero.
+        noise: Noise pooled over loads; that of these repeats by default.
         confidence: Probability that the interval holds the true change.
     """
-    first, second = np.log(before), np.log(after)
-    change = float(second.mean() - first.mean())
-    repeats = min(len(first), len(second))
-    if repeats == 1:
-        return Interval(mean=math.expm1(change), low=None, high=None, repeats=1)
-    parts = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    total = sum(parts)
-    if total == 0:
-        exact = math.expm1(change)
-        return Interval(mean=exact, low=exact, high=exact, repeats=repeats)
-    freedom = total**2 / sum(part**2 / (len(v) - 1) for part, v in zip(parts, (first, second), strict=True))
-    half = t_quantile(confidence, freedom) * math.sqrt(total)
+    change = float(np.mean(np.log(after)) - np.mean(np.log(before)))
+    repeats = min(len(before), len(after))
+    own = noise_of([before, after])
+    if repeats == 1 or own is None:
+        return Interval(mean=math.expm1(change), low=None, high=None, repeats=repeats)
+    pooled = noise or own
+    variance = max(pooled.variance, own.variance) * (1 / len(before) + 1 / len(after))
+    half = t_quantile(confidence, pooled.freedom) * math.sqrt(variance)
     return Interval(
         mean=math.expm1(change), low=math.expm1(change - half), high=math.expm1(change + half), repeats=repeats
     )

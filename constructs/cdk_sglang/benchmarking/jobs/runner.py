@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -17,9 +17,6 @@ from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import RECORDS, SUMMARY
 from cdk_sglang.benchmarking.target import Target
 from cdk_sglang.spec.s3 import place_of
-
-if TYPE_CHECKING:
-    from mypy_boto3_sagemaker import SageMakerClient
 
 POLL_SECONDS: Final = 15.0
 _QUOTA: Final = "ResourceLimitExceeded"
@@ -44,7 +41,7 @@ class JobRunner:
         clock: Seconds of a monotonic clock.
     """
 
-    sagemaker: SageMakerClient
+    sagemaker: Any
     s3: Any
     target: Target
     role_arn: str
@@ -103,7 +100,7 @@ class JobRunner:
 
     def _ensure(self, configuration: str, specification: str) -> None:
         try:
-            self.sagemaker.create_ai_workload_config(  # type: ignore[attr-defined]  newer than boto3-stubs 1.43
+            self.sagemaker.create_ai_workload_config(
                 AIWorkloadConfigName=configuration, AIWorkloadConfigs={"WorkloadSpec": {"Inline": specification}}
             )
         except ClientError as error:  # its name is made of its content: the one that is there is the same
@@ -112,7 +109,7 @@ class JobRunner:
 
     def _create(self, name: str, configuration: str, location: str) -> bool:
         try:
-            self.sagemaker.create_ai_benchmark_job(  # type: ignore[attr-defined]  as above
+            self.sagemaker.create_ai_benchmark_job(
                 AIBenchmarkJobName=name,
                 AIWorkloadConfigIdentifier=configuration,
                 BenchmarkTarget={
@@ -131,12 +128,12 @@ class JobRunner:
         return True
 
     def _describe(self, name: str) -> dict[str, Any]:
-        return dict(self.sagemaker.describe_ai_benchmark_job(AIBenchmarkJobName=name))  # type: ignore[attr-defined]  as above
+        return dict(self.sagemaker.describe_ai_benchmark_job(AIBenchmarkJobName=name))
 
     def _stop(self, name: str) -> None:
         """Stop a job and wait for its end, which writes what it has; a second Ctrl-C leaves it stopping."""
         with suppress(ClientError, KeyboardInterrupt):
-            self.sagemaker.stop_ai_benchmark_job(AIBenchmarkJobName=name)  # type: ignore[attr-defined]  as above
+            self.sagemaker.stop_ai_benchmark_job(AIBenchmarkJobName=name)
             start = self.clock()
             while (
                 self._describe(name)["AIBenchmarkJobStatus"] in {"InProgress", "Stopping"}

@@ -46,7 +46,7 @@ def _component(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, object]:
     newest = dict(list(runs.items())[-CHARTED:])
     return {
         "charts": [chart for chart in _charts(newest) if chart is not None],
-        "runs": [_run(identifier, repeats) for identifier, repeats in reversed(runs.items())],
+        "runs": [_run(identifier, repeats) for identifier, repeats in reversed(list(runs.items()))],
         "left_out": len(runs) - len(newest),
     }
 

@@ -61,7 +61,9 @@ def _print(comparison: Comparison, before: Measurement, after: Measurement) -> N
         console.print(f"changed: {change.what}: {change.before} became {change.after}", markup=False, soft_wrap=True)
     if not comparison.changes:
         console.print("changed: nothing that the results record")
-    table = Table(box=box.SIMPLE_HEAD, title="change, and its interval over repeats (Welch, 95 % for all together)")
+    table = Table(
+        box=box.SIMPLE_HEAD, title="change, and its interval over repeats (Student's t, 95 % for all together)"
+    )
     for heading in ("load", "figure", "before", "after", "change", "interval", "verdict"):
         table.add_column(heading, justify="left" if heading in {"load", "figure", "verdict"} else "right")
     for one in comparison.differences:
