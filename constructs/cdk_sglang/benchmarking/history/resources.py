@@ -126,6 +126,7 @@ class BenchmarkHistory(Construct):
             ),
         )
 
+    @checked()
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let somebody write and read results, as `cdk-sglang bench run` does.
 
