@@ -36,4 +36,4 @@ def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
         for endpoint, found in fleet.endpoints.items()
         for component, resolved in found.components.items()
     }
-    return BenchEnvironment(name=name, targets=targets, workloads=settings.bench)
+    return BenchEnvironment(name=name, targets=targets, workloads=settings.bench, region=settings.region)

@@ -86,7 +86,7 @@ class Deployed:
         instances: Instances of the endpoint.
         copies: Copies of the component.
         gpus: GPUs of a copy.
-        image: Image by digest, as SageMaker resolved it.
+        image: Image by digest where SageMaker has resolved it, else as it is specified.
         sglang_version: SGLang's release in the image, as the specification states it.
         options: SGLang's options as JSON: the container's SM_SGLANG_ variables.
         options_hash: Twelve hexadecimal digits of the options.

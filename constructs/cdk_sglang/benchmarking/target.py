@@ -145,11 +145,13 @@ class BenchEnvironment:
         name: Name of the environment.
         targets: Components by path.
         workloads: Workloads of the environment, by name.
+        region: Region that the environment names; None for that of the AWS settings.
     """
 
     name: str
     targets: Mapping[str, Target]
     workloads: Mapping[str, Workload]
+    region: str | None = None
 
     def choose(self, *, workload: str | None, component: str | None) -> tuple[Target, ResolvedWorkload]:
         """Return a component and the requests that are sent to it.

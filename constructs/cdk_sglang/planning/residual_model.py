@@ -83,7 +83,7 @@ class OwnResiduals:
         """
         points = {name: with_logs(rows)[name] for name in POINT_COLUMNS}
         covariance = _local_covariance(points, points, deviations) + noise**2 * np.eye(len(residuals))
-        weights = np.linalg.solve(covariance, residuals)
+        weights: Column = np.linalg.solve(covariance, residuals).astype(np.float64)
         return cls(points=points, weights=weights, noise=noise, deviations=deviations)
 
     def correct(self, rows: Columns, mean: Column, deviation: Column) -> tuple[Column, Column]:

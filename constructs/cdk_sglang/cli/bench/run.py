@@ -71,9 +71,11 @@ def run(
 
     check_usage(runner=runner, api=api, role=role, output=output)
     duckdb_module()  # rather now than after the run
-    target, resolved = read_environment(env, environments).choose(workload=workload, component=component)
+    bench = read_environment(env, environments)
+    target, resolved = bench.choose(workload=workload, component=component)
     resolved = replace(resolved, repeats=repeats or resolved.repeats, max_usd=max_usd or resolved.max_usd)
-    sagemaker = aws_client("sagemaker", region=None)
+    sagemaker = aws_client("sagemaker", region=bench.region)
+    target = replace(target, region=sagemaker.meta.region_name)
     identifier = new_identifier()
     request = Request(
         target=target,
@@ -146,6 +148,7 @@ def _wake(target: Target, *, wait_seconds: float) -> float:
         with InferenceClient(
             target.endpoint_name,
             target.component_name,
+            region=target.region,
             wait=Wait(up_to_seconds=wait_seconds),
             on_progress=ProgressLine(),
         ) as asked:

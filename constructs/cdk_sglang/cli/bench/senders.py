@@ -103,12 +103,17 @@ def aiperf_sender(request: Request, *, api: str, executable: Path | None, weight
         known = version or "of an unknown version"
         typer.echo(f"bench: AIPerf {known}; the figures are tested with {VERSION}", err=True)
     workload = request.workload
-    way = Way(Api(api), request.target, session=boto3.Session(), timeout_seconds=workload.timeout_seconds)
+    way = Way(
+        Api(api),
+        request.target,
+        session=boto3.Session(region_name=request.target.region),
+        timeout_seconds=workload.timeout_seconds,
+    )
     sender = AiperfSender(
         executable=program,
         workload=workload,
         model=request.target.component_name,
-        tokenizer=request.tokenizer or _tokenizer(weights, request.folder / "tokenizer"),
+        tokenizer=request.tokenizer or _tokenizer(weights, request.folder / "tokenizer", region=request.target.region),
         dataset=_dataset(request),
         address=way,
     )
@@ -135,7 +140,7 @@ def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, time
     tokenizer = request.tokenizer or request.target.model
     jobs = JobRunner(
         sagemaker=sagemaker,
-        s3=aws_client("s3", region=None),
+        s3=aws_client("s3", region=request.target.region),
         target=request.target,
         role_arn=role,
         output=output,
@@ -151,9 +156,9 @@ def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, time
     return Sender(send=sender, name="sagemaker", tool_version="")
 
 
-def _tokenizer(uri: str, folder: Path) -> str:
+def _tokenizer(uri: str, folder: Path, *, region: str) -> str:
     with failures_of(f"s3:GetObject {uri}"):
-        found = fetch_tokenizer(aws_client("s3", region=None), uri, folder)
+        found = fetch_tokenizer(aws_client("s3", region=region), uri, folder)
     if found == BUILT_IN:
         typer.echo(
             "bench: the weights have no tokenizer of their own, so AIPerf's makes the prompts, whose length will differ from "
@@ -172,5 +177,5 @@ def _dataset(request: Request) -> Path | None:
             dataset,
             folder=request.environments,
             into=request.folder,
-            s3=lambda: aws_client("s3", region=None),
+            s3=lambda: aws_client("s3", region=request.target.region),
         )

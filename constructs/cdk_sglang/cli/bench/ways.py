@@ -49,7 +49,7 @@ class Way:
     def __call__(self, step: Step) -> Iterator[tuple[Address, Mapping[str, str]]]:
         """Open the way for one repeat of a step."""
         target = self._target
-        region = self._session.region_name or target.region
+        region = target.region
         if self._api is Api.OPENAI:
             life = _TOKEN_LIFE if step.seconds is None else timedelta(seconds=step.seconds) + _MARGIN
             token = session_token(self._session, region, min(life, _LONGEST_LIFE))
