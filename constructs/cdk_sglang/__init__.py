@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdk_sglang.benchmarking.history.resources import BenchmarkHistory
+    from cdk_sglang.benchmarking.jobs.resources import BenchmarkJobs
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
@@ -54,6 +55,7 @@ __all__ = [
     "Alarms",
     "BatchSize",
     "BenchmarkHistory",
+    "BenchmarkJobs",
     "Capacity",
     "ComponentRollout",
     "ComponentScaling",
@@ -105,6 +107,7 @@ __all__ = [
 
 _HOMES = {
     "benchmarking.history.resources": ("BenchmarkHistory",),
+    "benchmarking.jobs.resources": ("BenchmarkJobs",),
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),

@@ -75,6 +75,10 @@ WINDOW = Window.weekly(**HOURS, min_copies=0)
 CALLS: dict[str, dict[str, Any]] = {
     "BenchmarkHistory": {"scope": STACK, "construct_id": "Bench"},
     "BenchmarkHistory.grant_write": {"grantee": ROLE},
+    "BenchmarkJobs": {
+        "scope": STACK, "construct_id": "Jobs", "component": COMPONENT, "environment": "prod", "workloads": {"a": cdk_sglang.Workload()},
+        "bucket": BUCKET, "tokenizer": "me/llama",
+    },
     "InferenceEndpoint": {"scope": STACK, "construct_id": "Other", "capacity": CAPACITY, "image": ServingImage.from_dlc()},
     "InferenceEndpoint.add_component": {"construct_id": "qwen", "model": MODEL},
     "InferenceEndpoint.add_resolved_component": {"plan": dataclasses.replace(COMPONENT.plan, name="other"), "model": MODEL},
