@@ -98,7 +98,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
     deployed = first.deployed
     console.print(
         f"{first.component}, workload {first.workload}, run {first.run}: {first.outcome}\n"
-        f"{deployed.model} on {deployed.instances} x {deployed.instance}, {deployed.copies} copies of {deployed.gpus} GPUs, "
+        f"{deployed.model} on {deployed.instances} x {deployed.instance}, copies: {deployed.copies}, GPUs a copy: {deployed.gpus}, "
         f"SGLang {deployed.sglang_version}, options {deployed.options_hash}; woken in {first.wake_seconds:.1f} s, which no figure counts",
         markup=False,
         soft_wrap=True,
