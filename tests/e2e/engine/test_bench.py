@@ -33,7 +33,7 @@ def bench(fleet: Any, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **fleet.environment,
         "CDK_SGLANG_BENCH_HISTORY": str(fleet.folder / "history"),
-        "PYTHONPATH": f"{ROOT / 'constructs'}:{ROOT}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "constructs"), str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     command = [str(ROOT / ".venv/bin/cdk-sglang"), "bench", *words, "--env", "e2e"]
     return subprocess.run(
