@@ -57,6 +57,10 @@ deploy: setup ## foundation, weights, fleet of one environment, with your AWS cr
 engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 5 minutes, once)
 	@$(PYTHON) -m localcloud.engine.install
 
+.PHONY: bench-tools
+bench-tools: ## AIPerf for cdk-sglang bench in .venv-bench (1.2 GB, 1 to 3 minutes, once)
+	@$(PYTHON) -m tools.bench_tools
+
 .PHONY: both
 both: # .venv and .venv-engine beside each other: one downloads while the other unpacks
 	@$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine
@@ -116,4 +120,4 @@ docs: setup ## the documentation as a site in dist/site, built strictly: no brok
 
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report
+	@rm -rf .venv .venv-engine .venv-bench .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

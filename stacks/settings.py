@@ -16,6 +16,7 @@ from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.kinds import Count, Name, unique
 from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
 from cdk_sglang.spec.observability import Observability
+from cdk_sglang.spec.workload import Workload
 from stacks.kinds import (
     AccountId,
     Cidr,
@@ -29,6 +30,7 @@ from stacks.kinds import (
 )
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
+from stacks.settings_bench import workload_problems
 from stacks.settings_routes import Destinations, route_problems
 
 _MAX_TAGS: Final = 46
@@ -107,6 +109,8 @@ class Environment(Settings):
     routes: dict[Name, Destinations] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """Several components behind one name, such as reasoning: [reserved/qwen, burst/qwen], most wanted first; `Route.load` of
     cdk_sglang.client reads them."""
+    bench: dict[Name, Workload] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    """Workloads that `cdk-sglang bench run` sends, by name; nothing of them is deployed."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -130,5 +134,6 @@ class Environment(Settings):
             for name, endpoint in self.endpoints.items()
         }
         problems += route_problems(self.routes, models)
+        problems += workload_problems(self.bench, self.endpoints)
         raise_if_any(problems)
         return self

@@ -6,6 +6,7 @@
 | `requirements.txt` | the project itself and the same versions, for a plain `pip install -r` | `requirements.lock` |
 | `requirements-engine.lock` | the engine's versions with hashes: what `make engine` installs | `requirements-engine.txt` |
 | `container/requirements.txt` | versions and hashes of the packages named in it | `requirements-engine.lock` |
+| `requirements-bench.lock` | AIPerf and what it needs, with hashes: what `make bench-tools` installs | `requirements-bench.txt` |
 | `tools/setup/requirements.lock` | uv with its hashes | the group `setup` of `pyproject.toml` |
 """
 
@@ -145,7 +146,15 @@ def _write(path: str, text: str, *, source: str = "", usage: str = "") -> None:
 def main() -> None:
     """Write every file of the table above."""
     project = _compile(
-        ROOT / "requirements.lock", "pyproject.toml", "--extra", "client", "--group", "dev", *_EVERYWHERE
+        ROOT / "requirements.lock",
+        "pyproject.toml",
+        "--extra",
+        "client",
+        "--extra",
+        "bench",
+        "--group",
+        "dev",
+        *_EVERYWHERE,
     )
     usage = "pip install --require-hashes --no-deps -r requirements.lock && pip install --no-deps -e ."
     _write("requirements.lock", project, source="pyproject.toml", usage=usage)
@@ -155,6 +164,9 @@ def main() -> None:
     _write("requirements-engine.lock", engine, source="requirements-engine.txt", usage=usage)
     container = ROOT / "container" / "requirements.txt"
     _write("container/requirements.txt", container_list(container.read_text(encoding="utf-8"), engine))
+    bench = _compile(ROOT / "requirements-bench.lock", "requirements-bench.txt", *_EVERYWHERE)
+    usage = "`make bench-tools` installs this list; the reason for its version is in requirements-bench.txt."
+    _write("requirements-bench.lock", bench, source="requirements-bench.txt", usage=usage)
     tool = _compile(ROOT / uv_tool.LOCK, "--group", "setup", *_EVERYWHERE)
     _write(uv_tool.LOCK, tool, source="pyproject.toml", usage="tools/setup/uv.py installs this list.")
 

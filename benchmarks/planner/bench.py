@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))
 
 from calibrate import LOW, Fitted
+from own import own_measurements
 from peer import compare
 from samples import DATA, measured_rows
 
@@ -62,6 +63,7 @@ def main() -> None:
         errors(fitted, left_out)
         bands(fitted, left_out)
         cheapest(fitted, left_out)
+    own_measurements(fitted, next(iter(fitted.left_out)))
     print()
     table_speed()
     compare(fitted)

@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cdk_sglang.benchmarking.history.resources import BenchmarkHistory
+    from cdk_sglang.benchmarking.jobs.resources import BenchmarkJobs
     from cdk_sglang.engine import LoraOptions, SglangOptions
     from cdk_sglang.errors import ConfigurationError
     from cdk_sglang.hardware import Gpu, GpuInstance
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.slo import Slo
     from cdk_sglang.spec.startup import StartupTimeouts
     from cdk_sglang.spec.verification import NoTruthCheck, NoVerification, SmokeRequest, TruthCheck, Verification
+    from cdk_sglang.spec.workload import Dataset, Goodput, SharedPrefix, Turns, Workload
     from cdk_sglang.weights import AdapterConfig
 
 __all__ = [
@@ -64,6 +67,8 @@ __all__ = [
     "AlarmRules",
     "Alarms",
     "BatchSize",
+    "BenchmarkHistory",
+    "BenchmarkJobs",
     "BurnRate",
     "Capacity",
     "ChartAxis",
@@ -77,6 +82,7 @@ __all__ = [
     "Concurrency",
     "ConfigurationError",
     "ContainerBase",
+    "Dataset",
     "EndpointAlarms",
     "EndpointLogs",
     "EndpointMetrics",
@@ -84,6 +90,7 @@ __all__ = [
     "EndpointRollout",
     "EngineMetrics",
     "FleetDashboards",
+    "Goodput",
     "Gpu",
     "GpuInstance",
     "GpuMetrics",
@@ -114,16 +121,21 @@ __all__ = [
     "ServingMetrics",
     "SglangDlc",
     "SglangOptions",
+    "SharedPrefix",
     "Slo",
     "SmokeRequest",
     "StartupTimeouts",
     "TransactionSearch",
     "TruthCheck",
+    "Turns",
     "Verification",
     "Window",
+    "Workload",
 ]
 
 _HOMES = {
+    "benchmarking.history.resources": ("BenchmarkHistory",),
+    "benchmarking.jobs.resources": ("BenchmarkJobs",),
     "engine": ("LoraOptions", "SglangOptions"),
     "errors": ("ConfigurationError",),
     "hardware": ("Gpu", "GpuInstance"),
@@ -169,6 +181,7 @@ _HOMES = {
     "spec.slo": ("Slo",),
     "spec.startup": ("StartupTimeouts",),
     "spec.verification": ("NoTruthCheck", "NoVerification", "SmokeRequest", "TruthCheck", "Verification"),
+    "spec.workload": ("Dataset", "Goodput", "SharedPrefix", "Turns", "Workload"),
     "weights": ("AdapterConfig",),
 }
 """Where each name above lives; a test holds the three lists together."""

@@ -79,6 +79,12 @@ HOURS = {"begins": "22:00", "ends": "06:00"}
 WINDOW = Window.weekly(**HOURS, min_copies=0)
 
 CALLS: dict[str, dict[str, Any]] = {
+    "BenchmarkHistory": {"scope": STACK, "construct_id": "Bench"},
+    "BenchmarkHistory.grant_write": {"grantee": ROLE},
+    "BenchmarkJobs": {
+        "scope": STACK, "construct_id": "Jobs", "component": COMPONENT, "environment": "prod", "workloads": {"a": cdk_sglang.Workload()},
+        "bucket": BUCKET, "tokenizer": "me/llama",
+    },
     "InferenceEndpoint": {"scope": STACK, "construct_id": "Other", "capacity": CAPACITY, "image": ServingImage.from_dlc()},
     "InferenceEndpoint.add_component": {"construct_id": "qwen", "model": MODEL},
     "InferenceEndpoint.add_resolved_component": {"plan": dataclasses.replace(COMPONENT.plan, name="other"), "model": MODEL},
@@ -165,6 +171,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "InferenceRoute.grant_invoke": {"grantee": ROLE},
     "InvocationsPerMinute": {"per_copy": 5},
     "Load": {},
+    "Workload": {},
+    "Dataset": {"file": "prompts.jsonl"},
+    "Goodput": {"ttft_ms": 500.0},
+    "SharedPrefix": {"tokens": 512},
+    "Turns": {"mean": 4},
     "MetricMath": {"expression": "a", "metrics": {"a": MetricStat(metric_name="x", statistic="Sum")}, "target": 1},
     "MetricStat": {"metric_name": "x", "statistic": "Sum"},
     "ModelSource": {"model": Model(s3="s3://models/llama/")},
@@ -238,6 +249,7 @@ OBJECTS = {
     "BurnRate": BurnRate(budget_percent=2, long_minutes=60, short_minutes=5),
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
     "EndpointMetrics": ENDPOINT.metrics, "GpuMetrics": ENDPOINT.metrics.gpus, "EngineMetrics": ENDPOINT.metrics.engine,
+    "BenchmarkHistory": cdk_sglang.BenchmarkHistory(STACK, "History"),
 }  # fmt: skip
 
 CANDIDATES: dict[str, Any] = {

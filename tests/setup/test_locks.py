@@ -16,6 +16,7 @@ from tools import lock
 HASHED = (
     "requirements.lock",
     "requirements-engine.lock",
+    "requirements-bench.lock",
     "container/requirements.txt",
     "tools/setup/requirements.lock",
 )

@@ -24,6 +24,7 @@ from cdk_sglang.cli import (
     prices,
     weights,
 )
+from cdk_sglang.cli.bench import app as bench
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.errors import ConfigurationError
 
@@ -47,6 +48,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(image.app, name="image")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.calibration import Calibration
     from cdk_sglang.planning.predict import Answer, Band
     from cdk_sglang.planning.rows import Question
 
@@ -54,16 +55,43 @@ def predict(
     prices: Annotated[
         Path | None, typer.Option("--prices", help="A file written by `cdk-sglang prices update`.")
     ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", help="Parquet file, or folder of them, of `cdk-sglang bench`: predictions near follow it."
+        ),
+    ] = None,
 ) -> None:
     """Read configurations as CSV on stdin, write predictions as CSV on stdout, one row each in the same order."""
+    known = own_models(models)
     source = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace", newline="")
     target = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
     progress = _show_progress if sys.stderr.isatty() else None
-    predict_table(source, target, models=own_models(models), prices=own_prices(prices), progress=progress)
+    using = None if measured is None else _learned(measured, known)
+    predict_table(source, target, models=known, prices=own_prices(prices), progress=progress, using=using)
     if progress:
         sys.stderr.write("\n")
     target.flush()
     target.detach()
+
+
+def _learned(path: Path, models: tuple[ModelFacts, ...]) -> Calibration:
+    """Return the package's calibration with the measurements of a file, or of every file below a folder."""
+    from cdk_sglang.benchmarking.history.parquet import read_parquet
+    from cdk_sglang.benchmarking.learning import measured_rows
+    from cdk_sglang.models.facts import catalogue
+    from cdk_sglang.planning.measured import calibrated
+
+    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    found, notes = read_parquet(paths)
+    rows, left_out = measured_rows(found, facts=lambda name: catalogue(name, also=models))
+    for note in (*notes, *left_out):
+        typer.echo(f"predict: {note}", err=True)
+    if not rows:
+        raise ConfigurationError(
+            [Problem("--calibration", f"{path} has no measurement to learn from; run `cdk-sglang bench run`")]
+        )
+    return calibrated(rows)
 
 
 def _show_progress(rows: int) -> None:
@@ -78,6 +106,7 @@ def predict_table(
     models: tuple[Path | ModelFacts, ...] = (),
     prices: PriceTable | None = None,
     progress: Callable[[int], None] | None = None,
+    using: Calibration | None = None,
 ) -> None:
     """Predict every row of a CSV table.
 
@@ -87,6 +116,7 @@ def predict_table(
         models: The user's own models, or directories or files of them.
         prices: The user's own prices; None for the package's alone.
         progress: Called after each batch with the number of rows written so far.
+        using: Calibration to predict with; that of the package if None.
 
     Raises:
         ConfigurationError: There is no header line with at least one known column.
@@ -100,7 +130,7 @@ def predict_table(
     answers_by_configuration: dict[_Cells, dict[str, str]] = {}
     written = 0
     while batch:
-        writer.writerows(_answers(batch, models, prices, answers_by_configuration))
+        writer.writerows(_answers(batch, models, prices, answers_by_configuration, using))
         written += len(batch)
         if progress:
             progress(written)
@@ -144,6 +174,7 @@ def _answers(
     models: tuple[Path | ModelFacts, ...],
     prices: PriceTable | None,
     answers_by_configuration: dict[_Cells, dict[str, str]],
+    using: Calibration | None,
 ) -> list[dict[str, str]]:
     """Return the answers of a batch; earlier configurations are looked up in `answers_by_configuration`."""
     if len(answers_by_configuration) > REMEMBERED:
@@ -158,7 +189,9 @@ def _answers(
             questions.append((key, read_question(row, models=models)))
         except ConfigurationError as error:
             answers_by_configuration[key] = {"note": "; ".join(error.problems)}
-    for (key, question), prediction in zip(questions, answer([question for _, question in questions]), strict=True):
+    for (key, question), prediction in zip(
+        questions, answer([question for _, question in questions], using=using), strict=True
+    ):
         answers_by_configuration[key] = _cells(question, prediction, prices)
     return [
         {"row_id": (row.get("row_id") or "").strip()}

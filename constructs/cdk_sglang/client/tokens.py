@@ -32,6 +32,23 @@ class _SessionCredentials(CredentialProvider):
         return self._boto3_session.get_credentials()
 
 
+def session_token(session: boto3.Session, region: str, life: timedelta) -> str:
+    """Return a bearer token of a session's credentials.
+
+    Args:
+        session: Source of the credentials.
+        region: Region of the endpoint.
+        life: How long the token is valid, at most; it expires with the credentials that signed it.
+
+    Raises:
+        RuntimeError: There are no AWS credentials.
+    """
+    from sagemaker.core.token_generator import generate_token
+
+    token: str = generate_token(region, _SessionCredentials(session), life)
+    return token
+
+
 class BearerTokens:
     """Generator of bearer tokens, which are reused for some minutes.
 

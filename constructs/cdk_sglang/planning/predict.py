@@ -81,12 +81,9 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
         using: Fitted values to predict with; those of the package if None.
     """
     fitted = calibration() if using is None else using
-    prepared = [_prepare(question) for question in questions]
-    timed = [(index, load) for index, (_, load) in enumerate(prepared) if load is not None]
-    answers = [base_answer for base_answer, _ in prepared]
+    answers, timed, table = prepare(questions)
     if not timed:
         return answers
-    table = columns([_features(questions[index], load) for index, load in timed])
     predicted = predict_times(fitted, table)
     for position, (index, load) in enumerate(timed):
         answers[index] = _timed(
@@ -98,6 +95,18 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
             position=position,
         )
     return answers
+
+
+def prepare(questions: Sequence[Question]) -> tuple[list[Answer], list[tuple[int, Load]], dict[str, Column]]:
+    """Return the answers without times, which questions can be timed under which load, and the columns of those.
+
+    Args:
+        questions: Configurations to predict.
+    """
+    prepared = [_prepare(question) for question in questions]
+    timed = [(index, load) for index, (_, load) in enumerate(prepared) if load is not None]
+    answers = [base_answer for base_answer, _ in prepared]
+    return answers, timed, columns([_features(questions[index], load) for index, load in timed]) if timed else {}
 
 
 @dataclass(frozen=True, kw_only=True)

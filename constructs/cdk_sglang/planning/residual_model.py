@@ -54,6 +54,66 @@ with the engine and with the system; one configuration's settings; and the chang
 
 
 @dataclass(frozen=True)
+class OwnResiduals:
+    """Gaussian model of what the packaged model leaves at measurements of the user's own.
+
+    Only components of one shape on one system count, so that another model, or another kind of GPU, is predicted as before.
+
+    Args:
+        points: Columns `POINT_COLUMNS` of the user's measurements.
+        weights: Weight of each measurement in the posterior mean.
+        noise: Standard deviation of a measurement's error.
+        deviations: Standard deviation of each component.
+    """
+
+    points: Columns
+    weights: Column
+    noise: float
+    deviations: Mapping[str, float]
+
+    @classmethod
+    def fitted(cls, rows: Columns, residuals: Column, *, noise: float, deviations: Mapping[str, float]) -> OwnResiduals:
+        """Return the model of some residuals.
+
+        Args:
+            rows: Columns of the measured configurations.
+            residuals: What the packaged model leaves of each, as log(measured / predicted).
+            noise: Standard deviation of a measurement's error.
+            deviations: Standard deviation of each component.
+        """
+        points = {name: with_logs(rows)[name] for name in POINT_COLUMNS}
+        covariance = _local_covariance(points, points, deviations) + noise**2 * np.eye(len(residuals))
+        weights: Column = np.linalg.solve(covariance, residuals).astype(np.float64)
+        return cls(points=points, weights=weights, noise=noise, deviations=deviations)
+
+    def correct(self, rows: Columns, mean: Column, deviation: Column) -> tuple[Column, Column]:
+        """Return the packaged model's mean and deviation with the user's measurements taken into account.
+
+        Args:
+            rows: Columns of the configurations.
+            mean: The packaged model's posterior mean.
+            deviation: Its posterior standard deviation.
+        """
+        cross = _local_covariance(with_logs(rows), self.points, self.deviations)
+        prior = np.diag(_local_covariance(self.points, self.points, self.deviations))
+        explained: Column = (cross**2 / (prior + self.noise**2)).max(axis=1)
+        is_near = explained > 0
+        left = np.sqrt(np.maximum(deviation**2 - explained, self.noise**2))
+        return mean + cross @ self.weights, np.where(is_near, np.minimum(deviation, left), deviation)
+
+
+def _local_covariance(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
+    """Return the covariance by the components of one shape on one system alone."""
+    shared = similarities(left, right)
+    total: Column = (
+        deviations["shape_system"] ** 2 * shared["shape_system"]
+        + deviations["configuration"] ** 2 * shared["configuration"]
+        + deviations["shape_load"] ** 2 * shared["shape_load"] * shared["system"]
+    )
+    return total
+
+
+@dataclass(frozen=True)
 class ResidualModel:
     """Gaussian model of the residuals at measured configurations.
 
@@ -62,18 +122,21 @@ class ResidualModel:
         weights: Weight of each measurement in the posterior mean (from the calibration).
         noise: Standard deviation of each measurement's error.
         deviations: Standard deviation of each component.
+        own: Measurements of the user's own, which correct what these leave; None for none.
     """
 
     points: Columns
     weights: Column
     noise: Column
     deviations: Mapping[str, float]
+    own: OwnResiduals | None = None
 
     def correct(self, rows: Columns) -> tuple[Column, Column]:
         """Return the posterior mean of log(measured / predicted) and the posterior standard deviation, for each row."""
         cross = covariance_of(with_logs(rows), self.points, self.deviations)
         mean: Column = cross @ self.weights
-        return mean, posterior_deviation(cross, self.noise, self.deviations)
+        deviation = posterior_deviation(cross, self.noise, self.deviations)
+        return (mean, deviation) if self.own is None else self.own.correct(rows, mean, deviation)
 
 
 def posterior_deviation(cross: Column, noise: Column, deviations: Mapping[str, float]) -> Column:

@@ -1,0 +1,1 @@
+"""NVIDIA AIPerf: its configuration, its process and its records."""

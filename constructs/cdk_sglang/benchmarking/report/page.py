@@ -1,0 +1,142 @@
+"""Results as one self-contained HTML page in the style of the plan's: it loads no script, font or image, and follows light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.benchmarking.figures import FIGURES, held_against_plan, interval_of, label_of, steps_of
+from cdk_sglang.benchmarking.report import scatter
+from cdk_sglang.benchmarking.report.scatter import Point, Scatter, Series
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from cdk_sglang.benchmarking.result import Measurement
+    from cdk_sglang.benchmarking.statistics import Interval
+
+COLOURS: Final = 6
+"""Colours that the plan's style sheet has."""
+CHARTED: Final = 6
+"""Newest runs of a component that are drawn; a table lists them all."""
+_TENTHS_BELOW: Final = 100
+
+
+def report_html(environment: str, runs: Mapping[str, Sequence[Measurement]]) -> str:
+    """Return the page of some runs; the same runs give the same bytes.
+
+    Args:
+        environment: The environment.
+        runs: Runs by identifier, in the order of their start.
+    """
+    components: dict[str, dict[str, Sequence[Measurement]]] = {}
+    for identifier, repeats in runs.items():
+        components.setdefault(repeats[0].component, {})[identifier] = repeats
+    return _template().render(
+        environment=environment,
+        components={name: _component(found) for name, found in components.items()},
+        headings=[figure.name for figure in FIGURES],
+        colours=COLOURS,
+        frame=scatter,
+    )
+
+
+def _component(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, object]:
+    newest = dict(list(runs.items())[-CHARTED:])
+    return {
+        "charts": [chart for chart in _charts(newest) if chart is not None],
+        "runs": [_run(identifier, repeats) for identifier, repeats in reversed(list(runs.items()))],
+        "left_out": len(runs) - len(newest),
+    }
+
+
+def _run(identifier: str, repeats: Sequence[Measurement]) -> dict[str, object]:
+    return {
+        "name": identifier,
+        "first": repeats[0],
+        "steps": [
+            {
+                "load": label_of(step[0]),
+                "is_partial": any(one.is_partial for one in step),
+                "requests": sum(one.figures.requests for one in step),
+                "failed": sum(one.figures.failed for one in step),
+                "cells": [_shown(interval_of(figure, step)) for figure in FIGURES],
+                "held": held_against_plan(step),
+            }
+            for step in steps_of(repeats).values()
+        ],
+    }
+
+
+def _charts(runs: Mapping[str, Sequence[Measurement]]) -> list[Scatter | None]:
+    ttft, tpot, tokens, usd = (_mean(name) for name in ("TTFT ms", "TPOT ms", "output tokens/s", "$/1M output tokens"))
+    x_load = "requests in flight (or per second)"
+    return [
+        scatter.scatter("time to first token, ms", x_load, _series(runs, _load, ttft)),
+        scatter.scatter("time per output token, ms", x_load, _series(runs, _load, tpot)),
+        scatter.scatter(
+            "output tokens per second, and the Pareto front of all runs",
+            "time to first token, ms",
+            _series(runs, ttft, tokens),
+            with_front=True,
+        ),
+        scatter.scatter("$ per million output tokens", x_load, _series(runs, _load, usd)),
+    ]
+
+
+def _load(step: Sequence[Measurement]) -> float | None:
+    return step[0].load or None
+
+
+def _mean(name: str) -> Callable[[Sequence[Measurement]], float | None]:
+    (figure,) = (one for one in FIGURES if one.name == name)
+
+    def mean(step: Sequence[Measurement]) -> float | None:
+        found = interval_of(figure, step)
+        return None if found is None else found.mean
+
+    return mean
+
+
+def _series(
+    runs: Mapping[str, Sequence[Measurement]],
+    across: Callable[[Sequence[Measurement]], float | None],
+    up: Callable[[Sequence[Measurement]], float | None],
+) -> list[Series]:
+    found = []
+    for identifier, repeats in runs.items():
+        points = []
+        for step in steps_of(repeats).values():
+            x, y = across(step), up(step)
+            if x and y:
+                label = f"{identifier}, {label_of(step[0])}: {_number(x)}, {_number(y)}"
+                points.append(Point(x=x, y=y, label=label))
+        found.append(Series(name=identifier, points=tuple(points)))
+    return found
+
+
+def _shown(figure: Interval | None) -> str:
+    if figure is None:
+        return "-"
+    return _number(figure.mean) + ("" if figure.low is None else f" ±{_number(figure.mean - figure.low)}")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= _TENTHS_BELOW else f"{value:.3g}"
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  only a page needs jinja2
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("cdk_sglang.benchmarking"), PackageLoader("cdk_sglang.planning")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = _number
+    return environment.get_template("bench.html")

@@ -1,0 +1,166 @@
+"""A workload whose every value is known: what is left out follows from the component's load and objectives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from cdk_sglang.spec.load import Load
+from cdk_sglang.spec.slo import Slo
+from cdk_sglang.spec.workload import Dataset, Goodput, SharedPrefix, Turns, Workload
+
+_REQUESTS_PER_IN_FLIGHT: Final = 10
+_FEWEST_REQUESTS: Final = 20
+_RATE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One load of a workload.
+
+    Attributes:
+        concurrency: Requests in flight; with a rate the most of them, None for no bound.
+        request_rate: Requests per second; None where the concurrency is kept instead.
+        requests: Requests counted; None where seconds end the step.
+        seconds: Seconds of the step; None where requests end it.
+        warmup_requests: Requests before it that are not counted.
+    """
+
+    concurrency: int | None
+    request_rate: float | None
+    requests: int | None
+    seconds: float | None
+    warmup_requests: int
+
+    @property
+    def label(self) -> str:
+        """The load in words, such as "16 in flight" or "2.5/s"."""
+        return f"{self.concurrency} in flight" if self.request_rate is None else f"{self.request_rate:g}/s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedWorkload:
+    """A workload whose every value is known.
+
+    Attributes:
+        name: Name in the environment.
+        steps: Loads, from the least to the most.
+        input_tokens: Mean tokens of a prompt; None where a dataset has the prompts.
+        input_tokens_stddev: Standard deviation of that number.
+        output_tokens: Mean tokens of an answer; None where a trace says it.
+        output_tokens_stddev: Standard deviation of that number.
+        exact_output: Whether answers go on to their length whatever the model says.
+        arrival: How requests arrive at a rate: poisson or constant.
+        repeats: How often each step is measured.
+        shared_prefix: Text with which all prompts begin; None for none.
+        turns: Conversations; None for single requests.
+        dataset: Prompts of one's own; None for made ones.
+        goodput: Bounds of a good request; None if nobody sets any.
+        seed: Seed of made prompts.
+        timeout_seconds: Seconds after which a request counts as failed.
+        max_usd: Ceiling of the run in US dollars; None for none.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    input_tokens: float | None
+    input_tokens_stddev: float
+    output_tokens: float | None
+    output_tokens_stddev: float
+    exact_output: bool
+    arrival: str
+    repeats: int
+    shared_prefix: SharedPrefix | None
+    turns: Turns | None
+    dataset: Dataset | None
+    goodput: Goodput | None
+    seed: int
+    timeout_seconds: float
+    max_usd: float | None
+
+    @property
+    def content(self) -> str:
+        """The requests as JSON, without name, repeats and ceiling: two runs with the same content are comparable."""
+        values = {
+            name: value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
+            for name, value in vars(self).items()
+            if name not in {"name", "repeats", "max_usd", "steps"}
+        }
+        return json.dumps({**values, "steps": [asdict(step) for step in self.steps]}, sort_keys=True)
+
+    @property
+    def content_hash(self) -> str:
+        """Twelve hexadecimal digits of the content."""
+        return hashlib.sha256(self.content.encode()).hexdigest()[:12]
+
+
+def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | None) -> ResolvedWorkload:
+    """Work out a workload on its component.
+
+    Args:
+        name: Name of the workload.
+        workload: The specification.
+        load: Requests that the component expects.
+        slo: Its objectives; None if there are none.
+    """
+    has_prompts = workload.dataset is not None
+    is_trace = workload.dataset is not None and workload.dataset.format == "mooncake_trace"
+    return ResolvedWorkload(
+        name=name,
+        steps=_steps(workload, slo),
+        input_tokens=None if has_prompts else workload.input_tokens or load.input_tokens,
+        input_tokens_stddev=workload.input_tokens_stddev,
+        output_tokens=workload.output_tokens or (None if is_trace else load.output_tokens),
+        output_tokens_stddev=workload.output_tokens_stddev,
+        exact_output=workload.exact_output,
+        arrival=workload.arrival,
+        repeats=workload.repeats,
+        shared_prefix=workload.shared_prefix,
+        turns=workload.turns,
+        dataset=workload.dataset,
+        goodput=workload.goodput or _goodput(slo),
+        seed=workload.seed,
+        timeout_seconds=workload.timeout_seconds,
+        max_usd=workload.max_usd,
+    )
+
+
+def _steps(workload: Workload, slo: Slo | None) -> tuple[Step, ...]:
+    if workload.request_rate is not None:
+        seconds = None if workload.requests is not None else workload.seconds or _RATE_SECONDS
+        return tuple(
+            Step(
+                concurrency=workload.max_in_flight,
+                request_rate=rate,
+                requests=workload.requests,
+                seconds=seconds,
+                warmup_requests=_chosen(workload.warmup_requests, max(1, round(rate))),
+            )
+            for rate in workload.request_rate
+        )
+    at_once = round((slo or Slo()).at_concurrency)
+    ladder = workload.concurrency or tuple(sorted({1, max(1, at_once)}))
+    return tuple(
+        Step(
+            concurrency=level,
+            request_rate=None,
+            requests=None
+            if workload.seconds is not None
+            else workload.requests or max(_FEWEST_REQUESTS, _REQUESTS_PER_IN_FLIGHT * level),
+            seconds=workload.seconds,
+            warmup_requests=_chosen(workload.warmup_requests, level),
+        )
+        for level in ladder
+    )
+
+
+def _chosen(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _goodput(slo: Slo | None) -> Goodput | None:
+    if slo is None or (slo.ttft_ms is None and slo.tpot_ms is None):
+        return None
+    return Goodput(ttft_ms=slo.ttft_ms, tpot_ms=slo.tpot_ms)

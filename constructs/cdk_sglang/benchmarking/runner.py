@@ -1,0 +1,194 @@
+"""The run of a workload from this machine: every repeat of every step by AIPerf, with named outcomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
+from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
+from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
+from cdk_sglang.benchmarking.result import SCHEMA_VERSION, Deployed, Figures, Measurement, Outcome
+from cdk_sglang.benchmarking.target import Target
+
+THROTTLED_SHARE: Final = 0.01
+"""Share of throttled requests above which a step measures SageMaker's quota and no model."""
+_THROTTLES: Final = ("429", "Throttl", "TooManyRequests", "RequestLimitExceeded")
+_SECONDS_PER_HOUR: Final = 3600
+
+
+class Clock(Protocol):
+    """Clock of a run; tests have their own."""
+
+    def __call__(self) -> dt.datetime:
+        """Return the time, UTC."""
+
+
+def utc_now() -> dt.datetime:
+    """Return the time, UTC."""
+    return dt.datetime.now(tz=dt.UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a run needs from outside.
+
+    Args:
+        send: Sends one repeat of a step: the step, the repeat's position, a folder for its records, and what says that it is to stop.
+        tool_version: AIPerf's version.
+        folder: Folder for AIPerf's files, one below it for each repeat of a step.
+        runner: Name of the runner in results.
+        has_ended: Returns in words that endpoint or component are gone; None while they serve.
+        deployed: What answers.
+        wake_seconds: Seconds in which the component was woken.
+        say: Prints a line of progress.
+        now: Clock.
+    """
+
+    send: Callable[[Step, int, Path, Callable[[], str | None]], Ended]
+    tool_version: str
+    folder: Path
+    runner: str
+    has_ended: Callable[[], str | None]
+    deployed: Deployed
+    wake_seconds: float
+    say: Callable[[str], None]
+    now: Clock = utc_now
+
+
+@dataclass
+class Run:
+    """A run: what it has measured, and how it ended.
+
+    Attributes:
+        identifier: Identifier of the run.
+        outcome: How it ended.
+        reason: The outcome in words; empty for a completed run.
+        measurements: One for each repeat of a step.
+    """
+
+    identifier: str
+    outcome: Outcome = Outcome.COMPLETED
+    reason: str = ""
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def ended(self, outcome: Outcome, reason: str) -> None:
+        """End the run early; its measurements carry the outcome too."""
+        self.outcome, self.reason = outcome, reason
+        self.measurements = [dataclasses.replace(one, outcome=outcome) for one in self.measurements]
+
+
+def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, identifier: str) -> Run:
+    """Measure every repeat of every step; stop at the first outcome after which further figures would mean nothing.
+
+    Repeats are the outer loop, so that a slow change of the machine spreads over all steps instead of looking like one's load.
+
+    Args:
+        target: The component.
+        workload: The workload.
+        setup: What the run needs from outside.
+        identifier: Identifier of the run.
+    """
+    run = Run(identifier=identifier)
+    usd_per_hour = target.usd_per_hour(setup.deployed.instance, setup.deployed.instances)
+    ceiling = _Ceiling(start=setup.now(), usd_per_hour=usd_per_hour, max_usd=workload.max_usd, now=setup.now)
+    for repeat in range(workload.repeats):
+        for position, step in enumerate(workload.steps):
+            setup.say(f"{step.label}: repeat {repeat + 1} of {workload.repeats}")
+            _measure(run, target, workload, setup, step=step, place=(position, repeat), ceiling=ceiling)
+            if run.outcome is not Outcome.COMPLETED:
+                return run
+    return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ceiling:
+    start: dt.datetime
+    usd_per_hour: float | None
+    max_usd: float | None
+    now: Clock
+
+    def reached(self) -> str | None:
+        if self.max_usd is None or self.usd_per_hour is None:
+            return None
+        spent = (self.now() - self.start).total_seconds() / _SECONDS_PER_HOUR * self.usd_per_hour
+        return f"${spent:.2f} of max_usd ${self.max_usd:g} are spent" if spent >= self.max_usd else None
+
+
+def _measure(
+    run: Run,
+    target: Target,
+    workload: ResolvedWorkload,
+    setup: Setup,
+    *,
+    step: Step,
+    place: tuple[int, int],
+    ceiling: _Ceiling,
+) -> None:
+    position, repeat = place
+    folder = setup.folder / f"step-{position}-repeat-{repeat}"
+    folder.mkdir(parents=True, exist_ok=True)
+    started = setup.now()
+    ended = setup.send(step, repeat, folder, ceiling.reached)
+    records = read_records(folder)
+    figures = figures_of(records, goodput=workload.goodput)
+    run.measurements.append(
+        Measurement(
+            schema_version=SCHEMA_VERSION,
+            run=run.identifier,
+            environment=target.environment,
+            endpoint=target.endpoint_name,
+            component=target.component_name,
+            region=target.region,
+            workload=workload.name,
+            workload_hash=workload.content_hash,
+            workload_content=workload.content,
+            runner=setup.runner,
+            tool_version=setup.tool_version,
+            started=started,
+            ended=setup.now(),
+            step=position,
+            repeat=repeat,
+            concurrency=step.concurrency,
+            request_rate=step.request_rate,
+            is_partial=ended.reason is not None or records.cancelled > 0,
+            outcome=Outcome.COMPLETED,
+            wake_seconds=setup.wake_seconds,
+            usd_per_hour=ceiling.usd_per_hour,
+            figures=figures,
+            deployed=setup.deployed,
+            planned=target.planned(workload, step, copies=setup.deployed.copies),
+        )
+    )
+    found = _outcome(figures, ended, setup.has_ended)
+    if found is not None:
+        run.ended(*found)
+
+
+def _outcome(figures: Figures, ended: Ended, has_ended: Callable[[], str | None]) -> tuple[Outcome, str] | None:
+    """Return why a run is over after a repeat, in the order in which one reason explains the next; None to go on."""
+    if ended.reason is not None:
+        outcome = Outcome.INTERRUPTED if ended.reason == INTERRUPTED else Outcome.CEILING_REACHED
+        return outcome, f"{ended.reason}; what was measured until then is kept and marked as partial"
+    total = figures.requests + figures.failed
+    if total == 0:
+        return Outcome.TOOL_FAILED, f"AIPerf ended with exit code {ended.code} and no request; it wrote:\n{ended.log}"
+    gone = has_ended() if figures.failed else None
+    if gone is not None:
+        return Outcome.ENDPOINT_ENDED, f"{gone}: {figures.failed} of {total} requests failed"
+    throttled = sum(count for kind, count in figures.errors.items() if _is_throttle(kind))
+    if throttled > THROTTLED_SHARE * total:
+        advice = "raise the account's quota of InvokeEndpoint, or lower the load"
+        return Outcome.THROTTLED, f"{throttled} of {total} requests were throttled; {advice}"
+    if figures.requests == 0:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in figures.errors.items())
+        return Outcome.NO_SUCCESSES, f"no request of {total} was answered: {kinds}"
+    return None
+
+
+def _is_throttle(kind: str) -> bool:
+    return any(word.lower() in kind.lower() for word in _THROTTLES)

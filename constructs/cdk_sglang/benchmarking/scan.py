@@ -1,0 +1,113 @@
+"""A model over several instance types: the most requests in flight that keep the objectives, and what a million tokens then costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cdk_sglang.hardware import GpuInstance, PriceTable, price_usd_per_hour
+from cdk_sglang.planning import Answer, ComponentRequest, answer
+from cdk_sglang.planning.alternatives import prices_of, question
+from cdk_sglang.planning.calibration import Calibration
+from cdk_sglang.planning.fits import fitting_splits
+from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour
+from cdk_sglang.planning.splits import context_of
+from cdk_sglang.spec.slo import Slo
+
+LADDER: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Requests in flight per copy that are tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """An instance type of a scan.
+
+    Args:
+        instance: Instance type.
+        problem: Why nothing can be said, or why the objectives are not kept; empty for a type with figures.
+        gpus: GPUs of a copy.
+        concurrency: Most requests in flight of a copy, of those tried, that keep the objectives.
+        answer: Predicted times and rate there; None with a problem.
+        usd_per_hour: US dollars per hour of a copy: its GPUs' share of the instance.
+        tokens: US dollars per million tokens there; None without a price.
+    """
+
+    instance: str
+    problem: str = ""
+    gpus: int = 0
+    concurrency: int = 0
+    answer: Answer | None = None
+    usd_per_hour: float | None = None
+    tokens: TokenPrices | None = None
+
+
+def scan_plan(
+    component: ComponentRequest,
+    instances: Sequence[GpuInstance],
+    slo: Slo,
+    *,
+    region: str,
+    prices: PriceTable | None = None,
+    using: Calibration | None = None,
+) -> list[Scanned]:
+    """Return what the plan says of a model on some instance types, the cheapest million output tokens first.
+
+    Args:
+        component: The model and its load.
+        instances: Instance types.
+        slo: Objectives; `at_concurrency` is not used, since the scan looks for the most requests that keep the others.
+        region: Region of the prices.
+        prices: Prices that win over the package's.
+        using: Calibration to predict with; that of the package by default.
+    """
+    found = [_on(component, instance, slo, region=region, prices=prices, using=using) for instance in instances]
+    return sorted(found, key=lambda one: (one.tokens is None, 0.0 if one.tokens is None else one.tokens.output))
+
+
+def _on(
+    component: ComponentRequest,
+    instance: GpuInstance,
+    slo: Slo,
+    *,
+    region: str,
+    prices: PriceTable | None,
+    using: Calibration | None,
+) -> Scanned:
+    splits = fitting_splits(component, instance, context_of(component))
+    if not splits:
+        return Scanned(instance=instance.name, problem="does not fit")
+    price = price_usd_per_hour(instance, region, table=prices)
+    tried = [(split, level) for split in splits for level in LADDER]
+    asked = [question(component, instance, split, concurrency=float(level)) for split, level in tried]
+    options = []
+    for (split, level), one in zip(tried, answer(asked, using=using), strict=True):
+        if not _keeps(one, slo, level):
+            continue
+        usd = None if price is None else copy_usd_per_hour(price, instance, split.gpus)
+        tokens = None if usd is None else prices_of(component, one, usd_per_hour=usd, gpus=split.gpus)
+        options.append(
+            Scanned(
+                instance=instance.name,
+                gpus=split.gpus,
+                concurrency=level,
+                answer=one,
+                usd_per_hour=usd,
+                tokens=tokens,
+            )
+        )
+    if not options:
+        return Scanned(instance=instance.name, problem="keeps the objectives at no load")
+    return min(options, key=lambda one: (one.tokens is None, _cost(one), -one.concurrency))
+
+
+def _keeps(one: Answer, slo: Slo, level: int) -> bool:
+    """Whether a copy serves so many requests at once within the objectives; those that wait for room in the cache do not count."""
+    if not one.fits or one.ttft_ms is None or one.tpot_ms is None or (one.running or 0) < level:
+        return False
+    is_first_fast = slo.ttft_ms is None or one.ttft_ms.value <= slo.ttft_ms
+    return is_first_fast and (slo.tpot_ms is None or one.tpot_ms.value <= slo.tpot_ms)
+
+
+def _cost(one: Scanned) -> float:
+    return 0.0 if one.tokens is None else one.tokens.output

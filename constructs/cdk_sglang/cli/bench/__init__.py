@@ -1,0 +1,1 @@
+"""`cdk-sglang bench`: measure what is deployed, keep the results, and compare them."""

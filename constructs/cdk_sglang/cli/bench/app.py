@@ -1,0 +1,17 @@
+"""The commands below `cdk-sglang bench`."""
+
+from __future__ import annotations
+
+import typer
+
+from cdk_sglang.cli.bench import compare, report, run, scan
+
+app = typer.Typer(
+    help="Measure what is deployed with AIPerf, keep the results, hold them against the plan, and compare them.",
+    no_args_is_help=True,
+)
+app.command("run")(run.run)
+app.command("status")(report.status)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("scan")(scan.scan)

@@ -1,0 +1,58 @@
+"""What can be measured: read by a function of the app, since this package does not know the settings of an app.
+
+The default is `stacks.bench:bench_environment` in the current directory; `CDK_SGLANG_BENCH` names another as `module:function`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from cdk_sglang.benchmarking.target import BenchEnvironment
+
+READER: Final = "CDK_SGLANG_BENCH"
+HISTORY: Final = "CDK_SGLANG_BENCH_HISTORY"
+DEFAULT_READER: Final = "stacks.bench:bench_environment"
+DEFAULT_HISTORY: Final = ".bench/history"
+
+
+def read_environment(name: str, folder: Path | None) -> BenchEnvironment:
+    """Return what can be measured in an environment.
+
+    Args:
+        name: The environment.
+        folder: Folder of the environments; the app's own by default.
+
+    Raises:
+        ConfigurationError: There is no app here, or the environment is wrong.
+    """
+    place = os.environ.get(READER, DEFAULT_READER)
+    module_name, _, function = place.partition(":")
+    directory = str(Path.cwd())
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    try:
+        reader = getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            [
+                Problem(
+                    "--env",
+                    f"{place} cannot be loaded ({error}); run in the folder of the app, or name a function in {READER}",
+                )
+            ]
+        ) from None
+    found: BenchEnvironment = reader(name, folder=folder or ENVIRONMENTS)
+    return found
+
+
+def history_location(given: str | None) -> str:
+    """Return the place of the history: as given, as the environment variable has it, or a folder here."""
+    return given or os.environ.get(HISTORY) or DEFAULT_HISTORY

@@ -1,0 +1,39 @@
+"""From an environment to what can be measured in it; what `cdk-sglang bench --env` asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdk_sglang.benchmarking.target import BenchEnvironment, target_of
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.planning.own import read_own
+from stacks.environments import FOLDER, load
+from stacks.naming import endpoint_name
+from stacks.planning import resolve_fleet
+
+
+def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
+    """Return the components and workloads of an environment of this app.
+
+    Args:
+        name: The environment.
+        folder: Where environments live, with the models and prices of the user's own.
+
+    Raises:
+        ConfigurationError: The settings are wrong; one line per problem.
+    """
+    settings = load(name, folder=folder)
+    fleet = resolve_fleet(settings, name=name, own=read_own(folder))
+    raise_if_any(problem for endpoint in fleet.endpoints.values() for problem in endpoint.problems)
+    targets = {
+        f"{endpoint}/{component}": target_of(
+            resolved,
+            environment=name,
+            endpoint=endpoint,
+            endpoint_name=endpoint_name(name, endpoint),
+            component_name=f"{endpoint_name(name, endpoint)}-{component}",
+        )
+        for endpoint, found in fleet.endpoints.items()
+        for component, resolved in found.components.items()
+    }
+    return BenchEnvironment(name=name, targets=targets, workloads=settings.bench, region=settings.region)
