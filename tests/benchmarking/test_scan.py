@@ -35,14 +35,14 @@ def test_the_load_of_each_type_is_the_most_that_keeps_the_objectives() -> None:
 
 
 def test_the_cheapest_million_tokens_comes_first() -> None:
-    costs = [one.tokens.output for one in scan_plan(QWEN, TYPES, Slo(), region="us-east-1") if one.tokens is not None]
+    costs = [one.tokens.output for one in scan_plan(QWEN, TYPES, None, region="us-east-1") if one.tokens is not None]
     assert len(costs) > 1
     assert costs == sorted(costs)
 
 
 def test_types_that_cannot_are_named_last() -> None:
     large = ComponentRequest(name="large", facts=catalogue("Qwen/Qwen3-32B"), context_length=1280)
-    first, *others = scan_plan(large, TYPES, Slo(), region="us-east-1")
+    first, *others = scan_plan(large, TYPES, None, region="us-east-1")
     assert (first.instance, first.problem) == ("ml.p5.4xlarge", "")
     assert {one.problem for one in others} == {"does not fit"}
     impossible = scan_plan(QWEN, TYPES[1:], Slo(ttft_ms=0.001), region="us-east-1")
@@ -65,8 +65,8 @@ def test_the_command_prints_a_row_for_each_type_and_makes_nothing() -> None:
         assert text in str(error)
 
 
-@pytest.mark.parametrize("slo", [Slo(), Slo(ttft_ms=2000, tpot_ms=60)])
-def test_requests_that_would_wait_for_room_in_the_cache_do_not_count(slo: Slo) -> None:
+@pytest.mark.parametrize("slo", [None, Slo(ttft_ms=2000, tpot_ms=60)])
+def test_requests_that_would_wait_for_room_in_the_cache_do_not_count(slo: Slo | None) -> None:
     for one in scan_plan(QWEN, TYPES, slo, region="us-east-1"):
         if one.answer is not None:
             assert one.answer.running == one.concurrency

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.docs.blocks import ROOT, RUN_ELSEWHERE, blocks, blocks_of, documents
 
 RUN = {"python", "yaml"}
-SHOWN = {"console", "json", "text"}
+SHOWN = {"console", "json", "sql", "text"}
 """Sessions that need a terminal or AWS, and what programs print."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from cdk_sglang.spec.load import Load
-from cdk_sglang.spec.slo import Slo
+from cdk_sglang.spec.slo import AT_CONCURRENCY, Slo
 from cdk_sglang.spec.workload import Dataset, Goodput, SharedPrefix, Turns, Workload
 
 _REQUESTS_PER_IN_FLIGHT: Final = 10
@@ -140,7 +140,7 @@ def _steps(workload: Workload, slo: Slo | None) -> tuple[Step, ...]:
             )
             for rate in workload.request_rate
         )
-    at_once = round((slo or Slo()).at_concurrency)
+    at_once = round(AT_CONCURRENCY if slo is None else slo.at_concurrency)
     ladder = workload.concurrency or tuple(sorted({1, max(1, at_once)}))
     return tuple(
         Step(

@@ -45,7 +45,7 @@ class Scanned:
 def scan_plan(
     component: ComponentRequest,
     instances: Sequence[GpuInstance],
-    slo: Slo,
+    slo: Slo | None,
     *,
     region: str,
     prices: PriceTable | None = None,
@@ -56,7 +56,7 @@ def scan_plan(
     Args:
         component: The model and its load.
         instances: Instance types.
-        slo: Objectives; `at_concurrency` is not used, since the scan looks for the most requests that keep the others.
+        slo: Objectives, None for none; `at_concurrency` is not used, since the scan looks for the most requests that keep the others.
         region: Region of the prices.
         prices: Prices that win over the package's.
         using: Calibration to predict with; that of the package by default.
@@ -68,7 +68,7 @@ def scan_plan(
 def _on(
     component: ComponentRequest,
     instance: GpuInstance,
-    slo: Slo,
+    slo: Slo | None,
     *,
     region: str,
     prices: PriceTable | None,
@@ -101,10 +101,12 @@ def _on(
     return min(options, key=lambda one: (one.tokens is None, _cost(one), -one.concurrency))
 
 
-def _keeps(one: Answer, slo: Slo, level: int) -> bool:
+def _keeps(one: Answer, slo: Slo | None, level: int) -> bool:
     """Whether a copy serves so many requests at once within the objectives; those that wait for room in the cache do not count."""
     if not one.fits or one.ttft_ms is None or one.tpot_ms is None or (one.running or 0) < level:
         return False
+    if slo is None:
+        return True
     is_first_fast = slo.ttft_ms is None or one.ttft_ms.value <= slo.ttft_ms
     return is_first_fast and (slo.tpot_ms is None or one.tpot_ms.value <= slo.tpot_ms)
 

@@ -10,6 +10,8 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.validation import Spec
 
+AT_CONCURRENCY: Final = 16
+"""Requests in flight per copy if unspecified."""
 AT_CONCURRENCY_MAX: Final = 4096
 WITHIN_PERCENT: Final = 99.0
 """Share of requests that must meet a latency objective if unspecified."""
@@ -29,7 +31,7 @@ class Slo(Spec):
     """Time to the first token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
     tpot_ms: float | None = Field(default=None, gt=0, le=60_000)
     """Time per further token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
-    at_concurrency: float = Field(default=16, gt=0, le=AT_CONCURRENCY_MAX)
+    at_concurrency: float = Field(default=AT_CONCURRENCY, gt=0, le=AT_CONCURRENCY_MAX)
     """Requests in flight per copy at which the plan holds the latency to the objectives."""
     availability_percent: float | None = Field(default=None, ge=90, lt=100)
     """Share of requests that are answered, in percent, such as 99.9: neither failed on the serving side nor broken off while streaming; no

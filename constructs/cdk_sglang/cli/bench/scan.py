@@ -61,7 +61,7 @@ def scan(
     found = scan_plan(
         component,
         [GpuInstance.named(name) for name in names],
-        Slo(ttft_ms=ttft_ms, tpot_ms=tpot_ms),
+        None if ttft_ms is None and tpot_ms is None else Slo(ttft_ms=ttft_ms, tpot_ms=tpot_ms),
         region=region,
         prices=own_prices(folder=environments),
     )
