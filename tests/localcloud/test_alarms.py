@@ -298,3 +298,18 @@ def test_metrics_below_a_minute_are_forgotten_after_three_hours(cloudwatch: Any,
     assert cloudwatch.get_metric_statistics(**data)["Datapoints"]
     driven.advance(3 * 3600 + 700, step_s=60)
     assert cloudwatch.get_metric_statistics(**data)["Datapoints"] == []
+
+
+def test_an_alarm_over_hours_looks_at_all_of_its_hours(cloudwatch: Any, driven: Any) -> None:
+    failures = {"Namespace": "AWS/SageMaker", "MetricName": "Invocation5XXErrors"}
+    cloudwatch.put_metric_alarm(
+        AlarmName="day", **failures, Statistic="Sum", Period=6 * 3600, EvaluationPeriods=1, Threshold=5,
+        ComparisonOperator="GreaterThanOrEqualToThreshold", TreatMissingData="notBreaching",
+    )  # fmt: skip
+    cloudwatch.put_metric_data(
+        Namespace="AWS/SageMaker", MetricData=[{"MetricName": "Invocation5XXErrors", "Value": 5}]
+    )
+    driven.advance(5 * 3600, step_s=60)
+    assert state(cloudwatch, "day") == "ALARM"
+    driven.advance(2 * 3600, step_s=60)
+    assert state(cloudwatch, "day") == "OK"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any
 
@@ -79,6 +79,26 @@ class _History:
                 periods[index].append(datum)
         function = statistic(stat)
         return [float(function(data)) if data else None for data in periods]
+
+
+def looks_back(state: Store) -> dict[Metric, float]:
+    """Seconds that alarms look back, by metric."""
+    found: dict[Metric, float] = {}
+    for alarm in models.cloudwatch_backends[state.account][state.region].alarms.values():
+        if alarm.comparison_operator in _COMPARE:
+            seconds = _period(alarm) * int(alarm.evaluation_periods)
+            for metric in _metrics(alarm):
+                found[metric] = max(seconds, found.get(metric, 0.0))
+    return found
+
+
+def _metrics(alarm: Any) -> Iterator[Metric]:
+    if not alarm.metric_data_queries:
+        yield metric_of(alarm.namespace, alarm.metric_name, alarm.dimensions)
+    for query in alarm.metric_data_queries:
+        if query.metric_stat:
+            metric = query.metric_stat.metric
+            yield metric_of(metric.namespace, metric.metric_name, metric.dimensions)
 
 
 def _period(alarm: Any) -> float:

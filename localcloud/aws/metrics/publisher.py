@@ -5,7 +5,8 @@ Not published: OverheadLatency, ModelSetupTime and the FirstChunk metrics, which
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
+from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
@@ -13,7 +14,8 @@ from localcloud.aws.clock import clock
 from localcloud.aws.hosting.copies import Copy
 from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, stores
-from localcloud.aws.metrics import utilisation
+from localcloud.aws.metrics import alarms, utilisation
+from localcloud.aws.metrics.points import metric_of
 from localcloud.aws.metrics.utilisation import put
 
 PERIOD_S = 10
@@ -99,8 +101,18 @@ def _peak(copy: Copy) -> float:
 
 
 def _forget(state: Store) -> None:
-    """Drop points older than three hours, CloudWatch's retention for periods below a minute, so that they do not pile up."""
+    """Drop points older than three hours, CloudWatch's retention for periods below a minute, so that they do not pile up.
+
+    Longer periods are kept for days on AWS; here, the points that an alarm looks at are, as they are.
+    """
     backend = cloudwatch_backends[state.account][state.region]
-    oldest = datetime.fromtimestamp(clock().now() - _KEPT_S, UTC).replace(tzinfo=None)  # as moto keeps times
+    kept, now = alarms.looks_back(state), clock().now()
     own = (_NAMESPACE, utilisation.ENDPOINTS, utilisation.COMPONENTS)
-    backend.metric_data = [d for d in backend.metric_data if d.namespace not in own or d.timestamp > oldest]
+
+    def is_kept(datum: Any) -> bool:
+        age: float = now - datum.timestamp.replace(tzinfo=UTC).timestamp()
+        if age <= _KEPT_S or datum.namespace not in own:
+            return True
+        return age <= kept.get(metric_of(datum.namespace, datum.name, datum.dimensions), 0.0)
+
+    backend.metric_data = [datum for datum in backend.metric_data if is_kept(datum)]

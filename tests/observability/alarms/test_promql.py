@@ -119,6 +119,27 @@ GAUGES: dict[str, tuple[str, Mapping[str, str], int, list[str]]] = {
         20,
         ["prod-chat-llama"],
     ),
+    "one copy of two hangs": (
+        "QueueStuck",
+        {
+            f"sglang:num_queue_reqs{{{COPY}}}": "3x30",
+            f"sglang:generation_tokens_total{{{COPY}}}": "500x30",
+            f"sglang:num_queue_reqs{{{COPY.replace('c1', 'c2')}}}": "3x30",
+            f"sglang:generation_tokens_total{{{COPY.replace('c1', 'c2')}}}": "0+500x30",
+        },
+        20,
+        ["prod-chat-llama"],
+    ),
+    "a queue behind answers that last": (
+        "QueueStuck",
+        {
+            f"sglang:num_queue_reqs{{{COPY}}}": "3x30",
+            f"sglang:generation_tokens_total{{{COPY}}}": "500x30",
+            f'sglang:realtime_tokens_total{{{COPY},mode="decode"}}': "0+900x30",
+        },
+        20,
+        [],
+    ),
     "a queue that moves": (
         "QueueStuck",
         {f"sglang:num_queue_reqs{{{COPY}}}": "3x30", f"sglang:generation_tokens_total{{{COPY}}}": "0+500x30"},
@@ -257,9 +278,17 @@ def test_latency_above_the_plan_counts_only_at_the_planned_load(tmp_path: Path) 
     alarms = _alarms(AlarmRules(plan_band=True), **MODEL)
     name = "sglang:time_to_first_token_seconds"
     slow = {f"{name}_sum{{{COPY}}}": "0+1000x90", f"{name}_count{{{COPY}}}": "0+10x90"}
-    for running, expected in ((4, 1), (4000, 0)):
-        series = {**slow, f"sglang:num_running_reqs{{{COPY}}}": f"{running}x90"}
+    for running, queued, expected in ((4, 0, 1), (4000, 0, 0), (4, 4000, 0)):
+        load = {"sglang:num_running_reqs": running, "sglang:num_queue_reqs": queued}
+        series = {**slow, **{f"{gauge}{{{COPY}}}": f"{value}x90" for gauge, value in load.items()}}
         assert len(_on(tmp_path, alarms["PlanBand-llama"], series, 85)) == expected
+    burst = {
+        f"{name}_sum{{{COPY}}}": "0+1x60 60+1000x9 9070+1x20",
+        f"{name}_count{{{COPY}}}": "0+10x90",
+        f"sglang:num_running_reqs{{{COPY}}}": "4x90",
+        f"sglang:num_queue_reqs{{{COPY}}}": "0x90",
+    }
+    assert _on(tmp_path, alarms["PlanBand-llama"], burst, 75) == [], "ten slow minutes are no hour"
     assert "PlanBand-llama" not in _alarms(**MODEL), "it is off unless asked for"
 
 

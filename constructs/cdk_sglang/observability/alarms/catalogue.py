@@ -108,7 +108,7 @@ NO_CAPACITY: Final = _metric(
 QUEUE_STUCK: Final = _promql(
     "queue-stuck",
     "page",
-    "requests wait and the engine has made no token for five minutes",
+    "requests wait and the engine of a copy has made no token for five minutes",
     "read the engine's log, and replace the copy that hangs",
 )
 ENGINE_WATCHDOG: Final = _log(
@@ -215,6 +215,7 @@ PLAN_BAND: Final = _promql(
     "ticket",
     "latency has been above the plan for an hour at no more than the planned load",
     "compare the options and the requests with those of the plan",
+    pending_minutes=60,
     optional="rules.plan_band",
 )
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _WAIT_SECONDS: Final = 120
 """A page waits so long for the sign of a deployment: a function looks once a minute, and the metric needs the rest of the next."""
 _EXTENSION_SECONDS: Final = 300
-"""After a deployment nobody is paged for so long: the longest short window of a page by default is over by then, or still burns."""
+"""After a deployment nobody is paged for so long: the short window of a fast burn is over by then, or still burns. One long enough to burn the
+slow pair's budget, too, does page: that is a share of the month's budget that somebody should hear of."""
 _DESCRIPTION_LENGTH: Final = 1024
 """Characters of an alarm's description (botocore 1.44.5, PutMetricAlarm)."""
 _PAGED_TOGETHER: Final = "it tells nobody by itself: the one alarm of the endpoint that pages, or the one that needs both of its windows, does"

@@ -23,6 +23,9 @@ QUERY_LENGTH: Final = 10_000
 LOOK_BACK_MINUTES: Final = 24 * 60
 
 _BY_COMPONENT: Final = (COMPONENT,)
+_BY_COPY: Final = (COMPONENT, CONTAINER, INSTANCE)
+_OFF_PLAN_WINDOW: Final = "15m"
+"""Of a mean that has to be above the plan without a break: shorter than the alarm's pending period, so that a burst of minutes is over by then."""
 _BUSY_PERCENT: Final = 50
 
 
@@ -80,10 +83,15 @@ def burning(place: Place, key: str, bound: float, burn: Burn, *, min_failures: i
 
 
 def stuck(place: Place) -> str:
-    """Return the components with requests that wait while no token is made."""
-    waiting = gauge("queued_requests", place, labels=_BY_COMPONENT, over="min_over_time[5m]")
-    made = rate("generation_tokens", place, window="5m", labels=_BY_COMPONENT)
-    return f"{above(waiting, 0)} unless {above(made, 0)}"
+    """Return the copies with requests that wait while no token is made.
+
+    SGLang counts a request's output when it ends, and what it computes as it goes: where long answers are made, only the second grows.
+    """
+    waiting = gauge("queued_requests", place, labels=_BY_COPY, over="min_over_time[5m]")
+    ended, computed = (
+        above(rate(key, place, window="5m", labels=_BY_COPY), 0) for key in ("generation_tokens", "computed_tokens")
+    )
+    return f"{above(waiting, 0)} unless {ended} unless {computed}"
 
 
 def queued(place: Place, rules: AlarmRules) -> str:
@@ -145,7 +153,7 @@ def accepting_less(place: Place, promised: float) -> str:
 
 
 def off_plan(place: Place, *, ttft_ms: Band | None, tpot_ms: Band | None, concurrency: float) -> str:
-    """Return the component if an hour's mean latency is above the plan's band at no more than the planned load.
+    """Return the component if its mean latency is above the plan's band at no more than the planned load; the alarm waits for an hour of it.
 
     Args:
         place: The component.
@@ -153,10 +161,11 @@ def off_plan(place: Place, *, ttft_ms: Band | None, tpot_ms: Band | None, concur
         tpot_ms: The plan's time per further token.
         concurrency: Requests in flight per copy that the plan is for.
     """
-    load = gauge("running_requests", place, aggregate="sum", over="avg_over_time[1h]")
-    in_plan = f"(({load}) / ({copies_query(place)})) <= {concurrency:.10g}"
+    over = f"avg_over_time[{_OFF_PLAN_WINDOW}]"
+    running, waiting = (gauge(key, place, over=over) for key in ("running_requests", "queued_requests"))
+    in_plan = f"((({running}) + ({waiting})) / ({copies_query(place)})) <= {concurrency:.10g}"
     late = [
-        f"({above(mean(key, place, window='1h'), band.high / 1000)} and {in_plan})"
+        f"({above(mean(key, place, window=_OFF_PLAN_WINDOW), band.high / 1000)} and {in_plan})"
         for key, band in {"time_to_first_token": ttft_ms, "time_per_output_token": tpot_ms}.items()
         if band is not None
     ]
