@@ -201,9 +201,11 @@ def test_the_plan_shows_host_memory_and_files_of_what_the_file_asks_for(fine: di
     assert reserved.host.reserved_gib == 20
 
 
-def test_dashboards_are_deployed_after_what_they_show(synthesise: Synthesise, fine: dict[str, Any]) -> None:
-    shown = synthesise(fine).get_stack_by_name("cdk-sglang-test-dashboards")
-    assert "Serving-chat" in [dependency.id for dependency in shown.dependencies]
+def test_metric_filters_are_deployed_after_the_log_groups_they_read(
+    synthesise: Synthesise, fine: dict[str, Any]
+) -> None:
+    logs = synthesise(fine).get_stack_by_name("cdk-sglang-test-observability")
+    assert "Serving-chat" in [dependency.id for dependency in logs.dependencies]
 
 
 def test_dashboards_may_be_left_out(synthesise: Synthesise, fine: dict[str, Any]) -> None:
