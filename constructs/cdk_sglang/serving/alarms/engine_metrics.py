@@ -128,6 +128,15 @@ class EngineMetrics:
         return self._counter("generation_tokens", options)
 
     @checked()
+    def query_computed_tokens(self, **options: Unpack[CounterOptions]) -> str:
+        """Tokens that the engine computed or took from its cache, counted as it goes and not when a request ends (tokens/s).
+
+        Args:
+            options: Range of the rate (`window`), and the `labels` that stay.
+        """
+        return self._counter("computed_tokens", options)
+
+    @checked()
     def query_cached_tokens(self, **options: Unpack[CounterOptions]) -> str:
         """Prompt tokens that a cache had (tokens/s).
 
