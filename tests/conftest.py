@@ -42,6 +42,13 @@ def _only_loopback() -> None:
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
 
 
+@pytest.fixture(autouse=True)
+def _own_session() -> None:
+    """Let no test sign with the credentials of one before: boto3 keeps its default session, moto's with made-up ones too."""
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -129,6 +129,9 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
     assert statuses(client) == {
         "cdk-sglang-new-foundation": "CREATE_COMPLETE",
         "cdk-sglang-new-chat": "CREATE_COMPLETE",
+        "cdk-sglang-new-chat-alarms": "CREATE_COMPLETE",
+        "cdk-sglang-new-dashboards": "CREATE_COMPLETE",
+        "cdk-sglang-new-observability": "CREATE_COMPLETE",
     }
     answer = client("sagemaker-runtime").invoke_endpoint(
         EndpointName="new-chat",

@@ -75,7 +75,9 @@ def test_latency_that_one_request_misses_leaves_a_target_of_one_and_says_so() ->
 
 
 def test_an_slo_without_latencies_asks_nothing() -> None:
-    assert concurrency_limits(dataclasses.replace(LLAMA, slo=Slo()), L40S, gpus=1).latency is None
+    assert (
+        concurrency_limits(dataclasses.replace(LLAMA, slo=Slo(availability_percent=99.9)), L40S, gpus=1).latency is None
+    )
 
 
 def test_the_options_own_limit_bounds_the_target() -> None:

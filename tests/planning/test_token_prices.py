@@ -104,7 +104,7 @@ def test_a_prediction_and_a_plan_say_the_same_of_the_same_thing() -> None:
 
 
 def test_a_prompt_costs_something_where_no_other_request_is_there() -> None:
-    alone = planned("Qwen/Qwen3-32B", 2, slo=Slo(at_concurrency=1))
+    alone = planned("Qwen/Qwen3-32B", 2, slo=Slo(availability_percent=99.9, at_concurrency=1))
     assert alone.usd_per_million_input_tokens is not None
     assert alone.usd_per_million_input_tokens > 0
 

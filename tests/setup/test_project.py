@@ -196,3 +196,9 @@ def test_a_failed_npm_is_a_failure(
 def test_what_is_imported_for_its_bytecode_can_be_imported(root: Path) -> None:
     """A failure is no failure of the set-up, so nobody would see it."""
     subprocess.run([sys.executable, "-c", project._IMPORTS], cwd=root, check=True, capture_output=True)
+
+
+def test_the_folder_that_two_packages_hold_is_the_one_that_cdk_needs() -> None:
+    from aws_cdk.cloud_assembly_schema import MetadataEntry
+
+    assert getattr(MetadataEntry, "__jsii_type__", "") == "aws-cdk-lib.cloud_assembly_schema.MetadataEntry"

