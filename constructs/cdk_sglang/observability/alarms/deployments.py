@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function
+from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
 NAMESPACE: Final = "cdk-sglang/Deployments"
 METRIC: Final = "DeploymentRunning"
@@ -32,7 +29,6 @@ _NO_RESOURCE_TYPE: Final = (
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html"
 )
 _KEEP_EVENTS: Final = cdk.Duration.days(1)
-_LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
 
 
 class DeploymentWatch(Construct):
@@ -60,14 +56,7 @@ class DeploymentWatch(Construct):
         arns = [
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{one}/*") for one in stacks
         ]
-        queue = sqs.Queue(
-            self,
-            "Failed",
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=_KEEP_EVENTS,
-        )
-        acknowledge(queue, ["AwsSolutions-SQS3"], _LAST_QUEUE)
+        queue = make_failed_queue(self, keep=_KEEP_EVENTS)
         function = make_function(
             self,
             "Look",
@@ -77,9 +66,9 @@ class DeploymentWatch(Construct):
             timeout=_TIMEOUT,
             log_options=log_options,
             statements=[
-                _allow(permissions.READ_OWN_STACK, arns),
-                _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
-                _allow(
+                allow(permissions.READ_OWN_STACK, arns),
+                allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
+                allow(
                     permissions.PUBLISH_METRICS,
                     ["*"],
                     conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
@@ -91,12 +80,23 @@ class DeploymentWatch(Construct):
                 "WATCHED": json.dumps({"endpoint": endpoint_name, "stacks": list(stacks), "namespace": NAMESPACE})
             },
         )
-        role, resource = function.role, function.node.default_child
+        role = function.role
         assert role is not None
-        assert isinstance(resource, lambda_.CfnFunction)
-        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue.queue_arn)
+        keep_failed_calls(function, queue)
         acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
-        self._schedule(function.function_arn, queue, endpoint_name)
+        schedules = Schedules(
+            self,
+            function=function,
+            queue=queue,
+            description="Lets EventBridge Scheduler look whether a deployment runs",
+        )
+        schedules.add(
+            "EveryMinute",
+            expression="rate(1 minute)",
+            description=f"Looks whether a deployment of {endpoint_name} runs",
+            event_age_seconds=_EVENT_SECONDS,
+            attempts=0,
+        )
         alarm = cdk.CfnResource(
             self,
             "Running",
@@ -118,44 +118,3 @@ class DeploymentWatch(Construct):
             },
         )
         self.alarm_name: str = alarm.ref
-
-    def _schedule(self, function_arn: str, queue: sqs.Queue, endpoint_name: str) -> None:
-        stack = cdk.Stack.of(self)
-        # A role can be held to a schedule group, not to a schedule:
-        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-        group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            description="Lets EventBridge Scheduler look whether a deployment runs",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
-            ),
-        )
-        role.add_to_policy(_allow(permissions.INVOKE_FUNCTION, [function_arn]))
-        role.add_to_policy(_allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
-        acknowledge_inline_policy(role)
-        cfn = scheduler.CfnSchedule
-        schedule = cfn(
-            self,
-            "EveryMinute",
-            description=f"Looks whether a deployment of {endpoint_name} runs",
-            schedule_expression="rate(1 minute)",
-            flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
-            target=cfn.TargetProperty(
-                arn=function_arn,
-                role_arn=role.role_arn,
-                retry_policy=cfn.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=_EVENT_SECONDS, maximum_retry_attempts=0
-                ),
-                dead_letter_config=cfn.DeadLetterConfigProperty(arn=queue.queue_arn),
-            ),
-        )
-        schedule.node.add_dependency(role)
-
-
-def _allow(
-    actions: Sequence[str], resources: Sequence[str], *, conditions: dict[str, Any] | None = None
-) -> iam.PolicyStatement:
-    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)

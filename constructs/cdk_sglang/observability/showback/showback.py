@@ -5,10 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as s3_assets
@@ -22,9 +21,10 @@ from cdk_sglang.observability.showback.settings import function_settings, planne
 from cdk_sglang.planning.price import REGION
 from cdk_sglang.serving.alarms.alarms import alarm_actions, make_alarm
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_wildcards
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.scheduled import allow, keep_failed_calls, make_failed_queue
 from cdk_sglang.spec.observability import ShowbackSettings
 from cdk_sglang.validation import is_text_token
 
@@ -54,7 +54,6 @@ _NO_RESOURCE_TYPE: Final = (
     "ListInferenceComponents, GetMetricData, PutMetricData and PromQL queries have no resource types: "
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html and list_amazoncloudwatch.html"
 )
-_LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
 
 
 def metric_namespace(environment: str) -> str:
@@ -120,14 +119,7 @@ class Showback(Construct):
                 prices=prices,
             )
         )
-        queue = sqs.Queue(
-            self,
-            "Failed",
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=_KEEP_EVENTS,
-        )
-        acknowledge(queue, ["AwsSolutions-SQS3"], _LAST_QUEUE)
+        queue = make_failed_queue(self, keep=_KEEP_EVENTS)
         logs = LogOptions(retention_days=log_retention_days, key=key, removal=removal)
         self.function: lambda_.Function = self._make_function(asset, queue, logs)
         make_schedules(self, function=self.function, queue=queue, sample_minutes=specification.sample_minutes)
@@ -153,29 +145,29 @@ class Showback(Construct):
             }
         )
         statements = [
-            _allow(
+            allow(
                 permissions.OBSERVE_ENDPOINT,
                 arns.allowed("endpoint", *(endpoint.endpoint_name for endpoint in self._endpoints)),
             ),
-            _allow(permissions.READ_ENDPOINT_CONFIGS, [configs]),
-            _allow(permissions.OBSERVE_COMPONENTS, components),
-            _allow((*permissions.LIST_COMPONENTS, *permissions.READ_METRICS), ["*"]),
-            _allow(
+            allow(permissions.READ_ENDPOINT_CONFIGS, [configs]),
+            allow(permissions.OBSERVE_COMPONENTS, components),
+            allow((*permissions.LIST_COMPONENTS, *permissions.READ_METRICS), ["*"]),
+            allow(
                 permissions.PUBLISH_METRICS,
                 ["*"],
                 conditions={"StringEquals": {"cloudwatch:namespace": self.namespace}},
             ),
-            _allow(permissions.KEEP_REPORTS, objects),
-            _allow(permissions.LIST_REPORTS, [self.bucket.bucket_arn]),
-            _allow(permissions.READ_SETTINGS, [asset.bucket.arn_for_objects(asset.s3_object_key)]),
-            _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
+            allow(permissions.KEEP_REPORTS, objects),
+            allow(permissions.LIST_REPORTS, [self.bucket.bucket_arn]),
+            allow(permissions.READ_SETTINGS, [asset.bucket.arn_for_objects(asset.s3_object_key)]),
+            allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
         ]
         if plans:
-            statements.append(_allow(permissions.READ_TRAINING_PLAN, plans))
+            statements.append(allow(permissions.READ_TRAINING_PLAN, plans))
         if self._measures_tokens:
-            statements.append(_allow(permissions.QUERY_METRICS, ["*"]))
+            statements.append(allow(permissions.QUERY_METRICS, ["*"]))
         if self._key is not None:
-            statements.append(_allow(permissions.ENCRYPT, [self._key.key_arn]))
+            statements.append(allow(permissions.ENCRYPT, [self._key.key_arn]))
         function = make_function(
             self,
             "Function",
@@ -193,11 +185,10 @@ class Showback(Construct):
                 "SETTINGS_KEY": asset.s3_object_key,
             },
         )
-        role, resource = function.role, function.node.default_child
+        role = function.role
         assert role is not None
-        assert isinstance(resource, lambda_.CfnFunction)
         acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
-        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue.queue_arn)
+        keep_failed_calls(function, queue)
         return function
 
     def _component_names(self) -> list[str]:
@@ -263,9 +254,3 @@ class Showback(Construct):
             description="Where cdk-sglang costs finds reports, and what the plan expected",
             string_value=cdk.Stack.of(self).to_json_string(content),
         )
-
-
-def _allow(
-    actions: Sequence[str], resources: Sequence[str], *, conditions: dict[str, Any] | None = None
-) -> iam.PolicyStatement:
-    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk_sglang.serving.capacity.context import ReservedEndpoint
 from cdk_sglang.serving.capacity.reservation_alarms import METRIC_NAMESPACE, make_reservation_alarms
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, acknowledge_wildcards
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
 _HOUR_SECONDS: Final = 3600
 _TIMEOUT: Final = cdk.Duration.minutes(2)
@@ -40,7 +38,6 @@ _NO_RESOURCE_TYPE: Final = (
     "the action has no resource type: https://docs.aws.amazon.com/service-authorization/latest/reference/"
     "list_amazonsagemaker.html and list_amazoncloudwatch.html"
 )
-_LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
 
 
 def copy_prefix(endpoint_name: str) -> str:
@@ -87,11 +84,11 @@ class ReservationGuard(Construct):
             timeout=_TIMEOUT,
             log_options=self._logs,
             statements=[
-                _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
-                _allow(permissions.READ_OWN_STACK, [self._stack_id]),
-                _allow(permissions.READ_ENDPOINT, self._endpoints),
-                _allow(permissions.FIND_CONFIG_COPIES, ["*"]),
-                _allow(permissions.DELETE_CONFIG_COPIES, [self._copies]),
+                allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
+                allow(permissions.READ_OWN_STACK, [self._stack_id]),
+                allow(permissions.READ_ENDPOINT, self._endpoints),
+                allow(permissions.FIND_CONFIG_COPIES, ["*"]),
+                allow(permissions.DELETE_CONFIG_COPIES, [self._copies]),
             ],
             wildcards=[self._copies],
             wildcard_reason=_COPIES,
@@ -125,16 +122,22 @@ class ReservationGuard(Construct):
         Args:
             resource: The endpoint's CloudFormation resource, which must exist before the first look.
         """
-        queue = sqs.Queue(
-            self,
-            "Failed",
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=_KEEP_EVENTS,
-        )
-        acknowledge(queue, ["AwsSolutions-SQS3"], _LAST_QUEUE)
+        queue = make_failed_queue(self, keep=_KEEP_EVENTS)
         function = self._look(queue)
-        schedule = self._schedule(function, queue)
+        schedules = Schedules(
+            self,
+            function=function,
+            queue=queue,
+            description="Lets EventBridge Scheduler look at the training plan of an endpoint",
+        )
+        schedule = schedules.add(
+            "Hourly",
+            expression="rate(1 hour)",
+            description=f"Looks at the training plan of {self._endpoint.name}",
+            event_age_seconds=_HOUR_SECONDS,
+            attempts=3,
+            event=json.dumps({"time": "<aws.scheduler.scheduled-time>"}),
+        )
         schedule.add_resource_dependency(resource)
         make_reservation_alarms(self, self._endpoint)
 
@@ -146,11 +149,11 @@ class ReservationGuard(Construct):
             "prefix": self._prefix,
         }
         statements = [
-            _allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
-            _allow(permissions.READ_ENDPOINT, self._endpoints),
-            _allow(permissions.READ_ENDPOINT_CONFIGS, [self._configs]),
-            _allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
-            _allow(
+            allow(permissions.READ_TRAINING_PLAN, [self._plan.training_plan]),
+            allow(permissions.READ_ENDPOINT, self._endpoints),
+            allow(permissions.READ_ENDPOINT_CONFIGS, [self._configs]),
+            allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]),
+            allow(
                 permissions.PUBLISH_METRICS,
                 ["*"],
                 conditions={"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
@@ -159,10 +162,10 @@ class ReservationGuard(Construct):
         if move is not None:
             watched |= {"hours_before": move.hours_before, "max_instances": move.max_instances}
             statements += [
-                _allow(permissions.READ_CONFIG_TAGS, [self._configs]),
-                _allow(permissions.COPY_CONFIG, [self._copies]),
-                _allow(permissions.UPDATE_ENDPOINT, [*self._endpoints, self._copies]),
-                _allow(
+                allow(permissions.READ_CONFIG_TAGS, [self._configs]),
+                allow(permissions.COPY_CONFIG, [self._copies]),
+                allow(permissions.UPDATE_ENDPOINT, [*self._endpoints, self._copies]),
+                allow(
                     permissions.PASS_EXECUTION_ROLE,
                     [endpoint.role_arn],
                     conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
@@ -181,52 +184,8 @@ class ReservationGuard(Construct):
             wildcard_reason=f"{_CONFIGS}; {_COPIES}",
             environment={"WATCHED": json.dumps(watched)},
         )
-        role, resource = function.role, function.node.default_child
+        role = function.role
         assert role is not None
-        assert isinstance(resource, lambda_.CfnFunction)
         acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
-        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue.queue_arn)
+        keep_failed_calls(function, queue)
         return function
-
-    def _schedule(self, function: lambda_.Function, queue: sqs.Queue) -> scheduler.CfnSchedule:
-        stack = cdk.Stack.of(self)
-        # A role can be held to a schedule group, not to a schedule:
-        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-        group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            description="Lets EventBridge Scheduler look at the training plan of an endpoint",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
-            ),
-        )
-        role.add_to_policy(_allow(permissions.INVOKE_FUNCTION, [function.function_arn]))
-        role.add_to_policy(_allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
-        acknowledge_inline_policy(role)
-        cfn = scheduler.CfnSchedule
-        schedule = cfn(
-            self,
-            "Hourly",
-            description=f"Looks at the training plan of {self._endpoint.name}",
-            schedule_expression="rate(1 hour)",
-            flexible_time_window=cfn.FlexibleTimeWindowProperty(mode="OFF"),
-            target=cfn.TargetProperty(
-                arn=function.function_arn,
-                role_arn=role.role_arn,
-                input=json.dumps({"time": "<aws.scheduler.scheduled-time>"}),
-                retry_policy=cfn.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=_HOUR_SECONDS, maximum_retry_attempts=3
-                ),
-                dead_letter_config=cfn.DeadLetterConfigProperty(arn=queue.queue_arn),
-            ),
-        )
-        schedule.node.add_dependency(role)
-        return schedule
-
-
-def _allow(
-    actions: Sequence[str], resources: Sequence[str], *, conditions: dict[str, Any] | None = None
-) -> iam.PolicyStatement:
-    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
