@@ -6,7 +6,11 @@ import csv
 import http.server
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +27,6 @@ from stacks.planning import fleet_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CONFIG = {
     "model_type": "llama",
@@ -344,3 +347,15 @@ def test_the_command_reports_a_mistake_without_a_traceback(
 def test_a_concurrency_out_of_range_on_the_command_line_comes_with_its_option(concurrency: str) -> None:
     result = run("plan", "--model", "Qwen/Qwen3-8B", "--instance", "ml.g6e.2xlarge", "--concurrency", concurrency)
     assert result == (2, f"--concurrency: {concurrency} is out of range; use 1 to 4096")
+
+
+def test_an_environment_is_read_with_the_node_of_the_set_up(root: Path) -> None:
+    """As the README calls it: without the variables of make, on a machine whose own Node may be too old for jsii."""
+    command = Path(sys.prefix, "bin", "cdk-sglang")
+    environment = {name: value for name, value in os.environ.items() if name != "JSII_NODE"}
+    done = subprocess.run(
+        [str(command), "plan", "--env", "nope"], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "!!!" not in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -53,6 +54,7 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command; a user's mistakes are printed on stderr with exit code 2, never as a traceback."""
+    _use_own_node()
     try:
         app()
     except ConfigurationError as error:
@@ -63,3 +65,13 @@ def main() -> None:
         # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+
+
+def _use_own_node() -> None:
+    """Let jsii, which environments load, take the Node beside this Python: an older one of the system prints a box of warnings.
+
+    The Makefile says the same for the commands of make.
+    """
+    node = Path(sys.prefix, "bin", "node")
+    if node.exists():
+        os.environ.setdefault("JSII_NODE", str(node))
