@@ -12,8 +12,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.spec.kinds import matching, one_of
+from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
 _TAG_SIGNS: Final = frozenset("_.:/=+-@")
 """With letters, digits and spaces, what every service accepts in tags

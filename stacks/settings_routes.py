@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.endpoint.inference_route import DESTINATIONS_MAX, DESTINATIONS_MIN
 from cdk_sglang.spec.kinds import NAME_PATTERN, unique
 from cdk_sglang.spec.model import Model
+from cdk_sglang.spec.route import DESTINATIONS_MAX, DESTINATIONS_MIN
 
 _TARGET: Final = f"{NAME_PATTERN}/{NAME_PATTERN}"
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +195,16 @@ def test_both_strict_flags_of_the_validation_are_on(root: Path) -> None:
     context: dict[str, Any] = cdk_json_context(root / "cdk.json")
     assert context["@aws-cdk/core:validateAgainstDefaultRules"] is True
     assert context["@aws-cdk/core:strictCfnValidateErrors"] is True
+
+
+def test_reading_and_planning_an_environment_starts_no_cdk(root: Path) -> None:
+    """CDK starts a node process, which takes a second and writes to the terminal when it is interrupted."""
+    code = (
+        "import sys; from stacks.planning import fleet_request, observed_fleet; fleet_request('prod'); "
+        "observed_fleet('prod'); print('aws_cdk' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'constructs'}:{root}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -11,9 +11,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
 from cdk_sglang import InferenceComponent, InferenceEndpoint
-from cdk_sglang.serving.shared.logs import RETENTION_DAYS
 from cdk_sglang.serving.shared.runtime_functions import LogOptions
 from cdk_sglang.serving.shared.runtime_functions import make_log_group as make_function_log_group
+from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
 
 def test_the_allowed_retentions_are_cdks_own() -> None:

@@ -19,10 +19,8 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.spec.route import DESTINATIONS_MAX, DESTINATIONS_MIN
 
-DESTINATIONS_MIN: Final = 2
-DESTINATIONS_MAX: Final = 5
-"""A choice of the project's: every refusal on the way to the last destination is a request of its own."""
 CONTENT_VERSION: Final = 1
 """Of the parameter's content, which the client checks."""
 

@@ -15,32 +15,6 @@ ENDPOINT_LOG_PREFIX: Final = "/aws/sagemaker/Endpoints/"
 COMPONENT_LOG_PREFIX: Final = "/aws/sagemaker/InferenceComponents/"
 """Not in AWS's table of log groups; seen in aws-samples/sagemaker-genai-hosting-examples (read 2026-08-06)."""
 
-RETENTION_DAYS: Final = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
-"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
-
 
 def log_group_arns(stack: cdk.Stack, *names: str) -> list[str]:
     """Return the ARNs of log groups, without the ":*" that stands for their streams."""

@@ -17,7 +17,7 @@ from constructs import Construct
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
 from cdk_sglang.serving.shared.acknowledge import wildcards as accepted_wildcards
-from cdk_sglang.serving.shared.logs import RETENTION_DAYS
+from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
