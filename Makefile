@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Node 24 from the virtual environment: jsii warns about the older node of many machines.
 export JSII_NODE := $(CURDIR)/.venv/bin/node
 export CDK_DISABLE_CLI_TELEMETRY := true
-export PORT ENGINE UPGRADE INSTALLER
+export PORT ENGINE AGENT UPGRADE INSTALLER
 # Bytecode is written where modules are first used: compiling all 40,000 files at set-up takes longer than all else in it.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)/constructs:$(CURDIR)
@@ -61,26 +61,33 @@ engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 
 bench-tools: ## AIPerf for cdk-sglang bench in .venv-bench (1.2 GB, 1 to 3 minutes, once)
 	@$(PYTHON) -m tools.bench_tools
 
+.PHONY: agent-tools
+agent-tools: ## the agents' packages in .venv-agent (0.2 GB, half a minute, once)
+	@$(PYTHON) -m tools.agent_tools
+
 .PHONY: both
-both: # .venv and .venv-engine beside each other: one downloads while the other unpacks
-	@$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine
+both: # .venv, .venv-engine and .venv-agent beside each other: one downloads while the other unpacks
+	@$(MAKE) --silent --jobs=3 PYTHON="$(PYTHON)" setup engine agent-tools
 
 .PHONY: local
-local: both ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566)
+local: both ## deploy environments/local.yaml to the embedded AWS and ask the model a question (PORT=4566, AGENT=1 for the agent too)
 	@$(BIN)/python -m localcloud.local up
 
 .PHONY: local-down
 local-down: setup ## destroy and stop what make local started
 	@$(BIN)/python -m localcloud.local down
 
+# One worker per core, 2 to 4: files are long, and SGLang's servers run one after another whatever the number.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( cores < 2 ? 2 : cores > 4 ? 4 : cores )))
+
 .PHONY: test
-test: $(if $(filter 0,$(ENGINE)),setup,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@pytest --numprocesses 2 --dist loadfile
+test: $(if $(filter 0,$(ENGINE)),setup agent-tools,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
+	@pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: coverage
-coverage: $(if $(filter 0,$(ENGINE)),setup,both) ## make test with branch coverage, as HTML and XML in .coverage-report
+coverage: $(if $(filter 0,$(ENGINE)),setup agent-tools,both) ## make test with branch coverage, as HTML and XML in .coverage-report
 	@rm -rf .coverage .coverage.* .coverage-report
-	@status=0; coverage run -m pytest --numprocesses 2 --dist loadfile $(ROOMS) || status=$$?; \
+	@status=0; coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile $(ROOMS) || status=$$?; \
 		coverage combine --quiet && coverage html --quiet --directory .coverage-report/html && \
 		coverage xml --quiet -o .coverage-report/coverage.xml && \
 		echo "coverage: $$(coverage report --format=total) %, see .coverage-report/html/index.html" && exit $$status
@@ -120,4 +127,4 @@ docs: setup ## the documentation as a site in dist/site, built strictly: no brok
 
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine .venv-bench .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report
+	@rm -rf .venv .venv-engine .venv-bench .venv-agent .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    # Before CDK is loaded, which takes a second: Ctrl-C ends a synthesis at once, and without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Traces of CDK's lead into the process that jsii starts, and name no line of this app.
+    os.environ.setdefault("CDK_DISABLE_STACK_TRACE", "1")
 
 import aws_cdk as cdk
 

@@ -33,15 +33,16 @@ def up_to_date(assembly: Path, sources: str) -> bool:
     return record.is_file() and record.read_text(encoding="utf-8") == sources
 
 
-def refresh(assembly: Path, *, root: Path, synth: Callable[[], None]) -> None:
+def refresh(assembly: Path, *, root: Path, synth: Callable[[], None], more: tuple[Path, ...] = ()) -> None:
     """Make the templates, unless those in the folder were made of the same sources.
 
     Args:
         assembly: Folder of the templates; nobody else writes to it.
         root: The repository.
         synth: Writes the templates to the folder.
+        more: Further files and folders that the app reads.
     """
-    sources = digest(root)
+    sources = digest(root, *more)
     if up_to_date(assembly, sources):
         return
     shutil.rmtree(assembly, ignore_errors=True)
@@ -49,20 +50,20 @@ def refresh(assembly: Path, *, root: Path, synth: Callable[[], None]) -> None:
     (assembly / _RECORD).write_text(sources, encoding="utf-8")
 
 
-def digest(root: Path) -> str:
+def digest(root: Path, *more: Path) -> str:
     """Hash of all that decides what the templates say: files, and variables of this process."""
     found = hashlib.sha256(sys.version.encode())
     variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_VARIABLES))
     found.update(repr(variables).encode())
-    for path in _files(root):
+    for path in _files(root, *more):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         found.update(f"{path}\0{path.stat().st_mode:o}\0{content}\n".encode())
     return found.hexdigest()
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for source in (*(root / name for name in _SOURCES), *_named(root)):
+def _files(root: Path, *more: Path) -> Iterator[Path]:
+    for source in (*(root / name for name in _SOURCES), *_named(root), *more):
         found = [source] if source.is_file() else sorted(source.rglob("*"))
         yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
 

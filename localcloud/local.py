@@ -5,7 +5,6 @@ Every step checks the current state first, so the next run continues an interrup
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -18,14 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_sglang.client import InferenceClient, InferenceClientError, Wait
-from cdk_sglang.client.answers import ChatAnswer
+from localcloud import agent, model
 from localcloud.assembly import refresh
 from localcloud.aws.credentials import REGION, Credentials
 from localcloud.background import (
-    CREDENTIALS_FILE,
     ROOT,
     STATE,
     LocalError,
@@ -38,17 +34,15 @@ from localcloud.background import (
     step,
     stop,
 )
-from localcloud.engine.recipe import EngineMissingError, engine_environment, engine_python
+from localcloud.engine.recipe import EngineMissingError, engine_python
+from localcloud.question import ask, print_result
+from localcloud.served import served, stacks
 
 _ASSEMBLY: Final = STATE / "cdk.out"
 _ACCOUNT: Final = "123456789012"  # moto's
 _FOUNDATION: Final = "cdk-sglang-local-foundation"
-_ENDPOINT: Final = "local-chat"
-_COMPONENT: Final = "local-chat-tiny"
-_WEIGHTS_PREFIX: Final = "weights/tiny-llama/"
-_QUESTION: Final = "hello world, how are you today?"
-_TOKENS: Final = 24
-_WAIT: Final = Wait(up_to_seconds=180)
+_OTHER_STACKS: Final = ("Foundation", "Observability", agent.STACK)
+"""Stacks that are deployed before and after the endpoint's."""
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -81,6 +75,8 @@ def main(arguments: list[str]) -> int:
 def up(port: int) -> None:
     """Deploy the local environment, ask the model a question, and print commands to try next."""
     start = time.monotonic()
+    with_agent = agent.enabled()
+    environments = agent.prepare() if with_agent else None
     python = engine_python()
     url = ensure(port, python)
     server_credentials = credentials()
@@ -89,26 +85,38 @@ def up(port: int) -> None:
     cloudformation = session.client("cloudformation", endpoint_url=url)
     # Model, bootstrap stack and templates do not depend on each other, so all three are created in parallel.
     with ThreadPoolExecutor() as pool:
-        model = pool.submit(_model, python)
-        step("synthesising environments/local.yaml")
-        templates = pool.submit(_synth, environment)
+        prepared = pool.submit(model.prepare, python, random=with_agent)
+        step(f"synthesising environments/local.yaml{' with the agent' if with_agent else ''}")
+        templates = pool.submit(_synth, environment, environments)
         if "CDKToolkit" not in _stacks(cloudformation):
             step("cdk bootstrap")
             _bootstrap(environment)
         templates.result()
+        # after the synth, which says what is wrong with the file
+        target = served() if environments is None else served(environments / "local.yaml")
         step("cdk deploy Foundation")
         _deploy("Foundation", environment=environment)
-        step("a tiny random model with a fixed seed, uploaded as weights")
         bucket = outputs(cloudformation, _FOUNDATION)["WeightsBucket"]
-        _upload(model.result(), session.client("s3", endpoint_url=url), bucket)
+        weights = prepared.result()
+        step(f"weights: {weights.kind.title}")
+        s3 = session.client("s3", endpoint_url=url)
+        instead = agent.ending_model if with_agent else None
+        kinds = [model.upload(weights, s3, bucket, prefix, instead=instead) for prefix in target.prefixes]
     step("cdk deploy the endpoint, alarms and dashboards; its copy is a real SGLang process that has to start")
-    _deploy("Enrichment", "Serving-chat", "Alarms-chat", "Dashboards", environment=environment)
+    folder = agent.ASSEMBLY if with_agent else _ASSEMBLY
+    _deploy(*stacks(folder, without=_OTHER_STACKS), environment=environment)
     with ThreadPoolExecutor() as pool:
         logs = pool.submit(_deploy, "Observability", environment=environment)  # reads log groups of the endpoint
-        step(f"asking {_COMPONENT} through boto3 sagemaker-runtime")
-        answer = _ask(session, url)
+        step(f"asking {target.component_name} through boto3 sagemaker-runtime")
+        answer = ask(session, url, target, kinds[0])
         logs.result()
-    _print_result(answer, server_credentials, url=url, seconds=time.monotonic() - start)
+    if with_agent:
+        step("cdk deploy the agent")
+        _deploy(agent.STACK, environment=environment)
+        agent.show(environment, server_credentials, url=url, component=target.component_name)
+    print_result(answer, server_credentials, target, kinds[0], url=url, seconds=time.monotonic() - start)
+    if with_agent:
+        agent.print_hints()
 
 
 def down(port: int) -> None:
@@ -119,16 +127,17 @@ def down(port: int) -> None:
         console.print("nothing is running")
         return
     url, pid = server["url"], int(server["pid"])
-    if healthy(url) and (_ASSEMBLY / "manifest.json").exists():
+    if healthy(url) and (_assembly() / "manifest.json").exists():
         step("cdk destroy")
         with suppress(LocalError):  # stopping the server removes everything in it anyway
             server_credentials = credentials()
             environment = aws_environment(url, server_credentials)
             _empty_buckets(url, server_credentials)
-            _cdk("destroy", "--all", "--force", "--app", str(_ASSEMBLY), environment=environment)
+            _cdk("destroy", "--all", "--force", "--app", str(_assembly()), environment=environment)
     step("stopping the embedded AWS and the model")
     stop(pid)
     forget()
+    agent.forget()
     console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
     del port
 
@@ -177,9 +186,17 @@ def reason_of(text: str) -> str:
     return "\n".join(message[: max(gap, 2)])
 
 
-def _synth(environment: Mapping[str, str]) -> None:
-    options = ("--quiet", "--no-lookups", "-c", "env=local", "--output", str(_ASSEMBLY))
-    refresh(_ASSEMBLY, root=ROOT, synth=lambda: _cdk("synth", *options, environment=environment))
+def _assembly() -> Path:
+    """Folder of the templates: with the agent, once it is deployed, so that `make local-down` destroys it too."""
+    return agent.ASSEMBLY if agent.deployed() or agent.enabled() else _ASSEMBLY
+
+
+def _synth(environment: Mapping[str, str], environments: Path | None = None) -> None:
+    folder = _ASSEMBLY if environments is None else agent.ASSEMBLY
+    options = ["--quiet", "--no-lookups", "-c", "env=local", "--output", str(folder)]
+    options += [] if environments is None else ["-c", f"environments={environments}"]
+    more = () if environments is None else (environments, environments.parent / "code")
+    refresh(folder, root=ROOT, synth=lambda: _cdk("synth", *options, environment=environment), more=more)
 
 
 def _bootstrap(environment: Mapping[str, str]) -> None:
@@ -188,7 +205,8 @@ def _bootstrap(environment: Mapping[str, str]) -> None:
 
 
 def _deploy(*stacks: str, environment: Mapping[str, str]) -> None:
-    options = ("--exclusively", "--require-approval", "never", "--app", str(_ASSEMBLY))
+    folder = agent.ASSEMBLY if agent.enabled() else _ASSEMBLY
+    options = ("--exclusively", "--require-approval", "never", "--app", str(folder))
     _cdk("deploy", *stacks, "--concurrency", str(len(stacks)), *options, environment=environment)
 
 
@@ -201,23 +219,6 @@ def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     """The outputs of a stack, by key."""
     outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
-
-
-def _model(python: Path) -> Path:
-    folder = STATE / "models"
-    base = folder / "base"
-    if not (base / "model.safetensors").exists():
-        command = [str(python), "-m", "localcloud.engine.tiny_model", str(folder)]
-        environment = engine_environment() | {"PYTHONPATH": str(ROOT)}
-        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        if process.returncode:
-            raise LocalError(f"the tiny model could not be created:\n{process.stderr.strip()}")
-    return base
-
-
-def _upload(folder: Path, s3: Any, bucket: str) -> None:
-    for file in sorted(folder.iterdir()):
-        s3.upload_file(str(file), bucket, f"{_WEIGHTS_PREFIX}{file.name}")
 
 
 def _session(server_credentials: Credentials) -> boto3.session.Session:
@@ -233,59 +234,6 @@ def _empty_buckets(url: str, server_credentials: Credentials) -> None:
     for bucket in s3.buckets.all():
         if bucket.name.startswith("cdk-sglang-local"):
             bucket.object_versions.all().delete()
-
-
-# --- asking -------------------------------------------------------------------------------------------------------
-
-
-def _ask(session: boto3.session.Session, url: str) -> dict[str, Any]:
-    """Ask the first question; an empty answer is a failure."""
-    try:
-        with InferenceClient(_ENDPOINT, _COMPONENT, session=session, endpoint_url=url, wait=_WAIT) as client:
-            answer = client.chat([{"role": "user", "content": _QUESTION}], max_tokens=_TOKENS, temperature=0)
-    except (InferenceClientError, ClientError, BotoCoreError) as error:
-        raise LocalError(f"no answer from {_COMPONENT}: {error}") from None
-    reply = ChatAnswer()
-    reply.add(answer)
-    ask = f"cdk-sglang ask --endpoint {_ENDPOINT} --component {_COMPONENT}"
-    problem = reply.problem(tokens=_TOKENS, more=f"ask for more with `{ask} --max-tokens 512 'hello'`")
-    if problem is not None:
-        raise LocalError(f"{_COMPONENT} is deployed and replied: {problem}")
-    return answer
-
-
-def _engine_line() -> str:
-    """The engine's own log line about the request that was just answered."""
-    logs = sorted((STATE / "state" / "logs").rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    matches = [line for line in lines if "POST /invocations" in line or "Prefill batch" in line]
-    return matches[-1].strip() if matches else "no line of the engine found"
-
-
-def _print_result(answer: dict[str, Any], server_credentials: Credentials, *, url: str, seconds: float) -> None:
-    text = answer["choices"][0]["message"]["content"]
-    console.print()
-    console.print(f"question  {_QUESTION}")
-    console.print(f"answer    {text!r}", markup=False)
-    console.print(f"usage     {json.dumps(answer['usage'])}", markup=False)
-    console.print(f"engine    {_engine_line()}", markup=False)
-    console.print(
-        "          (the model is tiny and random: the words mean nothing, the path they took is the real one)"
-    )
-    console.print(f"took      {seconds:.0f} s")
-    console.print()
-    console.print("look at it")
-    console.print(f"  {server_credentials.console_address(url)}", markup=False, soft_wrap=True)
-    console.print()
-    console.print("try next")
-    for line in server_credentials.exports(url):
-        console.print(f"  {line}", markup=False, soft_wrap=True)
-    console.print(f"  source {CREDENTIALS_FILE.relative_to(ROOT)}             # the same, in another terminal")
-    console.print(f"  .venv/bin/cdk-sglang ask 'who are you?' --endpoint {_ENDPOINT} --component {_COMPONENT}")
-    console.print("  aws sagemaker list-inference-components        # or any SDK: it is the AWS API")
-    console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
-    console.print(f"  tail -f {(STATE / 'state' / 'logs').relative_to(ROOT)}/*     # the logs of SGLang")
-    console.print("  make local-down                                # destroy and stop it")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cdk_sglang.observability.observed import ObservedEndpoint
 from stacks.naming import parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment
+from stacks.settings_alarms import Alarms as AlarmSettings
 
 _ID: Final = "Alarms"
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
@@ -55,7 +56,7 @@ class AlarmsStack(cdk.Stack):
                 self,
                 _ID,
                 endpoint=endpoint,
-                alarms=self._choice(settings),
+                alarms=alarm_choice(self, environment, settings.alarms),
                 enrichment=settings.observability.enrichment != "none",
                 rules=settings.alarms.rules,
                 deployment_stacks=(serving_stack,),
@@ -74,16 +75,25 @@ class AlarmsStack(cdk.Stack):
     def _read(self, value: str) -> str:
         return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
 
-    def _choice(self, settings: Environment) -> Alarms | NoAlarms:
-        alarms = settings.alarms
-        if alarms.none is not None:
-            return NoAlarms(reason=alarms.none)
-        arn = self._read("alarm-topic-arn") if alarms.kind == "create" else alarms.topic
-        assert arn is not None
-        return Alarms(
-            topic=sns.Topic.from_topic_arn(self, "Topic", arn),
-            page_topic=None if alarms.page is None else sns.Topic.from_topic_arn(self, "PageTopic", alarms.page),
-        )
+
+def alarm_choice(stack: cdk.Stack, environment: str, alarms: AlarmSettings) -> Alarms | NoAlarms:
+    """Return whom the alarms of an environment notify, or why nobody.
+
+    Args:
+        stack: The stack of the alarms.
+        environment: Name of the environment.
+        alarms: What it says of alarms.
+    """
+    if alarms.none is not None:
+        return NoAlarms(reason=alarms.none)
+    name = parameter_name(environment, "alarm-topic-arn")
+    created = alarms.kind == "create"
+    arn = ssm.StringParameter.value_for_string_parameter(stack, parameter_name=name) if created else alarms.topic
+    assert arn is not None
+    return Alarms(
+        topic=sns.Topic.from_topic_arn(stack, "Topic", arn),
+        page_topic=None if alarms.page is None else sns.Topic.from_topic_arn(stack, "PageTopic", alarms.page),
+    )
 
 
 def _in_file(problem: Problem, endpoint: str) -> Problem:

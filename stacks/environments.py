@@ -10,11 +10,17 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.cli.layers import EXTENDS, read_layers
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.validation import one_line, problems_of
+from stacks.naming import environment_name_problems
 from stacks.settings import Environment
 
 FOLDER: Final = Path("environments")
+_NODES_MAX: Final = 100_000
+"""Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
+_STRUCTURE: Final = ("while parsing", "while scanning")
 
 
 def load(name: str, *, folder: Path = FOLDER) -> Environment:
@@ -30,14 +36,22 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     path = folder / f"{name}.yaml"
     if not path.is_file():
         there = sorted(file.stem for file in folder.glob("*.yaml"))
+        meant = Path(name).stem  # of a file's path, as a shell completes it
+        hint = f"give its name alone: {meant}; " if meant != name and meant in there else ""
         raise ConfigurationError(
-            [Problem(path, f"no such file; environments that exist: {', '.join(there) or 'none yet'}")]
+            [Problem(path, f"no such file; {hint}environments that exist: {', '.join(there) or 'none yet'}")]
         )
+    raise_if_any(problem.in_file(str(path)) for problem in environment_name_problems(name))
+    content = _content(path)
+    if not isinstance(content, dict) or EXTENDS not in content:
+        return check(content, source=str(path))
+    layers = read_layers(path, folder=folder, read=_content)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(path, f"cannot be read as UTF-8 text: {one_line(str(error))}")]) from None
-    return parse(text, source=str(path))
+        return _checked(layers.merged)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            problem.in_file(layers.source_of(problem.path)) for problem in error.problems
+        ) from None
 
 
 def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
@@ -48,19 +62,34 @@ def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
     return context
 
 
+def _content(path: Path) -> object:
+    """Return what a file holds."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([Problem(path, f"cannot be read as UTF-8 text: {one_line(str(error))}")]) from None
+    return _read(text, source=str(path))
+
+
 def parse(text: str, *, source: str) -> Environment:
     """Check the text of an environment file; `source` begins every problem's line.
 
     Raises:
         ConfigurationError: One line per problem.
     """
+    return check(_read(text, source=source), source=source)
+
+
+def _read(text: str, *, source: str) -> object:
     try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a SafeLoader that also refuses repeated keys
+        content: object = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  a SafeLoader that also refuses repeated keys
     except ConfigurationError as error:
         raise ConfigurationError(problem.in_file(source) for problem in error.problems) from None
+    except yaml.MarkedYAMLError as error:
+        raise ConfigurationError([Problem(source, f"not YAML: {_with_place(error)}")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([Problem(source, f"not YAML: {one_line(str(error))}")]) from None
-    return check(content, source=source)
+    return content
 
 
 def check(content: object, *, source: str) -> Environment:
@@ -75,13 +104,50 @@ def check(content: object, *, source: str) -> Environment:
             [Problem(source, f"expected a mapping with the keys {', '.join(Environment.model_fields)}, got {got}")]
         )
     try:
+        return _checked(content)
+    except ConfigurationError as error:
+        raise ConfigurationError(problem.in_file(source) for problem in error.problems) from None
+
+
+def _checked(content: object) -> Environment:
+    try:
         return Environment.model_validate(content, by_alias=True, by_name=False)  # keys of files, not names of Python
     except ValidationError as error:
-        raise ConfigurationError(problem.in_file(source) for problem in problems_of(error, Environment)) from None
+        raise ConfigurationError(problems_of(error, Environment)) from None
+
+
+def _with_place(error: yaml.MarkedYAMLError) -> str:
+    """Return what a parser says, with line and column as an editor counts them, and where that began."""
+    at, begun = error.problem_mark, error.context_mark
+    text = one_line(str(error.problem or "cannot be read"))
+    place = "" if at is None else f"line {at.line + 1}, column {at.column + 1}: "
+    within = one_line(str(error.context)) if error.context else ""
+    if not within.startswith(
+        _STRUCTURE
+    ):  # such as "expected a single document in the stream", "but found another document"
+        return place + f"{within} {text}".strip()
+    begin = "" if begun is None else f" that begins on line {begun.line + 1}, column {begun.column + 1}"
+    return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win in silence: a second component would replace the first."""
+    """YAML lets the second of two equal keys win in silence: a second component would replace the first.
+
+    Texts of digits with a zero in front stay texts, since YAML 1.1 reads them as octal: an account would become another. Aliases may repeat
+    only so much: a file of 2 KB can stand for gigabytes.
+    """
+
+    def get_single_node(self) -> Any:  # noqa: ANN401  the base's signature
+        """Return the document, unless its aliases make it too large, or a part of itself."""
+        node = super().get_single_node()
+        if node is not None:
+            _count(node, {}, within=set())
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401  a number, or a text
+        """Return a number; a text for digits with a zero in front."""
+        text = str(self.construct_scalar(node))
+        return text if len(text) > 1 and text.isdigit() and text[0] == "0" else super().construct_yaml_int(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         seen: dict[object, int] = {}
@@ -101,3 +167,31 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         if problems:
             raise ConfigurationError(problems)
         return super().construct_mapping(node, deep=deep)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
+
+
+def _count(node: yaml.Node, counted: dict[int, int], *, within: set[int]) -> int:
+    """Return how many nodes a node stands for with every alias written out.
+
+    Args:
+        node: The node.
+        counted: Results by the identity of nodes, each of which is looked at once.
+        within: Identities of the nodes around it.
+
+    Raises:
+        ConfigurationError: Too many, or a node is a part of itself.
+    """
+    if id(node) in within:
+        problem = "an alias is a part of what it stands for; write that out"
+        raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", problem)])
+    if id(node) not in counted:
+        value = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
+        parts = [part for entry in value for part in (entry if isinstance(entry, tuple) else (entry,))]
+        total = 1 + sum(_count(part, counted, within=within | {id(node)}) for part in parts)
+        if total > _NODES_MAX:
+            problem = f"stands for more than {_NODES_MAX:,} values with every alias written out; use fewer aliases"
+            raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", problem)])
+        counted[id(node)] = total
+    return counted[id(node)]

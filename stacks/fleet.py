@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -12,10 +11,10 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
-from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 from stacks.alarms import AlarmsStack
+from stacks.deletion import empty_buckets
 from stacks.foundation import FoundationStack
-from stacks.naming import endpoint_name, stack_name
+from stacks.naming import endpoint_name, environment_name_problems, stack_name
 from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
 from stacks.settings import Environment
@@ -53,7 +52,7 @@ def add_fleet(
     Raises:
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
-    raise_if_any(problem.in_file(source) for problem in _environment_name_problems(name))
+    raise_if_any(problem.in_file(source) for problem in environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
     shared_names = _shared_names(name, settings)
     problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
@@ -98,20 +97,75 @@ def add_fleet(
         )
         alarms = watching.alarms
         problems += watching.problems
+        if not problems:
+            problems += _add_drafts(app, name, settings, resolved, serving=serving, env=env)
+        problems += _add_agent(app, name=name, settings=settings, foundation=foundation, serving=serving, env=env)
     raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
+    if settings.data.on_delete == "destroy":
+        for child in app.node.children:
+            if isinstance(child, cdk.Stack):
+                empty_buckets(child, retention_days=settings.data.log_retention_days)
     for key, value in {"cdk-sglang:environment": name, **settings.tags}.items():
         cdk.Tags.of(app).add(key, value)
     return Fleet(stacks=list(serving.values()), alarms=alarms, resolved=resolved)
 
 
-def _environment_name_problems(name: str) -> list[Problem]:
-    if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
-        return [
-            Problem(
-                "the file's name names the environment",
-                f"{name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}",
-            )
-        ]
+def _add_drafts(
+    app: cdk.Stage,
+    name: str,
+    settings: Environment,
+    resolved: ResolvedFleet,
+    *,
+    serving: Mapping[str, ServingStack],
+    env: cdk.Environment,
+) -> list[Problem]:
+    """Add the stack of the drafts, if any component has one, and say why a draft cannot be."""
+    components = (one for endpoint in settings.endpoints.values() for one in endpoint.components.values())
+    if all(component.speculative is None for component in components):
+        return []
+    from stacks.speculative import SpeculativeStack  # noqa: PLC0415  loading it takes time, and few fleets have it
+
+    try:
+        stack = SpeculativeStack(
+            app,
+            "Speculative",
+            environment=name,
+            settings=settings,
+            endpoints=resolved.endpoints,
+            stack_name=stack_name(name, "speculative"),
+            env=env,
+        )
+    except ConfigurationError as error:
+        return list(error.problems)
+    for endpoint in serving.values():  # whose roles it reads
+        stack.add_stack_dependency(endpoint)
+    return []
+
+
+def _add_agent(
+    app: cdk.Stage,
+    *,
+    name: str,
+    settings: Environment,
+    foundation: FoundationStack,
+    serving: Mapping[str, ServingStack],
+    env: cdk.Environment,
+) -> list[Problem]:
+    """Add the agent, where there is one; return what is wrong with it."""
+    if not settings.agent.enabled or settings.agent.component is None:
+        return []
+    from stacks.agent import AgentStack  # noqa: PLC0415  loading it takes time, and not every fleet has one
+
+    try:
+        agent = AgentStack(
+            app, "Agent", environment=name, settings=settings, stack_name=stack_name(name, "agent"), env=env
+        )
+    except ConfigurationError as error:
+        return list(error.problems)
+    agent.add_stack_dependency(foundation)
+    endpoint = settings.agent.component.partition("/")[0]
+    if endpoint in serving:  # so that its first question finds a model
+        agent.add_stack_dependency(serving[endpoint])
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Unpack
 
 import aws_cdk as cdk
@@ -19,10 +20,15 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
 from cdk_sglang.serving.image.build import ServingImageBuild
+from cdk_sglang.serving.shared.access_logs import make_access_logs
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy, in_packs
+from cdk_sglang.serving.shared.helper_functions import HelperFunctions
+from cdk_sglang.serving.shared.log_keys import let_logs_use
+from cdk_sglang.serving.shared.log_options import LogOptions, retention_of
 from cdk_sglang.serving.shared.logs import kept_under_a_name
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
-from stacks.models import builds_of
+from cdk_sglang.serving.shared.trust import trust_account_alone
+from stacks.kinds import is_zone_id
+from stacks.models import builds_of, secret_named
 from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
 from stacks.settings import Environment, Network
@@ -34,18 +40,26 @@ _INTERFACE_ENDPOINTS: Final = {
     "SagemakerApi": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,  # describing and updating from inside
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,  # for what else runs in the VPC
 }
+_AGENT_ENDPOINTS: Final = {
+    "AgentcoreGateway": ec2.InterfaceVpcEndpointAwsService.BEDROCK_AGENTCORE_GATEWAY,  # tools
+    "Agentcore": ec2.InterfaceVpcEndpointAwsService.BEDROCK_AGENTCORE,  # memory
+    "Xray": ec2.InterfaceVpcEndpointAwsService.XRAY,  # traces
+}
+"""For an agent in the VPC, which has no route beyond."""
 _NO_SECOND_COPY: Final = (
     "weights can be fetched again from where they came; a second copy of terabytes is the owner's choice, not a default"
-)
-_LOGS_USE_SSE_S3: Final = (
-    "S3 delivers access logs under SSE-S3: "
-    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
 )
 _DEFAULT_GROUP_UNUSED: Final = (
     "CloudFormation cannot close a VPC's default security group without a custom resource that may edit groups; "
     "nothing here is ever placed in it"
 )
-_OLD_ACCESS_LOGS: Final = cdk.Duration.days(400)
+
+
+_FIRST_ZONES: Final = (
+    "the VPC is in the first two Availability Zones of the Region, which may have none of the GPUs, or not every interface endpoint; name two that "
+    "have them in network.availability_zones: `aws ec2 describe-instance-type-offerings --location-type availability-zone-id` and "
+    "`aws ec2 describe-vpc-endpoint-services` list them"
+)
 
 
 class FoundationStack(cdk.Stack):
@@ -67,14 +81,17 @@ class FoundationStack(cdk.Stack):
         # ROLLBACK_FAILED; the key, since what is kept is encrypted with it; logs, since they say why. CloudFormation names them, so none is in
         # the way of the next try. What has a name of its own would be: `kept_under_a_name`.
         self._removal = cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
-        self._retention = _retention(settings.data.log_retention_days)
+        self._retention = retention_of(settings.data.log_retention_days)
         self.key = self._build_key()
         self._build_buckets()
         self._build_repository(settings)
         if settings.alarms.kind == "create":
             self._build_topic()
         if settings.network.vpc == "create":
-            self._build_network(settings.network)
+            agent_is_inside = settings.agent.enabled and settings.agent.network == "vpc"
+            self._build_network(
+                settings.network, {**_INTERFACE_ENDPOINTS, **(_AGENT_ENDPOINTS if agent_is_inside else {})}
+            )
         self._build_routes(settings)
 
     @property
@@ -101,20 +118,7 @@ class FoundationStack(cdk.Stack):
             enable_key_rotation=True,
             removal_policy=self._removal,
         )
-        # CloudWatch Logs encrypts with the key only under this grant, narrowed to this account's log groups:
-        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-        groups = self.format_arn(
-            service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EncryptLogs",
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
-                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-            )
-        )
+        let_logs_use(self, key, sid="EncryptLogs")
         self._publish("KeyArn", "key-arn", key.key_arn)
         return key
 
@@ -170,21 +174,7 @@ class FoundationStack(cdk.Stack):
         cdk.CfnOutput(self, "AlarmTopic", value=topic.topic_arn, description="Subscribe here to be told of alarms")
 
     def _build_buckets(self) -> None:
-        access_logs = s3.Bucket(
-            self,
-            "AccessLogs",
-            # Access logs can only be delivered to SSE-S3 when the bucket is to stay readable by log tools:
-            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            enforce_ssl=True,
-            versioned=True,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            lifecycle_rules=[
-                s3.LifecycleRule(expiration=_OLD_ACCESS_LOGS, noncurrent_version_expiration=cdk.Duration.days(30))
-            ],
-            removal_policy=self._removal,
-        )
+        access_logs = make_access_logs(self, "AccessLogs", removal=self._removal)
         weights = s3.Bucket(
             self,
             "Weights",
@@ -210,13 +200,6 @@ class FoundationStack(cdk.Stack):
             self, "WeightsBucket", value=weights.bucket_name, description="Upload weights under their prefix here"
         )
         acknowledge(weights, in_packs("S3BucketReplicationEnabled"), _NO_SECOND_COPY)
-        acknowledge(access_logs, in_packs("S3BucketReplicationEnabled"), "access logs need no second copy")
-        acknowledge(
-            access_logs,
-            ["AwsSolutions-S1", *in_packs("S3BucketLoggingEnabled")],
-            "a bucket of access logs that logged itself would never end",
-        )
-        acknowledge(access_logs, in_packs("S3DefaultEncryptionKMS"), _LOGS_USE_SSE_S3)
 
     def _build_repository(self, settings: Environment) -> None:
         repository = ecr.Repository(
@@ -238,16 +221,42 @@ class FoundationStack(cdk.Stack):
         logs_of_builds = LogOptions(
             retention_days=settings.data.log_retention_days, key=self.key, removal=self._removal
         )
-        for name, base in sorted(builds_of(settings).items()):
+        HelperFunctions(
+            self,
+            "Helpers",
+            log_retention_days=settings.data.log_retention_days,
+            log_key=self.key,
+            log_removal=self._removal,
+        )
+        for name, specification in sorted(builds_of(settings).items()):
             try:
                 build = ServingImageBuild(
-                    self, f"Build-{name}", repository=repository, base=base, log_options=logs_of_builds
+                    self,
+                    f"Build-{name}",
+                    repository=repository,
+                    base=specification.container_base,
+                    log_options=logs_of_builds,
+                    docker_hub=secret_named(
+                        self,
+                        f"DockerHub-{name}",
+                        specification.docker_hub_secret,
+                        kms_key=specification.docker_hub_kms_key,
+                    ),
                 )
             except FileNotFoundError as error:
                 raise ConfigurationError([Problem("image.build", f"{error}")]) from None
             self._publish(f"Digest-{name}", name, build.image.digest)
 
-    def _build_network(self, network: Network) -> None:
+    def _place_by_id(self, vpc: ec2.Vpc) -> None:
+        """Name the zones of the subnets by their ids, where the settings do: CDK's construct knows names alone."""
+        for subnet, zone in zip(vpc.isolated_subnets, self._zones or (), strict=bool(self._zones)):
+            if is_zone_id(zone):
+                resource = subnet.node.default_child
+                assert isinstance(resource, ec2.CfnSubnet)
+                resource.availability_zone_id = zone
+                resource.add_property_deletion_override("AvailabilityZone")
+
+    def _build_network(self, network: Network, services: Mapping[str, ec2.InterfaceVpcEndpointAwsService]) -> None:
         cidr = network.cidr or _DEFAULT_CIDR
         vpc = ec2.Vpc(
             self,
@@ -261,6 +270,9 @@ class FoundationStack(cdk.Stack):
             ],
         )
         acknowledge(vpc, in_packs("VPCDefaultSecurityGroupClosed"), _DEFAULT_GROUP_UNUSED)
+        self._place_by_id(vpc)
+        if network.availability_zones is None:
+            cdk.Annotations.of(self).add_info(_FIRST_ZONES)
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         inside = ec2.SecurityGroup(
             self, "EndpointAccess", vpc=vpc, description="VPC endpoints, from inside the VPC", allow_all_outbound=False
@@ -271,25 +283,15 @@ class FoundationStack(cdk.Stack):
         )
         inside.add_ingress_rule(serving, ec2.Port.tcp(443), "HTTPS from model instances")
         inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443), "HTTPS from callers in the VPC")
-        for name, service in _INTERFACE_ENDPOINTS.items():
+        for name, service in services.items():
             vpc.add_interface_endpoint(name, service=service, security_groups=[inside], open=False)
         flow_logs = logs.LogGroup(
             self, "FlowLogs", retention=self._retention, encryption_key=self.key, removal_policy=self._removal
         )
         flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs))
         acknowledge_inline_policy(flow_log)
+        trust_account_alone(flow_log.node.find_child("IAMRole"))
         self._publish(
             "SubnetIds", "subnet-ids", cdk.Fn.join(",", [subnet.subnet_id for subnet in vpc.isolated_subnets])
         )
         self._publish("SecurityGroupId", "security-group-id", serving.security_group_id)
-
-
-def _retention(days: int) -> logs.RetentionDays:
-    names = {3653: "TEN_YEARS"}  # only the name matters to jsii
-    by_days = {
-        1: "ONE_DAY", 3: "THREE_DAYS", 5: "FIVE_DAYS", 7: "ONE_WEEK", 14: "TWO_WEEKS", 30: "ONE_MONTH", 60: "TWO_MONTHS",
-        90: "THREE_MONTHS", 120: "FOUR_MONTHS", 150: "FIVE_MONTHS", 180: "SIX_MONTHS", 365: "ONE_YEAR",
-        400: "THIRTEEN_MONTHS", 545: "EIGHTEEN_MONTHS", 731: "TWO_YEARS", 1096: "THREE_YEARS", 1827: "FIVE_YEARS",
-        2192: "SIX_YEARS", 2557: "SEVEN_YEARS", 2922: "EIGHT_YEARS", 3288: "NINE_YEARS", **names,
-    }  # fmt: skip
-    return logs.RetentionDays[by_days[days]]

@@ -6,6 +6,7 @@ Each kind carries its part of the JSON Schema too, so that an editor complains a
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Final
@@ -24,7 +25,16 @@ _OWN_TAGS: Final = "cdk-sglang:"
 
 AccountId = Annotated[str, *matching(r"[0-9]{12}", "12 digits in quotes")]
 Region = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
-Zone = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]", "an Availability Zone, such as us-east-1a")]
+ZONE_ID = r"[a-z]{3,6}[0-9]-az[0-9]{1,2}"
+"""Ids of Availability Zones, which name the same zone in every account (https://docs.aws.amazon.com/ram/latest/userguide/working-with-az-ids.html)."""
+
+Zone = Annotated[
+    str,
+    *matching(
+        rf"([a-z]{{2,4}}(-[a-z]+)+-[0-9][a-z]|{ZONE_ID})",
+        "an Availability Zone, such as us-east-1a, or its id, such as use1-az1",
+    ),
+]
 SubnetId = Annotated[str, *matching(r"subnet-[0-9a-f]{8,17}", "a subnet id, such as subnet-0123456789abcdef0")]
 SecurityGroupId = Annotated[str, *matching(r"sg-[0-9a-f]{8,17}", "a security group id, such as sg-0123456789abcdef0")]
 
@@ -86,3 +96,8 @@ RetentionDays = Annotated[
     int,
     *one_of(RETENTION_DAYS, lambda days: f"{days} is not allowed; use one of {', '.join(map(str, RETENTION_DAYS))}"),
 ]
+
+
+def is_zone_id(zone: str) -> bool:
+    """Return whether an Availability Zone is given by its id, which is the same in every account, and not by its name."""
+    return re.fullmatch(ZONE_ID, zone) is not None

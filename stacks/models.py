@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -16,18 +18,19 @@ from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.spec.adapter import Adapter
 from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.container_base import ContainerBase
-from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.image import Image, ImageBuild
 from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
 
 
-def builds_of(settings: Environment) -> dict[str, ContainerBase]:
-    """Return the base of every image that the environment builds, by the name of the value that publishes its digest."""
+def builds_of(settings: Environment) -> dict[str, ImageBuild]:
+    """Return every image that the environment builds, once for each base, by the name of the value that publishes its digest."""
     images = [settings.image, *(endpoint.image for endpoint in settings.endpoints.values())]
-    bases = [image.build.container_base for image in images if isinstance(image, Image) and image.build is not None]
-    return {digest_parameter(base): base for base in bases}
+    builds = [image.build for image in images if isinstance(image, Image) and image.build is not None]
+    builds.sort(key=lambda build: build.docker_hub_secret is not None)  # of one base, the build with credentials wins
+    return {digest_parameter(build.container_base): build for build in builds}
 
 
 def digest_parameter(base: ContainerBase) -> str:
@@ -36,8 +39,9 @@ def digest_parameter(base: ContainerBase) -> str:
 
 
 def needs_bucket(component: Component) -> bool:
-    """Whether weights or adapters of a component are in the environment's own bucket."""
-    return component.model.s3 is None or any(adapter.key is not None for adapter in component.adapters.values())
+    """Whether weights, adapters or drafts of a component are in the environment's own bucket."""
+    own = component.model.s3 is None or component.speculative is not None
+    return own or any(adapter.key is not None for adapter in component.adapters.values())
 
 
 def model_source(scope: Construct, plan: ResolvedComponent, bucket: s3.IBucket | None) -> ModelSource:
@@ -49,7 +53,7 @@ def model_source(scope: Construct, plan: ResolvedComponent, bucket: s3.IBucket |
         bucket: The environment's weights bucket; None where nothing of the stack is in it.
     """
     model = plan.component.model
-    token = _secret(scope, f"{plan.name}-HubToken", model.token_secret)
+    token = secret_named(scope, f"{plan.name}-HubToken", model.token_secret)
     return ModelSource(model, bucket=bucket, token=token, facts=plan.facts)
 
 
@@ -87,11 +91,32 @@ def add_adapters(
     raise_if_any(problems)
 
 
-def _secret(scope: Construct, construct_id: str, name: str | None) -> secretsmanager.ISecret | None:
+def secret_named(
+    scope: Construct, construct_id: str, name: str | None, *, kms_key: str | None = None
+) -> secretsmanager.ISecret | None:
+    """Return a secret by name or ARN; None for none.
+
+    Args:
+        scope: The stack.
+        construct_id: Id, unique in the stack.
+        name: Name or ARN of the secret.
+        kms_key: ARN of its KMS key; Secrets Manager's own by default.
+    """
     if name is None:
         return None
     from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: PLC0415  loading it takes time, and few need it
 
+    key = None if kms_key is None else kms.Key.from_key_arn(scope, f"{construct_id}Key", kms_key)
     if name.startswith("arn:"):
-        return secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, name)
-    return secretsmanager.Secret.from_secret_name_v2(scope, construct_id, name)
+        return secretsmanager.Secret.from_secret_attributes(
+            scope, construct_id, secret_complete_arn=name, encryption_key=key
+        )
+    if key is None:
+        return secretsmanager.Secret.from_secret_name_v2(scope, construct_id, name)
+    arn = cdk.Stack.of(scope).format_arn(
+        service="secretsmanager",
+        resource="secret",
+        resource_name=name,
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return secretsmanager.Secret.from_secret_attributes(scope, construct_id, secret_partial_arn=arn, encryption_key=key)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from cdk_sglang.errors import Problem
+from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+
 
 def stack_name(environment: str, part: str) -> str:
     """Return the CloudFormation name of one part of an environment: "foundation" or an endpoint's name."""
@@ -19,3 +24,15 @@ def parameter_name(environment: str, value: str) -> str:
     Parameters, not exports: an exported value cannot change while another stack reads it, which deadlocks an update.
     """
     return f"/cdk-sglang/{environment}/{value}"
+
+
+def environment_name_problems(name: str) -> list[Problem]:
+    """Return what is wrong with the name of an environment, which begins the names of all that is its own."""
+    if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
+        return [
+            Problem(
+                "the file's name names the environment",
+                f"{name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}",
+            )
+        ]
+    return []

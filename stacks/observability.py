@@ -10,22 +10,25 @@ from typing import Unpack
 import aws_cdk as cdk
 from constructs import Construct
 
+from cdk_sglang.observability.alarms.fleet_budget import FleetBudgetAlarm
 from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
 from cdk_sglang.observability.enrichment import OtelEnrichment
 from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
 from cdk_sglang.observability.traces.transaction_search import TransactionSearch
+from stacks.alarms import alarm_choice
 from stacks.options import StackOptions
 from stacks.planning import ResolvedFleet, observed_endpoints
 from stacks.settings import Environment
 
 
 class ObservabilityStack(cdk.Stack):
-    """Metrics of the engines' failures of an environment, and saved queries over its logs.
+    """Metrics of the engines' failures of an environment, saved queries over its logs, and the alarm on its budget.
 
     Args:
         scope: The app, or a stage of one.
         construct_id: Id of the stack.
         environment: Name of the environment.
+        settings: The environment.
         fleet: The environment, with every value resolved, and its plan.
         **options: Options of the stack.
 
@@ -39,12 +42,25 @@ class ObservabilityStack(cdk.Stack):
         construct_id: str,
         *,
         environment: str,
+        settings: Environment,
         fleet: ResolvedFleet,
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
         endpoints = observed_endpoints(environment, fleet)
         self.logs = {one.name: EndpointLogs(self, f"Logs-{one.name}", endpoint=one) for one in endpoints}
+        if settings.budget_usd_per_hour is not None:
+            enriched = settings.observability.enrichment != "none"
+            FleetBudgetAlarm(
+                self,
+                "Budget",
+                name=environment,
+                endpoints=endpoints,
+                budget_usd_per_hour=settings.budget_usd_per_hour,
+                alarms=alarm_choice(self, environment, settings.alarms),
+                enrichment=enriched,
+                runbooks_url=settings.observability.runbooks_url,
+            )
 
 
 class DashboardsStack(cdk.Stack):
@@ -83,6 +99,7 @@ class DashboardsStack(cdk.Stack):
             endpoints=observed_endpoints(environment, fleet),
             enrichment=settings.observability.enrichment != "none",
             runbooks=settings.observability.runbooks_url,
+            agent=settings.agent.enabled,
         )
         cdk.CfnOutput(self, "FleetDashboard", value=self.dashboards.names[0])
         # CDK warns from 800 kB on; FleetDashboards draws less before its template is full, and nothing else is in it.

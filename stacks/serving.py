@@ -17,7 +17,7 @@ from constructs import Construct
 from cdk_sglang import (
     Alarms,
     ConfigurationError,
-    EndpointNetwork,
+    HelperFunctions,
     InferenceEndpoint,
     NoAlarms,
     ServingImage,
@@ -26,10 +26,12 @@ from cdk_sglang import (
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning import ResolvedEndpoint
+from cdk_sglang.serving.shared.log_keys import LOG_KEY_WARNING
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
 from stacks.models import add_adapters, digest_parameter, model_source, needs_bucket
 from stacks.naming import endpoint_name, parameter_name
+from stacks.network import endpoint_network
 from stacks.options import StackOptions
 from stacks.settings import Environment
 
@@ -73,6 +75,13 @@ class ServingStack(cdk.Stack):
         key = self._read_key()
         bucket = self._read_bucket(key) if any(map(needs_bucket, endpoint_spec.components.values())) else None
         problems: list[Problem] = []
+        HelperFunctions(
+            self,
+            "Helpers",
+            log_retention_days=settings.data.log_retention_days,
+            log_key=key,
+            log_removal=_LOG_REMOVAL[settings.data.on_delete],
+        )
         with _under("endpoints", collect=problems):
             self.endpoint = self._make_endpoint(plan.name, endpoint_spec, key)
             for component in plan.components.values():
@@ -82,6 +91,8 @@ class ServingStack(cdk.Stack):
                     added = self.endpoint.add_resolved_component(component, model=model_source(self, component, bucket))
                     add_adapters(added, component.component.adapters, bucket, refused=refused)
         raise_if_any(problems)
+        if any(component.speculative is not None for component in endpoint_spec.components.values()):
+            self._publish_role(plan.name)
         cdk.CfnOutput(self, "EndpointName", value=self.endpoint.endpoint_name)
 
     def _make_endpoint(self, name: str, endpoint_spec: Endpoint, key: kms.IKey) -> InferenceEndpoint:
@@ -92,7 +103,7 @@ class ServingStack(cdk.Stack):
             capacity=endpoint_spec.capacity,
             image=self._image(endpoint_spec.image or settings.image),
             routing=endpoint_spec.routing,
-            network=self._network(),
+            network=endpoint_network(settings.network, self._read),
             network_isolation=endpoint_spec.network_isolation,
             endpoint_name=endpoint_name(self._environment, name),
             log_retention_days=settings.data.log_retention_days,
@@ -104,17 +115,28 @@ class ServingStack(cdk.Stack):
             nightly_stop=endpoint_spec.nightly_stop,
             rollout=endpoint_spec.rollout,
             verification=endpoint_spec.verify,
+            enrichment=settings.observability.enrichment != "none",
+        )
+
+    def _publish_role(self, name: str) -> None:
+        """Say which role the endpoint runs with: copies that a draft is measured on run with it too."""
+        ssm.StringParameter(
+            self,
+            "ExecutionRoleArn",
+            parameter_name=parameter_name(self._environment, f"execution-role-arn/{name}"),
+            string_value=self.endpoint.role.role_arn,
         )
 
     def _read(self, value: str) -> str:
         return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
 
     def _read_key(self) -> kms.IKey:
+        cdk.Annotations.of(self).acknowledge_warning(LOG_KEY_WARNING, "the foundation's key names CloudWatch Logs")
         return kms.Key.from_key_arn(self, "Key", self._read("key-arn"))
 
     def _image(self, image: Image) -> ServingImage:
         if image.dlc is not None:
-            return ServingImage.from_dlc(SglangDlc(image.dlc))
+            return ServingImage.from_dlc(SglangDlc(image.dlc), digest=image.digest)
         if image.build is not None:  # by the foundation, once for all endpoints
             name, digest = self._read("images-repository"), self._read(digest_parameter(image.build.container_base))
         else:
@@ -139,20 +161,6 @@ class ServingStack(cdk.Stack):
         return s3.Bucket.from_bucket_attributes(
             self, "Weights", bucket_name=self._read("weights-bucket"), encryption_key=key
         )
-
-    def _network(self) -> EndpointNetwork | None:
-        network = self._settings.network
-        match network.vpc:
-            case "none":
-                return None
-            case "existing":
-                return EndpointNetwork(
-                    subnet_ids=network.subnet_ids or (), security_group_ids=network.security_group_ids or ()
-                )
-            case "create":
-                zones = len(network.availability_zones or ("first", "second"))
-                subnets = cdk.Fn.split(",", self._read("subnet-ids"), zones)
-                return EndpointNetwork(subnet_ids=tuple(subnets), security_group_ids=(self._read("security-group-id"),))
 
 
 @contextmanager

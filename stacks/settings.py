@@ -5,12 +5,14 @@ Only shapes, bounds and words are here; what needs hardware or model facts is ch
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.cli.layers import EXTENDS
 from cdk_sglang.errors import Problem
+from cdk_sglang.spec.agent import Agent
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.kinds import Count, Name, unique
@@ -27,10 +29,13 @@ from stacks.kinds import (
     TagKey,
     TagValue,
     Zone,
+    is_zone_id,
 )
+from stacks.settings_agent import agent_problems
 from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_bench import workload_problems
+from stacks.settings_places import place_problems
 from stacks.settings_routes import Destinations, route_problems
 
 _MAX_TAGS: Final = 46
@@ -48,8 +53,8 @@ class Network(Settings):
     availability_zones: (
         Annotated[tuple[Zone, ...], Strict(False), Count(2, 4, "zones"), AfterValidator(unique)] | None
     ) = None
-    """With `create`: two to four zones, such as [us-east-1a, us-east-1b]; by default the first two of the Region. Name those that
-    have your GPUs."""
+    """With `create`: two to four zones by name, such as [us-east-1a, us-east-1b], or by id, such as [use1-az4, use1-az6]: a name is another zone
+    in another account, an id is not. By default the first two of the Region, whatever they have; name those that have your GPUs."""
     subnet_ids: Annotated[tuple[SubnetId, ...], *SUBNETS] | None = None
     """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
     security_group_ids: Annotated[tuple[SecurityGroupId, ...], *SECURITY_GROUPS] | None = None
@@ -83,9 +88,21 @@ class Data(Settings):
     """Days that logs are kept."""
 
 
+def _or_extends(schema: dict[str, Any]) -> None:
+    """A file that extends another need not have what is required."""
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": [EXTENDS]}]
+
+
 class Environment(Settings):
     """One deployable fleet."""
 
+    _is_file = True
+
+    model_config = ConfigDict(json_schema_extra=_or_extends)
+
+    extends: str | None = None
+    """Another file below the folder of environments, such as base.yaml, whose settings hold where this file says nothing else: mappings are
+    merged key by key, anything else replaces, and null takes a key away."""
     account: AccountId | None = None
     """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
     region: Region | None = None
@@ -111,15 +128,25 @@ class Environment(Settings):
     cdk_sglang.client reads them."""
     bench: dict[Name, Workload] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """Workloads that `cdk-sglang bench run` sends, by name; nothing of them is deployed."""
+    agent: Agent = Agent()
+    """An agent on Bedrock AgentCore whose model is one of the components; off by default."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if self.extends is not None:  # `load` has merged the files, so nobody has here
+            raise_if_any([Problem(EXTENDS, "is followed in files alone, by the name of the environment")])
         zones = self.network.availability_zones or ()
         problems = [
             Problem("network.availability_zones", f"{zone} is not in region {self.region}; use zones of that Region")
             for zone in zones
-            if self.region is not None and zone[:-1] != self.region
+            if self.region is not None and not is_zone_id(zone) and zone[:-1] != self.region
         ]
+        if len({is_zone_id(zone) for zone in zones}) > 1:
+            problems.append(
+                Problem(
+                    "network.availability_zones", "has names and ids, which may be the same zones; use names or ids"
+                )
+            )
         seen: dict[str, str] = {}
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
             if key.lower() in seen:
@@ -133,7 +160,13 @@ class Environment(Settings):
             name: {component: spec.model for component, spec in endpoint.components.items()}
             for name, endpoint in self.endpoints.items()
         }
+        places = list(place_problems(self.region, self.account, alarms=self.alarms, endpoints=self.endpoints))
+        known_region = None if any(problem.path == "region" for problem in places) else self.region  # told once
+        problems += places
         problems += route_problems(self.routes, models)
         problems += workload_problems(self.bench, self.endpoints)
+        problems += agent_problems(
+            self.agent, self.endpoints, vpc=self.network.vpc, account=self.account, region=known_region
+        )
         raise_if_any(problems)
         return self

@@ -24,6 +24,8 @@ RESERVED: Final = {
     "enrichment": "the account's OTel enrichment",
     "transaction-search": "the account's Transaction Search",
     "showback": "what the endpoints cost",
+    "speculative": "the drafts of all components",
+    "agent": "the agent",
 }
 """Names of stacks, which no endpoint may have, with what each holds."""
 
@@ -109,11 +111,12 @@ def add_watching(
         app,
         "Observability",
         environment=name,
+        settings=settings,
         fleet=resolved,
         stack_name=stack_name(name, "observability"),
         env=env,
     )
-    for stack in serving.values():  # metric filters read the log groups
+    for stack in (foundation, *serving.values()):  # the topic of an alarm; metric filters read the log groups
         logs.add_stack_dependency(stack)
     if settings.observability.dashboards:
         watching.problems.extend(_add_dashboards(app, name, settings, resolved, env))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ os.environ["CDK_VALIDATION"] = "false"  # the built-in engine takes seconds; tes
 os.environ.pop("CDK_CONTEXT_JSON", None)
 os.environ.pop("CDK_OUTDIR", None)
 
+import botocore.session  # noqa: E402
 import pytest  # noqa: E402
 import pytest_socket  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from tests.support.scheduling import pytest_xdist_make_scheduler  # noqa: E402, F401  a hook
+
+# Every test has a session of its own, and each session would parse the models of its services anew: SageMaker's takes a quarter of a second.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 # The same examples in every run, so that a failure in CI is one everywhere; `--hypothesis-profile=explore` looks further.
 settings.register_profile(

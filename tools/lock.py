@@ -6,7 +6,11 @@
 | `requirements.txt` | the project itself and the same versions, for a plain `pip install -r` | `requirements.lock` |
 | `requirements-engine.lock` | the engine's versions with hashes: what `make engine` installs | `requirements-engine.txt` |
 | `container/requirements.txt` | versions and hashes of the packages named in it | `requirements-engine.lock` |
+| `constructs/cdk_sglang/_runtime/weights/requirements.txt` | the same of the build that copies models | `requirements.lock` |
 | `requirements-bench.lock` | AIPerf and what it needs, with hashes: what `make bench-tools` installs | `requirements-bench.txt` |
+| `agent/requirements.lock` | the agent's packages with hashes, for its code zip and `make agent-tools` | `agent/requirements.txt` |
+| `agent/requirements-mlflow.lock` | the same and MLflow's | `agent/requirements-mlflow.txt` |
+| `agent/langgraph_example/requirements.lock` | the example's, in the agent's versions | `requirements.txt` beside it |
 | `tools/setup/requirements.lock` | uv with its hashes | the group `setup` of `pyproject.toml` |
 """
 
@@ -29,6 +33,11 @@ from tools.setup.indexes import read_settings, uv_variables
 ROOT: Final = Path(__file__).resolve().parent.parent
 _EVERYWHERE: Final = ("--universal", "--python-version", "3.11")
 _ENGINE: Final = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_34")
+_AGENTS: Final = (
+    "agent/requirements.txt",
+    "agent/requirements-mlflow.txt",
+    "agent/langgraph_example/requirements.txt",
+)
 _QUIET: Final = (
     "--no-annotate",
     "--no-header",
@@ -37,6 +46,7 @@ _QUIET: Final = (
     "--no-config",
     "--quiet",
 )
+_STAGING: Final = "constructs/cdk_sglang/_runtime/weights/requirements.txt"
 _NAME: Final = re.compile(r"[-_.]+")
 
 _PLAIN: Final = """\
@@ -76,14 +86,14 @@ def without_hashes(text: str) -> str:
     return re.sub(r" \\\n +--hash=\S+", "", text)
 
 
-def container_list(current: str, engine: str) -> str:
-    """Return the container's list with the versions and hashes that the engine is tested with.
+def part_of(locked: str, current: str) -> str:
+    """Return a list of some packages with the versions and hashes of a locked list.
 
     Args:
-        current: The present list; its comments and names are kept.
-        engine: Text of `requirements-engine.lock`.
+        locked: Text of the locked list.
+        current: The present list of some of its packages; its comments and names are kept.
     """
-    by_name = {pin.partition("==")[0]: block for pin, block in requirements(engine).items()}
+    by_name = {pin.partition("==")[0]: block for pin, block in requirements(locked).items()}
     comments = [line for line in current.splitlines() if line.startswith("#")]
     names = [normalised(pin).partition("==")[0] for pin in requirements(current)]
     return "\n".join([*comments, *(by_name[name] for name in names), ""])
@@ -163,10 +173,16 @@ def main() -> None:
     usage = "`make engine` installs this list; the reasons for its versions are in requirements-engine.txt."
     _write("requirements-engine.lock", engine, source="requirements-engine.txt", usage=usage)
     container = ROOT / "container" / "requirements.txt"
-    _write("container/requirements.txt", container_list(container.read_text(encoding="utf-8"), engine))
+    _write("container/requirements.txt", part_of(engine, container.read_text(encoding="utf-8")))
+    staging = ROOT / _STAGING
+    _write(_STAGING, part_of(project, staging.read_text(encoding="utf-8")))
     bench = _compile(ROOT / "requirements-bench.lock", "requirements-bench.txt", *_EVERYWHERE)
     usage = "`make bench-tools` installs this list; the reason for its version is in requirements-bench.txt."
     _write("requirements-bench.lock", bench, source="requirements-bench.txt", usage=usage)
+    usage = "The agent's code zip holds this list, and `make agent-tools` installs it; the reasons are in {source}."
+    for source in _AGENTS:  # the first is a constraint of the others
+        lock = str(Path(source).with_suffix(".lock"))
+        _write(lock, _compile(ROOT / lock, source, *_EVERYWHERE), source=source, usage=usage.format(source=source))
     tool = _compile(ROOT / uv_tool.LOCK, "--group", "setup", *_EVERYWHERE)
     _write(uv_tool.LOCK, tool, source="pyproject.toml", usage="tools/setup/uv.py installs this list.")
 

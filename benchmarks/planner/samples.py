@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.planning.features import Load, columns, features
+from cdk_sglang.planning.features import Load, columns, features, mixed_tokens
 from cdk_sglang.planning.memory import plan_memory
 from cdk_sglang.planning.predict import MAX_RUNNING, most_gpus
 from cdk_sglang.planning.queueing import served_at_once
@@ -143,7 +143,12 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
     capacity = served_at_once(question, memory)
     asked = question.concurrency or MAX_RUNNING[question.engine]
     running = min(asked, capacity) if capacity >= 1 else asked  # it was measured, so at least one was served
-    load = Load(input_tokens=question.input_tokens, output_tokens=question.output_tokens, running=max(1.0, running))
+    load = Load(
+        input_tokens=question.input_tokens,
+        output_tokens=question.output_tokens,
+        running=max(1.0, running),
+        mixed_tokens=mixed_tokens(question),
+    )
     queued = "all prompts" in row["quality_flag"]
     per_gpu = _number(row["output_tok_s_per_gpu"])
     if np.isnan(per_gpu):

@@ -30,6 +30,7 @@ _MAKERS_OF_CDK: Final[Mapping[str, str]] = {
     "Size": "Size.gibibytes(...)",
     "IGrantable": "Role",
 }
+_ACTIONS_OF_CDK: Final = ("cloudwatch_actions.SnsAction(...)", "cloudwatch_actions.LambdaAction(...)")
 
 
 class Kind(ABC):
@@ -83,6 +84,8 @@ class _Class(Kind):
         module = self.words.removesuffix(self.name)
         if self._owner is not None and issubclass(self._owner, enum.Enum):
             return tuple(f"{self.words}.{member.name}" for member in self._owner)
+        if self.name == "IAlarmAction":
+            return _ACTIONS_OF_CDK
         if self.name in _MAKERS_OF_CDK:
             return (f"{module}{_MAKERS_OF_CDK[self.name]}",)
         if module and self.name[:1] == "I" and self.name[1:2].isupper():
@@ -277,6 +280,7 @@ def ways_to_make(name: str) -> tuple[str, ...]:
     needed = [f"{field.alias or key}=..." for key, field in model_fields.items() if field.is_required()]
     if is_dataclass(cls):
         needed = [f"{f.name}=..." for f in fields(cls) if f.default is f.default_factory is MISSING]
+        needed = needed or [f"{name}=..." for name in getattr(cls, "usual_fields", ())]
     elif not needed and not 0 < len(model_fields) <= _FEW:
         needed = ["..."]
     if makers and (

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
 
 from cdk_sglang.errors import ConfigurationError, Problem
+
+_SHORTEST_BEGINNING: Final = 3
+"""Letters from which a word counts as the beginning of another, as `fp8` of `fp8_e4m3`."""
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:
@@ -15,13 +19,23 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
         raise ConfigurationError(found)
 
 
-def did_you_mean(word: str, known: Iterable[str], *, list_up_to: int = 12) -> str:
+def did_you_mean(word: str, known: Iterable[str], *, list_up_to: int = 16) -> str:
     """Return "did you mean 'x'" for a near miss, the known words when they are few, else the nearest three."""
     words = sorted(known)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}"
+    near = _nearest(word, words)
+    if near is not None:
+        return f"did you mean {near!r}"
     if len(words) <= list_up_to:
         return f"known: {', '.join(words)}"
     nearest = difflib.get_close_matches(word, words, n=3, cutoff=0.0)
     return f"nearest of {len(words)} known: {', '.join(nearest)}"
+
+
+def _nearest(word: str, words: list[str]) -> str | None:
+    """Return the word that was meant: one that begins so, else one with the same letters, else the most similar."""
+    begin = [other for other in words if len(word) >= _SHORTEST_BEGINNING and other.startswith(word)]
+    if begin:
+        return min(begin, key=len)
+    near = difflib.get_close_matches(word, words, n=5, cutoff=0.6)
+    swapped = [other for other in near if sorted(other) == sorted(word)]
+    return next(iter([*swapped, *near]), None)

@@ -26,6 +26,7 @@ from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _SHOWN_LENGTH: Final = 60
+_KEYS_SHOWN: Final = 4
 _NUMBER_TOKEN_BELOW: Final = -1e280
 """CDK encodes a number that is known only at deployment as one below this (aws_cdk.Token.as_number, aws-cdk-lib 2.275.0)."""
 _TEXT_TOKEN: Final = re.compile(r"[$#]\{Token\[")
@@ -47,6 +48,9 @@ class Spec(BaseModel):
     _noun: ClassVar[str] = ""
     """First part of a problem's path where Python code makes the value, such as "scaling"; the name of the class if empty."""
 
+    _is_file: ClassVar[bool] = False
+    """Whether this is a whole file, whose problems never speak of Python."""
+
     # Only at run time: a checker must see the constructor that pydantic derives from the fields.
     if not TYPE_CHECKING:
 
@@ -60,6 +64,16 @@ class Spec(BaseModel):
         # pydantic's own mark (its RootModel uses it): validation of a model inside another one does not go through
         # __init__, so errors keep their place.
         __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def hint_for(cls, key: str, value: object) -> str | None:  # noqa: ARG003  for classes that know more
+        """Return what to do with a key that is none of this specification's; None to name the nearest.
+
+        Args:
+            key: The key.
+            value: Its value.
+        """
+        return None
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with other values, validated like a new one."""
@@ -202,6 +216,7 @@ _TYPES: Final = {
     "list_type": "a list",
     "tuple_type": "a list",
 }
+_DIGITS: Final = re.compile(r"[+-]?[\d.,_]+")
 _SIGNS: Final = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
 
 
@@ -212,7 +227,9 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         return "must be known at synth, got a token; give the number itself"
     match kind:
         case "extra_forbidden":
-            return f"unknown key; {did_you_mean(str(loc[-1]), fields_at(model, loc[:-1]))}"
+            key, place = str(loc[-1]), model_at(model, loc[:-1])
+            hint = place.hint_for(key, value) if place is not None and issubclass(place, Spec) else None
+            return f"unknown key; {hint or did_you_mean(key, _keys(place))}"
         case "missing":
             return "missing; it has no default"
         case "literal_error":
@@ -221,10 +238,14 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
             return f"{got} is not allowed; {hint}"
         case "string_type" if isinstance(value, bool | int | float):
             return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
-        case "int_type" | "float_type" if isinstance(value, str):
-            return f"{got} is text; write a number without quotes"
+        case "int_type" | "float_type" | "int_parsing" | "float_parsing" if isinstance(value, str):
+            has_unit = any(map(str.isdigit, value)) and not _DIGITS.fullmatch(value)
+            how = "digits alone, without a unit or a sign" if has_unit else "a number without quotes"
+            return f"{got} is text; write {how}"
         case "model_type":
-            return f"takes a mapping, in Python {context['class_name']}(...), got {got}; change it"
+            keys = ", ".join(_keys(model_at(model, loc))[:_KEYS_SHOWN])
+            python = "" if getattr(model, "_is_file", False) else f", in Python {context['class_name']}(...)"
+            return f"takes a mapping{python}, got {got}; give keys such as {keys}"
         case _ if kind in _TYPES:
             return f"takes {_TYPES[kind]}, got {got}; change it"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
@@ -233,8 +254,36 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case "options":
             return detail["msg"]
         case _:
-            message = one_line(detail["msg"])
-            return f"{message[:1].lower()}{message[1:]}, got {got}"
+            return _rarer_text(detail, got)
+
+
+_RARER: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
+    "too_short": lambda got, limits: f"{got} has {_count(limits)}; list at least {limits['min_length']}",
+    "too_long": lambda got, limits: f"{got} has {_count(limits)}; keep {limits['max_length']} or fewer",
+    "string_too_short": lambda got, limits: f"{got} is too short; the least is {_characters(limits['min_length'])}",
+    "string_too_long": lambda got, limits: f"{got} is too long; the most is {_characters(limits['max_length'])}",
+    "string_pattern_mismatch": lambda got, limits: f"{got} is not allowed; it has to match {limits['pattern']}",
+    "finite_number": lambda got, _: f"{got} is not allowed; use a finite number",
+}
+
+
+def _rarer_text(detail: ErrorDetails, got: str) -> str:
+    kind = detail["type"]
+    if kind in _RARER:
+        return _RARER[kind](got, detail.get("ctx", {}))
+    if kind.startswith("date_"):
+        return f"{got} is not a date; write it as 2027-03-01"
+    message = one_line(detail["msg"])
+    return f"{message[:1].lower()}{message[1:]}, got {got}"
+
+
+def _count(limits: Mapping[str, Any]) -> str:
+    count = limits["actual_length"]
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
+def _characters(count: int) -> str:
+    return f"{count} character{'' if count == 1 else 's'}"
 
 
 def shown(value: object) -> str:
@@ -248,8 +297,8 @@ def one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
-def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
-    """Return the names of the fields of the model at a place inside another model."""
+def model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """Return the model at a place inside another model; None if there is none."""
     place: Any = model
     for part in loc:
         if _is_model(place):
@@ -257,7 +306,11 @@ def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
             place = _inner(fields[str(part)].annotation) if part in fields else None
         else:  # an item of a mapping or a list
             place = next((inner for inner in map(_inner, typing.get_args(place)[-1:]) if inner is not None), None)
-    return [_key(name, field) for name, field in place.model_fields.items()] if _is_model(place) else []
+    return place if _is_model(place) else None
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return [] if model is None else [_key(name, field) for name, field in model.model_fields.items()]
 
 
 def _key(name: str, field: FieldInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import logging
 import os
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdk_sglang_container.arguments import build_arguments
 from cdk_sglang_container.deathwatch import DeathWatch, end_everything
+from cdk_sglang_container.draft_files import draft_problems
 from cdk_sglang_container.engine import (
     TOKENIZER_WORKERS_VARIABLE,
     WORKER_APPLICATION,
     WORKER_APPLICATION_VARIABLE,
 )
 from cdk_sglang_container.flags import Flags
+from cdk_sglang_container.heartbeat import prepare_heartbeat, remove_heartbeat, run_scheduler
 from cdk_sglang_container.model_files import model_problems
 from cdk_sglang_container.preflight import Expectation, Preflight
 from cdk_sglang_container.refused import RefusedError
@@ -25,6 +28,7 @@ from cdk_sglang_container.rules import check_combination
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
 from cdk_sglang_container.sglang_names import check_sglang
+from cdk_sglang_container.shown import shown
 from cdk_sglang_container.tracing import tracing_problems
 
 if TYPE_CHECKING:
@@ -70,7 +74,8 @@ def prepare(settings: Settings) -> ServerArgs:
     try:
         arguments, values = parse(os.environ, settings)
         on_cpu = _on_cpu()
-        problems = check_combination(values, on_cpu=on_cpu) + model_problems(values) + tracing_problems(values)
+        problems = check_combination(values, on_cpu=on_cpu) + model_problems(values)
+        problems += draft_problems(values) + tracing_problems(values)
         if problems:
             raise RefusedError(problems)
         check_sglang(tokenizer_workers=values["tokenizer_worker_num"])
@@ -78,7 +83,7 @@ def prepare(settings: Settings) -> ServerArgs:
     finally:
         preflight.stop()
     server_args = _resolve(arguments)
-    logger.warning("starting SGLang with: %s", " ".join(arguments))
+    logger.warning("starting SGLang with: %s", shown(arguments))
     return server_args
 
 
@@ -154,6 +159,7 @@ def _resolve(arguments: list[str]) -> ServerArgs:
 
 def _serve(server_args: ServerArgs) -> int:
     from sglang.launch_server import run_server
+    from sglang.srt.entrypoints import http_server
     from sglang.srt.utils import kill_process_tree
 
     os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
@@ -163,6 +169,8 @@ def _serve(server_args: ServerArgs) -> int:
     # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.
     os.environ.setdefault("SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT", "120")
     prepare_sessions(os.environ)
+    prepare_heartbeat(os.environ)
+    http_server.launch_server = functools.partial(http_server.launch_server, run_scheduler_process_func=run_scheduler)
     importlib.import_module("cdk_sglang_container.server")  # puts the contract on SGLang's application
 
     if server_args.tokenizer_worker_num > 1:
@@ -170,6 +178,7 @@ def _serve(server_args: ServerArgs) -> int:
     try:
         run_server(server_args)
     finally:
+        remove_heartbeat(os.environ)
         kill_process_tree(os.getpid(), include_parent=False)
     return 0
 

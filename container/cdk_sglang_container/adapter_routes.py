@@ -27,10 +27,11 @@ class Adapters:
 
     Args:
         engine: SGLang.
+        folder: Folder below which the adapters' files may be.
     """
 
-    def __init__(self, engine: SglangEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: SglangEngine, folder: str) -> None:
+        self._engine, self._within = engine, Path(folder)
         self._changing = asyncio.Lock()
 
     async def add(self, name: str, source: str, *, preload: bool, pin: bool) -> None:
@@ -86,7 +87,7 @@ class Adapters:
             raise AdapterError("this server has LoRA off; start it with SM_SGLANG_ENABLE_LORA=true")
 
     def _checked_folder(self, name: str, source: str) -> Path:
-        folder = find_folder(source)
+        folder = find_folder(source, within=self._within)
         max_rank, modules = self._engine.lora_limits
         model = Path(self._engine.model_path)
         try:
@@ -106,8 +107,14 @@ def _reference(name: str, folder: Path, *, pin: bool) -> LoRARef:
     return LoRARef(lora_name=name, lora_path=str(folder), pinned=pin)
 
 
-def add_adapter_routes(app: FastAPI, *, engine: SglangEngine) -> None:
-    """Mount the two routes on SGLang's application."""
+def add_adapter_routes(app: FastAPI, *, engine: SglangEngine, folder: str) -> None:
+    """Mount the two routes on SGLang's application.
+
+    Args:
+        app: SGLang's application.
+        engine: SGLang.
+        folder: Folder below which the adapters' files may be.
+    """
     from fastapi import Request, Response
     from fastapi.exceptions import HTTPException
     from model_hosting_container_standards.common.fastapi.routing import safe_include_router
@@ -117,7 +124,7 @@ def add_adapter_routes(app: FastAPI, *, engine: SglangEngine) -> None:
     )
     from model_hosting_container_standards.sagemaker.sagemaker_router import create_sagemaker_router
 
-    adapters = Adapters(engine)
+    adapters = Adapters(engine, folder)
 
     async def add(asked: SimpleNamespace, _request: Request) -> Response:
         try:

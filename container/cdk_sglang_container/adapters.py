@@ -28,6 +28,9 @@ _ADDED_TOKENS = "added_tokens.json"
 # What may stand in a URL path (`DELETE /adapters/{name}`) and in SGLang's `model: <base>:<adapter>`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,255}")
 _HEADER_LENGTH_BYTES = 8
+# Bytes of a value, and its exponent's bits (IEEE 754; BF16 is the upper half of F32).
+_EXPONENTS = {"F16": (2, 0x7C00), "BF16": (2, 0x7F80), "F32": (4, 0x7F800000), "F64": (8, 0x7FF0000000000000)}
+_AT_ONCE = 4 * 2**20
 _HEADER_LENGTH_MAX = 100_000_000  # the format's own limit (https://github.com/huggingface/safetensors)
 
 
@@ -42,18 +45,23 @@ def check_name(name: str) -> str:
     return name
 
 
-def find_folder(source: str) -> Path:
+def find_folder(source: str, *, within: Path) -> Path:
     """The folder with the adapter's files: the one given, or its only child.
 
-    SageMaker unpacks the archive it was given; archives often hold one folder.
+    SageMaker unpacks the archive it was given, below its own folder; archives often hold one folder.
 
     Args:
         source: `src` of `POST /adapters`.
+        within: Folder below which it must be, links followed.
     """
     folder = Path(source.removeprefix("file://"))
+    if not folder.resolve().is_relative_to(within.resolve()):
+        raise AdapterError(f"adapter source {source!r}: is not below {within}, where SageMaker unpacks adapters")
     if not folder.is_dir():
         raise AdapterError(f"adapter source {source!r}: is not a folder in this container")
     for candidate in [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]:
+        if not candidate.resolve().is_relative_to(within.resolve()):  # a link in the archive
+            continue
         if (candidate / CONFIG_FILE).is_file():
             if not (candidate / WEIGHTS_FILE).is_file():
                 raise AdapterError(f"adapter source {source!r}: holds {CONFIG_FILE} but no {WEIGHTS_FILE}")
@@ -84,6 +92,11 @@ def check_adapter(folder: Path, *, model: Path, max_rank: int | None, target_mod
             tensors, base_tensors(model)
         )
         problems = [f"{WEIGHTS_FILE}: {problem}" for problem in found] + _added_tokens(folder, model)
+    if not problems and not is_finite(folder / WEIGHTS_FILE):
+        # Its answers would be no numbers, and SGLang's scheduler ends when it samples from those.
+        problems = [
+            f"{WEIGHTS_FILE}: holds values that are infinite or no numbers; train it again, with a lower learning rate"
+        ]
     if problems:
         raise AdapterError("; ".join(problems))
 
@@ -165,6 +178,30 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if size < _HEADER_LENGTH_BYTES + length + end:
         raise AdapterError(f"{path.name}: is cut short: {size} bytes, {_HEADER_LENGTH_BYTES + length + end} announced")
     return tensors
+
+
+def is_finite(path: Path) -> bool:
+    """Whether all floating-point values of a safetensors file, whose header has been read, are numbers and finite.
+
+    Every exponent bit of one that is not is set. About a second for a gigabyte.
+    """
+    import numpy as np
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_HEADER_LENGTH_BYTES), "little")
+        entries = json.loads(file.read(length))
+    entries.pop("__metadata__", None)
+    start = _HEADER_LENGTH_BYTES + length
+    for entry in entries.values():
+        begin, end = entry["data_offsets"]
+        width, exponent = _EXPONENTS.get(entry["dtype"], (0, 0))
+        if not width or end <= begin:
+            continue
+        bits = np.memmap(path, dtype=f"<u{width}", mode="r", offset=start + begin, shape=((end - begin) // width,))
+        mask = bits.dtype.type(exponent)
+        if any((bits[at : at + _AT_ONCE] & mask == mask).any() for at in range(0, len(bits), _AT_ONCE)):
+            return False
+    return True
 
 
 @lru_cache(maxsize=1)

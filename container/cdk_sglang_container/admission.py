@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Objects of a body whose fields are the request's own: SGLang's, Ollama's, Vertex's.
 _NESTED = ("sampling_params", "options", "parameters", "instances")
-_PROMPTS = ("prompt", "text", "input_ids")
+_PROMPTS = ("prompt", "text", "input_ids", "input", "instances")
 _SHOWN_MAX = 80
 
 
@@ -55,39 +55,49 @@ def check_request(request: dict[str, Any], limits: RequestLimits) -> None:
     Raises:
         HttpError: 400 with the first field that is not, its value, and what it may be.
     """
-    _check_fields(request, limits, "")
-    for name in _NESTED:
-        inner = request.get(name)
-        if inner is None:
-            continue
-        parts = inner if isinstance(inner, list) else [inner]
-        for part in parts:
-            if isinstance(part, dict):
-                _check_fields(part, limits, f"{name}.")
-        if name == "sampling_params" and (not parts or not all(isinstance(part, dict) for part in parts)):
-            raise _refusal(name, "an object, or a list of objects", inner)
+    _check_object(request, limits, "")
     _check_sequences(request, limits)
 
 
-def _check_fields(fields: dict[str, Any], limits: RequestLimits, prefix: str) -> None:
+def _check_object(fields: dict[str, Any], limits: RequestLimits, prefix: str) -> None:
     for name, value in fields.items():
         if value is not None and (rule := FIELDS.get(name)) is not None:
             wanted = rule(value, limits)
             if wanted is not None:
                 raise _refusal(f"{prefix}{name}", wanted, value)
+    for name in _NESTED:
+        inner = fields.get(name)
+        if inner is None:
+            continue
+        parts = inner if isinstance(inner, list) else [inner]
+        for part in parts:
+            if isinstance(part, dict):
+                _check_object(part, limits, f"{prefix}{name}.")
+        if name == "sampling_params" and (not parts or not all(isinstance(part, dict) for part in parts)):
+            raise _refusal(f"{prefix}{name}", "an object, or a list of objects", inner)
 
 
 def _check_sequences(request: dict[str, Any], limits: RequestLimits) -> None:
-    sampling = request.get("sampling_params")
-    first = sampling[0] if isinstance(sampling, list) else sampling
-    choices = request.get("n") or (first.get("n") if isinstance(first, dict) else None) or 1
+    choices = max(_choices(request), _choices(request.get("parameters")))
     for name in _PROMPTS:
         prompts = request.get(name)
-        if not (isinstance(prompts, list) and prompts and isinstance(prompts[0], str | list)):
+        if not isinstance(prompts, list) or not prompts:
             continue
-        if len(prompts) * choices > limits.sequences:
+        several = isinstance(prompts[0], str | list) or name == "instances"
+        if several and len(prompts) * choices > limits.sequences:
             wanted = f"at most {limits.sequences} prompts times n"
             raise _refusal(name, wanted, len(prompts), got=f"{len(prompts)} prompts times n {choices}")
+
+
+def _choices(fields: object) -> int:
+    """How many answers each prompt has, the most of any; a list has one number per prompt."""
+    if not isinstance(fields, dict):
+        return 1
+    sampling = fields.get("sampling_params")
+    parts = [fields, *(sampling if isinstance(sampling, list) else [sampling])]
+    asked = [part.get("n") for part in parts if isinstance(part, dict)]
+    numbers = [number for one in asked for number in (one if isinstance(one, list) else [one])]
+    return max((int(number) for number in numbers if number is not None), default=1)
 
 
 def _refusal(field: str, wanted: str, value: object, *, got: str | None = None) -> HttpError:

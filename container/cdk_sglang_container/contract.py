@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cdk_sglang_container import bidirectional
 from cdk_sglang_container.admission import check_request, parse
 from cdk_sglang_container.choice import choose_adapter
+from cdk_sglang_container.errors import answer_error, answered
 from cdk_sglang_container.http import (
     HttpError,
     VanishedError,
     answer,
-    answer_error,
     header,
     read_body,
     replay,
     with_header,
-    with_openai_errors,
 )
+from cdk_sglang_container.passage import Passage
 from cdk_sglang_container.request_log import RequestLog
 from cdk_sglang_container.settings import DEFAULT_SLOW_AFTER_S
 from cdk_sglang_container.tracing import joined
@@ -115,16 +115,27 @@ class Contract:
             path = scope["path"]
             if path == "/ping" and scope["method"] == "GET":
                 await answer(send, _OK if self._health.ok else _UNAVAILABLE, "")
-            elif scope["method"] in _WITH_BODY and not (header(scope, "content-type") or "").startswith(_FORMS):
+            elif self._has_json(scope):
                 await self._chat(scope, receive, send)
             else:
-                await self._app(scope, receive, send)
+                uploads = scope["method"] in _WITH_BODY
+                if uploads:
+                    _ = self._engine.limits  # from then on the gate looks at what becomes of it
+                passage = Passage.begin(path) if uploads else Passage(reached=True)
+                await answered(self._app, scope, receive, send, passage=passage)
         elif kind == "websocket" and scope["path"] == bidirectional.PATH:
             await bidirectional.serve(self._chat, scope, receive, send, limit=self._limit)
         elif kind == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    @staticmethod
+    def _has_json(scope: Scope) -> bool:
+        """Whether a body must be read here; SGLang takes some with GET too."""
+        if scope["method"] not in _WITH_BODY and header(scope, "content-length") in {None, "0"}:
+            return header(scope, "transfer-encoding") is not None
+        return not (header(scope, "content-type") or "").lower().startswith(_FORMS)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
@@ -139,10 +150,11 @@ class Contract:
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         log = RequestLog(scope, slow_after_s=self._slow_after_s)
         send = log.watched(send)
+        passage = Passage.begin(scope["path"])
         try:
             admitted = await self._admit(joined(scope), receive, send)
             if admitted is not None:
-                await self._app(*admitted)
+                await answered(self._app, *admitted, passage=passage)
         except HttpError as error:
             log.refused(error)
             await answer_error(send, error)
@@ -160,10 +172,9 @@ class Contract:
         limits = self._engine.limits
         request = parse(body, depth=limits.depth)
         check_request(request, limits)
-        sent: Send | None = with_openai_errors(send)
+        sent: Send | None = send
         if chats:
-            assert sent is not None
-            scope, body, sent = await self._chosen(scope, body, request, sent)
+            scope, body, sent = await self._chosen(scope, body, request, send)
         return None if sent is None else (scope, replay(body, receive), sent)
 
     async def _chosen(

@@ -12,7 +12,9 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from cdk_sglang_container.fields import PASSES_MAX
 from cdk_sglang_container.gate import guard_dispatch
+from cdk_sglang_container.heartbeat import open_heartbeat
 from cdk_sglang_container.limits import RequestLimits
 from cdk_sglang_container.processes import EngineProcesses
 from cdk_sglang_container.settings import Settings
@@ -29,9 +31,6 @@ WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
 # Set by the entry for them: how many there are.
 TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
 _POLL_S = 0.05
-_EMBEDDED_TEXTS_MAX = (
-    2048  # as OpenAI's: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
-)
 
 
 class SglangEngine:
@@ -45,6 +44,7 @@ class SglangEngine:
         self._settings = settings
         self._processes = EngineProcesses()
         self._adapter_changes = 0
+        self._heartbeat = open_heartbeat(os.environ)
 
     @functools.cached_property
     def _manager(self) -> TokenizerManager:
@@ -72,24 +72,21 @@ class SglangEngine:
     @functools.cached_property
     def limits(self) -> RequestLimits:
         """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
-        from sglang.srt.environ import envs
         from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode
 
         manager, settings = self._manager, self._settings
         limits = RequestLimits(
             vocabulary=int(manager.model_config.vocab_size),
             context=int(manager.context_len),
+            width=int(manager.model_config.hidden_size),
             truncates=bool(manager.allow_auto_truncate),
             # An embedding model makes one pass over each text: nobody waits for its answers to grow.
-            sequences=settings.max_sequences if manager.is_generation else _EMBEDDED_TEXTS_MAX,
+            sequences=settings.max_sequences if manager.is_generation else PASSES_MAX,
             top_logprobs=settings.max_top_logprobs,
             depth=settings.max_json_depth,
             grammar_bytes=settings.max_grammar_bytes,
         )
-        pickles = envs.SGLANG_USE_PICKLE_IPC.get()  # then the scheduler takes objects as they are
-        guard_dispatch(
-            manager, limits, roundtrip=None if pickles else lambda message: msgpack_decode(msgpack_encode(message))
-        )
+        guard_dispatch(manager, limits, roundtrip=lambda message: msgpack_decode(msgpack_encode(message)))
         return limits
 
     @property
@@ -152,13 +149,28 @@ class SglangEngine:
         """Adapters that are on the engine now."""
         return self._manager.lora_registry.get_all_adapters().keys()
 
+    def beats(self) -> bool:
+        """Whether a scheduler has made progress since this was last asked, and none of the engine's processes is stopped."""
+        beaten = self._heartbeat is not None and self._heartbeat.beaten()
+        alive = beaten and self._processes.alive()
+        if alive:
+            self._note_alive()
+        return alive
+
+    def _note_alive(self) -> None:
+        """Take back that SGLang was told, by a probe that was given up, that it is wedged."""
+        from sglang.srt.managers.tokenizer_manager import ServerStatus
+
+        manager = self._manager
+        if manager.server_status == ServerStatus.UnHealthy and not manager.gracefully_exit:
+            manager.server_status = ServerStatus.Up
+
     def computes(self) -> bool:
         """Whether the engine has computed for callers since this was last asked.
 
         An idle scheduler turns in its loop too: without a request in flight its computing proves nothing.
         """
         from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
-        from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         if not self._processes.computed():
             return False
@@ -167,8 +179,8 @@ class SglangEngine:
         shared = os.environ.get(TOKENIZER_WORKERS_VARIABLE, "1") != "1"
         asked = any(not str(rid).startswith(HEALTH_CHECK_RID_PREFIX) for rid in manager.rid_to_state)
         busy = asked or shared or self._adapter_changes > 0
-        if busy and manager.server_status == ServerStatus.UnHealthy and not manager.gracefully_exit:
-            manager.server_status = ServerStatus.Up  # set below, when it was given up
+        if busy:
+            self._note_alive()
         return busy
 
     async def generate(self) -> bool:

@@ -8,11 +8,12 @@ another way is left to SGLang, which answers 400.
 
 from __future__ import annotations
 
-import json
 import re
 from array import array
 from typing import TYPE_CHECKING, Any, Final
 
+from cdk_sglang_container.grammars import grammar_problem
+from cdk_sglang_container.other_fields import SWITCHES
 from cdk_sglang_container.patterns import pattern_problem
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ _NUMBER_MAX = 1e9
 # since theirs are random hexadecimal digits; one that begins like a health check's is never answered under load.
 _RID: Final = re.compile(r"(?!HEALTH_CHECK)[A-Za-z0-9_.:\-]{8,256}")
 _TEXT_MAX = 1024
+# SGLang 0.5.23 takes 32 of each (srt/sampling/sampling_params.py); a pattern costs more than a text.
+_STOPS_MAX, _STOP_PATTERNS_MAX = 32, 16
+PASSES_MAX = (
+    2048  # as OpenAI's embeddings: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
+)
+_FLOAT32_MAX = 3e38
 # Parameters of transformers' apply_chat_template that SGLang gives itself, or that replace the model's own template.
 _TEMPLATE_OWN: Final = frozenset(
     {
@@ -152,6 +159,13 @@ def _logit_bias(value: object, limits: RequestLimits) -> str | None:
     return None
 
 
+def _switch(*also: str) -> Rule:
+    """True or false, or a list of them (one per prompt); 1 and 0 mean the same."""
+    allowed = (True, False, None, *also)
+    shown = " or ".join(["true or false", *map(repr, also)])
+    return lambda value, _limits: None if value != [] and all(each in allowed for each in _each(value)) else shown
+
+
 def _rid(value: object, _limits: RequestLimits) -> str | None:
     if isinstance(value, str) and _RID.fullmatch(value):
         return None
@@ -165,9 +179,33 @@ def _text(value: object, _limits: RequestLimits) -> str | None:
     return f"a text of at most {_TEXT_MAX} characters"
 
 
-def _texts(value: object, _limits: RequestLimits) -> str | None:
+def _stops(value: object, _limits: RequestLimits) -> str | None:
+    """Texts that end an answer: the scheduler looks for each of them in as much of the answer, at every token."""
     values = _each(value)
-    return None if all(isinstance(each, str) for each in values) else "a text, or a list of texts"
+    if len(values) <= _STOPS_MAX and all(isinstance(each, str) and len(each) <= _TEXT_MAX for each in values):
+        return None
+    return f"a text, or a list of at most {_STOPS_MAX} texts, of at most {_TEXT_MAX} characters each"
+
+
+def _parts(value: object, _limits: RequestLimits) -> str | None:
+    """Texts that are one pass each, such as documents to rank."""
+    few = not isinstance(value, list) or len(value) <= PASSES_MAX
+    return None if few else f"at most {PASSES_MAX:,} of them"
+
+
+def _items(value: object, limits: RequestLimits) -> str | None:
+    return _parts(value, limits) or _token_ids(value, limits)
+
+
+def _vectors(value: object, limits: RequestLimits) -> str | None:
+    """Embeddings in place of tokens: lists of numbers, one for each unit of the model's width, in lists of lists."""
+    if isinstance(value, list) and value and (value[0] is None or isinstance(value[0], list)):
+        return next((problem for part in value if part is not None and (problem := _vectors(part, limits))), None)
+    width = limits.width
+    if isinstance(value, list) and (not value or (width is not None and len(value) != width)):
+        return f"lists of {width} numbers, the model's width"
+    finite = isinstance(value, list) and all(type(each) in {int, float} and abs(each) < _FLOAT32_MAX for each in value)
+    return None if finite else "lists of numbers"
 
 
 def _object_without(reserved: frozenset[str]) -> Rule:
@@ -191,20 +229,21 @@ def _session_params(value: object, limits: RequestLimits) -> str | None:
 
 
 def _grammar(value: object, limits: RequestLimits) -> str | None:
-    size = len(value) if isinstance(value, str) else len(json.dumps(value))
-    return None if size <= limits.grammar_bytes else f"at most {limits.grammar_bytes} bytes long"
+    return grammar_problem(value, size=limits.grammar_bytes, depth=limits.depth)
 
 
 def _regex(value: object, limits: RequestLimits) -> str | None:
     if not isinstance(value, str):
         return "a regular expression"
-    return _grammar(value, limits) or pattern_problem(value, backtracks=False)
+    if len(value) > limits.grammar_bytes:
+        return f"at most {limits.grammar_bytes} bytes long"
+    return pattern_problem(value, backtracks=False)
 
 
 def _stop_regex(value: object, _limits: RequestLimits) -> str | None:
     values = _each(value)
-    if not all(isinstance(each, str) for each in values):
-        return "a regular expression, or a list of them"
+    if len(values) > _STOP_PATTERNS_MAX or not all(isinstance(each, str) for each in values):
+        return f"a regular expression, or a list of at most {_STOP_PATTERNS_MAX}"
     return next((problem for each in values if (problem := pattern_problem(each, backtracks=True))), None)
 
 
@@ -217,6 +256,8 @@ def _by_name(rule: Rule, *names: str) -> dict[str, Rule]:
 
 
 FIELDS: Final[Mapping[str, Rule]] = {
+    **_by_name(_switch(), *SWITCHES),
+    "return_hidden_states": _switch("last"),
     "n": _whole(lambda limits: (1, limits.sequences)),
     **_by_name(_whole(lambda limits: (1, limits.sequences)), "best_of", "beam_width"),
     **_by_name(_whole(_alternatives), "top_logprobs", "top_logprobs_num"),
@@ -234,7 +275,9 @@ FIELDS: Final[Mapping[str, Rule]] = {
     **_by_name(
         _between(0, INT32_MAX), "routed_dp_rank", "data_parallel_rank", "disagg_prefill_dp_rank", "decode_tp_size"
     ),
-    **_by_name(_between(1, INT32_MAX), "stream_interval", "dimensions"),
+    **_by_name(_between(1, INT32_MAX), "stream_interval", "dimensions", "top_n"),
+    **_by_name(_between(0, INT32_MAX), "max_tool_calls", "capacity_of_str_len"),
+    "timeout": _number(0, INT32_MAX),
     **_by_name(
         _between(1, 1024),
         "max_dynamic_patch",
@@ -246,14 +289,19 @@ FIELDS: Final[Mapping[str, Rule]] = {
     **_by_name(_number(0, 1), "top_p", "min_p"),
     **_by_name(_number(-2, 2), "frequency_penalty", "presence_penalty"),
     "repetition_penalty": _number(_PENALTY_MIN, 2),
-    **_by_name(_token_ids, "input_ids", "prompt", "input", "tokens", "query", "items", "text"),
+    **_by_name(_token_ids, "input_ids", "prompt", "input", "tokens", "query", "text"),
     **_by_name(_token_ids, "stop_token_ids", "token_ids_logprob", "label_token_ids", "embed_override_token_id"),
     **_by_name(_positions, "multi_item_delimiter_indices", "token_indices_to_pool"),
+    "items": _items,
+    "documents": _parts,
+    **_by_name(_vectors, "input_embeds", "embed_overrides", "query_embed_overrides", "item_embed_overrides"),
     "logit_bias": _logit_bias,
-    "rid": _rid,
+    # A response's id is the engine's rid (srt/entrypoints/openai/serving_responses.py).
+    **_by_name(_rid, "rid", "request_id"),
     **_by_name(_text, "session_id", "conversation_id", "routing_key", "extra_key", "cache_salt", "bootstrap_host"),
-    **_by_name(_text, "bootstrap_pair_key", "lora_path"),
-    "stop": _texts,
+    **_by_name(_text, "bootstrap_pair_key", "lora_path", "previous_response_id", "score_extraction_token"),
+    **_by_name(_text, "reasoning_parser", "tool_call_parser"),
+    **_by_name(_stops, "stop", "stop_sequences"),
     "stop_regex": _stop_regex,
     "regex": _regex,
     **_by_name(_grammar, "ebnf", "json_schema", "structural_tag", "response_format", "tools", "format"),
@@ -267,22 +315,3 @@ FIELDS: Final[Mapping[str, Rule]] = {
     "ebnf_full_assistant": _set_by_server,
 }
 """Null passes everywhere: it is SGLang's default."""
-
-# The other fields of SGLang's protocol. Flags and names from a fixed list: SGLang's own types check those.
-_FLAGS: Final = """
-    background continue_final_message echo ignore_eos log_metrics no_logs no_stop_trim parallel_tool_calls reasoning_effort
-    require_reasoning return_cached_tokens_details return_entropy return_flat_raw_output_top_logprobs
-    return_flat_raw_top_logprobs return_flat_raw_top_logprobs_b64 return_hidden_states return_indexer_topk
-    return_input_ids_in_sglext return_logprob return_meta_info return_output_ids_in_sglext return_prompt_token_ids
-    return_routed_experts return_sampling_mask return_spec_tokens_details return_text_in_logprobs return_token_ids
-    sampling_logprobs_mode separate_reasoning skip_special_tokens spaces_between_special_tokens stream stream_options
-    stream_reasoning task thinking tool_choice use_audio_in_video
-"""
-# Texts and media, which become tokens or are looked up; and what SGLang refuses unless its operator switched it on.
-_CONTENT: Final = """
-    audio_data custom_labels custom_logit_processor custom_params image_data images_config input_embeds messages
-    mm_content_hashes mm_hashes mm_processor_kwargs modalities model sampling_params suffix user video_config video_data
-    watermark
-"""
-UNBOUNDED: Final = frozenset(_FLAGS.split()) | frozenset(_CONTENT.split())
-"""Fields without a rule: nothing in them is counted, or indexes anything."""

@@ -7,10 +7,12 @@ scheduler_components/request_receiver.py of sglang 0.5.23): what does not fit en
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from cdk_sglang_container.fields import FIELDS, token_ids_problem
+from cdk_sglang_container.passage import note_dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,8 @@ _SAMPLING_FIELDS = (
     "temperature",
     "top_k",
 )
+
+_MADE_BY_SGLANG = ("mm_inputs", "positional_embed_overrides", "time_stats")
 
 
 class Sampling(Protocol):
@@ -60,7 +64,8 @@ def guard_dispatch(
     Args:
         manager: SGLang's `TokenizerManager`.
         limits: Bounds of a request.
-        roundtrip: Encode a message and decode it as the scheduler will. Default: types are not checked.
+        roundtrip: Encode a message and decode it by the types that SGLang declares. SGLang 0.5.23 itself pickles what it sends
+            to its scheduler (SGLANG_USE_PICKLE_IPC), which takes any type, and ends of it. Default: types are not checked.
     """
     dispatch = manager._dispatch_to_scheduler  # noqa: SLF001  no public method sees every message
 
@@ -69,10 +74,9 @@ def guard_dispatch(
         for request in requests:
             if hasattr(request, "sampling_params"):
                 check_tokenized(request, limits)
-                if (
-                    roundtrip is not None and request.mm_inputs is None
-                ):  # images go as they are: megabytes, made by SGLang's own processors
-                    _check_types(request, roundtrip)
+                if roundtrip is not None:
+                    _check_types(_as_asked(request), roundtrip)
+        note_dispatch()
         dispatch(message)
 
     manager._dispatch_to_scheduler = checked  # noqa: SLF001  as above
@@ -80,6 +84,9 @@ def guard_dispatch(
 
 def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
     """Raise `ValueError` unless a tokenized request is within the vocabulary and the bounds."""
+    if request.input_ids is not None and not len(request.input_ids) and getattr(request, "input_embeds", None) is None:
+        # A pass over no tokens at all ends SGLang's scheduler; alone in its batch, a prompt without text is one.
+        raise ValueError("the prompt must have at least one token")
     if request.mm_inputs is None and request.input_ids is not None:
         problem = token_ids_problem(request.input_ids, limits.vocabulary)
         if problem is not None:
@@ -95,6 +102,19 @@ def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
         problem = token_ids_problem(list(stops), limits.vocabulary)
         if problem is not None:
             raise ValueError(f"stop_token_ids must be {problem}")
+
+
+def _as_asked(request: TokenizedRequest) -> TokenizedRequest:
+    """The request without what SGLang's own code has put there: images are megabytes, and not all of it can be encoded.
+
+    Without its tokens too, which have been looked at: encoding a long prompt takes longer than all else.
+    """
+    bare = copy.copy(request)
+    bare.input_ids = None
+    for name in _MADE_BY_SGLANG:
+        if getattr(bare, name, None) is not None:
+            setattr(bare, name, None)
+    return bare
 
 
 def _check_types(request: TokenizedRequest, roundtrip: Callable[[object], object]) -> None:

@@ -2,8 +2,9 @@
 
 SGLang's own `/ping` is a flag that stays up while the scheduler hangs. Here the engine is asked for a token every few
 seconds. A busy scheduler acknowledges the probe between two forward passes, without running it; within one pass, which a
-long prompt or a slow machine can make minutes long, it answers nothing, and then its computing counts. An engine that
-neither answers nor computes for the set time is wedged.
+long prompt or a slow machine can make minutes long, it answers nothing, and then its heartbeat counts, however long that
+takes (`heartbeat.py`). Between two beats its computing counts too, for a set time: a kernel may be compiled, but a scheduler
+that turns in a loop computes as well. An engine that does none of these for the set time is wedged.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ class Health:
 
     Args:
         generate: Make the engine generate one token; true when it did or acknowledged. Cancelled when it is given up.
+        beats: Whether the engine's scheduler has made progress since this was last asked.
         computes: Whether the engine has worked on requests since this was last asked.
         started: Whether the engine says it is up, by its own flag.
         stopping: Whether it was told to stop; it is not asked any more then, since it waits for every request to end.
         warmed_up: Whether being up means that it has generated (SGLang's warm-up was not skipped).
         wedged_after_s: Seconds with neither an answer nor computing until it counts as wedged.
-        stalled_after_s: Seconds that computing alone may stand for an answer.
+        stalled_after_s: Seconds that computing alone may stand for an answer or a heartbeat.
         clock: Seconds, monotonic.
     """
 
@@ -42,6 +44,7 @@ class Health:
         self,
         *,
         generate: Callable[[], Awaitable[bool]],
+        beats: Callable[[], bool],
         computes: Callable[[], bool],
         started: Callable[[], bool],
         stopping: Callable[[], bool],
@@ -50,7 +53,7 @@ class Health:
         stalled_after_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._generate, self._computes = generate, computes
+        self._generate, self._beats, self._computes = generate, beats, computes
         self._started, self._stopping = started, stopping
         self._warmed_up = warmed_up
         self._interval_s = wedged_after_s * _INTERVAL_SHARE
@@ -92,13 +95,17 @@ class Health:
 
         One probe is under way at any time: several would be acknowledged one by one, long after they were asked.
         """
-        began = worked = self._clock()
-        self._computes()  # from here on
+        began = beaten = worked = self._clock()
+        self._beats()  # from here on, both
+        self._computes()
         asking = asyncio.ensure_future(self._generate())
         try:
             while not (await asyncio.wait({asking}, timeout=self._deadline_s / _LOOKS_PER_DEADLINE))[0]:
                 now = self._clock()
-                if now - began < self._stalled_after_s and self._computes():
+                beats, computes = self._beats(), self._computes()
+                if beats:
+                    beaten = now
+                if beats or (computes and now - beaten < self._stalled_after_s):
                     worked = now
                     self._note(alive=self._has_generated, began=began)
                 elif now - worked >= self._deadline_s:

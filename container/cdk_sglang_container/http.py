@@ -14,7 +14,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 _THROWN_AWAY_MAX_BYTES = 64 * 2**20
-_ERRORS_FROM = 400
 
 
 class HttpError(Exception):
@@ -101,53 +100,3 @@ async def answer(send: Send, status: int, content: object, *, headers: dict[str,
     encoded = [(key.lower().encode(), value.encode("latin-1")) for key, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
-
-
-async def answer_error(send: Send, error: HttpError) -> None:
-    """An error as OpenAI's clients read it."""
-    kinds = {404: "NotFoundError", 413: "RequestTooLarge", 503: "ServiceUnavailable"}
-    kind = kinds.get(error.status, "BadRequestError")
-    content = {"message": error.message, "type": kind, "param": error.param, "code": error.status}
-    await answer(send, error.status, _both_shapes(content), headers=error.headers)
-
-
-def with_openai_errors(send: Send) -> Send:
-    """A `send` that gives SGLang's own errors OpenAI's shape too, so that a caller meets one shape on every path."""
-    held: list[Message] = []
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= _ERRORS_FROM:
-            held.append(message)
-        elif not held:
-            await send(message)
-        else:
-            held.append(message)
-            if not message.get("more_body", False):
-                start, *parts = held
-                held.clear()
-                body = _in_openai_shape(b"".join(part.get("body", b"") for part in parts))
-                kept = [pair for pair in start.get("headers", ()) if pair[0].lower() != b"content-length"]
-                await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
-                await send({"type": "http.response.body", "body": body})
-
-    return sending
-
-
-def _in_openai_shape(body: bytes) -> bytes:
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return body
-    if not isinstance(content, dict) or isinstance(content.get("error"), dict):
-        return body
-    if isinstance(content.get("error"), str):  # SGLang's /generate
-        content = {"message": content["error"], "type": "BadRequestError", "param": None, "code": 400}
-    elif not isinstance(content.get("message"), str):
-        return body
-    return json.dumps(_both_shapes(content)).encode()
-
-
-def _both_shapes(content: dict[str, Any]) -> dict[str, Any]:
-    """OpenAI's error object, and beside it SGLang's older flat one."""
-    error = {key: content.get(key) for key in ("message", "type", "param", "code")}
-    return {"error": error, "object": "error", **error}

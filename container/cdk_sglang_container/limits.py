@@ -12,6 +12,7 @@ class RequestLimits:
     Attributes:
         vocabulary: Tokens of the loaded model; token ids are 0 to `vocabulary` - 1.
         context: Tokens that prompt and answer may have together.
+        width: Numbers of an embedding in place of a token. Default: not checked.
         truncates: Whether SGLang shortens what is longer than the context instead of refusing it.
         sequences: Sequences one request may generate: its prompts times `n`.
         top_logprobs: Alternatives per token that a request may ask for.
@@ -21,6 +22,7 @@ class RequestLimits:
 
     vocabulary: int
     context: int
+    width: int | None = None
     truncates: bool = False
     sequences: int = 64
     top_logprobs: int = 20

@@ -37,6 +37,15 @@ class EngineProcesses:
         self._looked_at: float | None = None
         self._cpu_s = 0.0
 
+    def alive(self) -> bool:
+        """Whether all of them are there and not stopped."""
+        if not self._processes:
+            self._processes = self._find()
+        try:
+            return bool(self._processes) and all(process.status() not in _STILL for process in self._processes)
+        except psutil.Error:
+            return False
+
     def computed(self) -> bool:
         """Whether all of them are there and not stopped, and the schedulers have computed since the last call."""
         if not self._processes:

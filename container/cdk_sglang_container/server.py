@@ -7,6 +7,7 @@ import os
 from sglang.srt.entrypoints.http_server import app
 
 from cdk_sglang_container.adapter_routes import add_adapter_routes
+from cdk_sglang_container.closed_routes import close_admin_routes
 from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.engine import SglangEngine
 from cdk_sglang_container.health import Health
@@ -18,11 +19,12 @@ __all__ = ["app"]
 
 
 def _add_contract() -> None:
-    """Put SageMaker's contract on SGLang's application: the middleware, the adapter routes, and the check of visitors."""
+    """Put SageMaker's contract on SGLang's application: the middleware, the adapter routes, and who may ask for what."""
     settings = Settings.from_environment(os.environ)
     engine = SglangEngine(settings)
     health = Health(
         generate=engine.generate,
+        beats=engine.beats,
         computes=engine.computes,
         started=lambda: engine.started,
         stopping=lambda: engine.draining,
@@ -32,7 +34,8 @@ def _add_contract() -> None:
     )
     options = {"engine": engine, "health": health, "sessions": StickySessions()}
     app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, slow_after_s=settings.slow_after_s, **options)
-    add_adapter_routes(app, engine=engine)
+    add_adapter_routes(app, engine=engine, folder=settings.adapters_dir)
+    close_admin_routes(app, os.environ)
     add_visitors_check(app, os.environ)
 
 

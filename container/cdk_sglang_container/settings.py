@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_sglang_container.refused import RefusedError
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 # under /opt/ml/model; SAGEMAKER_BIND_TO_PORT overrides the port when the platform sets it.
 _DEFAULT_PORT = 8080
 _DEFAULT_MODEL_DIR = "/opt/ml/model"
+_DEFAULT_ADAPTERS_DIR = "/opt/ml"
 # InvokeEndpoint's Body in botocore 1.44.5's sagemaker-runtime model: 6,291,456 bytes at most.
 _DEFAULT_MAX_BODY_BYTES = 6_291_456
 # A wedged engine is out of routing within 10 s; 8 leaves the health checker's own polling some room.
 _DEFAULT_WEDGED_AFTER_S = 8.0
 _WEDGED_AFTER_RANGE_S = (4.0, 300.0)
 _MAX_PORT = 65535
-# A pass longer than this ends SGLang itself (`--watchdog-timeout`, 300 s in 0.5.23).
-_DEFAULT_STALLED_AFTER_S = 300.0
+# SGLang's watchdog ends a scheduler that has begun no batch for 300 s (`--watchdog-timeout`, 0.5.23); this is well before.
+_DEFAULT_STALLED_AFTER_S = 120.0
 # A whole answer that is not streamed is its first part, and SageMaker waits 60 s for that.
 DEFAULT_SLOW_AFTER_S = 20.0
 # n and top_logprobs: OpenAI allows 128 and 20 (https://platform.openai.com/docs/api-reference/chat/create, read 2026-11);
@@ -38,11 +40,14 @@ class Settings:
 
     Args:
         model_dir: `CDK_SGLANG_MODEL_DIR`; where the weights are.
+        adapters_dir: `CDK_SGLANG_ADAPTERS_DIR`; folder below which adapters may be. Default: the parent of `model_dir`, which
+            is `/opt/ml`.
         host: `CDK_SGLANG_HOST`; address to listen on.
         port: `CDK_SGLANG_PORT`, else `SAGEMAKER_BIND_TO_PORT`.
         max_body_bytes: `CDK_SGLANG_MAX_BODY_BYTES`; a longer request is answered 413.
         wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` says no.
-        stalled_after_s: `CDK_SGLANG_STALLED_AFTER_S`; seconds that the engine may compute without a sign of life.
+        stalled_after_s: `CDK_SGLANG_STALLED_AFTER_S`; seconds that the engine may compute between two beats of
+            its schedulers' heartbeat.
         slow_after_s: `CDK_SGLANG_SLOW_AFTER_S`; seconds to the first part of an answer from which the log has a line about it.
         max_sequences: `CDK_SGLANG_MAX_SEQUENCES`; sequences one request may generate (prompts times `n`).
         max_top_logprobs: `CDK_SGLANG_MAX_TOP_LOGPROBS`; alternatives per token a request may ask for.
@@ -54,6 +59,7 @@ class Settings:
     """
 
     model_dir: str = _DEFAULT_MODEL_DIR
+    adapters_dir: str = _DEFAULT_ADAPTERS_DIR
     host: str = "0.0.0.0"
     port: int = _DEFAULT_PORT
     max_body_bytes: int = _DEFAULT_MAX_BODY_BYTES
@@ -112,8 +118,10 @@ class Settings:
         free = number("CDK_SGLANG_MIN_FREE_GPU_GIB", 0, least=0, most=1024)
         if problems:
             raise RefusedError(problems)
+        model_dir = environment.get("CDK_SGLANG_MODEL_DIR") or _DEFAULT_MODEL_DIR
         return cls(
-            model_dir=environment.get("CDK_SGLANG_MODEL_DIR") or _DEFAULT_MODEL_DIR,
+            model_dir=model_dir,
+            adapters_dir=environment.get("CDK_SGLANG_ADAPTERS_DIR") or str(Path(model_dir).parent),
             host=environment.get("CDK_SGLANG_HOST") or cls.host,
             port=port,
             max_body_bytes=int(body),

@@ -71,6 +71,8 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
         "msgpack_encode",
     )
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
+    if "run_scheduler_process_func" not in inspect.signature(http_server.launch_server).parameters:
+        missing.append("launch_server(run_scheduler_process_func)")
     if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
         missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
     if missing:

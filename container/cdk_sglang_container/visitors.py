@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk_sglang_container.http import HttpError, answer_error, header
+from cdk_sglang_container.errors import answer_error
+from cdk_sglang_container.http import HttpError, header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

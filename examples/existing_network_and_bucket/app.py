@@ -5,7 +5,15 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from cdk_sglang import Capacity, EndpointNetwork, InferenceEndpoint, ModelSource, ServingImage, SglangOptions
+from cdk_sglang import (
+    Capacity,
+    EndpointNetwork,
+    HelperFunctions,
+    InferenceEndpoint,
+    ModelSource,
+    ServingImage,
+    SglangOptions,
+)
 
 app = cdk.App()
 stack = cdk.Stack(app, "Assistants", env=cdk.Environment(account="111122223333", region="us-east-1"))
@@ -21,6 +29,7 @@ group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-0123456789a
 key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555")
 bucket = s3.Bucket.from_bucket_attributes(stack, "Models", bucket_name="my-models", encryption_key=key)
 
+HelperFunctions(stack, "Helpers", log_key=key)
 endpoint = InferenceEndpoint(
     stack,
     "Chat",

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from localcloud.aws.workers import Workers, this_worker
+
 _TICK_S = 0.2
 _DRIVEN_STEP_S = 1.0
 
@@ -17,6 +19,9 @@ class Clock:
 
     A driven clock moves only by `advance`. A real one follows the machine, its work runs in a background thread, and `advance` skips
     ahead, so that nobody has to wait for states that last minutes on AWS. A clock that was replaced does no work any more.
+
+    Background work of a driven clock runs in workers, one at a time and only while the clock is moved; a worker that waits for a time or
+    a condition lets the test go on.
     """
 
     def __init__(self, *, driven: bool = False) -> None:
@@ -27,6 +32,7 @@ class Clock:
         self._ticking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._workers = Workers()
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -60,10 +66,30 @@ class Clock:
                 self._skipped += step
             seconds -= step
             self.tick()
+            self._workers.run()
+
+    def background(self, work: Callable[[], None], *, name: str) -> None:
+        """Do the work in a thread of its own; on a driven clock as a worker, which has run to its first wait on return."""
+        if self.driven:
+            self._workers.add(work, name=name)
+        else:
+            threading.Thread(target=work, name=name, daemon=True).start()
+
+    def settle(self) -> None:
+        """Let background work of a driven clock go on whose wait is over without time passing, such as that for a task's outcome."""
+        if self.driven and this_worker() is None:
+            self._workers.run()
+
+    def in_worker(self) -> bool:
+        """Whether the caller is background work of a driven clock."""
+        return self.driven and this_worker() is not None
 
     def wait_until(self, done: Callable[[], bool], *, timeout_s: float, what: str) -> None:
         """Return once `done` holds; a driven clock moves itself. Raises TimeoutError, which names `what` was waited for."""
         deadline = self.now() + timeout_s
+        worker = this_worker() if self.driven else None
+        if worker is not None and not done():
+            worker.wait(lambda: done() or self.now() >= deadline)
         while not done():
             if self.now() >= deadline:
                 raise TimeoutError(f"{what} took longer than {timeout_s:.0f} s")
@@ -91,8 +117,13 @@ class Clock:
             self._thread.join()
         self._thread = None
 
+    def abandon(self) -> None:
+        """End the background work of a driven clock where it waits."""
+        self._workers.abandon()
+
     def reset(self) -> None:
-        """Return to the machine's time."""
+        """End background work, and return to the machine's time."""
+        self.abandon()
         self._skipped, self._now = 0.0, time.time()
 
     def _run(self) -> None:
@@ -114,7 +145,8 @@ def clock() -> Clock:
 
 
 def use(replacement: Clock) -> Clock:
-    """Replace the clock of this process; the new one takes over the work of the old one."""
+    """Replace the clock of this process; the new one takes over what the old one does at every tick, not its background work."""
+    _current.abandon()
     with _current._ticking:
         replacement.take_over(_current)
         globals()["_current"] = replacement

@@ -15,6 +15,7 @@ from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.resources import custom
 from localcloud.aws.console import pages
 from localcloud.aws.door.guard import CONSOLE
+from localcloud.aws.hosting import stand_ins
 from localcloud.aws.hosting.store import LOCK
 
 PREFIX: Final = "/localcloud/"
@@ -23,6 +24,7 @@ PREFIX: Final = "/localcloud/"
 def reset() -> None:
     """Empty every service, end every fault, and return the clock to the machine's time."""
     faults.clear()
+    stand_ins.clear()
     with LOCK:  # before moto's lock, as everybody who needs both: the other order would wait for ever
         BackendDict.reset()
     clock().reset()
@@ -40,6 +42,7 @@ def answer(request: Request) -> Response:
         ("DELETE", "faults"): _faults,
         ("POST", "clock"): _clock,
         ("POST", "reset"): _reset,
+        ("POST", "stand-in"): _stand_in,
         ("PUT", "cfn-response"): lambda response: custom.take(rest, response.get_data()),
     }
     handler = answers.get((request.method, command))
@@ -63,6 +66,12 @@ def _clock(request: Request) -> dict[str, Any]:
 def _reset(_: Request) -> dict[str, Any]:
     reset()
     return {}
+
+
+def _stand_in(request: Request) -> dict[str, Any]:
+    given = json.loads(request.get_data())
+    stand_ins.put(given["component"], given["port"])
+    return {"stand-ins": stand_ins.ports()}
 
 
 def _faults(request: Request) -> dict[str, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from localcloud.aws.agents import memory, sessions
 from localcloud.aws.clock import clock as process_clock
 from localcloud.aws.cloudformation import backend
+from localcloud.aws.cloudformation.resources import (
+    agents as agent_types,
+)
 from localcloud.aws.cloudformation.resources import (
     alarms as alarm_types,
 )
@@ -28,9 +32,9 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.cloudformation.resources import (
     schedules as schedule_types,
 )
-from localcloud.aws.compute import builds, functions, invocations, jobs, stepfunctions
-from localcloud.aws.door import refusals
-from localcloud.aws.hosting import components, endpoints, fleet, operations, plans
+from localcloud.aws.compute import builds, functions, invocations, jobs, quotas, registries, stepfunctions
+from localcloud.aws.door import refusals, simulations
+from localcloud.aws.hosting import capture, components, endpoints, fleet, operations, packages, plans
 from localcloud.aws.metrics import (
     alarms,
     composite_alarms,
@@ -45,8 +49,9 @@ from localcloud.aws.metrics import (
 from localcloud.aws.scaling import policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
-_OPERATIONS = (components, endpoints, jobs, plans)
+_OPERATIONS = (components, endpoints, jobs, packages, plans)
 _RESOURCE_TYPES = (
+    agent_types,
     alarm_types,
     buckets,
     build_types,
@@ -67,6 +72,7 @@ def install() -> None:
     """Extend moto in this process; a second call changes nothing."""
     operations.install()
     refusals.install()
+    simulations.install()
     backend.install()
     buckets.install()
     alarms.install()
@@ -78,13 +84,18 @@ def install() -> None:
     dashboards.install()
     policies.install()
     builds.install()
+    registries.install()
     functions.install()
     invocations.install()
     scheduled_actions.install()
     scheduler.install()
     stepfunctions.install()
+    quotas.install()
+    memory.install()
     for work in (
         fleet.tick,
+        jobs.tick,
+        capture.tick,
         publisher.tick,
         scraper.tick,
         log_filters.tick,
@@ -92,5 +103,6 @@ def install() -> None:
         policies.tick,
         scheduler.tick,
         invocations.tick,
+        sessions.tick,
     ):
         process_clock().every_tick(work)

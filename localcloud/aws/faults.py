@@ -9,11 +9,16 @@ from dataclasses import dataclass
 KNOWN = {
     "insufficient-capacity": "no instance is available for the endpoint (target: endpoint name)",
     "component-health-check": "copies never become healthy (target: inference component name)",
+    "component-creating": "a component stays Creating, without copies, until the fault is cleared (target: inference component name)",
     "silent-rollback": "UpdateEndpoint ends InService with the old configuration (target: endpoint name)",
     "throttling": "requests are refused as too many (target: operation, as in CreateEndpoint or logs:PutRetentionPolicy)",
     "access-denied": "requests are refused as not permitted (target: operation, as in cloudwatch:DescribeAlarms)",
     "optimization-job-failed": "the job ends FAILED (target: job name)",
     "optimization-job-hangs": "the job stays INPROGRESS (target: job name)",
+    "benchmark-job-failed": "the AI benchmark job ends Failed (target: job name)",
+    "benchmark-job-hangs": "the AI benchmark job stays InProgress (target: job name)",
+    "endpoint-quota-zero": "the account may run no instance of a type for endpoints (target: instance type)",
+    "job-quota-zero": "the account may run no instance of a type for jobs (target: instance type)",
 }
 
 
@@ -56,6 +61,11 @@ def active() -> list[Fault]:
     """Faults that are in effect."""
     with _lock:
         return list(_active)
+
+
+def stands(name: str, target: str) -> bool:
+    """Whether a fault would strike this target now; nothing is counted."""
+    return any(fault.name == name and fnmatch.fnmatchcase(target, fault.target) for fault in active())
 
 
 def strikes(name: str, target: str) -> bool:

@@ -20,6 +20,10 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from localcloud.aws import control, extension
+from localcloud.aws.agents import control as agent_control
+from localcloud.aws.agents import gateway, sessions
+from localcloud.aws.agents import invocations as agent_invocations
+from localcloud.aws.agents.store import stores as agent_stores
 from localcloud.aws.clock import clock
 from localcloud.aws.credentials import FILE, Credentials, private_folder
 from localcloud.aws.door.guard import Guard
@@ -73,6 +77,7 @@ class LocalCloud:
         os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # by which moto's state machines find the other services
         self._lock = _take(current().folder)
         copies.end_leftovers(current().folder / "copies")
+        copies.end_leftovers(current().folder / sessions.FOLDER)
         self.credentials.write(current().folder, self.url)
         self._thread: threading.Thread | None = None
 
@@ -100,8 +105,10 @@ class LocalCloud:
         standby().stop()
         for state in stores():
             state.close()
+        for agents in agent_stores():
+            agents.end()
         control.reset()
-        for name in ("copies", "lambdas"):
+        for name in ("copies", "lambdas", sessions.FOLDER):
             shutil.rmtree(self._settings.folder / name, ignore_errors=True)
         (self._settings.folder / FILE).unlink(missing_ok=True)
         self._lock.close()
@@ -146,6 +153,12 @@ def _front(moto: Any, guard: Guard) -> Any:
             answer = control.answer(request)
         elif runtime.serves(path):
             answer = runtime.answer(request)
+        elif agent_invocations.serves(path):
+            answer = agent_invocations.answer(request)
+        elif gateway.serves(path):
+            answer = gateway.answer(request)
+        elif agent_control.serves(request):
+            answer = agent_control.answer(request)
         elif prometheus_api.serves(path):
             answer = prometheus_api.answer(request)
         else:

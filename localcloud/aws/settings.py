@@ -54,6 +54,8 @@ class Settings:
         stop_grace_s: Seconds between SIGTERM and SIGKILL (SageMaker: 30, same page).
         ping_timeout_s: Seconds a ``/ping`` may take (SageMaker: 2, same page).
         ping_interval_s: Seconds between two ``/ping`` calls of a running copy. Default keeps detection under 10 s.
+        agent_python: Python whose environment has what agents import.
+        agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; more here, since two cores do everything).
         health_timeout_s: Seconds to the first healthy ``/ping`` unless the component sets its own limit (SageMaker: 480).
     """
 
@@ -73,6 +75,8 @@ class Settings:
     ping_timeout_s: float = 2
     ping_interval_s: float = 2
     health_timeout_s: float = 480
+    agent_python: Path = REPOSITORY / ".venv-agent" / "bin" / "python"
+    agent_start_s: float = 120
 
     @property
     def folder(self) -> Path:

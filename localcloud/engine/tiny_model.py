@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, INTERMEDIATE = 128, 2, 4, 2, 256
-CONTEXT_LENGTH = 2048
+CONTEXT_LENGTH = 8192
 LORA_RANK = 4
 BASE_SEED = 20260101
 ADAPTER_SEEDS = {"adapter-a": 11, "adapter-b": 12}
@@ -52,6 +52,18 @@ def make_models(directory: Path) -> dict[str, Path]:
     return folders
 
 
+def make_base(folder: Path, *, layers: int | None = None) -> Path:
+    """Write the base model, or one like it with more layers.
+
+    Args:
+        folder: Folder of the model; made when missing.
+        layers: Number of its layers; `LAYERS` by default. With more of them each adds less, as in models that were trained.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_base(folder, tokens=_write_tokenizer(folder), layers=layers)
+    return folder
+
+
 def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
@@ -84,7 +96,7 @@ def _write_tokenizer(folder: Path) -> list[str]:
     return tokens
 
 
-def _write_base(folder: Path, *, tokens: list[str]) -> None:
+def _write_base(folder: Path, *, tokens: list[str], layers: int | None = None) -> None:
     import numpy as np
     import torch
     from safetensors.torch import save_file
@@ -101,13 +113,15 @@ def _write_base(folder: Path, *, tokens: list[str]) -> None:
         if index < len(SPECIAL_TOKENS) or not (len(token) == 1 and "!" <= token <= "~"):
             head[index] = 0  # never the likeliest token: answers are printable ASCII and run to max_tokens
     state = {"model.embed_tokens.weight": weight(len(tokens), HIDDEN) * 8, "lm_head.weight": head * 4}
-    for layer in range(LAYERS):
+    share = 1 if layers is None else (LAYERS / layers) ** 0.5
+    layers = layers or LAYERS
+    for layer in range(layers):
         prefix = f"model.layers.{layer}"
         for name, (columns, rows) in _PROJECTIONS.items():
-            state[f"{prefix}.self_attn.{name}.weight"] = weight(rows, columns)
+            state[f"{prefix}.self_attn.{name}.weight"] = weight(rows, columns) * (share if name == "o_proj" else 1)
         state[f"{prefix}.mlp.gate_proj.weight"] = weight(INTERMEDIATE, HIDDEN)
         state[f"{prefix}.mlp.up_proj.weight"] = weight(INTERMEDIATE, HIDDEN)
-        state[f"{prefix}.mlp.down_proj.weight"] = weight(HIDDEN, INTERMEDIATE)
+        state[f"{prefix}.mlp.down_proj.weight"] = weight(HIDDEN, INTERMEDIATE) * share
         state[f"{prefix}.input_layernorm.weight"] = ones.clone()
         state[f"{prefix}.post_attention_layernorm.weight"] = ones.clone()
     state["model.norm.weight"] = ones.clone()
@@ -118,7 +132,7 @@ def _write_base(folder: Path, *, tokens: list[str]) -> None:
         "vocab_size": len(tokens),
         "hidden_size": HIDDEN,
         "intermediate_size": INTERMEDIATE,
-        "num_hidden_layers": LAYERS,
+        "num_hidden_layers": layers,
         "num_attention_heads": HEADS,
         "num_key_value_heads": KV_HEADS,
         "head_dim": HIDDEN // HEADS,

@@ -16,8 +16,9 @@ import typer
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from cdk_sglang.cli import deploy, weights, weights_wait
-from cdk_sglang.cli.assembly import Weights, read_assembly
+from cdk_sglang.cli import deploy, synth, weights, weights_wait
+from cdk_sglang.cli.assembly import Stack, Weights, read_assembly
+from cdk_sglang.cli.diff import deployed
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
 
@@ -72,6 +73,15 @@ class World:
     pauses: list[float] = field(default_factory=list)
     on_pause: Callable[[], None] = lambda: None
     terminal: bool = True
+    deployed: list[Stack] = field(default_factory=list)
+    readable: bool = True
+
+    def read(self, stacks: Sequence[Stack], *, environment: str) -> tuple[list[Stack], Sequence[Stack]]:
+        assert environment in {"dev", "local"}
+        if not self.readable:
+            typer.echo("cloudformation:GetTemplate: not allowed", err=True)
+            raise typer.Exit(1)
+        return self.deployed, stacks
 
     def cdk(self, command: Sequence[str]) -> int:
         self.commands.append(list(command))
@@ -95,16 +105,17 @@ class World:
     def now(self) -> float:
         return sum(self.pauses)
 
-    def run(self, *arguments: str) -> Any:
-        return CliRunner().invoke(app, ["deploy", "--env", "dev", *arguments])
+    def run(self, *arguments: str, answer: str = "") -> Any:
+        return CliRunner().invoke(app, ["deploy", "--env", "dev", *arguments], input=answer)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(serving={"Serving-chat": {"Check": check_of(model(LLAMA))}})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(deploy, "run_cdk", made.cdk)
-    monkeypatch.setattr(deploy, "_cdk", lambda: "cdk")
+    monkeypatch.setattr(synth, "run_cdk", made.cdk)
+    monkeypatch.setattr(synth, "cdk_program", lambda _: "cdk")
+    monkeypatch.setattr(deployed, "deployed_stacks", made.read)
     monkeypatch.setattr(weights_wait.Bucket, "problems", lambda _, wanted: made.problems(wanted))
     monkeypatch.setattr(weights_wait.Bucket, "_name", lambda *_: "the-bucket")
     monkeypatch.setattr(deploy, "_has_terminal", lambda: made.terminal)
@@ -270,6 +281,68 @@ def test_no_cdk_cli_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         CliRunner().invoke(app, ["deploy", "--env", "dev"], catch_exceptions=False)
 
 
+# --- what changes -----------------------------------------------------------------------------------------------------
+
+
+def component(name: str) -> dict[str, Any]:
+    properties = {"InferenceComponentName": name, "EndpointName": {"Fn::GetAtt": ["Chat", "EndpointName"]}}
+    return {"Type": "AWS::SageMaker::InferenceComponent", "Properties": properties}
+
+
+CHAT = {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointName": "dev-chat"}}
+
+
+@pytest.fixture
+def updated(world: World) -> World:
+    """A world in which the next deployment removes a component of a deployed endpoint."""
+    before = {"Chat": CHAT, "Llama": component("dev-chat-llama"), "Qwen": component("dev-chat-qwen")}
+    name = "cdk-sglang-dev-serving-chat"
+    world.deployed = [Stack(id=name, name=name, region="us-east-1", template={"Resources": before})]
+    world.serving["Serving-chat"] = {name: before[name] for name in ("Chat", "Llama")}
+    return world
+
+
+def test_on_a_terminal_somebody_agrees_to_what_goes_before_anything_is_deployed(updated: World) -> None:
+    done = updated.run(answer="n\n")
+    assert done.exit_code == 1
+    assert updated.events == ["synth"]
+    said = done.stdout.splitlines()
+    assert "dev-chat/qwen: removed" in said
+    assert said[said.index("to agree to:") + 1] == "  dev-chat/qwen: removed"
+    assert done.stderr == "deploy: nothing was deployed\n"
+    updated.events.clear()
+    assert updated.run(answer="y\n").exit_code == 0
+    assert updated.events == ["synth", "deploy Foundation", "deploy Serving-chat"]
+
+
+@pytest.mark.parametrize(("terminal", "arguments"), [(False, []), (True, ["--yes"])])
+def test_ci_and_yes_are_told_and_not_asked(updated: World, terminal: bool, arguments: list[str]) -> None:
+    updated.terminal = terminal
+    done = updated.run(*arguments)
+    assert done.exit_code == 0
+    assert "dev-chat/qwen: removed" in done.stdout.splitlines()
+    assert "to agree to:" not in done.stdout
+
+
+def test_what_could_not_be_read_is_said_and_deployed_only_if_somebody_agrees(updated: World) -> None:
+    updated.readable = False
+    done = updated.run(answer="n\n")
+    assert (done.exit_code, updated.events) == (1, ["synth"])
+    assert done.stderr.splitlines()[:2] == [
+        "cloudformation:GetTemplate: not allowed",
+        "deploy: what changes is not known, since the deployed stacks could not be read",
+    ]
+    assert updated.run("--yes").exit_code == 0
+
+
+def test_nobody_is_asked_when_nothing_goes_and_nothing_costs_more(updated: World) -> None:
+    updated.serving["Serving-chat"]["Qwen"] = component("dev-chat-qwen")
+    done = updated.run()
+    assert done.exit_code == 0, done.output
+    assert "nothing changes" in done.stdout.splitlines()
+    assert "to agree to:" not in done.stdout
+
+
 # --- looking at what is there -----------------------------------------------------------------------------------------
 
 ADAPTER = Weights(stack="chat", bucket_parameter="/cdk-sglang/dev/weights-bucket", key="adapters/triage-v3.tar.gz")
@@ -373,3 +446,11 @@ def test_models_of_hugging_face_are_said_to_come_with_the_fleet(world: World) ->
 def test_a_folder_without_an_assembly_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds no cloud assembly"):
         read_assembly(tmp_path)
+
+
+def test_the_app_runs_with_the_python_of_the_command_wherever_path_leads(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert synth.run_cdk(["/bin/sh", "-c", "command -v python"]) == 0
+    assert capfd.readouterr().out == f"{sys.prefix}/bin/python\n"

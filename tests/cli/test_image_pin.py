@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cdk_sglang import ConfigurationError, ContainerBase
 from cdk_sglang.cli import image
-from cdk_sglang.cli.image import look_up
+from cdk_sglang.cli.image import NoImageError, look_up
 from tests.support.registry_server import RegistryServer
 
 DIGEST = f"sha256:{'c' * 64}"
@@ -40,6 +40,13 @@ def test_prints_the_digest_and_the_settings_that_hold_it_fast(registry: Registry
 def test_an_image_that_is_not_there_is_said_to_be(registry: RegistryServer) -> None:
     with pytest.raises(ConfigurationError, match=r"^lmsysorg/sglang:none: .* has no such public image .HTTP 404"):
         look_up("lmsysorg/sglang:none", registry_url=registry.url)
+
+
+def test_a_digest_is_looked_up_whatever_its_tag_has_become(registry: RegistryServer) -> None:
+    registry.digests[f"lmsysorg/sglang:{DIGEST}"] = DIGEST
+    assert look_up(f"lmsysorg/sglang:moved@{DIGEST}", registry_url=registry.url) == DIGEST
+    with pytest.raises(NoImageError, match="has no such public image"):
+        look_up(f"{UPSTREAM}@sha256:{'0' * 64}", registry_url=registry.url)
 
 
 def test_a_busy_registry_and_one_that_is_away_are_one_line(registry: RegistryServer) -> None:
@@ -78,6 +85,7 @@ def test_awss_container_is_looked_up_where_it_is_pulled_from(monkeypatch: pytest
     assert done.exit_code == 0, (done.output, done.exception)
     digest = pushed["image"]["imageId"]["imageDigest"]
     assert f'image: {{build: {{base: dlc, digest: "{digest}"}}}}' in done.stdout
+    assert f'image: {{dlc: 0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker, digest: "{digest}"}}' in done.stdout
 
 
 @mock_aws

@@ -212,7 +212,7 @@ def test_speculation_can_be_predicted_to_be_slower() -> None:
     )
     assert "speculation: " in fast["note"]
     assert "slower" not in fast["note"]
-    assert ", slower" in slow["note"]
+    assert "speculation: slower, " in slow["note"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -271,3 +271,32 @@ def test_progress_is_told_batch_by_batch() -> None:
     text = "model,gpu\n" + "x,y\n" * 2500
     predict_table(io.StringIO(text), io.StringIO(), progress=told.append)
     assert told == [1000, 2000, 2500]
+
+
+def test_options_that_decide_the_share_of_memory_are_columns() -> None:
+    model = {**LLAMA, "gpu": "A10G-24GB", "engine_version": "0.5.23", "isl": "2048"}
+    plain, lean, few = predict(
+        model,
+        {**model, "chunked_prefill_size": "2048", "cuda_graph_max_bs": "24"},
+        {**LLAMA, "max_running_requests": "8"},
+    )
+    assert (plain["fits"], lean["fits"]) == ("no", "yes")
+    assert "SGLang serves 8 requests at once (max_running_requests)" in few["note"]
+
+
+def test_a_release_without_known_rules_is_noted() -> None:
+    known, newer, none = predict(
+        {**LLAMA, "engine_version": "0.5.21"}, {**LLAMA, "engine_version": "0.6.1"}, {**LLAMA, "engine_version": ""}
+    )
+    assert "no rules of that release are known, those of 0.5.23 are used" in newer["note"]
+    assert "no rules" not in known["note"] + none["note"]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("chunked_prefill_size", "1.5"), ("cuda_graph_max_bs", "0"), ("max_running_requests", "many")],
+)
+def test_an_option_that_is_no_whole_number_is_named(column: str, cell: str) -> None:
+    (row,) = predict({**LLAMA, column: cell})
+    assert row["fits"] != "yes"
+    assert column in row["note"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -151,12 +153,28 @@ def options(cloud: Any, time_of: CloudTime, steps: list[Progress]) -> dict[str, 
 
 @pytest.fixture
 def seen(client: Any) -> Callable[..., int]:  # noqa: F811
-    """How many requests containers have begun to answer."""
+    """How many requests containers have begun to answer, by their logs, which are written a moment after the answer."""
 
-    def count(component: str = "llama") -> int:
+    def lines(component: str, pattern: str) -> list[str]:
         pages = client("logs").get_paginator("filter_log_events")
         group = f"/aws/sagemaker/InferenceComponents/{component}"
-        found = pages.paginate(logGroupName=group, filterPattern="request")
-        return sum("request /" in event["message"] for page in found for event in page["events"])
+        found = pages.paginate(logGroupName=group, filterPattern=pattern)
+        return [event["message"] for page in found for event in page["events"]]
+
+    def catch_up(component: str) -> None:
+        """Wait for a line that each copy writes now: what it has written before is in the logs then."""
+        for copy in [
+            copy for store in stores() if component in store.components for copy in store.components[component].copies
+        ]:
+            mark = f"/mark/{uuid.uuid4().hex}"
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{copy.port}{mark}", timeout=30),
+            ):
+                eventually(lambda mark=mark: any(mark in line for line in lines(component, "mark")))
+
+    def count(component: str = "llama") -> int:
+        catch_up(component)
+        return sum("request /" in line for line in lines(component, "request"))
 
     return count

@@ -63,6 +63,14 @@ BAD = {
             "the same request may succeed later"
         ),
     ),
+    "an end mark alone": (
+        ["data: [DONE]\n\n"],
+        (None, True, 0),
+        (
+            "llama on fleet: the answer broke off before its answer began: it has an end mark, [DONE], and no part before it; "
+            "the same request may succeed later"
+        ),
+    ),
     "a plain error": (
         ['{"object": "error",\n "message": "busy", ', '"code": 503}'],
         (503, True, 0),
@@ -224,7 +232,11 @@ def test_an_end_mark_needs_no_empty_line() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b'{"error": null, "n": 1}', b'{"n": 1, "message": "no error"}', b'{"error": {}, "n": 1}'],
+    [
+        b'{"error": null, "n": 1, "choices": [{}]}',
+        b'{"n": 1, "message": "no error", "choices": [{}]}',
+        b'{"error": {}, "n": 1, "choices": [{}]}',
+    ],
 )
 def test_what_only_looks_like_an_error_is_an_answer(content: bytes) -> None:
     assert read(b"data: " + content + b"\n\ndata: [DONE]\n\n", 1000)[0]["n"] == 1
@@ -271,6 +283,48 @@ def test_a_whole_answer_that_is_an_error_is_raised(
     with pytest.raises(AnswerError, match=r"as asked \(no status\)"):
         InferenceClient("fleet", "llama", **options).chat(HELLO, status=200)
     assert seen() == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"choices": []}', b'{"choices": null}', b'{"choices": {}}', b'{"detail": "x"}']
+)
+def test_a_whole_answer_without_choices_is_refused(body: bytes) -> None:
+    with pytest.raises(AnswerError, match="llama on fleet: the answer has no choices: "):
+        whole_answer(PLACE, body)
+
+
+WHOLE_AND_BAD = [
+    ({"status": 200}, r"llama on fleet: the model failed before its answer began: as asked \(no status\)"),
+    ({"pieces": ["<html>"]}, "llama on fleet: the answer is not a JSON object: '<html>'"),
+    ({"pieces": ["{}"]}, "llama on fleet: the answer has no choices: '{}'"),
+    ({"pieces": []}, "llama on fleet: the answer is not a JSON object: ''"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), WHOLE_AND_BAD)
+def test_a_whole_answer_that_is_none_is_raised_by_the_openai_side(
+    serving: Any, options: dict[str, Any], seen: Callable[[], int], body: dict[str, Any], message: str
+) -> None:
+    with openai_client("fleet", "llama", **options) as client, pytest.raises(OpenAIAnswerError, match=message):
+        client.chat.completions.create(model="llama", messages=HELLO, extra_body=body)
+    assert seen() == 1
+
+    async def run() -> None:
+        async with async_openai_client("fleet", "llama", **options) as client:
+            await client.chat.completions.create(model="llama", messages=HELLO, extra_body=body)
+
+    with pytest.raises(OpenAIAnswerError, match=message):
+        asyncio.run(run())
+
+
+def test_a_whole_answer_is_handed_on_as_it_came(serving: Any, options: dict[str, Any]) -> None:
+    with openai_client("fleet", "llama", **options) as client:
+        answer = client.chat.completions.create(model="llama", messages=HELLO, extra_body={"pieces": [WHOLE]})
+        assert answer.choices[0].message.content == "all of it"
+        with client.chat.completions.with_streaming_response.create(
+            model="llama", messages=HELLO, extra_body={"pieces": [WHOLE]}
+        ) as response:
+            assert response.parse().choices[0].message.content == "all of it"
 
 
 def test_throttling_before_a_stream_is_still_waited_out(serving: Any, options: dict[str, Any]) -> None:

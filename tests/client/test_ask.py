@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from cdk_sglang.cli import main
+from cdk_sglang.cli import ask, main
 from cdk_sglang.client import InferenceClient
 from cdk_sglang.errors import ConfigurationError
 from localcloud.aws import faults
@@ -120,3 +121,36 @@ def test_without_a_region_the_command_says_where_to_give_one(monkeypatch: pytest
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     done = CliRunner().invoke(main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama"])
     assert (done.exit_code, done.stderr) == (1, "ask: no AWS Region; give --region, or set AWS_DEFAULT_REGION\n")
+
+
+@pytest.mark.parametrize("argument", [["-"], []])
+def test_the_question_may_come_through_a_pipe(serving: object, aws: None, argument: list[str]) -> None:
+    sent: list[object] = []
+    real = InferenceClient.stream_chat
+
+    def stream_chat(client: InferenceClient, messages: object, **options: object) -> object:
+        sent.append(messages)
+        return real(client, messages, **options)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InferenceClient, "stream_chat", stream_chat)
+        place = ["--endpoint", "fleet", "--component", "llama"]
+        done = CliRunner().invoke(main.app, ["ask", *argument, *place], input="line one\nline two \xff\n")
+    assert (done.exit_code, done.stdout) == (0, "part 0 part 1 part 2 \n")
+    assert sent == [[{"role": "user", "content": "line one\nline two \xff\n"}]]
+
+
+@pytest.mark.parametrize("given", [["-"], [""], ["  "]])
+def test_an_empty_question_is_refused_before_anything_is_sent(given: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="QUESTION: is empty; say what you want to know"):
+        CliRunner().invoke(
+            main.app, ["ask", *given, "--endpoint", "a", "--component", "b"], input=" \n", catch_exceptions=False
+        )
+
+
+def test_on_a_terminal_a_question_has_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(ask.sys, "stdin", terminal)
+    with pytest.raises(ConfigurationError, match="QUESTION: is missing; write it in quotes, or pipe it in"):
+        ask._question(None)

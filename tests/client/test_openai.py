@@ -96,6 +96,7 @@ def test_the_engines_errors_are_raised_at_once(
     with openai_client("fleet", "llama", **options) as client, pytest.raises(kind) as caught:
         ask(client, status=status)
     assert caught.value.status_code == status
+    eventually(lambda: seen() >= 1)
     assert (time_of.pauses, seen()) == ([], 1)
 
 

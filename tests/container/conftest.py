@@ -17,6 +17,10 @@ for folder in (ROOT / "container", Path(__file__).parent):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in [item for item in items if item.get_closest_marker("last")]:
+        items.remove(item)
+        after = max((place for place, other in enumerate(items) if other.path == item.path), default=-1)
+        items.insert(after + 1, item)
     reason = _why_no_engine()
     if reason is None:
         return

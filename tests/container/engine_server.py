@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -74,6 +75,7 @@ class EngineServer:
         base = {
             "CDK_SGLANG_PYTHON": str(engine_python()),
             "CDK_SGLANG_MODEL_DIR": str(self.model),
+            "CDK_SGLANG_ADAPTERS_DIR": tempfile.gettempdir(),
             "CDK_SGLANG_HOST": "127.0.0.1",
             "CDK_SGLANG_PORT": str(self.port),
             "PYTHONWARNINGS": "ignore",
@@ -134,9 +136,15 @@ class EngineServer:
         return self.request("POST", "/invocations", body, headers=headers)
 
     def scheduler(self) -> psutil.Process:
+        return self._child("scheduler")
+
+    def detokenizer(self) -> psutil.Process:
+        return self._child("detokenizer")
+
+    def _child(self, title: str) -> psutil.Process:
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return next(child for child in children if "scheduler" in " ".join(child.cmdline()) + child.name())
+        return next(child for child in children if title in " ".join(child.cmdline()) + child.name())
 
     def tree(self) -> list[psutil.Process]:
         assert self.process is not None

@@ -100,6 +100,7 @@ _SAME_RULES: list[tuple[dict[str, Any], str]] = [
     ({"config": {"r": "4"}}, "r: '4' is not a rank"),
     ({"config": {"r": True}}, "r: True is not a rank"),
     ({"config": {"lora_alpha": None}}, "lora_alpha: None is not a number"),
+    ({"config": {"lora_alpha": float("nan")}}, "lora_alpha: nan is not a number"),
     ({"config": {"target_modules": ".*_proj"}}, "the pattern '.*_proj' is not understood"),
     ({"config": {"target_modules": []}}, "target_modules: [] is not a list of module names"),
     ({"config": {"r": 2}}, "has the shape [4, 32], adapter_config.json says r 2; the two files are not of one adapter"),
@@ -222,8 +223,25 @@ def test_a_base_model_under_another_prefix_or_packed_is_compared_as_far_as_it_ca
 
 def test_a_folder_inside_the_archive_is_found(tmp_path: Path) -> None:
     inner = _adapter(tmp_path / "archive" / "inner")
-    assert find_folder(str(tmp_path / "archive")) == inner
-    assert find_folder(f"file://{inner}") == inner
+    assert find_folder(str(tmp_path / "archive"), within=tmp_path) == inner
+    assert find_folder(f"file://{inner}", within=tmp_path) == inner
+
+
+@pytest.mark.parametrize("source", ["/etc", "{root}/../elsewhere", "file:///etc", "{root}/link", "relative"])
+def test_a_folder_outside_of_sagemakers_own_is_refused(tmp_path: Path, source: str) -> None:
+    (tmp_path / "ml").mkdir()
+    outside = _adapter(tmp_path / "elsewhere")
+    (tmp_path / "ml" / "link").symlink_to(outside)
+    with pytest.raises(AdapterError, match=r"is not below .*ml, where SageMaker unpacks adapters"):
+        find_folder(source.format(root=tmp_path / "ml"), within=tmp_path / "ml")
+
+
+def test_a_link_in_an_archive_leads_nowhere_else(tmp_path: Path) -> None:
+    archive = tmp_path / "ml" / "archive"
+    archive.mkdir(parents=True)
+    (archive / "inner").symlink_to(_adapter(tmp_path / "elsewhere"))
+    with pytest.raises(AdapterError, match=r"holds no adapter_config\.json"):
+        find_folder(str(archive), within=tmp_path / "ml")
 
 
 def test_tensors_stored_another_way_are_left_to_sglang(tmp_path: Path, model: Path) -> None:
@@ -260,9 +278,39 @@ def test_a_name_that_is_no_url_part_is_refused(name: str) -> None:
 
 def test_a_source_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="is not a folder"):
-        find_folder(str(tmp_path / "nowhere"))
+        find_folder(str(tmp_path / "nowhere"), within=tmp_path)
     with pytest.raises(AdapterError, match=r"holds no adapter_config\.json"):
-        find_folder(str(tmp_path))
+        find_folder(str(tmp_path), within=tmp_path)
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(AdapterError, match=r"no adapter_model\.safetensors"):
-        find_folder(str(tmp_path))
+        find_folder(str(tmp_path), within=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("BF16", b"\xc0\x7f"),
+        ("BF16", b"\x80\xff"),
+        ("F16", b"\x00\x7c"),
+        ("F32", b"\x00\x00\xc0\x7f"),
+        ("F64", b"\x00\x00\x00\x00\x00\x00\xf0\xff"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, model: Path, dtype: str, value: bytes) -> None:
+    folder = _adapter(tmp_path / "a")
+    header = {
+        name: {"dtype": dtype, "shape": list(shape), "data_offsets": [0, 0]} for name, shape in sorted(ADAPTER.items())
+    }
+    end = 0
+    for name, shape in sorted(ADAPTER.items()):
+        header[name]["data_offsets"] = [end, end := end + shape[0] * shape[1] * len(value)]
+    text = json.dumps(header).encode()
+    good = len(text).to_bytes(8, "little") + text + b"\x01" * end
+    (folder / "adapter_model.safetensors").write_bytes(good)
+    check_adapter(folder, model=model, max_rank=None, target_modules=None)
+    for place in (-len(value), -len(value) * 100, len(good) - end):
+        bad = bytearray(good)
+        bad[place : place + len(value) or None] = value
+        (folder / "adapter_model.safetensors").write_bytes(bad)
+        with pytest.raises(AdapterError, match="infinite or no numbers"):
+            check_adapter(folder, model=model, max_rank=None, target_modules=None)

@@ -14,6 +14,18 @@ from cdk_sglang_container.limits import RequestLimits
 LIMITS = RequestLimits(vocabulary=261, context=2048)
 
 
+def _nested(levels: int) -> str:
+    return '{"type": "array", "items": ' * levels + "{}" + "}" * levels
+
+
+def _chained(rules: int) -> str:
+    return "root ::= r0\n" + "\n".join(f'r{rule} ::= r{rule + 1} | "a"' for rule in range(rules))
+
+
+def _object(properties: int, **more: int) -> dict[str, Any]:
+    return {"type": "object", "properties": {f"p{index}": {"type": "string"} for index in range(properties)}, **more}
+
+
 def _refusal(request: dict[str, Any], limits: RequestLimits = LIMITS) -> HttpError:
     with pytest.raises(HttpError) as refused:
         check_request(request, limits)
@@ -80,6 +92,34 @@ def _refusal(request: dict[str, Any], limits: RequestLimits = LIMITS) -> HttpErr
         ({"sampling_params": []}, "sampling_params", "an object, or a list of objects"),
         ({"options": {"top_k": 2**31}}, "options.top_k", "a whole number from -1"),
         ({"instances": [{"input_ids": [999_999]}]}, "instances.input_ids", "token ids from 0 to 260"),
+        ({"input": ["a"] * 65}, "input", "at most 64 prompts times n; got 65 prompts times n 1"),
+        ({"instances": [{"text": "a"}] * 65}, "instances", "at most 64 prompts times n"),
+        ({"instances": [{"sampling_params": {"top_k": 2**31}}]}, "instances.sampling_params.top_k", "a whole number"),
+        ({"parameters": {"sampling_params": {"n": 65}}}, "parameters.sampling_params.n", "a whole number from 1 to 64"),
+        ({"instances": [{}] * 33, "parameters": {"sampling_params": {"n": 2}}}, "instances", "at most 64 prompts"),
+        ({"documents": ["a"] * 2049}, "documents", "at most 2,048 of them"),
+        ({"items": ["a"] * 2049}, "items", "at most 2,048 of them"),
+        ({"items": [[999_999]]}, "items", "token ids from 0 to 260"),
+        ({"stream": "yes"}, "stream", "true or false; got 'yes'"),
+        ({"return_logprob": [[]]}, "return_logprob", "true or false"),
+        ({"return_hidden_states": ["first"]}, "return_hidden_states", "true or false or 'last'"),
+        ({"request_id": "a"}, "request_id", "a text of 8 to 256"),
+        ({"stop": ["a"] * 33}, "stop", "a list of at most 32 texts, of at most 1024 characters"),
+        ({"stop": "a" * 1025}, "stop", "of at most 1024 characters"),
+        ({"stop_sequences": [1]}, "stop_sequences", "a text, or a list"),
+        ({"stop_regex": ["a"] * 17}, "stop_regex", "a list of at most 16"),
+        ({"timeout": -1}, "timeout", "a number from 0 to"),
+        ({"json_schema": _nested(2000)}, "json_schema", "nested at most 64 deep"),
+        ({"json_schema": "[" * 30_000 + "]" * 30_000}, "json_schema", "nested at most 64 deep"),
+        ({"ebnf": _chained(3000)}, "ebnf", "a grammar of at most 512 rules"),
+        ({"tools": [_object(513)]}, "tools", "with at most 512 properties in an object"),
+        ({"response_format": _object(65, minProperties=10)}, "response_format", "with at most 64 properties in an obj"),
+        (
+            {"tools": [{"pattern": "((a+)+)+b"}]},
+            "tools",
+            "without a pattern like '((a+)+)+b', but with a regular expres",
+        ),
+        ({"tools": [{"patternProperties": {"((a+)+)+b": {}}}]}, "tools", "without such patternProperties"),
         ({"prompt": ["a"] * 33, "n": 2}, "prompt", "at most 64 prompts times n; got 33 prompts times n 2"),
         ({"text": ["a"] * 65}, "text", "at most 64 prompts times n; got 65 prompts times n 1"),
         ({"input_ids": [[1]] * 33, "sampling_params": {"n": 2}}, "input_ids", "at most 64 prompts times n"),
@@ -113,12 +153,28 @@ def test_a_field_beyond_its_bounds_is_refused_with_its_name_its_value_and_the_bo
         {"regex": r"(\w+\s){1,50}"},
         {"regex": r"(?<name>not Python's dialect"},
         {"options": {"num_predict": -1}},
+        {"json_schema": '{"type": "object"}', "ebnf": _chained(400), "response_format": _object(64, minProperties=10)},
+        {"tools": [_object(512), {"pattern": "^[a-z]{1,20}$", "properties": {"pattern": {"type": "string"}}}]},
+        {"json_schema": "[not JSON", "structural_tag": '{"structures": []}'},
+        {"stream": 1, "echo": False, "return_logprob": [True, False], "return_hidden_states": "last"},
+        {"documents": ["a"] * 2048, "request_id": "resp_0123456789"},
         {"sampling_params": {"max_new_tokens": 8, "n": 2}},
         {"rid": "0123456789abcdef", "chat_template_kwargs": {"enable_thinking": False}},
     ],
 )
 def test_what_sglang_serves_passes(request_: dict[str, Any]) -> None:
     check_request(request_, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "value", [[[0.1]], [[]], [[0.1, "x"]], [[0.1, True]], [[1e300, 0]], [[0.1, 0.2], [0.1]], [[[0.1, 0.2]], [[0.1]]], 5]
+)
+def test_an_embedding_of_another_width_is_refused(value: object) -> None:
+    limits = RequestLimits(vocabulary=261, context=2048, width=2)
+    for field in ("input_embeds", "embed_overrides"):
+        assert _refusal({field: value}, limits).param == field
+        for good in ([[0.1, 0.2], [1, 2]], [[[0.1, 0.2]], None, [[1, 2]]]):
+            check_request({field: good}, limits)
 
 
 def test_the_limits_are_the_operators_and_the_models() -> None:
@@ -163,3 +219,19 @@ def test_what_only_looks_deep_or_broken_is_read() -> None:
     assert parse(json.dumps(flat).encode(), depth=64) == flat
     assert parse(b'{"x": ' + b"[" * 63 + b"]" * 63 + b"}", depth=64)
     assert parse(json.dumps({"x": "\U0001f600"}).encode(), depth=64) == {"x": "\U0001f600"}
+
+
+@pytest.mark.parametrize("n", [[], [None], [1], [2, None], None])
+@pytest.mark.parametrize("place", ["n", "sampling_params", "samplings"])
+def test_a_number_of_answers_per_prompt_is_read_whatever_its_shape(place: str, n: Any) -> None:
+    fields = {
+        "n": {"n": n},
+        "sampling_params": {"sampling_params": {"n": n}},
+        "samplings": {"sampling_params": [{"n": n}]},
+    }
+    check_request({"text": "hello", **fields[place]}, LIMITS)
+
+
+def test_the_most_answers_of_any_prompt_count() -> None:
+    sampling = [{"n": 1}, {"n": 40}]
+    assert "2 prompts times n 40" in _refusal({"text": ["a", "b"], "sampling_params": sampling}).message

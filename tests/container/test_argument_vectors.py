@@ -91,7 +91,7 @@ def test_sglang_reads_what_was_meant(ask: Ask, variables: dict[str, str], values
     "variables",
     [
         {"ENABLE_LORA": "true"},
-        {"CONTEXT_LENGTH": "4096"},
+        {"CONTEXT_LENGTH": "16384"},
         {"SPECULATIVE_ALGORITHM": "MTP"},
         {"CHUNKED_PREFILL_SIZE": "100", "PAGE_SIZE": "16"},
         {"ENABLE_HIERARCHICAL_CACHE": "true", "DISABLE_RADIX_CACHE": "true"},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from engine_server import ROOT, EngineServer
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-WEDGED_AFTER_S = 4.0
+WEDGED_AFTER_S, STALLED_AFTER_S = 4.0, 8.0
 # The tiny model with a hundred times the work per token: 1,900 tokens are one pass of 15 to 60 s on one core.
 _SLOW_MODEL = """
 import sys
@@ -27,7 +30,20 @@ from localcloud.engine import tiny_model
 tiny_model.INTERMEDIATE, tiny_model.LAYERS = 8192, 64
 tiny_model.make_models(Path(sys.argv[1]))
 """
+# A plug-in as SGLang finds them, in all its processes: at one signal the process turns in a loop, at another it goes on.
+_SPINS = """
+import signal
+turning = []
+def turn(*_):
+    turning.append(True)
+    while turning:
+        pass
+def register():
+    signal.signal(signal.SIGUSR1, turn)
+    signal.signal(signal.SIGUSR2, lambda *_: turning.clear())
+"""
 SETTINGS = {
+    "CDK_SGLANG_STALLED_AFTER_S": f"{STALLED_AFTER_S:g}",
     "CDK_SGLANG_WEDGED_AFTER_S": f"{WEDGED_AFTER_S:g}",
     "OMP_NUM_THREADS": "1",
     "SM_SGLANG_DISABLE_RADIX_CACHE": "true",
@@ -40,13 +56,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
     folder = tmp_path_factory.mktemp("slow")
     command = [str(engine_python()), "-c", _SLOW_MODEL, str(folder)]
     subprocess.run(command, cwd=ROOT, env=engine_environment(), check=True, capture_output=True)
-    running = EngineServer(model=folder / "base", settings=SETTINGS, log=folder / "server.log")
+    startup = os.pathsep.join([str(ROOT / "localcloud/engine/startup"), str(_plugin(folder / "plugin"))])
+    settings = {**SETTINGS, "PYTHONPATH": startup}
+    running = EngineServer(model=folder / "base", settings=settings, log=folder / "server.log")
     try:
         yield running.start()
     finally:
         running.stop()
         for path in (folder / "base").iterdir():
             path.unlink()  # 400 MB
+
+
+def _plugin(folder: Path) -> Path:
+    about = folder / "spins-1.dist-info"
+    about.mkdir(parents=True)
+    (folder / "spins.py").write_text(_SPINS)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: spins\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[sglang.srt.plugins]\nspins = spins:register\n")
+    return folder
 
 
 def _prompt(server: EngineServer) -> float:
@@ -66,7 +93,7 @@ def test_a_prompt_of_one_long_pass_leaves_ping_at_200_and_no_probe_behind(server
             pings.append(server.ping())
             time.sleep(0.25)
     took = prompt.result()
-    assert took > 2 * WEDGED_AFTER_S, "the pass was too short to show anything"
+    assert took > STALLED_AFTER_S + 2, "the pass was too short to show anything"
     assert set(pings) == {200}, f"{pings} in {took:.0f} s"
     began = time.monotonic()
     assert server.chat(max_tokens=1).status == 200
@@ -92,3 +119,48 @@ def test_a_scheduler_that_stops_in_a_long_pass_is_noticed_and_its_recovery_too(s
         assert not prompt.done(), "it recovers with the pass, not after it"
         prompt.result()
     assert server.chat(max_tokens=1).status == 200
+
+
+def _unhealthy_after(server: EngineServer, *, within_s: float) -> float:
+    began = time.monotonic()
+    while server.ping() == 200:
+        assert time.monotonic() < began + within_s
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def test_a_detokenizer_that_stops_is_noticed_though_the_scheduler_goes_on(server: EngineServer) -> None:
+    detokenizer = server.detokenizer()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        detokenizer.send_signal(signal.SIGSTOP)
+        try:
+            answer = pool.submit(server.chat, max_tokens=2)
+            _unhealthy_after(server, within_s=3 * WEDGED_AFTER_S)
+        finally:
+            detokenizer.send_signal(signal.SIGCONT)
+        server.wait_until_up(timeout_s=30)
+        assert answer.result().status == 200
+
+
+def test_a_scheduler_that_turns_in_a_loop_is_noticed_and_its_recovery_too(server: EngineServer) -> None:
+    scheduler = server.scheduler()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        prompt = pool.submit(_prompt, server)
+        time.sleep(1)
+        assert server.ping() == 200
+        scheduler.send_signal(signal.SIGUSR1)
+        try:
+            took = _unhealthy_after(server, within_s=STALLED_AFTER_S + 3 * WEDGED_AFTER_S)
+            assert took > WEDGED_AFTER_S / 2, "its computing counts for a while"
+            assert scheduler.status() == psutil.STATUS_RUNNING
+        finally:
+            scheduler.send_signal(signal.SIGUSR2)
+        server.wait_until_up(timeout_s=60)
+        prompt.result()
+
+
+@pytest.mark.last
+def test_a_detokenizer_that_dies_is_noticed(server: EngineServer) -> None:
+    """SGLang ends itself then."""
+    server.detokenizer().kill()
+    _unhealthy_after(server, within_s=3 * WEDGED_AFTER_S)

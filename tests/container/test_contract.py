@@ -13,9 +13,10 @@ from cdk_sglang_container.contract import Contract
 from cdk_sglang_container.health import Health
 from cdk_sglang_container.http import HttpError, Message, Receive, Scope, Send
 from cdk_sglang_container.limits import RequestLimits
+from cdk_sglang_container.passage import note_dispatch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 ADAPTER, SESSION = "x-amzn-sagemaker-adapter-identifier", "x-amzn-sagemaker-session-id"
 
@@ -59,6 +60,8 @@ class Recorder:
 
     status: int = 200
     answer: bytes = b"{}"
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
     bodies: list[bytes] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
 
@@ -71,10 +74,12 @@ class Recorder:
                 break
         self.scopes.append(scope)
         self.bodies.append(body)
+        self.before()
         await send({"type": "http.response.start", "status": self.status, "headers": [(b"x-from", b"sglang")]})
         half = len(self.answer) // 2
         await send({"type": "http.response.body", "body": self.answer[:half], "more_body": True})
         await send({"type": "http.response.body", "body": self.answer[half:]})
+        self.after()
 
 
 @dataclass
@@ -236,9 +241,83 @@ def test_sglangs_own_errors_have_the_same_shape(answer: bytes) -> None:
     assert json.loads(body)["error"]["message"] == "too long"
 
 
-@pytest.mark.parametrize("answer", [b"no", b"[1]", b"", b'{"detail": "Not Found"}'])
-def test_an_error_in_another_shape_passes_as_it_is(answer: bytes) -> None:
-    assert Setup(app=Recorder(status=404, answer=answer)).ask()[2] == answer
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"no", "no"),
+        (b"[1]", "[1]"),
+        (b"", "Not Found"),
+        (b'{"detail": "gone"}', "gone"),
+        (b'{"detail": [{"loc": ["body"]}]}', '[{"loc": ["body"]}]'),
+        (b'{"type": "error", "error": {"type": "not_found_error", "message": "gone"}}', "gone"),
+    ],
+)
+def test_an_error_in_any_other_shape_gets_openais(answer: bytes, message: str) -> None:
+    for method, path in (("POST", "/v1/messages"), ("GET", "/nowhere"), ("DELETE", "/adapters/a")):
+        setup = Setup(app=Recorder(status=404, answer=answer))
+        status, headers, body = setup.ask(method=method, path=path)
+        assert (status, headers["content-type"]) == (404, "application/json")
+        content = json.loads(body)
+        assert (content["error"]["message"], content["error"]["code"]) == (message, 404)
+        assert content["error"].keys() == {"message", "type", "param", "code"}
+        assert (content.get("type") == "error") == answer.startswith(b'{"type"'), "Anthropic's clients read it"
+
+
+def test_a_code_that_sglang_gives_a_name_keeps_it() -> None:
+    said = b'{"error": {"message": "no store", "type": "invalid_request_error", "param": "store", "code": "no_store"}}'
+    error = json.loads(Setup(app=Recorder(status=400, answer=said)).ask(path="/v1/responses")[2])["error"]
+    assert error == {"message": "no store", "type": "invalid_request_error", "param": "store", "code": "no_store"}
+
+
+@pytest.mark.parametrize("status", [500, 501])
+def test_what_sglang_fails_at_before_it_asks_the_scheduler_is_the_callers_mistake(status: int) -> None:
+    said = b'{"object": "error", "message": "Internal server error: unhashable type", "code": 500}'
+    answered, _, body = Setup(app=Recorder(status=status, answer=said)).ask()
+    assert answered == 400
+    assert json.loads(body)["error"]["message"].endswith("as it stands: unhashable type")
+
+
+def test_what_the_scheduler_was_asked_and_what_the_operator_commands_may_fail() -> None:
+    asked = Setup(app=Recorder(status=500, before=note_dispatch)).ask()
+    assert asked[0] == 500
+    assert json.loads(asked[2])["error"]["code"] == 500
+    assert Setup(app=Recorder(status=500)).ask(path="/adapters")[0] == 500
+    assert Setup(app=Recorder(status=500)).ask(b"", method="GET", path="/v1/models")[0] == 500
+
+
+def test_an_exception_is_an_answer_too() -> None:
+    def fail() -> None:
+        raise KeyError("role")
+
+    status, _, body = Setup(app=Recorder(before=fail)).ask()
+    assert status == 400
+    assert json.loads(body)["error"]["message"] == "the request cannot be carried out as it stands: KeyError: 'role'"
+
+    def fail_later() -> None:
+        note_dispatch()
+        fail()
+
+    status, _, body = Setup(app=Recorder(before=fail_later)).ask()
+    assert status == 500
+    assert "role" not in json.loads(body)["error"]["message"]
+
+
+def test_an_exception_after_the_answer_leaves_the_connection_to_the_next_request() -> None:
+    def fail() -> None:
+        raise AttributeError("is_single")
+
+    setup = Setup(app=Recorder(after=fail))
+    assert setup.ask()[0] == 200
+    setup.app.status = 400
+    assert setup.ask()[0] == 400
+
+
+def test_a_body_is_read_whatever_the_method() -> None:
+    setup = Setup()
+    for length in (True, False):
+        headers = {} if length else {"transfer-encoding": "chunked"}
+        assert setup.ask({"top_k": 2**31}, method="GET", path="/open_session", headers=headers, length=length)[0] == 400
+    assert setup.app.scopes == []
 
 
 def test_an_adapter_header_reaches_sglang_as_lora_path() -> None:

@@ -57,6 +57,7 @@ def test_a_request_within_bounds_and_what_is_no_request_go_on() -> None:
     [
         ({"input_ids": array("q", [261])}, "input_ids must be token ids from 0 to 260"),
         ({"input_ids": array("q", [-1])}, "input_ids must be token ids from 0 to 260"),
+        ({"input_ids": array("q")}, "the prompt must have at least one token"),
         ({"top_k": 2**31}, "top_k must be a whole number from -1"),
         ({"top_logprobs_num": 300}, "top_logprobs_num must be a whole number from 0 to 20"),
         ({"stop_token_ids": {999_999}}, "stop_token_ids must be token ids"),
@@ -93,7 +94,14 @@ def test_what_the_scheduler_cannot_decode_stays_here_and_is_named(place: str, na
     assert manager.sent == []
 
 
-def test_images_are_sglangs_own_business() -> None:
-    manager = _guarded(lambda _message: pytest.fail("not encoded twice"))
-    manager._dispatch_to_scheduler(_request(mm_inputs=object(), input_ids=array("q", [10**9])))
-    assert len(manager.sent) == 1
+def test_images_are_sglangs_own_business_and_the_rest_of_their_request_is_not() -> None:
+    encoded: list[Any] = []
+    manager = _guarded(encoded.append)
+    request = _request(mm_inputs=object(), input_ids=array("q", [10**9]))
+    manager._dispatch_to_scheduler(request)
+    assert [(each.mm_inputs, each.input_ids) for each in encoded] == [(None, None)]
+    assert manager.sent == [request]
+    assert request.mm_inputs is not None
+    assert list(request.input_ids) == [10**9]
+    with pytest.raises(ValueError, match="at least one token"):
+        manager._dispatch_to_scheduler(_request(mm_inputs=object(), input_ids=array("q")))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Pulse:
     def __init__(self) -> None:
         self.alive, self.asked, self.up, self.stopping = True, 0, False, False
-        self.computing = False
+        self.computing = self.beating = False
         self.under_way = self.given_up = 0
 
     async def generate(self) -> bool:
@@ -40,6 +40,7 @@ def _health(
 ) -> Health:
     return Health(
         generate=pulse.generate,
+        beats=lambda: pulse.beating,
         computes=lambda: pulse.computing,
         stalled_after_s=stalled_after_s,
         started=lambda: pulse.up,
@@ -157,6 +158,26 @@ def test_computing_alone_stands_for_an_answer_for_the_set_time_only() -> None:
         assert health.ok
         await _until(lambda: not health.ok)
         assert pulse.given_up == 1
+        await health.stop()
+
+    asyncio.run(run())
+
+
+def test_a_heartbeat_stands_for_an_answer_however_long_a_pass_takes() -> None:
+    async def run() -> None:
+        pulse = Pulse()
+        pulse.up = True
+        health = _health(pulse, stalled_after_s=0.2)
+        health.start()
+        await _until(lambda: pulse.asked > 0)
+        pulse.alive, pulse.computing, pulse.beating = False, True, True
+        for _ in range(60):  # three times what computing alone is worth
+            assert health.ok
+            await asyncio.sleep(0.01)
+        assert pulse.given_up == 0
+        pulse.beating = False
+        await _until(lambda: not health.ok)
+        await _until(lambda: pulse.given_up == 1)
         await health.stop()
 
     asyncio.run(run())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_server import EngineServer, speak
+from cdk_sglang_container.fields import FIELDS
+from cdk_sglang_container.other_fields import UNBOUNDED
+from engine_server import LORA, EngineServer, speak
 from hostile_bodies import CHAT, ENDED, GENERATE, REFUSED, Hostile
 
-from localcloud.engine.recipe import engine_environment, engine_python
+from localcloud.engine.recipe import engine_python
+from tools.requests.run import HttpTarget, Tally, drawn, kept_seeds
+from tools.requests.schema import caller_bodies, known_bodies
+from tools.requests.strategies import SAMPLING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +25,12 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 SESSION = "X-Amzn-SageMaker-Session-Id"
 HOSTILE = [*ENDED, *REFUSED]
+RANDOM = 150
 
 
 @pytest.fixture(scope="module")
 def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
-    running = EngineServer(model=models["base"], log=tmp_path_factory.mktemp("log") / "server.log")
+    running = EngineServer(model=models["base"], settings=LORA, log=tmp_path_factory.mktemp("log") / "server.log")
     try:
         yield running.start()
     finally:
@@ -100,24 +107,31 @@ def test_requests_at_the_bounds_are_answered(server: EngineServer) -> None:
     assert server.request("POST", "/v1/completions", {"prompt": ["a"] * 64, "max_tokens": 1}).status == 200
 
 
-_FIELDS = """
-import json
-from sglang.srt.entrypoints.openai.protocol import ChatCompletionRequest, CompletionRequest
-from sglang.srt.managers.io_struct import GenerateReqInput
-from sglang.srt.sampling.sampling_params import SamplingParams
-names = {*ChatCompletionRequest.model_fields, *CompletionRequest.model_fields, *GenerateReqInput.__dataclass_fields__}
-print(json.dumps(sorted(names | set(SamplingParams.__struct_fields__))))
-"""
+def test_every_field_of_sglangs_protocol_has_a_rule_or_a_reason_to_need_none(server: EngineServer) -> None:
+    """A new SGLang's new field, and its new path, are seen here."""
+    bodies = caller_bodies(server.request("GET", "/openapi.json").json)
+    assert bodies == known_bodies(), "python -m tools.requests.schema takes over what is new"
 
 
-def test_every_field_of_sglangs_protocol_has_a_rule_or_a_reason_to_need_none() -> None:
-    """A new SGLang's new field is seen here."""
-    import subprocess
+def test_the_sampling_parameters_are_sglangs() -> None:
+    """They have no schema: /generate takes any object."""
+    (source,) = engine_python().parents[1].glob("lib/python*/site-packages/sglang/srt/sampling/sampling_params.py")
+    classes = [node for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
+    (params,) = [node for node in classes if node.name == "SamplingParams"]
+    fields = {
+        part.target.id for part in params.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
+    assert fields - {*SAMPLING_FIELDS, *FIELDS, *UNBOUNDED} == set()
+    assert set(SAMPLING_FIELDS) <= fields
 
-    from cdk_sglang_container.fields import FIELDS, UNBOUNDED
 
-    done = subprocess.run([engine_python(), "-c", _FIELDS], env=engine_environment(), capture_output=True, check=True)
-    fields = set(json.loads(done.stdout.splitlines()[-1]))
-    assert fields - FIELDS.keys() - UNBOUNDED == set()
-    assert UNBOUNDED - fields == set(), "gone from SGLang"
-    assert not UNBOUNDED & FIELDS.keys()
+def test_random_requests_are_400_at_worst_and_the_engine_lives(server: EngineServer) -> None:
+    tally, scheduler, target = Tally(), server.scheduler(), HttpTarget(server.port)
+    for number, body in enumerate([*kept_seeds(), *drawn(RANDOM, first=10**6)]):
+        tally.add(body, *target(body))
+        if number % 50 == 0:
+            assert server.ping() == 200
+    target.close()
+    assert tally.failures == [], str(tally)
+    assert server.chat(max_tokens=2).status == 200
+    assert server.scheduler() == scheduler

@@ -51,6 +51,20 @@ def test_what_the_image_installs_is_held_by_hashes() -> None:
     assert {"--no-deps", "--require-hashes"} <= set(command.split())
 
 
+def test_the_build_imports_nothing_that_looks_for_a_gpu() -> None:
+    programs = re.findall(r"python3 -c '([^']*)'", DOCKERFILE)
+    imported = {
+        alias.name
+        for program in programs
+        for node in ast.walk(ast.parse(program))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert "websockets" in imported
+    assert not imported & {"sglang", "sgl_kernel", "torch", "triton", "flashinfer"}
+    assert 'find_spec("sglang")' in DOCKERFILE
+
+
 def test_the_container_imports_nothing_of_the_library_or_the_embedded_cloud() -> None:
     for path in sorted((CONTAINER / "cdk_sglang_container").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -61,6 +61,24 @@ def test_a_process_that_waits_does_not_compute(process: psutil.Process) -> None:
     assert not _computed(processes, 0.5)
 
 
+@pytest.mark.parametrize("process", ["rests"], indirect=True)
+def test_a_process_is_alive_until_it_is_stopped_or_dead(process: psutil.Process) -> None:
+    processes = EngineProcesses(lambda: [process])
+    assert processes.alive()
+    process.send_signal(signal.SIGSTOP)
+    while process.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    assert not processes.alive()
+    process.send_signal(signal.SIGCONT)
+    while process.status() == psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    assert processes.alive()
+    process.kill()
+    process.wait(10)
+    assert not processes.alive()
+    assert not EngineProcesses(list).alive()
+
+
 def test_without_an_engine_nothing_computes() -> None:
     processes = EngineProcesses(list)
     assert not processes.computed()

@@ -27,7 +27,7 @@ def test_the_platforms_port_is_honoured_and_ours_wins() -> None:
 def test_the_limits_of_a_request_have_defaults_and_are_settings() -> None:
     defaults = Settings.from_environment({})
     assert (defaults.max_sequences, defaults.max_top_logprobs) == (64, 20)
-    assert (defaults.max_json_depth, defaults.max_grammar_bytes, defaults.stalled_after_s) == (64, 65_536, 300)
+    assert (defaults.max_json_depth, defaults.max_grammar_bytes, defaults.stalled_after_s) == (64, 65_536, 120)
     changed = Settings.from_environment(
         {
             "CDK_SGLANG_MAX_SEQUENCES": "500",

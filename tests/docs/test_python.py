@@ -73,12 +73,12 @@ def test_the_readmes_example_makes_an_endpoint(names: dict[str, Any]) -> None:
     Template.from_stack(names["self"]).resource_count_is("AWS::SageMaker::InferenceComponent", 1)
 
 
-def test_the_librarys_guide_makes_three_endpoints(names: dict[str, Any]) -> None:
+def test_the_librarys_guide_makes_its_endpoints(names: dict[str, Any]) -> None:
     _run("docs/library.md", names)
     # The first block has synthesised; what came after it is looked at in an app that synthesises again.
     template = Template.from_json(names["app"].synth(force=True).get_stack_by_name("Assistants").template)
     template.resource_count_is("AWS::SageMaker::InferenceComponent", 3)
-    template.resource_count_is("AWS::SageMaker::Endpoint", 3)
+    template.resource_count_is("AWS::SageMaker::Endpoint", 4)
     template.resource_count_is("AWS::CloudWatch::Dashboard", 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -10,7 +11,8 @@ import pytest
 import yaml
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.cli.layers import Layer, Layers
+from stacks.environments import FOLDER, cdk_json_context, check
 from stacks.fleet import add_fleet
 from tests.docs.blocks import blocks
 
@@ -29,7 +31,11 @@ def _shown() -> list[Any]:
 
 
 def _whole(shown: dict[str, Any]) -> dict[str, Any]:
-    """Put what a document leaves out around what it shows."""
+    """Put what a document leaves out around what it shows; what it extends is `dev`."""
+    if "extends" in shown:
+        own = Layer(path=Path("shown"), content={key: value for key, value in shown.items() if key != "extends"})
+        dev = FOLDER / "dev.yaml"
+        shown = Layers(files=(own, Layer(path=dev, content=yaml.safe_load(dev.read_text())))).merged
     content = {"network": {"vpc": "none"}, "account": "111122223333", "region": "us-east-1", **shown}
     if "capacity" in content:
         content["endpoints"] = {"chat": {"capacity": content.pop("capacity")}}

@@ -48,6 +48,27 @@ def test_refuses_what_sagemaker_would_refuse(name: str, value: str, why: str) ->
     assert environment_problems({name: value}, PATH) == [f"{PATH}.{name}: {why}"]
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "SAGEMAKER_BIND_TO_PORT",
+            "SageMaker calls port 8080 of the container, and the health check with it; leave it out",
+        ),
+        ("CDK_SGLANG_PORT", "SageMaker calls port 8080 of the container, and the health check with it; leave it out"),
+        ("CDK_SGLANG_HOST", "the container listens where SageMaker calls it; leave it out"),
+        ("cdk_sglang_model_dir", "SageMaker mounts the model at /opt/ml/model; choose it with model"),
+        ("SGLANG_PORT", "one copy runs on one instance, where SGLang finds free ports itself; leave it out"),
+        ("CUDA_VISIBLE_DEVICES", "SageMaker decides which GPUs a copy sees; leave it out"),
+        ("SM_SGLANG_PORT", "SageMaker calls port 8080, where the container listens; leave it out"),
+        ("SM_SGLANG_HOST", "the container listens where SageMaker calls it; leave it out"),
+        ("SM_SGLANG_GRPC_PORT", "SageMaker needs SGLang's HTTP server on port 8080; leave it out"),
+    ],
+)
+def test_refuses_what_would_move_the_port_the_address_or_the_gpus(name: str, why: str) -> None:
+    assert environment_problems({name: "1"}, PATH) == [f"{PATH}.{name}: cannot be set: {why}"]
+
+
 def test_takes_names_and_values_at_the_limit() -> None:
     assert environment_problems({"A" * 1024: "x" * 1024}, PATH) == []
 

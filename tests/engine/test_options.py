@@ -35,21 +35,24 @@ def test_collects_every_wrong_value_into_one_error() -> None:
         ({"tp_size": True}, "tp_size: takes a whole number, got True; change it"),
         (
             {"context_length": "32k"},
-            "context_length: '32k' is text; write a number without quotes",
+            "context_length: '32k' is text; write digits alone, without a unit or a sign",
         ),
         ({"trust_remote_code": 1}, "trust_remote_code: takes true or false, got 1; change it"),
         ({"served_model_name": 7}, "served_model_name: 7 is a number here; write it in quotes"),
         ({"mem_fraction_static": 1.5}, "mem_fraction_static: 1.5 is not allowed; use a value < 1"),
         ({"mem_fraction_static": 0}, "mem_fraction_static: 0 is not allowed; use a value > 0"),
         ({"log_requests_level": 9}, "log_requests_level: 9 is not allowed; use 0, 1, 2 or 3"),
-        ({"lora": 3}, "lora: takes a mapping, in Python LoraOptions(...), got 3; change it"),
+        (
+            {"lora": 3},
+            "lora: takes a mapping, in Python LoraOptions(...), got 3; give keys such as max_rank, target_modules, max_loras_per_batch, max_loaded_loras",
+        ),
         ({"speculative": {}}, "speculative.algorithm: missing; it has no default"),
         ({"speculative": {"algorithm": "mtp"}}, "speculative.algorithm: SGLang has no algorithm called MTP; use NEXTN"),
         (
             {"extra": {"gc_threshold": {"a": 1}}},
             "extra.gc_threshold: takes text, a number, true, false or a list of text and numbers",
         ),
-        ({"served_model_name": "a:b"}, "served_model_name: string should match pattern '^[^\\s:]+$', got 'a:b'"),
+        ({"served_model_name": "a:b"}, "served_model_name: 'a:b' is not allowed; it has to match ^[^\\s:]+$"),
     ],
 )
 def test_says_what_is_wrong_with_a_value(wrong: dict[str, object], line: str) -> None:

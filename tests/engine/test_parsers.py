@@ -4,7 +4,7 @@ import pytest
 
 from cdk_sglang.engine import SglangOptions, suggested_parsers
 from cdk_sglang.engine.flags import flag_of
-from cdk_sglang.engine.parsers import _FAMILIES
+from cdk_sglang.engine.parsers import _FAMILIES, _vendor, foreign_parsers
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,44 @@ def test_suggests_only_parsers_sglang_has() -> None:
     for _, reasoning, tool_call, _ in _FAMILIES:
         assert reasoning is None or reasoning in flag_of("reasoning_parser").choices
         assert tool_call is None or tool_call in flag_of("tool_call_parser").choices
+
+
+@pytest.mark.parametrize(
+    ("model", "reasoning", "tool_call", "found"),
+    [
+        ("Qwen/Qwen3-8B", None, "llama3", [("tool_call_parser", "llama3", "qwen")]),
+        ("Qwen/Qwen3-8B", "deepseek-r1", "qwen", [("reasoning_parser", "deepseek-r1", "qwen3")]),
+        ("meta-llama/Llama-3.2-3B-Instruct", "qwen3", "llama3", [("reasoning_parser", "qwen3", None)]),
+        (
+            "openai/gpt-oss-120b",
+            "qwen3",
+            "mistral",
+            [("reasoning_parser", "qwen3", "gpt-oss"), ("tool_call_parser", "mistral", "gpt-oss")],
+        ),
+        (
+            "zai-org/GLM-4.5",
+            "qwen3",
+            "qwen25",
+            [("reasoning_parser", "qwen3", "glm45"), ("tool_call_parser", "qwen25", "glm")],
+        ),
+        ("Qwen/Qwen3-8B", "qwen3", "qwen25", []),
+        ("Qwen/Qwen3-8B", "qwen3-thinking", "qwen3_coder", []),
+        ("nvidia/Nemotron-3-Nano", "nemotron_3", "qwen3_coder", []),
+        ("zai-org/GLM-4.5", "glm45", "glm45", []),
+        ("Qwen/Qwen3-8B", "auto", "auto", []),
+        ("Qwen/Qwen3-8B", None, "hermes", []),
+        ("my-team/my-model", "qwen3", "llama3", []),
+    ],
+)
+def test_a_parser_of_another_makers_models_is_named_with_the_right_one(
+    model: str, reasoning: str | None, tool_call: str | None, found: list[tuple[str, str, str | None]]
+) -> None:
+    assert foreign_parsers(model, reasoning_parser=reasoning, tool_call_parser=tool_call) == found
+
+
+def test_every_family_has_a_maker_and_its_own_parsers_are_never_foreign() -> None:
+    for pattern, reasoning, tool_call, _ in _FAMILIES:
+        assert _vendor(pattern)
+        names = [name for name in ("gpt_oss", "qwen3", "llama", "glm_5", "kimi_k2") if pattern == name]
+        for name in names:
+            assert foreign_parsers(name, reasoning_parser=reasoning, tool_call_parser=tool_call) == []

@@ -94,3 +94,26 @@ def test_a_boundary_and_a_tag_reach_every_role_and_the_rules_pass(synth: Synth) 
     assert roles
     assert all("team-boundary" in json.dumps(role["PermissionsBoundary"]) for role in roles)
     assert all({"Key": "cost-centre", "Value": "ml"} in role["Tags"] for role in roles)
+
+
+def test_api_gateway_invokes_one_component_of_a_wrapped_endpoint(synth: Synth) -> None:
+    resources = synth("behind_api_gateway")["Chat"]
+    (method,) = _of(resources, "AWS::ApiGateway::Method")
+    (component,) = _of(resources, "AWS::SageMaker::InferenceComponent")
+    (header,) = method["Integration"]["RequestParameters"].values()
+    assert header == f"'{component['InferenceComponentName']}'"
+    assert method["AuthorizationType"] == "AWS_IAM"
+    (endpoint,) = _of(resources, "AWS::SageMaker::Endpoint")
+    assert f":runtime.sagemaker:path/endpoints/{endpoint['EndpointName']}/invocations" in json.dumps(method)
+    invoking = [
+        statement
+        for policy in _of(resources, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sagemaker:InvokeEndpoint" in statement["Action"]
+    ]
+    assert any(f"inference-component/{component['InferenceComponentName']}" in json.dumps(one) for one in invoking)
+    (model,) = _of(resources, "AWS::SageMaker::Model")
+    assert len(model["VpcConfig"]["Subnets"]) == 2
+    assert len(_of(resources, "AWS::EC2::SecurityGroup")) == 2  # of the instances, and of the library's functions
+    idle = next(alarm for alarm in _of(resources, "AWS::CloudWatch::Alarm") if "idle" in alarm["AlarmDescription"])
+    assert "response-plan/chat-down" in json.dumps(idle["AlarmActions"])

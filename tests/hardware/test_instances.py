@@ -21,6 +21,7 @@ from cdk_sglang.hardware import (
     region_problems,
     regions_without,
 )
+from cdk_sglang.hardware.amis import _first_cuda
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +149,26 @@ def test_unknown_and_misplaced_amis_are_refused() -> None:
 def test_a_described_family_raises_no_ami_problem() -> None:
     new = GpuInstance.of("ml.g9.12xlarge", gpu=Gpu.of("L40S-48GB"), gpu_count=4, vcpus=48, memory_gib=384)
     assert ami_problems(new, "13.9", None, None) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "first"),
+    [
+        ("ml.p6-b200.48xlarge", "12.4", "12.8"),
+        ("ml.p6-b300.48xlarge", "12.8", "12.9"),
+        ("ml.g7e.2xlarge", "12.6.1", "12.8"),
+        ("ml.p5.48xlarge", "11.7", "11.8"),
+    ],
+)
+def test_an_image_with_a_cuda_older_than_the_gpu_is_refused(name: str, cuda: str, first: str) -> None:
+    (line,) = ami_problems(GpuInstance.of(name), cuda, None, None)
+    assert line.startswith(f"the image has CUDA {cuda}, which knows no GPU of compute capability ")
+    assert line.endswith(f"; use an image with CUDA {first} or newer")
+    assert ami_problems(GpuInstance.of(name), first, None, None) == []
+
+
+def test_every_gpu_of_the_catalogue_has_a_first_cuda() -> None:
+    assert {gpu.compute_capability for gpu in Gpu.all()} == set(_first_cuda())
 
 
 def test_a_region_without_sagemaker_is_refused() -> None:

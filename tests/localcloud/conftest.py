@@ -18,6 +18,7 @@ from localcloud.aws import clock as clocks
 from localcloud.aws import extension, faults, settings
 from localcloud.aws.control import reset
 from localcloud.aws.server import LocalCloud
+from tests.localcloud.agents import PYTHON
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
 
 
@@ -26,6 +27,16 @@ def cloud(session_cloud: LocalCloud) -> Iterator[LocalCloud]:
     reset()
     yield session_cloud
     reset()
+
+
+@pytest.fixture
+def agents(cloud: LocalCloud) -> Iterator[None]:
+    """AgentCore's runtimes start with this Python, which has what the stand-in of an agent imports."""
+    before = settings.current()
+    settings.configure(agent_python=PYTHON)
+    yield
+    settings.restore(before)
+    del cloud
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def do_GET(self) -> None:
+        if self.path.startswith("/mark/"):
+            say(self.path)
         self.reply(BEHAVIOUR["ping"], {})
 
     def do_DELETE(self) -> None:
@@ -52,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(body["status"], {"error": "as asked"})
         if body.get("die"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if body.get("stream"):
+        if body.get("stream") or "pieces" in body:
             return self.stream(body)
         model = Path(os.environ["CDK_SGLANG_MODEL_DIR"])
         seen = {name: value for name, value in self.headers.items() if name.lower().startswith("x-amzn")}
@@ -77,7 +79,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, body: dict[str, object]) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", str(body.get("kind", "text/event-stream")))
+        usual = "text/event-stream" if body.get("stream") else "application/json"
+        self.send_header("Content-Type", str(body.get("kind", usual)))
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         if "pieces" in body:

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from localcloud import local
+from cdk_sglang.client.answers import ChatAnswer
 from localcloud.aws.console import pages
 from localcloud.aws.server import LocalCloud
+from localcloud.model import RANDOM
+from localcloud.question import Asked, print_result
+from localcloud.served import served
 from tests.localcloud.console_board import put_alarm
 from tests.localcloud.helpers import any_component, any_endpoint, eventually, in_service
 
@@ -98,8 +101,10 @@ def test_no_other_file_is_served(get: Get, name: str) -> None:
 
 
 def test_make_local_prints_the_address(cloud: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = {"choices": [{"message": {"content": "hi"}}], "usage": {}}
-    local._print_result(answer, cloud.credentials, url=cloud.url, seconds=1)
+    answer = ChatAnswer()
+    answer.add({"choices": [{"message": {"content": "hi"}}]})
+    asked = Asked(answer=answer, speed="")
+    print_result(asked, cloud.credentials, served(), RANDOM, url=cloud.url, seconds=1)
     assert cloud.credentials.console_address(cloud.url) in capsys.readouterr().out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -17,17 +18,18 @@ import yaml
 
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT
+from tests.support.model_folders import TOKENIZER
 from tests.support.weights import safetensors_bytes
 
 pytestmark = pytest.mark.timeout(900)
 
 FILES = {
     "config.json": b'{"model_type": "llama"}',
-    "tokenizer.json": b"{}",
+    "tokenizer.json": TOKENIZER,
     "model.safetensors": safetensors_bytes({"a": (64, 64)}),
 }
 PREFIX = "weights/acme/llama/"
-ENVIRONMENT = {
+ENVIRONMENT: dict[str, Any] = {
     "account": "123456789012",
     "region": "us-east-1",
     "network": {"vpc": "none"},
@@ -66,9 +68,9 @@ def start(cloud: LocalCloud, tmp_path: Path, client: Any) -> Callable[..., subpr
         **cloud.credentials.environment,
     }
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
+    def begin(*arguments: str, words: tuple[str, ...] = ("deploy", "--yes")) -> subprocess.Popen[str]:
         code = "from cdk_sglang.cli.main import main; main()"
-        command = [sys.executable, "-u", "-c", code, "deploy", "--env", "new", "--yes", *arguments]
+        command = [sys.executable, "-u", "-c", code, *words, "--env", "new", *arguments]
         return subprocess.Popen(
             command,
             cwd=tmp_path,
@@ -88,7 +90,7 @@ def statuses(client: Any) -> dict[str, str]:
 
 
 def test_a_new_environment_is_deployed_when_its_weights_have_come(
-    start: Callable[..., subprocess.Popen[str]], client: Any
+    start: Callable[..., subprocess.Popen[str]], client: Any, tmp_path: Path
 ) -> None:
     first = start()
     said, _ = first.communicate(timeout=400)
@@ -140,6 +142,19 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
         Body=json.dumps({"messages": [{"role": "user", "content": "hi"}]}),
     )
     assert json.loads(answer["Body"].read())["choices"][0]["message"]["content"] == "heard: hi"
+
+    settings = copy.deepcopy(ENVIRONMENT)
+    file = tmp_path / "environments" / "new.yaml"
+    for length, ends in (
+        (2048, ["untouched: chat, chat/llama", "nothing changes"]),
+        (1024, ["chat/llama: new copies"]),
+    ):
+        settings["endpoints"]["chat"]["components"]["llama"]["server"]["context_length"] = length
+        file.write_text(yaml.safe_dump(settings))
+        looks = start("--fail", words=("diff",))
+        said, _ = looks.communicate(timeout=400)
+        assert looks.returncode == (0 if length == 2048 else 1), said
+        assert set(ends) <= set(said.splitlines()), said
 
 
 def test_make_deploy_without_an_environment_deploys_nothing() -> None:

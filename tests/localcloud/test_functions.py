@@ -1,5 +1,6 @@
 """Lambda functions and state machines, which custom resources and pipelines are made of."""
 
+import base64
 import io
 import json
 import textwrap
@@ -110,3 +111,30 @@ def test_state_machine_of_a_template_runs_functions(function: Any, client: Any) 
             )
         )
         assert (described["status"], described["output"]) == ("SUCCEEDED", str(number + 1)), described
+
+
+def test_a_functions_log_has_its_logger_and_never_its_answer(function: Any, client: Any) -> None:
+    code = """
+        import logging
+        logger = logging.getLogger("f")
+        logger.setLevel(logging.INFO)
+        def handler(event, context):
+            logger.info("looked up")
+            logging.getLogger("other").info("too quiet")
+            return {"patient": "Ana Silva"}
+    """
+    function("index.py", code)
+    messages = [e["message"] for e in client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]]
+
+    assert len([message for message in messages if message.startswith("[INFO]") and "looked up" in message]) == 1
+    assert "Silva" not in str(messages)
+    assert "too quiet" not in str(messages)
+
+
+def test_a_function_finds_the_client_context_of_its_caller(function: Any) -> None:
+    code = """
+        def handler(event, context):
+            return context.client_context.custom["tool"] if event else None
+    """
+    given = base64.b64encode(json.dumps({"custom": {"tool": "search"}}).encode()).decode()
+    assert function("index.py", code, ClientContext=given) == (None, "search")

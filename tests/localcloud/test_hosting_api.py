@@ -188,6 +188,44 @@ def test_insufficient_capacity_fails_a_new_endpoint(sagemaker: Any, driven: Any)
     assert "InsufficientInstanceCapacity" in described["FailureReason"]
 
 
+def test_a_component_can_be_held_in_creating(fleet: Any, driven: Any) -> None:
+    faults.inject("component-creating", target="llama")
+    any_component(fleet)
+    driven.advance(7200)
+    described = fleet.describe_inference_component(InferenceComponentName="llama")
+    assert described["InferenceComponentStatus"] == "Creating"
+    assert described["RuntimeConfig"]["CurrentCopyCount"] == 0
+    assert "FailureReason" not in described
+    any_component(fleet, name="other")
+    driven.advance(10)
+    assert status(fleet, "other") == "InService"
+
+    faults.clear("component-creating")
+    driven.advance(10)
+    assert status(fleet) == "InService"
+
+
+def test_a_quota_of_zero_refuses_endpoints_and_their_updates(sagemaker: Any, driven: Any) -> None:
+    faults.inject("endpoint-quota-zero", target="ml.g6e.12xlarge")
+    with pytest.raises(ClientError) as error:
+        any_endpoint(sagemaker)
+    assert error.value.response["Error"]["Code"] == "ResourceLimitExceeded"
+    assert "The account-level service limit 'ml.g6e.12xlarge for endpoint usage' is 0 Instances" in str(error.value)
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+
+    faults.clear()
+    sagemaker.create_endpoint(EndpointName="fleet", EndpointConfigName="fleet-1")
+    driven.advance(5)
+    faults.inject("endpoint-quota-zero", target="ml.g6e.12xlarge")
+    with pytest.raises(ClientError, match="ResourceLimitExceeded"):
+        sagemaker.update_endpoint(EndpointName="fleet", EndpointConfigName="fleet-1")
+    assert sagemaker.describe_endpoint(EndpointName="fleet")["EndpointStatus"] == "InService"
+    any_component(sagemaker, copies=4)  # the first instance takes two
+    driven.advance(5)
+    found = sagemaker.describe_inference_component(InferenceComponentName="llama")
+    assert "Unable to provision requested ML compute capacity" in found["FailureReason"]
+
+
 def test_instance_pool_falls_back_to_the_next_type(sagemaker: Any, driven: Any) -> None:
     pools = [{"InstanceType": "ml.g6e.12xlarge", "Priority": 1}, {"InstanceType": "ml.g6e.48xlarge", "Priority": 2}]
     changes = variant(InstancePools=pools)

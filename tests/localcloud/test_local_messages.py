@@ -1,14 +1,20 @@
 """What `make local` shows of a failed deployment: the reason, not what the CDK CLI prints after it."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcloud import local
+from cdk_sglang.client.answers import ChatAnswer
+from localcloud import local, question
 from localcloud.aws import faults
 from localcloud.background import LocalError
 from localcloud.local import reason_of
+from localcloud.model import RANDOM, SMALL, Kind, LocalModel
+from localcloud.question import Asked
+from localcloud.served import Served
 from tests.localcloud.helpers import SESSION
 
 FAILED = """\
@@ -39,34 +45,52 @@ def test_without_an_error_line_the_last_lines_are_shown() -> None:
     assert reason_of("\n".join(map(str, range(20)))).splitlines() == [str(number) for number in range(8, 20)]
 
 
+class _Llama:
+    """The component of these tests, which has no environment's name in front."""
+
+    endpoint_name = "fleet"
+    component_name = "llama"
+
+
+LLAMA: Any = _Llama()
+
+
 @pytest.fixture
-def fleet(serving: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_ENDPOINT", "fleet")
-    monkeypatch.setattr(local, "_COMPONENT", "llama")
+def fleet(serving: object) -> None:
+    """One component that answers."""
 
 
 def test_the_first_question_is_answered(fleet: None, cloud: Any) -> None:
-    assert local._ask(SESSION, cloud.url)["choices"][0]["message"]["content"] == f"heard: {local._QUESTION}"
+    asked = question.ask(SESSION, cloud.url, LLAMA, SMALL)
+    assert asked.answer.text == "part 0 part 1 part 2 "
+    assert re.fullmatch(r"TTFT \d+\.\d\d s, \d+\.\d tokens/s, 3 tokens", asked.speed)
 
 
 def test_an_answer_that_is_reasoning_alone_is_a_failure_with_the_next_step(
     fleet: None, cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = {"content": None, "reasoning_content": "hm"}
-    answer = {"choices": [{"message": message, "finish_reason": "length"}]}
-    monkeypatch.setattr(local.InferenceClient, "chat", lambda *_, **__: answer)
+    delta = {"content": None, "reasoning_content": "hm"}
+    chunk = {"choices": [{"delta": delta, "finish_reason": "length"}]}
+    monkeypatch.setattr(question.InferenceClient, "stream_chat", lambda *_, **__: (one for one in [chunk]))
     with pytest.raises(LocalError) as caught:
-        local._ask(SESSION, cloud.url)
+        question.ask(SESSION, cloud.url, LLAMA, SMALL)
     assert str(caught.value) == (
-        "llama is deployed and replied: no answer within 24 tokens: reasoning used them up; "
+        "llama is deployed and replied: no answer within 64 tokens: reasoning used them up; "
         "ask for more with `cdk-sglang ask --endpoint fleet --component llama --max-tokens 512 'hello'`"
     )
 
 
 def test_a_first_question_that_sagemaker_refuses_is_a_line(fleet: None, cloud: Any) -> None:
-    faults.inject("access-denied", target="InvokeEndpoint")
+    faults.inject("access-denied", target="InvokeEndpoint*")
     with pytest.raises(LocalError, match="no answer from llama: "):
-        local._ask(SESSION, cloud.url)
+        question.ask(SESSION, cloud.url, LLAMA, SMALL)
+
+
+def test_a_component_that_is_not_deployed_is_a_line(fleet: None, cloud: Any) -> None:
+    target = Served(endpoint="chat", component="renamed", prefixes=())
+    with pytest.raises(LocalError, match="no answer from local-chat-renamed: ") as caught:
+        question.ask(SESSION, cloud.url, target, SMALL)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 class _Cloud:
@@ -81,9 +105,9 @@ class _Cloud:
             "credentials": None,
             "aws_environment": {},
             "_stacks": set(),
-            "_model": Path("/model"),
         }.items():
             monkeypatch.setattr(local, name, lambda *_arguments, result=result: result)
+        monkeypatch.setattr(local.model, "prepare", lambda *_, **__: LocalModel(kind=SMALL, folder=Path("/model")))
         monkeypatch.setattr(local, "_session", lambda _credentials: SESSION)
         monkeypatch.setattr(local, "_cdk", self._cdk)
 
@@ -101,3 +125,68 @@ def test_nothing_is_deployed_when_templates_or_bootstrap_stack_fail(
     with pytest.raises(local.LocalError, match=f"cdk {fails} failed"):
         local.up(4566)
     assert sorted(cloud.commands) == ["bootstrap", "synth"]
+
+
+def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cloud = _Cloud(monkeypatch, fails="")
+    asked: list[tuple[str, str]] = []
+    uploaded: list[str] = []
+    manifest = {
+        "artifacts": {
+            name: {"type": "aws:cloudformation:stack"} for name in ("Foundation", "Serving-talk", "Observability")
+        }
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    target = Served(endpoint="talk", component="llama", prefixes=("weights/a/", "weights/b/"))
+    deployed: list[tuple[str, ...]] = []
+    monkeypatch.setattr(local, "_ASSEMBLY", tmp_path)
+    monkeypatch.setattr(local, "refresh", lambda *_, **__: None)
+    monkeypatch.setattr(local, "served", lambda: target)
+    monkeypatch.setattr(local, "outputs", lambda *_: {"WeightsBucket": "bucket"})
+    monkeypatch.setattr(local, "_deploy", lambda *names, **_: deployed.append(names))
+    monkeypatch.setattr(local, "print_result", lambda *_, **__: None)
+
+    def upload(model: LocalModel, _s3: object, _bucket: str, prefix: str, **_: object) -> Kind:
+        uploaded.append(prefix)
+        return model.kind
+
+    def ask(_session: object, _url: str, served: Served, _kind: Kind) -> Asked:
+        asked.append((served.endpoint_name, served.component_name))
+        return Asked(answer=ChatAnswer(), speed="")
+
+    monkeypatch.setattr(local.model, "upload", upload)
+    monkeypatch.setattr(local, "ask", ask)
+    local.up(4566)
+
+    assert cloud.commands == ["bootstrap"]
+    assert deployed == [("Foundation",), ("Serving-talk",), ("Observability",)]
+    assert uploaded == ["weights/a/", "weights/b/"]
+    assert asked == [("local-talk", "local-talk-llama")]
+
+
+def shown(kind: Kind, **message: str) -> str:
+    credentials: Any = type("Known", (), {"console_address": lambda *_: "http://x", "exports": lambda *_: []})()
+    answer = ChatAnswer()
+    answer.add({"choices": [{"message": message}]})
+    asked = Asked(answer=answer, speed="TTFT 0.30 s, 7.0 tokens/s, 8 tokens")
+    with question.console.capture() as capture:
+        question.print_result(asked, credentials, LLAMA, kind, url="http://x", seconds=1)
+    return capture.get()
+
+
+def test_reasoning_before_the_answer_is_shown() -> None:
+    assert "reasoning 'hm, well'\nanswer    yes\n" in shown(SMALL, content="yes", reasoning_content="hm, well")
+
+
+def test_the_answer_stands_beside_its_question_its_speed_and_where_the_model_comes_from() -> None:
+    text = shown(SMALL, content=" The capital of France is Paris.\n")
+    assert "model     SmolLM2-135M-Instruct, by HuggingFaceTB, Apache-2.0; " in text
+    assert "question  What is the capital of France?\nanswer    The capital of France is Paris.\n" in text
+    assert "speed     TTFT 0.30 s, 7.0 tokens/s, 8 tokens, on this machine's CPU\n" in text
+
+
+def test_of_the_random_model_it_is_said_that_its_words_mean_nothing() -> None:
+    text = shown(RANDOM, content="G{6^H\n")
+    assert "model     a random model of 0.9 MB, " in text
+    assert "its words mean nothing" in text
+    assert "answer    'G{6^H\\n'\n" in text

@@ -108,6 +108,19 @@ def jobs(call: Callable[..., Any], driven: Any) -> None:
     )
     call("DescribeTrainingPlan", TrainingPlanName="plan")
     call("ListTrainingPlans")
+    registry(call)
+
+
+def registry(call: Callable[..., Any]) -> None:
+    call("CreateModelPackageGroup", ModelPackageGroupName="versions")
+    call("DescribeModelPackageGroup", ModelPackageGroupName="versions")
+    call("ListModelPackageGroups")
+    arn = call("CreateModelPackage", ModelPackageGroupName="versions")["ModelPackageArn"]
+    call("DescribeModelPackage", ModelPackageName=arn)
+    call("UpdateModelPackage", ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    call("ListModelPackages", ModelPackageGroupName="versions")
+    call("DeleteModelPackage", ModelPackageName=arn)
+    call("DeleteModelPackageGroup", ModelPackageGroupName="versions")
 
 
 def test_every_operation_answers_what_the_model_says(sagemaker: Any, driven: Any) -> None:
@@ -145,6 +158,10 @@ def test_missing_names_are_refused_with_the_error_the_model_has(sagemaker: Any) 
 def test_optimization_job_ends(sagemaker: Any, driven: Any, fault: str | None, end: str) -> None:
     if fault:
         faults.inject(fault, target="eagle")
+    storage = SESSION.client("s3")
+    storage.create_bucket(Bucket="models")
+    base = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "vocab_size": 300}
+    storage.put_object(Bucket="models", Key="llama/config.json", Body=json.dumps(base))
     sagemaker.create_optimization_job(**JOB)
     assert sagemaker.describe_optimization_job(OptimizationJobName="eagle")["OptimizationJobStatus"] == "INPROGRESS"
     driven.advance(10)

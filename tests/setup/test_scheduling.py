@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scheduling import ENGINE, EnginesInARow, starts_engines
+from tests.e2e.engine.conftest import in_order
+from tests.support.scheduling import AGENT, ENGINE, EnginesInARow, starts_engines
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,38 @@ def test_other_files_are_handed_out_as_they_are(file: str) -> None:
     assert EnginesInARow._split_scope(object.__new__(EnginesInARow), f"{file}::test_any") == file
 
 
+def test_the_files_that_share_the_agent_are_run_by_one_worker() -> None:
+    scopes = {
+        EnginesInARow._split_scope(object.__new__(EnginesInARow), f"tests/agent/{file}::test_any")
+        for file in ("test_turns.py", "test_faults.py")
+    }
+    assert scopes == {AGENT}
+
+
 def test_every_file_that_starts_an_engine_is_known(root: Path) -> None:
     users = [p for p in (root / "tests").rglob("test_*.py") if "EngineServer(" in p.read_text(encoding="utf-8")]
     known = [path for path in users if starts_engines(path.relative_to(root).as_posix())]
     assert set(users) - set(known) <= {Path(__file__)}
     assert len(known) >= 4
+
+
+class Item:
+    """As much of a test as its place is decided by."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.path, self._line = Path(file), line
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self._line, ""
+
+
+def test_tests_that_share_a_fleet_stand_behind_one_another_however_the_files_were_shuffled() -> None:
+    """Files of different lengths in another order: what lay between them tore a file in two, and its second half got a new fleet."""
+    fleet = [Item("fleet.py", line) for line in (30, 10, 20)]
+    short, other = Item("adapters.py", 1), [Item("other.py", line) for line in (1, 2)]
+    items = [other[0], *fleet, other[1], short]
+    in_order(items, [item for item in items if item.path.name != "other.py"])
+    found = [(item.path.name, item.reportinfo()[1]) for item in items]
+    assert found == [
+        ("other.py", 1), ("adapters.py", 1), ("fleet.py", 10), ("fleet.py", 20), ("fleet.py", 30), ("other.py", 2),
+    ]  # fmt: skip

@@ -97,8 +97,8 @@ def test_the_coverage_that_is_published_is_what_make_writes(workflow: dict[str, 
     assert f"-o {published}coverage.xml" in makefile
 
 
-def test_environment_and_engine_are_set_up_beside_each_other(root: Path) -> None:
+def test_the_virtual_environments_are_set_up_beside_each_other(root: Path) -> None:
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     (recipe,) = re.findall(r"^both:.*\n\t@(.*)$", makefile, re.MULTILINE)
-    assert recipe == '$(MAKE) --silent --jobs=2 PYTHON="$(PYTHON)" setup engine'
+    assert recipe == '$(MAKE) --silent --jobs=3 PYTHON="$(PYTHON)" setup engine agent-tools'
     assert re.search(r"^local: both ", makefile, re.MULTILINE)

@@ -11,6 +11,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.adapter import Adapter
 from cdk_sglang.validation import problems_of
 
+ODD_SIGN = "which IAM policies or S3 clients read as something else; use letters, digits and ! - _ . ' ( ) = + @ , : &"
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({}, ": give exactly one of folder, key and s3"),
     ({"folder": "a", "key": "a/b.tar.gz"}, ": give exactly one of folder, key and s3"),
@@ -25,6 +26,18 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"s3": "s3://${Token[Bucket.1]}/a.tar.gz"},
         ".s3: the URI must be known at synth, got a token; use AdapterSource.from_bucket(bucket, key)",
+    ),
+    (
+        {"key": "adapters/*/a.tar.gz"},
+        f".key: 'adapters/*/a.tar.gz' has '*', {ODD_SIGN}",
+    ),
+    (
+        {"s3": "s3://models/adapters/a?.tar.gz"},
+        f".s3: 'adapters/a?.tar.gz' has '?', {ODD_SIGN}",
+    ),
+    (
+        {"key": "a/b.tar.gz", "kms_key": "arn:aws:kms:us-east-1:111122223333:key/0e1c0a5e-0000-4000-8000-000000000000"},
+        ".kms_key: goes with s3; remove it: other archives have the key of their bucket",
     ),
     ({"key": 5}, ".key: 5 is a number here; write it in quotes"),
 ]

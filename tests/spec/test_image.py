@@ -27,6 +27,12 @@ MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
     (Image, {"dlc": "latest"}, ".dlc: 'latest' is not allowed; known: 0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.18-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.20-gpu-py312-cu130-ubuntu24.04-sagemaker, server-sagemaker-cuda-v1.3"),
     (Image, {"dlc": "server-sagemaker-cuda-v1.2"}, ".dlc: 'server-sagemaker-cuda-v1.2' is not allowed; did you mean 'server-sagemaker-cuda-v1.3'"),
     (Image, {"build": {}}, f".build{ONE_PIN}"),
+    (Image, {"dlc": SglangDlc.V0_5_20_UBUNTU.value, "digest": "latest"}, NO_DIGEST),
+    (
+        Image,
+        {"build": {"digest": DIGEST}, "digest": DIGEST},
+        ".digest: goes with dlc; remove it: build and repository have a digest of their own",
+    ),
     *(
         (cls, {**needed, **fields}, text)
         for cls, needed in ((ImageBuild, {}), (ContainerBase, BASE))
@@ -52,7 +58,7 @@ MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
             ({"cuda": "cu130"}, NO_CUDA),
             ({"cuda": 13.0}, ".cuda: 13.0 is a number here; write it in quotes"),
             ({"cuda": "${Token[Cuda.1]}"}, ".cuda: must be known at synth, got a token; give a literal such as '13.0'"),
-            ({"sglang_version": ""}, ".sglang_version: string should have at least 1 character, got ''"),
+            ({"sglang_version": ""}, ".sglang_version: '' is too short; the least is 1 character"),
         )
     ),
     (PulledImage, PULLED, ": give exactly one of digest and tag; a digest cannot move under a running endpoint"),

@@ -27,7 +27,16 @@ NO_COMMIT = (
 )
 NO_SECRET = ".token_secret: 'my token' is neither name nor ARN of a secret in Secrets Manager"
 
+KEY = "arn:aws:kms:us-east-1:111122223333:key/0e1c0a5e-0000-4000-8000-000000000000"
+NO_KEY = "the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>; policies take neither aliases nor bare ids"
+
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"s3": "s3://models/a/", "kms_key": "alias/models"}, [f".kms_key: 'alias/models' is not allowed; use {NO_KEY}"]),
+    ({**HUB, "token_kms_key": KEY}, [".token_kms_key: goes with token_secret; remove it, or name the secret"]),
+    (
+        {"prefix": "a/", "kms_key": KEY},
+        [".kms_key: goes with s3; remove it: the environment's own bucket has the environment's key"],
+    ),
     ({}, [ONE_PLACE]),
     ({"prefix": "a/", "s3": "s3://models/a/"}, [ONE_PLACE]),
     ({**HUB, "prefix": "a/"}, [ONE_PLACE]),
@@ -39,7 +48,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         [f".{name}: goes with hugging_face; remove it" for name in ("revision", "token_secret", "include")],
     ),
     ({"prefix": "a/", "weights_gib": 0}, [".weights_gib: 0 is not allowed; use a value > 0"]),
-    ({"prefix": "a/", "id": ""}, [".id: string should have at least 1 character, got ''"]),
+    ({"prefix": "a/", "id": ""}, [".id: '' is too short; the least is 1 character"]),
     ({"s3": "s3://Models/a/"}, [".s3: 's3://Models/a/' is not an S3 URI; use s3://bucket/prefix/"]),
     ({"prefix": "a", "weight_gib": 2}, [".weight_gib: unknown key; did you mean 'weights_gib'"]),
 ]

@@ -112,12 +112,12 @@ def test_bounds_and_targets_that_make_no_sense_are_refused(values: dict[str, Any
         (
             InvocationsPerMinute,
             {"per_copy": float("nan")},
-            "invocations_per_minute.per_copy: input should be a finite number, got nan",
+            "invocations_per_minute.per_copy: nan is not allowed; use a finite number",
         ),
         (
             MetricMath,
             {"expression": "w", "metrics": {}, "target": 3},
-            "metric.metrics: dictionary should have at least 1 item after validation, not 0, got {}",
+            "metric.metrics: {} has 0 entries; list at least 1",
         ),
         (
             MetricStat,

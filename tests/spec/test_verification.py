@@ -44,7 +44,7 @@ def problems(make: Callable[[], object]) -> list[str]:
         ),
         (
             lambda: NoVerification(reason=" "),
-            ["verification.reason: string should have at least 1 character, got ' '"],
+            ["verification.reason: ' ' is too short; the least is 1 character"],
         ),
         (
             lambda: SmokeRequest(timeout_seconds=61),
@@ -60,11 +60,11 @@ def problems(make: Callable[[], object]) -> list[str]:
         ),
         (
             lambda: SmokeRequest(expect=()),
-            ["smoke.expect: tuple should have at least 1 item after validation, not 0, got ()"],
+            ["smoke.expect: () has 0 entries; list at least 1"],
         ),
         (
             lambda: SmokeRequest(body={}),
-            ["smoke.body: dictionary should have at least 1 item after validation, not 0, got {}"],
+            ["smoke.body: {} has 0 entries; list at least 1"],
         ),
     ],
 )

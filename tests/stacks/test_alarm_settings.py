@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.environments import cdk_json_context
+from stacks.environments import cdk_json_context, check
 from stacks.fleet import Fleet, add_fleet
 from stacks.settings import Environment
 from tests.support.fleets import problems
@@ -18,7 +18,7 @@ PAGES = "arn:aws:sns:us-east-1:111122223333:pages"
 
 
 def _fleet(content: dict[str, Any], **changes: Any) -> Fleet:
-    settings = Environment.model_validate({**content, **changes})
+    settings = check({**content, **changes}, source="test.yaml")
     env = cdk.Environment(account=settings.account, region=settings.region)
     app = cdk.App(context=cdk_json_context(Path(__file__).parents[2] / "cdk.json"))
     return add_fleet(app, name="test", settings=settings, source="test.yaml", env=env)
@@ -66,6 +66,36 @@ def test_enrichment_adds_the_alarms_that_read_promql(fine: dict[str, Any]) -> No
     assert [queries(enrichment) > 0 for enrichment in ("none", "enabled", "enable")] == [False, True, True]
 
 
+def _budget(content: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the alarms of the stack that watches a fleet's budget, and what synth says of it."""
+    settings = Environment.model_validate({**content, "budget_usd_per_hour": 30, **changes})
+    app = cdk.App(context=cdk_json_context(Path(__file__).parents[2] / "cdk.json"))
+    env = cdk.Environment(account=settings.account, region=settings.region)
+    add_fleet(app, name="test", settings=settings, source="test.yaml", env=env)
+    (stack,) = (one for one in app.node.children if getattr(one, "stack_name", "").endswith("-observability"))
+    assert isinstance(stack, cdk.Stack)
+    told = [str(entry.data) for child in stack.node.find_all() for entry in child.node.metadata]
+    return dict(Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")), told
+
+
+def test_the_fleets_budget_is_watched_where_its_instances_can_be_counted(fine: dict[str, Any]) -> None:
+    alarms, _ = _budget(fine, observability={"enrichment": "enabled"})
+    (alarm,) = (one["Properties"] for one in alarms.values())
+    assert alarm["AlarmDescription"].startswith("fleet test (budget 30 USD per hour): the instances that run cost more")
+    assert alarm["AlarmDescription"].endswith("docs/runbooks/cost-over-budget.md")
+    assert alarm["EvaluationCriteria"]["PromQLCriteria"]["Query"].endswith(") > 30")
+    assert "alarmtopicarn" in alarm["AlarmActions"][0]["Ref"]
+
+
+def test_a_budget_that_nobody_can_watch_or_hear_of_is_said(fine: dict[str, Any]) -> None:
+    alarms, told = _budget(fine)
+    assert not alarms
+    assert [text for text in told if "nobody watches whether test stays within its budget of 30" in text]
+    silent, _ = _budget(fine, observability={"enrichment": "enabled"}, alarms={"none": "a test"})
+    (alarm,) = silent.values()
+    assert "AlarmActions" not in alarm["Properties"]
+
+
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "topics of another Region": (
         {
@@ -75,8 +105,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             }
         },
         [
-            "test.yaml: alarms.topic: arn:aws:sns:eu-west-1:111122223333:tickets is in eu-west-1, the alarms in us-east-1; use a topic of us-east-1",
-            "test.yaml: alarms.page: arn:aws:sns:eu-west-2:111122223333:pages is in eu-west-2, the alarms in us-east-1; use a topic of us-east-1",
+            "test.yaml: alarms.topic: arn:aws:sns:eu-west-1:111122223333:tickets is in eu-west-1, the environment in us-east-1; name one of us-east-1",
+            "test.yaml: alarms.page: arn:aws:sns:eu-west-2:111122223333:pages is in eu-west-2, the environment in us-east-1; name one of us-east-1",
         ],
     ),
 }

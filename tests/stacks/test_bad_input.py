@@ -73,11 +73,11 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "empty endpoints": (
         [(("endpoints",), {})],
-        ["endpoints: dictionary should have at least 1 item after validation, not 0, got {}"],
+        ["endpoints: {} has 0 entries; list at least 1"],
     ),
     "an endpoint without components": (
         [(("endpoints", "chat", "components"), {})],
-        ["endpoints.chat.components: dictionary should have at least 1 item after validation, not 0, got {}"],
+        ["endpoints.chat.components: {} has 0 entries; list at least 1"],
     ),
     "fewest copies above the most": (
         [((*LLAMA, "scaling"), {"min_copies": 3, "max_copies": 2})],
@@ -227,14 +227,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     "region that does not exist": (
         [(("region",), "us-eats-1")],
         [
-            (
-                "endpoints.chat.capacity: SageMaker has no endpoint in Region 'us-eats-1' (botocore 1.44.5); "
-                "did you mean 'us-east-1'"
-            ),
-            (
-                "endpoints.chat.image: AWS publishes no deep learning containers in us-eats-1; "
-                "copy the image to a repository of yours and use from_repository"
-            ),
+            "region: SageMaker has no endpoint in Region 'us-eats-1' (botocore 1.44.5); did you mean 'us-east-1'",
         ],
     ),
     "more GPUs asked than the instances have": (
@@ -391,6 +384,24 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     "an address range with host bits": (
         [(("network",), {"vpc": "create", "cidr": "10.0.0.1/16"})],
         ["network.cidr: '10.0.0.1/16' is not allowed; use an IPv4 range from /16 to /24, such as 10.64.0.0/16"],
+    ),
+    "keys of another region": (
+        [
+            (
+                ("endpoints", "chat", "components", "llama", "model"),
+                {"s3": "s3://models/llama/", "kms_key": f"arn:aws:kms:eu-west-1:111122223333:key/{'0' * 32}"},
+            )
+        ],
+        [
+            (
+                f"endpoints.chat.components.llama.model.kms_key: arn:aws:kms:eu-west-1:111122223333:key/{'0' * 32} is in eu-west-1, "
+                "the environment in us-east-1; name one of us-east-1"
+            )
+        ],
+    ),
+    "zones by name and by id": (
+        [(("network",), {"vpc": "create", "availability_zones": ["us-east-1a", "use1-az2"]})],
+        ["network.availability_zones: has names and ids, which may be the same zones; use names or ids"],
     ),
     "zones of another region": (
         [(("network",), {"vpc": "create", "availability_zones": ["us-east-1a", "us-west-2a"]})],

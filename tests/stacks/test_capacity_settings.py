@@ -128,7 +128,7 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "end as text",
         reserved(until="next spring"),
-        ["reserved.until: input should be a valid date, got 'next spring'"],
+        ["reserved.until: 'next spring' is not a date; write it as 2027-03-01"],
     ),
     (
         "with a pool",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_anchors_and_merge_keys_share_what_is_common() -> None:
         (
             "weights/llama/}",
             "weights/llama/, weights_gib: .nan}",
-            "endpoints.chat.components.llama.model.weights_gib: input should be a finite number, got nan",
+            "endpoints.chat.components.llama.model.weights_gib: nan is not allowed; use a finite number",
         ),
         (
             "prefix: weights/llama/",
@@ -208,3 +209,85 @@ def test_reading_and_planning_an_environment_starts_no_cdk(root: Path) -> None:
         [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+LAUGHS = "a: &a [l, l, l, l, l, l, l, l, l]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefgh")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (LAUGHS, "line 6: stands for more than 100,000 values with every alias written out; use fewer aliases"),
+        ("a: &a [*a]", "line 1: an alias is a part of what it stands for; write that out"),
+        ("a: &a {b: {c: *a}}", "line 1: an alias is a part of what it stands for; write that out"),
+    ],
+)
+def test_aliases_without_an_end_are_refused_at_once(text: str, problem: str) -> None:
+    assert _problems(text) == (f"e.yaml: {problem}",)
+
+
+def test_a_parsers_place_is_told_as_an_editor_counts() -> None:
+    (problem,) = _problems("a:\n  b: 1\n c: 2\n")
+    assert problem == (
+        "e.yaml: not YAML: line 3, column 2: expected <block end>, but found '<block mapping start>' while parsing a block mapping "
+        "that begins on line 1, column 1; check indentation, quotes and brackets up to there"
+    )
+
+
+def test_digits_with_a_zero_in_front_are_no_octal_number() -> None:
+    assert parse(f"account: 012345671234\n{FINE}", source="e.yaml").account == "012345671234"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("region: us-esat-1", "region: SageMaker has no endpoint in Region 'us-esat-1' (botocore 1.44.5); did you mean 'us-east-1'"),
+        (
+            "region: us-east-1\nalarms: {topic: 'arn:aws:sns:us-west-2:444455556666:ops'}",
+            "alarms.topic: arn:aws:sns:us-west-2:444455556666:ops is in us-west-2, the environment in us-east-1; name one of us-east-1",
+        ),
+        ("budget_usd_per_hour: .inf", "budget_usd_per_hour: inf is not allowed; use a finite number"),
+        ("budget_usd_per_hour: $40", "budget_usd_per_hour: '$40' is text; write digits alone, without a unit or a sign"),
+        ("routes: {r: [chat/llama]}", "routes.r: ['chat/llama'] has 1 entry; list at least 2"),
+    ],
+)  # fmt: skip
+def test_values_of_elsewhere_and_units_are_told_in_words_of_the_field(line: str, problem: str) -> None:
+    assert _problems(f"{line}\n{FINE}") == (f"e.yaml: {problem}",)
+
+
+@pytest.mark.parametrize(
+    ("server", "problem"),
+    [
+        ("kv_cache_dtype: fp8", "kv_cache_dtype: 'fp8' is not allowed; did you mean 'fp8_e4m3'"),
+        ("is_embedding: true", "is_embedding: unknown key; give this option of SGLang's as extra: {is_embedding: true}"),
+        ("enable_lora: true", "enable_lora: unknown key; enable_lora is lora here"),
+        ("context_lenght: 4096", "context_lenght: unknown key; did you mean 'context_length'"),
+    ],
+)  # fmt: skip
+def test_a_near_miss_of_an_option_names_what_was_meant(server: str, problem: str) -> None:
+    text = f"{FINE}        server: {{{server}}}\n"
+    assert _problems(text) == (f"e.yaml: endpoints.chat.components.llama.server.{problem}",)
+
+
+def test_a_secret_of_another_region_and_a_prefix_that_is_a_uri_are_refused() -> None:
+    secret = "arn:aws:secretsmanager:us-west-2:444455556666:secret:hf-AbCdEf"
+    model = f"{{hugging_face: a/b, revision: {'0' * 40}, token_secret: '{secret}'}}"
+    start = FINE[: FINE.index("        model:")]
+    assert _problems(f"region: us-east-1\n{start}        model: {model}\n") == (
+        f"e.yaml: endpoints.chat.components.llama.model.token_secret: {secret} is in us-west-2, the environment in us-east-1; name one of us-east-1",
+    )
+    (problem,) = _problems(f"{start}        model: {{prefix: s3://bucket/weights/}}\n")
+    assert "is an S3 URI, and a key within the bucket is expected; give it as s3" in problem
+
+
+def test_a_path_in_place_of_a_name_and_a_name_that_no_stack_may_have_are_told(tmp_path: Path) -> None:
+    (tmp_path / "dev.yaml").write_text(FINE)
+    (tmp_path / "Dev_1.yaml").write_text(FINE)
+    with pytest.raises(
+        ConfigurationError, match="no such file; give its name alone: dev; environments that exist: Dev_1, dev"
+    ):
+        load("environments/dev.yaml", folder=tmp_path)
+    with pytest.raises(ConfigurationError, match="the file's name names the environment: 'Dev_1' is not allowed"):
+        load("Dev_1", folder=tmp_path)

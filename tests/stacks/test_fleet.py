@@ -104,6 +104,24 @@ def test_subnets_that_are_there_are_used_as_they_are(synthesise: Synthesise, fin
     )
 
 
+def test_zones_by_id_are_the_same_in_every_account(synthesise: Synthesise, fine: dict[str, Any]) -> None:
+    network = {"vpc": "create", "availability_zones": ["use1-az4", "use1-az6"]}
+    resources = _templates(synthesise({**fine, "network": network}))["cdk-sglang-test-foundation"]["Resources"]
+    subnets = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::EC2::Subnet"]
+    assert [subnet["AvailabilityZoneId"] for subnet in subnets] == network["availability_zones"]
+    assert all("AvailabilityZone" not in subnet for subnet in subnets)
+
+
+@pytest.mark.parametrize(("zones", "told"), [(None, True), (["us-east-1a", "us-east-1b"], False)])
+def test_zones_that_nobody_chose_are_told(
+    synthesise: Synthesise, fine: dict[str, Any], zones: list[str] | None, told: bool
+) -> None:
+    network = {"vpc": "create", **({"availability_zones": zones} if zones else {})}
+    (foundation,) = (stack for stack in synthesise({**fine, "network": network}).stacks if stack.id == "Foundation")
+    said = [message.entry.data for message in foundation.messages]
+    assert any("the first two Availability Zones" in str(text) for text in said) is told
+
+
 def test_zones_and_range_of_a_new_vpc_are_as_asked(synthesise: Synthesise, fine: dict[str, Any]) -> None:
     network = {"vpc": "create", "cidr": "10.9.0.0/20", "availability_zones": [f"us-east-1{z}" for z in "bcd"]}
     templates = _templates(synthesise({**fine, "network": network}))

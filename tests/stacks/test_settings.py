@@ -57,6 +57,8 @@ def _check(kind: Any, value: Any) -> Any:
         (kinds.Region, "us-gov-west-1"),
         (kinds.Region, "eusc-de-east-1"),
         (kinds.Zone, "us-east-1f"),
+        (kinds.Zone, "use1-az4"),
+        (kinds.Zone, "usgw1-az1"),
         (kinds.Cidr, "10.0.0.0/16"),
         (kinds.Cidr, "100.64.3.0/24"),
         (kinds.SubnetId, "subnet-12345678"),

@@ -132,7 +132,7 @@ def test_a_model_that_options_would_make_fit_is_refused_once_with_those_options(
         ).replace("max_instances: 20", "max_instances: 1")
     )
     assert "does not fit 1 x A10G of ml.g5.xlarge" in line
-    assert "set chunked_prefill_size: 2048 and cuda_graph_max_bs: 24 under server" in line
+    assert "it fits here with chunked_prefill_size: 2048 and cuda_graph_max_bs: 24" in line
 
 
 def test_the_plan_shows_why_a_model_is_deployed_that_does_not_fit() -> None:

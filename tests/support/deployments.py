@@ -15,14 +15,17 @@ import pytest
 from aws_cdk import aws_ecr as ecr
 
 from cdk_sglang import (
+    AdapterSource,
     Capacity,
     ComponentRollout,
     ComponentScaling,
     Concurrency,
     InferenceEndpoint,
+    LoraOptions,
     ModelSource,
     NoVerification,
     ServingImage,
+    SglangOptions,
     Verification,
 )
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
@@ -35,6 +38,7 @@ from tests.localcloud.conftest import (  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
+LORA = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
 UNCHECKED = NoVerification(reason="this test looks for itself")
 
 
@@ -54,6 +58,8 @@ class Wanted:
     rollout: ComponentRollout | None = None
     check: Verification | NoVerification = field(default_factory=Verification)
     siblings: dict[str, dict[str, str]] = field(default_factory=dict)
+    adapters: dict[str, str] | None = None
+    """Keys of archives in the bucket `models` by adapter; no LoRA when None."""
 
 
 def scaling(low: int = 1, high: int = 8) -> ComponentScaling:
@@ -95,7 +101,7 @@ class Fleet:
             verification=wanted.check,
         )
         model = ModelSource.from_s3("s3://models/llama/", check=False)
-        endpoint.add_component(
+        llama = endpoint.add_component(
             "llama",
             model=model,
             environment=wanted.variables,
@@ -103,7 +109,10 @@ class Fleet:
             scaling=wanted.scaling,
             rollout=wanted.rollout,
             tp_size_by_type=wanted.tp_size_by_type,
+            server=None if wanted.adapters is None else LORA,
         )
+        for name, key in (wanted.adapters or {}).items():
+            llama.add_adapter(name, AdapterSource.from_s3(f"s3://models/{key}"))
         for name, variables in wanted.siblings.items():
             endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))
         app.synth()

@@ -43,6 +43,8 @@ class Faults:
     corrupt: Counter[str] = field(default_factory=Counter)
     busy: Counter[str] = field(default_factory=Counter)
     no_ranges: bool = False
+    store_url: str = ""  # of a store that does not answer
+    refused: Counter[str] = field(default_factory=Counter)  # answers 403 of the host that has the bytes
 
 
 class HubServer:
@@ -138,7 +140,9 @@ def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
             elif len(model.files[name]) > model.small_bytes:
                 hub.requests.append(("redirect", path, self.headers.get("Range")))
                 self.send_response(302)
-                self.send_header("Location", f"{hub.store_url}{self.path}")
+                self.send_header(
+                    "Location", f"{hub.faults.store_url or hub.store_url}{self.path}?X-Amz-Signature=5ec3e7"
+                )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
             else:
@@ -148,6 +152,10 @@ def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
             asked = self.headers.get("Range")
             with hub.lock:
                 hub.requests.append((host, path, asked))
+                if hub.faults.refused[name] > 0:
+                    hub.faults.refused[name] -= 1
+                    self._refuse(403, None)
+                    return
                 if hub.faults.busy[name] > 0:
                     hub.faults.busy[name] -= 1
                     self._refuse(429, None, retry_after="0")

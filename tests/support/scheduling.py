@@ -1,4 +1,4 @@
-"""Which worker runs what: SGLang's servers run one after another, beside everything else."""
+"""Which worker runs what: SGLang's servers run one after another, beside everything else; the agent is started in one worker."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parents[2]
 ENGINE = "engine"
+AGENT = "agent"
 
 
 class EnginesInARow(LoadFileScheduling):
-    """`--dist loadfile`, with the files that start SGLang's server as one.
+    """`--dist loadfile`, with the files that start SGLang's server as one, and those that share the agent as another.
 
     xdist hands out the files with the most tests first, so those with few, long tests would be left for the end, where both workers
     would start engines on the same two cores.
@@ -22,7 +23,9 @@ class EnginesInARow(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return ENGINE if starts_engines(file) else file
+        if starts_engines(file):
+            return ENGINE
+        return AGENT if file.startswith("tests/agent/") else file
 
 
 @functools.cache

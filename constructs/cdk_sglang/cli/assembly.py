@@ -16,7 +16,7 @@ _STACK: Final = "aws:cloudformation:stack"
 _CHECK: Final = "Custom::CdkSglangWeights"
 """Type of the resource that fails a deployment with incomplete models (serving/weights/check.py)."""
 _COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
-_UNKNOWN: Final = "unknown-region"
+_UNKNOWN: Final = {"unknown-account", "unknown-region"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Stack:
     name: str
     region: str | None
     template: Mapping[str, Any]
+    account: str | None = None
 
     @property
     def stages_models(self) -> bool:
@@ -107,12 +108,13 @@ def read_assembly(folder: Path) -> list[Stack]:
         if artifact["type"] != _STACK:
             continue
         properties = artifact["properties"]
-        region = str(artifact["environment"]).rpartition("/")[2]
+        account, _, region = str(artifact["environment"]).removeprefix("aws://").partition("/")
         stacks.append(
             Stack(
                 id=artifact.get("displayName", name),
                 name=properties.get("stackName", name),
-                region=None if region == _UNKNOWN else region,
+                region=None if region in _UNKNOWN else region,
+                account=None if account in _UNKNOWN else account,
                 template=json.loads((folder / properties["templateFile"]).read_text(encoding="utf-8")),
             )
         )

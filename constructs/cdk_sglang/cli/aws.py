@@ -9,14 +9,15 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
 from cdk_sglang.errors import ConfigurationError, Problem
 
-_SIGN_IN = "sign in with `aws login` or `aws sso login`, or set AWS_PROFILE"
-_NOT_SIGNED_IN = {
+SIGN_IN: Final = "sign in with `aws login` or `aws sso login`, or set AWS_PROFILE"
+"""Next step of a user without credentials."""
+NOT_SIGNED_IN: Final = {
     "NoCredentialsError",
     "PartialCredentialsError",
     "CredentialRetrievalError",
@@ -25,8 +26,11 @@ _NOT_SIGNED_IN = {
     "SSOTokenLoadError",
     "LoginRefreshRequired",
 }
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
+"""Names of botocore's exceptions for missing credentials."""
+EXPIRED: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+"""Error codes for credentials that are not valid any more."""
+THROTTLED: Final = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
+"""Error codes for too many requests."""
 
 
 def fail(text: str, *, code: int) -> NoReturn:
@@ -35,17 +39,27 @@ def fail(text: str, *, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # noqa: ANN401  a client of any service
+def client(service: str, *, region: str | None, attempts: int = 6, read_timeout_s: int = 60) -> Any:  # noqa: ANN401  a client of any service
     """Return a client of boto3, which is an optional dependency.
 
     Args:
         service: Name of the service, for example `sagemaker`.
         region: Region; that of the profile or of AWS_REGION by default.
         attempts: Attempts per request in all; 1 for requests that must not be repeated.
+        read_timeout_s: Seconds in which AWS may be silent.
 
     Raises:
         ConfigurationError: boto3 is not installed.
     """
+    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s)
+
+
+def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a resource of any service
+    """Return a resource of boto3, with whose tables and buckets no types need be written; otherwise as `client`."""
+    return _made("resource", service, region, 6)
+
+
+def _made(kind: str, service: str, region: str | None, attempts: int, *, read_timeout_s: int = 60) -> Any:  # noqa: ANN401  as above
     try:
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
     except ImportError:
@@ -59,10 +73,10 @@ def client(service: str, *, region: str | None, attempts: int = 6) -> Any:  # no
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     with failures_of(service):
-        return boto3.client(
+        return getattr(boto3, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
-            config=config.Config(retries=retries, connect_timeout=10, read_timeout=60),
+            config=config.Config(retries=retries, connect_timeout=10, read_timeout=read_timeout_s),
         )
 
 
@@ -80,8 +94,8 @@ def failures_of(what: str) -> Iterator[None]:
         _refused(what, error.response.get("Error", {}))
     except exceptions.BotoCoreError as error:
         kind = type(error).__name__
-        if kind in _NOT_SIGNED_IN:
-            fail(f"{what}: no usable AWS credentials ({error}); {_SIGN_IN}", code=2)
+        if kind in NOT_SIGNED_IN:
+            fail(f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2)
         if kind == "NoRegionError":
             fail(f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
         if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
@@ -91,11 +105,11 @@ def failures_of(what: str) -> Iterator[None]:
 
 def _refused(what: str, error: dict[str, str]) -> NoReturn:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
-    if code in _EXPIRED:
-        fail(f"{what}: the AWS credentials are not valid any more ({code}); {_SIGN_IN}", code=2)
+    if code in EXPIRED:
+        fail(f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}", code=2)
     if code.startswith("AccessDenied"):
         fail(f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
-    if code in _THROTTLED:
+    if code in THROTTLED:
         fail(f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
     if code == "ResourceLimitExceeded":
         fail(

@@ -18,6 +18,7 @@ import typer
 from cdk_sglang.cli.aws import client, fail, failures_of
 from cdk_sglang.cli.cost_tables import By, Cost, Costs, add_up, cost_table, read_rows
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.cli.region import region_of
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.kinds import NAME_PATTERN, NAME_WORDS
 
@@ -56,7 +57,9 @@ def costs(
     by: Annotated[By, typer.Option("--by", help="What costs are added up by.")] = By.COMPONENT,
     output: Annotated[Format, typer.Option("--format", help="How they are printed.")] = Format.TABLE,
     today: Annotated[bool, typer.Option("--today", help="Add the day that runs, as far as it has come.")] = False,
-    region: Annotated[str | None, typer.Option(help="Region; that of your AWS settings by default.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+    ] = None,
 ) -> None:
     """Print what an environment cost, from the reports of its showback; days are of UTC.
 
@@ -64,6 +67,7 @@ def costs(
     """
     if not re.fullmatch(NAME_PATTERN, env):
         raise ConfigurationError([Problem("--env", f"{env!r} is not allowed; use {NAME_WORDS}")])
+    region = region_of(env, region)
     place = _place(env, region)
     last = dt.datetime.now(tz=dt.UTC).date() - dt.timedelta(days=1)
     wanted = [last - dt.timedelta(days=back) for back in reversed(range(days))]

@@ -10,8 +10,6 @@ from __future__ import annotations
 import enum
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +18,16 @@ from urllib.parse import urlsplit
 
 import typer
 
+from cdk_sglang.cli import synth
 from cdk_sglang.cli.assembly import FOUNDATION, Stack, Weights, read_assembly
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.weights_wait import Bucket, missing_of, show_missing, wait_for
 from cdk_sglang.errors import ConfigurationError, Problem
 
 EMBEDDED: Final = "local"
 """The environment of the embedded AWS."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_UNKNOWN: Final = "what changes is not known, since the deployed stacks could not be read"
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -46,25 +47,31 @@ def deploy(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for weights even without a terminal.")] = False,
     wait_minutes: Annotated[float, typer.Option(min=0, help="Minutes to wait for weights at most.")] = 60,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before permissions or networks change.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Do not ask, neither about what changes nor before permissions or networks do."),
+    ] = False,
     environments: Annotated[
         Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
     ] = None,
 ) -> None:
     """Deploy an environment with your AWS credentials: its foundation, then, once the weights are uploaded, its fleet.
 
+    First it says what changes, as `cdk-sglang diff` does, and on a terminal asks before something is replaced or costs more;
+    stacks of endpoints that are no longer in the environment come with the command that deletes them.
+
     Exit code 1: a deployment failed, or weights are missing; the same command continues from there. Exit code 2:
     the environment is wrong.
     """
     _check_name(env)
-    cdk, output = _cdk(), Path("cdk.out") / env
-    context = ["-c", f"env={env}", *(["-c", f"environments={environments}"] if environments else [])]
+    cdk, output = synth.cdk_program("deploy"), Path("cdk.out") / env
     steps = set(step or Step)
     try:
-        synth = [cdk, "synth", "--quiet", "--no-lookups", "--no-notices", *context, "--output", str(output)]
-        if run_cdk(synth) != 0:
+        if synth.run_cdk(synth.synth_command(cdk, env, output, environments=environments)) != 0:
             typer.echo(f"deploy: {env} cannot be synthesised, see above; nothing was deployed", err=True)
             raise typer.Exit(2)
+        if steps & {Step.FOUNDATION, Step.FLEET}:
+            _agree(env, output, environments, ask=not yes and _has_terminal())
         stacks = read_assembly(output)
         fleet = [stack for stack in stacks if stack.id != FOUNDATION]
         approval = ["--require-approval", "never"] if yes else []
@@ -86,11 +93,6 @@ def deploy(
         raise typer.Exit(1) from None
 
 
-def run_cdk(command: Sequence[str]) -> int:
-    """Run the CDK CLI on this terminal; return its exit code."""
-    return subprocess.run(command, check=False).returncode  # noqa: S603  a list; its program was found on PATH
-
-
 def _check_name(env: str) -> None:
     if not _NAME.fullmatch(env):
         raise ConfigurationError([Problem("--env", f"{env!r} is not the name of an environment; use a name like dev")])
@@ -106,18 +108,30 @@ def _check_name(env: str) -> None:
         )
 
 
-def _cdk() -> str:
-    executable = shutil.which("cdk") or shutil.which("node_modules/.bin/cdk")
-    if executable is None:
-        raise ConfigurationError(
-            [
-                Problem(
-                    "deploy",
-                    "the CDK CLI is not installed; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)",
-                )
-            ]
-        )
-    return executable
+def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> None:
+    """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment."""
+    from cdk_sglang.cli.diff.command import report_of
+    from cdk_sglang.cli.diff.show import print_diff
+
+    try:
+        report = report_of(env, output, environments=environments)
+    except ConfigurationError as error:  # boto3 is an optional dependency
+        typer.echo("; ".join(error.problems), err=True)
+        questions = [_UNKNOWN]
+    except typer.Exit:  # said on stderr: the user's own credentials may do less than the roles that the CDK CLI assumes
+        questions = [_UNKNOWN]
+    else:
+        if report.is_first:
+            return
+        print_diff(report, stdout())
+        questions = report.questions()
+    if questions == [_UNKNOWN]:
+        typer.echo(f"deploy: {_UNKNOWN}", err=True)
+    if ask and questions:
+        typer.echo("\n".join(["to agree to:", *(f"  {question}" for question in questions)]))
+        if not typer.confirm("deploy?"):
+            typer.echo("deploy: nothing was deployed", err=True)
+            raise typer.Exit(1)
 
 
 def _has_terminal() -> bool:
@@ -129,7 +143,7 @@ def _say(step: Step, names: Sequence[str]) -> None:
 
 
 def _deploy(command: Sequence[str]) -> None:
-    code = run_cdk(command)
+    code = synth.run_cdk(command)
     if code != 0:
         typer.echo("deploy: the CDK CLI failed, see above; the same command continues from here", err=True)
         raise typer.Exit(1)

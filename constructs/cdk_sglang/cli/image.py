@@ -35,6 +35,10 @@ _TIMEOUT_S: Final = 30
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
 
 
+class NoImageError(ConfigurationError):
+    """A registry does not have an image, or not for everybody."""
+
+
 @app.callback()
 def _group() -> None:
     """Keep `pin` a command of its own."""
@@ -59,6 +63,10 @@ def pin(
         digest = look_up(reference, registry_url=registry_url)
     stdout().print(f"{reference} is {digest}", soft_wrap=True)
     stdout().print(f'image: {{build: {{base: {base}, digest: "{digest}"}}}}', soft_wrap=True)
+    if base == "dlc":
+        stdout().print(
+            f'or, as it is: image: {{dlc: {reference.partition(":")[2]}, digest: "{digest}"}}', soft_wrap=True
+        )
 
 
 @dataclass(frozen=True)
@@ -72,23 +80,25 @@ def look_up(reference: str, *, registry_url: str | None = None) -> str:
     """Return the digest of "name:tag" in Docker Hub, or of "registry/name:tag" elsewhere (OCI distribution specification, 1.1).
 
     Args:
-        reference: The image.
+        reference: The image; with "@" and a digest at the end, that digest is looked up, whatever the tag has become.
         registry_url: Address of another registry to use instead.
 
     Raises:
-        ConfigurationError: The registry cannot be reached, or does not have the image.
+        NoImageError: The registry does not have the image.
+        ConfigurationError: The registry cannot be reached.
     """
-    name, _, tag = reference.rpartition(":")
+    tagged, _, pinned = reference.partition("@")
+    name, _, tag = tagged.rpartition(":")
     first, _, rest = name.partition("/")
     host, name = (first, rest) if "." in first or ":" in first else (_DOCKER_HUB, name)
-    url = f"{registry_url or f'https://{host}'}/v2/{name}/manifests/{tag}"
+    url = f"{registry_url or f'https://{host}'}/v2/{name}/manifests/{pinned or tag}"
     answer = _ask("HEAD", url, {"Accept": _MANIFESTS})
     if answer.status == _UNAUTHORIZED:  # public images need an anonymous token, too
         token = _token(answer.headers.get("WWW-Authenticate", ""), url)
         answer = _ask("HEAD", url, {"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status in {_UNAUTHORIZED, _NOT_FOUND}:
-        raise ConfigurationError([Problem(reference, f"{host} has no such public image (HTTP {answer.status})")])
+        raise NoImageError([Problem(reference, f"{host} has no such public image (HTTP {answer.status})")])
     if answer.status != HTTPStatus.OK or not _DIGEST.fullmatch(digest):
         raise ConfigurationError(
             [Problem(reference, f"{url} answered {answer.status} without a digest; try again later")]

@@ -15,6 +15,7 @@ from cdk_sglang.cli import (
     adapters,
     ask,
     capacity,
+    chat,
     costs,
     deploy,
     grafana,
@@ -23,9 +24,15 @@ from cdk_sglang.cli import (
     plan,
     predict,
     prices,
+    show,
     weights,
 )
+from cdk_sglang.cli.agent import app as agent
 from cdk_sglang.cli.bench import app as bench
+from cdk_sglang.cli.diff import command as diff
+from cdk_sglang.cli.doctor import command as doctor
+from cdk_sglang.cli.eagle import app as eagle
+from cdk_sglang.cli.init import command as init
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.errors import ConfigurationError
 
@@ -36,10 +43,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
+app.command("show")(show.show)
 app.command("ask")(ask.ask)
+app.command("doctor")(doctor.doctor)
+app.command("chat")(chat.chat)
 app.command("deploy")(deploy.deploy)
+app.command("diff")(diff.diff)
 app.command("status")(status.status)
 app.command("grafana")(grafana.grafana)
 app.command("costs")(costs.costs)
@@ -50,6 +62,8 @@ app.add_typer(adapters.app, name="adapters")
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(image.app, name="image")
 app.add_typer(bench.app, name="bench")
+app.add_typer(eagle.app, name="eagle")
+app.add_typer(agent.app, name="agent")
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def plan(
             ]
         )
     if env is not None:
-        request = _environment(env, environments)
+        request = read_environment(env, environments)
     elif model and instance:
         request = _one_model(
             model=model,
@@ -190,12 +190,15 @@ def print_plan(fleet_plan: FleetPlan, console: Console | None = None) -> None:
         for note in endpoint.notes:
             out.print(note, soft_wrap=True)
         for component in endpoint.components:
+            out.print(f"{endpoint.name}/{component.name} {component.memory_line}", soft_wrap=True)
             if component.host is not None:
                 line = host_line(component.host, component.disk)
                 out.print(f"a copy of {endpoint.name}/{component.name}: {line}", soft_wrap=True)
+            if component.speculation is not None:
+                out.print(f"{endpoint.name}/{component.name}: {component.speculation.text}", soft_wrap=True)
             if component.alternatives:
                 options = "; ".join(
-                    f"{a.instance} tp {a.tp_size} at {a.usd_per_hour_per_copy:.2f} $/h per copy"
+                    f"{a.instance} tp {a.tp_size} at {a.usd_per_hour:.2f} $/h ({a.usd_per_hour_per_copy:.2f} per copy)"
                     for a in component.alternatives
                 )
                 out.print(f"did you consider for {component.name}: {options}")
@@ -205,7 +208,16 @@ def print_plan(fleet_plan: FleetPlan, console: Console | None = None) -> None:
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _environment(name: str, folder: Path | None) -> FleetRequest:
+def read_environment(name: str, folder: Path | None) -> FleetRequest:
+    """Return the fleet of an environment, checked by the app whose it is.
+
+    Args:
+        name: Name of the environment.
+        folder: Folder of the environments; the app's own by default.
+
+    Raises:
+        ConfigurationError: The environment is wrong; one problem per mistake.
+    """
     reader = environment_reader()
     if folder is None:
         return reader(name)

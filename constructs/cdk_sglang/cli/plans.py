@@ -84,7 +84,7 @@ def find(sagemaker: SageMakerClient, plan: str) -> PlanStatus:
     """Return one plan; end the command if it does not exist."""
     with failures_of("sagemaker:DescribeTrainingPlan"):
         try:
-            return _status(sagemaker.describe_training_plan(TrainingPlanName=plan))
+            return plan_status(sagemaker.describe_training_plan(TrainingPlanName=plan))
         except sagemaker.exceptions.ResourceNotFound:
             fail(
                 f"{plan}: no such training plan in {sagemaker.meta.region_name}; list them with: cdk-sglang capacity status",
@@ -96,7 +96,7 @@ def list_plans(sagemaker: SageMakerClient) -> list[PlanStatus]:
     """Return every plan of the account and Region, latest end first."""
     with failures_of("sagemaker:ListTrainingPlans"):
         pages = sagemaker.get_paginator("list_training_plans").paginate()
-        plans = [_status(item) for page in pages for item in page["TrainingPlanSummaries"]]
+        plans = [plan_status(item) for page in pages for item in page["TrainingPlanSummaries"]]
     long_ago = dt.datetime.min.replace(tzinfo=dt.UTC)
     return sorted(plans, key=lambda plan: (plan.end or long_ago, plan.name), reverse=True)
 
@@ -128,7 +128,8 @@ def _plans_of(sagemaker: SageMakerClient, endpoint: str) -> set[str]:
     return {arn for arn in arns if arn}
 
 
-def _status(item: Mapping[str, Any]) -> PlanStatus:
+def plan_status(item: Mapping[str, Any]) -> PlanStatus:
+    """Return the state of a plan from its description or summary by AWS."""
     blocks = item.get("ReservedCapacitySummaries", [])
     return PlanStatus(
         arn=item["TrainingPlanArn"],

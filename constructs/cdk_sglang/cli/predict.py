@@ -58,7 +58,8 @@ def predict(
     measured: Annotated[
         Path | None,
         typer.Option(
-            "--calibration", help="Parquet file, or folder of them, of `cdk-sglang bench`: predictions near follow it."
+            "--calibration",
+            help="File or folder of `cdk-sglang bench`, or of `eagle report --calibration`: predictions near follow it.",
         ),
     ] = None,
 ) -> None:
@@ -80,18 +81,35 @@ def _learned(path: Path, models: tuple[ModelFacts, ...]) -> Calibration:
     from cdk_sglang.benchmarking.history.parquet import read_parquet
     from cdk_sglang.benchmarking.learning import measured_rows
     from cdk_sglang.models.facts import catalogue
+    from cdk_sglang.optimization.learning import gate_measured
     from cdk_sglang.planning.measured import calibrated
 
-    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    found, notes = read_parquet(paths)
+    paths = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    found, notes = read_parquet(
+        [file for file in paths if file.suffix == ".parquet" or (file == path and not _is_gate(file))]
+    )
     rows, left_out = measured_rows(found, facts=lambda name: catalogue(name, also=models))
+    for gate in filter(_is_gate, paths):
+        more, lines = gate_measured(
+            gate.read_text(encoding="utf-8"), place=str(gate), facts=lambda name: catalogue(name, also=models)
+        )
+        rows, left_out = [*rows, *more], [*left_out, *lines]
     for note in (*notes, *left_out):
         typer.echo(f"predict: {note}", err=True)
     if not rows:
         raise ConfigurationError(
-            [Problem("--calibration", f"{path} has no measurement to learn from; run `cdk-sglang bench run`")]
+            [
+                Problem(
+                    "--calibration",
+                    f"{path} has no measurement to learn from; run `cdk-sglang bench run`, or `cdk-sglang eagle report --calibration`",
+                )
+            ]
         )
     return calibrated(rows)
+
+
+def _is_gate(path: Path) -> bool:
+    return path.suffix == ".json" and path.name.startswith("gate-")
 
 
 def _show_progress(rows: int) -> None:

@@ -52,6 +52,9 @@ def stage(
         list[str] | None, typer.Option("--include", help="Pattern of files to copy in any case.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of files to leave out.")] = None,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="It drafts for another model, whose tokenizer it takes: it needs none.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Files at once, if memory allows.")] = 16,
     hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
 ) -> None:
@@ -61,6 +64,7 @@ def stage(
         arguments += [option, value] if value else []
     arguments += [f"--include={pattern}" for pattern in include or ()]
     arguments += [f"--exclude={pattern}" for pattern in exclude or ()]
+    arguments += ["--draft"] if draft else []
     with _program_events(arguments) as events:
         _show_progress(events, Console(stderr=True))
 

@@ -92,6 +92,8 @@ class ChatReader:
     def _chunk(self, event: Event) -> dict[str, Any] | None:
         if event.data.strip() == _DONE:
             self.is_done = True
+            if not self.chunks:
+                raise truncation_error(self._place, "it has an end mark, [DONE], and no part before it", chunks=0)
             return None
         content = _object(event.data)
         if content is None:
@@ -110,14 +112,16 @@ def whole_answer(place: str, body: bytes) -> dict[str, Any]:
     """Return an answer that was not streamed.
 
     Raises:
-        AnswerError: The answer is an error, or not a JSON object.
+        AnswerError: The answer is an error, not a JSON object, or has no choices.
     """
     content = _object(body)
+    excerpt = body[:_EXCERPT_CHARACTERS].decode(errors="replace")
     if content is None:
-        excerpt = body[:_EXCERPT_CHARACTERS].decode(errors="replace")
         raise AnswerError(f"{place}: the answer is not a JSON object: {excerpt!r}")
     if error := failure_of(place, content):
         raise error
+    if not isinstance(content.get("choices"), list) or not content["choices"]:
+        raise AnswerError(f"{place}: the answer has no choices: {excerpt!r}", body=content)
     return content
 
 

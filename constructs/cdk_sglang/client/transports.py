@@ -13,7 +13,7 @@ import httpx2
 import openai
 from anyio import to_thread
 
-from cdk_sglang.client.answers import ChatReader
+from cdk_sglang.client.answers import ChatReader, whole_answer
 from cdk_sglang.client.attempts import Attempts
 from cdk_sglang.client.errors import AnswerError, WaitCancelledError, WaitExceededError
 from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, response_refusal
@@ -94,6 +94,7 @@ class TransportContext:
         """Return the request for one destination, with a fresh token: a wait may outlast the previous one."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {token}"
+        headers["Accept-Encoding"] = "identity"  # an error inside a compressed stream would not be seen
         # Whether SageMaker's OpenAI path hands this header on is not documented; on InvokeEndpoint it is the one that reaches the container.
         attributes = with_traceparent(headers.get(ATTRIBUTES_HEADER))
         if attributes is not None:
@@ -148,9 +149,15 @@ class WaitingTransport(httpx2.BaseTransport):
             raise OpenAIWaitCancelledError(str(error)) from error
         if response.is_closed:
             lease.release()
-        else:
-            stream = cast("httpx2.SyncByteStream", response.stream)
-            response.stream = _LeasedStream(stream, lease, _stream_check(request, content, response, lease))
+            return response
+        check = _stream_check(request, content, response, lease)
+        stream = cast("httpx2.SyncByteStream", response.stream)
+        response.stream = _LeasedStream(stream, lease, check)
+        if check is None and _is_answer(request, response):
+            try:
+                _check_whole(request, response.read(), lease)
+            finally:
+                response.close()
         return response
 
     def close(self) -> None:
@@ -191,9 +198,15 @@ class AsyncWaitingTransport(httpx2.AsyncBaseTransport):
             raise _exceeded(error) from error
         if response.is_closed:
             lease.release()
-        else:
-            stream = cast("httpx2.AsyncByteStream", response.stream)
-            response.stream = _AsyncLeasedStream(stream, lease, _stream_check(request, content, response, lease))
+            return response
+        check = _stream_check(request, content, response, lease)
+        stream = cast("httpx2.AsyncByteStream", response.stream)
+        response.stream = _AsyncLeasedStream(stream, lease, check)
+        if check is None and _is_answer(request, response):
+            try:
+                _check_whole(request, await response.aread(), lease)
+            finally:
+                await response.aclose()
         return response
 
     async def aclose(self) -> None:
@@ -234,14 +247,31 @@ def _stream_check(
     request: httpx2.Request, content: bytes, response: httpx2.Response, lease: Lease
 ) -> _StreamCheck | None:
     """Return a check if the request asks for a stream that ends with `[DONE]`; a compressed response cannot be checked."""
-    is_compressed = response.headers.get("content-encoding", "identity") != "identity"
-    if is_compressed or not request.url.path.endswith("/completions") or b'"stream"' not in content:
+    if not _is_answer(request, response) or b'"stream"' not in content:
         return None
     try:
         body = json.loads(content)
     except ValueError:
         return None
     return _StreamCheck(request, lease) if isinstance(body, dict) and body.get("stream") is True else None
+
+
+def _is_answer(request: httpx2.Request, response: httpx2.Response) -> bool:
+    """Whether a response has an answer of the formats of completions, as it can be read."""
+    is_compressed = response.headers.get("content-encoding", "identity") != "identity"
+    return not is_compressed and request.url.path.endswith("/completions") and not response.is_error
+
+
+def _check_whole(request: httpx2.Request, body: bytes, lease: Lease) -> None:
+    """Raise what is no answer though it came with HTTP 200.
+
+    Raises:
+        OpenAIAnswerError: The answer is an error, or none.
+    """
+    try:
+        whole_answer(str(lease.destination), body)
+    except AnswerError as error:
+        raise OpenAIAnswerError(error, request) from None
 
 
 class _LeasedStream(httpx2.SyncByteStream):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from re import Pattern
 from typing import Final, Literal
 
+from cdk_sglang.engine.extra import FORBIDDEN
 from cdk_sglang.engine.flags import find_flag
 from cdk_sglang.engine.limits import (
     KEY_PATTERN,
@@ -24,6 +25,24 @@ from cdk_sglang.errors import Problem
 Carrier = Literal["model", "inference-component"]
 """Where the environment is written: in a SageMaker model, or inside the inference component itself."""
 
+_CALLED_AT: Final = "SageMaker calls port 8080 of the container, and the health check with it; leave it out"
+_PLATFORMS: Final[Mapping[str, str]] = {
+    # container/cdk_sglang_container/settings.py
+    "SAGEMAKER_BIND_TO_PORT": _CALLED_AT,
+    "CDK_SGLANG_PORT": _CALLED_AT,
+    "CDK_SGLANG_HOST": "the container listens where SageMaker calls it; leave it out",
+    "CDK_SGLANG_MODEL_DIR": "SageMaker mounts the model at /opt/ml/model; choose it with model",
+    "CDK_SGLANG_ADAPTERS_DIR": "SageMaker unpacks adapters below /opt/ml; leave it out",
+    "CDK_SGLANG_ADMIN_ROUTES": "it opens routes that change weights and caches; leave it out",
+    # sglang 0.5.23, srt/environ.py and srt/utils/network.py
+    "SGLANG_PORT": "one copy runs on one instance, where SGLang finds free ports itself; leave it out",
+    "SGLANG_GRPC_PORT": "SageMaker needs SGLang's HTTP server on port 8080; leave it out",
+    "HOST_IP": "one copy runs on one instance; leave it out",
+    "SGLANG_HOST_IP": "one copy runs on one instance; leave it out",
+    "CUDA_VISIBLE_DEVICES": "SageMaker decides which GPUs a copy sees; leave it out",
+    "NVIDIA_VISIBLE_DEVICES": "SageMaker decides which GPUs a copy sees; leave it out",
+}
+"""Variables that move the port, the address, the model or the GPUs away from where SageMaker has them, or open what the container closes, and why they are refused."""
 _SECRET_STORE = "put it in Secrets Manager and hand over its ARN"  # noqa: S105 (a message)
 _SECRET_NAME = re.compile(
     r"(^|_)(TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|ACCESS_KEY(_ID)?|SECRET_KEY|PRIVATE_KEY)$"
@@ -71,11 +90,15 @@ def environment_problems(
 
 
 def _by_hand_problems(name: str, *, path: str, fields: Mapping[str, str]) -> list[Problem]:
+    if name.upper() in _PLATFORMS:
+        return [Problem(f"{path}.{name}", f"cannot be set: {_PLATFORMS[name.upper()]}")]
     if not name.upper().startswith(PREFIX):
         return []
     spec = find_flag(name[len(PREFIX) :].lower())
     if spec is None:
         return [Problem(f"{path}.{name}", "set by the server options, and SGLang has no such option; remove it")]
+    if spec.dest in FORBIDDEN:
+        return [Problem(f"{path}.{name}", f"cannot be set: {FORBIDDEN[spec.dest]}")]
     field = fields.get(spec.dest, f"extra.{spec.dest}")
     return [Problem(f"{path}.{name}", f"set by the server options; use server.{field}")]
 

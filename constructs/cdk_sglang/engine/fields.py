@@ -26,7 +26,7 @@ from cdk_sglang.engine.choices import (
     ToolCallParser,
 )
 from cdk_sglang.engine.flag_spec import ExtraScalar
-from cdk_sglang.engine.flags import flag_of
+from cdk_sglang.engine.flags import find_flag, flag_of
 from cdk_sglang.engine.groups import (
     Count,
     HicacheOptions,
@@ -35,7 +35,8 @@ from cdk_sglang.engine.groups import (
     Text,
     TracingOptions,
 )
-from cdk_sglang.engine.model_base import OptionsModel, Setting, settings_of
+from cdk_sglang.engine.model_base import OptionsModel, Setting, settings_of, typed_dests
+from cdk_sglang.validation import shown
 
 
 def _extra_value(value: Any) -> Any:  # noqa: ANN401 (whatever a settings file holds)
@@ -56,6 +57,16 @@ class OptionFields(OptionsModel):
         "cuda_graph_max_bs": "cuda_graph_max_bs_decode",  # --cuda-graph-max-bs is an ambiguous prefix since 0.5.23
         **dict.fromkeys(("lora", "speculative", "hicache", "tracing", "extra"), ""),
     }
+
+    @classmethod
+    def hint_for(cls, key: str, value: object) -> str | None:
+        """Return where an option of SGLang's belongs that is no field here; None for what SGLang does not have."""
+        option = find_flag(key)
+        if option is None or "-" in key:
+            return None
+        field = typed_dests(cls).get(option.dest)
+        written = str(value).lower() if isinstance(value, bool) else shown(value)
+        return f"{key} is {field} here" if field else f"give this option of SGLang's as extra: {{{key}: {written}}}"
 
     tp_size: Count = 1
     """GPUs one forward pass is split over (tensor parallel). Left out on a pool whose types differ in GPUs: the fewest that hold the

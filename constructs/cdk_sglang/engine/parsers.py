@@ -62,6 +62,69 @@ _FAMILIES: Final[tuple[tuple[str, str | None, str | None, str], ...]] = (
 )
 
 
+_RETIRED: Final = {"qwen25": "qwen", "glm45": "glm"}
+"""Tool-call parsers by a former name; as a reasoning parser `glm45` is the current one."""
+
+_VENDORS: Final = (
+    *(
+        "gpt_oss",
+        "deepseek",
+        "qwen",
+        "kimi",
+        "minimax",
+        "glm",
+        "llama",
+        "nemotron",
+        "gemma",
+        "step",
+        "mimo",
+        "mi[sx]tral",
+    ),
+)
+"""What tells the families of one maker apart from others, in the patterns above."""
+
+
+def foreign_parsers(
+    model: str, *, reasoning_parser: str | None, tool_call_parser: str | None
+) -> list[tuple[str, str, str | None]]:
+    """Return the parsers that read the output of another maker's models: option, its value, and the one that fits.
+
+    A parser that no family here is known by, and a model of no known family, are left alone.
+
+    Args:
+        model: `model_type` of the model's config.json, or its repository name.
+        reasoning_parser: SGLang's `--reasoning-parser`; None for none.
+        tool_call_parser: SGLang's `--tool-call-parser`; None for none.
+    """
+    row = _row(model)
+    if row is None:
+        return []
+    vendor = _vendor(row[0])
+    found: list[tuple[str, str, str | None]] = []
+    for column, option, value in ((1, "reasoning_parser", reasoning_parser), (2, "tool_call_parser", tool_call_parser)):
+        makers = {
+            _vendor(other[0])
+            for other in _FAMILIES
+            if value is not None and value in {other[column], *_former(other[column])}
+        }
+        if value is not None and makers and vendor not in makers:
+            found.append((option, value, row[column]))
+    return found
+
+
+def _row(model: str) -> tuple[str, str | None, str | None, str] | None:
+    name = re.sub(r"[-./ ]+", "_", model.strip().lower())
+    return next((row for row in _FAMILIES if re.search(row[0], name)), None)
+
+
+def _former(parser: str | None) -> list[str]:
+    return [former for former, now in _RETIRED.items() if now == parser]
+
+
+def _vendor(pattern: str) -> str:
+    return next(vendor for vendor in _VENDORS if vendor in pattern)
+
+
 def suggested_parsers(model_family: str) -> SuggestedParsers | None:
     """Return the parsers that fit a model family, or `None` when the family is not known here.
 
@@ -71,12 +134,12 @@ def suggested_parsers(model_family: str) -> SuggestedParsers | None:
     Args:
         model_family: `model_type` of the model's config.json, or its repository name.
     """
-    name = re.sub(r"[-./ ]+", "_", model_family.strip().lower())
-    for pattern, reasoning, tool_call, source in _FAMILIES:
-        if re.search(pattern, name):
-            return SuggestedParsers(
-                reasoning_parser=cast("ReasoningParser | None", reasoning),
-                tool_call_parser=cast("ToolCallParser | None", tool_call),
-                source=source,
-            )
-    return None
+    row = _row(model_family)
+    if row is None:
+        return None
+    _, reasoning, tool_call, source = row
+    return SuggestedParsers(
+        reasoning_parser=cast("ReasoningParser | None", reasoning),
+        tool_call_parser=cast("ToolCallParser | None", tool_call),
+        source=source,
+    )

@@ -85,6 +85,8 @@ def ami_problems(
 ) -> list[str]:
     """Return what is wrong with running such an image on such an instance under such an AMI; each line names the fix.
 
+    An image's CUDA may be too new for the AMI's driver, and too old for the GPU.
+
     Args:
         instance: The instance type.
         image_cuda: CUDA version inside the image.
@@ -92,8 +94,22 @@ def ami_problems(
         requested_ami: `InferenceAmiVersion` as asked for; None for the choice `inference_ami_for` makes.
     """
     return [
+        *_toolkit_problems(instance, image_cuda),
         *_compiled_for_problems(instance, image_compute_capabilities),
         *_cuda_problems(instance, image_cuda, requested_ami),
+    ]
+
+
+def _toolkit_problems(instance: GpuInstance, image_cuda: str) -> list[str]:
+    needed = instance.gpu.compute_capability
+    first = _first_cuda().get(needed)
+    if first is None or _version(image_cuda) >= _version(first):
+        return []
+    return [
+        (
+            f"the image has CUDA {image_cuda}, which knows no GPU of compute capability {needed}, {instance.name} "
+            f"({instance.gpu.product}) has it; use an image with CUDA {first} or newer"
+        )
     ]
 
 
@@ -150,6 +166,12 @@ def _binary_runs(built: str, needed: str) -> bool:
 def _version(text: str) -> tuple[int, int]:
     major, _, rest = text.partition(".")
     return int(major), int(rest.partition(".")[0] or 0)
+
+
+@cache
+def _first_cuda() -> dict[str, str]:
+    """Return the first CUDA toolkit by compute capability that it compiles for."""
+    return {row["compute_capability"]: row["cuda"] for row in read_table(__file__, "first_cuda.csv")}
 
 
 @cache

@@ -18,6 +18,18 @@ def regions_without(instance: GpuInstance) -> frozenset[str]:
     return frozenset(region for region, name in _gaps() if name == instance.name)
 
 
+def unknown_region(region: str) -> str | None:
+    """Return what is wrong with a Region that SageMaker has no endpoint in; None if it has one.
+
+    Args:
+        region: AWS Region.
+    """
+    known = _sagemaker_regions()
+    if region in known:
+        return None
+    return f"SageMaker has no endpoint in Region {region!r} (botocore 1.44.5); {did_you_mean(region, known)}"
+
+
 def region_problems(region: str, instance: GpuInstance) -> list[str]:
     """Return what is known to speak against using the type in the Region; an empty list is no promise of capacity.
 
@@ -25,9 +37,8 @@ def region_problems(region: str, instance: GpuInstance) -> list[str]:
         region: AWS Region.
         instance: Instance type.
     """
-    known = _sagemaker_regions()
-    if region not in known:
-        return [f"SageMaker has no endpoint in Region {region!r} (botocore 1.44.5); {did_you_mean(region, known)}"]
+    if (unknown := unknown_region(region)) is not None:
+        return [unknown]
     if region in regions_without(instance):
         others = [
             other.name for other in GpuInstance.all() if other.gpu_count >= instance.gpu_count and other != instance

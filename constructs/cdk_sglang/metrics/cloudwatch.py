@@ -1,4 +1,4 @@
-"""SageMaker's classic CloudWatch metrics: namespace, dimensions, unit and statistic of each, from `data/cloudwatch.csv`."""
+"""Classic CloudWatch metrics of SageMaker and AgentCore: namespace, dimensions, unit and statistic of each, from `data/cloudwatch.csv`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 INVOCATIONS: Final = "AWS/SageMaker"
 ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
 COMPONENTS: Final = "/aws/sagemaker/InferenceComponents"
+AGENTCORE: Final = "AWS/Bedrock-AgentCore"
+"""Namespace of runtimes, gateways and memories. AWS's pages name dimensions, but not the sets of them: those are what aws-cdk-lib 2.275.0
+reads (aws-bedrockagentcore/lib, runtime-base.js, gateway-base.js, memory.js; read 2026-11)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,140 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-BYTES_BF16 = 2.0
-FP8_BYTES = 1.0
-DSA_INDEX_BYTES = 132
-"""Key of the sparse-attention indexer per token and layer: 128 fp8 values and one float32 scale (SGLang logs, GLM-5)."""
-DSA_FP8_MLA_BYTES = 656
-"""Latent of one token and layer in SGLang's fp8 layout for sparse attention: 512 fp8, 4 scales, 64 bfloat16 (GLM-5 log)."""
+from cdk_sglang.models.parts import (
+    BITS,
+    BYTES_BF16,
+    DSA_FP8_MLA_BYTES,
+    DSA_INDEX_BYTES,
+    FP8_BYTES,
+    CompressedAttention,
+    LinearAttention,
+    Mla,
+    Moe,
+    Quantization,
+    VisionTower,
+    bytes_per_weight,
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Quantization:
-    """How the linear weights are stored.
-
-    Args:
-        method: `bf16` for none, `fp8`, `nvfp4`, `mxfp4`, `int4` or `int8`.
-        block: Side of the square block that shares one scale; None for per-tensor, per-channel or group scales.
-        group: Weights along the input that share one scale; None for the method's own.
-        experts_only: Only routed experts are quantized; the rest stays in bfloat16 (or in `rest`).
-        rest: Method of what is not an expert when `experts_only`.
-        kv_cache: Method the checkpoint asks for the KV cache, such as `fp8`; None when it leaves that to the engine.
-        needs_fp8_units: fp8 that SGLang's loader refuses on a GPU without fp8 arithmetic.
-    """
-
-    method: str = "bf16"
-    block: int | None = None
-    group: int | None = None
-    experts_only: bool = False
-    rest: str = "bf16"
-    kv_cache: str | None = None
-    needs_fp8_units: bool = False
-
-
-BITS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "nvfp4": 4.5, "mxfp4": 4.25, "int4": 4.156}
-"""Stored bits per weight, scales included.
-
-nvfp4: one fp8 scale per 16 weights; mxfp4: one 8-bit exponent per 32 (OCP MX 1.0); int4: group of 128 with a 16-bit
-scale and a 4-bit zero point (AWQ). Scales of fp8 blocks are counted from `block`.
-"""
-
-
-def bytes_per_weight(method: str, *, block: int | None = None, group: int | None = None) -> float:
-    """Return stored bytes per weight, scales included."""
-    bits = BITS[method]
-    if method == "int4" and group is not None:
-        bits = 4 + 16 / group
-    if block is not None:
-        bits += 32 / block**2
-    return bits / 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mla:
-    """Multi-head latent attention: one compressed key/value per token, the same on every tensor-parallel rank.
-
-    Args:
-        kv_lora_rank: Width of the compressed keys and values.
-        rope_head_dim: Width of a head's part with a rotary position.
-        nope_head_dim: Width of a head's part without a position.
-        v_head_dim: Width of a value head.
-        q_lora_rank: Width of the compressed queries; None if they are not compressed.
-        index_head_dim: Width of a head of the sparse-attention index; None without an index.
-        index_heads: Heads of the sparse-attention index, if there is one.
-    """
-
-    kv_lora_rank: int
-    rope_head_dim: int
-    nope_head_dim: int
-    v_head_dim: int
-    q_lora_rank: int | None
-    index_head_dim: int | None = None
-    index_heads: int = 64
-
-    @property
-    def latent_size(self) -> int:
-        """Values kept per token and layer."""
-        return self.kv_lora_rank + self.rope_head_dim
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearAttention:
-    """Layers whose state does not grow with the context (gated delta net, Mamba, KDA).
-
-    `mixer_parameters` are those of all its layers where they are not described by heads (Mamba).
-
-    Args:
-        layers: Number of such layers.
-        key_heads: Heads of queries and keys.
-        value_heads: Heads of values.
-        key_head_dim: Width of a query and key head.
-        value_head_dim: Width of a value head.
-        conv_kernel: Tokens that the short convolution spans.
-        state_bytes_per_slot: Bytes of state that one request keeps.
-        mixer_parameters: Parameters of all such layers; 0 if the heads describe them.
-    """
-
-    layers: int
-    key_heads: int = 0
-    value_heads: int = 0
-    key_head_dim: int = 0
-    value_head_dim: int = 0
-    conv_kernel: int = 4
-    state_bytes_per_slot: float = 0.0
-    mixer_parameters: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moe:
-    """Mixture-of-experts layers.
-
-    Args:
-        layers: Layers with experts.
-        experts: Experts of a layer.
-        top_k: Experts that a token goes to.
-        intermediate_size: Inner width of an expert.
-        shared_intermediate_size: Inner width of the experts that every token goes to; 0 without them.
-    """
-
-    layers: int
-    experts: int
-    top_k: int
-    intermediate_size: int
-    shared_intermediate_size: int = 0
-    latent_size: int | None = None
-    """Width the experts work in where it is not the model's (Nemotron 3 Super and Ultra)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisionTower:
-    """An image encoder as SGLang measures it: `num_hidden_layers` and `hidden_size` of the config's `vision_config`, else CLIP's.
-
-    Qwen writes its layers as `depth`, which SGLang does not read.
-    """
-
-    layers: int = 24
-    hidden_size: int = 1024
+__all__ = [
+    "BITS",
+    "BYTES_BF16",
+    "DSA_FP8_MLA_BYTES",
+    "DSA_INDEX_BYTES",
+    "FP8_BYTES",
+    "CompressedAttention",
+    "LinearAttention",
+    "Mla",
+    "ModelArchitecture",
+    "Moe",
+    "Quantization",
+    "VisionTower",
+    "bytes_per_weight",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +57,7 @@ class ModelArchitecture:
         gated_attention: The query projection also makes an output gate of the same size.
         shared_kv: Full layers keep one tensor as key and value.
         mla: Latent attention in place of key/value heads.
+        compressed: Compressed attention in place of both.
         linear: Linear-attention layers.
         mixer_only_layers: Attention and MLP are separate layers (Nemotron-H), not two halves of one.
         dense_layers: Layers with a plain MLP.
@@ -168,11 +65,12 @@ class ModelArchitecture:
         mlp_matrices: 3 for gated MLPs, 2 for plain ones.
         moe: Expert layers.
         mtp_layers: Layers that predict further tokens, for speculative decoding.
+        mtp_dense: Those layers have a plain MLP though the model has experts (Step, MiMo).
         tied_embeddings: Input and output embeddings are one tensor.
         max_position_embeddings: Longest context; None when the config does not say.
         quantization: How weights are stored.
         index_head_dim: Width of a sparse-attention indexer's key beside plain key/value heads; None without one.
-        kv_known: The bytes of the KV cache follow from the fields above; False for compressed attention.
+        kv_known: The bytes of the KV cache follow from the fields above.
         other_parameters: Parameters of kinds not listed here, from a stated total; negative where those are fewer.
         vision_parameters: Parameters of a vision or audio tower, loaded with the model.
         vision: The image encoder of a multimodal checkpoint; None for text.
@@ -194,6 +92,7 @@ class ModelArchitecture:
     gated_attention: bool = False
     shared_kv: bool = False
     mla: Mla | None = None
+    compressed: CompressedAttention | None = None
     linear: LinearAttention | None = None
     mixer_only_layers: bool = False
     dense_layers: int = 0
@@ -201,6 +100,7 @@ class ModelArchitecture:
     mlp_matrices: int = 3
     moe: Moe | None = None
     mtp_layers: int = 0
+    mtp_dense: bool = False
     tied_embeddings: bool = False
     max_position_embeddings: int | None = None
     quantization: Quantization = field(default_factory=Quantization)
@@ -250,26 +150,57 @@ class ModelArchitecture:
     @property
     def mlp_parameters(self) -> float:
         """Parameters of dense MLPs and shared experts."""
+        return self.dense_mlp_parameters + self.shared_expert_parameters
+
+    @property
+    def dense_mlp_parameters(self) -> float:
+        """Parameters of MLPs that are no experts."""
+        return float(self.mlp_matrices * self.hidden_size * self.dense_layers * self.intermediate_size)
+
+    @property
+    def shared_expert_parameters(self) -> float:
+        """Parameters of experts that every token goes to."""
         shared = self.moe.layers * self.moe.shared_intermediate_size if self.moe else 0
-        latent = self.moe.layers * 2 * self.hidden_size * (self.moe.latent_size or 0) if self.moe else 0
-        return float(
-            self.mlp_matrices * self.hidden_size * (self.dense_layers * self.intermediate_size + shared) + latent
-        )
+        return float(self.mlp_matrices * self.hidden_size * shared)
+
+    @property
+    def latent_expert_parameters(self) -> float:
+        """Parameters of the projections into and out of the width that experts work in: whole on every rank."""
+        return float(self.moe.layers * 2 * self.hidden_size * (self.moe.latent_size or 0)) if self.moe else 0.0
 
     @property
     def attention_parameters(self) -> float:
-        """Parameters of attention and linear-attention projections."""
+        """Parameters of attention and linear-attention projections, and of what else lies between the MLPs."""
+        if self.compressed is not None:
+            return self.compressed.parameters(self.hidden_size, self.heads, self.head_dim) + self.other_parameters
         total = self.full_layers * self._attention_size(
             self.kv_heads, self.head_dim, self.v_head_dim, shared_kv=self.shared_kv
         )
         total += self.sliding_layers * self._attention_size(
             self.sliding_kv_heads, self.sliding_head_dim, self.sliding_v_head_dim
         )
-        return total + self._linear_size() + self.other_parameters
+        return total + self.linear_parameters + self.latent_expert_parameters + self.other_parameters
+
+    @property
+    def output_parameters(self) -> float:
+        """Parameters of the projections out of attention, those of linear attention aside."""
+        if self.compressed is not None:
+            return float(self.layers * self.compressed.o_groups * self.compressed.o_lora_rank * self.hidden_size)
+        value = self.mla.v_head_dim if self.mla is not None else self.v_head_dim
+        values = self.full_layers * value + self.sliding_layers * self.sliding_v_head_dim
+        return float(values * self.heads * self.hidden_size)
 
     @property
     def mla_replicated_parameters(self) -> float:
-        """Latent-attention projections that every tensor-parallel rank keeps whole (the down projections)."""
+        """Projections that every tensor-parallel rank keeps whole: down projections of attention, and those of latent experts."""
+        if self.compressed is not None:
+            rest = self.compressed.parameters(self.hidden_size, self.heads, self.head_dim)
+            one = self.compressed.q_lora_rank + self.compressed.o_lora_rank
+            sliced = self.layers * self.heads * self.head_dim * one
+            return max(0.0, rest - sliced - self.output_parameters)
+        return self._mla_replicated() + self.latent_expert_parameters
+
+    def _mla_replicated(self) -> float:
         if self.mla is None:
             return 0.0
         index = 0.0
@@ -304,8 +235,9 @@ class ModelArchitecture:
         """Parameters of the multi-token-prediction layers: each one more block and a projection of two embeddings."""
         if not self.mtp_layers:
             return 0.0
-        layer = (self.attention_parameters - self._linear_size()) / max(1, self.full_layers + self.sliding_layers)
-        if self.moe is not None:
+        attention = self.attention_parameters - self.linear_parameters - self.latent_expert_parameters
+        layer = attention / max(1, self.full_layers + self.sliding_layers)
+        if self.moe is not None and not self.mtp_dense:
             layer += (self.expert_parameters + self.router_parameters) / self.moe.layers
             layer += self.mlp_matrices * self.hidden_size * self.moe.shared_intermediate_size
         else:
@@ -318,13 +250,15 @@ class ModelArchitecture:
             queries = self.heads * (mla.nope_head_dim + mla.rope_head_dim)
             size = float(mla.q_lora_rank * queries) if mla.q_lora_rank else float(self.hidden_size * queries)
             size += mla.kv_lora_rank * self.heads * (mla.nope_head_dim + mla.v_head_dim)
-            size += self.heads * mla.v_head_dim * self.hidden_size
-            return size + self.mla_replicated_parameters / max(1, self.full_layers)
+            size += self.heads * mla.v_head_dim * self.hidden_size * (2 if mla.output_gate else 1)
+            return size + self._mla_replicated() / max(1, self.full_layers)
         queries = self.heads * head_dim * (2 if self.gated_attention else 1)
         values = 0 if shared_kv else v_head_dim
         return float(self.hidden_size * (queries + kv_heads * (head_dim + values) + self.heads * v_head_dim))
 
-    def _linear_size(self) -> float:
+    @property
+    def linear_parameters(self) -> float:
+        """Parameters of linear-attention layers."""
         if self.linear is None or not self.linear.value_heads:
             return self.linear.mixer_parameters if self.linear else 0.0
         keys = self.linear.key_heads * self.linear.key_head_dim

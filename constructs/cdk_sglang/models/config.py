@@ -10,9 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, VisionTower
+from cdk_sglang.models.architecture import (
+    CompressedAttention,
+    LinearAttention,
+    Mla,
+    ModelArchitecture,
+    Moe,
+    VisionTower,
+)
 from cdk_sglang.models.layers import LayerCounts, count_layers
 from cdk_sglang.models.quantization import read_quantization
+from cdk_sglang.models.vision import vision_parameters
 
 Config = Mapping[str, Any]
 
@@ -90,7 +98,7 @@ _NUMBERS = (
 
 def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | None) -> ModelArchitecture:
     hidden, heads = int(text["hidden_size"]), int(text["num_attention_heads"])
-    mla = _mla(text)
+    mla, compressed = _mla(text), _compressed(text)
     kv_heads = int(_first(text, "num_key_value_heads") or heads)
     head_dim = int(_first(text, "head_dim") or hidden // heads)
     v_head_dim = int(text.get("v_head_dim") or head_dim)
@@ -116,6 +124,7 @@ def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | 
         ),
         shared_kv=bool(text.get("attention_k_eq_v")),
         mla=mla,
+        compressed=compressed,
         linear=_linear(text, counts),
         mixer_only_layers=mixers,
         dense_layers=dense,
@@ -125,11 +134,12 @@ def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | 
         mtp_layers=int(_first(text, "num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules") or 0),
         tied_embeddings=bool(text.get("tie_word_embeddings", _tied_by_default(text))),
         max_position_embeddings=int(text["max_position_embeddings"]) if text.get("max_position_embeddings") else None,
-        quantization=read_quantization(text),
+        mtp_dense=bool(text.get("mtp_dense")),
+        quantization=read_quantization(text, counts, moe_layers=moe.layers if moe else 0, dense_layers=dense),
         index_head_dim=int(text["index_head_dim"]) if text.get("index_head_dim") and mla is None else None,
-        kv_known=not (text.get("compress_ratios") or text.get("kv_unknown")),
+        kv_known=not text.get("kv_unknown") and (not text.get("compress_ratios") or compressed is not None),
         other_parameters=float(text.get("other_parameters") or 0.0),
-        vision_parameters=float(text.get("vision_parameters") or 0.0),
+        vision_parameters=_vision_parameters(text, hidden),
         vision=_vision(config, text),
     )
 
@@ -152,6 +162,14 @@ def _vision(config: Config, text: Config) -> VisionTower | None:
     )
 
 
+def _vision_parameters(text: Config, hidden_size: int) -> float:
+    """Return the parameters of encoders: as stated, else counted from `vision_config`."""
+    section = text.get("vision_config")
+    if text.get("vision_parameters") is not None or not isinstance(section, Mapping):
+        return float(text.get("vision_parameters") or 0.0)
+    return vision_parameters(section, hidden_size)
+
+
 def _tied_by_default(text: Config) -> bool:
     """Gemma configs leave the key out and tie (transformers' Gemma default)."""
     return str(text.get("model_type", "")).startswith("gemma")
@@ -161,7 +179,10 @@ def _moe(text: Config, counts: LayerCounts) -> Moe | None:
     experts = int(_first(text, "n_routed_experts", "num_experts", "num_local_experts") or 0)
     if experts <= 1:
         return None
-    top_k = int(_first(text, "num_experts_per_tok", "experts_per_token", "top_k_experts", "moe_topk") or 1)
+    top_k = int(
+        _first(text, "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk")
+        or 1
+    )
     size = int(_first(text, "moe_intermediate_size", "intermediate_size") or 0)
     if shared_mlp := str(text.get("model_type", "")).startswith("gemma4"):
         shared_mlp = bool(text.get("intermediate_size"))  # a dense MLP beside the experts
@@ -178,7 +199,7 @@ def _moe(text: Config, counts: LayerCounts) -> Moe | None:
         top_k=top_k,
         intermediate_size=size,
         shared_intermediate_size=int(shared),
-        latent_size=int(text["moe_latent_size"]) if text.get("moe_latent_size") else None,
+        latent_size=int(_first(text, "moe_latent_size", "routed_expert_hidden_size") or 0) or None,
     )
 
 
@@ -193,12 +214,53 @@ def _mla(text: Config) -> Mla | None:
         q_lora_rank=int(text["q_lora_rank"]) if text.get("q_lora_rank") else None,
         index_head_dim=int(text["index_head_dim"]) if text.get("index_head_dim") else None,
         index_heads=int(text.get("index_n_heads") or 64),
+        output_gate=bool(text.get("mla_use_output_gate")),
+    )
+
+
+def _compressed(text: Config) -> CompressedAttention | None:
+    ratios = text.get("compress_ratios")
+    if not isinstance(ratios, list) or not text.get("o_lora_rank"):
+        return None
+    own = ratios[: int(text["num_hidden_layers"])]  # what is left are those of the prediction layers
+    return CompressedAttention(
+        q_lora_rank=int(text.get("q_lora_rank") or 0),
+        o_lora_rank=int(text["o_lora_rank"]),
+        o_groups=int(text.get("o_groups") or 1),
+        rope_head_dim=int(text.get("qk_rope_head_dim") or 64),
+        index_head_dim=int(text.get("index_head_dim") or 128),
+        index_heads=int(text.get("index_n_heads") or 64),
+        plain_layers=sum(ratio in {0, 1} for ratio in own),
+        fourfold_layers=sum(ratio == _FOURFOLD for ratio in own),
+        sparse_layers=sum(isinstance(ratio, int) and ratio > _FOURFOLD for ratio in own),
+        index_top_k=int(text.get("index_topk") or 512),
+    )
+
+
+_FOURFOLD = 4
+
+
+def _delta_attention(section: Config, layers: int, hidden_size: int) -> LinearAttention:
+    """Return the layers of Kimi's delta attention (SGLang 0.5.23, `KimiK3DeltaAttention` of models/kimi_k3.py)."""
+    heads, dim = int(section.get("num_heads") or 0), int(section.get("head_dim") or 0)
+    kernel, width = int(section.get("short_conv_kernel_size") or 4), heads * dim
+    gate = hidden_size * width if section.get("use_full_rank_gate") else (hidden_size + width) * dim
+    mixer = hidden_size * (4 * width + heads) + gate + (hidden_size + width) * dim + 3 * width * kernel
+    return LinearAttention(
+        layers=layers,
+        key_head_dim=dim,
+        value_head_dim=dim,
+        conv_kernel=kernel,
+        mixer_parameters=float(layers * mixer),
+        state_bytes_per_slot=float(layers * (heads * dim * dim * 4 + 3 * width * (kernel - 1) * 2)),
     )
 
 
 def _linear(text: Config, counts: LayerCounts) -> LinearAttention | None:
     if not counts.linear:
         return None
+    if isinstance(text.get("linear_attn_config"), Mapping):
+        return _delta_attention(text["linear_attn_config"], counts.linear, int(text["hidden_size"]))
     values, value_dim = int(text.get("linear_num_value_heads") or 0), int(text.get("linear_value_head_dim") or 0)
     keys, key_dim = int(text.get("linear_num_key_heads") or 0), int(text.get("linear_key_head_dim") or 0)
     kernel = int(text.get("linear_conv_kernel_dim") or text.get("conv_kernel") or 4)

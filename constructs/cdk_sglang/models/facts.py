@@ -40,6 +40,8 @@ class ModelFacts:
         note: What is not known of it; empty when nothing is missing.
         date: Day it was read, where that was kept.
         file: File of the user's that has it; empty for the package's catalogue.
+        is_embedding: It makes embeddings, for which SGLang needs `--is-embedding`.
+        assumed_format: The format of its weights is taken from its name, since its own quantization is not in the catalogue.
     """
 
     id: str
@@ -49,6 +51,8 @@ class ModelFacts:
     note: str = ""
     date: str = ""
     file: str = ""
+    is_embedding: bool = False
+    assumed_format: bool = False
 
     @property
     def weights_gib(self) -> float:
@@ -96,14 +100,32 @@ def weight_bytes(architecture: ModelArchitecture) -> float:
 def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, float]:
     """Return stored bytes per weight of attention and MLP layers, and of routed experts."""
     quantization = architecture.quantization
-    quantized = bytes_per_weight(
-        quantization.method,
-        block=quantization.block if quantization.method == "fp8" else None,
-        group=quantization.group,
-    )
-    if not quantization.experts_only:
-        return quantized, quantized
-    return bytes_per_weight(quantization.rest), quantized
+
+    def size(method: str) -> float:
+        block = quantization.block if method == "fp8" == quantization.method else None
+        return bytes_per_weight(method, block=block, group=quantization.group)
+
+    quantized = size(quantization.method)
+    usual = size(quantization.rest) if quantization.experts_only else quantized
+    experts = quantized
+    if not quantization.parts:
+        return usual, experts
+    linear = architecture.linear_parameters
+    kinds = {
+        "output": architecture.output_parameters,
+        "linear": linear,
+        "mlp": architecture.dense_mlp_parameters,
+        "shared": architecture.shared_expert_parameters,
+    }
+    total = architecture.attention_parameters + architecture.mlp_parameters
+    kinds["attention"] = architecture.attention_parameters - kinds["output"] - linear
+    extra = 0.0
+    for kind, method, share in quantization.parts:
+        if kind == "experts":
+            experts += share * (size(method) - quantized)
+        else:
+            extra += kinds[kind] * share * (size(method) - usual)
+    return usual + extra / max(1.0, total), experts
 
 
 def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> ModelFacts:
@@ -206,6 +228,19 @@ def _entry_problems(entry: object) -> list[Problem]:
     return problems
 
 
+def doubts(facts: ModelFacts) -> tuple[str, ...]:
+    """Say what of a model's facts is an assumption; empty where nothing is."""
+    if not facts.assumed_format:
+        return ()
+    method = facts.architecture.quantization.method
+    return (
+        (
+            f"{facts.id} is planned as {method} throughout, from its name: its own quantization may leave layers out; "
+            f"read it with: cdk-sglang models add {facts.id}"
+        ),
+    )
+
+
 def contradiction(facts: ModelFacts) -> str:
     """Say in what the user's facts of a model differ from the catalogue's of the same id; empty where they do not."""
     if not facts.file:
@@ -236,7 +271,7 @@ def _stored_differently(model_id: str) -> ModelFacts | None:
             same_name = next((known for known in _raw() if known.split("/")[-1].lower() == stem), None)
             facts = _packaged(same_name) if same_name else None
             if facts is not None:
-                return replace(facts.with_weights(dtype), id=model_id)
+                return replace(facts.with_weights(dtype), id=model_id, assumed_format=True)
     return None
 
 
@@ -279,4 +314,5 @@ def _facts(entry: Mapping[str, Any], model_id: str, *, file: str = "") -> ModelF
         note=entry.get("note", ""),
         date=entry.get("date", ""),
         file=file,
+        is_embedding=bool(entry.get("is_embedding")),
     )

@@ -65,11 +65,13 @@ def _attention_kinds(text: Config, total: int) -> tuple[int, int, int]:
     hybrid = text.get("hybrid_layer_pattern")
     if isinstance(hybrid, list) and hybrid:  # MiMo-V2: 1 marks a sliding layer
         return len(hybrid) - sum(map(int, hybrid)), sum(map(int, hybrid)), 0
-    interval = int(text.get("full_attention_interval") or 0)
-    if interval:
-        return total // interval, 0, total - total // interval
-    every = int(text.get("sliding_window_pattern") or 0)
-    if every and text.get("sliding_window"):
+    full = _full_layers(text, total)
+    if full is not None:
+        return full, 0, total - full
+    every = int(text.get("sliding_window_pattern") or 0) if text.get("sliding_window") else 0
+    if str(text.get("model_type", "")).startswith("llama4"):
+        every = 4  # no key says so: three of four layers read chunks (`get_hybrid_layer_ids` of SGLang 0.5.23)
+    if every:
         return total // every, total - total // every, 0
     if (
         text.get("sliding_window")
@@ -78,6 +80,15 @@ def _attention_kinds(text: Config, total: int) -> tuple[int, int, int]:
     ):
         return (total - total // 2, total // 2, 0) if text["model_type"] == "gpt_oss" else (0, total, 0)
     return total, 0, 0
+
+
+def _full_layers(text: Config, total: int) -> int | None:
+    """Return how many layers attend to everything where the others are linear; None where the config does not say."""
+    delta = text.get("linear_attn_config")
+    if isinstance(delta, Mapping) and isinstance(delta.get("full_attn_layers"), list):  # Kimi's delta attention
+        return len(delta["full_attn_layers"])
+    interval = int(text.get("full_attention_interval") or 0)
+    return total // interval if interval else None
 
 
 def _moe_layers(text: Config, total: int) -> int:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from cdk_sglang.models.architecture import Quantization
+from cdk_sglang.models.exceptions import left_out, listed, methods_by_kind
+
+if TYPE_CHECKING:
+    from cdk_sglang.models.layers import LayerCounts
 
 _ALIASES = {
     "fp8": "fp8", "w8a8_fp8": "fp8", "fbgemm_fp8": "fp8", "mxfp8": "fp8", "modelopt_fp8": "fp8",
@@ -29,11 +34,82 @@ def method_of(name: str) -> str | None:
     return "bf16" if word in BF16_NAMES else _ALIASES.get(word)
 
 
-def read_quantization(text: Mapping[str, Any]) -> Quantization:
-    """Return the quantization a config states; bfloat16 when it states none."""
+def read_quantization(
+    text: Mapping[str, Any], counts: LayerCounts, *, moe_layers: int = 0, dense_layers: int = 0
+) -> Quantization:
+    """Return the quantization a config states; bfloat16 when it states none.
+
+    Args:
+        text: The text model's part of a config, with the quantization of the whole.
+        counts: Its layers by kind of attention.
+        moe_layers: Its layers with experts.
+        dense_layers: Its layers with a plain MLP.
+    """
     section = text.get("quantization_config") or text.get("compression_config")
     if not isinstance(section, Mapping):
         return Quantization()
+    base = _base(text, section)
+    attention = counts.full + counts.sliding
+    layers = {
+        "attention": attention, "output": attention, "linear": counts.linear, "mlp": dense_layers, "shared": moe_layers,
+        "experts": moe_layers,
+    }  # fmt: skip
+    mixed = section.get("quantized_layers")
+    if isinstance(mixed, Mapping) and mixed:
+        return _mixed(base, methods_by_kind(mixed), layers)
+    names = listed(section)
+    if not names:
+        return base
+    # where MLPs and experts are layers of their own, each of all layers may be any
+    total = counts.total + (0 if counts.mlp_layers is None else counts.mlp_layers + moe_layers)
+    beside = str(text.get("model_type", "")).startswith("gemma4")
+    return _without(base, left_out(names, layers, total, beside=beside), layers)
+
+
+def _without(base: Quantization, shares: Mapping[str, float], layers: Mapping[str, int]) -> Quantization:
+    """Return a quantization that leaves some shares of layers in bfloat16."""
+    if base.method in {"bf16", "mxfp4"}:
+        return base
+    experts_only = bool(layers["experts"]) and shares.get("attention", 0.0) > _MOST
+    if experts_only:
+        rest = {kind: 1 - shares.get(kind, 0.0) for kind in _DENSE if layers[kind]}
+        parts = tuple((kind, base.method, share) for kind, share in rest.items() if share > 0 and base.rest == "bf16")
+    else:
+        parts = tuple((kind, "bf16", share) for kind, share in shares.items() if kind in _DENSE)
+    if shares.get("experts"):
+        parts += (("experts", "bf16", shares["experts"]),)
+    return replace(base, experts_only=experts_only, parts=parts)
+
+
+def _mixed(base: Quantization, algorithms: Mapping[str, str], layers: Mapping[str, int]) -> Quantization:
+    """Return a quantization of layers each in a format of its own; kinds that it does not name stay in bfloat16."""
+    methods = {kind: _method_of_algorithm(algorithm) for kind, algorithm in algorithms.items()}
+    if not methods:
+        return base
+    experts_only = bool(layers["experts"])
+    method = methods.get("experts" if experts_only else "mlp", base.method)
+    rest = methods.get("attention", base.rest if experts_only else method)
+    usual = rest if experts_only else method
+    named = {kind: methods.get(kind, "bf16") for kind in _DENSE if layers[kind]}
+    if (
+        base.rest == "fp8" and "attention" not in methods and base.block
+    ):  # a checkpoint in fp8 of which experts were converted
+        named = {kind: methods.get(kind, "fp8") for kind in named}
+    parts = tuple((kind, one, 1.0) for kind, one in named.items() if one != usual)
+    return replace(base, method=method, experts_only=experts_only, rest=rest if experts_only else "bf16", parts=parts)
+
+
+_DENSE = ("attention", "output", "linear", "mlp", "shared")
+_MOST = 0.5
+
+
+def _method_of_algorithm(algorithm: str) -> str:
+    return (
+        "nvfp4" if "NVFP4" in algorithm else "fp8" if "FP8" in algorithm else "int4" if "INT4" in algorithm else "bf16"
+    )
+
+
+def _base(text: Mapping[str, Any], section: Mapping[str, Any]) -> Quantization:
     method = str(section.get("quant_method") or "").lower()
     if not method and section.get("quant_algo"):
         method = "modelopt"
@@ -76,7 +152,14 @@ def _modelopt(text: Mapping[str, Any], section: Mapping[str, Any]) -> Quantizati
     if algorithm == "NVFP4":
         return Quantization(method="nvfp4", experts_only=experts_only, kv_cache=kv_cache)
     if algorithm == "MIXED_PRECISION":
-        return Quantization(method="nvfp4", experts_only=experts_only, rest="fp8", kv_cache=kv_cache)
+        block = section.get("weight_block_size")
+        return Quantization(
+            method="nvfp4",
+            experts_only=experts_only,
+            rest="fp8",
+            kv_cache=kv_cache,
+            block=int(block[0]) if isinstance(block, list) and block else None,
+        )
     return Quantization(method="fp8", kv_cache=kv_cache, needs_fp8_units=True)
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.concurrency import ConcurrencyLimits, concurrency_limits, target_concurrency
     from cdk_sglang.planning.fleet_plan import Alternative, ComponentPlan, EndpointPlan, FleetPlan, Range
     from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
-    from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
+    from cdk_sglang.planning.memory import MemoryPlan, plan_memory
     from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.plan import plan_fleet
     from cdk_sglang.planning.predict import Answer, Band, answer
+    from cdk_sglang.planning.refusals import split_problems
     from cdk_sglang.planning.resolution import ResolvedEndpoint, resolve
     from cdk_sglang.planning.splits import planned_fraction, tp_sizes
     from cdk_sglang.planning.startup import StartUp, start_up
@@ -39,10 +40,11 @@ _HOMES = {
     "concurrency": ("ConcurrencyLimits", "concurrency_limits", "target_concurrency"),
     "fleet_plan": ("Alternative", "ComponentPlan", "EndpointPlan", "FleetPlan", "Range"),
     "fleet_request": ("ComponentRequest", "EndpointRequest", "FleetRequest"),
-    "memory": ("MemoryPlan", "plan_memory", "split_problems"),
+    "memory": ("MemoryPlan", "plan_memory"),
     "parallel": ("Parallelism",),
     "plan": ("plan_fleet",),
     "predict": ("Answer", "Band", "answer"),
+    "refusals": ("split_problems",),
     "resolution": ("ResolvedEndpoint", "resolve"),
     "splits": ("planned_fraction", "tp_sizes"),
     "startup": ("StartUp", "start_up"),

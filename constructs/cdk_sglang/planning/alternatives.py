@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
-from cdk_sglang.planning.fits import fitting_splits
+from cdk_sglang.planning.fits import fitting_splits, whole_instances
 from cdk_sglang.planning.fleet_plan import Alternative
+from cdk_sglang.planning.pools import cache_format
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
 from cdk_sglang.planning.rows import Question
@@ -22,23 +24,25 @@ SUGGESTIONS = 3
 
 
 def question(component: ComponentRequest, instance: GpuInstance, split: Parallelism, *, concurrency: float) -> Question:
-    """Return the prediction to ask for a component on an instance type."""
+    """Return the prediction to ask for a component on an instance type: of one replica, with its share of the requests."""
     return Question(
         row_id=component.name,
         facts=component.facts,
         gpu=instance.gpu,
-        split=split,
+        split=dataclasses.replace(split, gpus=split.gpus // split.replicas, replicas=1),
         engine="sglang",
         engine_version="",
-        kv_dtype=component.kv_dtype or "bf16",
+        kv_dtype=cache_format(component.facts.architecture, instance.gpu, component.kv_dtype),
         input_tokens=component.input_tokens,
         output_tokens=component.output_tokens,
-        concurrency=concurrency,
+        concurrency=concurrency / split.replicas,
         mem_fraction=component.mem_fraction,
         context_len=None,
         accept_len=component.accept_len,
         instance_gpus=instance.gpu_count,
         options=component.engine,
+        speculation=component.speculation,
+        arrivals=component.arrivals,
     )
 
 
@@ -59,19 +63,20 @@ def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: 
 def cheapest_fast_enough(
     component: ComponentRequest, slo: Slo, context: float, region: str, prices: PriceTable | None
 ) -> tuple[Alternative, ...]:
-    """Return the three cheapest (instance type, tp_size) per copy whose predicted times meet the latency asked."""
+    """Return three (instance type, tp_size) whose predicted times meet the latency asked: those whose whole instances cost least.
+
+    Whole instances are paid for: as many as hold the fewest copies of the component, one copy at least.
+    """
     options = []
     for instance in GpuInstance.all():
         price = price_usd_per_hour(instance, region, table=prices)
         if price is None:
             continue
-        options += [
-            (instance, split, copy_usd_per_hour(price, instance, split.gpus))
-            for split in fitting_splits(component, instance, context)
-        ]
+        options += [(instance, split, price) for split in fitting_splits(component, instance, context)]
     answers = answer([question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options])
     fast_enough = []
-    for (instance, split, usd), prediction in zip(options, answers, strict=True):
+    for (instance, split, price), prediction in zip(options, answers, strict=True):
+        usd = copy_usd_per_hour(price, instance, split.gpus)
         tokens = prices_of(component, prediction, usd_per_hour=usd, gpus=split.gpus)
         if prediction.ttft_ms is None or prediction.tpot_ms is None or tokens is None:
             continue
@@ -86,11 +91,12 @@ def cheapest_fast_enough(
                 ttft_ms=prediction.ttft_ms,
                 tpot_ms=prediction.tpot_ms,
                 usd_per_hour_per_copy=usd,
+                usd_per_hour=whole_instances(component.min_copies, instance, split.gpus) * price.usd_per_hour,
                 usd_per_million_input_tokens=tokens.input,
                 usd_per_million_output_tokens=tokens.output,
             )
         )
-    fast_enough.sort(key=lambda option: (option.usd_per_hour_per_copy, option.tp_size))
+    fast_enough.sort(key=lambda option: (option.usd_per_hour, option.usd_per_hour_per_copy, option.tp_size))
     distinct: list[Alternative] = []
     for option in fast_enough:
         if all(option.instance != kept.instance for kept in distinct):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdk_sglang.planning.residual_model import ResidualModel
+from cdk_sglang.planning.residual_model import OwnResiduals, ResidualModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,13 +72,14 @@ class Saturation:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Fitted coefficients, measured residuals and band widths."""
+    """Fitted coefficients, measured residuals and band widths; `drafted` has the user's own measurements with speculative decoding."""
 
     coefficients: dict[str, float]
     ttft: ResidualModel
     tpot: ResidualModel
     bands: Mapping[str, Spread]
     saturation: Mapping[str, Saturation]
+    drafted: OwnResiduals | None = None
 
 
 @cache

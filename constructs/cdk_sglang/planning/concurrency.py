@@ -32,6 +32,7 @@ class ConcurrencyLimits:
     Args:
         cache: Requests of prompt plus whole answer that the KV cache (and the engine's cap) holds; 0 when the model
             does not fit.
+        slots: Requests that have their slots for recurrent state at once; None for models without it.
         latency: Most requests at which the upper ends of the predicted bands meet the latency asked; None when none is
             asked, 0 when even one request misses it.
         cap: The component's own `max_running_requests`; None for the engine's.
@@ -40,6 +41,7 @@ class ConcurrencyLimits:
     cache: int
     latency: int | None = None
     cap: int | None = None
+    slots: int | None = None
 
     @property
     def target(self) -> float:
@@ -56,6 +58,8 @@ class ConcurrencyLimits:
             return f"max_running_requests is {self.cap}"
         if self.latency is not None and self.latency <= CACHE_SHARE * self.cache:
             return f"the latency asked is met at up to {self.latency} requests in flight"
+        if self.slots is not None and self.slots <= self.cache:
+            return f"there are slots for the recurrent state of {self.slots} requests; {CACHE_SHARE:.0%} of them is the target"
         return f"the cache holds {self.cache} requests; {CACHE_SHARE:.0%} of it is the target"
 
 
@@ -72,13 +76,14 @@ def concurrency_limits(
     """
     split = component.split(gpus)
     memory = memory_of(component, instance.gpu, split)
-    held = memory.requests(component.input_tokens + component.output_tokens) * split.attention_dp
-    cache = min(held, MAX_RUNNING["sglang"])
+    held = memory.requests(component.input_tokens + component.output_tokens) * split.groups
+    cache = min(held, MAX_RUNNING["sglang"] * split.replicas)
     slo = component.slo
     latency = None
     if slo is not None and (slo.ttft_ms is not None or slo.tpot_ms is not None) and cache >= 1:
         latency = _most_in_time(component, instance, split, cache)
-    return ConcurrencyLimits(cache=cache, latency=latency, cap=max_running_requests)
+    slots = None if memory.state is None else memory.state.running * split.groups
+    return ConcurrencyLimits(cache=cache, latency=latency, cap=max_running_requests, slots=slots)
 
 
 def target_concurrency(

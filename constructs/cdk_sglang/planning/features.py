@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdk_sglang.planning.formats import as_loaded
+from cdk_sglang.planning.static_fraction import prefill_chunk
 from cdk_sglang.planning.work import decode_work, prefill_work
+from cdk_sglang.spec.load import ARRIVALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +20,21 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
     from cdk_sglang.planning.parallel import Parallelism
+    from cdk_sglang.planning.rows import Question
     from cdk_sglang.planning.timing import Column
 
 ENGINES = ("sglang", "vllm", "trtllm")
+
+
+MIXED_TOKENS = 8192.0
+"""Prompt tokens that vLLM and TensorRT-LLM mix into one step at most: their default token budgets."""
+
+
+def mixed_tokens(question: Question) -> float:
+    """Return the prompt tokens that the engine of a question mixes into one step at most."""
+    if question.engine != "sglang":
+        return MIXED_TOKENS
+    return float(prefill_chunk(question.facts.architecture, question.gpu, question.split, question.options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +46,16 @@ class Load:
         output_tokens: Mean answer length.
         running: Requests that are served at the same time (those that wait are not counted).
         tokens_per_step: Tokens verified per request and step; 1 without speculative decoding.
+        arrivals: How requests come (`ARRIVALS`); empty when unknown.
+        mixed_tokens: Prompt tokens that the engine mixes into one step at most.
     """
 
     input_tokens: float
     output_tokens: float
     running: float
     tokens_per_step: float = 1.0
+    arrivals: str = ""
+    mixed_tokens: float = MIXED_TOKENS
 
 
 def generation(gpu: Gpu) -> str:
@@ -133,6 +152,8 @@ def features(
         "prompt_messages": prompt.message_gb / link,
         "prompt_read": (prompt.expert_bytes + prompt.dense_bytes) / bytes_per_ms,
         "running": load.running,
+        "mixed_tokens": load.mixed_tokens,
+        **{kind: float(load.arrivals == kind) for kind in ARRIVALS},
         "isl": load.input_tokens,
         "osl": load.output_tokens,
         "gpus": math.log(split.tensor / 4),
@@ -157,6 +178,19 @@ def features(
         "log_total": math.log(model.parameters),
         "log_bandwidth": math.log(gpu.bandwidth_gb_s),
     }
+
+
+def question_features(question: Question, load: Load) -> dict[str, float]:
+    """Return one row of columns for a question under a load."""
+    return features(
+        as_loaded(question.facts.architecture, question.gpu, question.split, question.engine),
+        question.gpu,
+        question.split,
+        load,
+        engine=question.engine,
+        kv_dtype=question.kv_dtype,
+        engine_version=question.engine_version,
+    )
 
 
 def columns(rows: Sequence[dict[str, float]]) -> dict[str, Column]:

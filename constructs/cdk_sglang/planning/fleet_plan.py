@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Price
     from cdk_sglang.planning.fleet_request import HostMemory
     from cdk_sglang.planning.memory import MemoryPlan
+    from cdk_sglang.planning.outlook import Outlook
     from cdk_sglang.planning.predict import Band
     from cdk_sglang.planning.startup import StartUp
 
@@ -60,7 +61,8 @@ class Alternative:
         tp_size: GPUs of a copy there.
         ttft_ms: Time to the first token, milliseconds.
         tpot_ms: Time per further token, milliseconds.
-        usd_per_hour_per_copy: US dollars per hour of a copy.
+        usd_per_hour: US dollars per hour of the whole instances that the fewest copies take.
+        usd_per_hour_per_copy: US dollars per hour of a copy: its GPUs' share of the instance.
         usd_per_million_input_tokens: US dollars per million input tokens at the planned load.
         usd_per_million_output_tokens: US dollars per million output tokens at the planned load.
     """
@@ -69,6 +71,7 @@ class Alternative:
     tp_size: int
     ttft_ms: Band
     tpot_ms: Band
+    usd_per_hour: float
     usd_per_hour_per_copy: float
     usd_per_million_input_tokens: float
     usd_per_million_output_tokens: float
@@ -105,6 +108,8 @@ class ComponentPlan:
         facts_file: File of the user's that has it; empty for the package's catalogue.
         host: Host memory of a copy; None if unknown.
         disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
+        speculation: What drafting is predicted to change; None without a draft.
+        memory_line: Why it fits or not, what limits its requests, and which figures are assumptions, in words.
     """
 
     name: str
@@ -133,6 +138,8 @@ class ComponentPlan:
     facts_file: str = ""
     host: HostMemory | None = None
     disk: DiskUse | None = None
+    speculation: Outlook | None = None
+    memory_line: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

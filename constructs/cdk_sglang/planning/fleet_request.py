@@ -10,10 +10,11 @@ from typing import Literal
 from cdk_sglang.hardware import GpuInstance, PriceTable
 from cdk_sglang.models.facts import ModelFacts
 from cdk_sglang.planning.adapters import ALL_MODULES
+from cdk_sglang.planning.drafts import Speculation
 from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
-from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
+from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS, Arrivals
 from cdk_sglang.spec.rollout import BatchSize
 from cdk_sglang.spec.slo import Slo
 
@@ -52,10 +53,12 @@ class ComponentRequest:
         tp_size: GPUs of a forward pass; the fewest that fit when None, on each instance type its own.
         tp_size_by_type: GPUs of a forward pass on some instance types, whatever tp_size says.
         expert_parallel: Whole experts per GPU instead of slices.
+        ep_size: Groups of GPUs that experts are spread over; one for each GPU when None.
         attention_dp: DP-attention groups.
         pp_size: Pipeline stages, each of `tp_size` GPUs.
+        replicas: Whole models in one copy (dp_size), each of `tp_size` x `pp_size` GPUs.
         context_length: Longest request; the model's own limit when None.
-        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; None for bfloat16, the engine's default.
+        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; SGLang's choice for model and GPU when None.
         mem_fraction: SGLang's static fraction; its default when None.
         engine: SGLang's release and the options that its default fraction follows.
         min_copies: Copies that always run.
@@ -63,9 +66,11 @@ class ComponentRequest:
         slo: Latency asked.
         input_tokens: Mean prompt of the planned load.
         output_tokens: Mean answer of the planned load.
+        arrivals: How its requests come.
         accept_len: Tokens per verification step; None without speculative decoding.
         draft_gib: Weights of a draft model.
         mtp: The model's own prediction layers are the draft.
+        speculation: How it drafts: memory counts the draft, and the plan says whether drafting is faster; None without a draft.
         lora_slots: Adapters kept on the GPU.
         lora_rank: Their rank.
         lora_modules: What they may change, as SGLang takes it.
@@ -74,6 +79,7 @@ class ComponentRequest:
         rolling: How many copies one step of an update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None if unknown.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
+        notes: What is to be known of its settings.
         no_fit_check: Why the component is deployed although it may not fit; None if it must.
     """
 
@@ -82,8 +88,10 @@ class ComponentRequest:
     tp_size: int | None = None
     tp_size_by_type: Mapping[str, int] = field(default_factory=dict)
     expert_parallel: bool = False
+    ep_size: int | None = None
     attention_dp: int = 1
     pp_size: int = 1
+    replicas: int = 1
     context_length: int | None = None
     kv_dtype: str | None = None
     mem_fraction: float | None = None
@@ -93,9 +101,11 @@ class ComponentRequest:
     slo: Slo | None = None
     input_tokens: float = EXPECTED_INPUT_TOKENS
     output_tokens: float = EXPECTED_OUTPUT_TOKENS
+    arrivals: Arrivals = "independent"
     accept_len: float | None = None
     draft_gib: float = 0.0
     mtp: bool = False
+    speculation: Speculation | None = None
     lora_slots: int = 0
     lora_rank: int = 16
     lora_modules: tuple[str, ...] = ALL_MODULES
@@ -104,10 +114,11 @@ class ComponentRequest:
     rolling: BatchSize | None = None
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
+    notes: tuple[str, ...] = ()
     no_fit_check: str | None = None
 
     def split(self, gpus: int) -> Parallelism:
-        """Return how a copy is spread over so many GPUs, stages of a pipeline included.
+        """Return how a copy is spread over so many GPUs, stages of a pipeline and replicas included.
 
         Args:
             gpus: GPUs of a copy.
@@ -117,7 +128,17 @@ class ComponentRequest:
             attention_dp=self.attention_dp,
             expert_parallel=self.expert_parallel,
             pipeline=self.pp_size,
+            replicas=self.replicas,
+            expert_groups=self.ep_size,
         )
+
+    def split_of(self, tp_size: int) -> Parallelism:
+        """Return how a copy is spread whose forward pass takes so many GPUs.
+
+        Args:
+            tp_size: GPUs of a forward pass.
+        """
+        return self.split(tp_size * self.pp_size * self.replicas)
 
 
 @dataclass(frozen=True, kw_only=True)

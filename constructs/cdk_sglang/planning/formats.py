@@ -1,20 +1,29 @@
-"""Formats of weights that a GPU has no arithmetic for: which SGLang refuses there, and which it unpacks before each multiplication.
+"""Formats of weights that a GPU has no arithmetic for: which SGLang refuses there, and which it unpacks before each multiplication or once.
 
 Read in SGLang 0.5.23 and, for the first two, in 0.5.17 (2026-11-29), below `srt/layers/quantization`: `can_auto_enable_marlin_fp8`
 (fp8 layers from 8.0 to 8.8), `fp4_utils.initialize_fp4_gemm_config` and `ModelOptNvFp4FusedMoEMethod` (nvfp4 from 8.0 to 9.x, experts too),
 `get_min_capability` of each format. Fused experts in fp8 have no such way: sgl-project/sglang issues 5871, 13471 and 38291.
+Experts of gpt-oss in mxfp4: `arg_groups/model_overrides/gpt_oss.py` takes the kernels that read mxfp4 on every GPU of Blackwell, elsewhere
+only with ep_size 1; without them `process_weights_after_loading` of `layers/quantization/mxfp4.py` unpacks the weights to bfloat16 as they
+are loaded (0.5.23, read 2026-11-30).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from cdk_sglang.models.architecture import Quantization
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
+    from cdk_sglang.planning.parallel import Parallelism
 
 _MARLIN_FROM = 80
 """Compute capability, major times ten plus minor, from which SGLang's Marlin kernels unpack weights."""
+
+_BLACKWELL = 100
 
 
 def format_problems(model: ModelArchitecture, gpu: Gpu) -> list[str]:
@@ -39,8 +48,30 @@ def format_problems(model: ModelArchitecture, gpu: Gpu) -> list[str]:
     return []
 
 
-def format_notes(model: ModelArchitecture, gpu: Gpu) -> list[str]:
+def as_loaded(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: str = "sglang") -> ModelArchitecture:
+    """Return the model with its weights in the format in which the engine keeps them on the GPU.
+
+    Args:
+        model: The model as its checkpoint stores it.
+        gpu: Each GPU.
+        split: How a copy is spread over GPUs.
+        engine: `sglang`, `vllm` or `trtllm`; only SGLang's rule is known to unpack weights.
+    """
+    unpacked = engine == "sglang" and model.quantization.method == "mxfp4" and model.model_type.startswith("gpt_oss")
+    if unpacked and split.expert_parallel and _capability(gpu) < _BLACKWELL:
+        return replace(model, quantization=Quantization())
+    return model
+
+
+def format_notes(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: str = "sglang") -> list[str]:
     """Return what is to be known of a format that runs on a GPU without arithmetic for it."""
+    if as_loaded(model, gpu, split, engine) is not model:
+        return [
+            (
+                f"SGLang unpacks the experts of gpt-oss to bf16 with ep_size above 1 on {gpu.product}, which takes four times their memory; "
+                "without ep_size they stay in mxfp4"
+            )
+        ]
     method = model.quantization.method
     tflops = {"fp8": gpu.fp8_tflops, "nvfp4": gpu.fp4_tflops}
     if method not in tflops or tflops[method] is not None or format_problems(model, gpu):

@@ -14,6 +14,7 @@ from cdk_sglang.planning.calibration import Calibration, calibration
 from cdk_sglang.planning.predict import predict_times, prepare
 from cdk_sglang.planning.queueing import waiting_ms
 from cdk_sglang.planning.residual_model import OwnResiduals, ResidualModel
+from cdk_sglang.planning.speculation import token_times
 
 if TYPE_CHECKING:
     from cdk_sglang.planning.rows import Question
@@ -41,13 +42,17 @@ class Measured:
 def calibrated(measured: Sequence[Measured], *, base: Calibration | None = None) -> Calibration:
     """Return a calibration that takes own measurements into account.
 
-    Rows with speculative decoding are left out: how many tokens were accepted, nobody measures.
+    Rows with speculative decoding correct predictions with it, and rows without it all predictions.
 
     Args:
         measured: The measurements; none leave the calibration as it is.
         base: Calibration to start from; that of the package by default.
     """
-    fitted = base or calibration()
+    plain = _with_plain(measured, base or calibration())
+    return _with_drafted(measured, plain)
+
+
+def _with_plain(measured: Sequence[Measured], fitted: Calibration) -> Calibration:
     kept = [one for one in measured if one.question.accept_len is None]
     questions = [one.question for one in kept]
     _, timed, table = prepare(questions)
@@ -68,6 +73,26 @@ def calibrated(measured: Sequence[Measured], *, base: Calibration | None = None)
         ttft=_corrected(fitted.ttft, table, residuals["ttft"]),
         tpot=_corrected(fitted.tpot, table, residuals["tpot"]),
     )
+
+
+def _with_drafted(measured: Sequence[Measured], fitted: Calibration) -> Calibration:
+    kept = [one for one in measured if one.question.accept_len is not None and one.tpot_ms]
+    questions = [one.question for one in kept]
+    _, timed, table = prepare(questions)
+    if not timed:
+        return fitted
+    times = predict_times(fitted, table)
+    residuals = []
+    for position, (index, load) in enumerate(timed):
+        asked, tpot_ms = questions[index], kept[index].tpot_ms
+        assert asked.accept_len is not None
+        assert tpot_ms is not None
+        found = token_times(asked, [load], fitted, accept_length=asked.accept_len)
+        predicted = float(times.tpot[position]) * float(found.drafted[0] / found.plain[0])
+        residuals.append(math.log(tpot_ms / predicted))
+    left = np.array(residuals, dtype=np.float64)
+    own = OwnResiduals.fitted(table, left, noise=OWN_NOISE, deviations=fitted.tpot.deviations)
+    return dataclasses.replace(fitted, drafted=own)
 
 
 def _corrected(model: ResidualModel, table: Mapping[str, Column], found: Sequence[tuple[int, float]]) -> ResidualModel:

@@ -7,21 +7,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.adapters import ALL_MODULES, adapter_slots_gib
-from cdk_sglang.planning.formats import format_problems
+from cdk_sglang.planning.compressed_pools import COMPRESSED_RUNNING_MAX, compressed_state_bytes
+from cdk_sglang.planning.drafts import NO_DRAFT_KV, RUNNING_MAX, DraftKv, draft_bytes, draft_kv
+from cdk_sglang.planning.formats import as_loaded
 from cdk_sglang.planning.parallel import (
     GIB,
     LOADER_OVERHEAD_GIB,
+    SPLIT_LOADER_OVERHEAD_GIB,
     Parallelism,
     kv_bytes_per_token,
     weights_bytes_per_gpu,
 )
+from cdk_sglang.planning.pools import (
+    SLIDING_POOL_RATIO,
+    STATE_RATIO,
+    cache_format,
+    has_plain_fp8_latent,
+    sliding_ratio,
+    state_pool,
+)
+from cdk_sglang.planning.refusals import split_problems
 from cdk_sglang.planning.static_fraction import serves_images, sglang_fraction
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import Gpu
     from cdk_sglang.models.architecture import ModelArchitecture
+    from cdk_sglang.planning.drafts import Speculation
     from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import KvPerToken
+    from cdk_sglang.planning.pools import StatePool
     from cdk_sglang.planning.static_fraction import EngineOptions
 
 COMMUNICATION_GIB = 1.9
@@ -35,10 +49,6 @@ ACTIVATION_GIB = 1.4
 """vLLM's activation peak of 1.5B to 8B models at its default budget (logs of 2025)."""
 GRAPH_GIB_PER_SIZE = 1.44 / 52
 """CUDA graphs per captured batch size: 1.44 GiB for 52 sizes up to 512 on B200 (sglang#11830)."""
-HYBRID_STATE_RATIO = 0.9
-"""SGLang's default share of recurrent state to KV cache for hybrid models (--mamba-full-memory-ratio)."""
-SLIDING_POOL_RATIO = 0.8
-"""SGLang's default ratio of sliding-window to full-attention tokens (--swa-full-tokens-ratio): logs show 300,288 of 375,360."""
 VLLM_UTILIZATION = 0.9
 TRTLLM_FREE_FRACTION = 0.9
 """Defaults of --gpu-memory-utilization and free_gpu_memory_fraction."""
@@ -55,12 +65,17 @@ class MemoryPlan:
         draft_gib: A draft model's or prediction layers' weights.
         adapters_gib: Slots for LoRA adapters.
         cache_gib: Left for the KV cache (and recurrent state); negative when the weights alone do not fit.
-        state_gib: Of that, recurrent state of hybrid models.
+        state_gib: Of that, what requests keep whatever their length: recurrent state, and unfinished entries of compressed attention.
         reserve_gib: Kept for activations and CUDA graphs by the engine's fraction.
         fraction: The static fraction (SGLang), utilization (vLLM) or free fraction (TensorRT-LLM).
         engine_fraction: What the engine takes for it when it is not told.
-        kv: Bytes per token.
+        kv: Bytes per token in the model's layers.
+        draft_kv: Bytes per token that a draft adds.
         kv_tokens: Tokens the cache holds; 0 when nothing fits.
+        kv_dtype: Format of the cache.
+        sliding_ratio: Tokens that sliding layers keep per token of the pool.
+        state: Slots for recurrent state; None without it, and for other engines than SGLang.
+        running: Requests of one DP-attention group that the engine decodes at once as specified; None if unspecified.
     """
 
     total_gib: float
@@ -75,16 +90,33 @@ class MemoryPlan:
     engine_fraction: float
     kv: KvPerToken
     kv_tokens: int
+    draft_kv: DraftKv = NO_DRAFT_KV
+    kv_dtype: str = "bf16"
+    sliding_ratio: float = SLIDING_POOL_RATIO
+    state: StatePool | None = None
+    running: int | None = None
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes that a token takes of the cache, those of a draft included."""
+        return pool_bytes(self.kv, self.draft_kv, self.sliding_ratio)
+
+    @property
+    def running_limit(self) -> int | None:
+        """Most requests of one DP-attention group at once, whatever their length; None if only the cache limits them."""
+        limits = [self.running, None if self.state is None else self.state.running]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def requests(self, context: float) -> int:
-        """Return how many requests of `context` tokens the cache holds at once.
+        """Return how many requests of `context` tokens are served at once: by the cache, the slots for state, and as specified.
 
         Args:
             context: Tokens of a request, answer included.
         """
         if self.kv_tokens <= 0:
             return 0
-        return max(0, int(self.kv_tokens // max(1.0, context)))
+        held = max(0, int(self.kv_tokens // max(1.0, context)))
+        return held if self.running_limit is None else min(held, self.running_limit)
 
     def shortfall_gib(self, context: float) -> float:
         """Return GiB missing per GPU to hold one request of `context` tokens; 0 when it fits.
@@ -92,8 +124,20 @@ class MemoryPlan:
         Args:
             context: Tokens of a request, answer included.
         """
-        needed = (self.kv.unbounded + self.kv.sliding * SLIDING_POOL_RATIO) * context / GIB
-        return max(0.0, needed - (self.cache_gib - self.state_gib))
+        needed = self.bytes_per_token * context / GIB
+        of_state = 0.0 if self.state is None else self.state.missing_gib
+        return max(0.0, needed - (self.cache_gib - self.state_gib), of_state)
+
+
+def pool_bytes(kv: KvPerToken, draft: DraftKv, sliding: float = SLIDING_POOL_RATIO) -> float:
+    """Return the bytes that a token of the pool takes on one GPU: in the model's layers and in a draft's.
+
+    Args:
+        kv: Of the model's layers.
+        draft: Of a draft's.
+        sliding: Tokens that sliding layers keep per token of the pool.
+    """
+    return kv.unbounded + draft.unbounded + (kv.sliding + draft.sliding) * sliding
 
 
 def default_fraction(
@@ -118,6 +162,7 @@ def plan_memory(
     options: EngineOptions | None = None,
     draft_gib: float = 0.0,
     mtp: bool = False,
+    speculation: Speculation | None = None,
     lora_slots: int = 0,
     lora_rank: int = 16,
     lora_modules: tuple[str, ...] = ALL_MODULES,
@@ -137,16 +182,21 @@ def plan_memory(
         options: SGLang's release and the options that its default follows.
         draft_gib: Weights of a draft model on each GPU.
         mtp: Load the model's own prediction layers as draft.
+        speculation: How it drafts: a draft's weights and its share of each cached token are counted; no draft by default.
         lora_slots: Adapters kept on the GPU; 0 for none.
         lora_rank: Their rank.
         lora_modules: What they may change, as SGLang takes it.
     """
+    model = as_loaded(model, gpu, split, engine)
     communication = COMMUNICATION_GIB if split.tensor > 1 and gpu.nvlink_gb_s is not None else 0.0
     before = gpu.memory_gib - communication
-    weights = weights_bytes_per_gpu(model, split) / GIB + LOADER_OVERHEAD_GIB
+    weights = weights_bytes_per_gpu(model, split) / GIB
+    weights += LOADER_OVERHEAD_GIB if split.gpus == 1 else SPLIT_LOADER_OVERHEAD_GIB
     draft = draft_gib + (
         (weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)) / GIB if mtp else 0.0
     )
+    if speculation is not None:
+        draft += draft_bytes(model, split, speculation) / GIB
     adapters = adapter_slots_gib(model, split, slots=lora_slots, rank=lora_rank, modules=lora_modules)
     default = default_fraction(engine, model, gpu, split, options)
     share = default if fraction is None else fraction
@@ -158,10 +208,32 @@ def plan_memory(
         cache = share * (after - ACTIVATION_GIB)
     else:
         cache = after - before * (1 - share) - (IMAGES_GIB if serves_images(model, options) else 0.0)
-    kv = kv_bytes_per_token(model, split, kv_dtype)
-    state = cache * HYBRID_STATE_RATIO / (1 + HYBRID_STATE_RATIO) if model.linear and cache > 0 else 0.0
-    per_token = kv.unbounded + kv.sliding * SLIDING_POOL_RATIO
-    tokens = int((cache - state) * GIB // per_token) if cache > 0 and per_token > 0 else 0
+    plain = engine == "sglang" and has_plain_fp8_latent(model, gpu)
+    speculates = mtp or speculation is not None
+    kv = kv_bytes_per_token(model, split, kv_dtype, plain_latent=plain, drafts=speculates)
+    drafted = draft_kv(model, split, kv_dtype, speculation, plain_latent=plain)
+    running = _running(model, engine, split, options, speculates=speculates)
+    slots = None
+    if model.linear and engine == "sglang":
+        slots = state_pool(
+            model,
+            state_bytes=kv.state_per_request,
+            cache_bytes=cache * GIB,
+            groups=split.attention_dp,
+            options=options,
+            drafted_tokens=0 if speculation is None else speculation.options(model)[1],
+            running=None if running is None else running * split.attention_dp,
+        )
+    share_of_state = STATE_RATIO / (1 + STATE_RATIO) if model.linear else 0.0
+    state = slots.taken_gib if slots else max(0.0, cache * share_of_state)
+    if model.compressed is not None and running is not None:
+        kept = compressed_state_bytes(model.compressed, model.head_dim, running=running, drafts=speculates)
+        state = kept * split.stage_share(model.full_layers) / GIB
+    ratio = sliding_ratio(model, engine, options)
+    per_token = pool_bytes(kv, drafted, ratio)
+    tokens = int((cache - state) * GIB // per_token) if cache > state and per_token > 0 else 0
+    if options is not None and options.max_total_tokens is not None:
+        tokens = min(tokens, options.max_total_tokens)
     return MemoryPlan(
         total_gib=gpu.memory_gib,
         communication_gib=communication + init,
@@ -175,7 +247,26 @@ def plan_memory(
         engine_fraction=default,
         kv=kv,
         kv_tokens=tokens,
+        draft_kv=drafted,
+        kv_dtype=kv_dtype,
+        sliding_ratio=ratio,
+        state=slots,
+        running=running,
     )
+
+
+def _running(
+    model: ModelArchitecture, engine: str, split: Parallelism, options: EngineOptions | None, *, speculates: bool
+) -> int | None:
+    """Return the requests of one DP-attention group that SGLang decodes at once as specified, or by its choice for model and draft."""
+    if engine != "sglang":
+        return None
+    given = None if options is None else options.max_running_requests
+    if given is None and speculates:
+        given = RUNNING_MAX
+    elif given is None and model.compressed is not None:
+        given = COMPRESSED_RUNNING_MAX
+    return None if given is None else max(1, given // split.attention_dp)
 
 
 def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> MemoryPlan:
@@ -190,11 +281,12 @@ def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> Memo
         component.facts.architecture,
         gpu,
         split,
-        kv_dtype=component.kv_dtype or "bf16",
+        kv_dtype=cache_format(component.facts.architecture, gpu, component.kv_dtype),
         fraction=component.mem_fraction,
         options=component.engine,
         draft_gib=component.draft_gib,
         mtp=component.mtp,
+        speculation=component.speculation,
         lora_slots=component.lora_slots,
         lora_rank=component.lora_rank,
         lora_modules=component.lora_modules,
@@ -217,56 +309,3 @@ def smallest_split(
         if not split_problems(model, gpu, split) and plan.shortfall_gib(context) <= 0 and plan.cache_gib > 0:
             return split
     return None
-
-
-def split_problems(model: ModelArchitecture, gpu: Gpu, split: Parallelism) -> list[str]:
-    """Return why the engine would refuse this model on these GPUs; each line says what to do instead.
-
-    Args:
-        model: Shape of the model.
-        gpu: GPU of the instance.
-        split: How a copy is spread over GPUs.
-    """
-    problems = []
-    tp, attention_tp = split.tensor, split.attention_tp
-    if model.heads % attention_tp:
-        fits = [n for n in (1, 2, 4, 8, 16) if model.heads % n == 0]
-        problems.append(
-            f"tp {tp} does not divide {model.heads} attention heads; use one of {', '.join(map(str, fits))}"
-        )
-    kv_heads = model.kv_heads if model.mla is None else attention_tp
-    if kv_heads % attention_tp and attention_tp % kv_heads:
-        problems.append(
-            f"tp {tp} and {kv_heads} key/value heads do not divide each other; use {largest_divisor(kv_heads, tp)}"
-        )
-    quantization = model.quantization
-    if quantization.method == "fp8" and quantization.block:
-        problems += _block_problems(model, split, quantization.block)
-    return problems + format_problems(model, gpu)
-
-
-def _block_problems(model: ModelArchitecture, split: Parallelism, block: int) -> list[str]:
-    """Block-quantized weights must be sliced at block borders: sglang#5858, Qwen3#1485."""
-    tp = split.tensor
-    slices = []
-    if model.moe and not split.expert_parallel:
-        slices.append(("expert width", model.moe.intermediate_size))
-    if model.dense_layers:
-        slices.append(("MLP width", model.intermediate_size))
-    problems = []
-    for name, width in slices:
-        if width % tp or (width // tp) % block:
-            fit = next(
-                (n for n in (64, 32, 16, 8, 4, 2, 1) if n < tp and width % n == 0 and (width // n) % block == 0), None
-            )
-            advice = f"use tp {fit}" if fit else "use weights without block quantization"
-            experts = f", or expert parallelism (ep_size {tp})" if name == "expert width" else ""
-            problems.append(
-                f"{name} {width} / tp {tp} = {width / tp:g} is not a multiple of the fp8 weight block {block}; {advice}{experts}"
-            )
-    return problems
-
-
-def largest_divisor(number: int, at_most: int) -> int:
-    """Return the largest divisor of `number` that is not above `at_most`."""
-    return max(n for n in range(1, max(1, at_most) + 1) if number % n == 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cdk_sglang.planning import chart
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
+from cdk_sglang.planning.page_template import page_template
 from cdk_sglang.planning.presentation import cost_rows, money, origins, spread
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
@@ -44,18 +45,9 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  only a page needs jinja2
-
-    environment = Environment(
-        loader=PackageLoader("cdk_sglang.planning"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return page_template(
+        "plan.html", package="cdk_sglang.planning", filters={"money": money, "spread": spread, "number": _number}
     )
-    environment.filters |= {"money": money, "spread": spread, "number": _number}
-    return environment.get_template("plan.html")
 
 
 def _number(value: float, digits: int = 0) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.models.architecture import DSA_FP8_MLA_BYTES, DSA_INDEX_BYTES, bytes_per_weight
 from cdk_sglang.models.facts import linear_bytes_per_weight
+from cdk_sglang.planning.compressed_pools import compressed_bytes
 
 if TYPE_CHECKING:
     from cdk_sglang.models.architecture import ModelArchitecture
@@ -17,11 +18,13 @@ KV_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625}
 """Bytes per cached value; fp4 keeps one fp8 scale per 16 values."""
 
 LOADER_OVERHEAD_GIB = 0.08
-"""What loading takes beyond the weights: allocator rounding and rotary tables.
+"""What loading takes beyond the weights on one GPU: allocator rounding and rotary tables.
 
 SGLang logs a drop of 15.02 GiB for Llama-3.1-8B (14.96 of weights), 1.25 for Qwen3-0.6B (1.11), 0.98 for Qwen2.5-0.5B
 (0.92) and 56.98 for Qwen3-30B-A3B (56.87).
 """
+SPLIT_LOADER_OVERHEAD_GIB = 0.24
+"""The same on each of several GPUs: SGLang logs 15.50 GiB for Qwen3-32B over 4 (15.26 of weights); one public log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,29 +35,53 @@ class Parallelism:
         gpus: GPUs of the copy.
         attention_dp: Groups that each keep the attention of their own requests (DP attention); 1 for plain tensor parallelism.
         expert_parallel: Whole experts are spread over the GPUs instead of a slice of each.
+        expert_groups: Groups of GPUs that experts are spread over (`ep_size`), each of which slices its own; as many as GPUs when None.
         pipeline: Pipeline stages.
+        replicas: Whole models side by side in one copy (dp_size), which share its requests.
     """
 
     gpus: int = 1
     attention_dp: int = 1
     expert_parallel: bool = False
     pipeline: int = 1
+    expert_groups: int | None = None
+    replicas: int = 1
 
     @property
     def tensor(self) -> int:
         """GPUs that share one layer."""
-        return max(1, self.gpus // self.pipeline)
+        return max(1, self.gpus // self.pipeline // self.replicas)
+
+    @property
+    def groups(self) -> int:
+        """Groups of GPUs that each serve requests of their own."""
+        return self.attention_dp * self.replicas
 
     @property
     def attention_tp(self) -> int:
         """GPUs that share one request's attention."""
         return max(1, self.tensor // self.attention_dp)
 
+    @property
+    def expert_tp(self) -> int:
+        """GPUs that share one expert."""
+        if not self.expert_parallel:
+            return self.tensor
+        return max(1, self.tensor // (self.expert_groups or self.tensor))
+
+    def stage_share(self, layers: int) -> float:
+        """Return the share of so many layers that the fullest pipeline stage has.
+
+        Args:
+            layers: Layers of the model.
+        """
+        return math.ceil(layers / self.pipeline) / layers if layers else 1.0
+
 
 def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: bool = False) -> float:
     """Return the bytes of weights that the fullest GPU holds.
 
-    Attention, MLPs and embeddings are sliced; key/value projections with fewer heads than slices, expert routers and
+    Attention, MLPs, embeddings and image encoders (`VisionAttention` of SGLang 0.5.23) are sliced; key/value projections with fewer heads than slices, expert routers and
     the down projections of latent attention are kept whole on every GPU; DP attention keeps whole attention.
     """
     linear, expert = linear_bytes_per_weight(model)
@@ -66,13 +93,13 @@ def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: 
     embeddings = model.embedding_parameters / (attention_tp if split.attention_dp > 1 else split.tensor)
     total = attention * linear + model.mlp_parameters / split.tensor * linear
     total += model.expert_parameters / split.tensor * expert
+    stage = split.stage_share(model.layers)
     total = (
-        total / split.pipeline
-        + (embeddings + model.vision_parameters + model.router_parameters / split.pipeline) * plain
+        total * stage + (embeddings + model.vision_parameters / attention_tp + model.router_parameters * stage) * plain
     )
     if mtp:
         total += model.mtp_parameters / split.tensor * max(linear, expert)
-    return total + absorbed_mla_bytes(model, attention_tp) / split.pipeline
+    return total + absorbed_mla_bytes(model, attention_tp) * stage
 
 
 def kv_projection_excess(model: ModelArchitecture, attention_tp: int) -> float:
@@ -118,19 +145,42 @@ class KvPerToken:
         return self.unbounded + self.sliding
 
 
-def kv_bytes_per_token(model: ModelArchitecture, split: Parallelism, kv_dtype: str = "bf16") -> KvPerToken:
-    """Return the KV-cache bytes per token per GPU; latent attention is the same on every tensor-parallel GPU."""
+def kv_bytes_per_token(
+    model: ModelArchitecture,
+    split: Parallelism,
+    kv_dtype: str = "bf16",
+    *,
+    plain_latent: bool = False,
+    drafts: bool = False,
+) -> KvPerToken:
+    """Return the KV-cache bytes per token on the GPU with most layers; latent attention is the same on every tensor-parallel GPU.
+
+    Args:
+        model: The model.
+        split: How one copy is spread.
+        kv_dtype: Format of the cache.
+        plain_latent: Sparse attention keeps its fp8 latent without scales (`pools.has_plain_fp8_latent`).
+        drafts: A draft is verified, for which compressed attention keeps more.
+    """
     size = KV_BYTES[kv_dtype]
     tp = split.attention_tp
-    state = model.linear.state_bytes_per_slot / tp if model.linear else 0.0
+    linear = model.linear
+    state = linear.state_bytes_per_slot / tp * split.stage_share(linear.layers) if linear else 0.0
+    stage = split.stage_share(model.full_layers)
+    if model.compressed is not None:
+        per_token = compressed_bytes(model.compressed, model.head_dim, drafts=drafts)
+        return KvPerToken(unbounded=per_token * stage, sliding=0.0, state_per_request=0.0)
     if model.mla is not None:
         indexed = model.mla.index_head_dim is not None
-        latent = float(DSA_FP8_MLA_BYTES) if indexed and kv_dtype == "fp8" else model.mla.latent_size * size
+        scaled = indexed and kv_dtype == "fp8" and not plain_latent
+        latent = float(DSA_FP8_MLA_BYTES) if scaled else model.mla.latent_size * size
         layer = latent + (DSA_INDEX_BYTES if indexed else 0)
-        return KvPerToken(unbounded=model.full_layers * layer / split.pipeline, sliding=0.0, state_per_request=state)
+        return KvPerToken(unbounded=model.full_layers * layer * stage, sliding=0.0, state_per_request=state)
     heads = max(1, math.ceil(model.kv_heads / tp))
     values = model.head_dim + model.v_head_dim
     full = model.full_layers * (heads * values * size + (DSA_INDEX_BYTES if model.index_head_dim else 0))
     sliding_heads = max(1, math.ceil(model.sliding_kv_heads / tp)) if model.sliding_layers else 0
     sliding = model.sliding_layers * sliding_heads * (model.sliding_head_dim + model.sliding_v_head_dim) * size
-    return KvPerToken(unbounded=full / split.pipeline, sliding=sliding / split.pipeline, state_per_request=state)
+    return KvPerToken(
+        unbounded=full * stage, sliding=sliding * split.stage_share(model.sliding_layers), state_per_request=state
+    )

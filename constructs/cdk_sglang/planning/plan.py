@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import price_usd_per_hour
-from cdk_sglang.models.facts import contradiction
+from cdk_sglang.models.facts import contradiction, doubts
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
@@ -18,12 +18,14 @@ from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
 from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
 from cdk_sglang.planning.memory import memory_of
+from cdk_sglang.planning.outlook import outlook
 from cdk_sglang.planning.parallel import GIB
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
 from cdk_sglang.planning.verdict import component_problems
+from cdk_sglang.planning.words import memory_line
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
@@ -84,12 +86,16 @@ def _plan_endpoint(
             dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
         )
         warnings += host_warnings(path, plan.host)
+        warnings += [Problem(f"{path}.model.id", doubt) for doubt in doubts(component.facts)]
+        warnings += [Problem(path, note) for note in component.notes]
+        if component.engine.release_note:
+            warnings.append(Problem(path, component.engine.release_note))
         if difference := contradiction(component.facts):
             warnings.append(Problem(f"{path}.model.id", f"{difference}"))
         warnings += [
             Problem(f"{path}.model", f"{component.facts.id} on {instance.name}: {note}")
             for instance in endpoint.instances
-            for note in format_notes(component.facts.architecture, instance.gpu)
+            for note in format_notes(component.facts.architecture, instance.gpu, split_on(component, instance))
         ]
     return pack_endpoint(
         endpoint=endpoint, plans=plans, prices=prices, where=where, problems=problems, warnings=warnings
@@ -112,8 +118,9 @@ def _plan_component(
     memory = memory_of(component, instance.gpu, split)
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
     prediction = None
+    asked = question(component, instance, split, concurrency=concurrency)
     if model.kv_known:
-        (prediction,) = answer([question(component, instance, split, concurrency=concurrency)])
+        (prediction,) = answer([asked])
         notes += list(prediction.notes)
         _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
@@ -125,7 +132,7 @@ def _plan_component(
     if price is not None and prediction is not None and prediction.fits:
         usd = copy_usd_per_hour(price, instance, split.gpus)
         tokens = prices_of(component, prediction, usd_per_hour=usd, gpus=split.gpus)
-    requests = memory.requests(context) * split.attention_dp
+    requests = memory.requests(context) * split.groups
     return ComponentPlan(
         name=component.name,
         model=component.facts.id,
@@ -138,7 +145,11 @@ def _plan_component(
         min_copies=component.min_copies,
         max_copies=component.max_copies,
         concurrency=concurrency,
-        start_up=start_up(component.facts.weights_gib * GIB / 1e9, instance),
+        start_up=start_up(
+            component.facts.weights_gib * GIB / 1e9,
+            instance,
+            prefill_graphs=component.engine.prefill_graphs and component.pp_size == 1,
+        ),
         ttft_ms=prediction.ttft_ms if rate and prediction else None,
         tpot_ms=prediction.tpot_ms if rate and prediction else None,
         output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
@@ -149,7 +160,7 @@ def _plan_component(
         options={
             "mem_fraction_static": round(memory.fraction, 3),
             "max_running_requests": max(
-                1, int(memory.requests(component.input_tokens + component.output_tokens)) * split.attention_dp
+                1, int(memory.requests(component.input_tokens + component.output_tokens)) * split.groups
             ),
             "context_length": context,
         },
@@ -160,6 +171,8 @@ def _plan_component(
         facts_file=component.facts.file,
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
+        speculation=outlook(asked, concurrency=concurrency / split.replicas),
+        memory_line=memory_line(component, instance, split, memory, context),
     )
 
 

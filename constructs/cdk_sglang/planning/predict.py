@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.calibration import Calibration, Saturation, calibration, spread_columns
-from cdk_sglang.planning.features import Load, columns, features
+from cdk_sglang.planning.features import Load, columns, mixed_tokens, question_features
 from cdk_sglang.planning.formats import format_notes
-from cdk_sglang.planning.memory import MemoryPlan, plan_memory, split_problems
+from cdk_sglang.planning.memory import MemoryPlan, plan_memory
 from cdk_sglang.planning.queueing import served_at_once, waiting_ms
+from cdk_sglang.planning.refusals import split_problems
+from cdk_sglang.planning.speculation import faster_or_slower, speedup_range, token_times
 from cdk_sglang.planning.timing import times_ms, work_parts_ms
+from cdk_sglang.spec.load import ARRIVALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 MAX_RUNNING = {"sglang": 2048, "vllm": 1024, "trtllm": 2048}
 """Most requests an engine serves at once unless told: vLLM's max_num_seqs on data-centre GPUs, TensorRT-LLM's max_batch_size, SGLang's cap."""
-DRAFT_TOKENS_BEYOND_ACCEPTED = 1.5
-DRAFT_STEP_SHARE = 0.04
-"""One draft step against one step of the model: an EAGLE draft is one layer and the output projection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +105,19 @@ def prepare(questions: Sequence[Question]) -> tuple[list[Answer], list[tuple[int
     prepared = [_prepare(question) for question in questions]
     timed = [(index, load) for index, (_, load) in enumerate(prepared) if load is not None]
     answers = [base_answer for base_answer, _ in prepared]
-    return answers, timed, columns([_features(questions[index], load) for index, load in timed]) if timed else {}
+    return (
+        answers,
+        timed,
+        columns([question_features(questions[index], load) for index, load in timed]) if timed else {},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
     """Predicted times of every row in milliseconds, and by kind the ends of each band as logarithms from them.
 
-    `step` and `prompts` are where the time goes: one decoding step, and the prompts per step.
+    `narrowing` is by how much own measurements narrow a band; the value given moves towards its middle with it. `step` and `prompts` are where the time goes: one decoding step, and the prompts per step. `drafting` is the logarithm by which own
+    measurements with speculative decoding lie from the prediction.
     """
 
     tpot: Column
@@ -121,34 +125,38 @@ class Times:
     ends: Mapping[str, tuple[Column, Column]]
     step: Column
     prompts: Column
+    drafting: Column
+    narrowing: Mapping[str, Column]
 
 
 def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
     """Return the times of every row and their bands; the times are the middles that bands are measured from."""
-    tpot, ttft = times_ms(fitted.coefficients, table)
+    unknown = {**table, **{kind: np.zeros_like(table["running"]) for kind in ARRIVALS}}
+    raw_tpot, raw_ttft = times_ms(fitted.coefficients, unknown)
     tpot_shift, tpot_sd = fitted.tpot.correct(table)
     ttft_shift, ttft_sd = fitted.ttft.correct(table)
+    tpot, ttft = raw_tpot * np.exp(tpot_shift), raw_ttft * np.exp(ttft_shift)
+    # measurements do not say how requests came: what is known of it moves time from one to the other and leaves their sum
+    moved = (raw_tpot - times_ms(fitted.coefficients, table)[0]) * np.exp(tpot_shift)
+    moved = np.maximum(moved, -_MOVED_MOST * ttft / table["osl"])
     per_token, first = spread_columns(table, tpot_sd), spread_columns(table, ttft_sd)
     step, prompts = work_parts_ms(fitted.coefficients, table)
+    nothing = np.zeros_like(tpot)
+    drafting = nothing if fitted.drafted is None else fitted.drafted.correct(table, nothing, tpot_sd)[0]
+    narrowing = {"ttft": fitted.ttft.narrowing(table), "tpot": fitted.tpot.narrowing(table)}
     return Times(
-        tpot=tpot * np.exp(tpot_shift),
-        ttft=ttft * np.exp(ttft_shift),
+        tpot=tpot - moved,
+        ttft=ttft + moved * table["osl"],
         ends={kind: band.ends(first if kind == "ttft" else per_token) for kind, band in fitted.bands.items()},
         step=step,
         prompts=prompts,
+        drafting=drafting,
+        narrowing={**narrowing, "throughput": narrowing["tpot"]},
     )
 
 
-def _features(question: Question, load: Load) -> dict[str, float]:
-    return features(
-        question.facts.architecture,
-        question.gpu,
-        question.split,
-        load,
-        engine=question.engine,
-        kv_dtype=question.kv_dtype,
-        engine_version=question.engine_version,
-    )
+_MOVED_MOST = 0.7
+"""Most of a time to the first token that is taken for the wait behind others."""
 
 
 @cache
@@ -167,10 +175,12 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
         kv_dtype=question.kv_dtype,
         fraction=question.mem_fraction,
         options=question.options,
-        mtp=question.accept_len is not None,
+        speculation=question.speculation,
     )
-    problems = split_problems(model, question.gpu, question.split)
-    notes = [*question.notes, *format_notes(model, question.gpu)]
+    problems = split_problems(model, question.gpu, question.split, question.options)
+    notes = [*question.notes, *format_notes(model, question.gpu, question.split, question.engine)]
+    if question.engine == "sglang" and question.options.release_note:
+        notes.append(question.options.release_note)
     length = question.input_tokens + question.output_tokens
     longest_tokens = max(length, question.context_len or 0.0)
     limit = model.max_position_embeddings
@@ -201,24 +211,36 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
             f"mem_fraction than {memory.fraction:.3g}"
         )
     capacity = 0.0 if memory.shortfall_gib(length) else served_at_once(question, memory)
-    running_limit = MAX_RUNNING[question.engine]
+    running_limit = float(MAX_RUNNING[question.engine])
+    if memory.running_limit is not None:
+        running_limit = min(running_limit, float(memory.running_limit * question.split.attention_dp))
+        if min(capacity, question.concurrency or 0.0) > running_limit:
+            notes.append(_limit_note(question, memory, running_limit))
+        capacity = min(capacity, running_limit)
     if question.concurrency is None:
         running = max(1.0, min(capacity or 1.0, running_limit))
-        notes.append(f"concurrency assumed {running:g}, what the cache holds")
+        notes.append(f"concurrency assumed {running:.4g}, what the cache holds")
     else:
         running = min(question.concurrency, capacity) if capacity >= 1 else question.concurrency
         if running < question.concurrency:
-            notes.append(f"cache holds {running:g} of {question.concurrency:g} requests; the rest waits")
-    steps = 1.0
-    if question.accept_len is not None:
-        steps = math.ceil(question.accept_len + DRAFT_TOKENS_BEYOND_ACCEPTED)
+            notes.append(f"cache holds {running:.4g} of {question.concurrency:g} requests; the rest waits")
     load = Load(
         input_tokens=question.input_tokens,
         output_tokens=question.output_tokens,
         running=max(1.0, running),
-        tokens_per_step=steps,
+        arrivals=question.arrivals,
+        mixed_tokens=mixed_tokens(question),
     )
     return Answer(fits=not problems, memory=memory, running=running, problems=tuple(problems), notes=tuple(notes)), load
+
+
+def _limit_note(question: Question, memory: MemoryPlan, limit: float) -> str:
+    """Say what bounds the requests at once where the cache would hold more."""
+    if memory.state is not None and memory.state.running == memory.running_limit:
+        slots = f"{memory.state.slots} slots for recurrent state, {memory.state.per_request} per request"
+        return f"SGLang serves {limit:g} requests at once ({slots})"
+    speculates = question.options.max_running_requests is None and question.speculation is not None
+    return f"{'with speculation ' if speculates else ''}SGLang serves {limit:g} requests at once (max_running_requests)"
 
 
 def _timed(
@@ -234,26 +256,15 @@ def _timed(
     notes = list(base_answer.notes)
     steps, prompts = float(predicted.step[position]), float(predicted.prompts[position])
     if question.accept_len is not None:
-        plain = float(
-            times_ms(
-                fitted.coefficients,
-                columns(
-                    [
-                        _features(
-                            question,
-                            Load(
-                                input_tokens=load.input_tokens, output_tokens=load.output_tokens, running=load.running
-                            ),
-                        )
-                    ]
-                ),
-            )[0][0]
+        times = token_times(question, [load], fitted, accept_length=question.accept_len)
+        learned = math.exp(float(predicted.drafting[position]))
+        change = float(times.plain[0] / times.drafted[0]) / learned
+        tpot /= change
+        steps = float(times.cycle[0]) / question.accept_len
+        low, high = (end / learned for end in speedup_range(question, load, fitted))
+        notes.append(
+            f"speculation: {faster_or_slower(low, high)}, {change:.2f}x of plain decoding ({low:.2f} to {high:.2f})"
         )
-        drafted = (1 + DRAFT_STEP_SHARE * load.tokens_per_step) / question.accept_len
-        tpot *= drafted
-        steps *= drafted
-        change = plain / tpot
-        notes.append(Problem("speculation", f"{change:.2f}x of plain decoding") + (", slower" if change < 1 else ""))
     waiting = waiting_ms(question, running=load.running, ttft_ms=ttft, tpot_ms=tpot)
     queued = Saturation() if question.concurrency else fitted.saturation.get(question.engine, Saturation())
     tpot *= queued.factor
@@ -263,7 +274,10 @@ def _timed(
     def band(kind: str, middle: float) -> Band:
         low, high = (float(end[position]) for end in predicted.ends[kind])
         low, high = min(low, -queued.spread), max(high, queued.spread)
-        centre = min(max(fitted.bands[kind].centre, low), high)
+        centre = (
+            fitted.bands[kind].centre * float(predicted.narrowing[kind][position]) ** 2
+        )  # least mean relative error: by variance
+        centre = min(max(centre, low), high)
         return Band(value=middle * math.exp(centre), low=middle * math.exp(low), high=middle * math.exp(high))
 
     return Answer(

@@ -8,7 +8,7 @@ takes no shape component from other shapes: the formula and the engine's compone
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,6 +137,15 @@ class ResidualModel:
         mean: Column = cross @ self.weights
         deviation = posterior_deviation(cross, self.noise, self.deviations)
         return (mean, deviation) if self.own is None else self.own.correct(rows, mean, deviation)
+
+    def narrowing(self, rows: Columns) -> Column:
+        """Return the posterior standard deviation over that without the user's own measurements, for each row."""
+        if self.own is None:
+            return np.ones_like(rows["running"])
+        _, packaged = replace(self, own=None).correct(rows)
+        _, deviation = self.correct(rows)
+        narrowed: Column = deviation / packaged
+        return narrowed
 
 
 def posterior_deviation(cross: Column, noise: Column, deviations: Mapping[str, float]) -> Column:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdk_sglang.errors import Problem
+    from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning.component.hosting import Hosting
     from cdk_sglang.spec.component import Component
 
@@ -75,7 +76,21 @@ class ResolvedEndpoint:
         capacity = self.hosting.capacity
         room = Room(self.hosting.instances, (component.needs for component in self.components.values()))
         fewest = least_instances(capacity.min_instances, room.least.values())
-        return count_problems(room, min_instances=fewest, max_instances=capacity.max_instances, where=where)
+        problems = count_problems(room, min_instances=fewest, max_instances=capacity.max_instances, where=where)
+        return problems or self._canary_problems(where, room)
+
+    def _canary_problems(self, where: str, room: Room) -> list[Problem]:
+        """Say which drafts have no room to be measured."""
+        drafted = {name: one for name, one in self.components.items() if one.component.speculative is not None}
+        if not drafted:
+            return []
+        from cdk_sglang.planning.component.canaries import canary_problems  # noqa: PLC0415  few components have a draft
+
+        return [
+            problem
+            for name, component in drafted.items()
+            for problem in canary_problems(f"{where}.components.{name}", component, room.needs)
+        ]
 
     def budget_problems(self, budget_usd_per_hour: float | None, *, path: str) -> list[Problem]:
         """Say that the endpoint may cost more than a budget of its own, or that nobody can know.
@@ -122,10 +137,16 @@ def resolve(
                 hosting,
                 known=own.known(component.model),
                 path=f"{path}.components.{short_name}",
+                draft=_draft_facts(component, own),
             )
             for short_name, component in components.items()
         },
     )
+
+
+def _draft_facts(component: Component, own: Own) -> ModelFacts | None:
+    speculative = component.speculative
+    return None if speculative is None or speculative.draft is None else own.known_facts(speculative.draft.hugging_face)
 
 
 def _update(hosting: Hosting) -> Literal["blue_green", "rolling"] | None:

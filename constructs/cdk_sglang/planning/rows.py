@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import Gpu
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.facts import catalogue, doubts
 from cdk_sglang.models.quantization import method_of
+from cdk_sglang.planning.drafts import DEFAULT_ACCEPT_LENGTH, DraftKind, Speculation
 from cdk_sglang.planning.parallel import KV_BYTES, Parallelism
+from cdk_sglang.planning.pools import cache_format
 from cdk_sglang.planning.static_fraction import EngineOptions
+from cdk_sglang.spec.load import ARRIVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 INPUT_COLUMNS = (
     "row_id", "model", "weights_dtype", "kv_dtype", "gpu", "n_gpus", "tp", "ep", "dp", "pp", "engine", "engine_version",
     "isl", "osl", "concurrency", "mem_fraction", "context_len", "spec_decode", "accept_len",
+    "arrivals", "num_steps", "num_draft_tokens", "chunked_prefill_size", "cuda_graph_max_bs", "max_running_requests",
 )  # fmt: skip
 DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS = 1024.0, 1024.0
 """Lengths when a row gives none: the commonest of public serving benchmarks."""
@@ -64,6 +68,8 @@ class Question:
         kv_given: Whether `kv_dtype` was asked for; it is the engine's default otherwise.
         instance_gpus: GPUs of the instance when it is described by the user; 0 for one that this version knows.
         options: SGLang's release and the options that its default fraction follows.
+        arrivals: How requests come (`spec.load.ARRIVALS`); empty when unknown.
+        speculation: How it drafts, whose weights and cache are counted; times follow it where `accept_len` is given.
     """
 
     row_id: str
@@ -83,6 +89,8 @@ class Question:
     kv_given: bool = True
     instance_gpus: int = 0
     options: EngineOptions = field(default_factory=EngineOptions)
+    speculation: Speculation | None = None
+    arrivals: str = ""
 
 
 def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | ModelFacts] = ()) -> Question:
@@ -106,11 +114,23 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     accept = cells.number("accept_len", at_least=1, at_most=64)
     speculates = cells.text("spec_decode").lower() not in _NO_SPECULATION
     if speculates and accept is None:
-        accept = DEFAULT_ACCEPT_LEN
+        accept = DEFAULT_ACCEPT_LENGTH
         notes.append(f"accept_len assumed {accept:g}")
     fraction = cells.number("mem_fraction", at_least=0.01, at_most=0.999)
     context = cells.number("context_len", at_least=1)
-    kv_dtype = _kv_dtype(cells, facts, engine)
+    kv_dtype = _kv_dtype(cells, facts, gpu, engine)
+    arrivals = _arrivals(cells)
+    steps, verified = _whole(cells, "num_steps", at_most=64), _whole(cells, "num_draft_tokens", at_most=1024)
+    if not speculates and (steps or verified):
+        cells.problems.append(
+            Problem("spec_decode", "num_steps and num_draft_tokens need it; say how it drafts, such as eagle")
+        )
+    options = EngineOptions(
+        version=cells.text("engine_version") or None,
+        chunked_prefill_size=_whole(cells, "chunked_prefill_size", at_least=-1),
+        cuda_graph_max_bs=_whole(cells, "cuda_graph_max_bs"),
+        max_running_requests=_whole(cells, "max_running_requests"),
+    )
     if cells.problems:
         raise ConfigurationError(cells.problems)
     assert facts is not None
@@ -131,12 +151,37 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
         accept_len=accept if speculates else None,
         notes=tuple(notes),
         kv_given=bool(_KV_NAMES[cells.text("kv_dtype").lower()]),
-        options=EngineOptions(version=cells.text("engine_version") or None),
+        options=options,
+        speculation=_speculation(cells, facts, accept, steps, verified) if speculates else None,
+        arrivals=arrivals,
     )
 
 
-DEFAULT_ACCEPT_LEN = 2.0
-"""Tokens per verification step when speculation is on and nothing is known of the draft: low, so as not to promise."""
+def _arrivals(cells: _Cells) -> str:
+    text = cells.text("arrivals").lower()
+    if text and text not in ARRIVALS:
+        cells.problems.append(
+            Problem(
+                "arrivals", f"unknown {text[:40]!r}; use {' or '.join(ARRIVALS)}, or leave it empty when it is unknown"
+            )
+        )
+    return text
+
+
+def _speculation(
+    cells: _Cells, facts: ModelFacts, accept: float | None, steps: int | None, verified: int | None
+) -> Speculation:
+    """Return how a row drafts: from the text if it says so, with the model's own layers where it has some, else with a head.
+
+    An accept length that is not given stays open within the kind's range.
+    """
+    text = cells.text("spec_decode").lower()
+    own = facts.architecture.mtp_layers > 0 and "eagle3" not in text and "eagle-3" not in text
+    kind = DraftKind.LOOKUP if "ngram" in text else DraftKind.OWN_LAYERS if own else DraftKind.HEAD
+    given = accept if cells.text("accept_len") else None
+    if steps is not None and verified is None and kind is not DraftKind.LOOKUP:
+        verified = steps + 1  # a chain: the drafted tokens and the one before them
+    return Speculation(kind=kind, accept_length=given, steps=steps, draft_tokens=verified)
 
 
 class _Cells:
@@ -180,6 +225,7 @@ def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts])
     except ConfigurationError as error:
         cells.problems += [Problem("model", problem) for problem in error.problems]
         return None
+    notes += doubts(facts)
     dtype = cells.text("weights_dtype").lower()
     if dtype.startswith(_UNKNOWN_DTYPES[1:]) or not dtype:
         return facts
@@ -235,17 +281,25 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     numbers = {name: int(value or 1) for name, value in sizes.items()}
     tp, ep, dp, pp = numbers["tp"], numbers["ep"], numbers["dp"], numbers["pp"]
     gpus = int(sizes["n_gpus"] or tp * pp)
+    groups = ep if 1 < ep < tp else None
     if dp > 1:
         group = tp if tp > 1 else (ep if ep > 1 else gpus)
-        return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1), (
+        return Parallelism(gpus=group, attention_dp=min(dp, group), expert_parallel=ep > 1, expert_groups=groups), (
             float(dp) if gpus >= tp * dp else 1.0
         )
     if tp > 1:
         gpus = tp * pp
-    return Parallelism(gpus=gpus, expert_parallel=ep > 1, pipeline=pp if gpus % pp == 0 else 1), 1.0
+    return Parallelism(
+        gpus=gpus, expert_parallel=ep > 1, expert_groups=groups, pipeline=pp if gpus % pp == 0 else 1
+    ), 1.0
 
 
-def _kv_dtype(cells: _Cells, facts: ModelFacts | None, engine: str) -> str:
+def _whole(cells: _Cells, name: str, *, at_least: int = 1, at_most: float = 1e9) -> int | None:
+    value = cells.number(name, at_least=at_least, at_most=at_most, whole=True)
+    return None if value is None else int(value)
+
+
+def _kv_dtype(cells: _Cells, facts: ModelFacts | None, gpu: Gpu | None, engine: str) -> str:
     name = cells.text("kv_dtype").lower()
     if name not in _KV_NAMES:
         cells.problems.append(Problem("kv_dtype", f"unknown format {name[:40]!r}; use bf16, fp8 or fp4"))
@@ -253,6 +307,8 @@ def _kv_dtype(cells: _Cells, facts: ModelFacts | None, engine: str) -> str:
     if _KV_NAMES[name]:
         return _KV_NAMES[name]
     assert set(_KV_NAMES.values()) - {""} == set(KV_BYTES)
+    if facts is not None and gpu is not None and engine == "sglang":
+        return cache_format(facts.architecture, gpu, None)
     quantization = facts.architecture.quantization if facts else None
     if quantization and quantization.kv_cache == "fp8":
         return "fp8"  # engines follow a checkpoint that states its cache's format

@@ -28,7 +28,7 @@ def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
     if size is None:
         fits = fitting_splits(component, instance, context_of(component))
         return fits[0] if fits else component.split(instance.gpu_count)
-    return component.split(max(1, size) * component.pp_size)
+    return component.split_of(max(1, size))
 
 
 def tp_sizes(component: ComponentRequest, instances: Iterable[GpuInstance]) -> dict[str, int]:

@@ -22,6 +22,9 @@ ENGINE_SECONDS = 40
 """Process start, imports and communication: SGLang takes 25 to 42 s before weights on a warm machine."""
 GRAPHS_SECONDS = 30
 """CUDA graphs: 5.4 s for 52 sizes on B200 to 76 s for a 27B model with its draft (sglang#11830; a log of 2026-08)."""
+PREFILL_GRAPHS_SECONDS = 55
+"""CUDA graphs of prefills, which SGLang captures by default since 0.5.17: 55.9 s for Qwen3-32B on one H100, beside 5.7 s for those of decode
+steps (llm-d's log of SGLang 0.5.19, 2026). Not with pipeline stages."""
 TIMEOUT_FACTOR, TIMEOUT_MIN, TIMEOUT_MAX = 2.0, 600, 3600
 """SageMaker takes 60 to 3600 s for both time-outs; half of a time-out is for the day that is twice as slow."""
 
@@ -59,17 +62,18 @@ class StartUp:
         return self.instance + self.image + self.new_copy
 
 
-def start_up(weights_gb: float, instance: GpuInstance) -> StartUp:
+def start_up(weights_gb: float, instance: GpuInstance, *, prefill_graphs: bool = True) -> StartUp:
     """Return the seconds for a model of so many GB (10^9 bytes) on an instance type.
 
     Args:
         weights_gb: Size of the weights, GB (10^9 bytes).
         instance: Instance type.
+        prefill_graphs: SGLang captures prefills as CUDA graphs, as it does by default.
     """
     rate = min(DOWNLOAD_GB_S_MAX, DOWNLOAD_GB_S_PER_10_GBPS * max(10.0, instance.network_gbps) / 10)
     download = weights_gb / rate
     load = weights_gb / LOAD_GB_S
-    engine = float(ENGINE_SECONDS + GRAPHS_SECONDS)
+    engine = float(ENGINE_SECONDS + GRAPHS_SECONDS + (PREFILL_GRAPHS_SECONDS if prefill_graphs else 0))
     return StartUp(
         instance=INSTANCE_SECONDS,
         image=IMAGE_PULL_SECONDS,

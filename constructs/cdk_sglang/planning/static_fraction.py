@@ -47,6 +47,12 @@ class EngineOptions:
         prefill_graphs: Prefills are captured as CUDA graphs, where SGLang does so for the model.
         deepep: The all-to-all kernels of expert parallelism are DeepEP's.
         multimodal: Images are served; what SGLang does with the model by default when None.
+        max_total_tokens: Most tokens of the KV pool; what fits when None.
+        radix_cache: Prefixes of requests are kept for the next ones.
+        sliding_ratio: Tokens of sliding layers per token of the pool (swa_full_tokens_ratio); SGLang's default when None.
+        state_ratio: Recurrent state to KV cache (mamba_full_memory_ratio); SGLang's default when None.
+        state_slots: Slots for recurrent state (max_mamba_cache_size); by the ratio when None.
+        state_strategy: How prefixes keep their state (mamba_radix_cache_strategy).
     """
 
     version: str | None = None
@@ -58,6 +64,12 @@ class EngineOptions:
     prefill_graphs: bool = True
     deepep: bool = False
     multimodal: bool | None = None
+    max_total_tokens: int | None = None
+    radix_cache: bool = True
+    sliding_ratio: float | None = None
+    state_ratio: float | None = None
+    state_slots: int | None = None
+    state_strategy: str = "auto"
 
     @property
     def release(self) -> Release:
@@ -69,6 +81,13 @@ class EngineOptions:
     def release_known(self) -> bool:
         """Whether the rule is that of the given release itself, and not of the nearest one that was read."""
         return _release_of(self.version) == self.release
+
+    @property
+    def release_note(self) -> str:
+        """Which rules are used for a release that was not read, in words; empty where they are its own, or no release is given."""
+        if self.version is None or self.release_known:
+            return ""
+        return f"SGLang {self.version}: no rules of that release are known, those of {'.'.join(map(str, self.release))} are used"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +151,10 @@ _IMAGES_WITH_PREFILL_GRAPHS = ("qwen3_5", "kimi_k2", "deepseek_v3", "minimax")
 (configs/model_config.py, multimodal_breakable_cuda_graph_supported_model_archs)."""
 
 
+_WITHOUT_PREFILL_GRAPHS = ("deepseek_v4", "deepseek_ref", "kimi_linear", "kimi_k3")
+"""Beginnings of the types whose prefill SGLang 0.5.23 does not capture: DeepSeek-V4, and layers of Kimi's delta attention
+(arg_groups/cuda_graph_hook.py)."""
+
 _MANY_GPUS = 4
 """GPUs of a copy from which SGLang captures larger decode batches."""
 
@@ -165,6 +188,12 @@ def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: En
     )
 
 
+def prefill_chunk(model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions) -> int:
+    """Return the most prompt tokens that SGLang prefills in one step."""
+    chunk, _ = _capacity(model, gpu, split, options)
+    return chunk if chunk > 0 else options.max_prefill_tokens or MAX_PREFILL_TOKENS
+
+
 def _widens_graphs(model: ModelArchitecture, gpu: Gpu, engine: EngineOptions) -> bool:
     """Return whether decode graphs grow to max_running_requests: Qwen3-VL on H100 and H200 (model_overrides/qwen3_vl.py, 0.5.23)."""
     hopper = gpu.compute_capability.startswith("9.")
@@ -178,7 +207,8 @@ def _graphs(model: ModelArchitecture, split: Parallelism, engine: EngineOptions,
         large = 300
         reserved += batch * split.attention_dp * (4.5 if batch > large else 3)
     is_multimodal = serves_images(model, engine) and not model.model_type.startswith(_IMAGES_WITH_PREFILL_GRAPHS)
-    if engine.prefill_graphs and split.pipeline == 1 and not is_multimodal:
+    is_captured = not is_multimodal and not model.model_type.startswith(_WITHOUT_PREFILL_GRAPHS)
+    if engine.prefill_graphs and split.pipeline == 1 and is_captured:
         reserved += 1536 if model.mla is not None else 8 * _captured_prefills(chunk)
         reserved += 1024 if engine.deepep else 0
     return reserved

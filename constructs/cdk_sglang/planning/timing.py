@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 Column: TypeAlias = NDArray[np.float64]
 Columns: TypeAlias = "Mapping[str, Column]"
 
-MIXED_TOKENS = 8192.0
-"""Prompt tokens that engines mix into one step at most: vLLM's and TensorRT-LLM's default token budget, SGLang's
-default chunk on GPUs of 60 GB and more."""
+MOST_WAITED = 0.55
+"""Most of the time of others' prompts that a request waits for before its own first token; the rest lies between its tokens. Where all
+requests move in step, half of them is before it on average."""
+_WAITED = {"lockstep": 0.5, "independent": 0.05}
+"""The same where it is known how requests come: half of all prompts in step, and next to none where lengths vary (the first wave alone)."""
 
 _SHARPNESS = 3.0
 """Exponent of the smooth maximum of memory time and compute time: 2 overlaps too little, infinity is the plain roofline."""
@@ -61,7 +63,19 @@ def priors() -> dict[str, Prior]:
     for terms, flags, deviation in _SHIFTS:
         for term in terms.split():
             shift(term, flags, deviation)
+    for name, mean, deviation in _WAVE:
+        table[name] = Prior(mean=mean, deviation=deviation)
     return table
+
+
+_WAVE = (
+    ("wave", -1.5, 6.0),
+    ("wave:load", 0.5, 4.0),
+    ("wave:short", 0.5, 4.0),
+    ("wave:vllm", 0.0, 4.0),
+    ("wave:trtllm", 0.0, 4.0),
+)
+"""Of the share of others' prompts that is waited for before the first token, as a logistic function; no logarithms of factors."""
 
 
 _TERMS = (
@@ -91,7 +105,7 @@ _TERMS = (
     ("prompt_layer_ms", 0.2, 1.0),
     ("prompt_read", 1 / 0.7, 0.5),
     ("first_ms", 15.0, 0.8),
-    ("queue_share", 0.15, 0.8),
+    ("queue_share", 0.03, 0.8),
 )
 
 _LAUNCH = "layer_ms expert_layer_ms"
@@ -144,7 +158,8 @@ def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, 
         rows: Columns of `features.Features`.
     """
     step, mixed = step_parts_ms(coefficients, rows)
-    per_token = step + mixed
+    waited = waited_share(coefficients, rows, step=step, mixed=mixed)
+    per_token = step + (1 - waited) * mixed
     factor = _Factors(coefficients, rows)
     prompt = (
         rows["prompt_dense"] * factor["prompt_dense"]
@@ -153,8 +168,28 @@ def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, 
         + rows["prompt_messages"] * factor["prompt_messages"]
     )
     own = smooth_max(prompt, rows["prompt_read"] * factor["prompt_read"]) + rows["layers"] * factor["prompt_layer_ms"]
-    waiting = factor["queue_share"] * (rows["running"] - 1) * prompt
+    waiting = waited * mixed * rows["osl"] + factor["queue_share"] * (rows["running"] - 1) * prompt
     return per_token, factor["first_ms"] + own + waiting + step / 2
+
+
+def waited_share(coefficients: Mapping[str, float], rows: Columns, *, step: Column, mixed: Column) -> Column:
+    """Return the share of others' prompts that a request waits for before its first token; the rest lies between its tokens.
+
+    In a closed loop each prompt is computed once while a request is served, so what is waited for before is not waited for after.
+
+    Args:
+        coefficients: By name, as in `priors`.
+        rows: Columns of `features.Features`.
+        step: One decoding step, milliseconds.
+        mixed: Prompts of others per step, milliseconds.
+    """
+    wave = coefficients["wave"] + coefficients["wave:load"] * np.log(np.maximum(mixed / step, 1e-6))
+    wave = wave + coefficients["wave:short"] * np.log(512.0 / rows["osl"])
+    wave = wave + coefficients["wave:vllm"] * rows["vllm"] + coefficients["wave:trtllm"] * rows["trtllm"]
+    share: Column = MOST_WAITED / (1 + np.exp(-wave))
+    for kind, known in _WAITED.items():
+        share = np.where(rows[kind] > 0, known, share)
+    return share
 
 
 def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
@@ -177,7 +212,7 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
         + rows["prompt_attention"] * factor["mixed_attention"]
         + rows["prompt_messages"] * factor["mixed_messages"]
     )
-    prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], MIXED_TOKENS / rows["isl"])
+    prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], rows["mixed_tokens"] / rows["isl"])
     # assumed: SGLang stops decoding for a prompt and launches its kernels one by one; the others mix it into the step
     launches = rows["sglang"] * (rows["layers"] + rows["expert_layers"]) * factor["mixed_layer_ms"]
     return step, prompts_per_step * (factor["mixed_share"] * prompt + launches)

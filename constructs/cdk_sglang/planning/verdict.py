@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
+from cdk_sglang.hardware import price_usd_per_hour
 from cdk_sglang.planning.fits import nearest_fit
-from cdk_sglang.planning.memory import MemoryPlan, memory_of, split_problems
-from cdk_sglang.planning.remedies import same_instance_remedy
+from cdk_sglang.planning.memory import MemoryPlan, memory_of
+from cdk_sglang.planning.refusals import split_problems
+from cdk_sglang.planning.remedies import remedies_text, same_instance_remedies
 from cdk_sglang.planning.splits import context_of, split_on
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def instance_problems(
                 f"{split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less",
             )
         )
-    refusals = split_problems(model, instance.gpu, split)
+    refusals = split_problems(model, instance.gpu, split, component.engine)
     problems += [Problem(where, f"{component.facts.id} on {instance.name}: {problem}") for problem in refusals]
     if not model.kv_known:
         return [
@@ -95,16 +97,26 @@ def instance_problems(
     context = min(context, model.max_position_embeddings or context)  # what is beyond the model is a problem of its own
     memory = memory_of(component, instance.gpu, split)
     short = missing_gib(memory, context)
+    pool = component.engine.max_total_tokens
+    given = component.context_length is not None  # then the rules of the options compare both
+    if short <= 0 and not given and pool is not None and pool < context:
+        text = f"{pool} tokens hold no request of context_length {context}; raise it, leave it out, or set context_length: {pool}"
+        problems.append(Problem(f"{path}.server.max_total_tokens", text))
     if short > 0:
         near = nearest_fit(component, context, region, prices)
-        remedy = "" if refusals else same_instance_remedy(component, instance.gpu, split, context)
+        remedies = (
+            []
+            if refusals or split.gpus > instance.gpu_count
+            else same_instance_remedies(component, instance, split, context)
+        )
         advice = (
             f"nearest fit: {near}"
             if near
             else "no instance type holds it; use a smaller format, model or context_length"
         )
-        if remedy:
-            advice = f"set {remedy} under server, with which it fits here" + (f"; or {advice}" if near else "")
+        if remedies:
+            here = remedies_text(remedies, price=price_usd_per_hour(instance, region, table=prices), instance=instance)
+            advice = here + (f"; {advice}" if near else "")
         problems.append(
             Problem(
                 where,

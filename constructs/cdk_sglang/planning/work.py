@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.models.facts import linear_bytes_per_weight
+from cdk_sglang.planning.compressed_reads import attended_entries, read_bytes
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def decode_work(
     kv = kv_bytes_per_token(model, split, kv_dtype)
     window = min(context, float(model.sliding_window or context))
     cached = own * (kv.unbounded * context + kv.sliding * window + 2 * kv.state_per_request)
-    if model.mla is not None:
+    if model.compressed is not None:
+        cached = own * read_bytes(model.compressed, model.head_dim, context)
+        scores = attended_entries(model.compressed, context) * 2.0 * model.head_dim
+    elif model.mla is not None:
         width = 2.0 * model.mla.latent_size - model.mla.rope_head_dim
         attended = min(context, 2048.0) if model.mla.index_head_dim else context
         scores = model.full_layers * attended * width
@@ -65,7 +69,9 @@ def prefill_work(model: ModelArchitecture, split: Parallelism, *, tokens: float)
     own = tokens
     counts = _common(model, split, tokens=tokens, own_tokens=own, head_tokens=1.0)
     window = min(tokens, float(model.sliding_window or tokens))
-    if model.mla is not None:
+    if model.compressed is not None:
+        scores = attended_entries(model.compressed, tokens / 2) * 2.0 * model.head_dim
+    elif model.mla is not None:
         width = model.mla.nope_head_dim + model.mla.rope_head_dim + model.mla.v_head_dim
         attended = min(tokens / 2, 2048.0) if model.mla.index_head_dim else tokens / 2
         scores = model.full_layers * attended * width

@@ -10,7 +10,8 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf
 from cdk_sglang.spec.kinds import Name
-from cdk_sglang.spec.s3 import empty_part, place_of
+from cdk_sglang.spec.s3 import empty_part, odd_signs, place_of
+from cdk_sglang.spec.secrets import KeyArn
 from cdk_sglang.validation import is_text_token
 
 ARCHIVE_SUFFIX: Final = ".tar.gz"
@@ -29,6 +30,8 @@ class Adapter(OneOf):
     """Key of a tar.gz in the environment's own weights bucket, such as adapters/triage-v3.tar.gz; a new name for every version."""
     s3: str | None = None
     """S3 URI of a tar.gz in a bucket of yours, such as s3://models/adapters/triage-v3.tar.gz; a new name for every version."""
+    kms_key: KeyArn | None = None
+    """With s3: ARN of the KMS key that encrypts the archive, where it is not S3's own; its policy must let this account use it."""
     config: str | None = None
     """With key or s3: path of the adapter's adapter_config.json, to check rank, modules and base model before anything is deployed."""
     base_model: str | None = None
@@ -53,6 +56,8 @@ class Adapter(OneOf):
         problems: list[Problem] = []
         if self.folder is not None and self.config is not None:
             problems.append(Problem("config", "the folder has its own; remove it"))
+        if self.kms_key is not None and self.s3 is None:
+            problems.append(Problem("kms_key", "goes with s3; remove it: other archives have the key of their bucket"))
         if self.s3 is not None:
             problems += (Problem("s3", text) for text in _uri_mistakes(self.s3))
         if self.key is not None:
@@ -75,5 +80,5 @@ def _key_mistakes(key: str) -> list[str]:
         return [
             f"{key!r} does not end in {ARCHIVE_SUFFIX}, as SageMaker wants; make one with `cdk-sglang adapters pack`"
         ]
-    mistake = empty_part(key)
+    mistake = empty_part(key) or (None if is_text_token(key) else odd_signs(key))
     return [] if mistake is None else [mistake]

@@ -17,6 +17,7 @@ from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
 from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.slo import Slo
+from cdk_sglang.spec.speculative import Speculative
 from cdk_sglang.spec.startup import StartupTimeouts
 from cdk_sglang.spec.verification import SmokeRequest
 from cdk_sglang.validation import Spec
@@ -57,6 +58,8 @@ class Component(Spec):
     """GPUs a forward pass is split over on some types of a pool; on the others server.tp_size, or the fewest that hold the model."""
     environment: dict[str, str] = Field(default={})
     """Further environment variables of the container; never secrets."""
+    speculative: Speculative | None = None
+    """A draft that is trained or taken, measured, and served only if it is faster; SGLang's options of server.speculative serve unmeasured."""
     fit_check: NoFitCheck | None = None
     """Whether the model is held to the memory, the GPUs and the context it has; checked by default, and left out only with a reason."""
 

@@ -6,10 +6,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, StringConstraints, model_validator
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine.rendering import ImageKind
+from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf, exactly_one_of
 from cdk_sglang.spec.container_base import ContainerBase, Reason, require_pin
 from cdk_sglang.spec.image_facts import Cuda, Digest, DigestOrToken, DlcTag, ImageFacts, SglangDlc, SglangVersion
+from cdk_sglang.spec.secrets import KeyArn, SecretId
 from cdk_sglang.validation import Spec
 
 
@@ -24,10 +27,17 @@ class ImageBuild(Spec):
     """Digest of the base, so that it cannot move; `cdk-sglang image pin` looks it up."""
     unpinned: Reason | None = None
     """Without a digest: why the base may move between two builds."""
+    docker_hub_secret: SecretId | None = None
+    """Name or ARN of a secret with credentials for Docker Hub, {"username": ..., "password": an access token}: without, Docker Hub limits the
+    pulls of an address, which other builds in AWS share."""
+    docker_hub_kms_key: KeyArn | None = None
+    """With docker_hub_secret: ARN of the KMS key that encrypts the secret, where it is not Secrets Manager's own."""
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
         require_pin(self.digest, self.unpinned)
+        if self.docker_hub_kms_key is not None and self.docker_hub_secret is None:
+            raise ValueError("docker_hub_kms_key goes with docker_hub_secret; remove it, or name the secret")
         return self
 
     @property
@@ -67,8 +77,18 @@ class Image(OneOf):
     """This project's image: adapters, sticky sessions, deep health checks."""
     dlc: DlcTag | None = None
     """Tag of AWS's own SGLang container: no adapters, no sessions, nothing to build."""
+    digest: Digest | None = None
+    """With dlc: digest of the tag, since AWS moves tags when it rebuilds an image; `cdk-sglang image pin --base dlc` looks it up."""
     repository: RepositoryImage | None = None
     """An image you built."""
+
+    @model_validator(mode="after")
+    def _digest_fits(self) -> Self:
+        if self.digest is not None and self.dlc is None:
+            raise_if_any(
+                [Problem("digest", "goes with dlc; remove it: build and repository have a digest of their own")]
+            )
+        return self
 
     @property
     def facts(self) -> ImageFacts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +11,10 @@ from cdk_sglang.validation import Spec
 EXPECTED_INPUT_TOKENS: Final = 1024
 EXPECTED_OUTPUT_TOKENS: Final = 256
 """Mean prompt and answer if unspecified: the planner's own assumption."""
+
+Arrivals = Literal["independent", "lockstep"]
+ARRIVALS: Final[tuple[str, ...]] = get_args(Arrivals)
+"""How requests come: each in its own time, as users' do, or all at once with equal lengths, as a benchmark's, so that they move in step."""
 
 Tokens = Annotated[float, Field(gt=0, le=10_000_000)]
 
@@ -24,3 +28,5 @@ class Load(Spec):
     """Mean number of tokens in a prompt."""
     output_tokens: Tokens = EXPECTED_OUTPUT_TOKENS
     """Mean number of tokens in an answer."""
+    arrivals: Arrivals = "independent"
+    """How requests come: each in its own time, or all at once and of equal length, as in many benchmarks."""

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf
-from cdk_sglang.spec.s3 import empty_part, place_of
+from cdk_sglang.spec.s3 import empty_part, odd_signs, place_of
+from cdk_sglang.spec.secrets import NAME_OR_ARN, KeyArn
 from cdk_sglang.validation import is_text_token
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -21,15 +22,7 @@ _STAGED: Final = "weights/"
 """Prefix of every model that is copied from Hugging Face."""
 
 _HUB_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{20,}")
-_SECRET: Final = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[\w/+=.@-]+|[\w/+=.@-]{1,512}")
-"""Names and ARNs of secrets (botocore 1.44.5, secretsmanager CreateSecret)."""
-
-_NOT_IN_PREFIX: Final = re.compile(r"[^A-Za-z0-9!_.'()=+@,:&/-]")
-"""`*`, `?` and `${…}` would widen the role's policy
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html); S3 advises against the others
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html, both read 2026-11)."""
-
-_USE_SIGNS: Final = "use letters, digits and ! - _ . ' ( ) = + @ , : &"
+_SECRET: Final = re.compile(NAME_OR_ARN)
 
 _MAX_PREFIX_BYTES: Final = 900
 """S3Uri of a model is at most 1,024 long (botocore 1.44.5, S3ModelUri), of which scheme and bucket take up to 69; keys below need room."""
@@ -65,12 +58,16 @@ class Model(OneOf):
         Annotated[str, AfterValidator(_secret), WithJsonSchema({"type": "string", "maxLength": 2048})] | None
     ) = None
     """With hugging_face: name or ARN of the secret with a read token, for gated and private models."""
+    token_kms_key: KeyArn | None = None
+    """With token_secret: ARN of the KMS key that encrypts the secret, where it is not Secrets Manager's own (aws/secretsmanager)."""
     include: tuple[str, ...] = Field(default=(), strict=False)
     """With hugging_face: patterns of files to copy even where the rules leave them out."""
     exclude: tuple[str, ...] = Field(default=(), strict=False)
     """With hugging_face: patterns of files to leave out besides duplicates, other formats and pickles."""
     s3: str | None = None
     """S3 URI of uncompressed files in a bucket of yours, such as s3://models/llama/."""
+    kms_key: KeyArn | None = None
+    """With s3: ARN of the KMS key that encrypts the files, where it is not S3's own; its policy must let this account use it."""
     prefix: str | None = None
     """Prefix in the environment's own weights bucket, such as weights/meta-llama/Llama-3.2-3B-Instruct/."""
     weights_gib: float | None = Field(default=None, gt=0, le=4096, strict=False)
@@ -104,15 +101,21 @@ class Model(OneOf):
     @model_validator(mode="after")
     def _place_fits(self) -> Self:
         if self.hugging_face is not None:
-            problems = [*_hub_problems(self.hugging_face, self.revision), *self._pattern_problems()]
+            problems = [*hub_problems(self.hugging_face, self.revision), *self._pattern_problems()]
         else:
             problems = [
                 Problem(name, "goes with hugging_face; remove it")
                 for name in ("revision", "token_secret", "include", "exclude")
                 if getattr(self, name)
             ]
+        if self.token_kms_key is not None and self.token_secret is None:
+            problems.append(Problem("token_kms_key", "goes with token_secret; remove it, or name the secret"))
+        if self.kms_key is not None and self.s3 is None:
+            problems.append(
+                Problem("kms_key", "goes with s3; remove it: the environment's own bucket has the environment's key")
+            )
         if self.s3 is not None:
-            problems += (Problem("s3", text) for text in _uri_mistakes(self.s3))
+            problems += (Problem("s3", text) for text in uri_mistakes(self.s3))
         if self.prefix is not None:
             problems += (Problem("prefix", text) for text in _prefix_mistakes(self.prefix))
         raise_if_any(problems)
@@ -127,7 +130,13 @@ class Model(OneOf):
         ]
 
 
-def _hub_problems(repository: str, revision: str | None) -> list[Problem]:
+def hub_problems(repository: str, revision: str | None) -> list[Problem]:
+    """Return what is wrong with a repository of Hugging Face and its revision; an empty list if nothing is.
+
+    Args:
+        repository: Such as Qwen/Qwen3-8B.
+        revision: A commit; None if unspecified.
+    """
     problems = []
     if not _REPOSITORY.fullmatch(repository):
         problems.append(
@@ -150,7 +159,12 @@ def _hub_problems(repository: str, revision: str | None) -> list[Problem]:
     return problems
 
 
-def _uri_mistakes(uri: str) -> list[str]:
+def uri_mistakes(uri: str) -> list[str]:
+    """Return what is wrong with the S3 URI of a prefix; an empty list if nothing is.
+
+    Args:
+        uri: Such as s3://bucket/prefix/.
+    """
     if is_text_token(uri):
         return ["the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)"]
     if uri.endswith(_ARCHIVES):
@@ -168,11 +182,8 @@ def _prefix_mistakes(prefix: str) -> list[str]:
         return ["the prefix is empty, so the whole bucket would be the model; use one, such as 'weights/llama/'"]
     if (mistake := empty_part(prefix)) is not None:
         return [mistake]
-    odd = sorted(set(_NOT_IN_PREFIX.findall(prefix)))
-    if odd:
-        return [
-            f"{prefix!r} has {' '.join(map(repr, odd))}, which IAM policies or S3 clients read as something else; {_USE_SIGNS}"
-        ]
+    if (mistake := odd_signs(prefix)) is not None:
+        return [mistake]
     if len(prefix.encode()) > _MAX_PREFIX_BYTES:
         return [f"the prefix has {len(prefix)} characters; use {_MAX_PREFIX_BYTES} or fewer"]
     return []

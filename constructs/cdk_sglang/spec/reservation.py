@@ -115,8 +115,8 @@ class Reservation(Spec):
             hours_before=self.on_demand_hours_before or _HOURS_BEFORE,
         )
 
-    def place_problems(self, *, region: str, account: str) -> list[Problem]:
-        """Return a problem if the plan belongs to another Region or account than the stack; none where a token hides the place."""
+    def place_problems(self, *, region: str | None, account: str | None) -> list[Problem]:
+        """Return a problem if the plan belongs to another Region or account than the stack; none where that is None or a token."""
         parts = re.fullmatch(_PLAN_ARN, self.training_plan)
         assert parts is not None
         return [
@@ -126,5 +126,5 @@ class Reservation(Spec):
                 f"so name one of {here}: cdk-sglang capacity status",
             )
             for name, there, here in (("region", parts[1], region), ("account", parts[2], account))
-            if not is_text_token(here) and there != here
+            if here is not None and not is_text_token(here) and there != here
         ]

@@ -7,6 +7,7 @@ standard library here. Read in sglang 0.5.23, srt/lora: lora_config.py, lora.py,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def config_problems(content: Mapping[str, Any]) -> list[str]:
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         problems.append(f"r: {rank!r} is not a rank; use a whole number of 1 or more")
     alpha = content.get("lora_alpha")
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool):
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
         problems.append(f"lora_alpha: {alpha!r} is not a number; SGLang scales the adapter by lora_alpha / r")
     problems += _module_problems(content.get("target_modules"))
     if content.get("use_dora"):

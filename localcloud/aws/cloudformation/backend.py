@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from typing import Any
@@ -17,7 +18,7 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ecr.models import Repository, ecr_backends
 from moto.ssm.models import ssm_backends
 
-from localcloud.aws.cloudformation import stacks
+from localcloud.aws.cloudformation import stacks, updates
 from localcloud.aws.cloudformation.templates import references, sub_variables
 
 _Backend = models.CloudFormationBackend
@@ -64,10 +65,17 @@ def _update_stack(self: Any, name: str, template: str, *, role_arn: str | None, 
     stack = self.get_stack(name)
     _idle(stack)
     _check(template)
-    resolved = self._resolve_update_parameters(instance=stack, incoming_params=parameters)
+    resolved = updates.parameters_of(stack, template, parameters)
     stack.role_arn, stack.tags = role_arn or stack.role_arn, stack.tags if tags is None else tags
     stacks.run(lambda: stacks.deploy(stack, "UPDATE", template, resolved), stack)
     return stack
+
+
+def _validate_update(self: CloudFormationResponse, given: Any, body: str | None, stack: Any) -> None:
+    _idle(stack)
+    # A change set whose template has an address is compared when it is executed.
+    if body is not None and not self._get_param("Tags"):
+        updates.check_changes(stack, body, given or [])
 
 
 def _create_change_set(self: Any, stack_name: str, change_set_type: str, **options: Any) -> tuple[str, str]:
@@ -230,6 +238,7 @@ def install() -> None:
     _Backend.describe_change_set = _describe_change_set
     _Backend.delete_change_set = _delete_change_set
     _Backend.delete_stack = _delete_stack
+    CloudFormationResponse._validate_different_update = _validate_update
     CloudFormationResponse.describe_change_set = _answer_describe_change_set
     CloudFormationResponse.delete_change_set = _answer_delete_change_set
     models.Stack.outputs = property(lambda self: self.__dict__.get("resolved_outputs") or None)
@@ -237,6 +246,7 @@ def install() -> None:
         lambda self: [r for r in list(self.resource_map._parsed_resources.values()) if hasattr(r, "cf_resource_type")]
     )
     models.Stack.stack_parameters = property(_raw_parameters)
+    models.Stack.parse_template = staticmethod(_parse_template)
     parsing.generate_resource_name = _generated_name
     parsing.ResourceMap.__getitem__ = _get_resource
     parsing.ResourceMap.parse_ssm_parameter = _parse_ssm_parameter
@@ -245,6 +255,17 @@ def install() -> None:
     Repository.delete = _delete_repository
     RouteTable.delete = _delete_route_table
     VPCEndPoint.delete = _delete_vpc_endpoint
+
+
+def _parse_template(template: str) -> dict[str, Any]:
+    """Parse a template; JSON, which CDK writes, is parsed as JSON: moto's parser of YAML takes seconds for a large one."""
+    with contextlib.suppress(ValueError):
+        return dict(json.loads(template))
+    parsed: dict[str, Any] = _moto_parse_template(template)
+    return parsed
+
+
+_moto_parse_template = models.Stack.parse_template
 
 
 def _raw_parameters(self: Any) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from moto.cloudformation import models
 
+from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.deployment import Deployment, failure_of, text_of
 from localcloud.aws.cloudformation.templates import order
 from localcloud.aws.settings import current
@@ -16,9 +16,9 @@ _NOTHING: dict[str, Any] = {"Resources": {}}
 
 
 def run(work: Callable[[], None], stack: Any) -> None:
-    """Do the work in the background of a server; without a server, at once."""
-    if current().base_url:
-        threading.Thread(target=work, name=f"stack-{stack.name}", daemon=True).start()
+    """Do the work in the background of a server, or of background work on a driven clock; without either, at once."""
+    if current().base_url or clock().in_worker():
+        clock().background(work, name=f"stack-{stack.name}")
     else:
         work()
 

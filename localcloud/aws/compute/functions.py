@@ -1,4 +1,7 @@
-"""Lambda functions, each invocation a subprocess with the function's code, environment and time-out; no Docker."""
+"""Lambda functions, each invocation a subprocess with the function's code, environment and time-out; no Docker.
+
+A test may use another runner, for example one that runs handlers in its own process.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +24,18 @@ from moto.awslambda.models import LambdaFunction
 from localcloud.aws.settings import REPOSITORY, current
 
 _PYTHON = """
-import importlib, json, os, sys, time, types, uuid
+import importlib, json, logging, os, sys, time, types, uuid
 sys.path.insert(0, os.getcwd())
+logging.basicConfig(format="[%(levelname)s]\\t%(asctime)s\\t%(message)s")  # Lambda's runtime has a handler, too
 module, _, name = os.environ["_HANDLER"].rpartition(".")
 deadline = time.monotonic() + float(os.environ["AWS_LAMBDA_FUNCTION_TIMEOUT"])
+client = json.loads(os.environ.pop("LOCALCLOUD_CLIENT_CONTEXT", "null"))
 context = types.SimpleNamespace(
     function_name=os.environ["AWS_LAMBDA_FUNCTION_NAME"], function_version="$LATEST",
     memory_limit_in_mb=os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], aws_request_id=str(uuid.uuid4()),
     invoked_function_arn=os.environ["LOCALCLOUD_FUNCTION_ARN"], log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
     log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
+    client_context=client and types.SimpleNamespace(**{"client": None, "env": None, "custom": None, **client}),
     get_remaining_time_in_millis=lambda: max(0, int((deadline - time.monotonic()) * 1000)))
 try:
     answer = getattr(importlib.import_module(module.replace("/", ".")), name)(json.load(sys.stdin), context)
@@ -51,6 +59,7 @@ const file = path.resolve(process.env._HANDLER.slice(0, cut)), name = process.en
 const context = { functionName: process.env.AWS_LAMBDA_FUNCTION_NAME, awsRequestId: require('crypto').randomUUID(),
   invokedFunctionArn: process.env.LOCALCLOUD_FUNCTION_ARN, logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
   logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
+  clientContext: JSON.parse(process.env.LOCALCLOUD_CLIENT_CONTEXT ?? 'null') ?? undefined,
   getRemainingTimeInMillis: () => Number(process.env.AWS_LAMBDA_FUNCTION_TIMEOUT) * 1000 };
 const done = (code, answer) => { fs.writeFileSync(process.env.LOCALCLOUD_ANSWER, JSON.stringify(answer ?? null)); process.exit(code); };
 (async () => require(file)[name](JSON.parse(fs.readFileSync(0, 'utf8')), context))().then(a => done(0, a),
@@ -58,51 +67,105 @@ const done = (code, answer) => { fs.writeFileSync(process.env.LOCALCLOUD_ANSWER,
 """
 
 
-def _invoke(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
-    """Run a function in place of moto's Docker container; return the answer as JSON, whether it failed, and the output."""
-    folder = current().folder / "lambdas" / f"{self.function_name}-{os.urandom(4).hex()}"
+@dataclass(frozen=True)
+class Outcome:
+    """What an invocation came to.
+
+    Args:
+        result: Answer of the handler, or its error, as JSON.
+        failed: Whether the handler failed.
+        output: Lines that the function wrote.
+    """
+
+    result: str
+    failed: bool = False
+    output: str = ""
+
+
+Runner = Callable[[Any, str], Outcome]
+"""Runs one invocation, given moto's function and the event as JSON."""
+
+
+def run_in_a_subprocess(function: Any, event: str, client_context: dict[str, Any] | None = None) -> Outcome:
+    """Run the handler in a process of its own, with the function's environment, and end it at the function's time-out.
+
+    Args:
+        function: moto's function.
+        event: Event of the invocation, as JSON.
+        client_context: What the function finds as its context's client context: client, custom and env. Default: none.
+    """
+    folder = current().folder / "lambdas" / f"{function.function_name}-{os.urandom(4).hex()}"
     code = folder / "task"
     code.mkdir(parents=True)
     try:
-        _unpack(self.code_bytes, code)
-        node = str(self.run_time).startswith("nodejs")
+        unpack(function.code_bytes, code)
+        node = str(function.run_time).startswith("nodejs")
         program = [str(Path(sys.executable).parent / "node"), "-e", _NODE] if node else [sys.executable, "-c", _PYTHON]
         answer = folder / "answer.json"
         process = subprocess.run(
             program,
             cwd=code,
-            env=_environment(self, answer),
-            input=event if isinstance(event, str) else json.dumps(event or {}),
+            env=environment(function, answer, client_context),
+            input=event,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=float(self.timeout),
+            timeout=float(function.timeout),
             check=False,
         )
         result = (
             answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {process.returncode}")
         )
-        failed, output = process.returncode != 0, process.stdout
+        return Outcome(result, failed=process.returncode != 0, output=process.stdout)
     except subprocess.TimeoutExpired as expired:
-        failed, output = True, expired.stdout.decode(errors="replace") if expired.stdout else ""
-        result = _error("Sandbox.Timedout", f"Task timed out after {self.timeout}.00 seconds")
+        output = expired.stdout.decode(errors="replace") if expired.stdout else ""
+        message = f"Task timed out after {function.timeout}.00 seconds"
+        return Outcome(_error("Sandbox.Timedout", message), failed=True, output=output)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    self.logs_backend.ensure_log_group(self.logs_group_name)
-    self.save_logs(output or result)
-    return result, failed, output
+
+
+_runner: Runner = run_in_a_subprocess
+
+
+def use_runner(runner: Runner) -> Runner:
+    """Run invocations with another runner; return the previous one."""
+    global _runner
+    before, _runner = _runner, runner
+    return before
+
+
+def invoke(
+    function: LambdaFunction, event: Any = None, *, client_context: dict[str, Any] | None = None
+) -> tuple[str, bool, str]:
+    """Run a function in place of moto's Docker container; return the answer as JSON, whether it failed, and the output.
+
+    Args:
+        function: The function.
+        event: Event of the invocation, as JSON text or as what it stands for.
+        client_context: What the function finds as its context's client context; such an invocation always has a process of its own.
+            Default: none.
+    """
+    text = event if isinstance(event, str) else json.dumps(event or {})
+    done = _runner(function, text) if client_context is None else run_in_a_subprocess(function, text, client_context)
+    function.logs_backend.ensure_log_group(function.logs_group_name)
+    if lines := done.output or (done.result if done.failed else ""):  # an answer may say what must not be logged
+        function.save_logs(lines)
+    return done.result, done.failed, done.output
 
 
 def _error(kind: str, message: str) -> str:
     return json.dumps({"errorMessage": message, "errorType": kind})
 
 
-def _unpack(archive: bytes, folder: Path) -> None:
+def unpack(archive: bytes, folder: Path) -> None:
+    """Unpack the code of a function."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(folder)
 
 
-def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
+def environment(function: Any, answer: Path, client_context: dict[str, Any] | None = None) -> dict[str, str]:
+    """Environment variables of an invocation whose answer goes to this file."""
     variables = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -126,6 +189,8 @@ def _environment(function: LambdaFunction, answer: Path) -> dict[str, str]:
         "LOCALCLOUD_FUNCTION_ARN": str(function.function_arn),
         "LOCALCLOUD_ANSWER": str(answer),
     }
+    if client_context is not None:
+        variables["LOCALCLOUD_CLIENT_CONTEXT"] = json.dumps(client_context)
     return variables | {name: str(value) for name, value in function.environment_vars.items()}
 
 
@@ -135,7 +200,10 @@ def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, resp
     if request_headers.get("x-amz-invocation-type", "RequestResponse") == "Event":
         threading.Thread(target=self._invoke_lambda, args=(event,), daemon=True).start()
         return ""
-    result, failed, output = self._invoke_lambda(event)
+    context = request_headers.get("x-amz-client-context")
+    result, failed, output = invoke(
+        self, event, client_context=json.loads(base64.b64decode(context)) if context else None
+    )
     if failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-log-result"] = base64.b64encode(output.encode()[-4096:]).decode()
@@ -144,5 +212,5 @@ def _invoke_function(self: LambdaFunction, body: str, request_headers: Any, resp
 
 def install() -> None:
     """Replace moto's way of running functions by this one."""
-    LambdaFunction._invoke_lambda = _invoke
+    LambdaFunction._invoke_lambda = invoke
     LambdaFunction.invoke = _invoke_function

@@ -80,11 +80,8 @@ def tick() -> None:
 
 
 def background(work: Callable[[], None]) -> None:
-    """Do the work in a thread of its own; on a driven clock at once, so that a test sees the result."""
-    if clock().driven:
-        work()
-    else:
-        threading.Thread(target=work, name="localcloud-invocation", daemon=True).start()
+    """Do the work in a thread of its own; on a driven clock before this returns, unless it waits, so that a test sees the result."""
+    clock().background(work, name="localcloud-invocation")
 
 
 def _run(event: _Event) -> None:

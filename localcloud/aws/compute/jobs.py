@@ -1,4 +1,7 @@
-"""SageMaker jobs, which run for a while and end: optimization jobs, AI benchmark jobs and the workloads of the latter."""
+"""SageMaker jobs, which run for a while and end: optimization jobs, AI benchmark jobs and the workloads of the latter.
+
+A job that completes writes its output first, see `job_outputs`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import yaml
 from moto.sagemaker.exceptions import SagemakerClientError
 
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
+from localcloud.aws.compute import job_outputs, quotas
 from localcloud.aws.hosting import validation
 from localcloud.aws.hosting.operations import Handler, handles, listing, missing, taken
 from localcloud.aws.hosting.records import Record
-from localcloud.aws.hosting.store import Store
+from localcloud.aws.hosting.store import LOCK, Store, stores
 from localcloud.aws.settings import current
 
 
@@ -31,6 +36,8 @@ class _Kind:
     stopped: str
     start: str
     end: str
+    fault: str
+    """First part of the names of its faults."""
 
 
 _OPTIMIZATION = _Kind(
@@ -44,7 +51,12 @@ _OPTIMIZATION = _Kind(
     stopped="STOPPED",
     start="OptimizationStartTime",
     end="OptimizationEndTime",
+    fault="optimization-job",
 )
+_PARALLEL_BENCHMARKS = 2
+"""AI benchmark jobs of an account that run at a time (AWS General Reference, SageMaker quotas, read 2026-11)."""
+_UNLIMITED_S = 86400
+"""Longest run of a job without a stopping condition."""
 _BENCHMARK = _Kind(
     noun="AIBenchmarkJob",
     prefix="AIBenchmarkJob",
@@ -56,12 +68,14 @@ _BENCHMARK = _Kind(
     stopped="Stopped",
     start="StartTime",
     end="EndTime",
+    fault="benchmark-job",
 )
 
 
 def _now(record: Record, kind: _Kind) -> dict[str, Any]:
     """Description of a job at this moment."""
     data, now = record.data, clock().now()
+    _complete(record, kind)
     ends, result = data["_ends"], data["_result"]
     status = (
         result
@@ -75,8 +89,29 @@ def _now(record: Record, kind: _Kind) -> dict[str, Any]:
             "LastModifiedTime": datetime.fromtimestamp(ends, UTC),
         }
         if result == kind.failed:
-            description["FailureReason"] = "ClientError: the job failed (injected fault)"
+            description["FailureReason"] = data["_reason"]
     return description
+
+
+def _complete(record: Record, kind: _Kind) -> None:
+    """Let a job whose time has come do what it is there for, once."""
+    data = record.data
+    if clock().now() < data["_ends"] or data["_result"] != kind.completed or data["_written"]:
+        return
+    data["_written"] = True
+    try:
+        job_outputs.run(kind.noun, data["_job"])
+    except job_outputs.JobFailedError as error:
+        data |= {"_result": kind.failed, "_reason": str(error)}
+
+
+def tick() -> None:
+    """Complete the jobs whose time has come."""
+    with LOCK:
+        for state in stores():
+            for kind in (_OPTIMIZATION, _BENCHMARK):
+                for record in list(state.jobs.get(kind.noun, {}).values()):
+                    _complete(record, kind)
 
 
 def _create(kind: _Kind) -> Handler:
@@ -86,25 +121,57 @@ def _create(kind: _Kind) -> Handler:
             raise taken(f"Create{kind.noun}", f"{kind.noun} {name} already exists")
         if kind is _BENCHMARK:
             _check_benchmark(state, request)
+        quotas.check_job(request.get("DeploymentInstanceType"))
         now, result, lasts = clock().utc(), kind.completed, current().job_s
-        if kind is _OPTIMIZATION and faults.strikes("optimization-job-failed", name):
+        if faults.strikes(f"{kind.fault}-failed", name):
             result = kind.failed
-        if kind is _OPTIMIZATION and faults.strikes("optimization-job-hangs", name):
-            result, lasts = kind.stopped, request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
+        if faults.strikes(f"{kind.fault}-hangs", name):
+            result = kind.stopped
+            lasts = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _UNLIMITED_S)
         arn = state.arn(kind.arn, name)
         data = request | {f"{kind.prefix}Arn": arn, "CreationTime": now, "LastModifiedTime": now, kind.start: now}
-        data |= {"_ends": clock().now() + lasts, "_result": result, "_stop_requested": False}
+        data |= {"_ends": clock().now() + lasts, "_result": result, "_stop_requested": False, "_written": False}
+        data |= {"_reason": "ClientError: the job failed (injected fault)", "_job": _job(state, request, name)}
         jobs[name] = Record(data=data, tags=list(request.get("Tags", [])))
         return {f"{kind.prefix}Arn": arn}
 
     return create
 
 
+def _job(state: Store, request: dict[str, Any], name: str) -> job_outputs.Job:
+    target = request.get("BenchmarkTarget", {}).get("Endpoint", {})
+    workload: dict[str, Any] = {}
+    if identifier := request.get("AIWorkloadConfigIdentifier"):
+        config = _find(state, "AIWorkloadConfig", "CreateAIBenchmarkJob", identifier.rsplit("/", 1)[-1]).data
+        inline = config.get("AIWorkloadConfigs", {}).get("WorkloadSpec", {}).get("Inline", "{}")
+        workload = (yaml.safe_load(inline) or {}).get("parameters") or {}
+    return job_outputs.Job(
+        name=name,
+        account=state.account,
+        region=state.region,
+        request=request,
+        workload=workload,
+        components=tuple(one["Identifier"].rsplit("/", 1)[-1] for one in target.get("InferenceComponents", ())),
+        began=clock().now(),
+    )
+
+
 def _check_benchmark(state: Store, request: dict[str, Any]) -> None:
     target = request["BenchmarkTarget"].get("Endpoint", {}).get("Identifier", "").rsplit("/", 1)[-1]
     if target not in state.endpoints:
         raise missing("CreateAIBenchmarkJob", f"Could not find endpoint {target}")
+    for component in request["BenchmarkTarget"].get("Endpoint", {}).get("InferenceComponents", ()):
+        name = component["Identifier"].rsplit("/", 1)[-1]
+        if name not in state.components:
+            raise missing("CreateAIBenchmarkJob", f"Could not find inference component {name}")
     _find(state, "AIWorkloadConfig", "CreateAIBenchmarkJob", request["AIWorkloadConfigIdentifier"].rsplit("/", 1)[-1])
+    jobs = state.jobs.get("AIBenchmarkJob", {}).values()
+    if sum(clock().now() < job.data["_ends"] for job in jobs) >= _PARALLEL_BENCHMARKS:
+        message = (
+            "The account-level service limit 'Number of parallel AI benchmark jobs' is "
+            f"{_PARALLEL_BENCHMARKS}, with current utilization of {_PARALLEL_BENCHMARKS} and a request delta of 1."
+        )
+        raise SagemakerClientError("ResourceLimitExceeded", message)
 
 
 def _find(state: Store, noun: str, operation: str, name: str) -> Record:
@@ -128,6 +195,7 @@ def _register(kind: _Kind) -> None:
 
     def stop(state: Store, **request: Any) -> dict[str, Any]:
         record = _find(state, kind.noun, f"Stop{kind.noun}", request[name_key])
+        _complete(record, kind)
         if clock().now() < record.data["_ends"]:
             record.data |= {
                 "_ends": clock().now() + current().endpoint_s,

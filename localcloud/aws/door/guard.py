@@ -30,6 +30,8 @@ CONSOLE: Final = "/localcloud/console/"
 """Path of the console: its page and files have no data in them, and a browser cannot sign the request for them."""
 CONSOLE_DATA: Final = "/localcloud/console/data/"
 """Path of the console's data, which the page asks for with the console's key."""
+SIGNED: Final = "localcloud.signed"
+"""Key in the environ of an admitted request: what its signature covers, and for which service and Region it is."""
 _CONTROL: Final = "/localcloud/"
 _NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _OWN_PAGES: Final = {"", "none", "same-origin"}
@@ -89,6 +91,7 @@ class Guard:
         body = (lambda: b"") if bearer else (lambda: _body(request))
         if not signed.matches(secret, covered, body):
             return _refusal(request, "InvalidSignatureException", _WRONG, service=signed.service)
+        request.environ[SIGNED] = signed
         return None
 
     def _from_elsewhere(self, request: Request) -> str | None:

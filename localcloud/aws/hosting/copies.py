@@ -191,6 +191,7 @@ class ProcessCopy(Copy):
             # One machine has port 8080 and /opt/ml/model only once.
             "CDK_SGLANG_PORT": str(self.port),
             "CDK_SGLANG_MODEL_DIR": str(model),
+            "CDK_SGLANG_ADAPTERS_DIR": str(self._folder / "adapters"),
         }
         own = {name: str(value) for name, value in self._container.get("Environment", {}).items()}
         return base_environment() | contract | own

@@ -9,7 +9,7 @@ from moto.sagemaker.models import sagemaker_backends
 
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
-from localcloud.aws.hosting import instances, rollouts, validation
+from localcloud.aws.hosting import capture, instances, rollouts, validation
 from localcloud.aws.hosting.operations import handles, listing
 from localcloud.aws.hosting.plans import plan_now
 from localcloud.aws.hosting.records import Endpoint, Record, gpus_of
@@ -106,6 +106,7 @@ def create_endpoint(state: Store, **request: Any) -> dict[str, Any]:
         raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
     configuration = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, configuration)
+    instances.check_quotas(configuration["ProductionVariants"])
     now = clock().utc()
     data = {
         "EndpointName": name,
@@ -156,6 +157,7 @@ def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
     _require_settled(record)
     configuration = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, configuration)
+    instances.check_quotas(configuration["ProductionVariants"])
     variants = {variant["VariantName"] for variant in configuration["ProductionVariants"]}
     for component in state.components.values():
         on_it = component.data["EndpointName"] == request["EndpointName"] and not component.base
@@ -204,7 +206,8 @@ def describe_endpoint(state: Store, EndpointName: str) -> dict[str, Any]:
             summary | {key: variant[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant}
         )
     shape = validation.operation("DescribeEndpoint").output_shape
-    return validation.pick(shape, record.data | {"ProductionVariants": variants or None})
+    members = {"ProductionVariants": variants or None, "DataCaptureConfig": capture.summary(state, EndpointName)}
+    return validation.pick(shape, record.data | members)
 
 
 @handles("ListEndpoints")

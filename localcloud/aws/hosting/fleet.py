@@ -72,6 +72,8 @@ def _component(state: Store, component: Component) -> None:
     if component.status == "Failed":
         _stop(component.copies)
         return
+    if component.status == "Creating" and faults.stands("component-creating", component.name):
+        return
     current_copies = [c for c in component.copies if not _outdated(component, c) and c.state != "stopping"]
     for copy in [copy for copy in current_copies if copy.state == "failed"]:
         current_copies.remove(copy)

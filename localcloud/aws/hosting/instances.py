@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.sagemaker.exceptions import SagemakerClientError
+
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.copies import Copy
@@ -28,9 +30,40 @@ def instance_types(variant: dict[str, Any]) -> list[str]:
 
 
 def out_of_capacity(endpoint: str, instance_type: str) -> bool:
-    """Whether the fault strikes this endpoint, or this type on it (target ``<endpoint>/<type>``)."""
-    return faults.strikes("insufficient-capacity", endpoint) or faults.strikes(
-        "insufficient-capacity", f"{endpoint}/{instance_type}"
+    """Whether the fault strikes this endpoint, or this type on it (target ``<endpoint>/<type>``), or the type's quota is zero."""
+    return (
+        faults.strikes("insufficient-capacity", endpoint)
+        or faults.strikes("insufficient-capacity", f"{endpoint}/{instance_type}")
+        or faults.stands("endpoint-quota-zero", instance_type)
+    )
+
+
+def check_quotas(variants: list[dict[str, Any]]) -> None:
+    """Refuse a configuration whose instances the account may not run, as CreateEndpoint and UpdateEndpoint do.
+
+    Of a variant with several types, one that has a quota is enough.
+
+    Args:
+        variants: Production variants of the configuration.
+    """
+    for variant in variants:
+        types = instance_types(variant)
+        if types and all(faults.stands("endpoint-quota-zero", kind) for kind in types):
+            faults.strikes("endpoint-quota-zero", types[0])
+            count = variant.get("InitialInstanceCount", 1)
+            raise SagemakerClientError("ResourceLimitExceeded", quota_message(f"{types[0]} for endpoint usage", count))
+
+
+def quota_message(quota: str, count: int = 1) -> str:
+    """Return SageMaker's message about a quota of zero.
+
+    Args:
+        quota: Name of the quota.
+        count: Number of instances requested.
+    """
+    return (
+        f"The account-level service limit '{quota}' is 0 Instances, with current utilization of 0 Instances and a request delta "
+        f"of {count} Instances. Please use AWS Service Quotas to request an increase for this quota."
     )
 
 

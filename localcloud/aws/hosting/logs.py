@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import logs_backends
@@ -14,14 +15,21 @@ from localcloud.aws.settings import current
 
 @contextlib.contextmanager
 def stream(account: str, region: str, component: str, copy_id: str) -> Iterator[Callable[[str], None]]:
-    """Open the log stream of one copy; yields a function that writes a line.
+    """Open the log stream of one copy; yields a function that writes a line."""
+    path = current().folder / "logs" / component / f"{copy_id}.log"
+    group, name = f"/aws/sagemaker/InferenceComponents/{component}", f"AllTraffic/{copy_id}"
+    with lines(account, region, group=group, name=name, path=path) as write:
+        yield write
 
-    The first line creates the log group if necessary. A group that is deleted later stays deleted: otherwise the last lines of a copy
+
+@contextlib.contextmanager
+def lines(account: str, region: str, *, group: str, name: str, path: Path) -> Iterator[Callable[[str], None]]:
+    """Open a log stream of this name, and a file; yields a function that writes a line to both.
+
+    The first line creates the log group if necessary. A group that is deleted later stays deleted: otherwise the last lines of a process
     would bring back a group that its stack has just deleted, and the next deployment would fail on it.
     """
-    path = current().folder / "logs" / component / f"{copy_id}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    group, name = f"/aws/sagemaker/InferenceComponents/{component}", f"AllTraffic/{copy_id}"
     with path.open("a", encoding="utf-8") as file:
         has_begun = False
 

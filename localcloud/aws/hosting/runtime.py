@@ -20,6 +20,7 @@ from moto.core.eventstream import EventStreamEncoder
 from werkzeug.wrappers import Request, Response
 
 from localcloud.aws import faults
+from localcloud.aws.hosting import capture, stand_ins
 from localcloud.aws.hosting.copies import Copy
 from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, store
@@ -174,7 +175,8 @@ def _forward(call: _Call, request: Request, *, raw: bool) -> Response:
     headers |= {"Accept": accept} if accept else {}
     if call.component.base:
         headers["X-Amzn-SageMaker-Adapter-Identifier"] = call.component.name
-    connection = http.client.HTTPConnection("127.0.0.1", call.copy.port, timeout=current().invocation_timeout_s)
+    port = stand_ins.ports().get(call.component.name, call.copy.port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=current().invocation_timeout_s)
     try:
         connection.request("POST", call.path, body=request.get_data(), headers=headers)
         upstream = connection.getresponse()
@@ -194,7 +196,7 @@ def _forward(call: _Call, request: Request, *, raw: bool) -> Response:
     if failed:
         connection.close()
         raise _model_error(call, upstream.status, (body or b"").decode(errors="replace"))
-    return _respond(call, connection, upstream, body)
+    return capture.kept(call.state, call.component, request, _respond(call, connection, upstream, body))
 
 
 def _respond(

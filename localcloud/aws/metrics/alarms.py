@@ -15,9 +15,10 @@ from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
 from localcloud.aws.metrics import composite_alarms, metricmath, notifications, promql_alarms, states
 from localcloud.aws.metrics.points import Metric, Point, metric_of, point, statistic
+from localcloud.aws.metrics.published import published
 
-_OLD_IN_A_ROW = 500
-"""Data points that are too old in a row before the search ends: points are kept in the order of their arrival."""
+_OLD_IN_A_ROW = 100
+"""Data points of a metric that are too old in a row before the search ends: points are kept in the order of their arrival."""
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -39,7 +40,7 @@ def evaluate(state: Store) -> None:
     """Bring every alarm to its present state, and run the actions of those over metrics that are in ALARM."""
     alarms = list(models.cloudwatch_backends[state.account][state.region].alarms.values())
     metric_alarms = [alarm for alarm in alarms if alarm.comparison_operator in _COMPARE]
-    history = _History(state, max((_period(a) * int(a.evaluation_periods) for a in metric_alarms), default=0))
+    history = _History(state)
     for alarm in metric_alarms:
         value = _metric_alarm(state, alarm, history)
         if alarm.state_value == "ALARM" and alarm.actions_enabled and value is not None:
@@ -54,29 +55,23 @@ def _act(state: Store, alarm: Any, value: float) -> None:
 
 
 class _History:
-    """Data points of the last `seconds`, by metric."""
+    """Data points that have been published, by metric."""
 
-    def __init__(self, state: Store, seconds: float) -> None:
+    def __init__(self, state: Store) -> None:
         self._now = clock().now()
-        self._data: dict[Metric, list[tuple[float, Point]]] = {}
-        old = 0
-        for datum in reversed(models.cloudwatch_backends[state.account][state.region].metric_data):
-            age = self._now - datum.timestamp.replace(tzinfo=UTC).timestamp()
-            old = old + 1 if age > seconds else 0
-            if old > _OLD_IN_A_ROW:
-                break
-            if 0 <= age <= seconds:
-                self._data.setdefault(metric_of(datum.namespace, datum.name, datum.dimensions), []).append(
-                    (age, point(datum))
-                )
+        self._data = published(models.cloudwatch_backends[state.account][state.region])
 
     def points(self, metric: Metric, stat: str, period: float, count: int) -> metricmath.Series:
         """Statistic of a metric in each of the last `count` periods, the newest first."""
         periods: list[list[Point]] = [[] for _ in range(count)]
-        for age, datum in self._data.get(metric, []):
-            index = math.floor(age / period)
-            if index < count:
-                periods[index].append(datum)
+        old = 0
+        for stamp, datum in reversed(self._data.get(metric, [])):
+            age = self._now - stamp
+            old = old + 1 if age > period * count else 0
+            if old > _OLD_IN_A_ROW:
+                break
+            if age >= 0 and (index := math.floor(age / period)) < count:
+                periods[index].append(point(datum))
         function = statistic(stat)
         return [float(function(data)) if data else None for data in periods]
 

@@ -5,6 +5,7 @@ import gc
 import os
 
 import cdk_sglang_forks
+import cdk_sglang_interpreter
 import cdk_sglang_loopback
 import cdk_sglang_standby
 
@@ -15,4 +16,5 @@ gc.set_threshold(100_000, 50, 100)
 os.environ.setdefault("SGLANG_EXTERNAL_MODEL_PACKAGE", "cdk_sglang_models")
 cdk_sglang_loopback.install()
 cdk_sglang_forks.install()
+cdk_sglang_interpreter.install()
 cdk_sglang_standby.install()

@@ -27,15 +27,27 @@ FOUNDATION = "cdk-sglang-e2e-foundation"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the engine; keep these tests in their order, since they share one fleet's life."""
+    """Mark what needs the engine; put these tests behind one another in their order, since those of a file share one fleet's life.
+
+    Behind one another: pytest ends the fleet of a file with the file's last test in a row, and whatever came in between would get a new one.
+    """
     reason = _why_no_engine()
-    here = [index for index, item in enumerate(items) if Path(__file__).parent in item.path.parents]
-    ordered = sorted((items[index] for index in here), key=lambda item: (item.path, item.reportinfo()[1] or 0))
-    for index, item in zip(here, ordered, strict=True):
-        items[index] = item
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
         item.add_marker(pytest.mark.engine)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+    in_order(items, here)
+
+
+def in_order(items: list[Any], some: list[Any]) -> None:
+    """Move some of the items behind one another, by file and line, to the place of the first of them."""
+    if not some:
+        return
+    place = items.index(some[0])
+    others = [item for item in items if item not in some]
+    ordered = sorted(some, key=lambda item: (item.path, item.reportinfo()[1] or 0))
+    items[:] = [*others[:place], *ordered, *others[place:]]
 
 
 def _why_no_engine() -> str | None:
@@ -143,7 +155,7 @@ def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Fleet]:
-    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=2048)}) as made:
+    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=8192)}) as made:
         yield made
 
 

@@ -38,7 +38,7 @@ CHAT: dict[str, Any] = {"max_tokens": 12, "temperature": 0}
 
 def with_adapters(models: Path, **adapters: str) -> dict[str, Any]:
     """Two copies with these adapters, by name and folder of the tiny model's."""
-    made = component(context_length=2048, copies=2)
+    made = component(context_length=8192, copies=2)
     made["server"]["lora"] = LORA
     return {"tiny": {**made, "adapters": {name: {"folder": str(models / of)} for name, of in adapters.items()}}}
 

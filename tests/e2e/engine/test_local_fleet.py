@@ -20,12 +20,17 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud import agent as local_agent
+from localcloud.aws.hosting.store import stores
+from tests.e2e.engine.conftest import ROOT
+from tests.localcloud.agents import Stack, events, runtime, zipped
+
 pytestmark = pytest.mark.timeout(600)
 
 
 def component(**options: Any) -> dict[str, Any]:
     server = {
-        "context_length": options.get("context_length", 2048),
+        "context_length": options.get("context_length", 8192),
         "dtype": "float32",
         "extra": {"sleep_on_idle": True},
     }
@@ -67,6 +72,25 @@ def eventually(holds: Any, *, within_s: float) -> float:
     raise AssertionError(f"not within {within_s} s")
 
 
+def settled(fleet: Any, *, copies: int) -> None:
+    """Wait until a component has had all copies in service for some health checks on end."""
+    since = time.monotonic()
+
+    def steady() -> bool:
+        nonlocal since
+        if fleet.described()["RuntimeConfig"]["CurrentCopyCount"] != copies:
+            since = time.monotonic()
+        return time.monotonic() > since + 5
+
+    eventually(steady, within_s=180)
+
+
+def states_of_copies(fleet: Any) -> list[tuple[str, str, str]]:
+    """State and failure of each copy of the first component, as the embedded AWS has them."""
+    store = next(store for store in stores() if "e2e-chat-tiny" in store.components)
+    return [(copy.id, copy.state, copy.failure) for copy in store.components["e2e-chat-tiny"].copies]
+
+
 class TestFleet:
     def test_answers_a_chat_request_through_boto3(self, fleet: Any) -> None:
         answer = fleet.ask(tokens=8)
@@ -75,7 +99,10 @@ class TestFleet:
         assert answer["choices"][0]["message"]["role"] == "assistant"
 
     def test_streams_parts_before_the_answer_is_finished(self, fleet: Any) -> None:
-        body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 64, "stream": True, "temperature": 0}
+        # A random model may end its answer at any word, so the end mark does not count; a process that streams for the first
+        # time is late with the first parts.
+        message = {"role": "user", "content": "hello"}
+        body = {"messages": [message], "max_tokens": 512, "ignore_eos": True, "stream": True, "temperature": 0}
         stream = fleet.client("sagemaker-runtime").invoke_endpoint_with_response_stream(
             EndpointName="e2e-chat",
             InferenceComponentName="e2e-chat-tiny",
@@ -86,7 +113,7 @@ class TestFleet:
 
         assert len(arrived) > 2
         assert b"".join(part for _, part in arrived).endswith(b"data: [DONE]\n\n")
-        assert arrived[-1][0] - arrived[0][0] > 0.02  # the first part was there while the engine went on
+        assert arrived[-1][0] - arrived[0][0] > 0.2  # the first part was there while the engine went on
 
     def test_the_openai_client_works_against_the_openai_path(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from openai import OpenAI
@@ -101,6 +128,26 @@ class TestFleet:
             answer = client.chat.completions.create(model="tiny", messages=messages, max_tokens=8, temperature=0)
 
         assert answer.choices[0].message.content == fleet.ask(tokens=8)["choices"][0]["message"]["content"]
+
+    def test_the_agent_answers_with_the_engines_words(self, fleet: Any) -> None:
+        """The random model never ends an answer, so the agent passes its words on and says that they were cut off."""
+        s3, folder = fleet.client("s3"), local_agent.code(ROOT / "agent", fleet.folder / "code")
+        s3.create_bucket(Bucket="code")
+        s3.put_object(Bucket="code", Key="agent.zip", Body=zipped(folder))
+        place = {"CDK_SGLANG_ENDPOINT": "e2e-chat", "CDK_SGLANG_COMPONENT": "e2e-chat-tiny"}
+        stack = Stack(fleet.client)
+        arn = stack.deploy(
+            {"Agent": runtime(EnvironmentVariables=place)}, Arn={"Fn::GetAtt": ["Agent", "AgentRuntimeArn"]}
+        )["Arn"]
+        payload = json.dumps({"prompt": "hello"})
+        core = fleet.client("bedrock-agentcore")
+        told = events(core.invoke_agent_runtime(agentRuntimeArn=arn, runtimeSessionId="s" * 33, payload=payload))
+        stack.delete()
+
+        words = [event["text"] for event in told if event["type"] == "text"]
+        assert len(words) > 10  # streamed
+        assert [event["code"] for event in told if event["type"] == "error"] == ["answer_cut"]
+        assert told[-1]["type"] == "done"
 
     def test_nothing_of_it_listens_beyond_loopback_or_answers_a_web_page(self, fleet: Any) -> None:
         engines = fleet.engines()
@@ -165,22 +212,26 @@ class TestFleet:
         assert len(requests_by_copy(fleet)) == 2
 
     def test_a_killed_engine_is_out_of_routing_and_replaced(self, fleet: Any) -> None:
+        settled(fleet, copies=2)
         before = {process.pid for process in fleet.engines()}
         victim = tiny_engine(fleet)
         victim.send_signal(signal.SIGKILL)
         killed = time.monotonic()
-        outcome: Counter[str] = Counter()
+        answered, failures = 0, list[tuple[float, str]]()
         while time.monotonic() < killed + 10:
             try:
                 fleet.ask(tokens=2)
-                outcome["answered"] += 1
-            except ClientError:
-                outcome["failed"] += 1
+                answered += 1
+            except ClientError as error:
+                failures.append((time.monotonic() - killed, str(error)))
         late = [fleet.ask(tokens=2) for _ in range(20)]
 
-        assert outcome["failed"] <= 10  # those that met the dead copy before it was noticed
+        # Those that met the dead copy before it was noticed; how many these are, a fast machine decides.
+        told = (answered, len(failures), failures[-1:], Counter(text for _, text in failures), states_of_copies(fleet))
+        assert all(after_s < 8 for after_s, _ in failures), told
+        assert answered > 10, told
         assert len(late) == 20
-        eventually(lambda: fleet.described()["RuntimeConfig"]["CurrentCopyCount"] == 2, within_s=180)
+        settled(fleet, copies=2)
         assert {process.pid for process in fleet.engines()} - before
 
     def test_removing_a_component_never_stops_the_first(self, fleet: Any) -> None:

@@ -96,6 +96,16 @@ def test_without_enrichment_no_alarm_reads_promql_and_a_note_names_what_nobody_w
     Annotations.from_stack(Watched({"llama": {}}).stack).has_no_info("*", Match.any_value())
 
 
+def test_an_accept_length_that_nobody_can_watch_is_said() -> None:
+    draft = {"server": {"speculative": {"algorithm": "NGRAM", "num_draft_tokens": 8}}, "slo": {"accept_length": 2.5}}
+    text = "nobody watches the accept length that prod-chat promises .llama."
+    unwatched = Watched({"llama": draft})
+    Annotations.from_stack(unwatched.stack).has_info("/Watch/Alarms", Match.string_like_regexp(text))
+    Annotations.from_stack(Watched({"llama": draft}, enrichment=True).stack).has_no_info(
+        "/Watch/Alarms", Match.string_like_regexp(text)
+    )
+
+
 def test_every_alarm_says_what_to_do_and_links_its_runbook() -> None:
     watched = Watched(enrichment=True, rules=AlarmRules(plan_band=True), budget_usd_per_hour=30)
     for alarm in watched.all().values():

@@ -239,6 +239,11 @@ def test_speculative_decoding_has_a_dashboard_where_it_is_used(context: Make) ->
     assert "prod_speculative" not in _boards(context(enrichment=False, **DRAFTED))
 
 
+def test_a_component_whose_draft_has_to_be_promoted_first_has_that_dashboard_too(context: Make) -> None:
+    board = _boards(context(speculative={"ngram": {}}))["prod_speculative"]
+    assert board == _boards(context(**DRAFTED))["prod_speculative"]
+
+
 def test_adapters_have_a_dashboard_with_their_places_and_the_requests_of_each(context: Make) -> None:
     board = _boards(context(**ADAPTED))["prod_adapters"]
     loaded = _panel(board, "chat/llama: Adapters loaded")

@@ -9,8 +9,9 @@ import pytest
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models import catalogue
-from cdk_sglang.planning import EngineOptions, planned_fraction
+from cdk_sglang.planning import EndpointRequest, EngineOptions, FleetRequest, plan_fleet, planned_fraction
 from cdk_sglang.planning.component.request import component_request
+from cdk_sglang.planning.concurrency import concurrency_limits
 
 QWEN = catalogue("Qwen/Qwen3-8B")
 
@@ -56,3 +57,57 @@ def test_the_planned_share_of_a_component_is_the_engines_for_its_release() -> No
 def test_pipeline_stages_reach_the_planner() -> None:
     asked = component_request("c", QWEN, SglangOptions(tp_size=2, pp_size=2), bounds=(1, 1))
     assert asked.split(4).pipeline == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"max_total_tokens": 50_000}, {"max_total_tokens": 50_000}),
+        ({"disable_radix_cache": True}, {"radix_cache": False}),
+        ({"extra": {"swa_full_tokens_ratio": 0.5}}, {"sliding_ratio": 0.5}),
+        ({"extra": {"mamba_full_memory_ratio": 0.5}}, {"state_ratio": 0.5}),
+        ({"extra": {"max_mamba_cache_size": 64}}, {"state_slots": 64}),
+        ({"extra": {"mamba_radix_cache_strategy": "no_buffer"}}, {"state_strategy": "no_buffer"}),
+    ],
+)
+def test_every_option_that_moves_the_pool_reaches_the_planner(options: dict[str, Any], told: dict[str, Any]) -> None:
+    asked = component_request("c", QWEN, SglangOptions.model_validate(options), bounds=(1, 1))
+    assert asked.engine == EngineOptions(**told)
+
+
+def test_the_format_of_the_cache_is_the_engines_choice_unless_it_is_given() -> None:
+    formats = [
+        component_request("c", QWEN, SglangOptions.model_validate(options), bounds=(1, 1)).kv_dtype
+        for options in ({}, {"kv_cache_dtype": "auto"}, {"kv_cache_dtype": "bfloat16"}, {"kv_cache_dtype": "fp8_e4m3"})
+    ]
+    assert formats == [None, None, "bf16", "fp8"]
+
+
+def test_a_model_that_makes_embeddings_is_to_be_served_as_one() -> None:
+    facts = catalogue("Qwen/Qwen3-Embedding-0.6B")
+    (note,) = component_request("c", facts, SglangOptions(), bounds=(1, 1)).notes
+    assert note == (
+        "Qwen/Qwen3-Embedding-0.6B makes embeddings; set is_embedding: true under server.extra, without which SGLang serves it as a text model"
+    )
+    assert component_request("c", facts, SglangOptions(extra={"is_embedding": True}), bounds=(1, 1)).notes == ()
+    assert component_request("c", catalogue("Qwen/Qwen3-0.6B"), SglangOptions(), bounds=(1, 1)).notes == ()
+
+
+def test_replicas_inside_a_copy_take_their_gpus_and_share_its_requests() -> None:
+    options = {"tp_size": 2, "context_length": 8192}
+    one, two = (
+        component_request("c", QWEN, SglangOptions(**options, dp_size=replicas), bounds=(1, 1)) for replicas in (1, 2)
+    )
+    assert (two.split_of(2).gpus, two.split_of(2).tensor) == (4, 2)
+    plans = []
+    for asked in (one, two):
+        endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_12XLARGE,), components=(asked,))
+        plans.append(plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,))))
+    single, double = (plan.endpoints[0].components[0] for plan in plans)
+    assert (single.gpus, double.gpus) == (2, 4)
+    assert single.memory == double.memory
+    assert double.requests_at_context == 2 * single.requests_at_context
+    limits = [
+        concurrency_limits(asked, GpuInstance.G6E_12XLARGE, gpus=gpus).cache for asked, gpus in ((one, 2), (two, 4))
+    ]
+    assert limits[1] == 2 * limits[0]

@@ -206,11 +206,13 @@ def test_copies_are_deleted_with_the_reservation_unless_they_are_in_use(
     live = fleet.described()["EndpointConfigName"]
     assert runtime.move.delete_copies(fleet.sagemaker, endpoint="chat", prefix=PREFIX) == []
 
-    fleet.sagemaker.create_endpoint_config(
-        EndpointConfigName="Config-2",
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/hosting",
-        ProductionVariants=fleet.live_config()["ProductionVariants"],
-    )
+    of_the_endpoint_chat_on_demand = f"{PREFIX}on-demand-{'a' * 12}"
+    for name in ("Config-2", of_the_endpoint_chat_on_demand):
+        fleet.sagemaker.create_endpoint_config(
+            EndpointConfigName=name,
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/hosting",
+            ProductionVariants=fleet.live_config()["ProductionVariants"],
+        )
     fleet.sagemaker.update_endpoint(EndpointName="chat", EndpointConfigName="Config-2")
     fleet.settle()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cdk_sglang._runtime.truth import logic
 from cdk_sglang._runtime.truth import specification as specs
+from cdk_sglang._runtime.truth.adapters import adapter_finding
 from localcloud.aws import faults
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, eventually, in_service
@@ -421,3 +423,76 @@ def test_every_type_of_a_pool_must_have_the_model_that_was_asked_for_it(check: C
     differs = check.refuses(replace(asked, others=(other("llama-2", large, version="old"),)))
     assert "model llama-2 has another environment than asked: SM_TEST_VERSION differ" in differs
     assert "asked for model llama-1, serves llama-1, llama-2" in check.refuses(asked)
+
+
+class Adapters:
+    """SageMaker's word on adapters, and what their copies answer, by name."""
+
+    def __init__(self, answers: dict[str, int], *, status: str = "InService") -> None:
+        self.answers, self.status, self.asked = answers, status, list[str]()
+
+    def describe_inference_component(self, **request: str) -> dict[str, str]:
+        name = request["InferenceComponentName"]
+        if name not in self.answers:
+            error = {"Error": {"Code": "ValidationException", "Message": f"Could not find {name}"}}
+            raise ClientError(error, "DescribeInferenceComponent")
+        return {"InferenceComponentStatus": self.status, "FailureReason": "it does not fit"}
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        name = request["InferenceComponentName"]
+        self.asked.append(name)
+        status = self.answers[name]
+        if status == 200:
+            return {"Body": io.BytesIO(b'{"path": "x"}')}
+        raise ClientError({"Error": {"Code": "ModelError"}, "OriginalStatusCode": status}, "InvokeEndpoint")
+
+    def finding(self, name: str, *, elapsed: float = PATIENT) -> str | None:
+        asked = specs.Specification(endpoint="fleet", config="c", part=0, timeout_seconds=DEADLINE, components=())
+        found = adapter_finding(self, lambda _: self, asked, wanted(), name, copies=1, elapsed=elapsed)
+        return None if found is None else f"{found.kind}: {found.text}"
+
+
+def test_an_adapter_that_answers_is_well() -> None:
+    adapters = Adapters({"llama-triage": 200})
+    assert adapters.finding("llama-triage") is None
+    assert adapters.asked == ["llama-triage"]
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_an_adapter_that_is_just_in_service_and_not_loaded_yet_is_waited_for(status: int) -> None:
+    adapters = Adapters({"llama-triage": status})
+    assert adapters.finding("llama-triage", elapsed=299) == (
+        f"waiting: adapter llama-triage: answered the smoke request with status {status}; "
+        "see /aws/sagemaker/InferenceComponents/llama"
+    )
+    said = adapters.finding("llama-triage", elapsed=301)
+    assert said is not None
+    assert said.startswith("wrong: ")
+
+
+def test_an_adapter_that_refuses_the_question_is_wrong_at_once() -> None:
+    said = Adapters({"llama-triage": 400}).finding("llama-triage")
+    assert said is not None
+    assert said.startswith("wrong: adapter llama-triage: answered the smoke request with status 400")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("Creating", "waiting: adapter llama-triage: is Creating"),
+        ("Failed", "wrong: adapter llama-triage: is Failed (it does not fit)"),
+    ],
+)
+def test_an_adapter_that_is_not_in_service_is_not_asked(status: str, said: str) -> None:
+    adapters = Adapters({"llama-triage": 200}, status=status)
+    assert adapters.finding("llama-triage") == said
+    assert adapters.asked == []
+
+
+def test_adapters_are_asked_after_their_component_has_answered(check: Check) -> None:
+    adapters = ("llama-triage", "llama-billing")
+    assert check(wanted(adapters=adapters, smoke=smoke({"status": 500}))) == [
+        "waiting: component llama: answered the smoke request with status 500; see /aws/sagemaker/InferenceComponents/llama"
+    ]
+    said = check.refuses(wanted(adapters=adapters)).splitlines()
+    assert [line.split(";")[0] for line in said] == [f"adapter {name}: does not exist" for name in adapters]

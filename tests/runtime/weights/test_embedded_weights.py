@@ -30,6 +30,7 @@ from cdk_sglang import (
 from localcloud.aws.compute import builds
 from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
 from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
+from tests.support.model_folders import TOKENIZER
 from tests.support.weights import safetensors_bytes
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,7 +38,7 @@ BASE = f"sha256:{'b' * 64}"
 Deploy = Callable[..., CompletedProcess[str]]
 FILES = {
     "config.json": b'{"model_type": "llama"}',
-    "tokenizer.json": b"{}",
+    "tokenizer.json": TOKENIZER,
     "model.safetensors": safetensors_bytes({"a": (64, 64)}),
 }
 

@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from tests.support.hub_server import REVISION, HubModel, HubServer
+from tests.support.model_folders import SENTENCEPIECE, TOKENIZER
 from tests.support.weights import RUNTIME, safetensors_bytes
 
 REPO = "Qwen/Qwen3-8B"
@@ -23,7 +24,7 @@ MIB = 1024 * 1024
 def a_model(shards: int = 2, *, rows: int = 4096, **more: bytes) -> HubModel:
     files = {
         "config.json": json.dumps({"model_type": "qwen3"}).encode(),
-        "tokenizer.json": b"{}",
+        "tokenizer.json": TOKENIZER,
         "README.md": b"# card",
         ".gitattributes": b"*.safetensors filter=lfs",
     }
@@ -295,6 +296,53 @@ def test_a_model_that_does_not_exist(weights: Any, hub: HubServer, s3: Any) -> N
     )
 
 
+def test_a_download_host_that_refuses_is_not_a_model_that_does_not_exist(weights: Any, hub: HubServer, s3: Any) -> None:
+    hub.models[REPO] = a_model()
+    hub.faults.refused["model-00001-of-00002.safetensors"] = 1000
+
+    message = Run(weights, hub, s3).refused()
+
+    store = hub.store_url.removeprefix("http://")
+    assert message == (
+        f"model-00001-of-00002.safetensors: {store}, where the hub keeps its files, answered 403 Forbidden: it refuses this network "
+        "(a proxy, a firewall, a blocked country), or the link was no longer valid; gave up after 6 tries; "
+        "stage again to go on where it stopped"
+    )
+    assert "no such model" not in message
+
+
+def test_a_link_that_was_no_longer_valid_is_fetched_anew(weights: Any, hub: HubServer, s3: Any) -> None:
+    model = hub.models[REPO] = a_model()
+    name = "model-00002-of-00002.safetensors"
+    hub.faults.refused[name] = 2
+    run = Run(weights, hub, s3)
+
+    run()
+
+    assert body(s3, name) == model.files[name]
+    assert len(run.of("retry")) == 2
+
+
+def test_signed_links_are_in_no_reason_and_no_log(weights: Any, hub: HubServer, s3: Any) -> None:
+    hub.models[REPO] = a_model()
+    hub.faults.store_url = "http://127.0.0.1:1"  # nobody listens there
+    run = Run(weights, hub, s3)
+    with pytest.raises(weights.problems.WeightsError, match="gave up after 6 tries") as caught:
+        run()
+    assert "127.0.0.1" in str(caught.value)
+    assert "5ec3e7" not in f"{caught.value} {run.events}"
+
+
+def test_a_hub_that_refuses_a_file_of_a_model_that_it_lists_says_so(weights: Any, hub: HubServer, s3: Any) -> None:
+    hub.models[REPO] = a_model()
+    hub.faults.refused["config.json"] = 1000
+
+    assert Run(weights, hub, s3).refused() == (
+        f"{REPO}: {hub.url} lists the model, and refuses /{REPO}/resolve/{REVISION}/config.json (403 Forbidden); "
+        "does the token's account have access to its files, and does the network let them through?"
+    )
+
+
 def test_duplicates_pickles_and_other_formats_stay_behind(weights: Any, hub: HubServer, s3: Any) -> None:
     hub.models[REPO] = a_model(
         **{
@@ -304,7 +352,7 @@ def test_duplicates_pickles_and_other_formats_stay_behind(weights: Any, hub: Hub
             "model.gguf": b"x",
             "onnx/model.onnx": b"x",
             "consolidated.safetensors": b"x",
-            "tokenizer.model": b"spm",
+            "tokenizer.model": SENTENCEPIECE,
         }
     )
 
@@ -325,7 +373,7 @@ def test_duplicates_pickles_and_other_formats_stay_behind(weights: Any, hub: Hub
 
 def test_pickles_alone_are_refused_unless_named(weights: Any, hub: HubServer, s3: Any) -> None:
     hub.models[REPO] = HubModel(
-        {"config.json": b'{"model_type": "opt"}', "pytorch_model.bin": b"x", "vocab.json": b"{}"}
+        {"config.json": b'{"model_type": "opt"}', "pytorch_model.bin": b"x", "vocab.json": b"{}", "merges.txt": b""}
     )
 
     assert (
@@ -348,8 +396,20 @@ def test_a_repository_that_is_no_whole_model_gets_no_manifest(weights: Any, hub:
     message = Run(weights, hub, s3).refused()
 
     assert "tokenizer.json: missing" in message
-    assert "model-00002-of-00003.safetensors: missing; 2 of 3 shards are there" in message
+    assert (
+        "model-00002-of-00003.safetensors: missing; 2 of 3 shards that model.safetensors.index.json names are there"
+        in message
+    )
     assert f"{PREFIX}cdk-sglang-manifest.json" not in keys(s3)
+
+
+def test_a_draft_has_no_tokenizer_of_its_own(weights: Any, hub: HubServer, s3: Any) -> None:
+    """As EAGLE heads are published: config and weights. As a model, the same files are refused as before."""
+    hub.models[REPO] = a_model(1)
+    del hub.models[REPO].files["tokenizer.json"]
+
+    assert Run(weights, hub, s3)(draft=True)["draft"] is True
+    assert "tokenizer.json: missing" in Run(weights, hub, s3).refused()
 
 
 def test_a_machine_without_memory_for_one_part_says_so(weights: Any, hub: HubServer, s3: Any) -> None:
@@ -459,6 +519,16 @@ def test_a_token_in_the_environment_is_refused(cloud: str) -> None:
         "error: HF_TOKEN is set: tokens come from Secrets Manager alone, since environments are logged and inherited; "
         "unset it and give --token-secret\n"
     )
+
+
+def test_verify_knows_a_draft_by_its_record(hub: HubServer, cloud: str) -> None:
+    hub.models[REPO] = a_model(1)
+    del hub.models[REPO].files["tokenizer.json"]
+    client(cloud, "s3").create_bucket(Bucket="models")
+    order = ("--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
+    staged = run_program(cloud, "stage", REPO, *order, "--draft")
+    assert staged.returncode == 0, staged.stderr
+    assert run_program(cloud, "verify", "--bucket", "models", "--prefix", PREFIX).returncode == 0
 
 
 def test_verify_names_what_has_changed_since_staging(hub: HubServer, cloud: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.support.model_folders import BAD, GOOD, TOKENIZER, Folder
 from tests.support.weights import safetensors_bytes
 
 RUNTIME = Path(__file__).parents[3] / "constructs" / "cdk_sglang" / "_runtime"
@@ -38,7 +39,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
 def whole_model() -> dict[str, bytes]:
     return {
         "config.json": b'{"model_type": "llama"}',
-        "tokenizer.json": b"{}",
+        "tokenizer.json": TOKENIZER,
         "model.safetensors.index.json": json.dumps({"weight_map": {"a": ONE, "b": TWO}}).encode(),
         ONE: safetensors_bytes({"a": (64, 64)}),
         TWO: safetensors_bytes({"b": (64, 64)}),
@@ -47,7 +48,7 @@ def whole_model() -> dict[str, bytes]:
 
 def check(program: Callable[[str], Any], files: dict[str, bytes], **options: Any) -> list[str]:
     def read(name: str, start: int, end: int) -> bytes:
-        assert end - start < 10**6, "reads headers alone"
+        assert end - start < 2**20, "reads headers and vocabularies in parts"
         return files[name][start : end + 1]
 
     return list(
@@ -59,13 +60,48 @@ def test_a_whole_model_has_no_problem(program: Callable[[str], Any]) -> None:
     assert check(program, whole_model()) == []
 
 
-def test_one_file_is_a_model_too(program: Callable[[str], Any]) -> None:
-    files = {
-        "config.json": b'{"architectures": ["LlamaForCausalLM"]}',
-        "tokenizer.model": b"spm",
-        "model.safetensors": safetensors_bytes({"a": (64, 64)}),
-    }
-    assert check(program, files) == []
+@pytest.mark.parametrize("folder", GOOD, ids=lambda folder: folder.name)
+def test_what_sglang_loads_is_whole(program: Callable[[str], Any], folder: Folder) -> None:
+    assert check(program, dict(folder.files)) == []
+
+
+@pytest.mark.parametrize("folder", BAD, ids=lambda folder: folder.name)
+def test_a_damaged_model_is_refused_in_a_line_that_names_the_file(
+    program: Callable[[str], Any], folder: Folder
+) -> None:
+    lines = check(program, dict(folder.files))
+    assert len(lines) == len(folder.says)
+    assert [said for said in folder.says if not any(said in line for line in lines)] == []
+
+
+def test_only_the_files_of_the_index_are_counted(program: Callable[[str], Any]) -> None:
+    files = whole_model() | {"consolidated.safetensors": safetensors_bytes({"a": (64, 64), "b": (64, 64)})}
+    assert check(program, files, expected_bytes=16_384) == []
+
+
+@pytest.mark.parametrize("part", [1, 7, 64])
+def test_no_cut_of_a_tokenizer_goes_unnoticed_wherever_it_is_read_in_parts(
+    program: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    rules = program("text_rules")
+    monkeypatch.setattr(rules, "_PART_BYTES", part)
+    whole = json.dumps({"version": "1.0", "model": {"vocab": {'a"\\': 1, "[": 2, "\\": 3}, "merges": ["a b"]}}).encode()
+    for cut in range(1, len(whole) + 1):
+        problems = rules.tokenizer_problems({"tokenizer.json": cut}, lambda _, first, last: whole[first : last + 1])
+        assert bool(problems) == (cut < len(whole)), cut
+
+
+def test_a_vocabulary_of_many_megabytes_is_read_in_parts(program: Callable[[str], Any]) -> None:
+    vocabulary = {f"tök{number}": number for number in range(150_000)}
+    body = json.dumps({"model": {"vocab": vocabulary}}, ensure_ascii=False).encode()
+    assert len(body) > 2 * 2**20
+    assert check(program, whole_model() | {"tokenizer.json": body}) == []
+
+
+def test_the_deployment_and_the_container_have_one_text_of_the_rules() -> None:
+    for name in ("text_rules.py", "weight_rules.py"):
+        ours, theirs = RUNTIME / "weights" / name, RUNTIME.parents[2] / "container" / "cdk_sglang_container" / name
+        assert ours.read_bytes() == theirs.read_bytes(), f"change both: cp {ours} {theirs}"
 
 
 def test_truncated_safetensors_are_named_with_both_sizes(program: Callable[[str], Any]) -> None:
@@ -102,7 +138,7 @@ def test_missing_shards_are_counted(program: Callable[[str], Any]) -> None:
     files = whole_model()
     del files[TWO]
 
-    assert check(program, files) == [f"{TWO}: missing; 1 of 2 shards are there"]
+    assert check(program, files) == [f"{TWO}: missing; 1 of 2 shards that model.safetensors.index.json names are there"]
 
 
 def test_shards_of_another_model_are_told_apart(program: Callable[[str], Any]) -> None:
@@ -112,13 +148,6 @@ def test_shards_of_another_model_are_told_apart(program: Callable[[str], Any]) -
     assert check(program, files) == [
         f"{TWO}: lacks b, which model.safetensors.index.json places there; the files are of two models"
     ]
-
-
-def test_a_shard_that_only_the_index_knows(program: Callable[[str], Any]) -> None:
-    files = whole_model()
-    files["model.safetensors.index.json"] = json.dumps({"weight_map": {"a": ONE, "b": "extra.safetensors"}}).encode()
-
-    assert check(program, files) == ["extra.safetensors: missing, and model.safetensors.index.json names it"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +177,12 @@ def test_nothing_at_all_is_a_problem_of_the_prefix(program: Callable[[str], Any]
 
 
 def test_pickles_are_no_weights(program: Callable[[str], Any]) -> None:
-    files = {"config.json": b'{"model_type": "opt"}', "vocab.json": b"{}", "pytorch_model.bin": b"x"}
+    files = {
+        "config.json": b'{"model_type": "opt"}',
+        "vocab.json": b'{"a": 0}',
+        "merges.txt": b"a b",
+        "pytorch_model.bin": b"x",
+    }
 
     assert check(program, files) == [
         "no *.safetensors: holds no weights that SGLang reads without running code from them"
@@ -167,7 +201,9 @@ def test_a_long_header_is_read_to_its_end(program: Callable[[str], Any]) -> None
     body = safetensors_bytes(shapes)
     assert int.from_bytes(body[:8], "little") > 256 * 1024
 
-    assert check(program, {**whole_model(), "extra.safetensors": body}) == []
+    single = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": TOKENIZER, "model.safetensors": body}
+    assert check(program, single) == []
+    assert check(program, single | {"model.safetensors": body[:-1]})
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:

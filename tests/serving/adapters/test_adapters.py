@@ -125,6 +125,17 @@ def test_the_role_may_read_the_folder_of_adapters_once() -> None:
     assert str(readable[0]).count("adapters/*.tar.gz") == 1
 
 
+def test_the_role_may_list_the_folder_of_adapters_and_nothing_beside_it() -> None:
+    component = any_component()
+    component.add_adapter("triage", AdapterSource.from_s3("s3://models/adapters/triage.tar.gz"))
+    component.add_adapter("loose", AdapterSource.from_s3("s3://models/loose.tar.gz"))
+    policies = template_of(component).find_resources("AWS::IAM::Policy").values()
+    statements = [s for policy in policies for s in policy["Properties"]["PolicyDocument"]["Statement"]]
+    listed = [s["Condition"]["StringLike"]["s3:prefix"] for s in statements if s["Action"] == "s3:ListBucket"]
+    assert ["adapters/*"] in listed
+    assert ["loose.tar.gz"] in listed
+
+
 def test_a_folder_is_checked_packed_and_uploaded_with_the_deployment(adapter_folder: Callable[..., Path]) -> None:
     component = any_component()
     adapter = component.add_adapter("triage", AdapterSource.from_folder(adapter_folder()))
@@ -304,6 +315,19 @@ def test_grants_name_the_adapter() -> None:
             "Users": Match.any_value(),
         },
     )
+
+
+def test_the_role_may_use_the_keys_of_archives_in_other_buckets_once_each() -> None:
+    component, key = any_component(), "arn:aws:kms:us-east-1:444455556666:key/0e1c0a5e-0000-4000-8000-00000000000"
+    for index, digit in enumerate((1, 1, 2)):
+        component.add_adapter(
+            f"a{index}", AdapterSource(Adapter(s3=f"s3://models/a/{index}.tar.gz", kms_key=key + str(digit)))
+        )
+    policies = template_of(component).find_resources("AWS::IAM::Policy").values()
+    statements = [s for policy in policies for s in policy["Properties"]["PolicyDocument"]["Statement"]]
+    used = [s for s in statements if s["Action"] == "kms:Decrypt"]
+    assert [s["Resource"] for s in used] == [f"{key}1", f"{key}2"]
+    assert all("kms:ViaService" in s["Condition"]["StringEquals"] for s in used)
 
 
 def test_a_bucket_brings_its_key() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk_sglang import (
     Capacity,
@@ -146,6 +147,68 @@ def test_what_the_caller_says_wins(component: InferenceComponent) -> None:
         statistic="p50", period=cdk.Duration.minutes(5), label="median", color="#ff0000"
     )
     assert (metric.statistic, metric.period.to_minutes(), metric.label, metric.color) == ("p50", 5, "median", "#ff0000")
+
+
+def test_every_option_of_cdk_is_honoured(any_component: Callable[..., InferenceComponent]) -> None:
+    metric = any_component().metric_invocations(
+        account="444455556666", region="eu-west-1", id="m1", unit=cloudwatch.Unit.COUNT, visible=False
+    )
+    assert (metric.account, metric.region, metric.id, metric.unit, metric.visible) == (
+        "444455556666",
+        "eu-west-1",
+        "m1",
+        cloudwatch.Unit.COUNT,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"perod": cdk.Duration.minutes(5)}, {"dimensions_map": {"a": "b"}}, {"unit": "Count"}]
+)
+@pytest.mark.parametrize("of_gpus", [False, True])
+def test_an_option_that_is_not_honoured_is_refused(
+    endpoint: InferenceEndpoint, options: dict[str, Any], of_gpus: bool
+) -> None:
+    metric = endpoint.metrics.gpus.metric_utilization if of_gpus else endpoint.metric_invocations
+    (name,) = options
+    with pytest.raises(ConfigurationError, match=rf"\.{name}: "):
+        metric(**options)
+
+
+def test_metrics_are_methods_of_the_constructs_too(endpoint: InferenceEndpoint, component: InferenceComponent) -> None:
+    for construct in (endpoint, component):
+        names = {name for name in dir(construct.metrics) if name.startswith("metric_")}
+        assert names <= set(dir(construct))
+        assert construct.metric_invocations(period=cdk.Duration.minutes(5)).period.to_minutes() == 5
+        assert construct.metric_invocations().dimensions == construct.metrics.metric_invocations().dimensions
+
+
+def test_metrics_carry_region_and_account_of_the_endpoint(any_component: Callable[..., InferenceComponent]) -> None:
+    component = any_component()
+    for metric in (
+        component.metric_invocations(),
+        component.endpoint.metric_invocations(),
+        component.endpoint.metrics.of_type("ml.g6e.12xlarge").metric_invocations(),
+        component.endpoint.metrics.gpus.of_gpu(
+            instance_id="i-1", accelerator_id="0", instance_type="ml.g6e.12xlarge"
+        ).metric_gpu_utilization(),
+    ):
+        assert (metric.region, metric.account) == ("us-east-1", "111122223333")
+    search = component.metrics.gpus.metric_utilization()
+    assert (search.search_region, search.search_account) == ("us-east-1", "111122223333")
+
+
+def test_an_alarm_in_another_region_is_refused_by_cdk(any_component: Callable[..., InferenceComponent]) -> None:
+    elsewhere = cdk.Stack(cdk.App(), "S", env=cdk.Environment(account="111122223333", region="eu-west-1"))
+    with pytest.raises(
+        RuntimeError, match=r"Cannot create an Alarm in region 'eu-west-1' based on metric .* in 'us-east-1'"
+    ):
+        any_component().metric_invocations().create_alarm(elsewhere, "Alarm", threshold=1, evaluation_periods=1)
+
+
+def test_without_a_known_region_a_metric_is_that_of_its_reader(endpoint: InferenceEndpoint) -> None:
+    metric = endpoint.metric_invocations()
+    assert (metric.region, metric.account) == (None, None)
 
 
 def test_any_other_metric_has_a_way(component: InferenceComponent) -> None:

@@ -179,8 +179,11 @@ def test_a_guard_that_moves_may_update_the_one_endpoint_to_its_own_copies(moving
         "sagemaker:ListTags",
         "sagemaker:UpdateEndpoint",
     }
-    copies = {
-        "Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, f"{CONFIGS.removeprefix('arn:aws')}/chat-on-demand-*"]]
+    copies = {  # twelve digits and no more: those of the endpoint chat-on-demand begin alike
+        "Fn::Join": [
+            "",
+            ["arn:", {"Ref": "AWS::Partition"}, f"{CONFIGS.removeprefix('arn:aws')}/chat-on-demand-{'?' * 12}"],
+        ]
     }
     assert found["sagemaker:CreateEndpointConfig"][0] == copies
     assert found["sagemaker:UpdateEndpoint"][0][1] == copies

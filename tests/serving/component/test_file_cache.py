@@ -180,7 +180,7 @@ def test_files_that_nothing_bounds_are_warned_of(add: MakeComponent) -> None:
             "environment": {"SGLANG_HICACHE_FILE_BACKEND_MIN_FREE_SPACE": "10G"},
         },
         {"server": SglangOptions(hicache=HicacheOptions(size_gb=1))},
-        {"server": SglangOptions(hicache=HicacheOptions(size_gb=1, storage_backend="mooncake"))},
+        {"server": SglangOptions(hicache=HicacheOptions(size_gb=1, storage_backend="nixl"))},
     ],
 )
 def test_files_that_are_bounded_and_other_backends_are_not_warned_of(

@@ -43,7 +43,7 @@ def test_weights_beyond_the_gpu_are_refused_and_the_nearest_fit_named(any_endpoi
     (problem,) = refusals(endpoint, LARGE, context_length=8192)
     assert re.fullmatch(
         r"chat\.server\.tp_size: Qwen/Qwen3-235B-A22B-FP8 with context_length 8192 does not fit 1 x L40S of ml\.g6e\.2xlarge: [\d.]+ GiB "
-        r"short per GPU \([\d.]+ GiB of weights, 44\.0 GiB there\); .*nearest fit: ml\.[a-z0-9.-]+ with tp_size [248]",
+        r"short per GPU \([\d.]+ GiB of weights, 44\.0 GiB there\); .*nearest fit: ml\.[a-z0-9.-]+ with tp_size [248] \([\d.]+ \$/h\)",
         problem,
     )
     assert endpoint.node.try_find_child("chat") is None
@@ -151,7 +151,7 @@ def test_the_release_in_the_image_decides_whether_a_model_has_room(
     capacity = Capacity.on_demand("ml.g5.xlarge", max_instances=1)
     new = any_endpoint("New", capacity=capacity, image=image(stack, "0.5.23"))
     (problem,) = refusals(new, QWEN_8B, context_length=8192)
-    assert "; set chunked_prefill_size: 2048 and cuda_graph_max_bs: 24 under server, with which it fits here" in problem
+    assert "; it fits here with chunked_prefill_size: 2048 and cuda_graph_max_bs: 24" in problem
     lean = SglangOptions(context_length=8192, chunked_prefill_size=2048, cuda_graph_max_bs=24)
     new.add_component("chat", model=QWEN_8B, server=lean)
     old = any_endpoint("Old", capacity=capacity, image=ServingImage.from_dlc())

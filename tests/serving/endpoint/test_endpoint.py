@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import botocore.session
 import pytest
 from aws_cdk import aws_iam as iam
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_sglang import (
     Capacity,
@@ -25,6 +25,7 @@ from cdk_sglang import (
 from cdk_sglang.hardware import InferenceAmi
 from cdk_sglang.serving.endpoint import checks as endpoint_checks
 from cdk_sglang.serving.endpoint.checks import METRIC_FREQUENCIES_SECONDS
+from tests.serving.conftest import MakeComponent
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 AL2023 = "al2023-ami-sagemaker-inference-gpu-4-1"
@@ -277,3 +278,25 @@ def test_two_endpoints_share_a_stack(any_endpoint: MakeEndpoint, stack: cdk.Stac
     roles = {stack.resolve(any_endpoint(name).role.role_arn)["Fn::GetAtt"][0] for name in ("Chat", "Code")}
     assert len(roles) == 2
     Template.from_stack(stack).resource_count_is("AWS::SageMaker::Endpoint", 2)
+
+
+class TestWithoutComponents:
+    EMPTY = (
+        "the endpoint has no components: it serves nothing, and its instances cost money; add one with add_component"
+    )
+
+    def test_an_endpoint_warns(self, any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+        any_endpoint()
+        Annotations.from_stack(stack).has_warning("/Fleet/Chat", Match.string_like_regexp(self.EMPTY))
+
+    def test_a_component_is_enough(self, any_component: MakeComponent, stack: cdk.Stack) -> None:
+        any_component()
+        Annotations.from_stack(stack).has_no_warning("/Fleet/Chat", Match.string_like_regexp(self.EMPTY))
+
+
+def test_the_frequency_of_metrics_may_be_a_duration(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    any_endpoint(metric_frequency_seconds=cdk.Duration.minutes(2))
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::EndpointConfig",
+        {"MetricsConfig": Match.object_like({"MetricPublishFrequencyInSeconds": 120})},
+    )

@@ -31,6 +31,17 @@ def test_rejects_anything_but_one_of_digest_and_tag(repository: ecr.Repository, 
     )
 
 
+def test_awss_image_can_be_held_by_its_digest(
+    any_endpoint: Callable[..., InferenceEndpoint], any_component: Callable[..., InferenceComponent], stack: cdk.Stack
+) -> None:
+    any_component(endpoint=any_endpoint(image=ServingImage.from_dlc(SglangDlc.V0_5_20_UBUNTU, digest=DIGEST)))
+    (model,) = Template.from_stack(stack).find_resources("AWS::SageMaker::Model").values()
+    image = model["Properties"]["PrimaryContainer"]["Image"]["Fn::Join"][1]
+    assert image[-1].endswith(f"/sglang@{DIGEST}")
+    with pytest.raises(ConfigurationError, match="'latest' is not a digest"):
+        ServingImage.from_dlc(digest="latest")
+
+
 def test_rejects_a_digest_and_a_cuda_version_of_the_wrong_form_at_once(repository: ecr.Repository) -> None:
     with pytest.raises(ConfigurationError) as error:
         ServingImage.from_repository(repository, digest="sha256:0a", cuda="cu130", sglang_version="0.5.23")

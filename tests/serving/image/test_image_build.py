@@ -11,6 +11,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import (
@@ -23,7 +25,7 @@ from cdk_sglang import (
     SglangDlc,
 )
 from cdk_sglang.assets import find_folder
-from cdk_sglang.serving.image.build import _SCRIPT
+from cdk_sglang.serving.image.build import _SCRIPT, ServingImageBuild
 
 PINNED = ContainerBase.upstream(digest=f"sha256:{'a' * 64}")
 
@@ -203,7 +205,11 @@ def test_a_shipped_folder_that_is_missing_names_both_places() -> None:
 FAKE = """#!/usr/bin/env bash
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
-  *describe-images*) echo "${LAST:-None}" ;;
+  *describe-images*"--output json"*) if [ -n "$LAST" ]; then echo "\\"$LAST\\""; else echo null; fi ;;
+  *describe-images*) printf 'None\\n%s\\n' "$LAST" ;; # as text, the CLI asks each page by itself
+  *get-secret-value*) echo '"{\\"username\\": \\"fleet\\", \\"password\\": \\"dckr_pat\\"}"' ;;
+  *"docker login"*|"login "*) cat >> "$CALLS.stdin" ;;
+  "pull "*) exit "${PULL_EXIT:-0}" ;;
   *"--sbom=true"*) exit "${SBOM_EXIT:-0}" ;;
   *"buildx build"*) exit "${BUILD_EXIT:-0}" ;;
 esac
@@ -227,6 +233,8 @@ def run_script(tmp_path: Path, **environment: str) -> tuple[int, list[str]]:
             "IMAGE_TAG": "0.5.23-f1",
             "BASE_IMAGE": "lmsysorg/sglang:v0.5.23",
             "CDK_SGLANG_FINGERPRINT": "f1",
+            "BUILDKIT_IMAGE": "public.ecr.aws/vend/moby/buildkit:buildx-stable-1",
+            "LAST": "",
             **environment,
         },
         capture_output=True,
@@ -253,6 +261,49 @@ def test_the_script_takes_the_last_image_as_its_cache(tmp_path: Path) -> None:
     _, calls = run_script(tmp_path, LAST="0.5.23-f0")
 
     assert "--cache-from type=registry,ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/images:0.5.23-f0" in str(calls)
+
+
+def test_the_builder_comes_from_ecr_and_only_without_it_from_docker_hub(tmp_path: Path) -> None:
+    _, calls = run_script(tmp_path)
+    (create,) = (call for call in calls if "buildx create" in call)
+    assert "--driver-opt image=public.ecr.aws/vend/moby/buildkit:buildx-stable-1" in create
+    assert "syntax=" not in (find_folder("container", holds="Dockerfile") / "Dockerfile").read_text().partition("\n")[0]
+
+
+def test_a_mirror_that_does_not_answer_is_asked_three_times_and_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")
+    (tmp_path / "sleep").chmod(stat.S_IRWXU)
+    code, calls = run_script(tmp_path, PULL_EXIT="1")
+    assert code == 0
+    assert sum("docker pull" in call for call in calls) == 3
+    (create,) = (call for call in calls if "buildx create" in call)
+    assert "--driver-opt" not in create
+
+
+def test_credentials_for_docker_hub_reach_docker_and_no_command_line(tmp_path: Path) -> None:
+    code, calls = run_script(tmp_path, DOCKER_HUB_SECRET="arn:aws:secretsmanager:us-east-1:111122223333:secret:hub")
+    assert code == 0
+    assert "docker login --username fleet --password-stdin" in calls
+    assert "dckr_pat" not in str(calls)
+    assert "dckr_pat" in (tmp_path / "calls.stdin").read_text()
+
+
+def test_a_build_with_credentials_may_read_them_and_use_their_key(content: Path) -> None:
+    stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(region="us-east-1", account="111122223333"))
+    key = "arn:aws:kms:us-east-1:111122223333:key/0e1c0a5e-0000-4000-8000-000000000000"
+    hub = secretsmanager.Secret.from_secret_attributes(
+        stack,
+        "Hub",
+        secret_complete_arn="arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf",
+        encryption_key=kms.Key.from_key_arn(stack, "Key", key),
+    )
+    ServingImageBuild(
+        stack, "Build", repository=ecr.Repository(stack, "Images"), base=PINNED, source=content, docker_hub=hub
+    )
+    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    statements = [s for p in policies for s in p["Properties"]["PolicyDocument"]["Statement"]]
+    assert [s["Resource"] for s in statements if s["Action"] == "kms:Decrypt"] == [key]
+    assert any("secretsmanager:GetSecretValue" in s["Action"] for s in statements)
 
 
 def test_the_script_fails_with_the_build(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_execution_role_says_why_it_is_as_it_is(any_endpoint: Callable[..., 
         "AwsSolutions-IAM5[Resource::*]",
         f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ec2:{where}:network-interface/*]",
         f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:{where}:log-group:/aws/sagemaker/Endpoints/chat:*]",
-        f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:{where}:log-group:/aws/sagemaker/InferenceComponents/chat-*:*]",
+        f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:{where}:log-group:/aws/sagemaker/InferenceComponents/chat-llama:*]",
         "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::models/llama/*]",
     }
     assert all(reason for reason in found.values())

@@ -10,8 +10,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk.assertions import Template
 
-from cdk_sglang import InferenceComponent, InferenceEndpoint
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang import ClinicalTools, ConfigurationError, InferenceComponent, InferenceEndpoint
+from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.serving.shared.runtime_functions import make_log_group as make_function_log_group
 from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
@@ -88,3 +88,29 @@ def test_a_group_that_cloudformation_names_is_kept_by_a_failed_deployment_too(st
     (group,) = Template.from_stack(stack).find_resources("AWS::Logs::LogGroup").values()
     assert "LogGroupName" not in group["Properties"]
     assert group["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(
+    ("retention", "said"),
+    [
+        (31, "Kept.log_retention_days: 31 is not allowed; nearest allowed: 30"),
+        (
+            logs.RetentionDays.INFINITE,
+            "Kept.log_retention_days: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)",
+        ),
+    ],
+)
+def test_a_retention_that_logs_do_not_have_is_refused_wherever_one_is_given(
+    retention: int | logs.RetentionDays, said: str
+) -> None:
+    stack = cdk.Stack()
+    with pytest.raises(ConfigurationError) as error:
+        ClinicalTools(stack, "Kept", key=kms.Key(stack, "Key"), log_retention_days=retention)
+    assert str(error.value) == said
+    assert stack.node.try_find_child("Kept") is None
+
+
+def test_a_retention_may_be_as_cdk_names_it() -> None:
+    stack = cdk.Stack()
+    ClinicalTools(stack, "Kept", key=kms.Key(stack, "Key"), log_retention_days=logs.RetentionDays.ONE_WEEK)
+    Template.from_stack(stack).has_resource_properties("AWS::Logs::LogGroup", {"RetentionInDays": 7})

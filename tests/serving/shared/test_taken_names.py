@@ -7,6 +7,7 @@ from collections.abc import Callable
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Annotations, Match
 
 from cdk_sglang import (
     AdapterSource,
@@ -91,6 +92,23 @@ def test_a_stack_without_account_and_region_is_held_to_itself(any_endpoint: Make
     any_endpoint("One", scope=stack, endpoint_name="prod")
     (said,) = _said(lambda: any_endpoint("Two", scope=stack, endpoint_name="prod"))
     assert said == f"Two: endpoint name 'prod' is that of endpoint Anywhere/One {RENAME}"
+
+
+def test_two_stacks_without_account_and_region_may_be_for_one_so_a_common_name_is_a_warning(
+    any_endpoint: MakeEndpoint,
+) -> None:
+    app = cdk.App()
+    first, second, known = cdk.Stack(app, "First"), cdk.Stack(app, "Second"), cdk.Stack(app, "Known", env=HERE)
+    for stack in (first, second, known):
+        any_endpoint("Chat", scope=stack, endpoint_name="prod").add_component("llama", model=MODEL)
+    found = [str(entry.entry.data) for entry in Annotations.from_stack(second).find_warning("*", Match.any_value())]
+    common = [text.partition(",")[0] for text in found if "that of" in text]
+    assert common == [
+        "endpoint name 'prod' of Second/Chat is that of endpoint First/Chat too",
+        "component name 'prod-llama' of Second/Chat/llama is that of component First/Chat/llama too",
+    ]
+    for stack in (first, known):
+        Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp("that of"))
 
 
 def test_a_construct_that_was_removed_frees_its_name(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:

@@ -41,7 +41,7 @@ def test_the_functions_may_describe_this_endpoint_alone() -> None:
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     }
     written = json.dumps(statements[("sagemaker:DescribeInferenceComponent",)]["Resource"])
-    assert ":inference-component/chat-*" in written
+    assert all(f":inference-component/{name}" in written for name in ("chat-llama", "elsewhere"))
     models = statements[("sagemaker:DescribeModel",)]
     assert models["Condition"] == {"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": "chat"}}
     everywhere = {action for action, statement in statements.items() if statement["Resource"] == "*"}
@@ -105,6 +105,23 @@ def test_the_check_comes_after_components_scaling_and_adapters() -> None:
         "AWS::ApplicationAutoScaling::ScalingPolicy",
     }
     assert sum(template[name]["Type"] == "AWS::SageMaker::InferenceComponent" for name in check["DependsOn"]) == 2
+
+
+def test_every_adapter_is_asked_and_of_many_the_same_twenty() -> None:
+    built = Built(verification=Verification(), image=_build(Built().stack))
+    lora = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
+    llama, qwen = built.add(server=lora), built.add("qwen", server=lora)
+    built.add("bare")
+    source = AdapterSource.from_s3("s3://models/adapters/triage.tar.gz")
+    for name in ("triage", "billing"):
+        llama.add_adapter(name, source)
+    for index in reversed(range(25)):
+        qwen.add_adapter(f"a{index}", source)
+    (asked,) = verified(built)
+    first, second, third = asked["components"]
+    assert first["adapters"] == [f"{llama.component_name}-billing", f"{llama.component_name}-triage"]
+    assert len(second["adapters"]) == 20
+    assert "adapters" not in third
 
 
 def _build(_: cdk.Stack) -> ServingImage:

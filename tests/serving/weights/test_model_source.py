@@ -8,12 +8,15 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import ConfigurationError, InferenceComponent, ModelSource
 from cdk_sglang.spec.model import Model
 
 MakeComponent = Callable[..., InferenceComponent]
+KEY = "arn:aws:kms:us-east-1:444455556666:key/0e1c0a5e-0000-4000-8000-000000000000"
+THROUGH_S3 = {"Fn::Join": ["", ["s3.us-east-1.", {"Ref": "AWS::URLSuffix"}]]}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,14 @@ def test_a_buckets_key_comes_with_it(any_component: MakeComponent, stack: cdk.St
         {
             "PolicyDocument": {
                 "Statement": Match.array_with(
-                    [{"Action": "kms:Decrypt", "Effect": "Allow", "Resource": stack.resolve(key.key_arn)}]
+                    [
+                        {
+                            "Action": "kms:Decrypt",
+                            "Condition": {"StringEquals": {"kms:ViaService": THROUGH_S3}},
+                            "Effect": "Allow",
+                            "Resource": stack.resolve(key.key_arn),
+                        }
+                    ]
                 )
             }
         },
@@ -143,6 +153,64 @@ def test_a_key_can_be_named_for_a_bucket_of_another_account(any_component: MakeC
     arn = "arn:aws:kms:us-east-1:444455556666:key/0e1c0a5e-0000-4000-8000-000000000000"
     any_component(model=ModelSource.from_s3("s3://models/llama", key=kms.Key.from_key_arn(stack, "Key", arn)))
     assert arn in str(Template.from_stack(stack).find_resources("AWS::IAM::Policy"))
+
+
+def test_every_role_that_reads_files_of_a_model_may_use_the_key_of_its_bucket(
+    any_component: MakeComponent, stack: cdk.Stack
+) -> None:
+    any_component(model=ModelSource(Model(s3="s3://models/llama/", kms_key=KEY)))
+    assert roles_with_key(Template.from_stack(stack), "s3") == {
+        "ChatExecutionRole",
+        "CdkSglangWeightsCheckFunctionRole",
+    }
+
+
+def test_a_key_can_be_named_for_a_bucket_that_was_imported_by_name(
+    any_component: MakeComponent, stack: cdk.Stack
+) -> None:
+    bucket = s3.Bucket.from_bucket_name(stack, "Models", "models")
+    any_component(model=ModelSource.from_bucket(bucket, "llama/", key=kms.Key.from_key_arn(stack, "Key", KEY)))
+    assert roles_with_key(Template.from_stack(stack), "s3") == {
+        "ChatExecutionRole",
+        "CdkSglangWeightsCheckFunctionRole",
+    }
+
+
+@pytest.mark.parametrize("said", ["by the secret", "by the specification"])
+def test_the_build_may_use_the_key_of_the_secret(any_component: MakeComponent, stack: cdk.Stack, said: str) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf"
+    of_secret = said == "by the secret"
+    token = secretsmanager.Secret.from_secret_attributes(
+        stack,
+        "Hub",
+        secret_complete_arn=arn,
+        encryption_key=kms.Key.from_key_arn(stack, "HubKey", KEY) if of_secret else None,
+    )
+    model = Model(
+        hugging_face="Qwen/Qwen3-8B",
+        revision="0" * 40,
+        token_secret=None if of_secret else "hub",
+        token_kms_key=None if of_secret else KEY,
+    )
+    any_component(model=ModelSource(model, bucket=s3.Bucket(stack, "Weights"), token=token))
+    assert roles_with_key(Template.from_stack(stack), "secretsmanager") == {"CdkSglangStagingProjectRole"}
+
+
+def roles_with_key(template: Template, service: str) -> set[str]:
+    """Return the roles that may decrypt with KEY through a service, by their logical ids without the digest."""
+    through = {"Fn::Join": ["", [f"{service}.us-east-1.", {"Ref": "AWS::URLSuffix"}]]}
+    wanted = {
+        "Action": "kms:Decrypt",
+        "Condition": {"StringEquals": {"kms:ViaService": through}},
+        "Effect": "Allow",
+        "Resource": KEY,
+    }
+    return {
+        role["Ref"][:-8]
+        for policy in template.find_resources("AWS::IAM::Policy").values()
+        if wanted in policy["Properties"]["PolicyDocument"]["Statement"]
+        for role in policy["Properties"]["Roles"]
+    }
 
 
 def test_a_size_known_only_at_deployment_counts_as_unknown(stack: cdk.Stack) -> None:

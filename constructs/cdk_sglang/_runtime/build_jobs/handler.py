@@ -11,15 +11,16 @@ import boto3
 from botocore.config import Config
 
 from . import logic
+from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 _retries = Config(retries={"mode": "standard", "max_attempts": 8})
 _aws = logic.Clients(
-    codebuild=boto3.client("codebuild", config=_retries),
-    ecr=boto3.client("ecr", config=_retries),
-    logs=boto3.client("logs", config=_retries),
-    s3=boto3.client("s3", config=_retries),
+    codebuild=wait_for_permissions(boto3.client("codebuild", config=_retries)),
+    ecr=wait_for_permissions(boto3.client("ecr", config=_retries)),
+    logs=boto3.client("logs", config=_retries),  # for the end of a log alone, which a failure does without
+    s3=wait_for_permissions(boto3.client("s3", config=_retries)),
 )
 
 

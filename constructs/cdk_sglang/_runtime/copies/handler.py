@@ -10,12 +10,12 @@ import boto3
 from botocore.config import Config
 
 from . import logic
+from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
-_sagemaker = boto3.client(
-    "sagemaker", config=Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=20)
-)
+_config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=20)
+_sagemaker = wait_for_permissions(boto3.client("sagemaker", config=_config))
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:

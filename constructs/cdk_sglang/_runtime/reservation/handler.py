@@ -12,12 +12,13 @@ import boto3
 from botocore.config import Config
 
 from . import guard, move, plan
+from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
-# Four attempts of at most 20 s each end before the function's two minutes do.
+# Four attempts of at most 20 s each, and two minutes for a permission to be known, end before the function's four minutes do.
 _config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=15)
-_sagemaker = boto3.client("sagemaker", config=_config)
+_sagemaker = wait_for_permissions(boto3.client("sagemaker", config=_config))
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _rolls_back(stack_id: str) -> bool:
-    (stack,) = boto3.client("cloudformation", config=_config).describe_stacks(StackName=stack_id)["Stacks"]
+    cloudformation = wait_for_permissions(boto3.client("cloudformation", config=_config))
+    (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
     return "ROLLBACK" in stack["StackStatus"]
 
 

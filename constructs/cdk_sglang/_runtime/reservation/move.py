@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MOVED_FROM = "cdk-sglang:moved-from"
 """Tag of a copy with the name of the original config."""
+
+_DIGITS = 12
+"""Hexadecimal digits at the end of a copy's name; the policies allow as many and no more."""
 
 _COPIED = (
     "ProductionVariants",
@@ -115,7 +119,7 @@ def without_plan(config: Mapping[str, Any], plan_arn: str, *, max_instances: int
 def copy_name(prefix: str, copy: dict[str, Any]) -> str:
     """Return the name of a copy, which is always the same for the same content."""
     content = json.dumps(copy, sort_keys=True, default=str)
-    return f"{prefix}{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    return f"{prefix}{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}"
 
 
 def delete_copies(sagemaker: SageMakerClient, *, endpoint: str, prefix: str) -> list[str]:
@@ -128,7 +132,8 @@ def delete_copies(sagemaker: SageMakerClient, *, endpoint: str, prefix: str) -> 
             raise
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix)
     names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
-    deletable = [name for name in names if name.startswith(prefix) and name != live]
+    of_this_endpoint = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{{_DIGITS}}}")
+    deletable = [name for name in names if of_this_endpoint.fullmatch(name) and name != live]
     for name in deletable:
         try:
             sagemaker.delete_endpoint_config(EndpointConfigName=name)

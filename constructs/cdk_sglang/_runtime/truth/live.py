@@ -12,7 +12,7 @@ from .specification import Component, Specification, Variant
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-_ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+ON_ITS_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 _TARGETS_AT_ONCE = (
     50  # ResourceIds of DescribeScalableTargets: botocore 1.44.5 gives no bound, the API reference says 50
@@ -32,7 +32,7 @@ def endpoint_findings(sagemaker: SageMakerClient, specification: Specification) 
     except UnseenError as error:
         return [error.finding]
     status, config = description["EndpointStatus"], description.get("EndpointConfigName", "none")
-    if status in _ON_ITS_WAY:
+    if status in ON_ITS_WAY:
         return [waiting(f"endpoint {name}: is {status}")]
     if status != "InService":
         return [
@@ -73,7 +73,7 @@ def _component(
     description: Mapping[str, Any], specification: Specification, component: Component
 ) -> tuple[list[Finding], int]:
     name, status = f"component {component.name}", description.get("InferenceComponentStatus")
-    if status in _ON_ITS_WAY:
+    if status in ON_ITS_WAY:
         return [waiting(f"{name}: is {status}")], 0
     if status != "InService":
         return [wrong(f"{name}: is {status}{_because(description)}; see its logs, mend it, and deploy again")], 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from .adapters import adapter_finding
 from .findings import Finding, waiting
 from .live import component_findings, endpoint_findings, scaling_findings
 from .smoke import smoke_finding
@@ -94,8 +95,28 @@ def look(aws: Clients, specification: Specification, *, elapsed: float, budget_s
             ),
             ends=ends,
         )
+        answering = [component for component in ready if component.name in answers and answers[component.name] is None]
+        owners = {adapter: component for component in answering for adapter in component.adapters}
+        adapter_answers = pool.map(
+            [replace(component, name=adapter) for adapter, component in owners.items()],
+            lambda adapter: adapter_finding(
+                aws.sagemaker,
+                aws.runtime,
+                specification,
+                owners[adapter.name],
+                adapter.name,
+                copies=results[owners[adapter.name].name][1],
+                elapsed=elapsed,
+            ),
+            ends=ends,
+        )
     findings += _late(ready, answers, "asked")
-    return findings + [finding for finding in answers.values() if finding is not None]
+    findings += [
+        waiting(f"adapter {name}: was not asked in the time one look has")
+        for name in owners
+        if name not in adapter_answers
+    ]
+    return findings + [finding for finding in (*answers.values(), *adapter_answers.values()) if finding is not None]
 
 
 def _late(components: Sequence[Component], done: dict[str, Any], what: str) -> list[Finding]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 _BUSY = (408, 429)
+_UNKNOWN = 404
 _SERVER_ERROR = 500
 _STARTING = {"ServiceUnavailable", "InternalFailure", "InternalDependencyException", "ModelNotReadyException"}
 _GRACE_SECONDS = 300
@@ -31,6 +32,7 @@ def smoke_finding(
     *,
     copies: int,
     elapsed: float,
+    adapter: str | None = None,
 ) -> Finding | None:
     """Send the smoke request; return the problem of its answer, None if the answer is as expected.
 
@@ -40,23 +42,24 @@ def smoke_finding(
         component: The component.
         copies: Desired number of copies; at 0 the request wakes the component.
         elapsed: Seconds since the first check.
+        adapter: Adapter of the component that is asked. Default: the component itself.
     """
-    name, smoke = f"component {component.name}", component.smoke
+    name, smoke = f"component {component.name}" if adapter is None else f"adapter {adapter}", component.smoke
     try:
         answer = runtime(smoke.timeout_seconds).invoke_endpoint(
             EndpointName=specification.endpoint,
-            InferenceComponentName=component.name,
+            InferenceComponentName=adapter or component.name,
             ContentType="application/json",
             Accept="application/json",
             Body=smoke.body.encode(),
         )
         body = answer["Body"].read()
     except ClientError as error:
-        return _refused(name, component, error, copies=copies, elapsed=elapsed)
+        return _refused(name, component, error, copies=copies, elapsed=elapsed, loads=adapter is not None)
     except (ReadTimeoutError, ConnectTimeoutError):
         return _patient(f"{name}: gave no answer to the smoke request within {smoke.timeout_seconds} s", elapsed)
     except BotoCoreError as error:
-        return UnseenError(f"InvokeEndpoint on {component.name}: {type(error).__name__}").finding
+        return UnseenError(f"InvokeEndpoint on {adapter or component.name}: {type(error).__name__}").finding
     if _holds(body, smoke.expect):
         return None
     return wrong(
@@ -65,12 +68,16 @@ def smoke_finding(
     )
 
 
-def _refused(name: str, component: Component, error: ClientError, *, copies: int, elapsed: float) -> Finding:
+def _refused(
+    name: str, component: Component, error: ClientError, *, copies: int, elapsed: float, loads: bool
+) -> Finding:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code == "ModelError":
         status = int(str(error.response.get("OriginalStatusCode") or _SERVER_ERROR))
         text = f"{name}: answered the smoke request with status {status}; see /aws/sagemaker/InferenceComponents/{component.name}"
-        return wrong(text) if status < _SERVER_ERROR and status not in _BUSY else _patient(text, elapsed)
+        # A copy that has not loaded an adapter yet answers that it does not know it.
+        final = status < _SERVER_ERROR and status not in _BUSY and not (loads and status == _UNKNOWN)
+        return wrong(text) if final else _patient(text, elapsed)
     if code in {"ValidationError", "ValidationException"} and "no capacity" in message.lower():
         limit = component.startup_seconds + _INSTANCE_SECONDS
         if copies == 0 and not component.scaling:
@@ -83,7 +90,7 @@ def _refused(name: str, component: Component, error: ClientError, *, copies: int
         return waiting(f"{name}: has no copy to answer yet" + ("; the request wakes it" if copies == 0 else ""))
     if code in _STARTING:
         return waiting(f"{name}: is not ready to answer ({code})")
-    return UnseenError(f"InvokeEndpoint on {component.name}: {code}: {message[:200]}").finding
+    return UnseenError(f"InvokeEndpoint on {name}: {code}: {message[:200]}").finding
 
 
 def _patient(text: str, elapsed: float) -> Finding:

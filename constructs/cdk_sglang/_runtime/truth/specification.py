@@ -49,6 +49,8 @@ class Component:
     smoke: Smoke
     others: tuple[Variant, ...] = ()
     """Variants for instance types that have another model than `model`."""
+    adapters: tuple[str, ...] = ()
+    """Names of the adapters that are asked: all of them, or a sample."""
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -64,7 +66,7 @@ class Specification:
 
     endpoint: str
     config: str
-    part: int
+    part: int | str
     timeout_seconds: int
     components: tuple[Component, ...]
 
@@ -106,4 +108,5 @@ def _component(data: dict[str, Any]) -> Component:
             )
             for other in data.get("others", ())
         ),
+        adapters=tuple(data.get("adapters", ())),
     )

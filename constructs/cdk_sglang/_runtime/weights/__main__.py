@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--token-secret", help="ARN or name of a secret with a read token")
     one.add_argument("--include", action="append", default=[])
     one.add_argument("--exclude", action="append", default=[])
+    one.add_argument("--draft", action="store_true", help="a draft of another model, whose tokenizer it takes")
     one.add_argument("--workers", type=int, default=WORKERS)
     one.add_argument("--hub-url", default=HUGGING_FACE)
     one.set_defaults(run=_stage)
@@ -118,6 +119,7 @@ def _stage(arguments: argparse.Namespace, report: _Reporter) -> int:
         bucket=arguments.bucket,
         include=arguments.include,
         exclude=arguments.exclude,
+        draft=arguments.draft,
         workers=arguments.workers,
     )
     stage(order, hub=hub, s3=boto3.client("s3", config=_CONFIG), report=report)
@@ -150,7 +152,8 @@ def _verify(arguments: argparse.Namespace, report: _Reporter) -> int:
         return 1
     if recorded is not None:
         problems = manifest.differences(recorded, dict(manifest.objects(s3, arguments.bucket, prefix)))
-    result = check_prefix(s3, arguments.bucket, prefix)
+    draft = recorded is not None and bool(recorded.get("draft"))
+    result = check_prefix(s3, arguments.bucket, prefix, draft=draft)
     problems += [problem for problem in result.problems if problem not in problems]
     for problem in problems:
         report("error", {"message": f"s3://{arguments.bucket}/{prefix}{problem}"})

@@ -11,13 +11,16 @@ from botocore.config import Config
 
 from .check import check_prefix
 from .problems import WeightsError
+from .propagation import wait_for_permissions
 
 # CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
 _REASON_CHARACTERS: Final = 2000
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
-_s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32))
+_s3 = wait_for_permissions(
+    boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=32))
+)
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import urllib3
+from urllib3.util import parse_url
 
 from .problems import UsageError, WeightsError
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 HUGGING_FACE: Final = "https://huggingface.co"
 _REVISION: Final = re.compile(r"[0-9a-f]{40}")
+_QUERY: Final = re.compile(r"\?[^\s'\")>]+")
 _REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _CHUNK_BYTES: Final = 1024 * 1024
 _TRIES: Final = 6  # in a row without a byte; waits add up to about a minute
 _TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+_REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _ONLY_REDIRECTS: Final = urllib3.Retry(
     total=5, connect=0, read=0, status=0, other=0, redirect=5, respect_retry_after_header=False
 )
@@ -183,10 +186,23 @@ class Hub:
         if response.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             return response
         response.close()
+        store = self._other_host(response)
+        if store is not None and response.status in _REFUSALS:
+            # The link to it is signed and short-lived, and each try gets a new one.
+            raise urllib3.exceptions.HTTPError(
+                f"{store}, where the hub keeps its files, answered {response.status} {response.reason}: it refuses this "
+                "network (a proxy, a firewall, a blocked country), or the link was no longer valid"
+            )
         if response.status in _TRANSIENT:
             self._wait(min(60.0, _seconds(response.headers.get("Retry-After"))))
-            raise urllib3.exceptions.HTTPError(f"the hub answered {response.status}")
+            raise urllib3.exceptions.HTTPError(f"{store or 'the hub'} answered {response.status}")
         raise WeightsError(self._refusal(response, repo, revision, path))
+
+    def _other_host(self, response: urllib3.BaseHTTPResponse) -> str | None:
+        """Return the host that a download was redirected to; None if the hub itself answered."""
+        place = parse_url(response.geturl() or self._url)
+        hub = parse_url(self._url)
+        return None if place.host is None or (place.host, place.port) == (hub.host, hub.port) else place.netloc
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, repo: str, revision: str, path: str) -> str:
         code = response.headers.get("X-Error-Code")
@@ -200,13 +216,19 @@ class Hub:
             )
         if code == "RevisionNotFound":
             return f"{repo}: has no commit {revision}; see {page}/commits/main"
-        if code == "RepoNotFound" or response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if code is None and response.status in _REFUSALS and not path.startswith("/api/"):
+            return (
+                f"{repo}: {self._url} lists the model, and refuses {path} ({response.status} {response.reason}); "
+                "does the token's account have access to its files, and does the network let them through?"
+            )
+        if code == "RepoNotFound" or response.status in _REFUSALS:
             who = "the token's account cannot see it" if self._token else "it is private and needs a token"
             return f"{repo}: there is no such model on {self._url}, or {who}"
         message = response.headers.get("X-Error-Message") or response.reason
         return f"{repo}: {self._url}{path} answered {response.status}: {message}"
 
     def _again(self, attempt: int, why: str) -> None:
+        why = _QUERY.sub("?…", why)  # urllib3 names the whole address, which of a file's store is signed
         if attempt + 1 >= _TRIES:
             raise WeightsError(f"{why}; gave up after {_TRIES} tries; stage again to go on where it stopped")
         self._on_retry(why)

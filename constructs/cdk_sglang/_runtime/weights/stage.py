@@ -35,6 +35,7 @@ class Order:
         bucket: Name of the target bucket.
         include: Patterns of files to stage in spite of the rules.
         exclude: Patterns of further files to leave out.
+        draft: Whether the model only drafts for another one, whose tokenizer it takes: repositories of EAGLE heads hold none.
         workers: Files at once, if memory allows.
     """
 
@@ -43,6 +44,7 @@ class Order:
     bucket: str
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    draft: bool = False
     workers: int = WORKERS
 
     @property
@@ -75,7 +77,7 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
         return existing
     hub.check_access(revision, max(choice.files, key=lambda file: file.size))
     copy_count = _copy_all(order, revision, choice, hub=hub, s3=s3, report=report, memory=memory)
-    result = check_prefix(s3, order.bucket, order.prefix)
+    result = check_prefix(s3, order.bucket, order.prefix, draft=order.draft)
     if result.problems:
         raise WeightsError(
             f"{order.repo}: every file is as the hub has it, but no whole model: {'; '.join(result.problems)}"
@@ -96,6 +98,7 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
         "left_out": choice.left_out,
         "include": list(order.include),
         "exclude": list(order.exclude),
+        "draft": order.draft,
         "staged_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     manifest.write(s3, order.bucket, order.prefix, content)
@@ -113,6 +116,8 @@ def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[st
     if record is None or (record["repo"], record["revision"]) != (order.repo, order.revision):
         return None
     if record["files"] != _entries(choice) or _patterns(record) != _patterns(order):
+        return None
+    if record.get("draft") and not order.draft:  # its tokenizer was not looked at
         return None
     with ThreadPoolExecutor(WORKERS) as pool:
         complete = all(pool.map(lambda file: is_there(s3, order.bucket, order.prefix, file), choice.files))

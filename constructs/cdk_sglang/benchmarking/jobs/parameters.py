@@ -13,17 +13,10 @@ from typing import Any, Final
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import Problem
+from cdk_sglang.hardware.optimization import BENCHMARK_REGIONS
 
-REGIONS: Final = (
-    "us-east-1",
-    "us-east-2",
-    "us-west-2",
-    "ap-southeast-1",
-    "ap-northeast-1",
-    "eu-central-1",
-    "eu-west-1",
-)
-"""Regions with AI benchmark jobs (SageMaker guide, read 2026-11-29)."""
+REGIONS: Final = BENCHMARK_REGIONS
+"""Regions with AI benchmark jobs."""
 PARALLEL_MAX: Final = 2
 """Benchmark jobs of an account and Region at once (general/latest/gr/sagemaker, read 2026-11-29); adjustable."""
 NAME: Final = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")

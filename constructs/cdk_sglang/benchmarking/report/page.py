@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cdk_sglang.benchmarking.figures import FIGURES, held_against_plan, interval_of, label_of, steps_of
 from cdk_sglang.benchmarking.report import scatter
 from cdk_sglang.benchmarking.report.scatter import Point, Scatter, Series
+from cdk_sglang.planning.page_template import page_template
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -128,15 +129,4 @@ def _number(value: float) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  only a page needs jinja2
-
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("cdk_sglang.benchmarking"), PackageLoader("cdk_sglang.planning")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["number"] = _number
-    return environment.get_template("bench.html")
+    return page_template("bench.html", package="cdk_sglang.benchmarking", filters={"number": _number})

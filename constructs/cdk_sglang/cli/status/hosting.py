@@ -65,7 +65,7 @@ def read_endpoint(
         )
     components = _components(sagemaker, observed)
     variants = described.get("ProductionVariants", [])
-    instances = _instances(sagemaker, described, region=region, prices=prices)
+    instances = instances_of(sagemaker, described, region=region, prices=prices)
     state = _endpoint_state(described["EndpointStatus"], instances, components)
     return EndpointReport(
         name=observed.name,
@@ -91,14 +91,21 @@ def _endpoint_state(status: str, instances: Sequence[InstancesStatus], component
     return "asleep" if state == "in service" and asleep and not any(one.running for one in instances) else state
 
 
-def _instances(
+def instances_of(
     sagemaker: Any,  # noqa: ANN401  boto3's client
     described: Mapping[str, Any],
     *,
     region: str,
     prices: PriceTable | None,
 ) -> tuple[InstancesStatus, ...]:
-    """Return the instances by type; of a variant without pools, the endpoint's configuration knows the type."""
+    """Return the instances of an endpoint by type; of a variant without pools, the endpoint's configuration knows the type.
+
+    Args:
+        sagemaker: Client of SageMaker.
+        described: The endpoint's description by SageMaker.
+        region: AWS Region, for prices.
+        prices: Prices that win over the package's; None for the package's alone.
+    """
     counts: dict[str, int] = {}
     types: dict[str, str] | None = None
     for variant in described.get("ProductionVariants", []):

@@ -26,11 +26,13 @@ class AlarmDefinitions:
         alarms: Alarms that fire by themselves.
         windows: Alarms that fire when two windows do.
         unwatched: Components whose promise of latency nobody watches, since it needs enrichment.
+        unwatched_drafts: Components whose promise of an accept length nobody watches, for the same reason.
     """
 
     alarms: tuple[AlarmDefinition, ...]
     windows: tuple[WindowsAlarm, ...]
     unwatched: tuple[str, ...]
+    unwatched_drafts: tuple[str, ...]
 
 
 def alarm_definitions(
@@ -68,6 +70,7 @@ def alarm_definitions(
         alarms=(*no_capacity_alarms(endpoint), *log_alarms(endpoint), gpu_memory_alarm(endpoint, rules), *promql),
         windows=tuple(windows),
         unwatched=() if enrichment else _unwatched(endpoint),
+        unwatched_drafts=() if enrichment else _unwatched_drafts(endpoint),
     )
 
 
@@ -76,4 +79,12 @@ def _unwatched(endpoint: ObservedEndpoint) -> tuple[str, ...]:
         component.name
         for component in endpoint.components
         if component.specification.slo is not None and component.specification.slo.has_latency
+    )
+
+
+def _unwatched_drafts(endpoint: ObservedEndpoint) -> tuple[str, ...]:
+    return tuple(
+        component.name
+        for component in endpoint.components
+        if component.specification.slo is not None and component.specification.slo.accept_length is not None
     )

@@ -16,7 +16,8 @@ from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function
+from cdk_sglang.serving.shared.log_options import LogOptions
+from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
 NAMESPACE: Final = "cdk-sglang/Deployments"

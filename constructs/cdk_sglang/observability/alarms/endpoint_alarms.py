@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -18,14 +18,17 @@ from cdk_sglang.observability.alarms.deployments import DeploymentWatch
 from cdk_sglang.observability.alarms.metric_alarms import CHILDREN
 from cdk_sglang.observability.constructs import observed_construct
 from cdk_sglang.observability.observed import ObservedEndpoint
-from cdk_sglang.serving.alarms.alarms import Alarms, chosen_alarms, topic_problems, warn_of_silence
+from cdk_sglang.serving.alarms.actions import action_problems, add_actions, topic_arns
+from cdk_sglang.serving.alarms.choice import Alarms, chosen_alarms, topic_problems, warn_of_silence
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.log_options import LogOptions, allowed_days
 from cdk_sglang.spec.alarm_rules import AlarmRules
 from cdk_sglang.spec.alarms import NoAlarms
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sns as sns
 
     from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
@@ -39,6 +42,9 @@ _DESCRIPTION_LENGTH: Final = 1024
 """Characters of an alarm's description (botocore 1.44.5, PutMetricAlarm)."""
 _PAGED_TOGETHER: Final = "it tells nobody by itself: the one alarm of the endpoint that pages, or the one that needs both of its windows, does"
 _NOBODY: Final = "nobody is told; give alarms=Alarms(topic=...)"
+
+
+_Told: TypeAlias = Literal["nobody", "ticket", "page"]
 
 
 class EndpointAlarms(Construct):
@@ -73,23 +79,23 @@ class EndpointAlarms(Construct):
         construct_id: str,
         *,
         endpoint: InferenceEndpoint | ObservedEndpoint,
-        alarms: Alarms | NoAlarms | sns.ITopic | None = None,
+        alarms: Alarms | NoAlarms | sns.ITopic | cloudwatch.IAlarmAction | None = None,
         enrichment: bool = False,
         rules: AlarmRules | None = None,
         budget_usd_per_hour: float | None = None,
         deployment_stacks: Sequence[str] = (),
         runbooks_url: str = "docs/runbooks",
-        log_retention_days: int = 30,
+        log_retention_days: int | logs.RetentionDays = 30,
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
         observed = endpoint if isinstance(endpoint, ObservedEndpoint) else observed_construct(endpoint)
         choice = chosen_alarms(alarms)
         rules = AlarmRules() if rules is None else rules
-        stack = cdk.Stack.of(self)
+        stack = cdk.Stack.of(scope)
         problems = [
             *topic_problems(f"{construct_id}.alarms", choice, stack.region),
+            *action_problems(f"{construct_id}.alarms", choice, scope),
             *_budget_problems(construct_id, budget_usd_per_hour, enrichment=enrichment),
         ]
         try:
@@ -99,10 +105,11 @@ class EndpointAlarms(Construct):
         except ConfigurationError as error:
             problems += [problem.under(construct_id) for problem in error.problems]
         raise_if_any(problems)
+        days = allowed_days(f"{construct_id}.log_retention_days", log_retention_days)
 
+        super().__init__(scope, construct_id)
         self._endpoint_name, self._runbooks = observed.endpoint_name, runbooks_url
-        self._tickets = [choice.topic.topic_arn] if isinstance(choice, Alarms) else []
-        self._pages = [choice.pages.topic_arn] if isinstance(choice, Alarms) else []
+        self._choice = choice
         paging = [self._single(one) for one in definitions.alarms if one.severity == "page"]
         for one in definitions.alarms:
             if one.severity == "ticket":
@@ -112,47 +119,57 @@ class EndpointAlarms(Construct):
             if windows.severity == "page":
                 paging.append(alarm)
         suppressor = None
-        if deployment_stacks and self._pages:
+        if deployment_stacks and isinstance(choice, Alarms):
             suppressor = DeploymentWatch(
                 self,
                 "Deployments",
                 endpoint_name=observed.endpoint_name,
                 stacks=deployment_stacks,
                 log_options=LogOptions(
-                    retention_days=log_retention_days, key=log_key, removal=log_removal or cdk.RemovalPolicy.RETAIN
+                    retention_days=days, key=log_key, removal=log_removal or cdk.RemovalPolicy.RETAIN
                 ),
             ).alarm_name
         self.page_alarm_name: str = self._page(paging, suppressor)
         """Name of the alarm that pages, as CloudFormation makes it."""
-        self._warn(choice, definitions.unwatched)
+        self._warn(choice, definitions.unwatched, definitions.unwatched_drafts)
 
     def _single(self, definition: AlarmDefinition) -> str:
-        topics = self._tickets if definition.severity == "ticket" else []
-        return self._alarm(definition, topics)
+        return self._alarm(definition, "ticket" if definition.severity == "ticket" else "nobody")
 
-    def _alarm(self, definition: AlarmDefinition, topics: Sequence[str]) -> str:
+    def _alarm(self, definition: AlarmDefinition, told: _Told) -> str:
         # A plain resource: the typed ones make a call into jsii of every metric, and there are hundreds of alarms.
-        return cdk.CfnResource(
+        alarm = cdk.CfnResource(
             self,
             definition.construct_id,
             type="AWS::CloudWatch::Alarm",
             properties={
                 "AlarmDescription": self._description(definition.kind, definition.text),
                 **definition.properties,
-                **_actions(topics),
+                **self._topics(told),
             },
-        ).ref
+        )
+        return self._with_actions(alarm, told)
+
+    def _topics(self, told: _Told) -> dict[str, list[str]]:
+        arns = [] if told == "nobody" else topic_arns(self._choice, pages=told == "page")
+        return {"AlarmActions": arns, "OKActions": arns} if arns else {}
+
+    def _with_actions(self, alarm: cdk.CfnResource, told: _Told) -> str:
+        """Add what the author chose besides topics, and return the alarm's name."""
+        if told != "nobody":
+            add_actions(alarm, self._choice, pages=told == "page")
+        return alarm.ref
 
     def _windows(self, definition: WindowsAlarm) -> str:
         pairs = [
-            f'(ALARM("{self._alarm(pair.long, [])}") AND ALARM("{self._alarm(pair.short, [])}"))'
+            f'(ALARM("{self._alarm(pair.long, "nobody")}") AND ALARM("{self._alarm(pair.short, "nobody")}"))'
             for pair in definition.pairs
         ]
         return self._composite(
             definition.construct_id,
             " OR ".join(pairs),
             self._description(definition.kind, definition.text),
-            topics=self._tickets if definition.severity == "ticket" else [],
+            told="ticket" if definition.severity == "ticket" else "nobody",
         )
 
     def _page(self, alarms: Sequence[str], suppressor: str | None) -> str:
@@ -163,7 +180,7 @@ class EndpointAlarms(Construct):
             for part in parts:
                 number += 1
                 text = f"{self._endpoint_name}: part {number} of the alarms that page; it tells nobody by itself"
-                level.append(self._composite(f"PagePart{number}", _any_of(part), text, topics=[]))
+                level.append(self._composite(f"PagePart{number}", _any_of(part), text, told="nobody"))
         text = (
             f"{self._endpoint_name} breaks a promise, or is about to: one of the alarms in this one's rule is on, and its description says what "
             "to do. This one pages once, however many there are"
@@ -175,7 +192,7 @@ class EndpointAlarms(Construct):
                 "ActionsSuppressorWaitPeriod": _WAIT_SECONDS,
                 "ActionsSuppressorExtensionPeriod": _EXTENSION_SECONDS,
             }
-        return self._composite("Page", _any_of(level), text, topics=self._pages, options=options)
+        return self._composite("Page", _any_of(level), text, told="page", options=options)
 
     def _composite(
         self,
@@ -183,22 +200,23 @@ class EndpointAlarms(Construct):
         rule: str,
         text: str,
         *,
-        topics: Sequence[str],
+        told: _Told,
         options: Mapping[str, Any] | None = None,
     ) -> str:
-        return cdk.CfnResource(
+        alarm = cdk.CfnResource(
             self,
             construct_id,
             type="AWS::CloudWatch::CompositeAlarm",
-            properties={"AlarmDescription": text, "AlarmRule": rule, **_actions(topics), **(options or {})},
-        ).ref
+            properties={"AlarmDescription": text, "AlarmRule": rule, **self._topics(told), **(options or {})},
+        )
+        return self._with_actions(alarm, told)
 
     def _description(self, kind: AlarmKind, text: str) -> str:
         ending = f". To do: {kind.action}. Runbook: {runbook(kind, self._runbooks)}"
         room = _DESCRIPTION_LENGTH - len(ending)
         return f"{text if len(text) <= room else f'{text[: room - 1]}…'}{ending}"
 
-    def _warn(self, choice: Alarms | NoAlarms | None, unwatched: Sequence[str]) -> None:
+    def _warn(self, choice: Alarms | NoAlarms | None, unwatched: Sequence[str], drafts: Sequence[str]) -> None:
         warn_of_silence(self, choice)
         if isinstance(choice, Alarms):
             reason = _PAGED_TOGETHER
@@ -211,10 +229,11 @@ class EndpointAlarms(Construct):
                 "PromQL, which needs OTel enrichment of the account; set observability.enrichment to enable or enabled, in Python "
                 "enrichment=True",
             )
-
-
-def _actions(topics: Sequence[str]) -> dict[str, list[str]]:
-    return {"AlarmActions": list(topics), "OKActions": list(topics)} if topics else {}
+        if drafts:
+            cdk.Annotations.of(self).add_info(
+                f"nobody watches the accept length that {self._endpoint_name} promises ({', '.join(drafts)}): SGLang's gauge is read with PromQL, "
+                "which needs OTel enrichment of the account; set observability.enrichment to enable or enabled, in Python enrichment=True"
+            )
 
 
 def _any_of(alarms: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ class DashboardContext:
         enrichment: Whether CloudWatch answers PromQL.
         runbooks: Address of the runbooks, or their folder in a repository; None if there are none.
         detail: How much is drawn.
+        agent: Whether the fleet has an agent, whose dashboard is linked.
     """
 
     name: str
@@ -65,6 +66,7 @@ class DashboardContext:
     enrichment: bool
     runbooks: str | None = None
     detail: Detail = "full"
+    agent: bool = False
 
     @property
     def is_large(self) -> bool:

@@ -33,11 +33,17 @@ def speculative_boards(context: DashboardContext) -> Iterator[Board]:
     """
     if not context.enrichment:
         return
-    found = [watched for watched in context.components if watched.component.resolved.server.speculative is not None]
+    found = [watched for watched in context.components if _may_speculate(watched)]
     for page, components in pages(found, COMPONENTS_PER_BOARD):
         title = f"Speculative decoding of {context.name}"
         rows = [*opening(context, title), *map(_speculative_row, components)]
         yield board(context.board_name("speculative", page), title, rows)
+
+
+def _may_speculate(watched: Watched) -> bool:
+    """Whether a component drafts by its options, or does once its pipeline has promoted a draft; until then its figures are empty."""
+    component = watched.component
+    return component.resolved.server.speculative is not None or component.specification.speculative is not None
 
 
 def _speculative_row(watched: Watched) -> list[AnyPanel | None]:

@@ -36,6 +36,8 @@ def fleet_boards(context: DashboardContext) -> Iterator[Board]:
     for page, endpoints in pages(context.endpoints, ENDPOINTS_PER_BOARD):
         title = f"Fleet {context.name}"
         links = [board_link("Capacity", context.board_name("capacity")), board_link("GPUs", context.board_name("gpus"))]
+        if context.agent:
+            links.append(board_link("Agent", context.board_name("agent")))
         if context.detail != "fleet":
             links += (board_link(endpoint.name, endpoint.endpoint_name) for endpoint in endpoints)
         rows = opening(context, title, *links)

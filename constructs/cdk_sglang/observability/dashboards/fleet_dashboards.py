@@ -47,6 +47,7 @@ class FleetDashboards(Construct):
             classic metrics are drawn.
         region: Region of the metrics; that of the stack by default.
         runbooks: Address of runbooks, or their folder in a repository, named on every dashboard; none by default.
+        agent: Whether an `AgentDashboard` of the same name is deployed, which the fleet's links to; no by default.
 
     Attributes:
         names: Names of the dashboards.
@@ -66,6 +67,7 @@ class FleetDashboards(Construct):
         enrichment: bool = False,
         region: str | None = None,
         runbooks: str | None = None,
+        agent: bool = False,
     ) -> None:
         watched = tuple(
             planned_construct(endpoint) if isinstance(endpoint, InferenceEndpoint) else endpoint
@@ -73,7 +75,7 @@ class FleetDashboards(Construct):
         )
         raise_if_any([*_name_problems(construct_id, name), *_endpoint_problems(construct_id, watched)])
         super().__init__(scope, construct_id)
-        context = DashboardContext(name=name, endpoints=watched, enrichment=enrichment, runbooks=runbooks)
+        context = DashboardContext(name=name, endpoints=watched, enrichment=enrichment, runbooks=runbooks, agent=agent)
         place = cdk.Stack.of(self).region if region is None else region
         bodies = fitting_bodies(context, region=place, path=construct_id)
         self.names: tuple[str, ...] = tuple(bodies.texts)

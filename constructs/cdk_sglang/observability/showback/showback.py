@@ -19,10 +19,11 @@ from cdk_sglang.observability.showback.bucket import make_bucket
 from cdk_sglang.observability.showback.schedules import make_schedules
 from cdk_sglang.observability.showback.settings import function_settings, planned_usd_per_hour
 from cdk_sglang.planning.price import REGION
-from cdk_sglang.serving.alarms.alarms import alarm_actions, make_alarm
+from cdk_sglang.serving.alarms.alarms import make_alarm
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function
+from cdk_sglang.serving.shared.log_options import LogOptions, allowed_days
+from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.scheduled import allow, keep_failed_calls, make_failed_queue
 from cdk_sglang.spec.observability import ShowbackSettings
@@ -30,10 +31,11 @@ from cdk_sglang.validation import is_text_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_logs as logs
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.observability.observed import ObservedEndpoint
-    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.alarms.choice import Alarms
     from cdk_sglang.spec.alarms import NoAlarms
 
 _TIMEOUT: Final = cdk.Duration.minutes(5)
@@ -98,9 +100,10 @@ class Showback(Construct):
         alarms: Alarms | NoAlarms | None = None,
         measures_tokens: bool = False,
         prices: PriceTable | None = None,
-        log_retention_days: int = 30,
+        log_retention_days: int | logs.RetentionDays = 30,
         removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
+        days = allowed_days(f"{construct_id}.log_retention_days", log_retention_days)
         super().__init__(scope, construct_id)
         specification = settings or ShowbackSettings()
         region = cdk.Stack.of(self).region
@@ -120,7 +123,7 @@ class Showback(Construct):
             )
         )
         queue = make_failed_queue(self, keep=_KEEP_EVENTS)
-        logs = LogOptions(retention_days=log_retention_days, key=key, removal=removal)
+        logs = LogOptions(retention_days=days, key=key, removal=removal)
         self.function: lambda_.Function = self._make_function(asset, queue, logs)
         make_schedules(self, function=self.function, queue=queue, sample_minutes=specification.sample_minutes)
         self._make_alarms(alarms, period_seconds=specification.sample_minutes * 60)
@@ -203,7 +206,7 @@ class Showback(Construct):
         return [*patterns, *own]
 
     def _make_alarms(self, alarms: Alarms | NoAlarms | None, *, period_seconds: int) -> None:
-        unread = make_alarm(
+        make_alarm(
             self,
             "Unread",
             choice=alarms,
@@ -220,8 +223,8 @@ class Showback(Construct):
             threshold=1,
             comparison="GreaterThanOrEqualToThreshold",
             missing="missing",
+            without_data=True,
         )
-        unread.insufficient_data_actions = alarm_actions(alarms) or None
         make_alarm(
             self,
             "NotReported",

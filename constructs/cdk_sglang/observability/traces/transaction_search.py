@@ -43,10 +43,10 @@ class TransactionSearch(Construct):
 
     @checked("{construct_id}")
     def __init__(self, scope: Construct, construct_id: str, *, indexing_percent: float = 1) -> None:
-        super().__init__(scope, construct_id)
         if not 0 <= indexing_percent <= _WHOLE:
             text = f"{indexing_percent:g} is out of range; use 0 to 100"
             raise_if_any([Problem(f"{construct_id}.indexing_percent", text)])
+        super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         policy = logs.CfnResourcePolicy(
             self, "Policy", policy_name=POLICY_NAME, policy_document=stack.to_json_string(_document(stack))

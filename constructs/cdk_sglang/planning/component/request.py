@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.planning.component.drafting import speculation_of, with_promise
 from cdk_sglang.planning.component.host_memory import DEFAULT_LORA_SLOTS
 from cdk_sglang.planning.fleet_request import ComponentRequest
 from cdk_sglang.planning.static_fraction import EngineOptions
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.drafts import Speculation
     from cdk_sglang.spec.rollout import BatchSize
     from cdk_sglang.spec.schedules import Bounds
     from cdk_sglang.spec.slo import Slo
 
-_KV_FORMATS: Final = {"fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4"}
-"""SGLang's names of cache formats to the planner's; all others are 16 bits."""
+_KV_FORMATS: Final = {
+    "fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4", "bf16": "bf16", "bfloat16": "bf16",
+}  # fmt: skip
+"""SGLang's names of cache formats to the planner's; `auto` is SGLang's choice for model and GPU."""
 
 
 def component_request(
@@ -35,6 +39,7 @@ def component_request(
     rolling: BatchSize | None = None,
     tp_sizes: Mapping[str, int] | None = None,
     engine_version: str | None = None,
+    speculation: Speculation | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -50,6 +55,7 @@ def component_request(
         rolling: How many copies one step of an update replaces; None for an update without steps.
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
+        speculation: How it drafts by its own settings; that of the server's options by default.
     """
     lora, load = server.lora, load or Load()
     return ComponentRequest(
@@ -58,23 +64,37 @@ def component_request(
         tp_size=server.tp_size,
         tp_size_by_type=tp_sizes or {},
         expert_parallel=server.ep_size > 1,
+        ep_size=server.ep_size if server.ep_size > 1 else None,
         attention_dp=server.attn_dp_size,
         pp_size=server.pp_size,
+        replicas=server.dp_size,
         context_length=server.context_length,
         kv_dtype=_KV_FORMATS.get(server.kv_cache_dtype or ""),
         mem_fraction=server.mem_fraction_static,
         engine=_engine_options(server, engine_version),
         min_copies=bounds[0],
         max_copies=bounds[1],
+        speculation=with_promise(speculation or speculation_of(server, facts), slo),
         slo=slo,
         input_tokens=load.input_tokens,
         output_tokens=load.output_tokens,
+        arrivals=load.arrivals,
+        notes=_embedding_notes(facts, server),
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
         rolling=rolling,
         lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+    )
+
+
+def _embedding_notes(facts: ModelFacts, server: SglangOptions) -> tuple[str, ...]:
+    """Say that a model that makes embeddings is not served as one."""
+    if not facts.is_embedding or server.get("is_embedding"):
+        return ()
+    return (
+        f"{facts.id} makes embeddings; set is_embedding: true under server.extra, without which SGLang serves it as a text model",
     )
 
 
@@ -103,4 +123,10 @@ def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions
         prefill_graphs=captured("prefill") and all_to_all in _CAPTURED_ALL_TO_ALL,
         deepep=all_to_all == "deepep",
         multimodal=False if text_only else server.get("enable_multimodal"),
+        max_total_tokens=server.get("max_total_tokens"),
+        radix_cache=not server.get("disable_radix_cache"),
+        sliding_ratio=server.get("swa_full_tokens_ratio"),
+        state_ratio=server.get("mamba_full_memory_ratio"),
+        state_slots=server.get("max_mamba_cache_size"),
+        state_strategy=server.get("mamba_radix_cache_strategy") or "auto",
     )

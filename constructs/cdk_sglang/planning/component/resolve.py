@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import bigger_or_fewer
 from cdk_sglang.planning.component.disk import disk_problems
+from cdk_sglang.planning.component.drafting import gated_speculation
 from cdk_sglang.planning.component.file_cache import file_cache
 from cdk_sglang.planning.component.host_memory import planned_host
+from cdk_sglang.planning.component.isolation import isolation_problems
 from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
 from cdk_sglang.planning.component.sizes import planned_tp_sizes
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import SglangOptions
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning.component.hosting import Hosting
+    from cdk_sglang.planning.drafts import Speculation
     from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.own import KnownModel
     from cdk_sglang.spec.component import Component
@@ -50,6 +53,7 @@ class ResolvedComponent:
         copies: Copies at the first deployment.
         scaling: Bounds, target and schedules, the endpoint's nightly stop among them; None if copies stay as they are.
         concurrency: Requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
+        draft: What is known of a draft that was trained elsewhere; None if nothing.
         problems: Everything that speaks against deploying it by itself, but whether the model fits (`fit_problems`).
     """
 
@@ -61,7 +65,14 @@ class ResolvedComponent:
     copies: int
     scaling: ComponentScaling | None
     concurrency: float | None = None
+    draft: ModelFacts | None = None
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def speculation(self) -> Speculation | None:
+        """How it drafts once its gate has let a draft pass; None without such a gate."""
+        speculative = self.component.speculative
+        return None if speculative is None else gated_speculation(speculative, self.draft)
 
     @property
     def server(self) -> SglangOptions:
@@ -129,6 +140,7 @@ class ResolvedComponent:
             tp_sizes=sizes,
             engine_version=hosting.image.sglang_version,
             rolling=None if component.rollout is None else component.rollout.max_batch,
+            speculation=self.speculation,
         )
         return dataclasses.replace(
             request,
@@ -157,6 +169,7 @@ class ResolvedComponent:
             bounds=(1, 1),
             tp_sizes=self._tp_sizes(),
             engine_version=hosting.image.sglang_version,
+            speculation=self.speculation,
         )
         return component_problems(request, roomy, path=path, region=hosting.price_region, prices=hosting.prices)
 
@@ -165,7 +178,13 @@ class ResolvedComponent:
 
 
 def resolve_component(
-    name: str, component: Component, hosting: Hosting, *, known: KnownModel, path: str
+    name: str,
+    component: Component,
+    hosting: Hosting,
+    *,
+    known: KnownModel,
+    path: str,
+    draft: ModelFacts | None = None,
 ) -> ResolvedComponent:
     """Work out a component on its endpoint, and find everything that speaks against it.
 
@@ -175,7 +194,9 @@ def resolve_component(
         hosting: Its endpoint.
         known: What is known of its model.
         path: What the paths of problems begin with.
+        draft: What is known of a draft that was trained elsewhere; a head of the model's shape is counted by default.
     """
+    speculation = None if component.speculative is None else gated_speculation(component.speculative, draft)
     problems = [*tp_size_problems(path, component.tp_size_by_type, hosting.instances)]
     sizes = planned_tp_sizes(
         known.facts,
@@ -183,6 +204,7 @@ def resolve_component(
         hosting.instances,
         tp_size_by_type={} if problems else component.tp_size_by_type,
         engine_version=hosting.image.sglang_version,
+        speculation=speculation,
     )
     variants = model_variants(component, hosting, facts=known.facts, sizes=sizes)
     scaling = component.scaling
@@ -199,6 +221,7 @@ def resolve_component(
         variants=variants,
         copies=component.first_copies,
         scaling=scaling,
+        draft=draft,
     )
     problems += known.problems(f"{path}.model.id")
     if known.facts is None and component.slo is not None and component.slo.has_latency:
@@ -207,7 +230,14 @@ def resolve_component(
     problems += _copies_problems(path, resolved)
     for variant in variants:
         problems += variant.problems(path, image=hosting.image, added=component.environment)
+    if component.speculative is not None:
+        from cdk_sglang.planning.component.speculative import speculative_problems  # noqa: PLC0415  few components have a draft
+
+        problems += speculative_problems(path, component, hosting, facts=known.facts, variants=variants)
     problems += tracing_problems(path, component.server, network_isolation=hosting.network_isolation)
+    problems += isolation_problems(
+        path, component.server, component.environment, network_isolation=hosting.network_isolation
+    )
     problems += disk_problems(path, component, variants, copies=resolved.most_copies)
     problems += _size_problems(path, hosting, resolved.gpus_by_type)
     if component.rollout is not None:
@@ -216,7 +246,9 @@ def resolve_component(
     concurrency = None
     if not problems:
         try:
-            concurrency = target_of(path, component, scaling, hosting, variants=variants, known=known)
+            concurrency = target_of(
+                path, component, scaling, hosting, variants=variants, known=known, speculation=speculation
+            )
         except ConfigurationError as error:
             problems += error.problems
     # Variants share what is not about GPUs.

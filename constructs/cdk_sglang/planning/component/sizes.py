@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cdk_sglang.engine import SglangOptions
     from cdk_sglang.hardware import GpuInstance
     from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.drafts import Speculation
 
 
 def planned_tp_sizes(
@@ -24,6 +25,7 @@ def planned_tp_sizes(
     *,
     tp_size_by_type: Mapping[str, int],
     engine_version: str | None = None,
+    speculation: Speculation | None = None,
 ) -> dict[str, int]:
     """Return the GPUs of a forward pass by instance type: as asked for the type, as asked for all, else the fewest that hold the model.
 
@@ -36,6 +38,7 @@ def planned_tp_sizes(
         instances: Types of the endpoint.
         tp_size_by_type: Sizes asked for some types.
         engine_version: SGLang's release in the image.
+        speculation: How it drafts by its own settings.
     """
     sizes = {instance.name: tp_size_by_type.get(instance.name, server.tp_size) for instance in instances}
     alike = len({(instance.gpu, instance.gpu_count) for instance in instances}) == 1
@@ -45,7 +48,13 @@ def planned_tp_sizes(
     if facts is None or not facts.architecture.kv_known:
         return sizes
     request = component_request(
-        facts.id, facts, server, bounds=(1, 1), tp_sizes=tp_size_by_type, engine_version=engine_version
+        facts.id,
+        facts,
+        server,
+        bounds=(1, 1),
+        tp_sizes=tp_size_by_type,
+        engine_version=engine_version,
+        speculation=speculation,
     )
     return tp_sizes(dataclasses.replace(request, tp_size=None), instances)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.planning.component.hosting import Hosting
     from cdk_sglang.planning.component.variants import ModelVariant
+    from cdk_sglang.planning.drafts import Speculation
     from cdk_sglang.planning.own import KnownModel
     from cdk_sglang.spec.component import Component
     from cdk_sglang.spec.load import Load
@@ -30,6 +31,7 @@ def target_of(
     *,
     variants: Sequence[ModelVariant],
     known: KnownModel,
+    speculation: Speculation | None = None,
 ) -> float | None:
     """Return the requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
 
@@ -40,6 +42,7 @@ def target_of(
         hosting: Its endpoint.
         variants: Its options by instance type.
         known: What is known of its model.
+        speculation: How it drafts by its own settings.
 
     Raises:
         ConfigurationError: The load is specified twice, or nobody knows the model's cache.
@@ -52,7 +55,9 @@ def target_of(
         raise ConfigurationError([Problem(f"{path}.load", text)])
     if target.requests_per_copy is not None:
         return target.requests_per_copy
-    return _planned(path, component, hosting, variants=variants, known=known, load=load or target)
+    return _planned(
+        path, component, hosting, variants=variants, known=known, load=load or target, speculation=speculation
+    )
 
 
 def _planned(
@@ -63,6 +68,7 @@ def _planned(
     variants: Sequence[ModelVariant],
     known: KnownModel,
     load: Load,
+    speculation: Speculation | None,
 ) -> float:
     setting, facts = f"{path}.scaling.concurrency", known.facts
     if facts is None:
@@ -82,6 +88,7 @@ def _planned(
         load=load,
         slo=component.slo,
         engine_version=hosting.image.sglang_version,
+        speculation=speculation,
     )
     return target_concurrency(
         request, hosting.instances, gpus=gpus_by_type(variants), max_running_requests=server.max_running_requests

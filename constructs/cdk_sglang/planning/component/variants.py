@@ -49,7 +49,13 @@ class ModelVariant:
     has_experts: bool | None = None
 
     def problems(self, path: str, *, image: ImageFacts, added: Mapping[str, str]) -> list[Problem]:
-        """Say what is wrong with the options on these types, and with the variables that are added to theirs."""
+        """Say what is wrong with the options on these types, and with the variables that are added to theirs.
+
+        Args:
+            path: Path of the component.
+            image: Serving image.
+            added: Environment variables that the author adds.
+        """
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
             *self.server.problems(

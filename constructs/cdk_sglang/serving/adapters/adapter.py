@@ -21,14 +21,17 @@ from cdk_sglang.engine import LoraOptions, SglangOptions
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning.component.host_memory import adapter_gib, known_adapters_problems
 from cdk_sglang.serving.adapters.source import AdapterSource
-from cdk_sglang.serving.alarms import metrics
-from cdk_sglang.serving.shared.invocation import grant_invoke
+from cdk_sglang.serving.alarms import metric_methods, metrics
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.invocation import grant, grant_invoke
 from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest, name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.weights import AdapterConfig, same_base_model
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+
     from cdk_sglang.engine.rendering import ImageKind
     from cdk_sglang.models.facts import ModelFacts
 
@@ -77,7 +80,7 @@ class BaseComponent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapter:
+class Adapter(metric_methods.ServingMetricMethods):
     """One adapter of a component; made by `InferenceComponent.add_adapter`.
 
     A plain value, not a construct: a component may have hundreds.
@@ -108,6 +111,8 @@ class Adapter:
         return metrics.ServingMetrics(
             dimensions={"InferenceComponentName": self.adapter_name},
             utilization_namespace=metrics.COMPONENT_NAMESPACE,
+            region=self.arns.region,
+            account=self.arns.account,
         )
 
     @checked("{self.adapter_name}")
@@ -118,6 +123,19 @@ class Adapter:
             grantee: Principal that receives the permission: a role, a user, a function.
         """
         return grant_invoke(grantee, self.arns, self.endpoint_name, self.adapter_name)
+
+    @checked("{self.adapter_name}")
+    def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee read status and specification of this adapter.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
+        arns = self.arns.allowed("inference-component", self.adapter_name)
+        return grant(grantee, permissions.DESCRIBE_COMPONENT, arns)
+
+    def _published(self, name: str, options: metric_methods.MetricOptions) -> cloudwatch.Metric:
+        return self.metrics.published(name, options)
 
 
 def make_adapter(

@@ -16,6 +16,8 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.keys import use_key
+from cdk_sglang.serving.shared.other_accounts import share_with_account
 from cdk_sglang.spec.adapter import ARCHIVE_SUFFIX, Adapter
 from cdk_sglang.weights import AdapterConfig, AdapterFiles
 
@@ -30,7 +32,7 @@ class AdapterSource:
     Args:
         adapter: The specification; its `folder` or its `config` is read here.
         bucket: Bucket of its `key`; its KMS key comes with it.
-        kms_key: With `s3`: KMS key of the bucket, when it has one of its own.
+        kms_key: KMS key of the bucket, where the bucket does not know it; with `s3`, the specification's by default.
         config: Rank, modules and base model, where they are known at synth; those of the specification by default.
 
     Attributes:
@@ -57,7 +59,7 @@ class AdapterSource:
         self._adapter = adapter
         self.team: str | None = adapter.team
         self._bucket = None if adapter.key is None else bucket
-        self._kms_key = kms_key
+        self._key_arn = adapter.kms_key if kms_key is None else kms_key.key_arn
         self._files = None if adapter.folder is None else AdapterFiles.read(Path(adapter.folder))
         self.weights_bytes: int | None = None if self._files is None else self._files.weights_bytes
         if config is None and self._files is not None:
@@ -86,18 +88,21 @@ class AdapterSource:
 
     @staticmethod
     @checked()
-    def from_bucket(bucket: s3.IBucket, key: str, *, config: AdapterConfig | None = None) -> AdapterSource:
+    def from_bucket(
+        bucket: s3.IBucket, key: str, *, config: AdapterConfig | None = None, kms_key: kms.IKey | None = None
+    ) -> AdapterSource:
         """A tar.gz in a bucket of yours; its KMS key comes with it.
 
         Args:
             bucket: The bucket.
             key: "adapters/triage-v3.tar.gz"; a new name for every version, as with `from_s3`.
             config: As with `from_s3`.
+            kms_key: KMS key of a bucket that does not know its own, such as one that is imported by name.
 
         Raises:
             ConfigurationError: The key is not that of a tar.gz.
         """
-        return AdapterSource(Adapter(key=key), bucket=bucket, config=config)
+        return AdapterSource(Adapter(key=key), bucket=bucket, kms_key=kms_key, config=config)
 
     @staticmethod
     @checked()
@@ -120,7 +125,7 @@ class AdapterSource:
         Args:
             scope: The component.
             role: The endpoint's role.
-            readable: Folders the role may read already; added to.
+            readable: Folders the role may read and keys it may use already; added to.
         """
         if self._files is not None:
             return _bind_files(self._files, scope, role, readable)
@@ -133,24 +138,33 @@ class AdapterSource:
         if place not in readable:
             readable.add(place)
             if bucket is None:
-                arn, kms_key = f"arn:{cdk.Stack.of(scope).partition}:s3:::{name}", self._kms_key
+                arn = f"arn:{cdk.Stack.of(scope).partition}:s3:::{name}"
             else:
-                arn, kms_key = bucket.bucket_arn, bucket.encryption_key
-            _grant_read(scope, role, bucket_arn=arn, folder=folder, key=key, kms_key=kms_key)
+                arn = bucket.bucket_arn
+                share_with_account(scope, bucket, prefix=f"{folder}/" if folder else key)
+            _grant_read(scope, role, bucket_arn=arn, folder=folder, key=key)
+        encrypted = None if bucket is None else bucket.encryption_key
+        key_arn = self._key_arn if encrypted is None else encrypted.key_arn
+        if key_arn is not None and key_arn not in readable:
+            readable.add(key_arn)
+            role.add_to_principal_policy(use_key(cdk.Stack.of(scope), key_arn, permissions.DECRYPT, through="s3"))
         return f"s3://{name}/{key}"
 
 
-def _grant_read(
-    scope: Construct, role: iam.IRole, *, bucket_arn: str, folder: str, key: str, kms_key: kms.IKey | None
-) -> None:
+def _grant_read(scope: Construct, role: iam.IRole, *, bucket_arn: str, folder: str, key: str) -> None:
     files = f"{bucket_arn}/{folder}/*{ARCHIVE_SUFFIX}" if folder else f"{bucket_arn}/{key}"
     role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=list(
+                permissions.LIST_WEIGHTS
+            ),  # without it, an archive that is missing looks like one that is forbidden
+            resources=[bucket_arn],
+            conditions={"StringLike": {"s3:prefix": [f"{folder}/*" if folder else key]}},
+        )
+    )
     if folder:
         acknowledge_wildcards(scope, role, [files], _ONE_FOLDER)
-    if kms_key is not None:
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[kms_key.key_arn])
-        )
 
 
 def _bind_files(files: AdapterFiles, scope: Construct, role: iam.IRole, readable: set[str]) -> str:

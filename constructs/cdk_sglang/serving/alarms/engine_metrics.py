@@ -17,22 +17,29 @@ class GaugeOptions(TypedDict, total=False):
     """What a caller may change of a gauge's query: how copies are combined (sum by default), and the labels that stay (none)."""
 
     aggregate: Literal["sum", "max", "min", "avg", "count"]
+    """How copies are combined; their sum by default."""
     labels: Sequence[str]
+    """Labels that stay; none by default."""
 
 
 class CounterOptions(TypedDict, total=False):
     """What a caller may change of a counter's query: the range of the rate (5m by default), and the labels that stay (none)."""
 
     window: str
+    """Range of the rate, such as 1h; 5m by default."""
     labels: Sequence[str]
+    """Labels that stay; none by default."""
 
 
 class HistogramOptions(TypedDict, total=False):
     """What a caller may change of a histogram's query: the quantile (0.95 by default; None for the mean), the range (5m), and the labels that stay."""
 
     share: float | None
+    """Quantile, 0.95 by default; None for the mean."""
     window: str
+    """Range of the rate, such as 1h; 5m by default."""
     labels: Sequence[str]
+    """Labels that stay; none by default."""
 
 
 class EngineMetrics:

@@ -9,7 +9,8 @@ import aws_cdk as cdk
 from cdk_sglang.arguments import checked
 from cdk_sglang.metrics.classic import place_dimensions, utilization_namespace
 from cdk_sglang.metrics.promql import Place
-from cdk_sglang.serving.alarms.metrics import MetricOptions, ServingMetrics
+from cdk_sglang.serving.alarms.metric_methods import SearchOptions
+from cdk_sglang.serving.alarms.metrics import ServingMetrics
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
@@ -23,27 +24,37 @@ class GpuMetrics:
     Args:
         endpoint_name: Name of the endpoint.
         component_name: Name of a component, whose copies' GPUs alone are read; every GPU of the endpoint by default.
+        region: Region of the metrics; that of whoever reads them by default.
+        account: Account of the metrics; that of whoever reads them by default.
     """
 
     @checked()
-    def __init__(self, *, endpoint_name: str, component_name: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        component_name: str | None = None,
+        region: str | None = None,
+        account: str | None = None,
+    ) -> None:
         self._place = Place(endpoint=endpoint_name, component=component_name)
+        self._region, self._account = region, account
 
-    def metric_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.MathExpression:
+    def metric_utilization(self, **options: Unpack[SearchOptions]) -> cloudwatch.MathExpression:
         """Use of each GPU (percent; Average), a series for each.
 
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._search("GPUUtilizationNormalized", options)
+        return self._search("GPUUtilizationNormalized", **options)
 
-    def metric_memory_utilization(self, **options: Unpack[MetricOptions]) -> cloudwatch.MathExpression:
+    def metric_memory_utilization(self, **options: Unpack[SearchOptions]) -> cloudwatch.MathExpression:
         """Use of each GPU's memory (percent; Average), a series for each.
 
         Args:
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
         """
-        return self._search("GPUMemoryUtilizationNormalized", options)
+        return self._search("GPUMemoryUtilizationNormalized", **options)
 
     @checked()
     def of_gpu(
@@ -74,9 +85,12 @@ class GpuMetrics:
                 **{key: value for key, value in ids.items() if value is not None},
             },
             utilization_namespace=utilization_namespace(self._place),
+            region=self._region,
+            account=self._account,
         )
 
-    def _search(self, name: str, options: MetricOptions) -> cloudwatch.MathExpression:
+    @checked("GpuMetrics.metric")
+    def _search(self, name: str, **options: Unpack[SearchOptions]) -> cloudwatch.MathExpression:
         from aws_cdk import aws_cloudwatch as cloudwatch
 
         from cdk_sglang.metrics.figures.gpus import each_gpu
@@ -90,4 +104,6 @@ class GpuMetrics:
             period=period,
             label=options.get("label", ""),
             color=options.get("color"),
+            search_region=options.get("region", self._region),
+            search_account=options.get("account", self._account),
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.serving.alarms.alarms import Alarms, make_alarm
+from cdk_sglang.serving.alarms.alarms import make_alarm
+from cdk_sglang.serving.alarms.choice import Alarms
 from cdk_sglang.serving.alarms.metrics import ENDPOINT_NAMESPACE
 from cdk_sglang.spec.alarms import NoAlarms
 from cdk_sglang.spec.idle_alarm import IdleAlarm

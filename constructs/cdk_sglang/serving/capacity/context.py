@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk_sglang.serving.alarms.alarms import Alarms
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.alarms.choice import Alarms
+from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.spec.alarms import NoAlarms
 from cdk_sglang.spec.reservation import OnDemandMove, Reservation
 

@@ -25,12 +25,15 @@ from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
 _HOUR_SECONDS: Final = 3600
-_TIMEOUT: Final = cdk.Duration.minutes(2)
+_TIMEOUT: Final = cdk.Duration.minutes(4)
+_SERVICE_TIMEOUT: Final = cdk.Duration.minutes(10)
 _KEEP_EVENTS: Final = cdk.Duration.days(14)
 _PREFIX_NAME_LENGTH: Final = 38
 """With "-on-demand-" and 12 hexadecimal digits, names of config copies stay within SageMaker's 63 characters."""
 
-_COPIES: Final = "copies of the endpoint's config are named by their content; the prefix is this endpoint's own"
+_COPY_DIGITS: Final = 12
+"""Hexadecimal digits at the end of a copy's name (_runtime/reservation/move.py). In a policy one `?` for each: with `*`, the endpoint
+`chat-on-demand` would have its copies among those of `chat`."""
 _CONFIGS: Final = (
     "CloudFormation names the endpoint's configs, and an endpoint that was rolled back runs on an older one"
 )
@@ -67,7 +70,8 @@ class ReservationGuard(Construct):
         self._stack_id = stack.stack_id
         arns = SageMakerArns.of(stack)
         self._endpoints = arns.allowed("endpoint", endpoint.name)
-        self._copies, self._configs = (arns.written("endpoint-config", name) for name in (f"{self._prefix}*", "*"))
+        copies = f"{self._prefix}{'?' * _COPY_DIGITS}"
+        self._copies, self._configs = (arns.written("endpoint-config", name) for name in (copies, "*"))
 
     def check(self, config: object) -> cdk.CustomResource:
         """Create the resource that fails a deployment whose plan cannot be used; every resource that uses the plan depends on it.
@@ -90,8 +94,6 @@ class ReservationGuard(Construct):
                 allow(permissions.FIND_CONFIG_COPIES, ["*"]),
                 allow(permissions.DELETE_CONFIG_COPIES, [self._copies]),
             ],
-            wildcards=[self._copies],
-            wildcard_reason=_COPIES,
         )
         role = function.role
         assert role is not None
@@ -111,6 +113,7 @@ class ReservationGuard(Construct):
             "Checked",
             resource_type="Custom::CdkSglangReservation",
             service_token=provider.service_token,
+            service_timeout=_SERVICE_TIMEOUT,
             properties={"Asked": json.dumps(request)},
         )
         resource.node.add_dependency(role)  # its policy must be in place before the check runs
@@ -180,8 +183,8 @@ class ReservationGuard(Construct):
             timeout=_TIMEOUT,
             log_options=self._logs,
             statements=statements,
-            wildcards=[self._configs, *([self._copies] if move is not None else [])],
-            wildcard_reason=f"{_CONFIGS}; {_COPIES}",
+            wildcards=[self._configs],
+            wildcard_reason=_CONFIGS,
             environment={"WATCHED": json.dumps(watched)},
         )
         role = function.role

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.serving.alarms.alarms import Comparison, alarm_actions, make_alarm
+from cdk_sglang.serving.alarms.alarms import Comparison, make_alarm
 from cdk_sglang.serving.capacity.context import ReservedEndpoint
 
 if TYPE_CHECKING:
@@ -33,16 +33,15 @@ def make_reservation_alarms(guard: Construct, endpoint: ReservedEndpoint) -> Non
         else "it loses its instances 30 minutes before the end; change its capacity before, see docs/capacity.md"
     )
     for days in ALARM_DAYS:
-        alarm = make(
+        make(
             f"DaysLeft{days}",
             metric="DaysLeft",
             statistic="Minimum",
             threshold=days,
             comparison="LessThanOrEqualToThreshold",
             description=f"{name}: training plan {plan} ends within {days} days; {after}. Without data: nobody looks at the plan.",
+            without_data=days == ALARM_DAYS[0],  # data that stops means that the guard does not work
         )
-        if days == ALARM_DAYS[0]:  # data that stops means that the guard does not work
-            alarm.insufficient_data_actions = alarm_actions(endpoint.alarms) or None
     make(
         "RunsOnDemand",
         metric="OnDemand",
@@ -72,6 +71,7 @@ def _make(
     statistic: str = "Maximum",
     threshold: float = 1,
     comparison: Comparison = "GreaterThanOrEqualToThreshold",
+    without_data: bool = False,
 ) -> cloudwatch.CfnAlarm:
     return make_alarm(
         guard,
@@ -88,4 +88,5 @@ def _make(
         threshold=threshold,
         comparison=comparison,
         missing="missing",
+        without_data=without_data,
     )

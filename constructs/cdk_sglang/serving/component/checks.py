@@ -1,16 +1,22 @@
-"""Whether a component may have its name on its endpoint; what else can be wrong with it is found when it is resolved."""
+"""Whether a component may have its name and its draft on its endpoint; what else can be wrong with it is found when it is resolved."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.component.context import EndpointContext
 from cdk_sglang.serving.rollout.rollback_alarms import ROLLBACK_ALARM_IDS
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.verification.endpoint_check import VERIFICATION_ID
+
+if TYPE_CHECKING:
+    from cdk_sglang.planning import ResolvedComponent
+    from cdk_sglang.serving.weights.model_source import ModelSource
 
 _PARTS_OF_AN_ENDPOINT: Final = re.compile(
     rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{VERIFICATION_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
@@ -32,3 +38,31 @@ def component_name_problems(
     if construct_id in others or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
         return [Problem(construct_id, "the endpoint has something of this name already; choose another")]
     return name_problems(construct_id, name, "component") or endpoint.names.problems(construct_id, name, "component")
+
+
+def draft_problems(endpoint: EndpointContext, plan: ResolvedComponent, model: ModelSource) -> list[Problem]:
+    """Say why a component cannot have a draft where it is; an empty list for a component without one.
+
+    Args:
+        endpoint: The endpoint.
+        plan: The component.
+        model: Its weights.
+    """
+    if plan.component.speculative is None:
+        return []
+    path, problems = f"{plan.name}.speculative", []
+    if model.bucket is None:
+        problems.append(
+            Problem(
+                path,
+                "has no bucket for its drafts; give one to the model's source: ModelSource.from_s3(..., bucket=...)",
+            )
+        )
+    if cdk.Stack.of(endpoint.scope).nested_stack_parent is not None:
+        problems.append(
+            Problem(
+                path,
+                "is promoted by a parameter of its stack, which nobody but the parent sets in a nested stack; use a stack of its own",
+            )
+        )
+    return problems

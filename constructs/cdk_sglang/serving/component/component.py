@@ -15,18 +15,20 @@ from constructs import Construct
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.planning import ResolvedComponent
-from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
 from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
+from cdk_sglang.serving.component.foreign_parsers import warn_of_foreign_parsers
 from cdk_sglang.serving.component.measured import tell_of_no_metrics
 from cdk_sglang.serving.component.resources import make_component, make_models
 from cdk_sglang.serving.component.startup import timeouts_for_weights
-from cdk_sglang.serving.endpoint.invocable import ImportedComponent, InvocableEndpoint
-from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.component.waiting import WaitingComponent
+from cdk_sglang.serving.endpoint.imported import ImportedComponent
+from cdk_sglang.serving.endpoint.invocable import InvocableComponent, InvocableEndpoint
+from cdk_sglang.serving.shared.dependencies import stand_for
 from cdk_sglang.serving.shared.invocation import grant_invoke
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, make_log_group
 from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest
-from cdk_sglang.serving.verification.endpoint_check import VerifiedComponent, VerifiedModel
+from cdk_sglang.serving.verification.endpoint_check import EndpointVerification, VerifiedComponent, VerifiedModel
 from cdk_sglang.serving.weights.model_source import ModelSource
 
 if TYPE_CHECKING:  # what not every component has is loaded with the first that has it
@@ -37,13 +39,14 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
     from cdk_sglang.planning.component.variants import ModelVariant
     from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
+    from cdk_sglang.serving.component.promoted import PromotedDraft
     from cdk_sglang.spec.rollout import ComponentRollout
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.verification import SmokeRequest
     from cdk_sglang.weights import AdapterConfig
 
 
-class InferenceComponent(Construct):
+class InferenceComponent(InvocableComponent):
     """One model on an endpoint; made by `InferenceEndpoint.add_component`.
 
     Args:
@@ -65,6 +68,7 @@ class InferenceComponent(Construct):
         component_arn: ARN of the inference component.
         startup_seconds: Longest time from a new copy to its first health check, in seconds.
         fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
+        draft: Parameter that says which version of a draft is served; None without `speculative`.
         models: SageMaker models, one for each of `variants`.
         model_names: Names of `models`, known at deployment.
     """
@@ -78,20 +82,18 @@ class InferenceComponent(Construct):
         component_name: str,
     ) -> None:
         name = component_name
-        super().__init__(endpoint.scope, plan.name)
+        super().__init__(
+            endpoint.scope, plan.name, component_name=name, endpoint_name=endpoint.name, arns=endpoint.arns
+        )
         self.path: str = f"{endpoint.path}/{plan.name}"
         endpoint.names.take(name, "component", self.path)
         self._endpoint = endpoint
         self.plan: ResolvedComponent = plan
-        self.endpoint_name: str = endpoint.name
-        self.component_name: str = name
         self.short_name: str = plan.name
         self.model_id: str | None = model.model_id
         self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
         self._readable: set[str] = set()
-        self.component_arn: str = endpoint.arns.written("inference-component", name)
-        self.metrics = ComponentMetrics(component_name=name, endpoint_name=endpoint.name)
         component = plan.component
         self.environments: list[dict[str, str]] = [
             {**variant.rendered, **component.environment} for variant in plan.variants
@@ -106,17 +108,37 @@ class InferenceComponent(Construct):
             tags.append(cdk.CfnTag(key=TEAM_TAG, value=component.team))
         log_group = self._make_log_group(tags)
         context = ComponentContext(scope=self, endpoint=endpoint, name=name, plan=plan, environments=self.environments)
-        self.models: list[sagemaker.CfnModel] = make_models(context, model, tags)
+        self.draft: PromotedDraft | None = self._make_draft(model)
+        self.models: list[sagemaker.CfnModel]
+        self.models, prepared = make_models(context, model, tags, draft=self.draft)
         self.model_names: list[str] = [resource.attr_model_name for resource in self.models]
         self.resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
+        self.node.default_child = self.resource
         self.resource.add_resource_dependency(log_group)
         self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
+        endpoint.waiting.add(
+            WaitingComponent(scope=self, name=name, resource=self.resource, models=self.models, prepared=prepared)
+        )
         if endpoint.verification is not None:
-            endpoint.verification.add(self._verified())
+            self._verify(endpoint.verification)
         if component.fit_check is not None:
             self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
         warn_of_endless_files(self, plan)
+        warn_of_foreign_parsers(self, plan)
         tell_of_no_metrics(self, plan)
+
+    def _make_draft(self, model: ModelSource) -> PromotedDraft | None:
+        speculative = self.plan.component.speculative
+        if speculative is None:
+            return None
+        from cdk_sglang.serving.component.promoted import PromotedDraft
+
+        draft = PromotedDraft(
+            self, component_name=self.component_name, speculative=speculative, model=model.specification
+        )
+        draft.allow(self._endpoint, model.bucket)
+        draft.make_alarm(self, self._endpoint)
+        return draft
 
     def _make_log_group(self, tags: list[cdk.CfnTag]) -> logs.CfnLogGroup:
         endpoint, name = self._endpoint, self.component_name
@@ -129,10 +151,8 @@ class InferenceComponent(Construct):
             removal=endpoint.log_options.removal,
             tags=tags,
         )
-        if not name.startswith(f"{endpoint.name}-"):  # else the endpoint's own statement covers it
-            endpoint.role.add_to_principal_policy(
-                iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=[log_group.attr_arn])
-            )
+        # Not the group's own attribute: the endpoint waits for its role, and must not wait for what the component waits for.
+        endpoint.log_writing.allow(lambda: [f"{endpoint.component_logs_arn}{name}:*"])
         return log_group
 
     def _make_scaling(self, weights_bytes: float | None) -> list[cdk.CfnResource]:
@@ -167,6 +187,26 @@ class InferenceComponent(Construct):
         """
         return ImportedComponent(scope, construct_id, component_name=component_name, endpoint_name=endpoint_name)
 
+    @staticmethod
+    @checked("{construct_id}")
+    def from_component_name(
+        scope: Construct, construct_id: str, component_name: str, *, endpoint: InvocableEndpoint
+    ) -> ImportedComponent:
+        """Refer to a component that another stack or app deploys, on an endpoint that is known here.
+
+        Args:
+            scope: Parent, in a stack of the component's account and Region.
+            construct_id: Id, unique in the parent.
+            component_name: Name of the component in SageMaker; may be known only at deployment.
+            endpoint: Its endpoint, such as one of `InferenceEndpoint.from_endpoint_name`.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
+        return ImportedComponent(
+            scope, construct_id, component_name=component_name, endpoint_name=endpoint.endpoint_name
+        )
+
     @property
     def endpoint(self) -> InvocableEndpoint:
         """The endpoint that the component runs on."""
@@ -176,6 +216,11 @@ class InferenceComponent(Construct):
     def variants(self) -> tuple[ModelVariant, ...]:
         """Model and options for each set of instance types whose options differ, that of the most wanted type first."""
         return self.plan.variants
+
+    @property
+    def role(self) -> iam.IRole:
+        """Execution role, which is that of the endpoint."""
+        return self._endpoint.role
 
     @property
     def server(self) -> SglangOptions:
@@ -233,15 +278,6 @@ class InferenceComponent(Construct):
         capacity = self._endpoint.capacity
         return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
-    @checked("{self.short_name}")
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this component, streaming included.
-
-        Args:
-            grantee: Principal that receives the permission: a role, a user, a function.
-        """
-        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, self.component_name)
-
     @checked("{self.short_name}.adapters.{name}")
     def add_adapter(
         self,
@@ -278,7 +314,7 @@ class InferenceComponent(Construct):
         )
         self.adapters[name] = adapter
         if self._endpoint.verification is not None:
-            self._endpoint.verification.wait_for(self.component_name, adapter.resource)
+            self._endpoint.verification.add_adapter(self.component_name, adapter.adapter_name, adapter.resource)
         self._warn_of_reloads()
         return adapter
 
@@ -319,11 +355,18 @@ class InferenceComponent(Construct):
             variants=tuple((variant.server, variant.memory_mib) for variant in self.variants),
         )
 
+    def _verify(self, verification: EndpointVerification) -> None:
+        verification.add(self._verified())
+        stand_for(self, lambda: [self, verification.resource_of(self.component_name)])
+
     def _verified(self) -> VerifiedComponent:
         """Return what the endpoint's verification compares with the live component."""
         models = [
             VerifiedModel(
-                name=name, environment=environment, instance_types=[instance.name for instance in variant.instances]
+                name=name,
+                environment=environment,
+                instance_types=[instance.name for instance in variant.instances],
+                draft=self.draft,
             )
             for name, environment, variant in zip(self.model_names, self.environments, self.variants, strict=True)
         ]

@@ -10,10 +10,12 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
 from cdk_sglang.planning import Hosting, ResolvedComponent
+from cdk_sglang.serving.component.waiting import Waiting
 from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.late_access import LateAccess
+from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
@@ -33,7 +35,7 @@ class ModelScopes:
         role: Execution role of the endpoint, which every model waits for.
     """
 
-    def __init__(self, scope: Construct, role: iam.Role) -> None:
+    def __init__(self, scope: Construct, role: iam.IRole) -> None:
         self._scope = scope
         self._role = role
         self._scopes: dict[int, tuple[IConstruct | None, Construct]] = {}
@@ -65,9 +67,12 @@ class EndpointContext:
         names: Names that the account and Region have already.
         alarm_reader: Lets SageMaker read the alarms of a rollout.
         log_key_arn: ARN of the log groups' key; None without one.
+        log_writing: Writing rights of the role on log groups.
+        component_logs_arn: Beginning of the ARNs of components' log groups.
         weights: Reading rights of the role on weights.
         models: Parents of the models.
         verification: Verification after each deployment; None if it is left out.
+        waiting: Holds back what belongs to components that are told to wait.
     """
 
     scope: InvocableEndpoint
@@ -77,15 +82,18 @@ class EndpointContext:
     variant_name: str
     path: str
     image_uri: str
-    role: iam.Role
+    role: iam.IRole
     role_arn: str
     arns: SageMakerArns
     names: TakenNames
     alarm_reader: AlarmReader
     log_key_arn: str | None
+    log_writing: LateAccess
+    component_logs_arn: str
     weights: WeightsAccess
     models: ModelScopes
     verification: EndpointVerification | None
+    waiting: Waiting
 
     @property
     def hosting(self) -> Hosting:

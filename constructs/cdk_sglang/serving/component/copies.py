@@ -14,11 +14,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_sglang.serving.component.context import ComponentContext, EndpointContext
+from cdk_sglang.serving.component.context import ComponentContext
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
+from cdk_sglang.serving.shared.late_access import LateAccess
 from cdk_sglang.serving.shared.lazies import lazy_text
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ _ID: Final = "CdkSglangCopies"
 _TIMEOUT: Final = cdk.Duration.minutes(5)
 """Eight attempts of 25 s at most, and their pauses."""
 _SERVICE_TIMEOUT_SECONDS: Final = 600
-_NAMES: Final = "components of the endpoint, whose names begin with its own; more come with later deployments"
 
 
 class LiveCopies(Construct):
     """The function that says how many copies a component has: one in a stack, asked by one resource for each component."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self._function = make_function(
+        log_options = shared_log_options(self)
+        function = make_function(
             self,
             "Function",
             source="copies",
@@ -46,14 +47,16 @@ class LiveCopies(Construct):
             log_options=log_options,
             statements=[],
         )
-        provider = make_provider(self, "Provider", on_event=self._function, log_options=log_options)
+        provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
         self._service_token = provider.service_token
-        self._allowed: set[str] = set()
+        role = function.role
+        assert isinstance(role, iam.Role)
+        self._components = LateAccess(role, permissions.DESCRIBE_COMPONENT)
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> LiveCopies:
+    def of(scope: Construct) -> LiveCopies:
         """Return the stack's function, creating it on first use."""
-        return singleton(scope, _ID, LiveCopies, lambda stack, name: LiveCopies(stack, name, log_options=log_options))
+        return singleton(scope, _ID, LiveCopies, LiveCopies)
 
     def count(
         self,
@@ -76,7 +79,7 @@ class LiveCopies(Construct):
         """
         endpoint, component_name = component.endpoint, component.name
         fewest, most = component.plan.copy_bounds
-        self._allow(endpoint, component_name)
+        self._components.allow(lambda: endpoint.arns.allowed("inference-component", component_name))
         live = cdk.CfnResource(
             component.scope,
             "LiveCopies",
@@ -96,21 +99,6 @@ class LiveCopies(Construct):
             },
         )
         return float(cdk.Token.as_number(live.get_att("Copies")))
-
-    def _allow(self, endpoint: EndpointContext, component_name: str) -> None:
-        named = component_name.startswith(f"{endpoint.name}-")
-        names = f"{endpoint.name}-*" if named else component_name
-        if names in self._allowed:
-            return
-        self._allowed.add(names)
-        arns = endpoint.arns.allowed("inference-component", names)
-        self._function.add_to_role_policy(
-            iam.PolicyStatement(actions=list(permissions.DESCRIBE_COMPONENT), resources=arns)
-        )
-        if named:
-            role = self._function.role
-            assert role is not None
-            acknowledge_wildcards(self, role, arns, _NAMES)
 
 
 def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
@@ -16,21 +16,43 @@ from cdk_sglang.serving.rollout.rendering import render_component_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
 from cdk_sglang.serving.shared.names import logical_digest
 from cdk_sglang.serving.weights.model_source import ModelSource
+from cdk_sglang.serving.weights.prepared import PreparedModel
 from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.startup import StartupTimeouts
 
+if TYPE_CHECKING:
+    from cdk_sglang.serving.component.promoted import PromotedDraft
 
-def make_models(component: ComponentContext, source: ModelSource, tags: list[cdk.CfnTag]) -> list[sagemaker.CfnModel]:
-    """Create the models: image, weights and environment variables; one for each variant of the component."""
+
+def make_models(
+    component: ComponentContext, source: ModelSource, tags: list[cdk.CfnTag], *, draft: PromotedDraft | None = None
+) -> tuple[list[sagemaker.CfnModel], PreparedModel | None]:
+    """Create the models: image, weights and environment variables; one for each variant of the component.
+
+    Returns them, and the copy or check of their weights.
+
+    Args:
+        component: The component.
+        source: Its weights.
+        tags: Tags of the models.
+        draft: Draft that may be promoted; None for none.
+    """
     endpoint = component.endpoint
-    uri = source.bind(endpoint.weights)
-    scope = endpoint.models.after(source.prepare(component.scope, endpoint.weights, endpoint.log_options))
+    uri, added = source.bind(endpoint.weights), {}
+    if draft is not None:
+        assert source.bucket is not None
+        uri, added = draft.uri(uri, source.bucket.bucket_name), draft.variables()
+    prepared = source.prepare(component.scope, endpoint.weights)
+    scope = endpoint.models.after(None if prepared is None else prepared.ready)
     name = component.plan.name
-    return [
+    models = [
         # No component is named with a colon: the ids of a scope are one for each component, and must differ.
-        _make_model(endpoint, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, variables, tags)
+        _make_model(
+            endpoint, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, {**variables, **added}, tags
+        )
         for number, (variant, variables) in enumerate(zip(component.plan.variants, component.environments, strict=True))
     ]
+    return models, prepared
 
 
 def _make_model(  # noqa: PLR0917  all of them its own
@@ -184,5 +206,5 @@ def _copies_to_send(
         return component.plan.copies
     from cdk_sglang.serving.component.copies import LiveCopies
 
-    functions = LiveCopies.of(component.scope, log_options=component.endpoint.log_options)
+    functions = LiveCopies.of(component.scope)
     return functions.count(component, model_names, alarm_names, resource=resource)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Final
 
 import aws_cdk as cdk
-from constructs import Construct
+import jsii
+from constructs import Construct, IValidation
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import ami_problems, inference_ami_for, region_problems
+from cdk_sglang.serving.alarms.actions import action_problems
 from cdk_sglang.serving.endpoint.options import EndpointOptions
+from cdk_sglang.serving.shared.log_options import removal_problems, retention_problems
 from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.image_facts import ImageFacts
-from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
@@ -62,7 +65,31 @@ def stack_of(path: str, scope: Construct) -> cdk.Stack:
     return cdk.Stack.of(scope)
 
 
-def check_endpoint(path: str, options: EndpointOptions, *, name: str, names: TakenNames, account: str) -> None:
+@jsii.implements(IValidation)
+class WarnsWhenEmpty:
+    """Warns when the app is synthesised if an endpoint has no components, which serves nothing and costs its instances.
+
+    Args:
+        endpoint: The endpoint.
+        components: Its components, which are added to.
+    """
+
+    def __init__(self, endpoint: Construct, components: Sized) -> None:
+        self._endpoint, self._components = endpoint, components
+
+    def validate(self) -> list[str]:
+        """Return no error: an endpoint may get its components with a later deployment."""
+        if not self._components:
+            cdk.Annotations.of(self._endpoint).add_warning_v2(
+                "cdk-sglang:no-components",
+                "the endpoint has no components: it serves nothing, and its instances cost money; add one with add_component",
+            )
+        return []
+
+
+def check_endpoint(
+    path: str, options: EndpointOptions, *, name: str, names: TakenNames, account: str, scope: Construct
+) -> None:
     """Collect everything wrong with an endpoint before any of it exists.
 
     Args:
@@ -71,13 +98,14 @@ def check_endpoint(path: str, options: EndpointOptions, *, name: str, names: Tak
         name: Name of the endpoint.
         names: Names that the account and Region have already.
         account: AWS account; may be a token.
+        scope: Parent of the endpoint.
 
     Raises:
         ConfigurationError: With every problem.
     """
     hosting, image = options.hosting, options.image
     capacity, region, rollout = hosting.capacity, hosting.region, hosting.rollout
-    log_retention_days, metric_frequency_seconds = options.log_options.retention_days, options.metric_frequency_seconds
+    metric_frequency_seconds = options.metric_frequency_seconds
     problems = name_problems(path, name, "endpoint") or names.problems(path, name, "endpoint")
     problems += [
         Problem(f"{path}.image", problem) for problem in _ami_problems(capacity, image.facts, options.inference_ami)
@@ -93,15 +121,9 @@ def check_endpoint(path: str, options: EndpointOptions, *, name: str, names: Tak
     problems += [problem.under(f"{path}.capacity") for problem in of_place]
     of_routing = options.routing.problems(max_instances=capacity.max_instances)
     problems += [problem.under(f"{path}.routing") for problem in of_routing]
-    if log_retention_days not in RETENTION_DAYS and not is_token(log_retention_days):
-        nearest = min(RETENTION_DAYS, key=lambda days: abs(days - log_retention_days))
-        problems.append(
-            Problem(f"{path}.log_retention_days", f"{log_retention_days} is not allowed; nearest allowed: {nearest}")
-        )
-    if options.log_options.removal is cdk.RemovalPolicy.SNAPSHOT:
-        problems.append(
-            Problem(f"{path}.log_removal", "SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")
-        )
+    problems += retention_problems(f"{path}.log_retention_days", options.log_options.retention_days)
+    problems += action_problems(f"{path}.alarms", options.alarms, scope)
+    problems += removal_problems(f"{path}.log_removal", options.log_options.removal)
     if metric_frequency_seconds not in METRIC_FREQUENCIES_SECONDS and not is_token(metric_frequency_seconds):
         problems.append(
             Problem(

@@ -48,7 +48,7 @@ class ConfiguredEndpoint:
     """
 
     options: EndpointOptions
-    role: iam.Role
+    role: iam.IRole
     role_arn: str
     least_instances: Callable[[], int]
     guard: ReservationGuard | None

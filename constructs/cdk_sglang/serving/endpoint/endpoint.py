@@ -10,25 +10,29 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.engine import SglangOptions
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning import Hosting, ResolvedComponent, ResolvedEndpoint, resolve_component
 from cdk_sglang.planning.layouts import least_instances
-from cdk_sglang.serving.alarms.alarms import chosen_alarms
-from cdk_sglang.serving.component.checks import component_name_problems
+from cdk_sglang.serving.alarms.choice import chosen_alarms
+from cdk_sglang.serving.component.checks import component_name_problems, draft_problems
 from cdk_sglang.serving.component.component import InferenceComponent
-from cdk_sglang.serving.endpoint.checks import check_endpoint, stack_of
-from cdk_sglang.serving.endpoint.invocable import ImportedEndpoint, InvocableEndpoint
-from cdk_sglang.serving.endpoint.network import EndpointNetwork
+from cdk_sglang.serving.endpoint.checks import WarnsWhenEmpty, check_endpoint, stack_of
+from cdk_sglang.serving.endpoint.imported import ImportedEndpoint, endpoint_of_arn
+from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
+from cdk_sglang.serving.endpoint.network import EndpointNetwork, chosen_network
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.endpoint.parts import make_parts
 from cdk_sglang.serving.image.image import ServingImage
+from cdk_sglang.serving.shared.log_options import LogOptions, days_of
 from cdk_sglang.serving.shared.names import derived_name
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, days_of
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
@@ -47,19 +51,21 @@ from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verificat
 from cdk_sglang.validation import validated
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only named in annotations
+    from aws_cdk import aws_cloudwatch as cloudwatch
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sns as sns
 
-    from cdk_sglang.errors import Problem
-    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.alarms.choice import Alarms
     from cdk_sglang.spec.fit_check import NoFitCheck
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.schedules import NightlyStop
     from cdk_sglang.spec.slo import Slo
+    from cdk_sglang.spec.speculative import Speculative
 
 
+@jsii.implements(ec2.IConnectable)
 class InferenceEndpoint(InvocableEndpoint):
     """An endpoint on which SGLang models run side by side as inference components.
 
@@ -77,17 +83,22 @@ class InferenceEndpoint(InvocableEndpoint):
         capacity: Instance types and bounds.
         image: Container of all its components, unless stated otherwise there.
         routing: To the copy with the fewest outstanding requests by default.
-        network: Subnets and security groups; none by default, then SageMaker's own network.
+        network: Subnets and security groups, or a VPC, then its isolated subnets and a security group of the endpoint's own; none by default,
+            then SageMaker's own network.
         network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
             SageMaker itself.
+        role: Execution role, which SageMaker has to be able to assume; the library adds what the endpoint needs to it unless it is imported and
+            cannot be changed. A role of this endpoint's alone by default.
         inference_ami: The one that suits the image's CUDA and the GPU by default.
         endpoint_name: Derived from the construct path by default, in lower case and up to 24 characters, so that components and adapters
             have room for theirs; literal, up to 63 characters.
         log_retention_days: 30 by default; one of the values CloudWatch Logs allows, as a number or as CDK names it.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default; those of models that never served go when their first deployment is rolled back.
-        metric_frequency_seconds: How often utilisation is published; 60 by default, 10 costs more and reacts sooner.
-        alarms: Where alarms go, a topic or `Alarms(topic=...)`, or `NoAlarms(reason=...)`; by default nobody is told, with a warning.
+        metric_frequency_seconds: How often utilisation is published, in seconds or as a `Duration`; 60 by default, 10 costs more and reacts
+            sooner.
+        alarms: Where alarms go: a topic, an action of CDK's such as those of `aws_cloudwatch_actions`, `Alarms(...)` for several, or
+            `NoAlarms(reason=...)`; by default nobody is told, with a warning.
         idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
         nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
         rollout: How a new configuration reaches the instances, and which alarms trigger a rollback; SageMaker's own way by default: a
@@ -96,6 +107,8 @@ class InferenceEndpoint(InvocableEndpoint):
             `NoVerification(reason=...)`.
         truth_check: Earlier name of `verification`.
         budget_usd_per_hour: Most the endpoint may cost per hour when fully scaled out, US dollars, on demand; no limit by default.
+        enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment of the account); not by default. With it, an alarm
+            watches whether a promoted draft is still accepted.
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
@@ -119,21 +132,23 @@ class InferenceEndpoint(InvocableEndpoint):
         capacity: Capacity,
         image: ServingImage,
         routing: Routing | None = None,
-        network: EndpointNetwork | None = None,
+        network: EndpointNetwork | ec2.IVpc | None = None,
         network_isolation: bool = True,
+        role: iam.IRole | None = None,
         inference_ami: str | None = None,
         endpoint_name: str | None = None,
         log_retention_days: int | logs.RetentionDays = 30,
         log_key: kms.IKey | None = None,
         log_removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
-        metric_frequency_seconds: int = 60,
-        alarms: Alarms | NoAlarms | sns.ITopic | None = None,
+        metric_frequency_seconds: int | cdk.Duration = 60,
+        alarms: Alarms | NoAlarms | sns.ITopic | cloudwatch.IAlarmAction | None = None,
         idle_alarm: IdleAlarm | None = None,
         nightly_stop: NightlyStop | None = None,
         rollout: EndpointRollout | None = None,
         verification: Verification | NoVerification | None = None,
         truth_check: Verification | NoVerification | None = None,
         budget_usd_per_hour: float | None = None,
+        enrichment: bool = False,
     ) -> None:
         stack = stack_of(construct_id, scope)
         options = EndpointOptions(
@@ -147,7 +162,7 @@ class InferenceEndpoint(InvocableEndpoint):
             ),
             image=image,
             routing=routing or Routing.least_outstanding_requests(),
-            network=network,
+            network=chosen_network(network),
             network_isolation=network_isolation,
             inference_ami=inference_ami,
             log_options=LogOptions(
@@ -155,14 +170,18 @@ class InferenceEndpoint(InvocableEndpoint):
                 key=log_key,
                 removal=log_removal,
             ),
-            metric_frequency_seconds=metric_frequency_seconds,
+            metric_frequency_seconds=int(metric_frequency_seconds.to_seconds())
+            if isinstance(metric_frequency_seconds, cdk.Duration)
+            else metric_frequency_seconds,
             alarms=chosen_alarms(alarms),
             idle_alarm=idle_alarm or IdleAlarm(),
             verification=chosen_verification(construct_id, verification, truth_check),
+            role=role,
+            enrichment=enrichment,
         )
         name = derived_name(scope, construct_id, stack) if endpoint_name is None else endpoint_name
         names, arns = TakenNames.of(stack), SageMakerArns.of(stack)
-        check_endpoint(construct_id, options, name=name, names=names, account=stack.account)
+        check_endpoint(construct_id, options, name=name, names=names, account=stack.account, scope=scope)
         super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
         names.take(name, "endpoint", self.node.path)
         self._short_name = construct_id  # asking CDK for it takes a good part of a millisecond
@@ -175,9 +194,12 @@ class InferenceEndpoint(InvocableEndpoint):
         parts = make_parts(self, options, arns=arns, names=names, least_instances=self.least_instances)
         self.config = parts.config
         self.resource = parts.resource
-        self.idle_alarm = parts.idle_alarm
+        self._idle_alarm = parts.idle_alarm
+        self.node.add_validation(WarnsWhenEmpty(self, self.components))
+        self._members: Sequence[ec2.ISecurityGroup] = ()
+        self._watched: cloudwatch.IAlarm | None = None
         self._context = parts.context
-        self.role: iam.Role = parts.context.role
+        self.role: iam.IRole = parts.context.role
         self.image_uri: str = parts.context.image_uri
         self.verification: EndpointVerification | None = parts.context.verification
 
@@ -197,7 +219,52 @@ class InferenceEndpoint(InvocableEndpoint):
         Raises:
             ConfigurationError: No component, or a name that SageMaker would refuse.
         """
+        return ImportedEndpoint(
+            scope,
+            construct_id,
+            endpoint_name=endpoint_name,
+            component_names=component_names,
+            needs_components=True,
+        )
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_name(
+        scope: Construct, construct_id: str, endpoint_name: str, *, component_names: Sequence[str] = ()
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint that another stack or app deploys, to watch it and, with names of components, to invoke it.
+
+        Args:
+            scope: Parent, in a stack of the endpoint's account and Region.
+            construct_id: Id, unique in the parent.
+            endpoint_name: Name of the endpoint; may be known only at deployment.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
+                `grant_invoke` is refused.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
         return ImportedEndpoint(scope, construct_id, endpoint_name=endpoint_name, component_names=component_names)
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_arn(
+        scope: Construct, construct_id: str, endpoint_arn: str, *, component_names: Sequence[str] = ()
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint by its ARN, which may name another account or Region than the scope's.
+
+        Args:
+            scope: Parent.
+            construct_id: Id, unique in the parent.
+            endpoint_arn: ARN of the endpoint. SageMaker writes names in lower case there: of an endpoint whose name has capitals, give the
+                name itself to `from_endpoint_name`.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
+                `grant_invoke` is refused.
+
+        Raises:
+            ConfigurationError: It is no ARN of an endpoint, or known only at deployment.
+        """
+        return endpoint_of_arn(scope, construct_id, endpoint_arn, component_names)
 
     @checked("{construct_id}")
     def add_component(
@@ -220,6 +287,7 @@ class InferenceEndpoint(InvocableEndpoint):
         tp_size_by_type: Mapping[str, int] | None = None,
         fit_check: NoFitCheck | None = None,
         team: str | None = None,
+        speculative: Speculative | None = None,
     ) -> InferenceComponent:
         """Put a model on the endpoint.
 
@@ -244,6 +312,7 @@ class InferenceEndpoint(InvocableEndpoint):
                 or, where that is left out and the types differ in GPUs, the fewest that hold the model.
             fit_check: `NoFitCheck(reason=...)` to deploy the model although the plan says that it does not run; checked by default.
             team: Team that answers for its cost, such as "search": a tag of its resources and a column of the showback reports.
+            speculative: A draft that is measured, and served only if it is faster (`SpeculativeOptimization`); none by default.
 
         Raises:
             ConfigurationError: With every problem, before any resource exists.
@@ -265,6 +334,7 @@ class InferenceEndpoint(InvocableEndpoint):
             tp_size_by_type=dict(tp_size_by_type or {}),
             fit_check=fit_check,
             team=team,
+            speculative=speculative,
             **({} if load is None else {"load": load}),
         )
         plan = resolve_component(construct_id, component, self._context.hosting, known=model.known, path=construct_id)
@@ -274,6 +344,7 @@ class InferenceEndpoint(InvocableEndpoint):
                 *component_name_problems(self._context, construct_id, name, others=self.components),
                 *problems,
                 *plan.problems,
+                *draft_problems(self._context, plan, model),
                 *plan.fit_problems(construct_id),
                 *([] if problems else self._room_problems(plan)),
             ]
@@ -295,12 +366,21 @@ class InferenceEndpoint(InvocableEndpoint):
             ConfigurationError: The name is taken or not allowed, before any resource exists.
         """
         name = component_name if component_name is not None else f"{self.endpoint_name}-{plan.name}"
-        raise_if_any(component_name_problems(self._context, plan.name, name, others=self.components))
+        raise_if_any(
+            [
+                *component_name_problems(self._context, plan.name, name, others=self.components),
+                *draft_problems(self._context, plan, model),
+            ]
+        )
         return self._add(plan, model, name)
 
     def _add(self, plan: ResolvedComponent, model: ModelSource, name: str) -> InferenceComponent:
         component = InferenceComponent(self._context, plan, model=model, component_name=name)
         self.components[plan.name] = component
+        if plan.component.speculative is not None:
+            from cdk_sglang.serving.endpoint.capture import keep_sample
+
+            keep_sample(self._context, self.config, self.components.values(), bucket=model.bucket)
         for grantee in self._invokers:
             component.grant_invoke(grantee)
         return component
@@ -316,6 +396,29 @@ class InferenceEndpoint(InvocableEndpoint):
         )
         problems = resolved.room_problems(self._short_name)
         return problems or resolved.budget_problems(self.budget_usd_per_hour, path=self._short_name)
+
+    @property
+    def connections(self) -> ec2.Connections:
+        """What the instances may connect to, and who to them.
+
+        Raises:
+            ConfigurationError: The instances are in SageMaker's own network.
+        """
+        network = self._context.options.network
+        if network is None:
+            text = "missing: the instances are in SageMaker's own network; give a VPC, or EndpointNetwork.of(...)"
+            raise ConfigurationError([Problem(f"{self._short_name}.network", text)])
+        self._members = self._members or network.members(self)
+        return ec2.Connections(security_groups=list(self._members))
+
+    @property
+    def idle_alarm(self) -> cloudwatch.IAlarm:
+        """Alarm about idle GPUs, such as for a composite alarm."""
+        from aws_cdk import aws_cloudwatch as cloudwatch
+
+        if self._watched is None:
+            self._watched = cloudwatch.Alarm.from_alarm_arn(self, "IdleAlarm", self._idle_alarm.attr_arn)
+        return self._watched
 
     @property
     def component_names(self) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from constructs import Construct
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, inline_policy, wildcards
+from cdk_sglang.serving.shared.statements import allow_in_role
 
 _NO_RESOURCE_TYPE: Final = (
     "ecr:GetAuthorizationToken, cloudwatch:PutMetricData (narrowed by cloudwatch:namespace) and EC2's Describe actions "
     "have no resource types: https://docs.aws.amazon.com/service-authorization/latest/reference/"
 )
-_STREAMS: Final = "streams of the endpoint's own log groups; SageMaker chooses their names"
+STREAMS: Final = "streams of the endpoint's own log groups; SageMaker chooses their names"
 _INTERFACES: Final = (
     "SageMaker makes the network interfaces, whose ids nobody knows beforehand; subnets and security groups are named: "
     "https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"
@@ -24,18 +25,37 @@ _INTERFACES: Final = (
 
 
 def make_execution_role(
-    scope: Construct, construct_id: str, *, log_group_arns: list[str], network: EndpointNetwork | None
-) -> iam.Role:
-    """Create the execution role of an endpoint; image and weights add what they need when they are bound.
+    scope: Construct,
+    construct_id: str,
+    *,
+    log_group_arns: list[str],
+    network: EndpointNetwork | None,
+    given: iam.IRole | None = None,
+) -> iam.IRole:
+    """Create the execution role of an endpoint, or extend the author's; image and weights add what they need when they are bound.
 
     Args:
         scope: The endpoint.
         construct_id: Id of the role.
-        log_group_arns: Groups its containers may write to, without the trailing ":*".
+        log_group_arns: Groups of the endpoint itself, without the trailing ":*"; components add theirs.
         network: Subnets and security groups its instances join.
+        given: Role of the author's, which SageMaker has to be able to assume; a new one by default.
     """
     stack = cdk.Stack.of(scope)
-    role = iam.Role(
+    streams = [f"{arn}:*" for arn in log_group_arns]
+    accepted = []
+    if network is not None:
+        accepted.append(wildcards(scope, [_interfaces(stack)], _INTERFACES))
+    accepted += [wildcards(scope, ["*"], _NO_RESOURCE_TYPE), wildcards(scope, streams, STREAMS), inline_policy()]
+    role = _make_role(scope, construct_id, stack) if given is None else given
+    for sid, statement in _statements(stack, streams, network).items():
+        allow_in_role(scope, role, sid, statement)
+    acknowledge_all(role, *accepted)
+    return role
+
+
+def _make_role(scope: Construct, construct_id: str, stack: cdk.Stack) -> iam.Role:
+    return iam.Role(
         scope,
         construct_id,
         description="Runs one SageMaker endpoint: its image, weights, logs and metrics",
@@ -49,38 +69,33 @@ def make_execution_role(
             },
         ),
     )
-    streams = [f"{arn}:*" for arn in log_group_arns]
-    allow = [
-        iam.PolicyStatement(sid="WriteLogs", actions=list(permissions.WRITE_LOGS), resources=streams),
-        iam.PolicyStatement(
-            sid="PublishMetrics",
+
+
+def _statements(
+    stack: cdk.Stack, streams: list[str], network: EndpointNetwork | None
+) -> dict[str, iam.PolicyStatement]:
+    """Return what every endpoint's role may do, by the sids of a role of the library's own."""
+    allowed = {
+        "WriteLogs": iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=streams),
+        "PublishMetrics": iam.PolicyStatement(
             actions=list(permissions.PUBLISH_METRICS),
             resources=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": list(permissions.METRIC_NAMESPACES)}},
+            conditions={"StringEqualsIfExists": {"cloudwatch:namespace": list(permissions.METRIC_NAMESPACES)}},
         ),
-    ]
-    accepted = []
-    if network is not None:
-        allow += _join(stack, network)
-        accepted.append(wildcards(scope, [_interfaces(stack)], _INTERFACES))
-    for statement in allow:
-        role.add_to_policy(statement)
-    accepted += [wildcards(scope, ["*"], _NO_RESOURCE_TYPE), wildcards(scope, streams, _STREAMS), inline_policy()]
-    acknowledge_all(role, *accepted)
-    return role
+    }
+    return allowed if network is None else {**allowed, **_join(stack, network)}
 
 
 def _interfaces(stack: cdk.Stack) -> str:
     return stack.format_arn(service="ec2", resource="network-interface", resource_name="*")
 
 
-def _join(stack: cdk.Stack, network: EndpointNetwork) -> list[iam.PolicyStatement]:
+def _join(stack: cdk.Stack, network: EndpointNetwork) -> dict[str, iam.PolicyStatement]:
     def ec2(resource: str, name: str) -> str:
         return stack.format_arn(service="ec2", resource=resource, resource_name=name)
 
-    return [
-        iam.PolicyStatement(
-            sid="JoinNetwork",
+    return {
+        "JoinNetwork": iam.PolicyStatement(
             actions=list(permissions.JOIN_NETWORK),
             resources=[
                 *(ec2("subnet", subnet) for subnet in network.subnet_ids),
@@ -88,5 +103,5 @@ def _join(stack: cdk.Stack, network: EndpointNetwork) -> list[iam.PolicyStatemen
                 _interfaces(stack),
             ],
         ),
-        iam.PolicyStatement(sid="DescribeNetwork", actions=list(permissions.DESCRIBE_NETWORK), resources=["*"]),
-    ]
+        "DescribeNetwork": iam.PolicyStatement(actions=list(permissions.DESCRIBE_NETWORK), resources=["*"]),
+    }

@@ -1,28 +1,33 @@
-"""What callers may do with an endpoint, whether this app makes it or another one did."""
+"""What callers may do with an endpoint or a component, whether this app makes it or another one did."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.arguments import checked
-from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import Problem
 from cdk_sglang.metrics.classic import VARIANT_NAME
-from cdk_sglang.serving.alarms.component_metrics import ComponentMetrics
-from cdk_sglang.serving.alarms.endpoint_metrics import EndpointMetrics
+from cdk_sglang.serving.alarms.component_metrics import ComponentMetricMethods, ComponentMetrics
+from cdk_sglang.serving.alarms.endpoint_metrics import EndpointMetricMethods, EndpointMetrics
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.invocation import grant_invoke
-from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.serving.shared.invocation import grant, grant_invoke
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
-from cdk_sglang.serving.shared.tokens import is_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+    from aws_cdk.interfaces import aws_sagemaker as references
+
+    from cdk_sglang.serving.alarms.metric_methods import MetricOptions
 
 
-class InvocableEndpoint(Construct):
-    """An endpoint that can be named, watched and invoked.
+@jsii.implements(sagemaker.IEndpoint)
+class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
+    """An endpoint that can be named, watched and invoked; CDK's constructs take it as `aws_sagemaker.IEndpoint`.
 
     Args:
         scope: Parent.
@@ -32,17 +37,37 @@ class InvocableEndpoint(Construct):
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
-        endpoint_arn: ARN of the endpoint.
+        metrics: Metrics of the endpoint, of each of its GPUs, and SGLang's own; those of the endpoint are methods of the construct too.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, endpoint_name: str, arns: SageMakerArns) -> None:
-        super().__init__(scope, construct_id)
+        # CDK may ask for what it knows of `IEndpoint` as soon as the construct is there.
         self._arns = arns
+        self._endpoint_name = endpoint_name
         self._invokers: list[iam.IGrantable] = []
-        self.endpoint_name: str = endpoint_name
+        super().__init__(scope, construct_id)
         self.variant_name: str = VARIANT_NAME
-        self.endpoint_arn: str = arns.written("endpoint", endpoint_name)
-        self.metrics = EndpointMetrics(endpoint_name=endpoint_name)
+        self.metrics = EndpointMetrics(endpoint_name=endpoint_name, region=arns.region, account=arns.account)
+
+    def _published(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
+        return self.metrics.published(name, options)
+
+    @property
+    def endpoint_name(self) -> str:
+        """Name of the endpoint."""
+        return self._endpoint_name
+
+    @property
+    def endpoint_arn(self) -> str:
+        """ARN of the endpoint, as SageMaker writes it."""
+        return self._arns.written("endpoint", self._endpoint_name)
+
+    @property
+    def endpoint_ref(self) -> references.EndpointReference:
+        """The endpoint as CDK's references name it."""
+        from aws_cdk.interfaces import aws_sagemaker as references
+
+        return references.EndpointReference(endpoint_arn=self.endpoint_arn)
 
     @property
     def component_names(self) -> tuple[str, ...]:
@@ -69,86 +94,55 @@ class InvocableEndpoint(Construct):
         return grant_invoke(grantee, self._arns, self.endpoint_name, *names)
 
     @checked()
+    def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee read status, configuration and instances of the endpoint; its components have a grant of their own.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
+        return grant(grantee, permissions.DESCRIBE_ENDPOINT, self._arns.allowed("endpoint", self.endpoint_name))
+
+    @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
         """
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(permissions.CALL_WITH_BEARER_TOKEN), resource_arns=["*"]
-        )
+        return grant(grantee, permissions.CALL_WITH_BEARER_TOKEN, ["*"])
 
 
-class ImportedEndpoint(InvocableEndpoint):
-    """An endpoint of another stack or app, by its name; made by `InferenceEndpoint.from_endpoint_attributes`.
+class InvocableComponent(ComponentMetricMethods, Construct):
+    """A component that can be named, watched and invoked.
 
     Args:
-        scope: Parent, in a stack of the endpoint's account and Region.
-        construct_id: Id, unique in the parent.
-        endpoint_name: Name of the endpoint.
-        component_names: Names in SageMaker of the components that may be invoked.
-    """
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, endpoint_name: str, component_names: Sequence[str]
-    ) -> None:
-        names = [
-            ("endpoint_name", endpoint_name, "endpoint"),
-            *(("component_names", name, "component") for name in component_names),
-        ]
-        problems = [
-            problem
-            for path, name, kind in names
-            if not is_token(name)
-            for problem in name_problems(f"{construct_id}.{path}", name, kind)
-        ]
-        if not component_names:
-            problems.append(
-                Problem(
-                    f"{construct_id}.component_names",
-                    "got none; give the components that may be invoked, such as chat-llama",
-                )
-            )
-        raise_if_any(problems)
-        super().__init__(scope, construct_id, endpoint_name=endpoint_name, arns=SageMakerArns.of(cdk.Stack.of(scope)))
-        self._component_names = tuple(component_names)
-
-    @property
-    def component_names(self) -> tuple[str, ...]:
-        """Names of the components that may be invoked."""
-        return self._component_names
-
-
-class ImportedComponent(Construct):
-    """An inference component of another stack or app, by its name; made by `InferenceComponent.from_component_attributes`.
-
-    Args:
-        scope: Parent, in a stack of the component's account and Region.
+        scope: Parent.
         construct_id: Id, unique in the parent.
         component_name: Name of the component in SageMaker.
         endpoint_name: Name of its endpoint.
+        arns: ARNs of the account and Region.
 
     Attributes:
-        component_arn: ARN of the inference component.
+        component_name: Name of the component in SageMaker.
+        endpoint_name: Name of its endpoint.
+        component_arn: ARN of the inference component, as SageMaker writes it.
+        metrics: Metrics of the component, of each of its GPUs, and SGLang's own; those of the component are methods of the construct too.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str) -> None:
-        raise_if_any(
-            problem
-            for path, name, kind in (
-                ("component_name", component_name, "component"),
-                ("endpoint_name", endpoint_name, "endpoint"),
-            )
-            if not is_token(name)
-            for problem in name_problems(f"{construct_id}.{path}", name, kind)
-        )
+    def __init__(
+        self, scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str, arns: SageMakerArns
+    ) -> None:
         super().__init__(scope, construct_id)
-        self._arns = SageMakerArns.of(cdk.Stack.of(scope))
+        self._arns = arns
         self.component_name: str = component_name
         self.endpoint_name: str = endpoint_name
-        self.component_arn: str = self._arns.written("inference-component", component_name)
-        self.metrics = ComponentMetrics(component_name=component_name, endpoint_name=endpoint_name)
+        self.component_arn: str = arns.written("inference-component", component_name)
+        self.metrics = ComponentMetrics(
+            component_name=component_name, endpoint_name=endpoint_name, region=arns.region, account=arns.account
+        )
+
+    def _published(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
+        return self.metrics.published(name, options)
 
     @checked("{self.component_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -158,3 +152,14 @@ class ImportedComponent(Construct):
             grantee: Principal that receives the permission: a role, a user, a function.
         """
         return grant_invoke(grantee, self._arns, self.endpoint_name, self.component_name)
+
+    @checked("{self.component_name}")
+    def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee read status, specification and copies of this component.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+        """
+        return grant(
+            grantee, permissions.DESCRIBE_COMPONENT, self._arns.allowed("inference-component", self.component_name)
+        )

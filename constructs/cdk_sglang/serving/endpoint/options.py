@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from cdk_sglang.planning import Hosting
 
 if TYPE_CHECKING:
-    from cdk_sglang.serving.alarms.alarms import Alarms
+    from aws_cdk import aws_iam as iam
+
+    from cdk_sglang.serving.alarms.choice import Alarms
     from cdk_sglang.serving.endpoint.network import EndpointNetwork
     from cdk_sglang.serving.image.image import ServingImage
-    from cdk_sglang.serving.shared.runtime_functions import LogOptions
+    from cdk_sglang.serving.shared.log_options import LogOptions
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.idle_alarm import IdleAlarm
     from cdk_sglang.spec.routing import Routing
@@ -34,6 +36,8 @@ class EndpointOptions:
         alarms: Whom alarms notify; None if unspecified.
         idle_alarm: When idle GPUs are worth an alarm.
         verification: What is compared with the specification after a deployment.
+        role: Execution role of the author's; a new one if None.
+        enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment of the account).
     """
 
     hosting: Hosting
@@ -47,3 +51,5 @@ class EndpointOptions:
     alarms: Alarms | NoAlarms | None
     idle_alarm: IdleAlarm
     verification: Verification
+    role: iam.IRole | None = None
+    enrichment: bool = False

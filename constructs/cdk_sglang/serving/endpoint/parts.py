@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 
 from cdk_sglang.metrics.classic import VARIANT_NAME
-from cdk_sglang.serving.alarms.alarms import warn_of_silence
+from cdk_sglang.serving.alarms.choice import warn_of_silence
 from cdk_sglang.serving.alarms.idle_alarm import make_idle_alarm
 from cdk_sglang.serving.component.context import EndpointContext, ModelScopes
+from cdk_sglang.serving.component.waiting import Waiting
 from cdk_sglang.serving.endpoint.config import ConfiguredEndpoint, make_config
-from cdk_sglang.serving.endpoint.execution_role import make_execution_role
+from cdk_sglang.serving.endpoint.execution_role import STREAMS, make_execution_role
 from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
 from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.rollout.rollback_alarms import make_rollback_alarms
+from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.helper_functions import warn_of_shared_logs
+from cdk_sglang.serving.shared.late_access import LateAccess
+from cdk_sglang.serving.shared.log_keys import warn_of_foreign_log_key
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
@@ -66,14 +71,15 @@ def make_parts(
         names: Names that the account and Region have already.
         least_instances: Returns, when the app is synthesised, how many instances stay whatever the load.
     """
+    if options.network is not None:
+        options = replace(options, network=options.network.join(endpoint))
     name, log_options, stack = endpoint.endpoint_name, options.log_options, cdk.Stack.of(endpoint)
+    endpoint_logs_arn, component_logs_arn = log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", COMPONENT_LOG_PREFIX)
     role = make_execution_role(
-        endpoint,
-        "ExecutionRole",
-        log_group_arns=log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", f"{COMPONENT_LOG_PREFIX}{name}-*"),
-        network=options.network,
+        endpoint, "ExecutionRole", log_group_arns=[endpoint_logs_arn], network=options.network, given=options.role
     )
-    reader, image_uri = AlarmReader(role), options.image.bind(endpoint, role)
+    reader, image_uri = AlarmReader(endpoint, role), options.image.bind(endpoint, role)
+    warn_of_foreign_log_key(endpoint, log_options.key)
     log_key_arn = None if log_options.key is None else log_options.key.key_arn
     role_arn = role.role_arn
     guard = _make_guard(endpoint, options, role_arn)
@@ -95,10 +101,22 @@ def make_parts(
     if guard is not None:
         guard.watch(resource)
     warn_of_silence(endpoint, options.alarms)
+    warn_of_shared_logs(endpoint, log_options)
     idle_alarm = make_idle_alarm(
         endpoint, options.idle_alarm, choice=options.alarms, endpoint_name=name, variant_name=VARIANT_NAME
     )
     cdk.Tags.of(endpoint).add("cdk-sglang:endpoint", name)
+    verification = _make_verification(
+        options,
+        VerifiedEndpoint(
+            scope=endpoint,
+            resource=resource,
+            name=name,
+            config_name=config.attr_endpoint_config_name,
+            image_uri=image_uri,
+            arns=arns,
+        ),
+    )
     context = EndpointContext(
         scope=endpoint,
         options=options,
@@ -113,19 +131,12 @@ def make_parts(
         names=names,
         alarm_reader=reader,
         log_key_arn=log_key_arn,
+        log_writing=LateAccess(role, permissions.WRITE_LOGS, reason=STREAMS),
+        component_logs_arn=component_logs_arn,
         weights=WeightsAccess(endpoint, role),
         models=ModelScopes(endpoint, role),
-        verification=_make_verification(
-            options,
-            VerifiedEndpoint(
-                scope=endpoint,
-                resource=resource,
-                name=name,
-                config_name=config.attr_endpoint_config_name,
-                image_uri=image_uri,
-                arns=arns,
-            ),
-        ),
+        verification=verification,
+        waiting=Waiting(endpoint, resource, verification),
     )
     return EndpointParts(config=config, resource=resource, idle_alarm=idle_alarm, context=context)
 
@@ -169,7 +180,7 @@ def _make_verification(options: EndpointOptions, verified: VerifiedEndpoint) -> 
     if verification.none is not None:
         verified.resource.add_metadata("cdk-sglang:no-truth-check", verification.none)
         return None
-    return EndpointVerification(verified, verification, log_options=options.log_options)
+    return EndpointVerification(verified, verification)
 
 
 def _make_guard(endpoint: InvocableEndpoint, options: EndpointOptions, role_arn: str) -> ReservationGuard | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
@@ -19,8 +19,13 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_jobs import BuildJobs, ImageResult
 from cdk_sglang.serving.shared.build_project import BuildProject, ComputeType
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
+from cdk_sglang.serving.shared.keys import grant_secret
+from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.spec.container_base import ContainerBase
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and few builds have credentials
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
 _BUILD_TIMEOUT: Final = cdk.Duration.hours(3)
 _WAIT: Final = cdk.Duration.hours(3)
@@ -31,11 +36,23 @@ set -euo pipefail
 for registry in $REGISTRIES; do
   aws ecr get-login-password | docker login --username AWS --password-stdin "$registry"
 done
-last=$(aws ecr describe-images --repository-name "$REPOSITORY" --filter tagStatus=TAGGED --output text \
-  --query 'sort_by(imageDetails[?!starts_with(imageTags[0], `sbom-`)], &imagePushedAt)[-1].imageTags[0]')
+if [ -n "${DOCKER_HUB_SECRET:-}" ]; then
+  secret=$(aws secretsmanager get-secret-value --secret-id "$DOCKER_HUB_SECRET" --output json --query SecretString)
+  of_secret() { python3 -c 'import json, sys; print(json.loads(json.load(sys.stdin))[sys.argv[1]])' "$1" <<<"$secret"; }
+  of_secret password | docker login --username "$(of_secret username)" --password-stdin
+fi
+last=$(aws ecr describe-images --repository-name "$REPOSITORY" --filter tagStatus=TAGGED --output json \
+  --query 'sort_by(imageDetails[?!starts_with(imageTags[0], `sbom-`)], &imagePushedAt)[-1].imageTags[0]' | tr -d '"')
 cache=()
-if [ "$last" != None ]; then cache=(--cache-from "type=registry,ref=$IMAGE:$last"); fi
-docker buildx create --name cdk-sglang --driver docker-container --use
+if [ "$last" != null ]; then cache=(--cache-from "type=registry,ref=$IMAGE:$last"); fi
+builder=(docker buildx create --name cdk-sglang --driver docker-container --use)
+pulled=no
+for pause in 0 5 20; do
+  sleep "$pause"
+  if docker pull --quiet "$BUILDKIT_IMAGE"; then pulled=yes; break; fi
+done
+if [ "$pulled" = yes ]; then builder+=(--driver-opt "image=$BUILDKIT_IMAGE"); fi
+"${builder[@]}"
 build=(docker buildx build --progress plain --platform linux/amd64 --build-arg "BASE_IMAGE=$BASE_IMAGE"
   --label "com.github.cdk-sglang.fingerprint=$CDK_SGLANG_FINGERPRINT" "${cache[@]}")
 "${build[@]}" --provenance=false --sbom=false --cache-to type=inline \
@@ -46,11 +63,20 @@ echo "pushed $IMAGE:$IMAGE_TAG; what follows is its bill of materials"
 """
 """Builds and pushes the image, then its bill of materials.
 
+- With credentials for Docker Hub, every pull from there has them: of the base, of BuildKit where its mirror does not answer, and of the
+  generator of the bill of materials. Without them, Docker Hub limits the pulls of an address, which CodeBuild's builds share
+  (https://docs.docker.com/docker-hub/usage/pulls/, read 2026-11).
+- Answers of the AWS CLI are JSON: as text, it applies `--query` to each page, and prints a line for each
+  (https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-filter.html, read 2026-11).
 - `--cache-from` the last image, whose layers carry their cache keys (`type=inline`): nothing else is stored for the cache, and a build
   that changes Python files alone neither pulls nor pushes the 17 GB below them.
 - Docker's own media types, without attestations: they would turn the image into an index, which SageMaker's documentation does not
   mention. The attestations (SPDX list of packages, provenance) are pushed beside it under `sbom-<tag>`.
 """
+
+_BUILDKIT: Final = "public.ecr.aws/vend/moby/buildkit:buildx-stable-1"
+"""Mirror of moby/buildkit in ECR Public (https://gallery.ecr.aws/vend/moby/buildkit, as in ika-rwth-aachen/docker-ros#42). By tag, as buildx
+itself takes it from Docker Hub: the builder is no part of the image."""
 
 _LOGIN: Final = "ecr:GetAuthorizationToken has no resource types"
 
@@ -85,7 +111,9 @@ class ServingImageBuild(Construct):
         source: Folder with the Dockerfile; this project's own by default.
         compute_type: Build machine; 8 vCPUs and 128 GB of disk by default, enough for a base of 17 GB compressed.
         wait: How long a deployment waits for the build; three hours by default, though CloudFormation's own limit is one.
-        log_options: Retention, key and removal of the logs of build and functions; kept for 30 days by default.
+        log_options: Retention, key and removal of the build's logs; those of `HelperFunctions` by default.
+        docker_hub: Secret with credentials for Docker Hub, a JSON text with `username` and `password` (an access token); by default the build
+            pulls without, which Docker Hub limits.
 
     Attributes:
         image: The image that the build pushes.
@@ -103,17 +131,18 @@ class ServingImageBuild(Construct):
         compute_type: ComputeType = "BUILD_GENERAL1_LARGE",
         wait: cdk.Duration = _WAIT,
         log_options: LogOptions | None = None,
+        docker_hub: secretsmanager.ISecret | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        options = log_options or LogOptions(retention_days=30, key=None, removal=cdk.RemovalPolicy.RETAIN)
+        options = log_options or shared_log_options(self)
         folder = source or shipped.find_folder("container", holds="Dockerfile")
         content = assets.Asset(self, "Content", path=str(folder), exclude=_EXCLUDE)
         base_image = base_reference(base, cdk.Stack.of(self))
         # The base's name, not its URI: the same content has the same tag in every Region.
         fingerprint = hashlib.sha256(f"{content.asset_hash}\x00{base.name}\x00{_SCRIPT}".encode()).hexdigest()[:24]
         tag = f"{base.facts.sglang_version}-{fingerprint}"
-        self.project = self._build_project(repository, base, content, compute_type, options)
-        jobs = BuildJobs.of(self, log_options=options)
+        self.project = self._build_project(repository, base, content, compute_type, options, docker_hub=docker_hub)
+        jobs = BuildJobs.of(self)
         result = ImageResult(
             repository_name=repository.repository_name, repository_arn=repository.repository_arn, tag=tag
         )
@@ -139,6 +168,8 @@ class ServingImageBuild(Construct):
         content: assets.Asset,
         compute_type: ComputeType,
         options: LogOptions,
+        *,
+        docker_hub: secretsmanager.ISecret | None,
     ) -> BuildProject:
         stack = cdk.Stack.of(self)
         uri = repository.repository_uri
@@ -154,6 +185,8 @@ class ServingImageBuild(Construct):
                 "REGISTRIES": cdk.Fn.join(" ", [cdk.Fn.select(0, cdk.Fn.split("/", uri)), *registries]),
                 "REPOSITORY": repository.repository_name,
                 "IMAGE": uri,
+                "BUILDKIT_IMAGE": _BUILDKIT,
+                **({} if docker_hub is None else {"DOCKER_HUB_SECRET": docker_hub.secret_arn}),
             },
             statements=[
                 iam.PolicyStatement(actions=list(permissions.PUSH_IMAGE), resources=[repository.repository_arn]),
@@ -166,4 +199,6 @@ class ServingImageBuild(Construct):
             log_options=options,
         )
         acknowledge_wildcards(self, project.role, ["*"], _LOGIN)
+        if docker_hub is not None:
+            grant_secret(stack, docker_hub, project.role)
         return project

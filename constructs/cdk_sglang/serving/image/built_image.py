@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -12,9 +13,12 @@ from constructs import Construct
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.image.build import ServingImageBuild
 from cdk_sglang.serving.image.registry import dlc_region_problems, grant_pull
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.spec.container_base import ContainerBase
+
+if TYPE_CHECKING:  # loading a service's constructs takes time, and this one is only named in annotations
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
 
 class BuildOrigin:
@@ -27,11 +31,13 @@ class BuildOrigin:
         base: ContainerBase,
         source: Path | None,
         log_options: LogOptions | None,
+        docker_hub: secretsmanager.ISecret | None,
     ) -> None:
         self._repository = repository
         self._base = base
         self._source = source
         self._log_options = log_options
+        self._docker_hub = docker_hub
 
     def region_problems(self, region: str) -> list[Problem]:
         """Return why the base cannot be pulled in a Region; empty when it can."""
@@ -52,7 +58,8 @@ class BuildOrigin:
                 base=self._base,
                 source=self._source,
                 log_options=self._log_options,
+                docker_hub=self._docker_hub,
             ),
         )
-        grant_pull(role, self._repository.repository_arn)
+        grant_pull(scope, role, self._repository.repository_arn)
         return self._repository.repository_uri_for_digest(build.image.digest)

@@ -12,13 +12,14 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.image.origins import DlcOrigin, ImageOrigin, RepositoryOrigin
 from cdk_sglang.spec.container_base import ContainerBase
-from cdk_sglang.spec.image import PulledImage
+from cdk_sglang.spec.image import Image, PulledImage
 from cdk_sglang.spec.image_facts import ImageFacts, SglangDlc
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
     from aws_cdk import aws_ecr as ecr
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
-    from cdk_sglang.serving.shared.runtime_functions import LogOptions
+    from cdk_sglang.serving.shared.log_options import LogOptions
 
 
 class ServingImage:
@@ -38,13 +39,18 @@ class ServingImage:
 
     @staticmethod
     @checked()
-    def from_dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU) -> ServingImage:
+    def from_dlc(tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None) -> ServingImage:
         """AWS's own SGLang container, from the registry account of the stack's Region.
 
         Args:
             tag: Tag of AWS's image.
+            digest: "sha256:…" of the tag, which AWS moves when it rebuilds the image; by default what the tag is when an instance starts.
+
+        Raises:
+            ConfigurationError: The digest has the wrong form.
         """
-        return ServingImage(tag.facts, DlcOrigin(tag))
+        image = Image(dlc=tag.value, digest=digest)
+        return ServingImage(image.facts, DlcOrigin(tag, image.digest))
 
     @staticmethod
     @checked()
@@ -90,6 +96,7 @@ class ServingImage:
         base: ContainerBase,
         source: Path | None = None,
         log_options: LogOptions | None = None,
+        docker_hub: secretsmanager.ISecret | None = None,
     ) -> ServingImage:
         """This project's image, with SageMaker's adapter and session contract, built by CodeBuild during the deployment.
 
@@ -99,12 +106,17 @@ class ServingImage:
             repository: Where the image goes; make its tags immutable and its scan on push.
             base: The image it is built on, such as `ContainerBase.upstream(digest="sha256:…")`.
             source: Folder with the Dockerfile; this project's own by default.
-            log_options: Retention, key and removal of the build's logs; kept for 30 days by default.
+            log_options: Retention, key and removal of the build's logs; those of `HelperFunctions` by default.
+            docker_hub: Secret with credentials for Docker Hub, a JSON text with `username` and `password` (an access token); by default the
+                build pulls without, which Docker Hub limits.
         """
         from cdk_sglang.serving.image.built_image import BuildOrigin
 
         return ServingImage(
-            base.facts, BuildOrigin(repository=repository, base=base, source=source, log_options=log_options)
+            base.facts,
+            BuildOrigin(
+                repository=repository, base=base, source=source, log_options=log_options, docker_hub=docker_hub
+            ),
         )
 
     def region_problems(self, region: str) -> list[Problem]:

@@ -31,18 +31,18 @@ class ImageOrigin(Protocol):
 class DlcOrigin:
     """AWS's own SGLang container, in the registry of the stack's Region."""
 
-    def __init__(self, tag: SglangDlc) -> None:
-        self._tag = tag
+    def __init__(self, tag: SglangDlc, digest: str | None) -> None:
+        self._reference = f":{tag.value}" if digest is None else f"@{digest}"
 
     def region_problems(self, region: str) -> list[Problem]:
         """Return the problem of a Region that has no such registry."""
         return dlc_region_problems(region)
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
-        """Let the role pull from AWS's repository, and return the URI with the tag."""
+        """Let the role pull from AWS's repository, and return the URI with tag or digest."""
         stack = cdk.Stack.of(scope)
-        grant_pull(role, dlc_repository_arn(stack))
-        return f"{dlc_registry(stack)}/sglang:{self._tag.value}"
+        grant_pull(scope, role, dlc_repository_arn(stack))
+        return f"{dlc_registry(stack)}/sglang{self._reference}"
 
 
 class RepositoryOrigin:
@@ -56,9 +56,9 @@ class RepositoryOrigin:
         """Return nothing: no Region is refused."""
         return []
 
-    def bind(self, scope: Construct, role: iam.IRole) -> str:  # noqa: ARG002  the repository knows its own place
+    def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull from the repository, and return the URI by digest or tag."""
-        grant_pull(role, self._repository.repository_arn)
+        grant_pull(scope, role, self._repository.repository_arn)
         # Not repository_uri_for_tag_or_digest: it takes a digest that is known at deployment for a tag.
         if self._image.digest is not None:
             return self._repository.repository_uri_for_digest(self._image.digest)

@@ -6,23 +6,23 @@ from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_sglang import hardware
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.statements import allow_in_role
 from cdk_sglang.spec.container_base import ContainerBase
 
 _DLC_REPOSITORY: Final = "sglang"
 
 
-def grant_pull(role: iam.IRole, repository_arn: str) -> None:
-    """Let a role pull from one repository."""
-    role.add_to_principal_policy(
-        iam.PolicyStatement(sid="PullImage", actions=list(permissions.PULL_IMAGE), resources=[repository_arn])
-    )
-    role.add_to_principal_policy(
-        iam.PolicyStatement(sid="RegistryLogin", actions=list(permissions.REGISTRY_LOGIN), resources=["*"])
-    )
+def grant_pull(scope: Construct, role: iam.IRole, repository_arn: str) -> None:
+    """Let the execution role of an endpoint, which is the scope, pull from one repository."""
+    pull = iam.PolicyStatement(actions=list(permissions.PULL_IMAGE), resources=[repository_arn])
+    login = iam.PolicyStatement(actions=list(permissions.REGISTRY_LOGIN), resources=["*"])
+    allow_in_role(scope, role, "PullImage", pull)
+    allow_in_role(scope, role, "RegistryLogin", login)
 
 
 def dlc_region_problems(region: str) -> list[Problem]:

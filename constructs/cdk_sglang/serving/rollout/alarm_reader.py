@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.statements import allow_in_role
 
 
 class AlarmReader:
     """Lets a role read alarms, once however many rollouts have some.
 
     Args:
+        scope: The endpoint.
         role: Execution role of the endpoint.
     """
 
-    def __init__(self, role: iam.Role) -> None:
+    def __init__(self, scope: Construct, role: iam.IRole) -> None:
+        self._scope = scope
         self._role = role
         self._allowed = False
 
@@ -22,6 +26,5 @@ class AlarmReader:
         """Let SageMaker read alarms with the role."""
         if not self._allowed:
             self._allowed = True
-            self._role.add_to_principal_policy(
-                iam.PolicyStatement(sid="ReadAlarms", actions=list(permissions.READ_ALARMS), resources=["*"])
-            )
+            statement = iam.PolicyStatement(actions=list(permissions.READ_ALARMS), resources=["*"])
+            allow_in_role(self._scope, self._role, "ReadAlarms", statement)

@@ -10,7 +10,7 @@ from constructs import Construct
 from cdk_sglang.serving.alarms.metrics import INVOCATION_NAMESPACE
 
 if TYPE_CHECKING:
-    from cdk_sglang.serving.alarms.alarms import Alarms
+    from cdk_sglang.serving.alarms.choice import Alarms
     from cdk_sglang.spec.alarms import NoAlarms
     from cdk_sglang.spec.rollback_alarms import RollbackAlarms
 

@@ -13,9 +13,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_wildcards
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_project import BuildProject
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
+from cdk_sglang.serving.shared.keys import use_key
+from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangBuildJobs"
@@ -23,12 +25,11 @@ _STAGE: Final = cdk.Duration.minutes(50)
 """What one resource of the chain waits. CloudFormation allows it 3,600 s and CDK's provider framework as much
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html)."""
 _PROVIDER_TIMEOUT: Final = cdk.Duration.minutes(58)
+_TIMEOUT: Final = cdk.Duration.minutes(4)
+"""A minute of work, and two until a permission that the deployment has just given is known."""
 _ASK_EVERY: Final = cdk.Duration.seconds(30)
 _STREAM: Final = "streams of the build project's own log group; CodeBuild chooses their names"
 _WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's own two functions"
-_WAITER_LOGS_ERRORS: Final = (
-    "the waiter logs its errors; a full log would repeat the properties of the resource at every poll"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +54,16 @@ class ManifestResult:
 class BuildJobs(Construct):
     """The functions that start builds and wait for them: one pair in a stack, whoever needs a build there."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
+        log_options = shared_log_options(self)
         self._begin = make_function(
             self,
             "Begin",
             source="build_jobs",
             entry="on_event",
             description="Starts the build of an image or the staging of weights, unless the result is there",
-            timeout=cdk.Duration.minutes(1),
+            timeout=_TIMEOUT,
             log_options=log_options,
             statements=[],
         )
@@ -71,7 +73,7 @@ class BuildJobs(Construct):
             source="build_jobs",
             entry="is_complete",
             description="Says whether a build has ended, and how",
-            timeout=cdk.Duration.minutes(1),
+            timeout=_TIMEOUT,
             log_options=log_options,
             statements=[],
         )
@@ -87,11 +89,9 @@ class BuildJobs(Construct):
         self._acknowledge_waiter()
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> BuildJobs:
+    def of(scope: Construct) -> BuildJobs:
         """Return the functions of the scope's stack, creating them on first use."""
-        return singleton(
-            scope, _ID, BuildJobs, lambda stack, construct_id: BuildJobs(stack, construct_id, log_options=log_options)
-        )
+        return singleton(scope, _ID, BuildJobs, BuildJobs)
 
     def allow_project(self, project: BuildProject) -> None:
         """Let the functions start and watch builds of a project."""
@@ -121,7 +121,7 @@ class BuildJobs(Construct):
                 conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
             )
             if key_arn is not None:
-                self._allow(function, permissions.DECRYPT, [key_arn])
+                function.add_to_role_policy(use_key(cdk.Stack.of(self), key_arn, permissions.DECRYPT, through="s3"))
             role = function.role
             assert role is not None
             acknowledge_wildcards(self, role, [files], reason)
@@ -188,7 +188,6 @@ class BuildJobs(Construct):
             function = self._provider.node.find_child(part)
             assert isinstance(function, lambda_.Function)
             acknowledge_wildcards(self, self._provider, [f"{function.function_arn}:*"], _WAITER_INVOKES)
-        acknowledge(self._provider, ["AwsSolutions-SF1"], _WAITER_LOGS_ERRORS)
 
     @staticmethod
     def _allow(

@@ -19,7 +19,8 @@ from cdk_sglang.serving.shared.acknowledge import (
     acknowledge_wildcards,
     in_packs,
 )
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_log_group
+from cdk_sglang.serving.shared.log_options import LogOptions
+from cdk_sglang.serving.shared.runtime_functions import make_log_group
 
 ComputeType = Literal[
     "BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE", "BUILD_GENERAL1_XLARGE", "BUILD_GENERAL1_2XLARGE"

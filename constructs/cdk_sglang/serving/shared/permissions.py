@@ -36,11 +36,21 @@ WRITE_LOGS: Final = (
 )
 """On the endpoint's own log groups. Groups are made beforehand, so `logs:CreateLogGroup` is not given."""
 
+WRITE_GATE_LOGS: Final = ("logs:CreateLogGroup", *WRITE_LOGS)
+"""On the log groups of the copies that a draft is measured on, which live for an hour: nobody makes their groups beforehand."""
+
+WRITE_CAPTURE: Final = ("s3:PutObject",)
+"""On the prefix of the endpoint's captured requests
+(https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html)."""
+
 PUBLISH_METRICS: Final = ("cloudwatch:PutMetricData",)
 """On `*` with a condition on the namespace: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
 
 METRIC_NAMESPACES: Final = (INVOCATIONS, ENDPOINTS, COMPONENTS)
+"""Namespaces of an endpoint's classic metrics; the condition on them is `StringEqualsIfExists`. Detailed observability sends its metrics by
+OTLP, which has no namespace, so that `StringEquals` would deny them
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html, "Controlling OTLP ingest", read 2026-11)."""
 
 JOIN_NETWORK: Final = (
     "ec2:CreateNetworkInterface",
@@ -51,6 +61,17 @@ JOIN_NETWORK: Final = (
 """SageMaker attaches instances to the VPC with the execution role
 (https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html). Limited to the endpoint's subnets and security groups where
 EC2 lets it be: network interfaces have no name known beforehand."""
+
+JOIN_FUNCTION_NETWORK: Final = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""On `*`, for functions that join a VPC, as AWSLambdaVPCAccessExecutionRole: their network interfaces have no name known beforehand
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html, read 2026-11)."""
 
 DESCRIBE_NETWORK: Final = (
     "ec2:DescribeDhcpOptions",
@@ -109,6 +130,18 @@ WRITE_WEIGHTS: Final = (
 )
 """On the prefix of the one model."""
 
+EMPTY_BUCKET: Final = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketTagging",  # may it be emptied
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "s3:PutBucketPolicy",  # closes it, so that nothing comes in between
+)
+"""On the one bucket and its objects, of a stack whose data go with it."""
+
 ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 """On the key of the model's bucket: an upload in parts needs both
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions)."""
@@ -137,7 +170,7 @@ READ_TRAINING_PLAN: Final = ("sagemaker:DescribeTrainingPlan",)
 """On the one plan."""
 
 READ_OWN_STACK: Final = ("cloudformation:DescribeStacks",)
-"""On the stack itself: a stack that rolls back must not be kept from it by a plan that has ended since; for alarms, on the stacks whose
+"""On the stack itself: buckets are emptied only while it is deleted; a stack that rolls back must not be kept from it by a plan that has ended since; for alarms, on the stacks whose
 changes are deployments."""
 
 READ_ENDPOINT: Final = ("sagemaker:DescribeEndpoint",)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -14,20 +13,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 from constructs import Construct
 
-from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import Accepted, acknowledge, acknowledge_all, in_packs, inline_policy
 from cdk_sglang.serving.shared.acknowledge import wildcards as accepted_wildcards
-from cdk_sglang.spec.log_retention import RETENTION_DAYS
-
-if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
+from cdk_sglang.serving.shared.helper_functions import FunctionNetwork, function_network
+from cdk_sglang.serving.shared.log_keys import let_logs_use
+from cdk_sglang.serving.shared.log_options import LogOptions, known_retention
+from cdk_sglang.serving.shared.trust import trust_account_alone
 
 _SOURCES: Final = Path(__file__).parents[2] / "_runtime"
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
 _MEMORY_MIB: Final = 256
-_RETENTION: Final = dict(
-    zip(RETENTION_DAYS, (days for days in logs.RetentionDays if days is not logs.RetentionDays.INFINITE), strict=True)
-)
 
 _FEW_AT_ONCE: Final = (
     "CloudFormation or a schedule calls it, one event at a time; reserving concurrency would take it from the account's pool, "
@@ -35,46 +31,37 @@ _FEW_AT_ONCE: Final = (
     "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
 )
 _CALLER_SEES: Final = (
-    "it is called synchronously: its failure is a failed deployment or a failed delivery, which has a queue"
+    "no failure of it is lost: CloudFormation waits for its answer and fails the deployment without one, Step Functions and gateways get the error, and "
+    "a call of a schedule or a rule that fails is kept in a queue"
 )
-_NO_VPC: Final = "it reads and calls AWS APIs with IAM alone and receives no traffic; the endpoint's subnets have no route to those APIs"
+_NO_VPC: Final = (
+    "it calls AWS APIs with IAM alone, reaches nothing inside a VPC, and nothing reaches it but its caller's invocation"
+)
 _STREAMS: Final = "streams of the function's own log group; Lambda chooses their names"
+_INTERFACES: Final = (
+    "Lambda makes the network interfaces of a function, whose ids nobody knows beforehand: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions"
+)
 _VERSIONS: Final = "CDK's provider framework may invoke any version of the one function it is made for"
 _FRAMEWORK_RUNTIME: Final = "CDK chooses the runtime of its provider framework, with the release of aws-cdk-lib"
-_WAITER_LOGS: Final = (
-    "log delivery to Step Functions has no resource types: "
+_NO_LOG_OF_THE_WAITER: Final = (
+    "the framework's functions, which are all that it calls, log every poll and every error in a group of their own; a log of the machine "
+    "itself would repeat the resource's properties, and needs rights on every log delivery of the account: "
     "https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
 )
 _NO_TRACES: Final = "it polls one custom resource during a deployment; its history shows every step"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogOptions:
-    """What becomes of a function's logs: as those of the endpoint."""
-
-    retention_days: int
-    key: kms.IKey | None
-    removal: cdk.RemovalPolicy
-
-
-def days_of(path: str, retention: int | logs.RetentionDays) -> int:
-    """Return a retention as a number of days.
-
-    Raises:
-        ConfigurationError: It has no end.
-    """
-    if not isinstance(retention, logs.RetentionDays):
-        return retention
-    if retention is logs.RetentionDays.INFINITE:
-        raise ConfigurationError(
-            [Problem(path, "INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)")]
-        )
-    return next(days for days, name in _RETENTION.items() if name is retention)
+def runtime_file(source: str, name: str) -> Path:
+    """Return a file that a function reads, such as the schemas of its tools."""
+    return _SOURCES / source / name
 
 
 def make_log_group(scope: Construct, construct_id: str, options: LogOptions) -> logs.LogGroup:
     """Create a log group under a name CloudFormation makes."""
-    retention = _RETENTION.get(options.retention_days)
+    if options.key is not None:
+        let_logs_use(scope, options.key)
+    retention = known_retention(options.retention_days)
     group = logs.LogGroup(
         scope, construct_id, encryption_key=options.key, removal_policy=options.removal, retention=retention
     )
@@ -102,6 +89,8 @@ def make_function(
     wildcards: Sequence[str] = (),
     wildcard_reason: str = "",
     environment: dict[str, str] | None = None,
+    files: Sequence[str] = (),
+    principal: iam.IPrincipal | None = None,
 ) -> lambda_.Function:
     """Create a function out of `_runtime/<source>`.
 
@@ -117,18 +106,91 @@ def make_function(
         wildcards: Resources in them that end in a wildcard.
         wildcard_reason: Why they do.
         environment: Settings of the function.
+        files: Patterns of files that the function reads besides its modules, such as `*.json`.
+        principal: Who may assume its role; Lambda by default.
     """
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
+    role = make_role(
+        scope, f"{construct_id}Role", description=description, group=group, statements=statements, principal=principal
+    )
+    acknowledge_all(role, inline_policy(), accepted_wildcards(scope, wildcards, wildcard_reason))
+    return place_function(
+        scope,
+        construct_id,
+        source=source,
+        entry=entry,
+        description=description,
+        timeout=timeout,
+        role=role,
+        group=group,
+        environment=environment,
+        files=files,
+    )
+
+
+def make_role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    description: str,
+    group: logs.LogGroup,
+    statements: Sequence[iam.PolicyStatement],
+    principal: iam.IPrincipal | None = None,
+) -> iam.Role:
+    """Create the role of one function, or of several that need the same rights.
+
+    Args:
+        scope: Parent.
+        construct_id: Id of the role.
+        description: What its functions do.
+        group: Their log group.
+        statements: What they may do besides logging.
+        principal: Who may assume it; Lambda by default.
+    """
     role = iam.Role(
         scope,
-        f"{construct_id}Role",
+        construct_id,
         description=description,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=principal or iam.ServicePrincipal("lambda.amazonaws.com"),
     )
     group.grant_write(role)
     for statement in statements:
         role.add_to_policy(statement)
-    acknowledge_all(role, inline_policy(), accepted_wildcards(scope, wildcards, wildcard_reason))
+    return role
+
+
+def place_function(
+    scope: Construct,
+    construct_id: str,
+    *,
+    source: str,
+    entry: str,
+    description: str,
+    timeout: cdk.Duration,
+    role: iam.Role,
+    group: logs.LogGroup,
+    environment: dict[str, str] | None = None,
+    memory_mib: int = _MEMORY_MIB,
+    files: Sequence[str] = (),
+) -> lambda_.Function:
+    """Create a function out of `_runtime/<source>` with a role and a log group that exist.
+
+    Args:
+        scope: Parent.
+        construct_id: Id of the function.
+        source: Folder under `_runtime`.
+        entry: Function in its `handler.py`.
+        description: What it does, for whoever finds it in the console.
+        timeout: Of one invocation.
+        role: Its role.
+        group: Its log group.
+        environment: Settings of the function.
+        memory_mib: Memory, and with it the share of a processor.
+        files: Patterns of files that the function reads besides its modules, such as `*.json`.
+    """
+    network = function_network(scope)
+    if network is not None:
+        _let_join(scope, role)
     function = lambda_.Function(
         scope,
         construct_id,
@@ -138,18 +200,19 @@ def make_function(
         code=lambda_.Code.from_asset(
             str(_SOURCES),
             # Only this function's folder: a change to another one must not deploy this one anew.
-            exclude=["*", f"!{source}", f"!{source}/*.py"],
+            exclude=["*", f"!{source}", *(f"!{source}/{pattern}" for pattern in ("*.py", *files))],
             ignore_mode=cdk.IgnoreMode.GIT,
         ),
         handler=f"{source}.handler.{entry}",
         timeout=timeout,
-        memory_size=_MEMORY_MIB,
+        memory_size=memory_mib,
         role=role,
         log_group=group,
         logging_format=lambda_.LoggingFormat.JSON,
         environment=environment,
+        **_joined(network),
     )
-    acknowledge_all(function, *_of_a_function())
+    acknowledge_all(function, *_of_a_function(network))
     return function
 
 
@@ -167,7 +230,7 @@ def make_provider(
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
     handlers = [on_event, *([is_complete] if is_complete else [])]
     versions = accepted_wildcards(scope, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
-    roles = {}
+    roles, network = {}, function_network(scope)
     for part in ("OnEvent", *(("IsComplete",) if is_complete else ())):
         role = iam.Role(
             scope,
@@ -177,6 +240,8 @@ def make_provider(
         )
         group.grant_write(role)
         acknowledge_all(role, inline_policy(), versions)
+        if network is not None:
+            _let_join(scope, role)
         roles[part] = role
     provider = custom_resources.Provider(
         scope,
@@ -188,21 +253,35 @@ def make_provider(
         framework_on_event_role=roles["OnEvent"],
         framework_complete_and_timeout_role=roles.get("IsComplete"),
         log_group=group,
+        **_joined(network),
     )
     acknowledge_all(
         provider,
-        *_of_a_function(),
+        *_of_a_function(network),
         (["AwsSolutions-L1"], _FRAMEWORK_RUNTIME),
+        (["AwsSolutions-SF1"], _NO_LOG_OF_THE_WAITER),
         (["AwsSolutions-SF2"], _NO_TRACES),
         (in_packs("IAMNoInlinePolicy"), "policies of the framework's own roles belong to those roles"),
-        accepted_wildcards(scope, ["*"], _WAITER_LOGS),
     )
+    waiter = provider.node.try_find_child("waiter-state-machine")
+    if waiter is not None:
+        trust_account_alone(waiter.node.find_child("Role"))
     return provider
 
 
-def _of_a_function() -> list[Accepted]:
-    return [
-        (in_packs("LambdaConcurrency"), _FEW_AT_ONCE),
-        (in_packs("LambdaDLQ"), _CALLER_SEES),
-        (in_packs("LambdaInsideVPC"), _NO_VPC),
-    ]
+def _of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
+    accepted: list[Accepted] = [(in_packs("LambdaConcurrency"), _FEW_AT_ONCE), (in_packs("LambdaDLQ"), _CALLER_SEES)]
+    return accepted if network is not None else [*accepted, (in_packs("LambdaInsideVPC"), _NO_VPC)]
+
+
+def _let_join(scope: Construct, role: iam.Role) -> None:
+    """Let Lambda attach a function to a VPC with its role."""
+    role.add_to_policy(iam.PolicyStatement(actions=list(permissions.JOIN_FUNCTION_NETWORK), resources=["*"]))
+    acknowledge_all(role, accepted_wildcards(scope, ["*"], _INTERFACES))
+
+
+def _joined(network: FunctionNetwork | None) -> dict[str, Any]:
+    """Return how a function or a provider joins a network."""
+    if network is None:
+        return {}
+    return {"vpc": network.vpc, "vpc_subnets": network.subnets, "security_groups": list(network.groups)}

@@ -31,15 +31,20 @@ class SageMakerArns:
 
     Attributes:
         beginning: What all of them begin with, up to the kind of resource.
+        region: The Region; None if it is known at deployment alone.
+        account: The account; None if it is known at deployment alone.
     """
 
     beginning: str
+    region: str | None = None
+    account: str | None = None
 
     @staticmethod
     def of(stack: cdk.Stack) -> SageMakerArns:
         """Return those of a stack's account and Region."""
         whole = stack.format_arn(service="sagemaker", resource="model", resource_name="")
-        return SageMakerArns(beginning=whole.removesuffix("model/"))
+        region, account = (None if is_token(value) else value for value in (stack.region, stack.account))
+        return SageMakerArns(beginning=whole.removesuffix("model/"), region=region, account=account)
 
     def written(self, kind: Kind, name: str) -> str:
         """Return an ARN as SageMaker writes it; a name or a pattern that is known at deployment alone stays as it is."""

@@ -7,7 +7,7 @@ Case does not count, as with SageMaker (`sagemaker_arns`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import aws_cdk as cdk
@@ -32,18 +32,26 @@ class TakenNames:
 
     Args:
         root: What the paths begin at; kept, since its names are kept as long as it is.
+        stack: Stack that names are taken in.
+        owners: The names.
+        perhaps: Names of all stacks whose account or Region is known at deployment alone; None for a stack whose both are known.
     """
 
-    def __init__(self, root: IConstruct, owners: _Owners) -> None:
+    def __init__(self, root: IConstruct, stack: cdk.Stack, owners: _Owners, perhaps: _Owners | None) -> None:
         self._root = root
+        self._stack = stack
         self._known = owners
+        self._perhaps = perhaps
 
     @staticmethod
     def of(stack: cdk.Stack) -> TakenNames:
         """Return those of a stack's account and Region."""
         environment, root = (stack.account, stack.region), stack.node.root
-        place = stack.node.path if any(map(is_token, environment)) else environment
-        return TakenNames(root, _APPS.setdefault(root, {}).setdefault(place, _Owners()))
+        places = _APPS.setdefault(root, {})
+        if not any(map(is_token, environment)):
+            return TakenNames(root, stack, places.setdefault(environment, _Owners()), None)
+        perhaps = places.setdefault(_SOMEWHERE, _Owners())
+        return TakenNames(root, stack, places.setdefault(stack.node.path, _Owners()), perhaps)
 
     def problems(self, path: str, name: str, what: What, *, component: str | None = None) -> list[Problem]:
         """Say who has a name already, or who may be invoked by whom it is not meant for; an empty list when it is free.
@@ -76,8 +84,18 @@ class TakenNames:
         return problems
 
     def take(self, name: str, what: What, path: str) -> None:
-        """Note whose a name is, by construct path."""
-        self._known.owners[what == "endpoint", name.lower()] = _Owner(what=what, name=name, path=path)
+        """Note whose a name is, by construct path; warn if it may be that of something in another stack."""
+        key, owner = (what == "endpoint", name.lower()), _Owner(what=what, name=name, path=path)
+        self._known.owners[key] = owner
+        if self._perhaps is None:
+            return
+        other = self._perhaps.owners.setdefault(key, owner)
+        if other is not owner and self._is_there(other):
+            cdk.Annotations.of(self._stack).add_warning_v2(
+                f"cdk-sglang:name-may-be-taken:{name}",
+                f"{what} name {name!r} of {path} is that of {other.what} {other.path} too, and nobody knows whether both stacks are for one "
+                "account and Region; give them env, or rename one",
+            )
 
     def reach(self, path: str, beginning: str, component: str) -> list[Problem]:
         """Note that somebody may invoke every name with a beginning, or say whom that reaches besides a component's own adapters."""
@@ -110,6 +128,9 @@ class _Owners:
         self.owners: dict[tuple[bool, str], _Owner] = {}
         self.reaches: dict[str, str] = {}
 
+
+_SOMEWHERE: Final = ("", "")
+"""Place of all stacks whose account or Region is known at deployment alone."""
 
 _APPS: WeakKeyDictionary[IConstruct, dict[str | tuple[str, str], _Owners]] = WeakKeyDictionary()
 """By app, and there by account and Region, or by the path of a stack. No construct is kept here: an app takes its names with it."""

@@ -6,15 +6,15 @@ SageMaker can take an update back without an error, and CloudFormation then goes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aws_cdk as cdk
-from constructs import Construct, Dependable, DependencyGroup, IConstruct
+from constructs import Construct, IConstruct
 
+from cdk_sglang.serving.shared.dependencies import lazy_dependency
 from cdk_sglang.serving.shared.lazies import lazy_any
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.verification.functions import VerificationFunctions
@@ -26,6 +26,13 @@ VERIFICATION_ID: Final = "Truth"
 _PER_RESOURCE: Final = 40
 """Components of one resource: their properties travel twice through a Step Functions execution, which takes 256 KiB
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html), and are checked in one Lambda invocation."""
+
+_ADAPTERS_ASKED: Final = 20
+"""Adapters of a component that are asked: with more, the names of forty components would not fit into an execution."""
+
+_NAMES_MAX: Final = 400
+"""Names that the functions' role is granted one by one, about 40,000 characters: the role holds 71,680 in one inline policy and ten managed
+ones (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
 
 _LONG: Final = 64
 
@@ -51,6 +58,13 @@ class VerifiedEndpoint:
     arns: SageMakerArns
 
 
+class SwitchedEnvironment(Protocol):
+    """A draft whose variables exist only while a version of it is served, as far as the verification uses it."""
+
+    def environment_json(self, environment: Mapping[str, str]) -> float:
+        """Return an environment with and without the draft's variables, as a token for JSON inside JSON."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerifiedModel:
     """A model of a component.
@@ -59,11 +73,13 @@ class VerifiedModel:
         name: Name of the model.
         environment: Environment variables of its container.
         instance_types: Instance types that are served by this model.
+        draft: Draft that adds variables while a version of it is served; None for none.
     """
 
     name: str
     environment: Mapping[str, str]
     instance_types: Sequence[str]
+    draft: SwitchedEnvironment | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +109,12 @@ class VerifiedComponent:
     smoke: SmokeRequest | None
 
 
-class _Dependencies(Dependable):
-    """What a resource depends on, complete when the app is synthesised."""
+class _Part:
+    """Components that one resource verifies."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.roots: list[IConstruct] = []
-
-    @property
-    def dependency_roots(self) -> list[IConstruct]:
-        return self.roots
+        self.names: list[str] = []
+        self.resource: cdk.CfnResource | None = None
 
 
 class EndpointVerification:
@@ -112,63 +124,105 @@ class EndpointVerification:
     jsii take most of the time of a synth.
     """
 
-    def __init__(self, endpoint: VerifiedEndpoint, verification: Verification, *, log_options: LogOptions) -> None:
+    def __init__(self, endpoint: VerifiedEndpoint, verification: Verification) -> None:
         self._endpoint = endpoint
         self._verification = verification
-        self._log_options = log_options
         self._functions: VerificationFunctions | None = None
-        self._components: list[dict[str, Any]] = []
-        self._parts: list[_Dependencies] = []
-        self._part_of: dict[str, _Dependencies] = {}
+        self._components: dict[str, dict[str, Any]] = {}
+        self._roots: dict[str, list[IConstruct]] = {}
+        self._adapters: dict[str, list[str]] = {}
+        self._parts: list[_Part] = []
+        self._part_of: dict[str, _Part] = {}
 
     def add(self, component: VerifiedComponent) -> None:
         """Verify a component too, after its resources have been deployed."""
-        endpoint = self._endpoint
+        endpoint, name = self._endpoint, component.name
         # With the first component and not before: until then, a mistake in the settings must leave no files of functions behind.
-        functions = self._functions = self._functions or VerificationFunctions.of(
-            endpoint.scope, log_options=self._log_options
-        )
-        if not self._components:
-            functions.allow_endpoint(endpoint.name, endpoint.arns)
+        if self._functions is None:
+            self._functions = VerificationFunctions.of(endpoint.scope)
+            self._functions.allow_endpoint(endpoint.name, endpoint.arns, self._allowed)
         if len(self._components) % _PER_RESOURCE == 0:
-            self._add_part(functions.service_token)
-        self._components.append(_rendered(component))
-        if not component.name.startswith(f"{endpoint.name}-"):
-            functions.allow_component(component.name, endpoint.arns)
-        self._part_of[component.name] = self._parts[-1]
-        self.wait_for(component.name, *component.resources)
+            self._parts.append(self._make_part(f"{VERIFICATION_ID}{len(self._parts)}", len(self._parts)))
+        self._components[name] = _rendered(component)
+        self._adapters[name] = []
+        self._roots[name] = list(component.resources)
+        self._part_of[name] = self._parts[-1]
+        self._parts[-1].names.append(name)
 
-    def wait_for(self, component_name: str, *resources: cdk.CfnResource) -> None:
-        """Verify a component only after these have been deployed too, such as its adapters."""
-        self._part_of[component_name].roots += resources
+    def add_adapter(self, component_name: str, adapter_name: str, resource: cdk.CfnResource) -> None:
+        """Verify an adapter too, after it has been deployed; of more than twenty of a component, a sample of twenty is asked.
 
-    def _add_part(self, service_token: str) -> None:
-        endpoint, part = self._endpoint, len(self._parts)
-        first = part * _PER_RESOURCE
+        Args:
+            component_name: Name of the component, which has been added.
+            adapter_name: Name of the adapter in SageMaker.
+            resource: Its CloudFormation resource.
+        """
+        self._adapters[component_name].append(adapter_name)
+        self._roots[component_name].append(resource)
+
+    def resource_of(self, component_name: str) -> cdk.CfnResource:
+        """Return the resource that is deployed when the component has been verified."""
+        resource = self._part_of[component_name].resource
+        assert resource is not None
+        return resource
+
+    def separate(self, component_names: Collection[str]) -> None:
+        """Verify components that wait for something by resources of their own, one each.
+
+        They may wait for a neighbour, and with it for the resource that verifies the neighbour, which must not wait for them.
+
+        Args:
+            component_names: Names of components that have been added.
+        """
+        for part in self._parts:
+            waiting = [name for name in part.names if name in component_names]
+            if len(waiting) == len(part.names):
+                waiting = waiting[1:]
+            for name in waiting:
+                part.names.remove(name)
+                # No component is named with a colon, so the id is that of no component.
+                own = self._make_part(f"{VERIFICATION_ID}:{name}", name)
+                own.names.append(name)
+                self._part_of[name] = own
+
+    def _allowed(self) -> list[str]:
+        """Return the ARNs of the components, and of the adapters that are asked."""
+        asked = {name: _sample(adapters) for name, adapters in self._adapters.items()}
+        if len(asked) + sum(map(len, asked.values())) > _NAMES_MAX:
+            asked = {name: [f"{name}-*"] if adapters else [] for name, adapters in asked.items()}
+        names = [name for component, adapters in asked.items() for name in (component, *adapters)]
+        return self._endpoint.arns.allowed("inference-component", *names)
+
+    def _rendered(self, part: _Part) -> list[dict[str, Any]]:
+        sampled = [(self._components[name], _sample(self._adapters[name])) for name in part.names]
+        return [{**component, "adapters": names} if names else component for component, names in sampled]
+
+    def _make_part(self, construct_id: str, number: int | str) -> _Part:
+        endpoint, part, functions = self._endpoint, _Part(), self._functions
+        assert functions is not None
         specification = {
             "endpoint": endpoint.name,
             "config": endpoint.config_name,
-            "part": part,
+            "part": number,
             "timeout_seconds": self._verification.timeout_seconds,
             "image": endpoint.image_uri,
             "smoke": (self._verification.smoke or SmokeRequest()).as_sent(),
-            "components": lazy_any(lambda: self._components[first : first + _PER_RESOURCE]),
+            "components": lazy_any(lambda: self._rendered(part)),
         }
-        resource = cdk.CfnResource(
+        part.resource = cdk.CfnResource(
             endpoint.scope,
-            f"{VERIFICATION_ID}{part}",
+            construct_id,
             type="Custom::CdkSglangTruth",
             properties={
-                "ServiceToken": service_token,
+                "ServiceToken": functions.service_token,
                 "ServiceTimeout": 3600,
                 "Asked": cdk.Stack.of(endpoint.scope).to_json_string(specification),
             },
         )
-        group, dependencies = DependencyGroup(), _Dependencies()
-        dependencies.roots.append(endpoint.resource)
-        Dependable.implement(group, dependencies)
-        resource.node.add_dependency(group)
-        self._parts.append(dependencies)
+        part.resource.node.add_dependency(
+            lazy_dependency(lambda: [endpoint.resource, *(root for name in part.names for root in self._roots[name])])
+        )
+        return part
 
 
 def _rendered(component: VerifiedComponent) -> dict[str, Any]:
@@ -190,9 +244,17 @@ def _rendered(component: VerifiedComponent) -> dict[str, Any]:
     }
 
 
+def _sample(names: Sequence[str]) -> list[str]:
+    """Return all names, or the same twenty of more of them, whatever their order."""
+    if len(names) > _ADAPTERS_ASKED:
+        names = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:_ADAPTERS_ASKED]
+    return sorted(names)
+
+
 def _model(model: VerifiedModel) -> dict[str, Any]:
     environment = {name: _short(value) for name, value in sorted(model.environment.items())}
-    return {"model": model.name, "environment": environment}
+    shown = environment if model.draft is None else model.draft.environment_json(environment)
+    return {"model": model.name, "environment": shown}
 
 
 def _short(value: str) -> str:

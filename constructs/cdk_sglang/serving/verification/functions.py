@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aws_cdk as cdk
@@ -11,7 +12,9 @@ from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
+from cdk_sglang.serving.shared.late_access import LateAccess
+from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.singletons import singleton
 
@@ -23,23 +26,23 @@ _PROVIDER_TIMEOUT: Final = cdk.Duration.minutes(59)
 _QUERY_INTERVAL: Final = cdk.Duration.seconds(30)
 _LOOK_TIMEOUT: Final = cdk.Duration.minutes(5)
 
-_NAMES: Final = "components of the endpoint, whose names begin with its own; more come with later deployments"
+_MANY_ADAPTERS: Final = (
+    "adapters of one component, whose names begin with its own; IAM's limits on one role do not hold them by name"
+)
 _MODELS: Final = "CloudFormation makes the names of models; only those with the endpoint's tag are allowed"
 _TARGETS: Final = (
     "application-autoscaling:DescribeScalableTargets has no resource type: "
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html"
 )
 _WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's own two functions"
-_WAITER_LOGS_ERRORS: Final = (
-    "the waiter logs its errors; a full log would repeat the properties of the resource at every poll"
-)
 
 
 class VerificationFunctions(Construct):
     """The functions that verify deployments: one pair in a stack, for all endpoints of it."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
+        log_options = shared_log_options(self)
         begin = make_function(
             self,
             "Begin",
@@ -62,6 +65,12 @@ class VerificationFunctions(Construct):
             wildcards=["*"],
             wildcard_reason=_TARGETS,
         )
+        role = self._look.role
+        assert isinstance(role, iam.Role)
+        self._role = role
+        self._components = LateAccess(
+            role, (*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), reason=_MANY_ADAPTERS
+        )
         self._provider = make_provider(
             self,
             "Provider",
@@ -76,56 +85,32 @@ class VerificationFunctions(Construct):
             function = self._provider.node.find_child(part)
             assert isinstance(function, lambda_.Function)
             versions.append(f"{function.function_arn}:*")
-        acknowledge_all(
-            self._provider,
-            wildcards(self, versions, _WAITER_INVOKES),
-            (["AwsSolutions-SF1"], _WAITER_LOGS_ERRORS),
-        )
+        acknowledge_all(self._provider, wildcards(self, versions, _WAITER_INVOKES))
         self.service_token: str = self._provider.service_token
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> VerificationFunctions:
+    def of(scope: Construct) -> VerificationFunctions:
         """Return the stack's functions, creating them on first use."""
-        return singleton(
-            scope,
-            _ID,
-            VerificationFunctions,
-            lambda stack, name: VerificationFunctions(stack, name, log_options=log_options),
-        )
+        return singleton(scope, _ID, VerificationFunctions, VerificationFunctions)
 
-    def allow_endpoint(self, endpoint_name: str, arns: SageMakerArns) -> None:
-        """Let the functions describe an endpoint, its components and models, and invoke the components.
+    def allow_endpoint(self, endpoint_name: str, arns: SageMakerArns, components: Callable[[], Sequence[str]]) -> None:
+        """Let the functions describe an endpoint, its components, adapters and models, and invoke the components and adapters.
 
         Args:
-            endpoint_name: Name of the endpoint, with which the names of its components begin.
+            endpoint_name: Name of the endpoint.
             arns: ARNs of the endpoint's account and Region.
+            components: Returns, when the app is synthesised, the ARNs of its components and adapters.
         """
-        endpoints = arns.allowed("endpoint", endpoint_name)
-        components = arns.allowed("inference-component", f"{endpoint_name}-*")
-        models = arns.allowed("model", "*")
-        self._allow(permissions.DESCRIBE_ENDPOINT, endpoints)
-        self._allow(permissions.DESCRIBE_COMPONENT, components)
-        self._allow(permissions.SMOKE_REQUEST, [*endpoints, *components])
-        self._look.add_to_role_policy(
+        endpoints, models = arns.allowed("endpoint", endpoint_name), arns.allowed("model", "*")
+        self._components.allow(components)
+        for statement in (
+            iam.PolicyStatement(actions=list(permissions.DESCRIBE_ENDPOINT), resources=endpoints),
+            iam.PolicyStatement(actions=list(permissions.SMOKE_REQUEST), resources=endpoints),
             iam.PolicyStatement(
                 actions=list(permissions.DESCRIBE_MODEL),
                 resources=models,
                 conditions={"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": endpoint_name}},
-            )
-        )
-        role = self._look.role
-        assert role is not None
-        acknowledge_all(role, wildcards(self, components, _NAMES), wildcards(self, models, _MODELS))
-
-    def allow_component(self, component_name: str, arns: SageMakerArns) -> None:
-        """Let the functions describe and invoke a component whose name does not begin with that of its endpoint.
-
-        Args:
-            component_name: Name of the component.
-            arns: ARNs of the component's account and Region.
-        """
-        components = arns.allowed("inference-component", component_name)
-        self._allow((*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), components)
-
-    def _allow(self, actions: tuple[str, ...], resources: list[str]) -> None:
-        self._look.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=resources))
+            ),
+        ):
+            self._role.add_to_policy(statement)
+        acknowledge_all(self._role, wildcards(self, models, _MODELS))

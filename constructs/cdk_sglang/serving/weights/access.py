@@ -16,10 +16,11 @@ from constructs import Construct, IConstruct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, shown, wildcard_finding
+from cdk_sglang.serving.shared.keys import use_key
 from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.serving.weights.prepared import PreparedModel
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
-    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
 
 _PREFIXES_PER_STATEMENT: Final = 25
@@ -34,18 +35,18 @@ _REASON: Final = "the files of one model, under its own prefix"
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBucket:
-    """Name, ARN and KMS key of a bucket, asked of CDK once, however many models are in it."""
+    """Name, ARN and ARN of the KMS key of a bucket, asked of CDK once, however many models are in it."""
 
     name: str
     arn: str
-    key: kms.IKey | None
+    key_arn: str | None
 
 
 class ModelCheck(Protocol):
     """Check of a stack's models (`WeightsCheck`), as far as their sources use it."""
 
-    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IConstruct:
-        """Have a prefix checked, and return the construct after which it is known to be whole."""
+    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> PreparedModel:
+        """Have a prefix checked for a component."""
 
 
 class WeightsAccess:
@@ -56,11 +57,13 @@ class WeightsAccess:
         role: Its execution role.
 
     Attributes:
+        scope: The endpoint.
         partition: Partition of the stack's Region.
         check: Check of the stack's models; None until the first model of the endpoint needs it.
     """
 
-    def __init__(self, scope: Construct, role: iam.Role) -> None:
+    def __init__(self, scope: Construct, role: iam.IRole) -> None:
+        self.scope: Construct = scope
         self._stack = cdk.Stack.of(scope)
         self.partition: str = self._stack.partition
         self.check: ModelCheck | None = None
@@ -68,28 +71,35 @@ class WeightsAccess:
         self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
         self._written: set[tuple[str, str]] = set()
         self._pending: dict[str, dict[str, None]] = {}
-        self._keys: list[kms.IKey] = []
+        self._keys: set[str] = set()
         # Before the role's own aspect, which moves what is too much for an inline policy into managed ones.
         cdk.Aspects.of(role).add(_WriteWeightsAccess(self, role), priority=_BEFORE_THE_ROLES_OWN)
 
-    def known(self, bucket: s3.IBucket) -> KnownBucket:
-        """Return name, ARN and key of a bucket."""
+    def known(self, bucket: s3.IBucket, key_arn: str | None = None) -> KnownBucket:
+        """Return name, ARN and key of a bucket.
+
+        Args:
+            bucket: The bucket.
+            key_arn: ARN of its KMS key where the bucket does not know it.
+        """
         for other, known in self._buckets:
-            if other is bucket:
+            if other is bucket and (known.key_arn is not None or key_arn is None):
                 return known
-        found = KnownBucket(name=bucket.bucket_name, arn=bucket.bucket_arn, key=bucket.encryption_key)
+        key = bucket.encryption_key
+        key_arn = key_arn if key is None else key.key_arn
+        found = KnownBucket(name=bucket.bucket_name, arn=bucket.bucket_arn, key_arn=key_arn)
         self._buckets.append((bucket, found))
         return found
 
-    def named(self, bucket_name: str, key: kms.IKey | None) -> KnownBucket:
+    def named(self, bucket_name: str, key_arn: str | None) -> KnownBucket:
         """Return name, ARN and key of a bucket that is no construct."""
-        return KnownBucket(name=bucket_name, arn=f"arn:{self.partition}:s3:::{bucket_name}", key=key)
+        return KnownBucket(name=bucket_name, arn=f"arn:{self.partition}:s3:::{bucket_name}", key_arn=key_arn)
 
-    def read(self, bucket_arn: str, prefix: str, key: kms.IKey | None) -> None:
+    def read(self, bucket_arn: str, prefix: str, key_arn: str | None) -> None:
         """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
-        if key is not None and not any(other is key for other in self._keys):
-            self._keys.append(key)
-            self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.DECRYPT), resources=[key.key_arn]))
+        if key_arn is not None and key_arn not in self._keys:
+            self._keys.add(key_arn)
+            self._role.add_to_principal_policy(use_key(self._stack, key_arn, permissions.DECRYPT, through="s3"))
         if (bucket_arn, prefix) not in self._written:
             self._written.add((bucket_arn, prefix))
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
@@ -105,8 +115,8 @@ class WeightsAccess:
 
     def _allow(self, bucket_arn: str, prefixes: list[str]) -> None:
         files = [f"{bucket_arn}/{prefix}" for prefix in prefixes]
-        self._role.add_to_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
-        self._role.add_to_policy(
+        self._role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
+        self._role.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=list(permissions.LIST_WEIGHTS),
                 resources=[bucket_arn],
@@ -124,7 +134,7 @@ class WeightsAccess:
 
 @jsii.implements(cdk.IAspect)
 class _WriteWeightsAccess:
-    def __init__(self, access: WeightsAccess, role: iam.Role) -> None:
+    def __init__(self, access: WeightsAccess, role: iam.IRole) -> None:
         self._access = access
         self._role = role
 

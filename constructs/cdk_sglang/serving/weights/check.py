@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from cdk_sglang.serving.shared.dependencies import lazy_dependency, stand_for
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.lazies import lazy_list
-from cdk_sglang.serving.shared.runtime_functions import LogOptions, make_function, make_provider
+from cdk_sglang.serving.shared.names import logical_digest
+from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
+from cdk_sglang.serving.weights.prepared import PreparedModel
 
 _ID: Final = "CdkSglangWeightsCheck"
 _TIMEOUT: Final = cdk.Duration.minutes(10)
+_SERVICE_TIMEOUT: Final = cdk.Duration.minutes(15)
+"""Where the function cannot answer at all, CloudFormation waits an hour without it."""
 
 
 class WeightsCheck(Construct):
@@ -26,9 +33,11 @@ class WeightsCheck(Construct):
     time of a synth.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
+        log_options = shared_log_options(self)
         self._models: dict[tuple[str, str], str] = {}
+        self._users: dict[tuple[str, str], int] = {}
         function = make_function(
             self,
             "Function",
@@ -43,35 +52,57 @@ class WeightsCheck(Construct):
         assert isinstance(role, iam.Role)
         self._access = WeightsAccess(self, role)
         provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
-        self._resource = cdk.CustomResource(
-            self,
-            "Checked",
-            resource_type="Custom::CdkSglangWeights",
-            service_token=provider.service_token,
-            properties={"Models": lazy_list(lambda: list(self._models.values()))},
+        self._service_token = provider.service_token
+        self._role = role
+        self._resource: cdk.CustomResource | None = self._make_resource(
+            "Checked", lazy_list(lambda: [model for place, model in self._models.items() if self._users[place]])
         )
-        self._resource.node.add_dependency(role)  # its policy must be in place before it is asked
+        resource = self._resource
+        stand_for(resource, lambda: [] if self._resource is None else [resource])
+
+    def _make_resource(self, construct_id: str, models: list[str]) -> cdk.CustomResource:
+        resource = cdk.CustomResource(
+            self,
+            construct_id,
+            resource_type="Custom::CdkSglangWeights",
+            service_token=self._service_token,
+            service_timeout=_SERVICE_TIMEOUT,
+            properties={"Models": models},
+        )
+        resource.node.add_dependency(self._role)  # its policy must be in place before it is asked
+        return resource
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> WeightsCheck:
+    def of(scope: Construct) -> WeightsCheck:
         """Return the check of the scope's stack, creating it on first use."""
-        return singleton(
-            scope,
-            _ID,
-            WeightsCheck,
-            lambda stack, construct_id: WeightsCheck(stack, construct_id, log_options=log_options),
-        )
+        return singleton(scope, _ID, WeightsCheck, WeightsCheck)
 
-    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> IConstruct:
-        """Have a prefix checked, and return the construct after which it is known to be whole. The same prefix is checked once.
+    def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> PreparedModel:
+        """Have a prefix checked for a component. The same prefix is checked once.
 
         Args:
             bucket: The bucket.
             prefix: Prefix of the model's files, ending in a slash.
             expected_bytes: Size of the weights that the plan counts with; None if unknown, which skips that check.
         """
-        if (bucket.name, prefix) not in self._models:
+        place = bucket.name, prefix
+        if place not in self._models:
             size = {} if expected_bytes is None else {"expected_bytes": int(expected_bytes)}
-            self._models[bucket.name, prefix] = json.dumps({"bucket": bucket.name, "prefix": prefix, **size})
-            self._access.read(bucket.arn, prefix, bucket.key)
-        return self._resource
+            self._models[place] = json.dumps({"bucket": bucket.name, "prefix": prefix, **size})
+            self._access.read(bucket.arn, prefix, bucket.key_arn)
+        self._users[place] = self._users.get(place, 0) + 1
+        assert self._resource is not None
+        return PreparedModel(ready=self._resource, hold=lambda waiting: self._separate(place, waiting))
+
+    def _separate(self, place: tuple[str, str], waiting: Sequence[IConstruct]) -> IConstruct:
+        """Check a prefix for a component that waits for something by a resource of its own.
+
+        What it waits for may wait for other models of the stack, whose check must not wait in turn.
+        """
+        own = self._make_resource(f"Checked{logical_digest(waiting[0].node.path)}", [self._models[place]])
+        own.node.add_dependency(lazy_dependency(lambda: [root for one in waiting for root in one.node.dependencies]))
+        self._users[place] -= 1
+        if self._resource is not None and not any(self._users.values()):  # nobody is left
+            self.node.try_remove_child(self._resource.node.id)
+            self._resource = None
+        return own

@@ -30,6 +30,8 @@ class StagingOrder:
         bucket: Bucket of the copied files.
         token: Secret with a read token, for gated and private models.
         wait: Longest that a deployment waits for the copy.
+        draft: Whether the model only drafts for another one, whose tokenizer it takes.
+        token_key_arn: ARN of the KMS key of that secret, where the secret does not know it; None for Secrets Manager's own.
     """
 
     repository: str
@@ -40,6 +42,8 @@ class StagingOrder:
     bucket: s3.IBucket
     token: secretsmanager.ISecret | None
     wait: cdk.Duration
+    draft: bool = False
+    token_key_arn: str | None = None
 
 
 def token_problems(token: object) -> list[Problem]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import NOTHING_OWN, KnownModel
+from cdk_sglang.serving.shared.other_accounts import share_with_account
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 from cdk_sglang.serving.weights.hub import StagingOrder, token_problems
 from cdk_sglang.spec.model import Model
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
     from aws_cdk import aws_secretsmanager as secretsmanager
 
     from cdk_sglang.models.facts import ModelFacts
-    from cdk_sglang.serving.shared.runtime_functions import LogOptions
+    from cdk_sglang.serving.weights.prepared import PreparedModel
 
 _STAGING_WAIT: Final = cdk.Duration.hours(5)
 _BYTES_PER_GIB: Final = 2**30
@@ -36,9 +37,11 @@ class ModelSource:
 
     Args:
         model: The specification.
-        bucket: Bucket of its `prefix`, or to copy its `hugging_face` to; needed by both.
-        key: With `s3`: KMS key of the bucket, when it has one of its own.
-        token: With `hugging_face`: secret with a read token, for gated and private models.
+        bucket: Bucket of its `prefix`, or to copy its `hugging_face` to; needed by both. With `s3`: bucket of the drafts that the component's
+            `speculative` promotes; needed by that alone.
+        key: KMS key of the bucket, where the bucket does not know it; with `s3`, the specification's `kms_key` by default.
+        token: With `hugging_face`: secret with a read token, for gated and private models; its KMS key comes with it, or is the
+            specification's `token_kms_key`.
         facts: What you know of the model; the catalogue's by default.
         check: Whether the deployment first looks at config, tokenizer and the headers of all shards; of no effect with `hugging_face`,
             whose files are checked while they are copied.
@@ -50,6 +53,7 @@ class ModelSource:
         repository: Repository on Hugging Face that the files come from; None for files in S3.
         facts: What you know of the model, where the catalogue does not know it or says otherwise; None for the catalogue's.
         specification: The specification that it was made from.
+        bucket: Bucket of its files, or of its drafts; None if unspecified.
 
     Raises:
         ConfigurationError: The bucket is missing, the token is text, or the facts are none.
@@ -73,8 +77,8 @@ class ModelSource:
         self.facts = facts
         self.weights_bytes: float | None = model.weights_bytes
         self.specification = model
-        self._bucket = bucket
-        self._key = key
+        self.bucket: s3.IBucket | None = bucket
+        self._key_arn = model.kms_key if key is None else key.key_arn
         self._token = token
         self._check = check
         self._wait = wait or _STAGING_WAIT
@@ -89,6 +93,7 @@ class ModelSource:
         model_id: str | None = None,
         facts: ModelFacts | None = None,
         check: bool = True,
+        bucket: s3.IBucket | None = None,
     ) -> ModelSource:
         """Weights under an S3 URI of any bucket the execution role may be let into.
 
@@ -102,12 +107,13 @@ class ModelSource:
                 `cdk-sglang models add` wrote it; the catalogue's by default.
             check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
                 missing or cut short.
+            bucket: Bucket of the drafts that the component's `speculative` promotes; needed by that alone.
 
         Raises:
             ConfigurationError: Not an S3 URI, or no prefix in it.
         """
         model = Model(id=model_id, s3=uri, weights_gib=_gib(weights_size))
-        return ModelSource(model, key=key, facts=facts, check=check)
+        return ModelSource(model, bucket=bucket, key=key, facts=facts, check=check)
 
     @staticmethod
     @checked(but=("facts",))
@@ -116,6 +122,7 @@ class ModelSource:
         prefix: str,
         *,
         weights_size: cdk.Size | None = None,
+        key: kms.IKey | None = None,
         model_id: str | None = None,
         facts: ModelFacts | None = None,
         check: bool = True,
@@ -126,6 +133,7 @@ class ModelSource:
             bucket: The bucket.
             prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
             weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
+            key: KMS key of a bucket that does not know its own, such as one that is imported by name.
             model_id: Catalogue id of the model, as for `from_s3`.
             facts: What you know of the model, as for `from_s3`.
             check: Whether the deployment first looks at the files, as for `from_s3`.
@@ -134,7 +142,7 @@ class ModelSource:
             ConfigurationError: The prefix is empty or begins with a slash.
         """
         model = Model(id=model_id, prefix=prefix, weights_gib=_gib(weights_size))
-        return ModelSource(model, bucket=bucket, facts=facts, check=check)
+        return ModelSource(model, bucket=bucket, key=key, facts=facts, check=check)
 
     @staticmethod
     @checked(but=("token", "facts"))
@@ -198,50 +206,52 @@ class ModelSource:
             access: Reading rights of the endpoint's role, which the prefix is added to.
         """
         bucket, folder = self._known_bucket(access), self.specification.folder
-        access.read(bucket.arn, folder, bucket.key)
+        access.read(bucket.arn, folder, bucket.key_arn)
+        if self.specification.prefix is not None and self.bucket is not None:
+            share_with_account(access.scope, self.bucket, prefix=folder)
         return f"s3://{bucket.name}/{folder}"
 
-    def prepare(self, scope: Construct, access: WeightsAccess, log_options: LogOptions) -> IConstruct | None:
-        """Have the files copied or checked before they are served, and return the construct after which they are ready.
+    def prepare(self, scope: Construct, access: WeightsAccess) -> PreparedModel | None:
+        """Have the files copied or checked before they are served.
 
         Args:
             scope: The component.
             access: Read access of the endpoint's role, which knows the buckets.
-            log_options: Retention, key and removal of the logs of the functions and builds that do it.
         """
         if self.specification.hugging_face is not None:
             from cdk_sglang.serving.weights.staging import WeightsStaging
 
-            return WeightsStaging.of(scope, log_options=log_options).stage(self._order())
+            return WeightsStaging.of(scope).stage(self._order())
         if not self._check:
             return None
         if access.check is None:  # one of the stack, looked up once by each endpoint
             from cdk_sglang.serving.weights.check import WeightsCheck
 
-            access.check = WeightsCheck.of(scope, log_options=log_options)
+            access.check = WeightsCheck.of(scope)
         return access.check.check(
             self._known_bucket(access), self.specification.folder, expected_bytes=self.specification.weights_bytes
         )
 
     def _known_bucket(self, access: WeightsAccess) -> KnownBucket:
         if self.specification.bucket_name is not None:
-            return access.named(self.specification.bucket_name, self._key)
-        assert self._bucket is not None
-        return access.known(self._bucket)
+            return access.named(self.specification.bucket_name, self._key_arn)
+        assert self.bucket is not None
+        return access.known(self.bucket, self._key_arn)
 
     def _order(self) -> StagingOrder:
         model = self.specification
         assert model.hugging_face is not None
         assert model.revision is not None
-        assert self._bucket is not None
+        assert self.bucket is not None
         return StagingOrder(
             repository=model.hugging_face,
             revision=model.revision,
             prefix=model.folder,
             include=model.include,
             exclude=model.exclude,
-            bucket=self._bucket,
+            bucket=self.bucket,
             token=self._token,
+            token_key_arn=model.token_kms_key,
             wait=self._wait,
         )
 

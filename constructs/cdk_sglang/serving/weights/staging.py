@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,13 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_jobs import BuildJobs, ManifestResult
 from cdk_sglang.serving.shared.build_project import BuildProject
-from cdk_sglang.serving.shared.runtime_functions import LogOptions
+from cdk_sglang.serving.shared.dependencies import lazy_dependency
+from cdk_sglang.serving.shared.helper_functions import shared_log_options
+from cdk_sglang.serving.shared.keys import grant_secret, use_key
+from cdk_sglang.serving.shared.other_accounts import share_with_account
 from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.serving.weights.hub import StagingOrder
+from cdk_sglang.serving.weights.prepared import PreparedModel
 
 MANIFEST: Final = "cdk-sglang-manifest.json"
 """Written by the staging program (_runtime/weights/manifest.py) when everything else is there."""
@@ -25,16 +30,15 @@ MANIFEST: Final = "cdk-sglang-manifest.json"
 _ID: Final = "CdkSglangStaging"
 _RUNTIME: Final = Path(__file__).parents[2] / "_runtime"
 _BUILD_TIMEOUT: Final = cdk.Duration.hours(12)
-_PACKAGES: Final = "boto3==1.44.5 urllib3==2.8.0"
 _ONE_MODEL: Final = "the files of one model, under its own prefix"
 
-_SCRIPT: Final = rf"""
+_SCRIPT: Final = r"""
 set -euf -o pipefail
 python3 -m venv /tmp/stager
-/tmp/stager/bin/pip install --quiet --disable-pip-version-check {_PACKAGES}
+/tmp/stager/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r weights/requirements.txt
 secret=()
 if [ -n "$TOKEN_SECRET" ]; then secret=(--token-secret "$TOKEN_SECRET"); fi
-/tmp/stager/bin/python -m weights stage "$REPO" --revision "$REVISION" --bucket "$BUCKET" "${{secret[@]}}" $PATTERNS
+/tmp/stager/bin/python -m weights stage "$REPO" --revision "$REVISION" --bucket "$BUCKET" "${secret[@]}" $PATTERNS
 """
 """`set -f`: the shell hands patterns over unexpanded."""
 
@@ -45,14 +49,15 @@ class WeightsStaging(Construct):
     It costs about $0.02 a minute while a model is copied, and nothing otherwise. Deleting the stack keeps the staged models.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
+    def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self._log_options = log_options
+        log_options = shared_log_options(self)
+        self._users: dict[str, int] = {}
         program = assets.Asset(
             self,
             "Program",
             path=str(_RUNTIME),
-            exclude=["*", "!weights", "!weights/*.py"],
+            exclude=["*", "!weights", "!weights/*.py", "!weights/requirements.txt"],
             ignore_mode=cdk.IgnoreMode.GIT,
         )
         self._program = program
@@ -68,23 +73,32 @@ class WeightsStaging(Construct):
             timeout=_BUILD_TIMEOUT,
             log_options=log_options,
         )
-        self._jobs = BuildJobs.of(self, log_options=log_options)
+        self._jobs = BuildJobs.of(self)
         self._jobs.allow_project(self.project)
 
     @staticmethod
-    def of(scope: Construct, *, log_options: LogOptions) -> WeightsStaging:
+    def of(scope: Construct) -> WeightsStaging:
         """Return the project of the scope's stack, creating it on first use."""
-        return singleton(
-            scope,
-            _ID,
-            WeightsStaging,
-            lambda stack, construct_id: WeightsStaging(stack, construct_id, log_options=log_options),
-        )
+        return singleton(scope, _ID, WeightsStaging, WeightsStaging)
 
-    def stage(self, order: StagingOrder) -> IConstruct:
-        """Have a model staged, and return the construct after which it is in the bucket. The same model is staged once."""
+    def stage(self, order: StagingOrder) -> PreparedModel:
+        """Have a model staged for a component. The same model is staged once."""
+        place = self._place(order)
+        users = self._users[place.node.id] = self._users.get(place.node.id, 0) + 1
+
+        def hold(waiting: Sequence[IConstruct]) -> IConstruct:
+            if users == self._users[place.node.id] == 1:  # others of the model may be what the component waits for
+                place.node.add_dependency(
+                    lazy_dependency(lambda: [root for one in waiting for root in one.node.dependencies])
+                )
+            return place
+
+        return PreparedModel(ready=place, hold=hold)
+
+    def _place(self, order: StagingOrder) -> IConstruct:
         patterns = [f"--include={pattern}" for pattern in order.include]
         patterns += [f"--exclude={pattern}" for pattern in order.exclude]
+        patterns += ["--draft"] if order.draft else []
         key = hashlib.sha256(f"{order.bucket.node.path}\x00{order.repository}".encode()).hexdigest()[:8].upper()
         model_id = f"Model{key}{order.revision[:8]}"
         existing = self.node.try_find_child(model_id)
@@ -119,7 +133,7 @@ class WeightsStaging(Construct):
         return place
 
     def _allow(self, order: StagingOrder) -> None:
-        role, bucket = self.project.role, order.bucket
+        role, bucket, stack = self.project.role, order.bucket, cdk.Stack.of(self)
         files = f"{bucket.bucket_arn}/{order.prefix}*"
         key = bucket.encryption_key
         statements = [
@@ -131,12 +145,15 @@ class WeightsStaging(Construct):
             ),
         ]
         if key is not None:
-            statements.append(iam.PolicyStatement(actions=list(permissions.ENCRYPT), resources=[key.key_arn]))
+            statements.append(use_key(stack, key.key_arn, permissions.ENCRYPT, through="s3"))
         for statement in statements:
             role.add_to_principal_policy(statement)
         acknowledge_wildcards(self, role, [files], _ONE_MODEL)
+        share_with_account(
+            self, bucket, prefix=order.prefix, actions=permissions.WRITE_WEIGHTS, key_actions=permissions.ENCRYPT
+        )
         if order.token is not None:
-            order.token.grant_read(role)
+            grant_secret(stack, order.token, role, key_arn=order.token_key_arn)
         self._jobs.allow_manifest(
             bucket_arn=bucket.bucket_arn, prefix=order.prefix, key_arn=None if key is None else key.key_arn
         )

@@ -150,3 +150,21 @@ class WorkloadConfig(Resource):
 
     def _remove(self) -> None:
         self.call("DeleteAIWorkloadConfig", AIWorkloadConfigName=self.name)
+
+
+class ModelPackageGroup(Resource):
+    """AWS::SageMaker::ModelPackageGroup."""
+
+    TYPE = "AWS::SageMaker::ModelPackageGroup"
+    NAME = "ModelPackageGroupName"
+
+    def _create(self) -> None:
+        arn = self.call("CreateModelPackageGroup", **self.properties | {self.NAME: self.name})["ModelPackageGroupArn"]
+        self.physical_resource_id = arn
+        self.attributes = {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
+
+    def _update(self, old: dict[str, Any]) -> None:
+        """Keep the group: only its tags and policy can change in place."""
+
+    def _remove(self) -> None:
+        self.call("DeleteModelPackageGroup", ModelPackageGroupName=self.name)

@@ -16,6 +16,7 @@ class ServerStatus(Enum):
     UnHealthy = ...
 
 class _ModelConfig:
+    hidden_size: int
     vocab_size: int
 
 class TokenizerManager:

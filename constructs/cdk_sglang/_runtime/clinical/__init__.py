@@ -1,0 +1,1 @@
+"""Tools of the clinical-intake agent, behind a gateway of Bedrock AgentCore."""

@@ -1,0 +1,1 @@
+"""Starts a pipeline by a schedule or an alarm."""

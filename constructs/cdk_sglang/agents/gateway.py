@@ -1,0 +1,247 @@
+"""Tools behind one MCP address: an AgentCore gateway that takes AWS credentials, with Lambda functions as targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import aws_cdk as cdk
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cdk_sglang.agents import permissions
+from cdk_sglang.agents.names import policy_name, seen_name
+from cdk_sglang.agents.roles import agentcore_principal, allow, make_role
+from cdk_sglang.arguments import checked, checked_fields
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.permissions import INVOKE_FUNCTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
+
+    from cdk_sglang.agents.schemas import Tool
+
+_VERSION: Final = agentcore.MCPProtocolVersion.MCP_2025_06_18
+"""Stated, since the default is older; the newest that aws-cdk-lib 2.275.0 names."""
+_OWN_NAMES: Final = "the service makes the ids of gateways out of their names"
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class ToolTarget:
+    """A Lambda function with its tools.
+
+    Attributes:
+        name: Name of the target; agents see its tools as `<name>___<tool>`.
+        function: The function.
+        tools: Its tools.
+        description: What they are for.
+    """
+
+    name: str
+    function: lambda_.IFunction
+    tools: tuple[Tool, ...]
+    description: str = ""
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class ToolPolicies:
+    """Cedar policies that permit every tool of a gateway, one each.
+
+    Attributes:
+        name: Name of the policy engine.
+        mode: Whether calls that no policy permits are logged or refused.
+        key: KMS key of the policies; AgentCore's own encryption by default.
+    """
+
+    name: str
+    mode: Literal["log_only", "enforce"] = "log_only"
+    key: kms.IKey | None = None
+
+
+class ToolGateway(Construct):
+    """A gateway whose callers sign with AWS credentials; it has no other way in.
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        name: Name of the gateway.
+        targets: Functions with their tools; at least one.
+        policies: Cedar policies for the tools; none by default, so that whoever may invoke the gateway may call every tool.
+
+    Attributes:
+        gateway: The gateway.
+        role: Role with which it invokes the functions, and them alone.
+        policy_engine: The policy engine; None without policies.
+    """
+
+    @checked("{construct_id}")
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        targets: Sequence[ToolTarget],
+        policies: ToolPolicies | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._name = name
+        self.policy_engine: agentcore.PolicyEngine | None = None if policies is None else self._make_engine(policies)
+        self.role: iam.Role = self._make_role(targets)
+        self.gateway: agentcore.Gateway = agentcore.Gateway(
+            self,
+            "Gateway",
+            gateway_name=name,
+            description="Tools of the agent",
+            role=self.role.without_policy_updates(),
+            # Without an authorizer CDK makes a Cognito user pool whose clients may call every tool.
+            authorizer_configuration=agentcore.GatewayAuthorizer.using_aws_iam(),
+            protocol_configuration=agentcore.McpProtocolConfiguration(
+                supported_versions=[_VERSION], instructions="Use the tools only for the person that the user speaks of."
+            ),
+            policy_engine_configuration=self._engine_configuration(policies),
+        )
+        made = [self._add_target(target) for target in targets]
+        if self.policy_engine is not None:
+            self._permit(self.policy_engine, targets, made)
+
+    @checked()
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee list and call the tools.
+
+        Args:
+            grantee: User, role or other principal.
+        """
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(permissions.INVOKE_GATEWAY), resource_arns=[self.gateway.gateway_arn]
+        )
+
+    @checked()
+    def grant_policy_creation(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a grantee, such as the execution role of CloudFormation, create the policies of this gateway.
+
+        AgentCore holds a new policy against the tools of the live gateway, so its creator needs the right to invoke it.
+
+        Args:
+            grantee: User, role or other principal.
+
+        Raises:
+            ConfigurationError: The gateway has no policies.
+        """
+        if self.policy_engine is None:
+            problem = Problem(
+                f"{self.node.id}.policies", "missing, so there are none to create; give ToolPolicies(...)"
+            )
+            raise ConfigurationError([problem])
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(permissions.CREATE_POLICIES),
+            resource_arns=[self.policy_engine.policy_engine_arn, f"{self.policy_engine.policy_engine_arn}/policy/*"],
+        )
+        return self.grant_invoke(grantee)
+
+    def _make_engine(self, policies: ToolPolicies) -> agentcore.PolicyEngine:
+        return agentcore.PolicyEngine(
+            self,
+            "PolicyEngine",
+            policy_engine_name=policies.name,
+            description="Which tools the agent may call",
+            kms_key=policies.key,
+        )
+
+    def _engine_configuration(self, policies: ToolPolicies | None) -> agentcore.GatewayPolicyEngineConfig | None:
+        if policies is None or self.policy_engine is None:
+            return None
+        modes = agentcore.PolicyEngineMode
+        return agentcore.GatewayPolicyEngineConfig(
+            policy_engine=self.policy_engine, mode=modes.ENFORCE if policies.mode == "enforce" else modes.LOG_ONLY
+        )
+
+    def _make_role(self, targets: Sequence[ToolTarget]) -> iam.Role:
+        stack = cdk.Stack.of(self)
+        functions = [target.function.function_arn for target in targets]
+        own = stack.format_arn(service="bedrock-agentcore", resource="gateway", resource_name=f"{self._name}-*")
+        engine = self.policy_engine
+        evaluate = [] if engine is None else [engine.policy_engine_arn, own]
+        role = make_role(
+            self,
+            "Role",
+            description="Lets the gateway invoke its tools",
+            principal=agentcore_principal(stack, "gateway", self._name),
+            statements={
+                "InvokeTools": [allow(INVOKE_FUNCTION, functions, sid="InvokeTools")],
+                "Policies": [allow(permissions.EVALUATE_POLICIES, evaluate, sid="Evaluate")] if evaluate else [],
+            },
+        )
+        if evaluate:
+            acknowledge_wildcards(self, role, [own], _OWN_NAMES)
+        return role
+
+    def _add_target(self, target: ToolTarget) -> agentcore.GatewayTarget:
+        parent = Construct(self, f"Target-{target.name}")
+        permission = lambda_.CfnPermission(
+            parent,
+            "Permission",
+            action=INVOKE_FUNCTION[0],
+            function_name=target.function.function_arn,
+            principal=self.role.role_arn,
+        )
+        made = self.gateway.add_lambda_target(
+            f"Target-{target.name}",
+            gateway_target_name=target.name,
+            description=target.description or f"Tools of {target.name}",
+            lambda_function=target.function,
+            tool_schema=agentcore.ToolSchema.from_inline([_definition(tool) for tool in target.tools]),
+        )
+        # AgentCore tries the function when the target is created (github.com/aws/aws-cdk/issues/36826).
+        made.node.add_dependency(permission, self.role)
+        return made
+
+    def _permit(
+        self, engine: agentcore.PolicyEngine, targets: Sequence[ToolTarget], made: Sequence[agentcore.GatewayTarget]
+    ) -> None:
+        """Permit every tool by a policy of its own: to take one away is to remove its policy."""
+        for target, resource in zip(targets, made, strict=True):
+            for tool in target.tools:
+                seen = seen_name(target.name, tool.name)
+                policy = agentcore.Policy(
+                    self,
+                    f"Permit-{seen}",
+                    policy_engine=engine,
+                    policy_name=policy_name(seen),
+                    description=f"Callers of the gateway may use {seen}",
+                    statement=agentcore.PolicyStatement.from_cedar(
+                        f'permit(principal, action == AgentCore::Action::"{seen}", '
+                        f'resource == AgentCore::Gateway::"{self.gateway.gateway_arn}");'
+                    ),
+                )
+                policy.node.add_dependency(resource)  # a policy is checked against the tools that the gateway has
+
+
+def _definition(tool: Tool) -> agentcore.ToolDefinition:
+    return agentcore.ToolDefinition(
+        name=tool.name,
+        description=tool.description,
+        input_schema=_schema(tool.input_schema),
+        output_schema=None if tool.output_schema is None else _schema(tool.output_schema),
+    )
+
+
+def _schema(schema: Mapping[str, Any]) -> agentcore.SchemaDefinition:
+    properties = schema.get("properties")
+    items = schema.get("items")
+    return agentcore.SchemaDefinition(
+        type=agentcore.SchemaDefinitionType.of(schema["type"]),
+        description=schema.get("description"),
+        properties=None if properties is None else {name: _schema(value) for name, value in properties.items()},
+        required=schema.get("required"),
+        items=None if items is None else _schema(items),
+    )

@@ -1,0 +1,16 @@
+"""The commands below `cdk-sglang agent`."""
+
+from __future__ import annotations
+
+import typer
+
+from cdk_sglang.cli.agent import invoke, package, seed
+
+app = typer.Typer(
+    help="The optional agent: talk to it, pack its code, and fill the table of its tools with invented patients.",
+    no_args_is_help=True,
+)
+app.command("invoke")(invoke.invoke)
+app.command("chat")(invoke.chat)
+app.command("package")(package.package)
+app.command("seed")(seed.seed)

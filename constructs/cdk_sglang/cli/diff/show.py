@@ -1,0 +1,148 @@
+"""What `cdk-sglang diff` prints for a person, at any width."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from cdk_sglang.cli.diff.report import DiffReport, Effect, Item, Span
+
+_MOST_REASONS = 6
+"""Changed values of one part that are shown; --json has all."""
+_STYLES = {
+    Effect.REPLACED: "bold red",
+    Effect.REMOVED: "bold red",
+    Effect.REFUSED: "bold red",
+    Effect.SECOND_FLEET: "bold yellow",
+    Effect.BATCHES: "bold yellow",
+    Effect.NEW_COPIES: "yellow",
+    Effect.LEFT: "yellow",
+    Effect.CREATED: "green",
+}
+
+
+def print_diff(report: DiffReport, console: Console) -> None:
+    """Print a report.
+
+    Args:
+        report: The report.
+        console: Where to print.
+    """
+    console.print(Text(f"{report.title}: what a deployment would do", style="bold"))
+    if report.is_first:
+        console.print("no endpoint is deployed yet")
+    quiet = [item.name for item in report.items if item.effect is Effect.UNTOUCHED]
+    for item in report.items:
+        if item.effect is not Effect.UNTOUCHED:
+            _print_item(item, console)
+    if quiet:
+        console.print(Text(f"untouched: {', '.join(quiet)}"))
+    _print_list("alarms", [] if report.is_first else list(report.alarms), console)
+    others = [
+        f"{action}: {sum(types.values())} ({', '.join(f'{count} {name}' for name, count in sorted(types.items()))})"
+        for action, types in report.counts().items()
+    ]
+    _print_list("other resources", others, console)
+    _print_list("refused by AWS", list(report.refused), console)
+    _print_list(
+        "stacks that are no part of the environment any more, and stay",
+        [f"{one.name}; delete it with: {one.command}" for one in report.left],
+        console,
+    )
+    for line in _end(report):
+        console.print(Text(line))
+
+
+def lines(item: Item) -> Iterator[str]:
+    """Yield what there is to say of an item below its first line.
+
+    Args:
+        item: The item.
+    """
+    yield from item.why[:_MOST_REASONS]
+    if len(item.why) > _MOST_REASONS:
+        yield f"and {len(item.why) - _MOST_REASONS} more values"
+    if not item.certain:
+        yield "only if the values above turn out to be others"
+    if item.effect is Effect.CREATED:
+        yield from _created(item)
+    elif item.effect in {Effect.NEW_COPIES, Effect.REPLACED, Effect.SECOND_FLEET, Effect.BATCHES}:
+        yield from _replacing(item)
+    yield from item.notes
+    if item.is_guarded:
+        yield (
+            f"alarms that take it back: {'; '.join(item.guards)}"
+            if item.guards
+            else ("no alarm takes it back: whatever answers /ping is kept")
+        )
+        if not item.verified:
+            yield "not verified afterwards"
+    if item.command is not None:
+        yield f"delete it with: {item.command}"
+
+
+def _created(item: Item) -> Iterator[str]:
+    if item.copies is not None and item.gpus is not None:
+        yield f"{_counted(item.copies, 'copy', 'copies')}, {_counted(item.gpus, 'GPU', 'GPUs')}"
+    if item.instances is not None:
+        yield f"{_span(item.instances)} x {' or '.join(item.types)}"
+
+
+def _replacing(item: Item) -> Iterator[str]:
+    if item.copies is not None and item.gpus is not None:
+        copies, gpus = _counted(item.copies, "copy", "copies"), _counted(item.gpus, "GPU", "GPUs")
+        yield f"{copies}; a step needs {gpus} beside what serves"
+    time = "for how long is unknown" if item.minutes is None else f"for about {_span(item.minutes)} minutes"
+    if item.instances is not None:
+        money = "" if item.usd is None else f", about {_span(item.usd, digits=2)} $"
+        yield f"{_span(item.instances)} more x {' or '.join(item.types)} meanwhile, {time}{money}"
+    elif item.copies is not None:
+        yield (
+            f"lasts {time.removeprefix('for ')}"
+            if item.minutes is not None
+            else "how long is unknown: it is not planned"
+        )
+    if item.down_minutes is not None:
+        yield f"nothing serves for about {item.down_minutes:.0f} minutes"
+
+
+def _print_item(item: Item, console: Console) -> None:
+    console.print(Text.assemble((f"{item.name}: ", "bold"), (item.effect.value, _STYLES.get(item.effect, ""))))
+    for line in lines(item):
+        _print_indented(line, console)
+
+
+def _print_list(title: str, entries: list[str], console: Console) -> None:
+    if entries:
+        console.print(Text(f"{title}:"))
+    for entry in entries:
+        _print_indented(entry, console)
+
+
+def _print_indented(text: str, console: Console) -> None:
+    indent = "  "
+    wrapped = textwrap.fill(
+        text, console.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
+    console.print(Text(wrapped), soft_wrap=True)
+
+
+def _end(report: DiffReport) -> Iterator[str]:
+    if report.usd_per_hour is not None:
+        before, after = report.usd_per_hour
+        if before != after:
+            yield f"at full scale: {before:,.2f} -> {after:,.2f} $/h"
+    if report.is_empty:
+        yield "nothing changes"
+
+
+def _span(span: Span, *, digits: int = 0) -> str:
+    low, high = (f"{value:,.{digits}f}" for value in (span.low, span.high))
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(span: Span, one: str, several: str) -> str:
+    return f"{_span(span)} {one if span.low == span.high == 1 else several}"

@@ -1,0 +1,55 @@
+"""`cdk-sglang doctor`: what stands in the way of a deployment, before it is begun."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # typer reads annotations when it runs
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from cdk_sglang.cli.output import stdout
+from cdk_sglang.cli.source import from_app
+from cdk_sglang.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from cdk_sglang.cli.doctor.needs import Needs
+
+VARIABLE: Final = "CDK_SGLANG_NEEDS"
+"""Environment variable with `module:function` of an app's own reader."""
+_DEFAULT: Final = "stacks.needs:environment_needs"
+
+
+def doctor(
+    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    *,
+    environments: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+    ] = None,
+    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
+    registry_url: Annotated[
+        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, for images that are built.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check what a deployment of an environment depends on; read-only, with your AWS credentials.
+
+    Each check is ok, a warning, a failure, or could not be made, with the next step. Exit code 0: none failed.
+    Exit code 1: at least one failed.
+    """
+    needs: Needs = from_app(env, environments, variable=VARIABLE, default=_DEFAULT)
+    try:
+        from cdk_sglang.cli.doctor.examination import examine
+    except ModuleNotFoundError as error:
+        raise ConfigurationError([Problem("doctor", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
+    examination = examine(needs, region=region, hub_url=hub_url, registry_url=registry_url)
+    if as_json:
+        typer.echo(json.dumps(examination.as_json(), indent=2))
+    else:
+        from cdk_sglang.cli.doctor.show import print_examination
+
+        print_examination(examination, stdout())
+    raise typer.Exit(1 if examination.failed else 0)

@@ -1,0 +1,60 @@
+"""Who asks, in which account, and whether the account is bootstrapped for CDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from cdk_sglang.cli.doctor.account import Account, code_of
+from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
+from cdk_sglang.cli.doctor.needs import Needs
+
+QUALIFIER: Final = "hnb659fds"
+"""Qualifier of CDK's default bootstrap (aws-cdk-lib 2.275.0, DefaultStackSynthesizer); this project's app has no other."""
+BOOTSTRAP_VERSION: Final = 6
+"""Lowest version of the bootstrap stack that the templates accept: their rule CheckBootstrapVersion (aws-cdk-lib 2.275.0)."""
+_PARAMETER: Final = f"/cdk-bootstrap/{QUALIFIER}/version"
+
+
+def checks(needs: Needs, account: Account) -> Iterator[Check]:
+    """Yield the checks of who asks, and of the account's bootstrap.
+
+    Args:
+        needs: What the environment needs.
+        account: The account.
+    """
+    yield Check(name="identity", look=partial(_identity, needs, account))
+    yield Check(name="bootstrap", look=partial(_bootstrap, needs, account))
+
+
+def _identity(needs: Needs, account: Account) -> Finding:
+    identity = account.identity()
+    arn = str(identity["Arn"])
+    if needs.account not in {None, account.id}:
+        return failure(
+            f"the credentials are of account {account.id}, and the environment is of {needs.account}",
+            f"sign in to {needs.account}: set AWS_PROFILE, or correct `account` in the environment's file",
+        )
+    if arn.endswith(":root"):
+        return warning(
+            f"account {account.id}, as its root user",
+            "sign in as a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html",
+        )
+    return ok(f"account {account.id}, Region {account.region}, as {arn}")
+
+
+def _bootstrap(needs: Needs, account: Account) -> Finding:
+    command = f"run: cdk bootstrap -c env={needs.environment}"
+    try:
+        value = account.call("ssm", "get_parameter", Name=_PARAMETER)["Parameter"]["Value"]
+    except ClientError as error:
+        if code_of(error) != "ParameterNotFound":
+            raise
+        return failure(f"{account.region} is not bootstrapped for CDK: there is no SSM parameter {_PARAMETER}", command)
+    version = int(value)
+    if version < BOOTSTRAP_VERSION:
+        return failure(f"bootstrap version {version}, and the templates need {BOOTSTRAP_VERSION} or later", command)
+    return ok(f"bootstrap version {version}; the templates need {BOOTSTRAP_VERSION} or later")

@@ -1,0 +1,163 @@
+"""What an environment needs of its account, as plain data. No CDK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from cdk_sglang.errors import Problem
+    from cdk_sglang.planning.fleet_plan import Range
+    from cdk_sglang.spec.reservation import Reservation
+
+
+UNKNOWN_REGISTRY: Final = "unknown"
+"""Registry of AWS's containers in a Region whose account the package's table does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointNeeds:
+    """What one endpoint needs.
+
+    Attributes:
+        name: Short name, such as chat.
+        endpoint_name: Name in SageMaker, such as prod-chat.
+        stack_name: Name of its stack.
+        component_names: Names in SageMaker of its components and their adapters.
+        log_groups: Names of the log groups that its stack makes.
+        types: Instance types, most wanted first; any of them may be taken.
+        max_instances: Most instances on demand, over all types; 0 for an endpoint that stays on its reservation.
+        reservation: Its training plan; None without one.
+    """
+
+    name: str
+    endpoint_name: str
+    stack_name: str
+    component_names: tuple[str, ...]
+    log_groups: tuple[str, ...]
+    types: tuple[str, ...]
+    max_instances: int
+    reservation: Reservation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkNeeds:
+    """The network that instances join.
+
+    Attributes:
+        vpc: Who makes it, as in the environment's `network.vpc`.
+        zones: With `create`: its zones; empty for the first two of the Region.
+        services: With `create`: short names of the services with interface endpoints, such as sagemaker.runtime.
+        subnet_ids: With `existing`: its subnets.
+        security_group_ids: With `existing`: its security groups.
+    """
+
+    vpc: Literal["create", "existing", "none"]
+    zones: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNeeds:
+    """An image that must be in its registry, because the endpoint or the build pulls it.
+
+    Attributes:
+        name: What is asked for, such as `sglang:0.5.17-gpu-…`; names the check.
+        registry: `docker` for Docker Hub, else the account of an ECR registry in the environment's Region, which may be
+            `UNKNOWN_REGISTRY`; empty for the environment's own.
+        repository: Repository in ECR.
+        tag: Tag; not used where there is a digest.
+        digest: Digest; None where only the tag is given.
+    """
+
+    name: str
+    registry: str
+    repository: str = ""
+    tag: str = ""
+    digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubNeeds:
+    """A model that the first deployment copies from Hugging Face.
+
+    Attributes:
+        repository: Repository, such as Qwen/Qwen3-8B.
+        revision: Commit.
+        token_secret: Secret with a read token; None without one.
+    """
+
+    repository: str
+    revision: str
+    token_secret: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsNeeds:
+    """Files that must be in S3 before an endpoint is deployed.
+
+    Attributes:
+        key: Prefix of a model, ending in a slash, or key of an adapter's archive.
+        bucket: Bucket; None for the environment's own.
+    """
+
+    key: str
+    bucket: str | None = None
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model's folder, not an adapter's archive."""
+        return self.key.endswith("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What an environment needs.
+
+    Attributes:
+        environment: Name of the environment.
+        account: AWS account of its file; None for that of the credentials.
+        region: AWS Region of its file; None for that of the user's AWS settings.
+        planned_region: Region of the plan's prices.
+        stack_names: Names of all its stacks.
+        foundation_stack: Name of the stack that keeps weights, images and keys.
+        bucket_parameter: SSM parameter with the name of its weights bucket.
+        key_parameter: SSM parameter with the ARN of its key.
+        images_repository: Name of its image repository.
+        endpoints: Its endpoints.
+        network: Its network.
+        images: Images that must exist.
+        secrets: Names or ARNs of secrets.
+        topics: ARNs of topics that are not the environment's own.
+        hub_models: Models that are copied from Hugging Face.
+        weights: Files that must be in S3.
+        enrichment: Setting of OTel enrichment.
+        enrichment_stack: Name of the stack that turns it on.
+        usd_per_hour: US dollars per hour by the plan; None if a price is unknown.
+        budget_usd_per_hour: Most it may cost; None without a limit.
+        problems: Everything else that speaks against deploying it, by the plan.
+    """
+
+    environment: str
+    account: str | None
+    region: str | None
+    planned_region: str
+    stack_names: tuple[str, ...]
+    foundation_stack: str
+    bucket_parameter: str
+    key_parameter: str
+    images_repository: str
+    endpoints: tuple[EndpointNeeds, ...]
+    network: NetworkNeeds
+    images: tuple[ImageNeeds, ...] = ()
+    secrets: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    hub_models: tuple[HubNeeds, ...] = ()
+    weights: tuple[WeightsNeeds, ...] = ()
+    enrichment: Literal["none", "enable", "enabled"] = "none"
+    enrichment_stack: str = ""
+    usd_per_hour: Range | None = None
+    budget_usd_per_hour: float | None = None
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,1 @@
+"""`cdk-sglang eagle`: train a draft, prove that it is faster, promote it, and take it back."""

@@ -1,0 +1,1 @@
+"""`cdk-sglang init`: from what a person knows of the callers to an environment file that can be deployed."""

@@ -1,0 +1,29 @@
+"""`cdk-sglang show`: an environment as it is deployed, with what it extends merged in."""
+
+from __future__ import annotations
+
+from pathlib import Path  # typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+
+from cdk_sglang.cli.layers import read_layers
+from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.cli.plan import read_environment
+
+
+def show(
+    env: Annotated[str, typer.Option("--env", help="Environment to show.")],
+    environments: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
+    ] = None,
+) -> None:
+    """Print an environment's settings as YAML, with those of the files that it extends; the settings are checked first."""
+    import yaml
+
+    read_environment(env, environments)
+    folder = environments or ENVIRONMENTS
+    path = folder / f"{env}.yaml"
+    layers = read_layers(path, folder=folder, read=lambda file: yaml.safe_load(file.read_text(encoding="utf-8")))
+    typer.echo("# " + ", over ".join(str(layer.path) for layer in layers.files))
+    typer.echo(yaml.safe_dump(layers.merged, sort_keys=False, allow_unicode=True, width=120), nl=False)

@@ -1,0 +1,48 @@
+"""Where Bedrock AgentCore is: Regions of its runtimes and gateways, memories and policies, and the Availability Zones that a runtime may join.
+
+Regions are those of AWS's page (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.html, read 2026-11). Zone ids are
+those of https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html as public guides quoted it in 2025-11, for nine Regions; AWS
+adds zones, so they are told and refuse nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final, Literal
+
+from cdk_sglang.checks import did_you_mean
+from cdk_sglang.hardware.tables import read_table
+
+_NAMES: Final = {"memory": "AgentCore memory", "policy": "policies of AgentCore gateways"}
+
+
+def agentcore_region_problem(region: str, part: Literal["runtime", "memory", "policy"] = "runtime") -> str | None:
+    """Return why AgentCore, or a part of it, is not to be had in a Region; None if it is, or if that is not known.
+
+    Args:
+        region: AWS Region.
+        part: `runtime` for runtimes and gateways, which are everywhere where AgentCore is; `memory` or `policy`.
+    """
+    known = _regions()
+    if region not in known:
+        return f"AgentCore is not in Region {region}; {did_you_mean(region, known)}"
+    if part == "runtime" or known[region][part] != "no":
+        return None
+    there = ", ".join(name for name, row in known.items() if row[part] == "yes")
+    return f"Region {region} has no {_NAMES[part]}; use one of {there}"
+
+
+def agentcore_zone_ids(region: str) -> tuple[str, ...]:
+    """Return the ids of the Availability Zones that runtimes of a Region may join; none where they are not known.
+
+    Args:
+        region: AWS Region.
+    """
+    row = _regions().get(region)
+    return () if row is None else tuple(row["zone_ids"].split())
+
+
+@cache
+def _regions() -> Mapping[str, Mapping[str, str]]:
+    return {row["region"]: row for row in read_table(__file__, "agentcore_regions.csv")}

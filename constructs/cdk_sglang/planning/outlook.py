@@ -1,0 +1,163 @@
+"""What the plan says of drafting: how much faster or slower it makes a component at its load, and at which load that turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cdk_sglang.planning.calibration import calibration
+from cdk_sglang.planning.drafts import RUNNING_MAX, DraftKind
+from cdk_sglang.planning.features import Load, mixed_tokens
+from cdk_sglang.planning.speculation import FIXED_RANGE_MS, SPREAD, TokenTimes, faster_or_slower, token_times
+
+if TYPE_CHECKING:
+    from cdk_sglang.planning.rows import Question
+
+_NOUNS: Final = {
+    DraftKind.HEAD: "an EAGLE head",
+    DraftKind.OWN_LAYERS: "the model's own prediction layers",
+    DraftKind.LOOKUP: "NGRAM",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A load at which drafting changes sides.
+
+    Args:
+        concurrency: Requests in flight per copy from which it holds.
+        faster: Whether drafting is faster from there on.
+    """
+
+    concurrency: float
+    faster: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """How drafting is predicted to change the time per output token of one copy.
+
+    Args:
+        kind: Where drafts come from.
+        steps: Tokens drafted in sequence.
+        draft_tokens: Tokens verified in one pass for each request.
+        accept_length: Tokens per verification step that the prediction is made with.
+        is_assumed: Whether that accept length is assumed; it is given by `slo.accept_length`.
+        concurrency: Requests in flight per copy.
+        speedup: Plain time per token over that with drafting; below 1 where drafting is slower.
+        low: Lower end of its range: the least accept length, and the dearest cycle.
+        high: Upper end.
+        breaks_even: Accept length from which drafting is faster at that concurrency.
+        turns: Loads at which it changes sides, from the least to the most.
+        most: Most requests in flight that were looked at: those that SGLang serves at once.
+        gate: Whether the draft serves only once a gate has measured it to be faster.
+    """
+
+    kind: DraftKind
+    steps: int
+    draft_tokens: int
+    accept_length: float
+    is_assumed: bool
+    concurrency: float
+    speedup: float
+    low: float
+    high: float
+    breaks_even: float
+    turns: tuple[Turn, ...]
+    most: float
+    gate: bool
+
+    @property
+    def verdict(self) -> str:
+        """`faster`, `slower`, or `unsure` where the range holds both."""
+        return faster_or_slower(self.low, self.high)
+
+    @property
+    def turning(self) -> str:
+        """At which loads drafting changes sides, in words."""
+        if not self.turns:
+            return f"{'faster' if self.speedup >= 1 else 'slower'} at every concurrency up to {self.most:g}"
+        return ", ".join(
+            f"{'faster' if one.faster else 'slower'} from {one.concurrency:g} in flight" for one in self.turns
+        )
+
+    @property
+    def text(self) -> str:
+        """One line for a reader of the plan."""
+        shape = (f"{self.steps} steps, " if self.steps else "") + f"{self.draft_tokens} verified tokens"
+        assumed = "assumed" if self.is_assumed else "given"
+        after = "; serves only once the gate has measured it" if self.gate else ""
+        if self.concurrency > self.most:
+            after = (
+                f"; SGLang serves {self.most:g} at once with a draft, set server.max_running_requests for more{after}"
+            )
+        return (
+            f"speculation by {_NOUNS[self.kind]} ({shape}): {self.verdict}, {self.speedup:.2f}x ({self.low:.2f} to {self.high:.2f}) at "
+            f"{self.concurrency:g} in flight with an accept length of {self.accept_length:g} ({assumed}); breaks even at {self.breaks_even:.1f}; "
+            f"{self.turning}{after}"
+        )
+
+
+def outlook(question: Question, *, concurrency: float) -> Outlook | None:
+    """Return what drafting is predicted to change; None without drafting, or where nobody can predict times.
+
+    Args:
+        question: The configuration and its load.
+        concurrency: Requests in flight per copy.
+    """
+    speculation, model = question.speculation, question.facts.architecture
+    if speculation is None or not question.facts.described or not model.kv_known:
+        return None
+    steps, tokens = speculation.options(model)
+    least, accept, most = speculation.accept_lengths
+    cap = question.options.max_running_requests or RUNNING_MAX
+    counts = sorted({round(count) for count in np.geomspace(1, cap, min(cap, RUNNING_MAX))})
+
+    def times(at: list[float], accepted: float, fixed: float | None = None) -> TokenTimes:
+        given = (question.input_tokens, question.output_tokens)
+        chunk = mixed_tokens(question)
+        loads = [
+            Load(
+                input_tokens=given[0],
+                output_tokens=given[1],
+                running=max(1.0, one),
+                arrivals=question.arrivals,
+                mixed_tokens=chunk,
+            )
+            for one in at
+        ]
+        return token_times(question, loads, calibration(), accept_length=accepted, fixed=fixed)
+
+    def speedup(accepted: float, fixed: float | None = None) -> float:
+        waiting = max(
+            1.0, concurrency / cap
+        )  # with drafting SGLang serves no more at once, and what waits is served later
+        plain, drafted = times([concurrency], accepted).plain, times([min(concurrency, cap)], accepted, fixed).drafted
+        return float(plain[0] / (drafted[0] * waiting))
+
+    here, across = times([concurrency], accept), times([float(count) for count in counts], accept)
+    cheap, dear = FIXED_RANGE_MS
+    return Outlook(
+        kind=speculation.kind,
+        steps=steps,
+        draft_tokens=tokens,
+        accept_length=accept,
+        is_assumed=speculation.is_assumed,
+        concurrency=concurrency,
+        speedup=speedup(accept),
+        low=speedup(least, dear) / SPREAD,
+        high=speedup(most, cheap) * SPREAD,
+        breaks_even=float(here.cycle[0] / (here.plain[0] - here.others[0])),
+        turns=_turns(
+            counts, [bool(plain >= drafted) for plain, drafted in zip(across.plain, across.drafted, strict=True)]
+        ),
+        most=float(cap),
+        gate=speculation.gate,
+    )
+
+
+def _turns(counts: list[int], faster: list[bool]) -> tuple[Turn, ...]:
+    changed = [position for position in range(1, len(counts)) if faster[position] != faster[position - 1]]
+    return tuple(Turn(concurrency=float(counts[position]), faster=faster[position]) for position in changed)

@@ -1,0 +1,294 @@
+"""From what a person knows of the callers to fleets that serve them: every GPU instance type tried, the cheapest first."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cdk_sglang.errors import Problem
+from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
+from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.concurrency import CACHE_SHARE
+from cdk_sglang.planning.fits import fitting_splits, whole_instances
+from cdk_sglang.planning.fleet_request import ComponentRequest
+from cdk_sglang.planning.memory import memory_of
+from cdk_sglang.planning.predict import MAX_RUNNING, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.hardware import Price, PriceTable
+    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.planning.parallel import Parallelism
+    from cdk_sglang.planning.predict import Answer, Band
+
+_IN_FLIGHT: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""Requests in flight per copy that are tried."""
+COPIES_MAX: Final = 64
+"""Most copies to propose: with more, a larger instance is the better answer, and service quotas stand in the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person knows of a model and its callers.
+
+    Args:
+        facts: The model.
+        requests_per_second: Requests that arrive per second in the busiest hour.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        context_length: Longest request, answer included, in tokens.
+        ttft_ms: Longest mean time to the first token, in milliseconds; any by default.
+        tpot_ms: Longest mean time per further token, in milliseconds; any by default.
+        budget_usd_per_hour: Most that the busiest hour may cost; no limit by default.
+        region: Region of the prices.
+        prices: The user's prices, which win over the package's.
+    """
+
+    facts: ModelFacts
+    requests_per_second: float
+    input_tokens: float
+    output_tokens: float
+    context_length: int
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    budget_usd_per_hour: float | None = None
+    region: str
+    prices: PriceTable | None = None
+
+    @property
+    def component(self) -> ComponentRequest:
+        """The component that the planner is asked about."""
+        return ComponentRequest(
+            name=self.facts.id.rsplit("/", maxsplit=1)[-1],
+            facts=self.facts,
+            context_length=self.context_length,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """Copies of the model on one instance type that serve the busiest hour.
+
+    Args:
+        instance: Instance type.
+        tp_size: GPUs of a copy.
+        copies: Copies in the busiest hour.
+        instances: Instances that hold them.
+        concurrency: Requests in flight per copy then.
+        ttft_ms: Mean time to the first token then.
+        tpot_ms: Mean time per further token then.
+        requests_per_second: Requests per second that all copies can serve within the latency asked.
+        price: Price of an instance.
+        certain: Whether the upper ends of the predicted ranges meet the latency too.
+    """
+
+    instance: str
+    tp_size: int
+    copies: int
+    instances: int
+    concurrency: int
+    ttft_ms: Band
+    tpot_ms: Band
+    requests_per_second: float
+    price: Price
+    certain: bool
+
+    @property
+    def usd_per_hour(self) -> float:
+        """US dollars of the busiest hour."""
+        return self.instances * self.price.usd_per_hour
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposals:
+    """What can be had.
+
+    Args:
+        ranked: Proposals, the cheapest first, one per kind of GPU.
+        problem: Why there is none, with what is nearest; None if there is one.
+    """
+
+    ranked: tuple[Proposal, ...]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """A copy at a number of requests in flight."""
+
+    in_flight: int
+    ttft_ms: Band
+    tpot_ms: Band
+    requests_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Option:
+    """A split on an instance type, with what a copy does, few requests in flight first."""
+
+    instance: GpuInstance
+    split: Parallelism
+    price: Price
+    points: tuple[_Point, ...]
+
+
+def propose(wish: Wish) -> Proposals:
+    """Return the fleets that serve a wish, the cheapest first, one per kind of GPU.
+
+    A copy takes as many requests in flight as its cache holds with room to spare and the latency allows; by its upper ends if possible, else by
+    its mean. Copies follow from the requests per second, instances from the copies.
+
+    Args:
+        wish: The wish.
+    """
+    options = _options(wish)
+    if not options:
+        return Proposals(ranked=(), problem=_no_room(wish))
+    proposals = [proposal for option in options if (proposal := _proposal(wish, option)) is not None]
+    if not proposals:
+        return Proposals(ranked=(), problem=_too_slow(wish, options))
+    proposals.sort(key=lambda one: (one.usd_per_hour, not one.certain, one.tp_size, one.instance))
+    affordable = [one for one in proposals if one.usd_per_hour <= (wish.budget_usd_per_hour or math.inf)]
+    if not affordable:
+        return Proposals(ranked=(), problem=_too_dear(wish, proposals[0]))
+    distinct = {GpuInstance.named(one.instance).gpu.name: one for one in reversed(affordable)}
+    return Proposals(ranked=tuple(sorted(distinct.values(), key=affordable.index)))
+
+
+def _options(wish: Wish) -> list[_Option]:
+    """Return every split on every priced instance type that holds the longest request, with its predictions."""
+    component = wish.component
+    found = []
+    for instance in GpuInstance.all():
+        price = price_usd_per_hour(instance, wish.region, table=wish.prices)
+        if price is not None:
+            found += [(instance, split, price) for split in fitting_splits(component, instance, wish.context_length)]
+    tried = [_in_flight(component, instance, split) for instance, split, _ in found]
+    answers = iter(
+        answer(
+            [
+                question(component, instance, split, concurrency=float(count))
+                for (instance, split, _), counts in zip(found, tried, strict=True)
+                for count in counts
+            ]
+        )
+    )
+    options = []
+    for (instance, split, price), counts in zip(found, tried, strict=True):
+        points = [_point(component, split, count, next(answers)) for count in counts]
+        known = tuple(point for point in points if point is not None)
+        options.append(_Option(instance=instance, split=split, price=price, points=known))
+    return [option for option in options if option.points]
+
+
+def _in_flight(component: ComponentRequest, instance: GpuInstance, split: Parallelism) -> list[int]:
+    """Return the numbers of requests in flight that a copy's cache holds with room to spare; one at least."""
+    memory = memory_of(component, instance.gpu, split)
+    held = memory.requests(component.input_tokens + component.output_tokens) * split.groups
+    most = max(1.0, CACHE_SHARE * min(held, MAX_RUNNING["sglang"] * split.replicas))
+    return [count for count in _IN_FLIGHT if count <= most]
+
+
+def _point(component: ComponentRequest, split: Parallelism, count: int, prediction: Answer) -> _Point | None:
+    rate = prediction.output_tok_s_per_gpu
+    if rate is None or prediction.ttft_ms is None or prediction.tpot_ms is None:
+        return None
+    return _Point(
+        in_flight=count,
+        ttft_ms=prediction.ttft_ms,
+        tpot_ms=prediction.tpot_ms,
+        requests_per_second=rate.value * split.gpus / component.output_tokens,
+    )
+
+
+def _proposal(wish: Wish, option: _Option) -> Proposal | None:
+    """Return the fewest copies on an option that serve the wish; None where the latency cannot be met, or only by too many copies."""
+    certain = [point for point in option.points if _meets(wish, point.ttft_ms.high, point.tpot_ms.high)]
+    within = certain or [point for point in option.points if _meets(wish, point.ttft_ms.value, point.tpot_ms.value)]
+    if not within:
+        return None
+    most = max(point.requests_per_second for point in within)
+    copies = math.ceil(wish.requests_per_second / most)
+    if copies > COPIES_MAX:
+        return None
+    # So many copies have fewer requests in flight each than the most that they may.
+    share = wish.requests_per_second / copies
+    point = next(point for point in within if point.requests_per_second >= share)
+    return Proposal(
+        instance=option.instance.name,
+        tp_size=option.split.tensor,
+        copies=copies,
+        instances=whole_instances(copies, option.instance, option.split.gpus),
+        concurrency=point.in_flight,
+        ttft_ms=point.ttft_ms,
+        tpot_ms=point.tpot_ms,
+        requests_per_second=copies * most,
+        price=option.price,
+        certain=bool(certain),
+    )
+
+
+def _meets(wish: Wish, ttft_ms: float, tpot_ms: float) -> bool:
+    return (wish.ttft_ms is None or ttft_ms <= wish.ttft_ms) and (wish.tpot_ms is None or tpot_ms <= wish.tpot_ms)
+
+
+def _no_room(wish: Wish) -> Problem:
+    shorter = dataclasses.replace(wish, context_length=int(wish.input_tokens + wish.output_tokens))
+    if shorter.context_length < wish.context_length and _options(shorter):
+        return Problem(
+            "--context-length",
+            f"no instance type holds {wish.facts.id} with a request of {wish.context_length:,} tokens; some do with "
+            f"{shorter.context_length:,}, so give less",
+        )
+    return Problem(
+        "--model",
+        f"{wish.facts.id} fits no instance type with a price in {wish.region}; take a smaller model or one in a smaller format",
+    )
+
+
+def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
+    """Return what is nearest to the latency asked: by how much it is missed, or that it takes too many copies."""
+
+    def miss(point: _Point) -> float:
+        misses = [
+            got / asked
+            for got, asked in ((point.ttft_ms.value, wish.ttft_ms), (point.tpot_ms.value, wish.tpot_ms))
+            if asked is not None
+        ]
+        return max(misses, default=0.0)
+
+    nearest, point = min(
+        ((option, point) for option in options for point in option.points), key=lambda pair: miss(pair[1])
+    )
+    if miss(point) <= 1:
+        return Problem(
+            "--requests-per-second",
+            f"{wish.requests_per_second:g} take more than {COPIES_MAX} copies on every instance type that meets the latency; "
+            "divide them among endpoints, or allow more time",
+        )
+    missed = [
+        (option, f"{name} {asked:g} ms asked, {got:,.0f} expected")
+        for option, name, asked, got in (
+            ("--ttft-ms", "time to the first token", wish.ttft_ms, point.ttft_ms.value),
+            ("--tpot-ms", "time per further token", wish.tpot_ms, point.tpot_ms.value),
+        )
+        if asked is not None and got > asked
+    ]
+    return Problem(
+        missed[0][0],
+        f"no instance type is that fast; nearest is {nearest.instance.name} with tp_size {nearest.split.tensor} at "
+        f"{point.in_flight} in flight: {', '.join(text for _, text in missed)}; allow more, or take a smaller model",
+    )
+
+
+def _too_dear(wish: Wish, cheapest: Proposal) -> Problem:
+    return Problem(
+        "--budget",
+        f"{wish.budget_usd_per_hour:g} $/h is too little for the busiest hour; the cheapest is {cheapest.instances} x {cheapest.instance} at "
+        f"{cheapest.usd_per_hour:,.2f} $/h; raise it to that, allow more latency, or take a smaller model",
+    )

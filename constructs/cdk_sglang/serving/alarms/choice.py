@@ -1,0 +1,97 @@
+"""Whom the alarms of an endpoint notify, and what they trigger: topics, CDK's actions, or a written reason why nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_sglang.arguments import checked_fields
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.spec.alarms import NoAlarms
+from cdk_sglang.validation import is_text_token
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_cloudwatch as cloudwatch
+    from aws_cdk import aws_sns as sns
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Alarms:
+    """Alarms of the endpoint notify a topic, or trigger actions of CDK, such as those of `aws_cloudwatch_actions`.
+
+    Args:
+        topic: Topic that every alarm of the endpoint notifies when it begins and when it ends.
+        page_topic: Topic of alarms that must wake somebody (`EndpointAlarms`); `topic` by default.
+        actions: What every alarm of the endpoint triggers when it begins, besides the topic or instead of one.
+        ok_actions: What every alarm of the endpoint triggers when it ends, besides the topic.
+        page_actions: What alarms that must wake somebody trigger when they begin; `actions` by default.
+
+    Raises:
+        ConfigurationError: Neither a topic nor an action.
+    """
+
+    topic: sns.ITopic | None = None
+    page_topic: sns.ITopic | None = None
+    actions: Sequence[cloudwatch.IAlarmAction] = ()
+    ok_actions: Sequence[cloudwatch.IAlarmAction] = ()
+    page_actions: Sequence[cloudwatch.IAlarmAction] | None = None
+
+    usual_fields: ClassVar[tuple[str, ...]] = ("topic",)
+    """Fields that messages show, since none has to be given."""
+
+    def __post_init__(self) -> None:
+        if self.topic is None and not self.actions:
+            text = "nobody is told; give topic or actions, or say why not: NoAlarms(reason=...)"
+            raise ConfigurationError([Problem("Alarms.topic", text)])
+
+    @property
+    def pages(self) -> sns.ITopic | None:
+        """Topic of alarms that must wake somebody."""
+        return self.topic if self.page_topic is None else self.page_topic
+
+
+def chosen_alarms(
+    choice: Alarms | NoAlarms | sns.ITopic | cloudwatch.IAlarmAction | None,
+) -> Alarms | NoAlarms | None:
+    """Return a choice as it is, and a topic or an action as the alarms that notify or trigger it."""
+    if choice is None or isinstance(choice, Alarms | NoAlarms):
+        return choice
+    if hasattr(choice, "topic_arn"):
+        return Alarms(topic=cast("sns.ITopic", choice))
+    return Alarms(actions=(choice,))
+
+
+def topic_problems(path: str, choice: Alarms | NoAlarms | None, region: str) -> list[Problem]:
+    """Check that topics are in the Region of the alarms, since an alarm notifies no other.
+
+    Args:
+        path: Place of the choice.
+        choice: Whom alarms notify.
+        region: Region of the alarms; nothing is said if it or a topic's ARN is known only at deployment.
+    """
+    topics = {"topic": choice.topic, "page_topic": choice.page_topic} if isinstance(choice, Alarms) else {}
+    found = []
+    for name, topic in topics.items():
+        arn = "" if topic is None else topic.topic_arn
+        if not arn or is_text_token(arn) or is_text_token(region):
+            continue
+        at = arn.split(":")[3]
+        if at != region:
+            found.append(
+                Problem(f"{path}.{name}", f"{arn} is in {at}, the alarms in {region}; use a topic of {region}")
+            )
+    return found
+
+
+def warn_of_silence(endpoint: Construct, choice: Alarms | NoAlarms | None) -> None:
+    """Warn if neither a topic for the endpoint's alarms nor a reason for their silence is specified."""
+    if choice is None:
+        cdk.Annotations.of(endpoint).add_warning_v2(
+            "cdk-sglang:no-alarms",
+            "nobody is told when this endpoint fails or idles; give alarms=Alarms(topic=...), or say why not: NoAlarms(reason=...)",
+        )

@@ -1,0 +1,104 @@
+"""What an author has a component wait for, `component.node.add_dependency(x)`, holds back its models and the check of its weights too.
+
+CDK applies a dependency to what is in a construct's tree. Models are elsewhere in the endpoint's, and one resource checks the weights of
+a whole stack, so both are told here: when the app is synthesised, since dependencies are stated after the component is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import aws_cdk as cdk
+import jsii
+from constructs import Construct, IConstruct, IDependable
+
+from cdk_sglang.serving.shared.dependencies import lazy_dependency
+from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
+from cdk_sglang.serving.weights.prepared import PreparedModel
+
+_AFTER_OTHERS: Final = 900
+"""CDK's default priority of aspects is 500. Dependencies that an author's aspect adds to a component come too late all the same: the
+components are visited after the endpoint's resource. They hold back the component alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingComponent:
+    """A component that may be told to wait.
+
+    Attributes:
+        scope: Its construct.
+        name: Name in SageMaker.
+        resource: Its CloudFormation resource.
+        models: Its models.
+        prepared: Copy or check of its weights; None for none.
+    """
+
+    scope: Construct
+    name: str
+    resource: cdk.CfnResource
+    models: Sequence[cdk.CfnResource]
+    prepared: PreparedModel | None
+
+
+class Waiting:
+    """The components of one endpoint that may be told to wait.
+
+    Args:
+        endpoint: The endpoint.
+        leaf: A construct in it without children, at which the aspect is called once.
+        verification: Verification of the endpoint; None if it is left out.
+    """
+
+    def __init__(self, endpoint: Construct, leaf: Construct, verification: EndpointVerification | None) -> None:
+        self._endpoint = endpoint
+        self._verification = verification
+        self._components: list[WaitingComponent] = []
+        cdk.Aspects.of(leaf).add(_Apply(self), priority=_AFTER_OTHERS)
+
+    def add(self, component: WaitingComponent) -> None:
+        """Look at a component when the app is synthesised."""
+        self._components.append(component)
+
+    def apply(self) -> None:
+        """Hold back what belongs to components that were told to wait since the last time."""
+        components, self._components = self._components, []
+        above = self._above() if components else []
+        separate = []
+        for component in components:
+            waits = _waits(component.scope)
+            waited_for: list[IDependable] = []
+            if waits:
+                waited_for.append(_dependencies_of(component.scope))
+            if component.prepared is not None and (waits or above):
+                waited_for.append(component.prepared.hold([component.scope, *above]))
+            for model in component.models if waited_for else ():
+                model.node.add_dependency(*waited_for)
+            if waits or _waits(component.resource):
+                separate.append(component.name)
+        if self._verification is not None and separate:
+            self._verification.separate(separate)
+
+    def _above(self) -> list[IConstruct]:
+        """Return the endpoint and what it is in, below the stack, as far as they were told to wait."""
+        stack = cdk.Stack.of(self._endpoint)
+        scopes = self._endpoint.node.scopes
+        return [scope for scope in scopes[scopes.index(stack) + 1 :] if _waits(scope)]
+
+
+def _dependencies_of(construct: IConstruct) -> IDependable:
+    return lazy_dependency(lambda: construct.node.dependencies)
+
+
+def _waits(construct: IConstruct) -> bool:
+    return bool(construct.node.dependencies)
+
+
+@jsii.implements(cdk.IAspect)
+class _Apply:
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+
+    def visit(self, node: IConstruct) -> None:  # noqa: ARG002  the one it was added to
+        self._waiting.apply()

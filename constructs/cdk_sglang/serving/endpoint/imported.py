@@ -1,0 +1,147 @@
+"""Endpoints and components that another stack or app deploys, by their names or ARNs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.serving.endpoint.invocable import InvocableComponent, InvocableEndpoint
+from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.tokens import is_token
+
+
+class ImportedEndpoint(InvocableEndpoint):
+    """An endpoint of another stack or app; made by `InferenceEndpoint.from_endpoint_name` and its neighbours.
+
+    Args:
+        scope: Parent.
+        construct_id: Id, unique in the parent.
+        endpoint_name: Name of the endpoint.
+        component_names: Names in SageMaker of the components that may be invoked; without any, `grant_invoke` is refused.
+        needs_components: Whether none is a mistake already.
+        arns: ARNs of the endpoint's account and Region; those of the scope's stack by default.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        component_names: Sequence[str],
+        needs_components: bool = False,
+        arns: SageMakerArns | None = None,
+    ) -> None:
+        raise_if_any(
+            [
+                *_problems(f"{construct_id}.endpoint_name", endpoint_name, "endpoint"),
+                *(
+                    problem
+                    for name in component_names
+                    for problem in _problems(f"{construct_id}.component_names", name, "component")
+                ),
+                *(no_components(construct_id) if needs_components and not component_names else []),
+            ]
+        )
+        super().__init__(
+            scope, construct_id, endpoint_name=endpoint_name, arns=arns or SageMakerArns.of(cdk.Stack.of(scope))
+        )
+        self._component_names = tuple(component_names)
+
+    @property
+    def component_names(self) -> tuple[str, ...]:
+        """Names of the components that may be invoked."""
+        return self._component_names
+
+    @checked()
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the grantee invoke the components that the endpoint was imported with, streaming included.
+
+        Args:
+            grantee: Principal that receives the permission: a role, a user, a function.
+
+        Raises:
+            ConfigurationError: It was imported without names of components.
+        """
+        raise_if_any(no_components(self.node.id) if not self._component_names else [])
+        return super().grant_invoke(grantee)
+
+
+class ImportedComponent(InvocableComponent):
+    """An inference component of another stack or app; made by `InferenceComponent.from_component_name` and its neighbour.
+
+    Args:
+        scope: Parent, in a stack of the component's account and Region.
+        construct_id: Id, unique in the parent.
+        component_name: Name of the component in SageMaker.
+        endpoint_name: Name of its endpoint.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str) -> None:
+        raise_if_any(
+            [
+                *_problems(f"{construct_id}.component_name", component_name, "component"),
+                *_problems(f"{construct_id}.endpoint_name", endpoint_name, "endpoint"),
+            ]
+        )
+        super().__init__(
+            scope,
+            construct_id,
+            component_name=component_name,
+            endpoint_name=endpoint_name,
+            arns=SageMakerArns.of(cdk.Stack.of(scope)),
+        )
+
+
+def no_components(construct_id: str) -> list[Problem]:
+    """Say that an endpoint was imported without the names of components that may be invoked."""
+    return [
+        Problem(
+            f"{construct_id}.component_names", "got none; give the components that may be invoked, such as chat-llama"
+        )
+    ]
+
+
+def endpoint_of_arn(
+    scope: Construct, construct_id: str, endpoint_arn: str, component_names: Sequence[str]
+) -> ImportedEndpoint:
+    """Import an endpoint by its ARN, with the account and Region that the ARN names.
+
+    Raises:
+        ConfigurationError: The text is no ARN of an endpoint, or one that is known at deployment alone.
+    """
+    parts = [] if is_token(endpoint_arn) else endpoint_arn.split(":")
+    match parts:
+        case ["arn", _, "sagemaker", region, account, resource] if resource.startswith("endpoint/"):
+            arns = SageMakerArns(
+                beginning=endpoint_arn.removesuffix(resource), region=region or None, account=account or None
+            )
+            return ImportedEndpoint(
+                scope,
+                construct_id,
+                endpoint_name=resource.removeprefix("endpoint/"),
+                component_names=component_names,
+                arns=arns,
+            )
+    raise ConfigurationError(
+        [
+            Problem(
+                f"{construct_id}.endpoint_arn",
+                "must be known at synth, got a token; use from_endpoint_name(...), whose name may be one"
+                if is_token(endpoint_arn)
+                else f"{endpoint_arn!r} is no ARN of an endpoint; give one such as "
+                "arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat",
+            )
+        ]
+    )
+
+
+def _problems(path: str, name: str, what: str) -> list[Problem]:
+    return [] if is_token(name) else name_problems(path, name, what)

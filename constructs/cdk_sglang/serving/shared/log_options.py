@@ -1,0 +1,89 @@
+"""What becomes of logs: retention, key and removal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+
+from cdk_sglang.arguments import checked_fields
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.spec.log_retention import RETENTION_DAYS
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
+_RETENTION: Final = dict(
+    zip(RETENTION_DAYS, (days for days in logs.RetentionDays if days is not logs.RetentionDays.INFINITE), strict=True)
+)
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class LogOptions:
+    """What becomes of logs.
+
+    Args:
+        retention_days: Days; one of the values CloudWatch Logs allows.
+        key: KMS key of the log groups; CloudWatch's own encryption if None.
+        removal: Whether they outlive their stack.
+    """
+
+    retention_days: int
+    key: kms.IKey | None
+    removal: cdk.RemovalPolicy
+
+
+def days_of(path: str, retention: int | logs.RetentionDays) -> int:
+    """Return a retention as a number of days.
+
+    Raises:
+        ConfigurationError: It has no end.
+    """
+    if not isinstance(retention, logs.RetentionDays):
+        return retention
+    if retention is logs.RetentionDays.INFINITE:
+        raise ConfigurationError(
+            [Problem(path, "INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)")]
+        )
+    return next(days for days, name in _RETENTION.items() if name is retention)
+
+
+def allowed_days(path: str, retention: int | logs.RetentionDays) -> int:
+    """Return a retention that CloudWatch Logs has as a number of days.
+
+    Raises:
+        ConfigurationError: It has no end, or CloudWatch Logs does not have it.
+    """
+    days = days_of(path, retention)
+    raise_if_any(retention_problems(path, days))
+    return days
+
+
+def retention_of(days: int) -> logs.RetentionDays:
+    """Return CDK's name of a retention that CloudWatch Logs has."""
+    return _RETENTION[days]
+
+
+def known_retention(days: int) -> logs.RetentionDays | None:
+    """Return CDK's name of a retention; None if it is known at deployment alone."""
+    return _RETENTION.get(days)
+
+
+def retention_problems(path: str, days: int) -> list[Problem]:
+    """Say that CloudWatch Logs has no such retention; an empty list when it has."""
+    if days in RETENTION_DAYS or is_token(days):
+        return []
+    nearest = min(RETENTION_DAYS, key=lambda known: abs(known - days))
+    return [Problem(path, f"{days} is not allowed; nearest allowed: {nearest}")]
+
+
+def removal_problems(path: str, removal: cdk.RemovalPolicy) -> list[Problem]:
+    """Say that logs cannot be removed this way; an empty list when they can."""
+    if removal is not cdk.RemovalPolicy.SNAPSHOT:
+        return []
+    return [Problem(path, "SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")]

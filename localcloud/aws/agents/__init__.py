@@ -1,0 +1,1 @@
+"""Bedrock AgentCore: runtimes whose sessions are processes, and gateways that speak MCP and call Lambda functions."""

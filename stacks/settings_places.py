@@ -1,0 +1,54 @@
+"""Whether what an environment names is in its Region and account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from cdk_sglang.errors import Problem
+from cdk_sglang.hardware.regions import unknown_region
+from cdk_sglang.spec.endpoint import Endpoint
+from stacks.settings_alarms import Alarms
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
+
+
+def place_problems(
+    region: str | None, account: str | None, *, alarms: Alarms, endpoints: Mapping[str, Endpoint]
+) -> Iterator[Problem]:
+    """Yield what cannot be used from the environment's Region and account; nothing for what the file leaves to the CDK CLI.
+
+    Topics, secrets and keys of other accounts are not refused: their policies may allow it.
+
+    Args:
+        region: Region of the environment; None if the file does not say.
+        account: Its account; None if the file does not say.
+        alarms: Who is told.
+        endpoints: Endpoints by name.
+    """
+    if region is not None and (unknown := unknown_region(region)) is not None:
+        yield Problem("region", unknown)
+        return
+    for name, endpoint in endpoints.items():
+        reserved = endpoint.capacity.reservation
+        if reserved is not None:
+            for problem in reserved.place_problems(region=region, account=account):
+                yield problem.under(f"endpoints.{name}.capacity.reserved")
+    if region is None:
+        return
+    places: dict[str, str | None] = {"alarms.topic": alarms.topic, "alarms.page": alarms.page}
+    for name, endpoint in endpoints.items():
+        for component, specification in endpoint.components.items():
+            path = f"endpoints.{name}.components.{component}"
+            model = specification.model
+            places |= {
+                f"{path}.model.{key}": getattr(model, key) for key in ("token_secret", "token_kms_key", "kms_key")
+            }
+            places |= {
+                f"{path}.adapters.{one}.kms_key": adapter.kms_key for one, adapter in specification.adapters.items()
+            }
+    for path, arn in places.items():
+        there = _ARN.match(arn or "")
+        if there is not None and there["region"] != region:
+            yield Problem(path, f"{arn} is in {there['region']}, the environment in {region}; name one of {region}")

@@ -1,0 +1,36 @@
+"""The world of these tests, on a driven clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cdk_sglang.cli.eagle import update
+from localcloud.aws.compute import functions
+from tests.localcloud.conftest import driven  # noqa: F401  a fixture
+from tests.support.eagle_world import World
+
+
+@pytest.fixture
+def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:  # noqa: F811
+    made = World(clock=driven, monkeypatch=monkeypatch)
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr(update, "_sleep", driven.advance)
+    iam = made.client("iam")
+    role = iam.create_role(RoleName="f", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    made.client("lambda").create_function(
+        FunctionName="ask", Runtime="python3.12", Role=role, Handler="h.h", Code={"ZipFile": b"-"}
+    )
+
+    def ask(_: Any, event: str) -> functions.Outcome:
+        """Stand-in for the function that keeps the question's token."""
+        given = json.loads(event)
+        made.put(f"runs/{given['state']['run']}/approval.json", {"schema": 1, "token": given["token"]})
+        return functions.Outcome("{}")
+
+    before = functions.use_runner(ask)
+    yield made
+    functions.use_runner(before)

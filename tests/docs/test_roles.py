@@ -1,0 +1,63 @@
+"""docs/roles.md holds every role of an environment with everything, as its templates have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tools.docs import roles
+
+
+@pytest.fixture(scope="module")
+def stacks() -> dict[str, Any]:
+    return dict(roles.templates())
+
+
+def test_the_page_is_what_the_templates_say(stacks: dict[str, Any]) -> None:
+    assert roles.PAGE.read_text(encoding="utf-8") == roles.page(stacks), "run: python -m tools.docs.roles"
+
+
+def test_every_action_of_every_policy_is_on_the_page(stacks: dict[str, Any]) -> None:
+    page = roles.PAGE.read_text(encoding="utf-8")
+    for resources in stacks.values():
+        for resource in resources.values():
+            if resource["Type"] != "AWS::IAM::Policy":
+                continue
+            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                assert all(f"`{action}`" in page for action in actions)
+
+
+def test_the_environment_has_a_stack_of_every_kind(stacks: dict[str, Any]) -> None:
+    parts = {name.removeprefix("cdk-sglang-whole-") for name in stacks}
+    assert {"agent", "chat", "chat-alarms", "foundation", "peak", "showback", "speculative"} <= parts
+
+
+def test_a_wildcard_as_resource_is_for_actions_without_a_resource_type_alone(stacks: dict[str, Any]) -> None:
+    """The actions are those that AWS's service authorization reference lists without one, each with its reason in the code."""
+    found = {
+        action
+        for resources in stacks.values()
+        for resource in resources.values()
+        if resource["Type"] == "AWS::IAM::Policy"
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Resource"] == "*"
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+    services = {action.partition(":")[0] for action in found}
+    assert services <= {
+        "application-autoscaling",
+        "cloudwatch",
+        "ec2",
+        "ecr",
+        "logs",
+        "sagemaker",
+        "servicequotas",
+        "xray",
+    }
+    assert all(
+        action.partition(":")[2].startswith(("Describe", "List"))
+        for action in found
+        if action.startswith(("ec2", "sagemaker"))
+    )
