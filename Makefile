@@ -80,12 +80,14 @@ local-down: setup ## destroy and stop what make local started
 # One worker per core, 2 to 4: files are long, and SGLang's servers run one after another whatever the number.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( cores < 2 ? 2 : cores > 4 ? 4 : cores )))
 
+# The same order in every run, so that a failure in CI is one everywhere; SEED=default shuffles anew.
+SEED ?= 20261201
 # SECOND_LOOK=1 (.ci/run) runs few failures again, alone, and names them.
 TESTS = $(if $(filter 1,$(SECOND_LOOK)),python -m tools.second_look,pytest)
 
 .PHONY: test
 test: $(if $(filter 0,$(ENGINE)),setup agent-tools,both) ## every test (ENGINE=0 leaves out those that need the SGLang engine)
-	@$(TESTS) --numprocesses $(WORKERS) --dist loadfile
+	@$(TESTS) --numprocesses $(WORKERS) --dist loadfile --randomly-seed=$(SEED)
 
 .PHONY: coverage
 coverage: $(if $(filter 0,$(ENGINE)),setup agent-tools,both) ## make test with branch coverage, as HTML and XML in .coverage-report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aws_cdk.assertions import Template
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from cdk_sglang.planning.digits import significant
 from tools.check.metric_names import findings
 from tools.check.metric_uses import own_metrics, uses
 
@@ -61,6 +63,20 @@ def test_a_stack_is_as_it_was_reviewed(
     fleets: Fleets, snapshot: SnapshotAssertion, environment: str, stack: str
 ) -> None:
     assert _scrubbed(fleets[environment][stack]) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _floats(part)
+
+
+def test_no_number_of_a_template_has_digits_that_depend_on_the_processor(fleets: Fleets) -> None:
+    numbers = [number for stacks in fleets.values() for one in stacks.values() for number in _floats(_scrubbed(one))]
+    assert len(numbers) >= 10
+    assert [number for number in numbers if significant(number) != number] == []
 
 
 def test_every_metric_of_a_template_is_one_that_is_published(fleets: Fleets) -> None:

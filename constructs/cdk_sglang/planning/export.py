@@ -7,10 +7,10 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.digits import significant
+
 if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_plan import FleetPlan
-
-SIGNIFICANT_DIGITS = 6
 
 
 def plan_json(plan: FleetPlan) -> str:
@@ -26,7 +26,7 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        return significant(value)
     if isinstance(value, dt.date):
         return value.isoformat()
     return value

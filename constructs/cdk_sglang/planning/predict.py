@@ -11,6 +11,7 @@ import numpy as np
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.calibration import Calibration, Saturation, calibration, spread_columns
+from cdk_sglang.planning.digits import significant
 from cdk_sglang.planning.features import Load, columns, mixed_tokens, question_features
 from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.memory import MemoryPlan, plan_memory
@@ -278,7 +279,8 @@ def _timed(
             fitted.bands[kind].centre * float(predicted.narrowing[kind][position]) ** 2
         )  # least mean relative error: by variance
         centre = min(max(centre, low), high)
-        return Band(value=middle * math.exp(centre), low=middle * math.exp(low), high=middle * math.exp(high))
+        low, value, high = (significant(middle * math.exp(end)) for end in (low, centre, high))
+        return Band(value=value, low=low, high=high)
 
     return Answer(
         fits=base_answer.fits,
@@ -287,7 +289,7 @@ def _timed(
         ttft_ms=band("ttft", ttft + waiting),
         tpot_ms=band("tpot", tpot),
         output_tok_s_per_gpu=band("throughput", throughput),
-        prompt_share=prompts / (prompts + steps),
+        prompt_share=significant(prompts / (prompts + steps)),
         problems=base_answer.problems,
         notes=tuple(notes),
     )

@@ -213,8 +213,13 @@ class Chart:
         if self.thresholds:
             options["annotations"] = {
                 "horizontal": [
-                    {"type": "static", "label": line.label, "value": line.value, "color": line.color}
+                    {"type": "static", "label": line.label, "value": _drawn(line.value), "color": line.color}
                     for line in self.thresholds
                 ]
             }
         return options
+
+
+def _drawn(value: float) -> float:
+    """Return what is drawn of a number: six digits, since all 17 would make another template of the same fleet on the next processor."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
