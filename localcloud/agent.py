@@ -20,7 +20,7 @@ from cdk_sglang.agents.patients import synthetic_patients
 from localcloud.aws.credentials import Credentials
 from localcloud.background import ROOT, STATE, LocalError, console, step
 from localcloud.scripted import ScriptedModel, standing_in
-from localcloud.served import served
+from localcloud.served import read_environment, served
 
 FOLDER: Final = STATE / "agent"
 ASSEMBLY: Final = FOLDER / "cdk.out"
@@ -72,7 +72,7 @@ def prepare(*, root: Path = ROOT, folder: Path = FOLDER) -> Path:
         raise LocalError("the agents' packages are missing; install them with `make agent-tools`")
     file = root / "environments" / "local.yaml"
     target = served(file)
-    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    settings = read_environment(file)
     agent: dict[str, Any] = {"component": f"{target.endpoint}/{target.component}"} | (settings.get("agent") or {})
     code(Path(agent.get("code") or root / "agent"), folder / _CODE)
     settings["agent"] = agent | {"enabled": True, "code": str(folder / _CODE)}

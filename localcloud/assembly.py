@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import yaml
+from localcloud.background import LocalError
+from localcloud.served import read_environment
 
 _SOURCES: Final = (
     "app.py", "cdk.json", "cdk.context.json", "requirements.lock", "package-lock.json",
@@ -70,10 +71,10 @@ def _files(root: Path, *more: Path) -> Iterator[Path]:
 
 def _named(root: Path) -> Iterator[Path]:
     """Files and folders that the environment names, such as an adapter's."""
-    environment: object = None
-    with suppress(OSError, ValueError, yaml.YAMLError):  # for the app to complain about
-        environment = yaml.safe_load((root / "environments" / "local.yaml").read_text(encoding="utf-8"))
-    for text in _texts(environment):
+    settings: object = None
+    with suppress(LocalError):  # for the app to complain about
+        settings = read_environment(root / "environments" / "local.yaml")
+    for text in _texts(settings):
         if os.path.exists(root / text) and not root.is_relative_to((root / text).resolve()):  # noqa: PTH110  it minds no text
             yield root / text
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from cdk_sglang.cli.layers import read_layers
+from cdk_sglang.errors import ConfigurationError
 from localcloud.background import ROOT, LocalError
 
 FILE: Final = ROOT / "environments" / "local.yaml"
@@ -42,6 +44,23 @@ class Served:
         return f"{self.endpoint_name}-{self.component}"
 
 
+def read_environment(file: Path = FILE) -> dict[str, Any]:
+    """Return the settings of an environment file, with those of the files that it extends.
+
+    Args:
+        file: The environment.
+
+    Raises:
+        LocalError: A file cannot be read.
+    """
+    try:
+        return read_layers(
+            file, folder=file.parent, read=lambda path: yaml.safe_load(path.read_text(encoding="utf-8"))
+        ).merged
+    except (OSError, ValueError, yaml.YAMLError, ConfigurationError) as error:
+        raise LocalError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None
+
+
 def served(file: Path = FILE) -> Served:
     """Return what an environment file serves.
 
@@ -51,10 +70,7 @@ def served(file: Path = FILE) -> Served:
     Raises:
         LocalError: The file cannot be read, or no component has a model that `make local` could upload.
     """
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise LocalError(f"{file.name} cannot be read: {' '.join(str(error).split())}") from None
+    settings = read_environment(file)
     found = [
         (endpoint, component, str(prefix))
         for endpoint, components in _members(settings, "endpoints", "components")

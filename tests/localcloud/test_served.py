@@ -40,8 +40,6 @@ def test_a_component_whose_model_is_elsewhere_is_passed_over(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "[]",
         "endpoints:",
         "endpoints: {chat: }",
         "endpoints: {chat: {components: }}",
@@ -55,7 +53,12 @@ def test_an_environment_without_such_a_component_is_a_line_with_the_next_step(tm
         served(write(tmp_path, text))
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t- x"])
+def test_a_file_that_extends_another_serves_what_both_say(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("endpoints: {chat: {components: {near: {model: {prefix: weights/near/}}}}}")
+    assert served(write(tmp_path, "extends: base.yaml\nregion: eu-central-1\n")).component_name == "local-chat-near"
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t- x", "", "[]", "extends: nowhere.yaml"])
 def test_a_file_that_is_no_yaml_is_a_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(LocalError, match=r"^local\.yaml cannot be read: ") as caught:
         served(write(tmp_path, text))
