@@ -145,7 +145,7 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
             return reader(name, folder=own)
         except ConfigurationError as error:
             raise ConfigurationError(
-                Problem(one.path.removeprefix(f"{own}/").removeprefix(f"{name}.yaml"), one.text)
+                Problem(one.path.removeprefix(f"{own}/").removeprefix(f"{name}.yaml"), one.text.replace(f"{own}/", ""))
                 for one in error.problems
             ) from None
 

@@ -88,13 +88,7 @@ class Workspace:
         from cdk_sglang.cli.layers import read_layers
 
         self._check(path)
-        try:
-            read_layers(path, folder=path.parent, read=self._content)
-        except ConfigurationError as error:
-            # What the app's own reader refuses, it says in its own words.
-            refusals = [problem for problem in error.problems if problem.path == _ARGUMENT]
-            if refusals:
-                raise ConfigurationError(refusals) from None
+        read_layers(path, folder=path.parent, read=self._content)
 
     def _content(self, path: Path) -> dict[str, Any]:
         """Return what a file holds, as far as the files that it extends can be found."""
