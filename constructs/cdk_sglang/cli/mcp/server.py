@@ -50,11 +50,12 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
     )
     limiter = anyio.CapacityLimiter(_AT_ONCE)
 
-    @server.list_tools()  # type: ignore[no-untyped-call]
+    @server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]
     async def list_tools() -> list[types.Tool]:
         return [_described(tool) for tool in TOOLS.values()]
 
-    @server.call_tool(validate_input=False)  # the arguments' own models do, and say what to do
+    # Not the SDK's check of arguments: their own models check them, and say what to do.
+    @server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]
     async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         outcome = await anyio.to_thread.run_sync(
             partial(call, name, arguments, workspace), abandon_on_cancel=True, limiter=limiter
@@ -65,7 +66,7 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
             content=[types.TextContent(type="text", text=text)], structuredContent=content, isError=outcome.is_error
         )
 
-    @server.list_resources()  # type: ignore[no-untyped-call]
+    @server.list_resources()  # type: ignore[no-untyped-call, untyped-decorator]
     async def list_resources() -> list[types.Resource]:
         return [
             types.Resource(
@@ -74,7 +75,7 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
             for one in documents().values()
         ]
 
-    @server.read_resource()  # type: ignore[no-untyped-call]
+    @server.read_resource()  # type: ignore[no-untyped-call, untyped-decorator]
     async def read_resource(uri: AnyUrl) -> Iterable[ReadResourceContents]:
         document = documents().get(str(uri))
         if document is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, PriceTable
     from cdk_sglang.models.facts import ModelFacts
 
-Part: Final = Annotated[str, Field(max_length=100)]
+Part: TypeAlias = Annotated[str, Field(max_length=100)]
 """Part of a name."""
 
 
