@@ -25,7 +25,7 @@ import json, os, sys, time
 from pathlib import Path
 print("noise on stdout", flush=True)
 if "env=slow" in sys.argv:
-    time.sleep(60)
+    time.sleep(3600)
 if "env=broken" in sys.argv:
     sys.exit("the app failed")
 folder = Path(sys.argv[sys.argv.index("--output") + 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,5 @@ def test_a_synth_that_fails_or_takes_too_long_is_an_error_of_the_tool(
     assert problem["problem"] == "cannot be synthesised"
     assert problem["next_step"].endswith("The CDK CLI says: noise on stdout | the app failed")
     monkeypatch.setattr(diff, "SYNTH_SECONDS", 0.1)
-    begin = time.monotonic()
-    (problem,) = ask("diff_environment", environment="slow").content["problems"]
+    (problem,) = ask("diff_environment", environment="slow").content["problems"]  # whose CDK CLI sleeps for an hour
     assert "was stopped" in problem["problem"]
-    assert time.monotonic() - begin < 50, "it was waited for"

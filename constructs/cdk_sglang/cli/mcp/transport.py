@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -65,27 +66,26 @@ def serve_http(port: int) -> None:
     import uvicorn
 
     _log_to_stderr()
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((LOOPBACK, port))
-        listener.listen()  # so that whoever reads the address below can connect
-    except OSError as error:
-        fail(
-            f"mcp: port {port} of {LOOPBACK} cannot be used: {error.strerror}; name another, or 0 for any free one",
-            code=1,
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+            listener.listen()  # so that whoever reads the address below can connect
+        except OSError as error:
+            reason = f"port {port} of {LOOPBACK} cannot be used: {error.strerror}"
+            fail(f"mcp: {reason}; name another, or 0 for any free one", code=1)
+        port = listener.getsockname()[1]
+        typer.echo(f"http://{LOOPBACK}:{port}{PATH}", err=True)
+        config = uvicorn.Config(
+            http_app(build_server(Workspace.current()), port),
+            log_level="warning",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-    port = listener.getsockname()[1]
-    typer.echo(f"http://{LOOPBACK}:{port}{PATH}", err=True)
-    config = uvicorn.Config(
-        http_app(build_server(Workspace.current()), port),
-        log_level="warning",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # which is how it is ended
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def http_app(server: Server[Any, Any], port: int) -> ASGIApp:

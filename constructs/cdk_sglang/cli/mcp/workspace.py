@@ -109,7 +109,7 @@ class Workspace:
             self._check(prices)
         if _is_there(models):
             self._check_inside(models)
-            for file in sorted(models.rglob("*.json")):
+            for file in sorted(models.glob("*.json")):
                 self._check(file)
 
     def _check(self, path: Path) -> None:

@@ -11,7 +11,7 @@ from cdk_sglang.validation import Spec
 
 if TYPE_CHECKING:
     from cdk_sglang.cli.offerings import Offering
-    from cdk_sglang.hardware import PriceTable
+    from cdk_sglang.hardware import GpuInstance, Price
 
 _OFFERINGS: Final = 10
 
@@ -101,6 +101,7 @@ def _search(asked: FindCapacity, workspace: Workspace) -> Offerings:
     from cdk_sglang.cli.aws import client
     from cdk_sglang.cli.offerings import OfferingRequest, search
     from cdk_sglang.cli.own import own_prices
+    from cdk_sglang.hardware import price_usd_per_hour
 
     prices = own_prices(folder=workspace.environments())
     request = OfferingRequest.parse(
@@ -109,23 +110,20 @@ def _search(asked: FindCapacity, workspace: Workspace) -> Offerings:
     sagemaker = client("sagemaker", region=asked.region, attempts=3, read_timeout_s=20)
     region = sagemaker.meta.region_name
     offerings, more = bounded(search(sagemaker, request), _OFFERINGS)
+    price = price_usd_per_hour(request.instance, region, table=prices)
     buying = (
         f"nothing was bought; a person buys at a terminal, by typing the price: cdk-sglang capacity reserve --type {request.instance.name} "
         f"--count {request.count} --days {request.days} --region {region} --name <name>"
     )
     return Offerings(
         region=region,
-        offerings=[_row(one, region, prices) for one in offerings],
+        offerings=[_row(one, price, request.instance) for one in offerings],
         more=more,
         next_step=buying if offerings else argument_names(request.nothing_offered, SEARCH_CAPACITY),
     )
 
 
-def _row(offering: Offering, region: str, prices: PriceTable | None) -> OfferingRow:
-    from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
-
-    instance = GpuInstance.named(offering.instance)
-    price = price_usd_per_hour(instance, region, table=prices)
+def _row(offering: Offering, price: Price | None, instance: GpuInstance) -> OfferingRow:
     return OfferingRow(
         offering=offering.id,
         instance=offering.instance,
