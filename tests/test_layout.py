@@ -78,6 +78,9 @@ def test_the_wheel_holds_the_library_its_data_and_the_container(root: Path, dist
     container = {name.replace("container/", "cdk_sglang/_container/", 1) for name in _tracked(root, "container")}
     assert container
     assert container - names == set()
+    assert {"cdk_sglang/_docs/mcp.md", "cdk_sglang/_environments/schema.json"} - names == set(), (
+        "resources of cdk-sglang mcp"
+    )
 
 
 def test_the_wheel_holds_nothing_of_the_app(distributions: dict[str, Path]) -> None:

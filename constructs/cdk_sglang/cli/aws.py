@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, NoReturn
 
 import typer
@@ -33,10 +35,33 @@ THROTTLED: Final = {"ThrottlingException", "Throttling", "TooManyRequestsExcepti
 """Error codes for too many requests."""
 
 
+READ_ONLY: Final[ContextVar[bool]] = ContextVar("cdk_sglang_read_only", default=False)
+"""Whether clients made now refuse every operation that does not only read."""
+_READING: Final = ("Describe", "Get", "List", "Search")
+"""First word of operations that change nothing, in the services that commands read."""
+_one_at_a_time: Final = threading.Lock()
+"""boto3's default session makes one client at a time
+(https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients, read 2026-11)."""
+
+
+class FailedError(typer.Exit):
+    """The end of a command whose one line is on stderr.
+
+    Args:
+        text: The line.
+        code: Exit code.
+    """
+
+    def __init__(self, text: str, *, code: int) -> None:
+        super().__init__(code)
+        self.text = text
+
+
 def fail(text: str, *, code: int) -> NoReturn:
     """Print one line on stderr and end the command."""
-    typer.echo(" ".join(text.split()), err=True)
-    raise typer.Exit(code)
+    line = " ".join(text.split())
+    typer.echo(line, err=True)
+    raise FailedError(line, code=code)
 
 
 def client(service: str, *, region: str | None, attempts: int = 6, read_timeout_s: int = 60) -> Any:  # noqa: ANN401  a client of any service
@@ -72,12 +97,28 @@ def _made(kind: str, service: str, region: str | None, attempts: int, *, read_ti
             ]
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
-    with failures_of(service):
-        return getattr(boto3, kind)(
+    with failures_of(service), _one_at_a_time:
+        made = getattr(boto3, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
             config=config.Config(retries=retries, connect_timeout=10, read_timeout=read_timeout_s),
         )
+    if READ_ONLY.get():
+        events = made.meta.events if kind == "client" else made.meta.client.meta.events
+        events.register("before-parameter-build", _refuse_changes)
+    return made
+
+
+def _refuse_changes(model: Any, **_: object) -> None:  # noqa: ANN401  botocore's OperationModel
+    """Refuse an operation before its request is built.
+
+    Raises:
+        ConfigurationError: It does more than read.
+    """
+    name = str(model.name)
+    if not name.startswith(_READING):
+        text = f"{name} changes an account, and this program only reads; use the command of cdk-sglang that does it"
+        raise ConfigurationError([Problem("aws", text)])
 
 
 @contextmanager

@@ -224,11 +224,7 @@ def _settings(arn: str, offering: Offering) -> str:
 
 
 def _nothing_offered(request: OfferingRequest) -> NoReturn:
-    fail(
-        f"nothing is offered for {request.count} x {request.instance.name} for {request.days} days; try fewer --days or --count, a later "
-        "--after, another --type or --region",
-        code=1,
-    )
+    fail(request.nothing_offered, code=1)
 
 
 def _table(plans: list[PlanStatus], endpoints_by_plan: dict[str, list[str]], now: dt.datetime) -> Table:

@@ -5,10 +5,6 @@ Exit codes: 0 success; 1 failure or a negative answer; 2 wrong usage or bad sett
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import typer
 
 from cdk_sglang.cli import (
@@ -33,8 +29,9 @@ from cdk_sglang.cli.diff import command as diff
 from cdk_sglang.cli.doctor import command as doctor
 from cdk_sglang.cli.eagle import app as eagle
 from cdk_sglang.cli.init import command as init
+from cdk_sglang.cli.mcp import command as mcp
+from cdk_sglang.cli.running import run
 from cdk_sglang.cli.status import command as status
-from cdk_sglang.errors import ConfigurationError
 
 app = typer.Typer(
     name="cdk-sglang",
@@ -54,6 +51,7 @@ app.command("deploy")(deploy.deploy)
 app.command("diff")(diff.diff)
 app.command("status")(status.status)
 app.command("grafana")(grafana.grafana)
+app.command("mcp")(mcp.mcp)
 app.command("costs")(costs.costs)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
@@ -68,24 +66,4 @@ app.add_typer(agent.app, name="agent")
 
 def main() -> None:
     """Run the command; a user's mistakes are printed on stderr with exit code 2, never as a traceback."""
-    _use_own_node()
-    try:
-        app()
-    except ConfigurationError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
-        raise SystemExit(2) from None
-    except BrokenPipeError:
-        # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-
-
-def _use_own_node() -> None:
-    """Let jsii, which environments load, take the Node beside this Python: an older one of the system prints a box of warnings.
-
-    The Makefile says the same for the commands of make.
-    """
-    node = Path(sys.prefix, "bin", "node")
-    if node.exists():
-        os.environ.setdefault("JSII_NODE", str(node))
+    run(app)

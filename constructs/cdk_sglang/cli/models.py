@@ -7,6 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import MODELS_FOLDER, own_models, write_text
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.config import read_config, unwrap
-from cdk_sglang.models.facts import all_models, catalogue, contradiction, read_models
+from cdk_sglang.models.facts import ModelFacts, all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
 app = typer.Typer(help="Models that the planner knows: list them, or add one.", no_args_is_help=True)
@@ -33,21 +34,37 @@ def list_models(
     models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
 ) -> None:
     """List every model with its size, cache and context."""
-    own = own_models(models)
     table = Table("model", "parameters (B)", "active (B)", "format", "weights (GiB)", "KV bytes/token", "context")
-    for facts in {facts.id: facts for facts in (*all_models(), *own)}.values():
-        shape = facts.architecture
-        cache = kv_bytes_per_token(shape, Parallelism()).all_layers
+    for facts in known_models(own_models(models)):
+        shape, cache = facts.architecture, cache_bytes_per_token(facts)
         table.add_row(
             facts.id,
             f"{shape.parameters / 1e9:.1f}",
             f"{shape.active_parameters / 1e9:.1f}",
             shape.quantization.method,
             f"{facts.weights_gib:.1f}",
-            f"{cache:,.0f}" if facts.described else "unknown",
+            "unknown" if cache is None else f"{cache:,.0f}",
             f"{shape.max_position_embeddings:,}" if shape.max_position_embeddings else "",
         )
     stdout().print(table)
+
+
+def known_models(own: Iterable[ModelFacts] = ()) -> list[ModelFacts]:
+    """Return every model of the catalogue, and the user's own, which win over it.
+
+    Args:
+        own: The user's models.
+    """
+    return list({facts.id: facts for facts in (*all_models(), *own)}.values())
+
+
+def cache_bytes_per_token(facts: ModelFacts) -> float | None:
+    """Return the bytes that a token takes in the KV cache of one GPU; None if the model's layers are unknown.
+
+    Args:
+        facts: The model.
+    """
+    return kv_bytes_per_token(facts.architecture, Parallelism()).all_layers if facts.described else None
 
 
 @app.command("show")
@@ -67,7 +84,7 @@ def show_model(
         "active_parameters": round(shape.active_parameters),
         "weights_gib": round(facts.weights_gib, 2),
         "weights_format": shape.quantization.method,
-        "kv_bytes_per_token": round(kv_bytes_per_token(shape, Parallelism()).all_layers) if facts.described else None,
+        "kv_bytes_per_token": None if (cache := cache_bytes_per_token(facts)) is None else round(cache),
         "max_position_embeddings": shape.max_position_embeddings,
         "note": facts.note,
     }

@@ -48,6 +48,14 @@ class OfferingRequest:
     after: dt.datetime | None
     before: dt.datetime | None
 
+    @property
+    def nothing_offered(self) -> str:
+        """What to say where there is no such offering."""
+        return (
+            f"nothing is offered for {self.count} x {self.instance.name} for {self.days} days; try fewer --days or --count, a later "
+            "--after, another --type or --region"
+        )
+
     @classmethod
     def parse(cls, kind: str, *, count: int, days: int, after: str | None, before: str | None) -> OfferingRequest:
         """Check the options of a command.

@@ -26,7 +26,7 @@ from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, own_models, own_prices
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
-from cdk_sglang.models.facts import ModelFacts, catalogue
+from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import FleetPlan
@@ -102,24 +102,23 @@ def plan(
     if env is not None:
         request = read_environment(env, environments)
     elif model and instance:
-        request = _one_model(
+        request = model_request(
             model=model,
             instance=instance,
             tp_size=tp_size,
             context_length=context_length,
             concurrency=concurrency,
             region=region,
-            models=own_models(models, folder=environments or ENVIRONMENTS),
+            folder=environments or ENVIRONMENTS,
+            models=models,
         )
-        request = dataclasses.replace(request, prices=own_prices(folder=environments or ENVIRONMENTS))
     else:
         raise ConfigurationError(
             [Problem("plan", "say what to plan: --env NAME, or --model ID and --instance ml.<type>")]
         )
     if prices is not None:
         request = dataclasses.replace(request, prices=read_prices(prices))
-    today = request.today or dt.datetime.now(tz=dt.UTC).date()
-    raise typer.Exit(show_plan(dataclasses.replace(request, today=today), as_json=as_json, html=html))
+    raise typer.Exit(show_plan(_of_today(request), as_json=as_json, html=html))
 
 
 def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None) -> int:
@@ -251,7 +250,7 @@ def environment_reader() -> EnvironmentReader:
     return reader
 
 
-def _one_model(
+def model_request(
     *,
     model: str,
     instance: str,
@@ -259,8 +258,24 @@ def _one_model(
     context_length: int | None,
     concurrency: float,
     region: str,
-    models: tuple[ModelFacts, ...],
+    folder: Path = ENVIRONMENTS,
+    models: list[Path] | None = None,
 ) -> FleetRequest:
+    """Return a fleet of one model on one instance type, with the user's own models and prices.
+
+    Args:
+        model: Id of the model.
+        instance: Instance type.
+        tp_size: GPUs of a copy; the fewest that hold the model if None.
+        context_length: Tokens of the longest request, answer included; the model's own limit if None.
+        concurrency: Requests in flight per copy.
+        region: Region of the prices.
+        folder: Folder of the environments, beside which the user's models and prices are.
+        models: Files or directories of the user's models instead.
+
+    Raises:
+        ConfigurationError: A value is out of range, or the model or the type is unknown.
+    """
     if not 1 <= concurrency <= AT_CONCURRENCY_MAX:
         text = f"{concurrency:g} is out of range; use 1 to {AT_CONCURRENCY_MAX}"
         raise ConfigurationError([Problem("--concurrency", text)])
@@ -270,7 +285,7 @@ def _one_model(
         raise ConfigurationError([Problem("--instance", problem) for problem in error.problems]) from None
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
-        facts=catalogue(model, also=models),
+        facts=catalogue(model, also=own_models(models, folder=folder)),
         tp_size=tp_size,
         context_length=context_length,
         slo=Slo.model_construct(
@@ -278,4 +293,19 @@ def _one_model(
         ),  # only a load: nothing is promised, which a user's may not say
     )
     endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))
-    return FleetRequest(environment=component.name, region=region, endpoints=(endpoint,))
+    return FleetRequest(
+        environment=component.name, region=region, endpoints=(endpoint,), prices=own_prices(folder=folder)
+    )
+
+
+def planned_today(request: FleetRequest) -> FleetPlan:
+    """Return the plan of a fleet, with the age of its prices as of today.
+
+    Args:
+        request: The fleet to plan.
+    """
+    return plan_fleet(_of_today(request))
+
+
+def _of_today(request: FleetRequest) -> FleetRequest:
+    return dataclasses.replace(request, today=request.today or dt.datetime.now(tz=dt.UTC).date())

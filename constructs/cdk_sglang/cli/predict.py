@@ -22,7 +22,7 @@ from cdk_sglang.planning.price import cheapest_gpu_hour, token_prices
 from cdk_sglang.planning.rows import INPUT_COLUMNS, read_question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.models.facts import ModelFacts
@@ -153,6 +153,22 @@ def predict_table(
         if progress:
             progress(written)
         batch = list(islice(rows, BATCH))
+
+
+def predicted_rows(
+    rows: Sequence[Mapping[str, str | None]],
+    *,
+    models: tuple[Path | ModelFacts, ...] = (),
+    prices: PriceTable | None = None,
+) -> list[dict[str, str]]:
+    """Return the predictions of some rows, in their order, each with the columns of `OUTPUT_COLUMNS` that are known.
+
+    Args:
+        rows: Cells by the names of `INPUT_COLUMNS`.
+        models: The user's own models, or directories or files of them.
+        prices: The user's own prices; None for the package's alone.
+    """
+    return _answers(list(rows), models, prices, {}, None)
 
 
 def _lines(source: TextIO) -> Iterator[str]:

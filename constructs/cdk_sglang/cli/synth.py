@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -21,9 +24,53 @@ def run_cdk(command: Sequence[str], *, silent_stdout: bool = False) -> int:
         command: Program and arguments.
         silent_stdout: Whether its output goes to stderr, for commands whose own output others read.
     """
+    return subprocess.run(command, check=False, env=_environment(), stdout=2 if silent_stdout else None).returncode  # noqa: S603  a list; its program was found on PATH
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How the CDK CLI ended where no terminal is.
+
+    Attributes:
+        code: Exit code; None if the time was over, and all its processes were killed.
+        output: Everything that it wrote, errors included.
+    """
+
+    code: int | None
+    output: str
+
+
+def run_cdk_within(command: Sequence[str], *, seconds: float) -> Ended:
+    """Run the CDK CLI without a terminal and without input, for so long at most.
+
+    Args:
+        command: Program and arguments.
+        seconds: Time after which the CLI and every process that it started are killed.
+    """
+    process = subprocess.Popen(  # noqa: S603  as above
+        command,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that the app and its Node are killed with it
+    )
+    with process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            return Ended(code=None, output=output)
+    return Ended(code=process.returncode, output=output)
+
+
+def _environment() -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path}
-    return subprocess.run(command, check=False, env=environment, stdout=2 if silent_stdout else None).returncode  # noqa: S603  a list; its program was found on PATH
+    return {**os.environ, "PATH": path}
 
 
 def cdk_program(command: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path  # typer reads annotations when it runs
 from typing import Annotated, Final
 
@@ -14,37 +11,16 @@ import typer
 from rich.table import Table
 
 from cdk_sglang.cli.init.answers import Answers, ask_for_rest, check
-from cdk_sglang.cli.init.environment_file import environment_text
+from cdk_sglang.cli.init.drafts import SHOWN, Draft, drafts_of, wish_of
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_models, own_prices, write_text
-from cdk_sglang.cli.plan import environment_reader
+from cdk_sglang.cli.own import ENVIRONMENTS, write_text
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models.facts import catalogue
-from cdk_sglang.planning.own import MODELS, PRICES
-from cdk_sglang.planning.plan import plan_fleet
-from cdk_sglang.planning.proposals import Proposal, Wish, propose
+from cdk_sglang.planning.proposals import Proposal, Wish
 
-_SHOWN: Final = 3
-"""Proposals that are shown."""
 _COLUMNS: Final = ("instances", "a copy takes", "copies", "$/hour", "TTFT ms", "TPOT ms", "up to")
 _TABLE_WIDTH: Final = 120
 """Characters that the table takes; a narrower terminal gets lines."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Draft:
-    """A proposal whose environment has been planned.
-
-    Args:
-        proposal: The proposal.
-        text: Its environment file.
-        warnings: What the plan warns of.
-    """
-
-    proposal: Proposal
-    text: str
-    warnings: tuple[str, ...]
 
 
 def init(
@@ -89,7 +65,7 @@ def init(
     endpoint: Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")] = "chat",
     choose: Annotated[
         int | None,
-        typer.Option("--choose", min=1, max=_SHOWN, help="Proposal to write; asked for at a terminal, else 1."),
+        typer.Option("--choose", min=1, max=SHOWN, help="Proposal to write; asked for at a terminal, else 1."),
     ] = None,
     environments: Annotated[
         Path, typer.Option("--environments", help="Folder of environments, with your models and prices.")
@@ -123,8 +99,8 @@ def init(
     file = environments / f"{name}.yaml"
     if file.exists() and not force:
         raise ConfigurationError([Problem("--env", f"{file} exists; name another, or give --force to overwrite it")])
-    wish = _wish(answers, region=region, folder=environments)
-    drafts = _drafts(wish, answers, name=name, endpoint=endpoint, folder=environments)
+    wish = wish_of(answers, region=region, folder=environments)
+    drafts = drafts_of(wish, answers, name=name, endpoint=endpoint, folder=environments)
     _show(wish, drafts)
     number = choose or (_ask_number(len(drafts)) if has_terminal() and len(drafts) > 1 else 1)
     if number > len(drafts):
@@ -143,85 +119,7 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _wish(answers: Answers, *, region: str, folder: Path) -> Wish:
-    try:
-        facts = catalogue(str(answers.model), also=own_models(folder=folder))
-    except ConfigurationError as error:
-        raise ConfigurationError([Problem("--model", problem.text) for problem in error.problems]) from None
-    if not facts.architecture.kv_known:
-        raise ConfigurationError(
-            [
-                Problem(
-                    "--model", f"how {facts.id} caches is unknown, so nothing can be proposed; write the file by hand"
-                )
-            ]
-        )
-    limit = facts.architecture.max_position_embeddings
-    if answers.context_length is not None and limit is not None and answers.context_length > limit:
-        raise ConfigurationError(
-            [
-                Problem(
-                    "--context-length",
-                    f"{answers.context_length:,} is beyond the model's own limit of {limit:,}; give less",
-                )
-            ]
-        )
-    return Wish(
-        facts=facts,
-        requests_per_second=answers.rate,
-        input_tokens=answers.input,
-        output_tokens=answers.output,
-        context_length=answers.context(limit),
-        ttft_ms=answers.ttft_ms,
-        tpot_ms=answers.tpot_ms,
-        budget_usd_per_hour=answers.budget,
-        region=region,
-        prices=own_prices(folder=folder),
-    )
-
-
-def _drafts(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: Path) -> list[_Draft]:
-    """Return the first proposals whose environment may be deployed, as the app itself plans it."""
-    proposals = propose(wish)
-    if proposals.problem is not None:
-        raise ConfigurationError([proposals.problem])
-    drafts: list[_Draft] = []
-    refused: list[Problem] = []
-    for proposal in proposals.ranked:
-        text = environment_text(wish, answers, proposal, endpoint=endpoint)
-        problems, warnings = _planned(text, name=name, folder=folder)
-        if problems:
-            refused = refused or list(problems)
-            continue
-        drafts.append(_Draft(proposal=proposal, text=text, warnings=warnings))
-        if len(drafts) == _SHOWN:
-            break
-    if not drafts:
-        raise ConfigurationError(refused)
-    return drafts
-
-
-def _planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
-    """Return what speaks against an environment, and what its plan warns of; the file is written to a folder of its own."""
-    reader = environment_reader()
-    if "folder" not in inspect.signature(reader).parameters:
-        raise ConfigurationError(
-            [Problem("init", "this app's reader of environments takes no folder; give it an argument `folder`")]
-        )
-    with tempfile.TemporaryDirectory() as place:
-        own = Path(place)
-        for kept in (MODELS, PRICES):
-            if (folder / kept).exists():
-                (own / kept).symlink_to((folder / kept).resolve())
-        (own / f"{name}.yaml").write_text(text, encoding="utf-8")
-        try:
-            plan = plan_fleet(reader(name, folder=own))
-        except ConfigurationError as error:
-            return [Problem(one.path, one.text) for one in error.problems], ()
-    return plan.problems, plan.warnings
-
-
-def _show(wish: Wish, drafts: Sequence[_Draft]) -> None:
+def _show(wish: Wish, drafts: Sequence[Draft]) -> None:
     out = stdout()
     out.print(
         f"{wish.facts.id}: {wish.requests_per_second:.3g} requests a second, {wish.input_tokens:,.0f} tokens in and "

@@ -16,6 +16,7 @@ from cdk_sglang.cli.status.source import observed_fleet
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cdk_sglang.cli.status.collect import StatusReader
     from cdk_sglang.cli.status.report import StatusReport
 
 _LEAST_SECONDS = 5.0
@@ -41,6 +42,26 @@ def status(
 
     Exit code 0: healthy, asleep included. Exit code 1: something is wrong, not deployed or could not be read; the last line says what.
     """
+    reader = status_reader(env, environments, region=region)
+    if watch is None:
+        report = reader.read()
+        _print(report, stdout(), as_json=as_json, indent=2)
+    else:
+        report = _watch(reader.read, watch, as_json=as_json)
+    raise typer.Exit(1 if report.problems else 0)
+
+
+def status_reader(env: str, environments: Path | None, *, region: str | None) -> StatusReader:
+    """Return what reads the state of an environment.
+
+    Args:
+        env: Name of the environment.
+        environments: Folder of the environments; the app's own by default.
+        region: Region; the environment's own, else that of the AWS settings, by default.
+
+    Raises:
+        ConfigurationError: The settings are wrong, or boto3 is not installed.
+    """
     fleet = observed_fleet(env, environments)
     try:
         from cdk_sglang.cli.status.collect import StatusReader
@@ -48,13 +69,7 @@ def status(
         from cdk_sglang.errors import ConfigurationError, Problem
 
         raise ConfigurationError([Problem("status", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
-    reader = StatusReader(fleet, region=region)
-    if watch is None:
-        report = reader.read()
-        _print(report, stdout(), as_json=as_json, indent=2)
-    else:
-        report = _watch(reader.read, watch, as_json=as_json)
-    raise typer.Exit(1 if report.problems else 0)
+    return StatusReader(fleet, region=region)
 
 
 def _print(report: StatusReport, console: Console, *, as_json: bool, indent: int | None) -> None:

@@ -1,0 +1,42 @@
+"""Run a typer application as a program: mistakes of its user are lines on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk_sglang.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import typer
+
+
+def run(app: typer.Typer) -> None:
+    """Run the application; a user's mistakes are printed on stderr with exit code 2, never as a traceback.
+
+    Args:
+        app: The application.
+    """
+    _use_own_node()
+    try:
+        app()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _use_own_node() -> None:
+    """Let jsii, which environments load, take the Node beside this Python: an older one of the system prints a box of warnings.
+
+    The Makefile says the same for the commands of make.
+    """
+    node = Path(sys.prefix, "bin", "node")
+    if node.exists():
+        os.environ.setdefault("JSII_NODE", str(node))

@@ -1,0 +1,36 @@
+"""A folder with an app, in which a server is in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk_sglang.cli.mcp.call import Outcome, call
+from cdk_sglang.cli.mcp.workspace import Workspace
+from tests.support.assistants import app_folder, variables
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that is served."""
+    folder = app_folder(tmp_path)
+    monkeypatch.chdir(folder)
+    for name, value in variables(folder).items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def ask(folder: Path) -> Call:
+    """Call a tool in this process, without a session."""
+    workspace = Workspace(root=folder)
+
+    def run(tool: str, **arguments: Any) -> Outcome:
+        return call(tool, arguments, workspace)
+
+    return run
