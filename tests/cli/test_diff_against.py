@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from cdk_sglang.cli.diff.markdown import LENGTH_MAX, Document
 from cdk_sglang.cli.diff.markup import code, text
 from cdk_sglang.cli.diff.revision import checked_out
 from cdk_sglang.errors import ConfigurationError
+from tests.support.actions import Action
 from tests.support.diffs import Environments, Settings
 from tests.support.revisions import Repository, edited
 
@@ -87,7 +89,7 @@ def rows(markdown: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
     cells: list[str] = []
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in itertools.pairwise(tokens):
         if before.type == "tr_open":
             cells = []
         if before.type in {"td_open", "th_open"}:
@@ -97,7 +99,9 @@ def rows(markdown: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_it_costs(repository: Repository) -> None:
+def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_it_costs(
+    repository: Repository,
+) -> None:
     done = repository.diff("--env", "prod", "--against", "before", "--markdown")
     assert done.exit_code == 0
     assert done.stderr == ""
@@ -368,7 +372,12 @@ def test_a_comment_keeps_to_githubs_bound_and_drops_details_first(repository: Re
 
 @pytest.mark.parametrize(
     "words",
-    ["@ada #7 https://evil.example www.evil.example", "<img src=x> & `code` *b* _i_ [l](x)", "a | b ~~c~~ $x$ \\n", "``` x"],
+    [
+        "@ada #7 https://evil.example www.evil.example",
+        "<img src=x> & `code` *b* _i_ [l](x)",
+        "a | b ~~c~~ $x$ \\n",
+        "``` x",
+    ],
 )
 def test_what_a_file_says_stays_text(words: str) -> None:
     """No mention, no link, no markup: the text is the words, apart from spaces without width."""
@@ -380,3 +389,20 @@ def test_what_a_file_says_stays_text(words: str) -> None:
         assert shown.replace("\u200b", "").split() == ["x", *words.split()]
     told: Any = "".join(child.content for child in parser.parseInline(text(words))[0].children or ())
     assert not re.search(r"[@#]\w|://|www\.", told)
+
+
+def test_the_action_compares_a_real_repository_for_real(repository: Repository, root: Path, tmp_path: Path) -> None:
+    action = Action(root / ".github/actions/plan/action.yml")
+    search = os.pathsep.join([str(repository.tools), str(Path(sys.prefix, "bin")), os.environ["PATH"]])
+    done, outputs = action.run(
+        "Compare",
+        action.inputs(environments="replaced, gone", no_replacement="true"),
+        repository.folder,
+        variables={"PATH": search, "PYTHONPATH": os.pathsep.join(sys.path)},
+        temporary=tmp_path,
+    )
+    assert (done.returncode, outputs["exit-code"]) == (0, "1")
+    assert done.stderr == "replaced: small/qwen: replaced, not allowed by --no-replacement\n"
+    markdown = Path(outputs["markdown"]).read_text()
+    assert markdown.startswith(f"{MARKER}\n## What a deployment would do\n\nCompared with HEAD^1 (")
+    assert (tmp_path / "summary.md").read_text() == markdown
