@@ -114,7 +114,9 @@ def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_
     assert llama[0].startswith("**new copies**<br>about ")
     assert llama[1] == "yes: 34 requests of 8,192 tokens"
     assert all(re.fullmatch(r"[\d,.]+ \([\d,.]+ to [\d,.]+\)", cell) for cell in llama[2:5])
-    assert llama[5].startswith("5 or more requests a minute failed on the serving side<br>")
+    assert llama[5] == "2 alarms"
+    guards = "5 or more requests a minute failed on the serving side; 5 or more requests a minute were not answered"
+    assert f"- alarms that take `chat`, `chat/llama` back: {guards}" in done.stdout
     assert table["`chat/gpt-oss`"][0] == "untouched"
     # Two of three instances before, four after: of the dearest type of the pool, and one of the other endpoint.
     assert table["full scale"] == ["40.46", "78.12", "+37.66", "29,538", "57,029", "+27,492"]
@@ -177,7 +179,7 @@ def test_the_comment_names_the_bound_that_is_crossed(repository: Repository) -> 
     assert table["`replaced`"][0] == "fits **stopped**"
     assert table["`same`"] == ["nothing changes", "nothing", "40.46", "29,538"]
     assert "**nothing serves for about 4 minutes**" in table["`small/qwen`"][0]
-    assert table["`small/qwen`"][5] == "**none**: whatever answers /ping is kept"
+    assert table["`small/qwen`"][5] == "**no alarm**: whatever answers /ping is kept"
 
 
 def test_an_environment_that_is_new_or_gone_says_so_in_one_line(repository: Repository) -> None:

@@ -20,7 +20,7 @@ _HEADINGS: Final = (
     "TTFT ms",
     "TPOT ms",
     "tokens/s of a copy",
-    "alarms that take it back",
+    "taken back by",
 )
 _BANDS: Final = ("ttft_ms", "tpot_ms", "output_tok_s")
 _SHOWN_MOST: Final = 10
@@ -97,6 +97,7 @@ def _tables(comparison: Comparison, *, everything: bool) -> Iterator[str]:
     rows = list(_rows(comparison, everything=everything))
     if rows:
         yield table(_HEADINGS, rows, numbers=(3, 4, 5))
+    yield "\n".join(_alarms(comparison))
     headings = ["size of the fleet", "now, $/h", "after, $/h", "change", "now, $/month", "after, $/month", "change"]
     costs = []
     for cost in comparison.costs:
@@ -189,8 +190,18 @@ def _guards(item: Item) -> str:
     if not item.is_guarded:
         return ""
     if not item.guards:
-        return "**none**: whatever answers /ping is kept"
-    return "<br>".join(text(one) for one in item.guards)
+        return "**no alarm**: whatever answers /ping is kept"
+    return "1 alarm" if len(item.guards) == 1 else f"{len(item.guards)} alarms"
+
+
+def _alarms(comparison: Comparison) -> Iterator[str]:
+    """Yield what takes updates back, once for all parts that the same alarms guard."""
+    guarded: dict[tuple[str, ...], list[str]] = {}
+    for item in () if comparison.report is None else comparison.report.items:
+        if item.is_guarded and item.guards:
+            guarded.setdefault(item.guards, []).append(code(item.name))
+    for guards, names in guarded.items():
+        yield f"- alarms that take {', '.join(names)} back: {text('; '.join(guards))}"
 
 
 def _warnings(comparison: Comparison, *, details: bool) -> Iterator[str]:
