@@ -17,15 +17,23 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from cdk_sglang.cli.diff.against import Sides
+from cdk_sglang.cli.diff.comparison import Comparison
+from cdk_sglang.cli.diff.gates import Gates
 from cdk_sglang.cli.diff.markdown import LENGTH_MAX, Document
 from cdk_sglang.cli.diff.markup import code, text
+from cdk_sglang.cli.diff.plans import PlannedComponent
 from cdk_sglang.cli.diff.revision import checked_out
+from cdk_sglang.cli.diff.section import _bands
+from cdk_sglang.cli.diff.show import print_diff
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError
 from tests.support.actions import Action
 from tests.support.diffs import Environments, Settings
 from tests.support.revisions import Repository, edited
 
 MARKER = "<!-- cdk-sglang diff -->"
+NAMES = ("prod", "same", "gone", "replaced", "added", "repaired", "split", "large", "dear", "nowhere")
 
 
 def larger(settings: Settings) -> None:
@@ -74,6 +82,25 @@ def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Reposito
     made.write("dear", edited(lambda s: s.update(budget_usd_per_hour=10)), is_accepted=False)
     made.commit("after")
     return made
+
+
+@pytest.fixture(scope="module")
+def comparisons(repository: Repository) -> dict[str, Comparison]:
+    """Every environment of the repository, and one that it has not, against its first commit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(repository.folder)
+        patch.setenv("PATH", os.pathsep.join([str(repository.tools), os.environ["PATH"]]))
+        with checked_out("before") as revision:
+            scratch = revision.top.parent / "scratch"
+            scratch.mkdir()
+            sides = Sides(revision=revision, scratch=scratch, environments=None)
+            return {one.environment: one for one in sides.comparisons(NAMES)}
+
+
+def comment(*comparisons: Comparison, gates: Gates = Gates(), length: int = LENGTH_MAX) -> str:  # noqa: B008  frozen
+    """The comment of some environments."""
+    crossed = {one.environment: gates.crossed(one) for one in comparisons}
+    return Document(comparisons=comparisons, crossed=crossed, before="main (40b72e8)").markdown(length)
 
 
 @pytest.fixture(autouse=True)
@@ -127,96 +154,100 @@ def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_
     assert "  - `context_length: 16384 -> 8192`" in done.stdout
 
 
-def test_a_band_that_moves_shows_both(repository: Repository) -> None:
-    llama = {"chat/llama": {"ttft_ms": {"value": 200.0, "low": 100.0, "high": 400.0}}}
-    from cdk_sglang.cli.diff.plans import PlannedComponent
-    from cdk_sglang.cli.diff.section import _bands
-
+def test_a_band_that_moves_shows_both() -> None:
     sides = [
-        PlannedComponent(name=name, members={"ttft_ms": {**members["ttft_ms"], "value": value}})
-        for name, members in llama.items()
+        PlannedComponent(name="chat/llama", members={"ttft_ms": {"value": value, "low": 100.0, "high": 400.0}})
         for value in (200.0, 300.0)
     ]
     assert _bands(*sides)[0] == "200 (100 to 400)<br>→ 300 (100 to 400)"
 
 
-def test_without_a_change_the_comment_says_so_in_a_line_that_machines_read(repository: Repository) -> None:
-    done = repository.diff("--env", "same", "--against", "before", "--markdown", "--fail")
-    assert done.exit_code == 0
-    assert done.stdout.splitlines()[:2] == [MARKER, "<!-- nothing changes -->"]
-    assert "### `same`: nothing changes" in done.stdout
-    assert rows(done.stdout) == {}
+def test_without_a_change_the_comment_says_so_in_a_line_that_machines_read(comparisons: dict[str, Comparison]) -> None:
+    told = comment(comparisons["same"])
+    assert told.splitlines()[:2] == [MARKER, "<!-- nothing changes -->"]
+    assert "### `same`: nothing changes" in told
+    assert rows(told) == {}
 
 
 @pytest.mark.parametrize(
-    ("name", "bounds", "code", "said"),
+    ("name", "gates", "crossed"),
     [
-        ("prod", ["--budget", "80", "--max-rise", "40"], 0, []),
-        ("prod", ["--budget", "78"], 1, ["prod: up to 78.12 $/h at full scale, 78.00 allowed by --budget"]),
-        ("prod", ["--max-rise", "37"], 1, ["prod: 37.66 $/h more at full scale, 37.00 allowed by --max-rise"]),
-        ("prod", ["--no-replacement"], 0, []),
-        ("prod", ["--fail"], 1, []),
-        ("replaced", [], 0, []),
-        ("replaced", ["--no-replacement"], 1, ["replaced: small/qwen: replaced, not allowed by --no-replacement"]),
-        ("added", ["--max-rise", "2"], 1, ["added: 2.80 $/h more at full scale, 2.00 allowed by --max-rise"]),
-        ("gone", ["--budget", "50", "--max-rise", "0"], 0, []),
-        ("gone", ["--fail"], 1, []),
+        ("prod", Gates(budget=80, max_rise=40, no_replacement=True), []),
+        ("prod", Gates(budget=78), ["up to 78.12 $/h at full scale, 78.00 allowed by --budget"]),
+        ("prod", Gates(max_rise=37), ["37.66 $/h more at full scale, 37.00 allowed by --max-rise"]),
+        ("replaced", Gates(budget=0), ["up to 40.46 $/h at full scale, 0.00 allowed by --budget"]),
+        ("replaced", Gates(no_replacement=True), ["small/qwen: replaced, not allowed by --no-replacement"]),
+        ("added", Gates(max_rise=2), ["2.80 $/h more at full scale, 2.00 allowed by --max-rise"]),
+        ("gone", Gates(budget=50, max_rise=0), []),
+        ("nowhere", Gates(budget=50), ["nothing holds it to the budget of 50.00 $/h: a price is unknown"]),
     ],
 )
-def test_a_bound_that_is_crossed_ends_with_exit_code_1(
-    repository: Repository, name: str, bounds: list[str], code: int, said: list[str]
+def test_bounds_are_crossed_by_the_cost_at_full_scale_and_by_replacements(
+    comparisons: dict[str, Comparison], name: str, gates: Gates, crossed: list[str]
 ) -> None:
-    done = repository.diff("--env", name, "--against", "before", *bounds)
-    assert (done.exit_code, done.stderr.splitlines()) == (code, said)
+    assert gates.crossed(comparisons[name]) == crossed
 
 
-def test_the_comment_names_the_bound_that_is_crossed(repository: Repository) -> None:
-    options = ["--env", "replaced", "--env", "same", "--against", "before", "--markdown", "--no-replacement"]
-    done = repository.diff(*options)
-    assert done.exit_code == 1
-    assert "> [!CAUTION]\n> **Stopped**\n> - small/qwen: replaced, not allowed by --no-replacement" in done.stdout
-    table = rows(done.stdout)
+def test_a_bound_that_is_crossed_ends_with_exit_code_1(repository: Repository) -> None:
+    ends = {
+        bound: (done.exit_code, done.stderr)
+        for bound in ("--budget=80", "--budget=78", "--fail")
+        for done in [repository.diff("--env", "prod", "--against", "before", bound)]
+    }
+    assert ends == {
+        "--budget=80": (0, ""),
+        "--budget=78": (1, "prod: up to 78.12 $/h at full scale, 78.00 allowed by --budget\n"),
+        "--fail": (1, ""),
+    }
+
+
+def test_the_comment_names_the_bound_that_is_crossed(comparisons: dict[str, Comparison]) -> None:
+    told = comment(comparisons["replaced"], comparisons["same"], gates=Gates(no_replacement=True))
+    assert "> [!CAUTION]\n> **Stopped**\n> - small/qwen: replaced, not allowed by --no-replacement" in told
+    table = rows(told)
     assert table["`replaced`"][0] == "fits **stopped**"
     assert table["`same`"] == ["nothing changes", "nothing", "40.46", "29,538"]
     assert "**nothing serves for about 4 minutes**" in table["`small/qwen`"][0]
     assert table["`small/qwen`"][5] == "**no alarm**: whatever answers /ping is kept"
 
 
-def test_an_environment_that_is_new_or_gone_says_so_in_one_line(repository: Repository) -> None:
+def test_an_environment_that_is_new_or_gone_says_so_in_one_line(
+    repository: Repository, comparisons: dict[str, Comparison]
+) -> None:
     new = repository.diff("--env", "added", "--against", "before")
     assert new.stdout.splitlines()[1].endswith(") has no environment added: all of it is new")
     assert "small/qwen: created" in new.stdout
     assert "at full scale: 0.00 -> 2.80 $/h" in new.stdout
-    gone = repository.diff("--env", "gone", "--against", "before", "--markdown")
-    assert "### `gone`: gone from the repository, keeps running" in gone.stdout
-    assert "they cost as before until somebody deletes them" in gone.stdout
-    assert rows(gone.stdout)["full scale"] == ["40.46", "40.46", "0", "29,538", "29,538", "0"]
-    assert "aws cloudformation delete-stack --stack-name cdk-sglang-prod-chat --region us-east-1" in gone.stdout
+    gone = comment(comparisons["gone"])
+    assert "### `gone`: gone from the repository, keeps running" in gone
+    assert "they cost as before until somebody deletes them" in gone
+    assert rows(gone)["full scale"] == ["40.46", "40.46", "0", "29,538", "29,538", "0"]
+    assert "aws cloudformation delete-stack --stack-name cdk-sglang-prod-chat --region us-east-1" in gone
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "verdict", "line"),
+    ("name", "is_wrong", "verdict", "line"),
     [
-        ("dear", 1, "costs more than its budget", "budget_usd_per_hour: the fleet costs up to 40.46 USD per hour"),
-        ("large", 1, "refused by its plan", "Qwen/Qwen3-32B with context_length 8192 does not fit"),
-        ("split", 2, "wrong settings", "4 GPUs asked for one copy, ml.g6e.2xlarge has 1"),
-        ("nowhere", 2, "wrong settings", "no such file; environments that exist: added, dear"),
-        ("repaired", 2, "wrong settings", "--against: repaired of before"),
+        ("dear", False, "costs more than its budget", "budget_usd_per_hour: the fleet costs up to 40.46 USD per hour"),
+        ("large", False, "refused by its plan", "Qwen/Qwen3-32B with context_length 8192 does not fit"),
+        ("split", True, "wrong settings", "4 GPUs asked for one copy, ml.g6e.2xlarge has 1"),
+        ("nowhere", True, "wrong settings", "no such file; environments that exist: added, dear"),
+        ("repaired", True, "wrong settings", "--against: repaired of before"),
     ],
 )
 def test_what_cannot_be_deployed_says_why_and_what_is_known(
-    repository: Repository, name: str, code: int, verdict: str, line: str
+    comparisons: dict[str, Comparison], name: str, is_wrong: bool, verdict: str, line: str
 ) -> None:
-    done = repository.diff("--env", name, "--against", "before", "--markdown")
-    assert done.exit_code == code
-    assert f"### `{name}`: {verdict}" in done.stdout
-    assert line in done.stdout
-    assert line in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    if code == 1 or name == "repaired":
-        assert rows(done.stdout)["`chat/llama`"][1].startswith("yes: ")
+    one = comparisons[name]
+    assert one.is_wrong == is_wrong
+    assert len(one.problems) == 1
+    told = comment(one)
+    assert f"### `{name}`: {verdict}" in told
+    assert line in told
+    if not is_wrong or name == "repaired":
+        assert rows(told)["`chat/llama`"][1].startswith("yes: ")
     if name == "large":
-        assert rows(done.stdout)["`small/qwen`"][1] == "**no**, see above"
+        assert rows(told)["`small/qwen`"][1] == "**no**, see above"
 
 
 def test_one_environment_that_is_refused_hides_no_other(repository: Repository) -> None:
@@ -224,28 +255,31 @@ def test_one_environment_that_is_refused_hides_no_other(repository: Repository) 
     assert done.exit_code == 2
     assert "chat/llama: new copies" in done.stdout
     assert done.stderr.startswith("split: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert repository.diff("--env", "dear", "--against", "before").exit_code == 1
 
 
 def test_json_has_both_plans_costs_and_bounds(repository: Repository) -> None:
-    done = repository.diff("--env", "prod", "--against", "before", "--json", "--max-rise", "1")
-    said = json.loads(done.stdout)
+    options = ["--env", "prod", "--env", "gone", "--against", "before", "--json", "--max-rise", "1"]
+    said, gone = json.loads(repository.diff(*options).stdout)
     assert (said["environment"], said["sides"], said["problems"]) == ("prod", "both", [])
+    assert (gone["environment"], gone["sides"], gone["crossed"]) == ("gone", "removed", [])
     assert said["crossed"] == ["37.66 $/h more at full scale, 1.00 allowed by --max-rise"]
     assert said["usd_per_hour"]["full scale"] == pytest.approx([40.4613, 78.1205], rel=1e-3)
     assert said["usd_per_hour_at_full_scale"] == said["usd_per_hour"]["full scale"]
     assert [said["plans"][side]["budget_usd_per_hour"] for side in ("before", "after")] == [None, 90]
-    several = json.loads(repository.diff("--env", "prod", "--env", "gone", "--against", "before", "--json").stdout)
-    assert [(one["environment"], one["sides"]) for one in several] == [("prod", "both"), ("gone", "removed")]
 
 
 @pytest.mark.parametrize("width", [60, 140])
 def test_the_terminal_shows_two_revisions_at_any_width(
-    repository: Repository, width: int, monkeypatch: pytest.MonkeyPatch
+    comparisons: dict[str, Comparison], width: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cdk_sglang.cli.output.PIPED_WIDTH", width)
-    done = repository.diff("--env", "prod", "--env", "gone", "--against", "before")
-    assert max(map(len, done.stdout.splitlines())) <= width
-    assert not any(line != line.rstrip() for line in done.stdout.splitlines())
+    for one in (comparisons["prod"], comparisons["gone"]):
+        assert one.report is not None
+        print_diff(one.report, stdout(width=width), notes=one.notes)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any(line != line.rstrip() for line in lines)
 
 
 def test_the_app_of_the_revision_runs_with_its_own_modules_and_this_environment_alone(
@@ -350,24 +384,17 @@ def _is_running(process: int) -> bool:
         return False
 
 
-def test_a_comment_keeps_to_githubs_bound_and_drops_details_first(repository: Repository) -> None:
-    from cdk_sglang.cli.diff.against import Sides
-
-    with checked_out("before") as revision:
-        scratch = revision.top.parent / "scratch"
-        scratch.mkdir()
-        sides = Sides(revision=revision, scratch=scratch, environments=None)
-        (prod,) = sides.comparisons(["prod"])
-    whole = Document(comparisons=(prod,), crossed={}, before="main")
-    long = whole.markdown()
-    lengths = [len(long), len(long) - 1, 2500, 1200, 400]
-    bounded = [whole.markdown(length) for length in lengths]
+def test_a_comment_keeps_to_githubs_bound_and_drops_details_first(comparisons: dict[str, Comparison]) -> None:
+    prod = comparisons["prod"]
+    whole = comment(prod)
+    lengths = [len(whole), len(whole) - 1, 2500, 1200, 400]
+    bounded = [comment(prod, length=length) for length in lengths]
     assert [len(one) <= length for one, length in zip(bounded, lengths, strict=True)] == [True] * len(lengths)
     assert all(one.startswith(MARKER) for one in bounded)
     assert [("<details>" in one, "| untouched |" in one) for one in bounded[:2]] == [(True, True), (False, True)]
     assert "too long for a comment" in bounded[1]
-    many = Document(comparisons=(prod,) * 40, crossed={}, before="main").markdown(LENGTH_MAX // 16)
-    assert len(many) <= LENGTH_MAX // 16
+    many = comment(*(prod,) * 40, length=4096)
+    assert len(many) <= 4096
     assert "| `prod` | fits |" in many
     assert re.search(r"and \d+ more environments", many)
 
