@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import json
 import runpy
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from typer.testing import CliRunner
 
+from cdk_sglang.cli.diff import deployed
+from cdk_sglang.cli.main import app as cli
 from tools.check.metric_names import findings
 
 Templates = dict[str, dict[str, Any]]
@@ -85,7 +89,36 @@ def test_a_pipeline_deploys_to_two_accounts(synth: Synth) -> None:
     (pipeline,) = _of(templates["Pipeline"], "AWS::CodePipeline::Pipeline")
     stages = [stage["Name"] for stage in pipeline["Stages"]]
     assert stages[-2:] == ["Dev", "Prod"]
-    assert pipeline["Stages"][-1]["Actions"][0]["ActionTypeId"]["Category"] == "Approval"
+    changes, approval = sorted(pipeline["Stages"][-1]["Actions"], key=lambda action: int(action["RunOrder"]))[:2]
+    assert (changes["Name"], approval["ActionTypeId"]["Category"]) == ("WhatChangesInProd", "Approval")
+
+
+def test_a_pipeline_says_before_the_approval_what_production_would_do(
+    synth: Synth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources = synth("pipeline_with_two_stages")["Pipeline"]
+    role = "arn:aws:iam::333344445555:role/cdk-hnb659fds-lookup-role-333344445555-us-east-1"
+    (project,) = (one for one in _of(resources, "AWS::CodeBuild::Project") if role in json.dumps(one))
+    (command,) = (
+        line
+        for line in json.loads(project["Source"]["BuildSpec"])["phases"]["build"]["commands"]
+        if line.startswith("cdk-sglang ")
+    )
+    assumed = [
+        statement["Resource"]
+        for policy in _of(resources, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "sts:AssumeRole"
+    ]
+    assert role in assumed
+    # The step's own command, in the folder that CodeBuild gives it, against an account without any stack.
+    monkeypatch.chdir(tmp_path / "cdk.out")
+    monkeypatch.setattr(deployed, "deployed_stacks", lambda stacks, **_: ([], stacks))
+    done = CliRunner().invoke(cli, shlex.split(command)[1:], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "at full scale: 0.00 -> 22.42 $/h" in done.stdout
+    cheaper = command.replace("--budget 25", "--budget 20")
+    assert CliRunner().invoke(cli, shlex.split(cheaper)[1:]).exit_code == 1
 
 
 def test_a_boundary_and_a_tag_reach_every_role_and_the_rules_pass(synth: Synth) -> None:

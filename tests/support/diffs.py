@@ -12,7 +12,7 @@ import aws_cdk as cdk
 import yaml
 
 from cdk_sglang.cli.assembly import read_assembly
-from cdk_sglang.cli.diff.command import report_of
+from cdk_sglang.cli.diff.folders import report_of
 from cdk_sglang.cli.diff.report import DiffReport, Item
 from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
@@ -66,6 +66,10 @@ class Environments:
         settings = copy.deepcopy(BASE)
         if edit is not None:
             edit(settings)
+        return self.assembly_of(settings)
+
+    def assembly_of(self, settings: Settings) -> Path:
+        """Return the folder of the assembly of some settings."""
         key = json.dumps(settings, sort_keys=True)
         if key not in self._made:
             self._made[key] = self._synth(settings, self._folder / f"assembly-{len(self._made)}")

@@ -17,6 +17,9 @@ _CHECK: Final = "Custom::CdkSglangWeights"
 """Type of the resource that fails a deployment with incomplete models (serving/weights/check.py)."""
 _COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
 _UNKNOWN: Final = {"unknown-account", "unknown-region"}
+_WARNING: Final = "aws:cdk:warning"
+_ACKNOWLEDGED_BY: Final = " [ack: "
+"""What CDK puts behind a warning: the name by which an app acknowledges it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +122,23 @@ def read_assembly(folder: Path) -> list[Stack]:
             )
         )
     return stacks
+
+
+def read_warnings(folder: Path) -> list[str]:
+    """Return what constructs warn of, each with its construct's path, in the order of the stacks.
+
+    Args:
+        folder: Folder of an assembly.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    warnings: dict[str, None] = {}
+    for artifact in manifest["artifacts"].values():
+        metadata = dict(artifact.get("metadata", {}))
+        file = artifact.get("additionalMetadataFile")  # newer releases of aws-cdk-lib write them beside the manifest
+        if file is not None:
+            metadata |= json.loads((folder / file).read_text(encoding="utf-8"))
+        for path, entries in metadata.items():
+            for entry in entries:
+                if entry["type"] == _WARNING:
+                    warnings[f"{path.strip('/')}: {str(entry['data']).partition(_ACKNOWLEDGED_BY)[0]}"] = None
+    return list(warnings)

@@ -110,7 +110,7 @@ def _check_name(env: str) -> None:
 
 def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> None:
     """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment."""
-    from cdk_sglang.cli.diff.command import report_of
+    from cdk_sglang.cli.diff.folders import report_of
     from cdk_sglang.cli.diff.show import print_diff
 
     try:

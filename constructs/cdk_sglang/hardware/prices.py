@@ -51,6 +51,12 @@ class Price:
     is_estimate: bool
     file: str = ""
 
+    @property
+    def words(self) -> str:
+        """The price with its kind, Region, date and file, in words."""
+        doubt = ", an estimate" if self.is_estimate else ""
+        return f"{self.usd_per_hour:,.2f} $/h, {self.kind} in {self.region} of {self.date}{doubt}, from {self.file or 'the package'}"
+
     def age_days(self, today: dt.date) -> int:
         """Return the age of the price in days.
 

@@ -207,6 +207,7 @@ class FleetPlan:
         usd_per_hour: US dollars per hour of all endpoints; None if a price is unknown.
         problems: Why the environment cannot be deployed, one line each.
         warnings: What a reader should know all the same, one line each.
+        budget_usd_per_hour: Most that the environment allows itself to cost when fully scaled out; None without a budget.
     """
 
     environment: str
@@ -215,3 +216,4 @@ class FleetPlan:
     usd_per_hour: Range | None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    budget_usd_per_hour: float | None = None

@@ -55,6 +55,7 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
         usd_per_hour=total,
         problems=tuple(problems),
         warnings=tuple(warnings),
+        budget_usd_per_hour=request.budget_usd_per_hour,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cdk_sglang import BatchSize, Capacity, ComponentRollout, RollbackAlarms
-from cdk_sglang.cli.diff.command import report_of
+from cdk_sglang.cli.diff.folders import report_of
 from cdk_sglang.cli.diff.report import DiffReport
 from localcloud.aws.hosting.store import stores
 from localcloud.aws.server import LocalCloud

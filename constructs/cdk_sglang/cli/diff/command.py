@@ -1,28 +1,38 @@
-"""`cdk-sglang diff`: read what is deployed, synthesise what should be, and say what a deployment would do."""
+"""`cdk-sglang diff`: what a deployment would do, beside what is deployed, another synth, or a revision of the repository."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path  # typer reads annotations when it runs
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cdk_sglang.cli import synth
-from cdk_sglang.cli.assembly import Stack, read_assembly
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from cdk_sglang.cli.diff.report import DiffReport
-    from cdk_sglang.cli.diff.rollouts import StartSeconds
+    from cdk_sglang.cli.diff.comparison import Comparison
+    from cdk_sglang.cli.diff.markdown import Document
+
+_WRONG = 2
+"""Exit code of wrong settings."""
 
 
 def diff(
-    env: Annotated[str | None, typer.Option("--env", help="Environment, such as prod, as it is deployed.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", help="Environment, such as prod; repeat the option for several.")
+    ] = None,
     *,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with this revision of the repository (branch, tag, commit, HEAD^1), without AWS, instead of what is deployed."
+        ),
+    ] = None,
     before: Annotated[
         Path | None, typer.Option("--from", help="Folder of an assembly (cdk.out/prod) instead of what is deployed.")
     ] = None,
@@ -32,76 +42,158 @@ def diff(
     environments: Annotated[
         Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of several environments, a list.")] = False,
+    markdown: Annotated[
+        bool,
+        typer.Option(
+            "--markdown", help="Print Markdown for a comment of a pull request, of 65,536 characters at most."
+        ),
+    ] = False,
     fail: Annotated[bool, typer.Option("--fail", help="End with exit code 1 if anything changes.")] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="End with exit code 1 if an environment costs more dollars per hour than this at full scale."
+        ),
+    ] = None,
+    max_rise: Annotated[
+        float | None,
+        typer.Option(min=0, help="End with exit code 1 if the dollars per hour at full scale rise by more than this."),
+    ] = None,
+    no_replacement: Annotated[
+        bool, typer.Option("--no-replacement", help="End with exit code 1 if anything is replaced, removed or refused.")
+    ] = False,
 ) -> None:
     """Say what a deployment would do to each endpoint, component and adapter; read-only, with your AWS credentials.
 
-    With --from and --to, between two folders of `cdk synth`, without AWS. Exit code 0, also when something changes; with --fail, as of
-    `cdk diff --fail`, 1 if something does. 1 as well if AWS refuses; 2: wrong usage, settings, or no credentials.
+    With --against, between a revision of the repository and the working tree, and with --from and --to, between two folders of `cdk synth`,
+    without AWS. Exit code 0, also when something changes; 1 with --fail if something does, if a bound is crossed (--budget, --max-rise,
+    --no-replacement), or if an environment does not fit or costs more than its own budget. 1 as well if AWS refuses; 2: wrong usage, settings,
+    or no credentials.
     """
-    if env is None and (before is None or after is None):
-        raise ConfigurationError([Problem("--env", "missing; name an environment, or give both --from and --to")])
+    _check_usage(env, against=against, before=before, after=after, as_json=as_json, markdown=markdown)
+    from cdk_sglang.cli.diff.gates import Gates
+
     with tempfile.TemporaryDirectory(prefix="cdk-sglang-diff-") as scratch:
-        folder = after if after is not None else _synthesised(str(env), Path(scratch), environments)
-        report = report_of(env, folder, before=before, environments=environments)
+        if against is not None:
+            document = _against(against, list(env or ()), Path(scratch), environments)
+        else:
+            document = _deployed(env, Path(scratch), environments, before=before, after=after)
+    gates = Gates(budget=budget, max_rise=max_rise, no_replacement=no_replacement)
+    crossed = {one.environment: gates.crossed(one) for one in document.comparisons}
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2))
+        told = [{**one.as_json(), "crossed": crossed[one.environment]} for one in document.comparisons]
+        typer.echo(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+    elif markdown:
+        import dataclasses
+
+        typer.echo(dataclasses.replace(document, crossed=crossed).markdown(), nl=False)
     else:
-        from cdk_sglang.cli.diff.show import print_diff
+        _print(document)
+    _say(document.comparisons, crossed)
+    raise typer.Exit(max(_code(one, crossed[one.environment], fail=fail) for one in document.comparisons))
 
-        print_diff(report, stdout())
-    raise typer.Exit(1 if fail and not report.is_empty else 0)
+
+def _check_usage(
+    env: Sequence[str] | None,
+    *,
+    against: str | None,
+    before: Path | None,
+    after: Path | None,
+    as_json: bool,
+    markdown: bool,
+) -> None:
+    problems = []
+    if not env and (before is None or after is None):
+        text = "missing; name an environment, or give both --from and --to"
+        problems.append(Problem("--env", text if against is None else "missing; name an environment"))
+    if against is not None and (before is not None or after is not None):
+        problems.append(
+            Problem("--against", "goes without --from and --to, since it synthesises both sides; leave them out")
+        )
+    elif len(env or ()) > 1 and (before is not None or after is not None):
+        problems.append(Problem("--env", "several environments, but --from and --to are folders of one; name one"))
+    repeated = [name for name in dict.fromkeys(env or ()) if (env or []).count(name) > 1]
+    if repeated:
+        problems.append(Problem("--env", f"{', '.join(repeated)} twice; name each once"))
+    if as_json and markdown:
+        problems.append(Problem("--json", "goes without --markdown; leave one out"))
+    if problems:
+        raise ConfigurationError(problems)
 
 
-def report_of(
-    env: str | None, folder: Path, *, before: Path | None = None, environments: Path | None = None
-) -> DiffReport:
-    """Return what deploying an assembly does.
+def _against(asked: str, names: Sequence[str], scratch: Path, environments: Path | None) -> Document:
+    from cdk_sglang.cli.diff.against import Sides
+    from cdk_sglang.cli.diff.markdown import Document
+    from cdk_sglang.cli.diff.revision import checked_out
 
-    Args:
-        env: Name of the environment; None between two folders.
-        folder: Folder of the assembly.
-        before: Folder of the assembly that counts as deployed; what AWS says by default.
-        environments: Folder of the environments, with the user's prices.
-    """
-    from cdk_sglang.cli.diff.compare import compare
-    from cdk_sglang.cli.own import ENVIRONMENTS, own_prices
+    synth.cdk_program("diff")
+    with checked_out(asked) as revision:
+        sides = Sides(revision=revision, scratch=scratch, environments=environments)
+        notes = (
+            ["the working tree has changes that are not committed; they are compared too"] if revision.is_dirty else []
+        )
+        return Document(
+            comparisons=tuple(sides.comparisons(names)),
+            crossed={},
+            before=revision.name,
+            notes=notes,
+            inside=revision.inside.as_posix(),
+        )
 
-    wanted: list[Stack] = read_assembly(folder)
-    if before is not None:
-        deployed = read_assembly(before)
-    else:
-        from cdk_sglang.cli.diff.deployed import deployed_stacks
 
-        deployed, wanted = deployed_stacks(wanted, environment=str(env))
-    return compare(
-        deployed,
-        wanted,
-        title=env or f"{before} -> {folder}",
-        starts=_starts(folder),
-        prices=own_prices(folder=environments or ENVIRONMENTS),
+def _deployed(
+    names: Sequence[str] | None, scratch: Path, environments: Path | None, *, before: Path | None, after: Path | None
+) -> Document:
+    from cdk_sglang.cli.diff.comparison import compared
+    from cdk_sglang.cli.diff.folders import report_of
+    from cdk_sglang.cli.diff.markdown import Document
+
+    comparisons = []
+    for name in names or [None]:
+        folder = after if after is not None else _synthesised(str(name), scratch / str(name), environments)
+        report = report_of(name, folder, before=before, environments=environments)
+        comparisons.append(compared(report.title, report, before=before, after=folder))
+    return Document(
+        comparisons=tuple(comparisons), crossed={}, before="what is deployed" if before is None else str(before)
     )
 
 
 def _synthesised(env: str, folder: Path, environments: Path | None) -> Path:
+    folder.mkdir()
     command = synth.synth_command(synth.cdk_program("diff"), env, folder, environments=environments)
     if synth.run_cdk(command, silent_stdout=True) != 0:
         typer.echo(f"diff: {env} cannot be synthesised, see above", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(_WRONG)
     return folder
 
 
-def _starts(folder: Path) -> Mapping[tuple[str, str], StartSeconds]:
-    """Return the start-up seconds of the plan beside an assembly; none without a plan."""
-    try:
-        plan: Mapping[str, Any] = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    from cdk_sglang.cli.diff.rollouts import StartSeconds
+def _print(document: Document) -> None:
+    from cdk_sglang.cli.diff.show import print_diff
 
-    return {
-        (endpoint["name"], component["name"]): StartSeconds.of_plan(component["start_up"])
-        for endpoint in plan.get("endpoints", ())
-        for component in endpoint["components"]
-    }
+    console = stdout()
+    for note in document.notes:
+        typer.echo(note, err=True)
+    for number, one in enumerate(one for one in document.comparisons if one.report is not None):
+        assert one.report is not None
+        if number:
+            console.print()
+        print_diff(one.report, console, notes=one.notes)
+
+
+def _say(comparisons: Sequence[Comparison], crossed: Mapping[str, Sequence[str]]) -> None:
+    """Say on stderr why the command ends as it does."""
+    for one in comparisons:
+        lines = [*one.problems, *crossed[one.environment]]
+        for line in lines:
+            typer.echo(
+                f"{one.environment}: {line}" if len(comparisons) > 1 or line not in one.problems else line, err=True
+            )
+
+
+def _code(comparison: Comparison, crossed: Sequence[str], *, fail: bool) -> int:
+    if comparison.problems and comparison.is_wrong:
+        return _WRONG
+    report = comparison.report
+    changes = fail and (report is None or not report.is_empty or comparison.state != "both")
+    return 1 if comparison.problems or crossed or changes else 0

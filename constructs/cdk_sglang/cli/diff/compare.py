@@ -9,7 +9,7 @@ from cdk_sglang.cli.assembly import Stack
 from cdk_sglang.cli.diff.changes import Change, Key, Pair, pair_stacks, resource_changes
 from cdk_sglang.cli.diff.component import adapter_items, component_item, partners
 from cdk_sglang.cli.diff.context import Context, Starts, deletion
-from cdk_sglang.cli.diff.endpoint import endpoint_item, usd_per_hour
+from cdk_sglang.cli.diff.endpoint import endpoint_item, price_lines, usd_per_hour
 from cdk_sglang.cli.diff.parts import EndpointPart, alarm_text, find_endpoints
 from cdk_sglang.cli.diff.replacement import UNIQUE
 from cdk_sglang.cli.diff.report import DiffReport, Effect, Item, LeftStack
@@ -64,6 +64,7 @@ def compare(
             if one.before and not one.after
         ),
         usd_per_hour=_costs([*old, *left], [*new, *left], prices),
+        prices=tuple(dict.fromkeys(line for one in (*old, *left, *new) for line in price_lines(one, prices))),
     )
 
 

@@ -76,6 +76,24 @@ def usd_per_hour(endpoint: EndpointPart, instances: float, prices: PriceTable | 
     return instances * max(known) if known else None
 
 
+def price_lines(endpoint: EndpointPart, prices: PriceTable | None) -> Iterator[str]:
+    """Yield what an instance of each type of an endpoint costs, with the price's kind, Region, date and file.
+
+    Args:
+        endpoint: The endpoint.
+        prices: Prices that take precedence over the package's.
+    """
+    for name in endpoint.types:
+        try:
+            price = price_usd_per_hour(GpuInstance.named(name), endpoint.region or "", table=prices)
+        except ConfigurationError:
+            price = None
+        if endpoint.is_reserved:
+            yield f"{name} of {endpoint.word}: reserved, and paid already"
+        else:
+            yield f"{name}: no price is known" if price is None else f"{name}: {price.words}"
+
+
 def _lasting(
     old: EndpointPart,
     new: EndpointPart,

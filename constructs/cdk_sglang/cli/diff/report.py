@@ -135,6 +135,7 @@ class DiffReport:
         refused: Why a deployment fails at some of them.
         left: Stacks that stay although they are not part of the environment any more.
         usd_per_hour: Cost at full scale, before and after; None if a price is unknown.
+        prices: Price of each instance type of both sides, with its date, one line each.
     """
 
     title: str
@@ -145,6 +146,7 @@ class DiffReport:
     refused: tuple[str, ...]
     left: tuple[LeftStack, ...]
     usd_per_hour: tuple[float, float] | None
+    prices: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -162,15 +164,23 @@ class DiffReport:
             for item in self.items
             if item.effect in _INTERRUPTS or (item.effect in _COSTS and item.usd != Span(low=0, high=0))
         ]
-        found += [
-            f"{one.logical_id} ({one.type}) of {one.stack}: {one.action}"
-            for one in self.others
-            if one.action == "replaced" and not one.kept and not one.type.startswith("Custom::")
-        ]
+        found += self._lost_resources()
         if self.usd_per_hour is not None and self.usd_per_hour[1] > self.usd_per_hour[0]:
             before, after = self.usd_per_hour
             found.append(f"at full scale {after:,.2f} instead of {before:,.2f} $/h")
         return found
+
+    def interruptions(self) -> list[str]:
+        """Return what stops to serve or is lost: parts that are replaced, removed or refused, and resources that are not kept."""
+        lost = [f"{item.name}: {item.effect}" for item in self.items if item.effect in _INTERRUPTS]
+        return [*lost, *self._lost_resources(), *self.refused]
+
+    def _lost_resources(self) -> list[str]:
+        return [
+            f"{one.logical_id} ({one.type}) of {one.stack}: {one.action}"
+            for one in self.others
+            if one.action == "replaced" and not one.kept and not one.type.startswith("Custom::")
+        ]
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Return how many other resources there are by action and type."""
@@ -201,5 +211,6 @@ class DiffReport:
             "refused": list(self.refused),
             "stacks_left": [{"name": one.name, "command": one.command} for one in self.left],
             "usd_per_hour_at_full_scale": None if self.usd_per_hour is None else list(self.usd_per_hour),
+            "prices": list(self.prices),
             "questions": self.questions(),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -24,22 +24,23 @@ _STYLES = {
 }
 
 
-def print_diff(report: DiffReport, console: Console) -> None:
+def print_diff(report: DiffReport, console: Console, *, notes: Sequence[str] = ()) -> None:
     """Print a report.
 
     Args:
         report: The report.
         console: Where to print.
+        notes: What a reader should know of the comparison; by default whether this is the first deployment.
     """
-    console.print(Text(f"{report.title}: what a deployment would do", style="bold"))
-    if report.is_first:
-        console.print("no endpoint is deployed yet")
+    _print_wrapped(f"{report.title}: what a deployment would do", console, style="bold")
+    for note in notes or (["no endpoint is deployed yet"] if report.is_first else []):
+        _print_wrapped(note, console)
     quiet = [item.name for item in report.items if item.effect is Effect.UNTOUCHED]
     for item in report.items:
         if item.effect is not Effect.UNTOUCHED:
             _print_item(item, console)
     if quiet:
-        console.print(Text(f"untouched: {', '.join(quiet)}"))
+        _print_wrapped(f"untouched: {', '.join(quiet)}", console)
     _print_list("alarms", [] if report.is_first else list(report.alarms), console)
     others = [
         f"{action}: {sum(types.values())} ({', '.join(f'{count} {name}' for name, count in sorted(types.items()))})"
@@ -53,7 +54,7 @@ def print_diff(report: DiffReport, console: Console) -> None:
         console,
     )
     for line in _end(report):
-        console.print(Text(line))
+        _print_wrapped(line, console)
 
 
 def lines(item: Item) -> Iterator[str]:
@@ -86,19 +87,19 @@ def lines(item: Item) -> Iterator[str]:
 
 def _created(item: Item) -> Iterator[str]:
     if item.copies is not None and item.gpus is not None:
-        yield f"{_counted(item.copies, 'copy', 'copies')}, {_counted(item.gpus, 'GPU', 'GPUs')}"
+        yield f"{counted(item.copies, 'copy', 'copies')}, {counted(item.gpus, 'GPU', 'GPUs')}"
     if item.instances is not None:
-        yield f"{_span(item.instances)} x {' or '.join(item.types)}"
+        yield f"{span_text(item.instances)} x {' or '.join(item.types)}"
 
 
 def _replacing(item: Item) -> Iterator[str]:
     if item.copies is not None and item.gpus is not None:
-        copies, gpus = _counted(item.copies, "copy", "copies"), _counted(item.gpus, "GPU", "GPUs")
+        copies, gpus = counted(item.copies, "copy", "copies"), counted(item.gpus, "GPU", "GPUs")
         yield f"{copies}; a step needs {gpus} beside what serves"
-    time = "for how long is unknown" if item.minutes is None else f"for about {_span(item.minutes)} minutes"
+    time = "for how long is unknown" if item.minutes is None else f"for about {span_text(item.minutes)} minutes"
     if item.instances is not None:
-        money = "" if item.usd is None else f", about {_span(item.usd, digits=2)} $"
-        yield f"{_span(item.instances)} more x {' or '.join(item.types)} meanwhile, {time}{money}"
+        money = "" if item.usd is None else f", about {span_text(item.usd, digits=2)} $"
+        yield f"{span_text(item.instances)} more x {' or '.join(item.types)} meanwhile, {time}{money}"
     elif item.copies is not None:
         yield (
             f"lasts {time.removeprefix('for ')}"
@@ -117,17 +118,20 @@ def _print_item(item: Item, console: Console) -> None:
 
 def _print_list(title: str, entries: list[str], console: Console) -> None:
     if entries:
-        console.print(Text(f"{title}:"))
+        _print_wrapped(f"{title}:", console)
     for entry in entries:
         _print_indented(entry, console)
 
 
 def _print_indented(text: str, console: Console) -> None:
-    indent = "  "
+    _print_wrapped(text, console, indent="  ")
+
+
+def _print_wrapped(text: str, console: Console, *, indent: str = "", style: str = "") -> None:
     wrapped = textwrap.fill(
         text, console.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     )
-    console.print(Text(wrapped), soft_wrap=True)
+    console.print(Text(wrapped, style=style), soft_wrap=True)
 
 
 def _end(report: DiffReport) -> Iterator[str]:
@@ -136,13 +140,26 @@ def _end(report: DiffReport) -> Iterator[str]:
         if before != after:
             yield f"at full scale: {before:,.2f} -> {after:,.2f} $/h"
     if report.is_empty:
-        yield "nothing changes"
+        yield "nothing changes" if not report.left else "nothing is changed or deleted by a deployment"
 
 
-def _span(span: Span, *, digits: int = 0) -> str:
+def span_text(span: Span, *, digits: int = 0) -> str:
+    """Return both ends of a span, or one number if they look the same.
+
+    Args:
+        span: The span.
+        digits: Digits behind the point.
+    """
     low, high = (f"{value:,.{digits}f}" for value in (span.low, span.high))
     return low if low == high else f"{low} to {high}"
 
 
-def _counted(span: Span, one: str, several: str) -> str:
-    return f"{_span(span)} {one if span.low == span.high == 1 else several}"
+def counted(span: Span, one: str, several: str) -> str:
+    """Return a span with what it counts.
+
+    Args:
+        span: The span.
+        one: The word for one.
+        several: The word for several.
+    """
+    return f"{span_text(span)} {one if span.low == span.high == 1 else several}"
