@@ -21,6 +21,7 @@ from cdk_sglang.errors import ConfigurationError
 
 _WHOLE: Final = frozenset({"int", "human_readable_int"})
 _GROUPS_SWITCH: Final = "enable_dp_attention"
+_NO_VALUE: Final = "a switch takes no value"
 _ROUNDS: Final = 8
 """Attempts in which values that the types refuse are set aside; each attempt names all that it finds."""
 
@@ -80,21 +81,27 @@ def _read(variable: str, text: str, *, release: Release) -> _Found | str:
     spec = release.spelled(name) or find_flag(name)
     bare = not text.strip() or text.strip().lower() == "true"
     if spec is None or (name.startswith("no_") and spec.can_be_negated):
-        positive = release.spelled(name.removeprefix("no_")) or find_flag(name.removeprefix("no_"))
-        if not name.startswith("no_") or positive is None or not positive.can_be_negated:
-            return f"SGLang {release.version} has no such option"
-        return _Found(variable=variable, spec=positive, value=False) if bare else "a switch takes no value"
+        return _switched_off(variable, name, bare=bare, release=release)
     by_switch = spec.dest == _GROUPS_SWITCH and spells_attention_groups_by_switch(release)
     if spec.dest in FORBIDDEN and not by_switch:
         return FORBIDDEN[spec.dest]
-    if bare:
-        return _Found(variable=variable, spec=spec, value=True) if spec.is_switch else "it has no value"
     if spec.is_switch:
-        return "a switch takes no value"
+        return _Found(variable=variable, spec=spec, value=True) if bare else _NO_VALUE
+    if bare:
+        return "it has no value"
     try:
         return _Found(variable=variable, spec=spec, value=_value(text, spec))
     except ValueError:
         return f"{text!r} is none of its values"
+
+
+def _switched_off(variable: str, name: str, *, bare: bool, release: Release) -> _Found | str:
+    """Return the option that a `--no-` spelling switches off, or why there is none."""
+    switch = name.removeprefix("no_")
+    spec = release.spelled(switch) or find_flag(switch)
+    if switch == name or spec is None or not spec.can_be_negated:
+        return f"SGLang {release.version} has no such option"
+    return _Found(variable=variable, spec=spec, value=False) if bare else _NO_VALUE
 
 
 def _value(text: str, spec: FlagSpec) -> Any:  # noqa: ANN401  any option's value
@@ -227,7 +234,7 @@ def _validated(server: dict[str, Any], of_path: Mapping[str, list[str]], *, left
 def _set_aside(
     server: dict[str, Any], path: str, text: str, of_path: Mapping[str, list[str]], left: dict[str, str]
 ) -> None:
-    names = path.split("[")[0].split(".")
+    names = path.split("[", maxsplit=1)[0].split(".")
     place: dict[str, Any] = server
     for name in names[:-1]:
         place = place.get(name, {}) if isinstance(place, dict) else {}

@@ -189,7 +189,7 @@ def _drafts(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: P
     refused: list[Problem] = []
     for proposal in proposals.ranked:
         text = environment_text(wish, answers, proposal, endpoint=endpoint)
-        problems, warnings = _planned(text, name=name, folder=folder)
+        problems, warnings = planned(text, name=name, folder=folder)
         if problems:
             refused = refused or list(problems)
             continue
@@ -201,7 +201,7 @@ def _drafts(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: P
     return drafts
 
 
-def _planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
+def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
     """Return what speaks against an environment, and what its plan warns of; the file is written to a folder of its own."""
     reader = environment_reader()
     if "folder" not in inspect.signature(reader).parameters:
