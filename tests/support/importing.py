@@ -75,14 +75,28 @@ def deploy(client: Callable[[str], Any], name: str, endpoints: Templates) -> Non
     for endpoint, template in endpoints.items():
         pruned = _pruned(template)
         _put_files(client("s3"), pruned)
-        client("cloudformation").create_stack(StackName=f"cdk-sglang-{name}-{endpoint}", TemplateBody=yaml.safe_dump(pruned))
+        client("cloudformation").create_stack(
+            StackName=f"cdk-sglang-{name}-{endpoint}", TemplateBody=yaml.safe_dump(pruned)
+        )
 
-    def states() -> set[str]:
-        stacks = client("cloudformation").describe_stacks()["Stacks"]
-        return {stack["StackStatus"] for stack in stacks}
+    for endpoint in endpoints:
+        stack = f"cdk-sglang-{name}-{endpoint}"
+        eventually(lambda stack=stack: _end(client("cloudformation"), stack), within_s=180)
+        failed = [
+            event for event in _events(client("cloudformation"), stack) if event["ResourceStatus"].endswith("FAILED")
+        ]
+        assert not failed, [(one["LogicalResourceId"], one["ResourceStatusReason"]) for one in failed]
 
-    eventually(lambda: not any(state.endswith("IN_PROGRESS") for state in states()), within_s=180)
-    assert states() == {"CREATE_COMPLETE"}
+
+def _events(cloudformation: Any, stack: str) -> list[dict[str, Any]]:
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
+    return [event for page in pages for event in page["StackEvents"]]
+
+
+def _end(cloudformation: Any, stack: str) -> str | None:
+    """How the deployment of a stack ended; None while it lasts."""
+    ends = [event["ResourceStatus"] for event in _events(cloudformation, stack) if event["LogicalResourceId"] == stack]
+    return next((end for end in ends if not end.endswith("_IN_PROGRESS")), None)
 
 
 def _pruned(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +117,7 @@ def _with_literals(value: Any, kept: set[str], resources: Mapping[str, Any]) -> 
         return value
     got = value.get("Fn::GetAtt")
     if isinstance(got, list) and got[0] not in kept:
-        found = resources[got[0]]
-        return ROLE if got[1] == "Arn" else found["Properties"]["Copies" if "Copies" in found["Properties"] else "First"]
+        return ROLE if got[1] == "Arn" else resources[got[0]]["Properties"]["Initial"]
     return {key: _with_literals(one, kept, resources) for key, one in value.items()}
 
 
@@ -116,30 +129,40 @@ def _put_files(s3: Any, template: Mapping[str, Any]) -> None:
         given = one.get("Properties", {})
         source = given.get("PrimaryContainer", {}).get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri")
         artifact = given.get("Specification", {}).get("Container", {}).get("ArtifactUrl")
-        if source is not None:
-            parts = source["Fn::Join"][1] if isinstance(source, dict) else [source]
-            prefix = "".join(_text(part) for part in parts).removeprefix("s3://").partition("/")[2]
-            bucket = source.split("/")[2] if isinstance(source, str) else BUCKET
-            s3.put_object(Bucket=bucket, Key=f"{prefix}config.json", Body=b"{}")
-        if isinstance(artifact, str):
-            bucket, _, key = artifact.removeprefix("s3://").partition("/")
-            s3.put_object(Bucket=bucket, Key=key, Body=packed.getvalue())
+        for uri, name, body in ((source, "config.json", b"{}"), (artifact, "", packed.getvalue())):
+            if uri is not None:
+                bucket, _, key = _text(uri).removeprefix("s3://").partition("/")
+                s3.put_object(Bucket=bucket, Key=f"{key}{name}", Body=body)
 
 
-def _text(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    return str(part["Fn::If"][2]) if "Fn::If" in part else BUCKET
+def _text(value: Any) -> str:
+    """A value of a template, with the environment's bucket for what is known at deployment alone."""
+    if isinstance(value, str):
+        return value
+    if "Fn::Join" in value:
+        return "".join(map(_text, value["Fn::Join"][1]))
+    return _text(value["Fn::If"][2]) if "Fn::If" in value else BUCKET
 
 
 def run(folder: Path, *words: str, endpoint: str) -> Result:
     """Run the command on an endpoint."""
-    return CliRunner().invoke(
-        app, ["import", "--endpoint", endpoint, "--environments", str(folder), *words], catch_exceptions=True
-    )
+    return CliRunner().invoke(app, ["import", "--endpoint", endpoint, "--environments", str(folder), *words])
 
 
 def written(folder: Path, env: str) -> dict[str, Any]:
     """Return what the command has written."""
     content: dict[str, Any] = yaml.safe_load((folder / f"{env}.yaml").read_text(encoding="utf-8"))
     return content
+
+
+def differing(one: Any, other: Any, path: str = "") -> list[str]:
+    """Return where two templates differ, and in what."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            line
+            for key in sorted({*one, *other})
+            for line in differing(one.get(key, "absent"), other.get(key, "absent"), f"{path}/{key}")
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [line for pair in zip(one, other, strict=True) for line in differing(*pair, f"{path}[]")]
+    return [] if one == other else [f"{path}: {str(one)[:300]} -> {str(other)[:300]}"]

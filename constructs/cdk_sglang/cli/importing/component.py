@@ -232,7 +232,9 @@ def _parts(
     status = one.described["InferenceComponentStatus"]
     if status != "InService":
         reason = one.described.get("FailureReason", "")
-        facts.notes.warnings.append(f"{one.name} is {status}{f' ({reason})' if reason else ''}; the file has it as it is")
+        facts.notes.warnings.append(
+            f"{one.name} is {status}{f' ({reason})' if reason else ''}; the file has it as it is"
+        )
     return content
 
 
@@ -264,16 +266,16 @@ def _resources(by_type: Mapping[str, Mapping[str, Any]], facts: EndpointFacts, *
     return {"cpu_cores": int(cores) if float(cores).is_integer() else cores, "memory_mib": asked[0].memory_mib}
 
 
-def _startup(
-    given: Mapping[str, Any], facts: EndpointFacts, *, model: ImportedModel, where: str
-) -> dict[str, int]:
+def _startup(given: Mapping[str, Any], facts: EndpointFacts, *, model: ImportedModel, where: str) -> dict[str, int]:
     """Return time-outs that are not those that we would work out from the weights."""
     from cdk_sglang.serving.component.startup import timeouts_for_weights
 
     usual = timeouts_for_weights(model.weights_bytes, facts.instances).model_dump()
     asked = {key: given[member] for key, member in _TIMEOUTS.items() if given.get(member)}
     if not asked:
-        derived = f"{usual['download_seconds']} s for files, {usual['health_check_seconds']} s for the first health check"
+        derived = (
+            f"{usual['download_seconds']} s for files, {usual['health_check_seconds']} s for the first health check"
+        )
         facts.notes.changed(f"{where}.startup", "SageMaker's own time-outs", derived)
         return {}
     if {**usual, **asked} == usual or max(asked.values()) > TIMEOUT_MAX_SECONDS:

@@ -94,9 +94,7 @@ def describe(
     _tell_of_other_images(containers, notes)
     endpoint = short_name(running.name, within=env)
     where = f"endpoints.{endpoint}"
-    facts = EndpointFacts(
-        running=running, instances=instances, image=image.facts, own=own, today=today, notes=notes
-    )
+    facts = EndpointFacts(running=running, instances=instances, image=image.facts, own=own, today=today, notes=notes)
     components, names = _components(bases, facts, env=env, endpoint=endpoint)
     least = [_least(component) for component in components.values()]
     content: dict[str, Any] = {
@@ -160,9 +158,7 @@ def _components(
 
 def _name_of_model(facts: EndpointFacts) -> str:
     spec = facts.running.variant
-    found = imported_model(
-        definition_of(spec, facts.running), where="", parameters={}, own=facts.own, notes=Notes()
-    )
+    found = imported_model(definition_of(spec, facts.running), where="", parameters={}, own=facts.own, notes=Notes())
     return "model" if found.facts is None else short_name(component_name(found.facts.id), within="")
 
 

@@ -97,7 +97,9 @@ def other_engine(container: Container) -> str | None:
     for beginning, engine in _OTHER_VARIABLES.items():
         if any(name.startswith(beginning) for name in container.environment):
             return engine
-    return f"an engine that is not known, since neither image ({container.image}) nor variables ({PREFIX}…) are SGLang's"
+    return (
+        f"an engine that is not known, since neither image ({container.image}) nor variables ({PREFIX}…) are SGLang's"
+    )
 
 
 def imported_image(
@@ -136,8 +138,12 @@ def _dlc(match: re.Match[str], *, notes: Notes) -> ImportedImage:
     if tag is None:
         has = match["tag"] or match["digest"] or "no tag"
         if match["digest"]:
-            notes.comment("image", "The digest is exact; which tag, and so which release of SGLang, it is of cannot be read.")
-            notes.changed("image.dlc", f"digest {match['digest'][:19]}… of an unknown tag", f"checks as for {content['dlc']}")
+            notes.comment(
+                "image", "The digest is exact; which tag, and so which release of SGLang, it is of cannot be read."
+            )
+            notes.changed(
+                "image.dlc", f"digest {match['digest'][:19]}… of an unknown tag", f"checks as for {content['dlc']}"
+            )
         else:
             notes.lost("image.dlc", f"tag {has}, which this version does not know", content["dlc"])
     image = Image(**content)
@@ -178,7 +184,10 @@ def _repository(
     resolved = _URI.fullmatch(container.resolved)
     digest = next((one["digest"] for one in (match, resolved) if one is not None and one["digest"]), None)
     version, cuda = given
-    facts = {"cuda": cuda or _ASSUMED_CUDA, "sglang_version": version or _version_in(container.image) or _ASSUMED_VERSION}
+    facts = {
+        "cuda": cuda or _ASSUMED_CUDA,
+        "sglang_version": version or _version_in(container.image) or _ASSUMED_VERSION,
+    }
     if match is None or (match["account"], match["region"]) != (account, region):
         notes.lost(
             "image",

@@ -222,9 +222,7 @@ class Reader:
         return RunningComponent(
             described=described,
             tags=self._tags(described["InferenceComponentArn"], "tags of components"),
-            scaling=Scaling()
-            if bare.base
-            else self._scaling("inference-component", f"inference-component/{name}"),
+            scaling=Scaling() if bare.base else self._scaling("inference-component", f"inference-component/{name}"),
         )
 
     def _tags(self, arn: str, what: str) -> dict[str, str]:
@@ -245,7 +243,9 @@ class Reader:
             makes = "a fixed number of copies" if action == "DescribeScalableTargets" else "none"
             return self._optional(what, "scaling", lambda: pages(operation, member, **more), [], makes=makes)
 
-        targets = look("describe_scalable_targets", "DescribeScalableTargets", "ScalableTargets", ResourceIds=[resource])
+        targets = look(
+            "describe_scalable_targets", "DescribeScalableTargets", "ScalableTargets", ResourceIds=[resource]
+        )
         if not targets:
             return Scaling()
         return Scaling(
@@ -262,8 +262,7 @@ class Reader:
         self, endpoint: Mapping[str, Any], components: Sequence[RunningComponent]
     ) -> dict[str, Mapping[str, Any]]:
         names = {name for one in [endpoint, *(one.described for one in components)] for name in rollback_alarms(one)}
-        steps = [policy for one in components for policy in one.scaling.policies if policy["PolicyType"] == "StepScaling"]
-        names |= {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", ())}
+        steps = [policy["PolicyARN"] for one in components for policy in one.scaling.policies if is_in_steps(policy)]
 
         def look() -> dict[str, Mapping[str, Any]]:
             cloudwatch, wanted = self._client("cloudwatch"), sorted(names)
@@ -274,10 +273,12 @@ class Reader:
                     AlarmNames=wanted[start : start + _ALARMS_AT_ONCE], MaxRecords=_ALARMS_AT_ONCE
                 )["MetricAlarms"]
             ]
+            for policy in steps:
+                found += cloudwatch.describe_alarms(ActionPrefix=policy, MaxRecords=_ALARMS_AT_ONCE)["MetricAlarms"]
             return {alarm["AlarmName"]: alarm for alarm in found}
 
         makes = "rollback alarms and wake-up with their defaults"
-        return self._optional("cloudwatch:DescribeAlarms", "alarms", look, {}, makes=makes) if names else {}
+        return self._optional("cloudwatch:DescribeAlarms", "alarms", look, {}, makes=makes) if names or steps else {}
 
     def _parameters(self, environment: str | None) -> dict[str, str]:
         if environment is None:
@@ -340,6 +341,15 @@ class Reader:
     def _names(self) -> Iterator[str]:
         for page in self._sagemaker.get_paginator("list_endpoints").paginate():
             yield from (one["EndpointName"] for one in page["Endpoints"])
+
+
+def is_in_steps(policy: Mapping[str, Any]) -> bool:
+    """Return whether a scaling policy adds and removes in steps, on alarms that are not its own.
+
+    Args:
+        policy: Its description.
+    """
+    return bool(policy["PolicyType"] == "StepScaling")
 
 
 def rollback_alarms(described: Mapping[str, Any]) -> list[str]:

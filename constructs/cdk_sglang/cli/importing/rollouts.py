@@ -23,7 +23,9 @@ _AS_NOW: Final = "all new copies at once, and no alarm rolls back"
 Alarms = Mapping[str, Mapping[str, Any]]
 
 
-def imported_endpoint_rollout(described: Mapping[str, Any], alarms: Alarms, *, where: str, notes: Notes) -> dict[str, Any]:
+def imported_endpoint_rollout(
+    described: Mapping[str, Any], alarms: Alarms, *, where: str, notes: Notes
+) -> dict[str, Any]:
     """Return the key `rollout` of an endpoint; empty for none.
 
     Args:
@@ -39,7 +41,9 @@ def imported_endpoint_rollout(described: Mapping[str, Any], alarms: Alarms, *, w
         return {}
     if not rollback_alarms(described):
         if rolling or routing.get("Type") != "ALL_AT_ONCE":  # which is what we do without a rollout
-            notes.lost(path, "a rollout in steps that no alarm rolls back", "all traffic at once; a rollout needs alarms")
+            notes.lost(
+                path, "a rollout in steps that no alarm rolls back", "all traffic at once; a rollout needs alarms"
+            )
         return {}
     content: dict[str, Any] = {}
     if rolling:

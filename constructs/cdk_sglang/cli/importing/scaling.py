@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Scaling
+from cdk_sglang.cli.importing.reading import Scaling, is_in_steps
 from cdk_sglang.cli.importing.schedules import imported_schedules
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.scaling import ComponentScaling
@@ -140,11 +140,11 @@ def _waking(scaling: Scaling, alarms: Alarms, *, path: str, own: Bounds, notes: 
     content: dict[str, Any] = {}
     woken = False
     for policy in scaling.policies:
-        if policy["PolicyType"] != "StepScaling":
+        if not is_in_steps(policy):
             continue
-        watched = [alarms.get(alarm["AlarmName"], {}) for alarm in policy.get("Alarms", ())]
+        watched = [alarm for alarm in alarms.values() if policy["PolicyARN"] in alarm.get("AlarmActions", ())]
         waking = next((alarm for alarm in watched if alarm.get("MetricName") == _WAKING), None)
-        if waking is None and not (policy["PolicyName"].endswith("-wake") and not any(watched)):
+        if waking is None and (watched or not policy["PolicyName"].endswith("-wake")):
             notes.lost(path, f"policy in steps {policy['PolicyName']}", "none; the target alone is followed")
             continue
         woken = True

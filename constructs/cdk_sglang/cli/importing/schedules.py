@@ -183,9 +183,7 @@ def _within_days(start: int, end: int) -> Iterable[tuple[int, int]]:
         start = cut
 
 
-def _once_windows(
-    changes: Sequence[_Change], own: Bounds
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def _once_windows(changes: Sequence[_Change], own: Bounds) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Return single stretches of time, and the actions that none of them says."""
     windows: dict[str, dict[str, Any]] = {}
     held: list[tuple[_Change, Bounds]] = []

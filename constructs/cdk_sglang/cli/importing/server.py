@@ -52,17 +52,20 @@ def imported_server(
     for variable, why in parsed.left.items():
         if variable not in _WE_SET or why:
             notes.lost(f"{where}.server", _shown(variable, known[variable]), f"nothing: {why}")
-    server = dict(parsed.server)
-    if server.get(_METRICS) is True:
-        del server[_METRICS]  # our default
-    elif server.get(_METRICS) is False and not is_ours:
+    fields = SglangOptions.model_fields
+    server = {name: value for name, value in parsed.server.items() if value != fields[name].default}
+    if server.get(_METRICS) is False and not is_ours:
         del server[_METRICS]
-        notes.changed(f"{where}.server.{_METRICS}", "off", "on: scaling to a plan, dashboards and alarms read them")
+        notes.changed(f"{where}.server.{_METRICS}", "off", "on: dashboards and alarms read them")
     if _DRAFT_PATH in known and is_ours:
-        notes.comment(f"{where}.server", "Speculative decoding as it is served now; a draft of `speculative:` is none of these options.")
+        notes.comment(
+            f"{where}.server",
+            "Speculative decoding as it is served now; a draft of `speculative:` is none of these options.",
+        )
     others = {name: value for name, value in known.items() if not name.startswith(PREFIX)}
     refused = {
-        problem.path.rpartition(".")[2]: problem.text for problem in environment_problems(others, f"{where}.environment")
+        problem.path.rpartition(".")[2]: problem.text
+        for problem in environment_problems(others, f"{where}.environment")
     }
     for name, why in refused.items():
         if name in others:  # its value is never shown: it may be a secret

@@ -26,7 +26,10 @@ def imported_network(running: Running, specs: Sequence[Mapping[str, Any]], *, no
         specs: Specifications of its components, or its variant.
         notes: What a reader must know.
     """
-    found = [running.config.get("VpcConfig"), *(running.models.get(s.get("ModelName", ""), {}).get("VpcConfig") for s in specs)]
+    found = [
+        running.config.get("VpcConfig"),
+        *(running.models.get(s.get("ModelName", ""), {}).get("VpcConfig") for s in specs),
+    ]
     network = next(filter(None, found), None)
     if network is None:
         return {"vpc": "none"}
@@ -38,9 +41,7 @@ def imported_network(running: Running, specs: Sequence[Mapping[str, Any]], *, no
     return {"vpc": "existing", "subnet_ids": list(subnets), "security_group_ids": list(groups)}
 
 
-def imported_parts(
-    running: Running, specs: Sequence[Mapping[str, Any]], *, where: str, notes: Notes
-) -> dict[str, Any]:
+def imported_parts(running: Running, specs: Sequence[Mapping[str, Any]], *, where: str, notes: Notes) -> dict[str, Any]:
     """Return the keys of an endpoint besides capacity and components.
 
     Args:
@@ -62,7 +63,9 @@ def imported_parts(
     elif strategy != "LEAST_OUTSTANDING_REQUESTS":
         has = {None: "at random, AWS's default", "RANDOM": "at random"}.get(strategy, str(strategy))
         notes.changed(f"{where}.routing", has, "to the copy with the fewest outstanding requests")
-    isolated = [running.models.get(spec.get("ModelName", ""), running.config).get("EnableNetworkIsolation") for spec in specs]
+    isolated = [
+        running.models.get(spec.get("ModelName", ""), running.config).get("EnableNetworkIsolation") for spec in specs
+    ]
     if not all(isolated):
         content["network_isolation"] = False
         notes.comment(f"{where}.network_isolation", "true is our default: weights of S3 come through SageMaker.")
@@ -89,7 +92,9 @@ def tell_of_the_rest(running: Running, facts: EndpointFacts, *, notes: Notes) ->
         role = config.get("ExecutionRoleArn") or next(iter(running.models.values()), {}).get("ExecutionRoleArn", "?")
         notes.changed("execution role", role, "a role of its own, which reads its weights and image alone")
         notes.changed("watching", "what you have set up", "alarms, dashboards and a check after each deployment")
-    notes.unread("what no API says", _UNREADABLE, "our defaults; write back what you had" if facts.is_ours else "our defaults")
+    notes.unread(
+        "what no API says", _UNREADABLE, "our defaults; write back what you had" if facts.is_ours else "our defaults"
+    )
     for what, has in _unsaid(variant, config, running.endpoint):
         notes.lost(what, has, "none")
     amis = (inference_ami_for(one, facts.image.cuda, facts.image.compute_capabilities) for one in facts.instances)
@@ -121,5 +126,3 @@ def _unsaid(
     ):
         if variant.get(member):
             yield what, str(variant[member]) if not isinstance(variant[member], dict | list) else "configured"
-
-

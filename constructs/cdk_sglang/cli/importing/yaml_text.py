@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -11,6 +12,8 @@ import yaml
 _WIDTH: Final = 120
 _COMMENT_WIDTH: Final = 110
 _STEP: Final = "  "
+_STRUCTURE: Final = re.compile(r"endpoints(\.[^.]+(\.components(\.[^.]+)?)?)?")
+"""Paths that always have lines of their own."""
 
 
 def environment_text(content: Mapping[str, Any], comments: Mapping[str, list[str]], *, head: list[str]) -> str:
@@ -32,7 +35,11 @@ def _mapping(content: Mapping[str, Any], comments: Mapping[str, list[str]], path
         written = f"{indent}{_scalar(key)}:"
         inline = f"{written} {_flow(value)}"
         has_comments = any(other.startswith(f"{where}.") for other in comments)
-        if not isinstance(value, Mapping) or not value or (len(inline) <= _WIDTH and not has_comments and path):
+        if (
+            not isinstance(value, Mapping)
+            or not value
+            or (len(inline) <= _WIDTH and not has_comments and not _STRUCTURE.fullmatch(where))
+        ):
             yield inline
         else:
             yield written
