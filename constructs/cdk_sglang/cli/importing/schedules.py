@@ -123,7 +123,8 @@ def _spans(changes: Iterable[_Change], now: Bounds) -> list[tuple[int, int, Boun
     """Return the bounds of a week: first minute, the minute after the last, and the bounds between."""
     moments = sorted((minute, change) for change in changes for minute in change.minutes) if changes else []
     moments = sorted(moments, key=lambda pair: pair[0])
-    bounds, spans = now, []
+    bounds = now
+    spans: list[tuple[int, int, Bounds]] = []
     begin: list[tuple[int, Bounds]] = []
     for _ in range(2):  # what the first moment leaves as it is comes from the last
         begin = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -22,6 +23,8 @@ _TITLES: Final = {
 _STYLES: Final = {Kind.LOST: "bold red", Kind.CHANGED: "yellow", Kind.UNREAD: "magenta"}
 _COLUMNS: Final = ("field", "it has", "we would make")
 _INDENT: Final = "  "
+_PLACE: Final = re.compile(r"^endpoints\.[^.]+\.(components\.)?")
+"""Beginning of the paths of an endpoint and its components, which is the same in all of them."""
 
 
 def print_differences(differences: Sequence[Difference], names: Mapping[str, str], console: Console) -> None:
@@ -42,7 +45,7 @@ def print_differences(differences: Sequence[Difference], names: Mapping[str, str
     if not renamed:
         _line("names: as they are", console)
     for kind in Kind:
-        rows = [(one.field, one.has, one.makes) for one in differences if one.kind is kind]
+        rows = [(_PLACE.sub("", one.field), one.has, one.makes) for one in differences if one.kind is kind]
         _print(_TITLES[kind], _STYLES[kind], rows, console)
 
 
