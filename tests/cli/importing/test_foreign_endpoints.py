@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ def signed_in(driven: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What was asked of AWS, and what it denies."""
     seen: dict[str, Any] = {"operations": [], "denied": set()}
     original = botocore.client.BaseClient._make_api_call
@@ -43,7 +41,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         return original(self, operation, parameters)
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
-    return iter([seen]).__next__()  # type: ignore[return-value]
+    return seen
 
 
 def model(sagemaker: Any, name: str = "mine", image: str = SGLANG, **changes: Any) -> str:
@@ -220,7 +218,7 @@ def test_every_page_of_components_is_read_and_names_are_made_to_fit(
     ],
 )
 def test_another_engine_is_refused_in_one_line(
-    sagemaker: Any, driven: Any, tmp_path: Path, image: str, environment: dict[str, str], engine: str
+    sagemaker: Any, driven: Any, tmp_path: Path, *, image: str, environment: dict[str, str], engine: str
 ) -> None:
     model(sagemaker, image=image, Environment=environment)
     result = run(tmp_path, endpoint=single(sagemaker, driven))
@@ -241,7 +239,7 @@ def test_another_engine_is_refused_in_one_line(
     ],
 )
 def test_an_endpoint_that_changes_or_has_failed_is_refused_with_the_reason(
-    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, said: str
+    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, state: str, said: str
 ) -> None:
     model(sagemaker)
     single(sagemaker, driven)
@@ -282,7 +280,7 @@ def _answer(monkeypatch: pytest.MonkeyPatch, wanted: str, **more: Any) -> None:
     ],
 )
 def test_other_forms_of_endpoints_are_refused(
-    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], said: str
+    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, config: dict[str, Any], said: str
 ) -> None:
     model(sagemaker)
     single(sagemaker, driven)

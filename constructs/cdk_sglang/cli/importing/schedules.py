@@ -121,8 +121,9 @@ def _day(text: str) -> int | None:
 
 def _spans(changes: Iterable[_Change], now: Bounds) -> list[tuple[int, int, Bounds]]:
     """Return the bounds of a week: first minute, the minute after the last, and the bounds between."""
-    moments = sorted((minute, change) for change in changes for minute in change.minutes) if changes else []
-    moments = sorted(moments, key=lambda pair: pair[0])
+    moments = sorted(
+        ((minute, change) for change in changes for minute in change.minutes), key=lambda moment: moment[0]
+    )
     bounds = now
     spans: list[tuple[int, int, Bounds]] = []
     begin: list[tuple[int, Bounds]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def _ids_in(prefix: str) -> list[str]:
 
 def _known(candidates: Sequence[str], own: Sequence[ModelFacts]) -> ModelFacts | None:
     """Return the first model that the user or the catalogue knows, by its id, or by its name without owner if only one has it."""
-    ids = [facts.id for facts in (*own, *all_models())]
+    ids = [*(facts.id for facts in own), *_catalogue_ids()]
     for candidate in filter(None, candidates):
         exact = [one for one in ids if one.lower() == candidate.lower()]
         named = [one for one in dict.fromkeys(ids) if one.rpartition("/")[2].lower() == candidate.lower()]
@@ -150,3 +151,8 @@ def _known(candidates: Sequence[str], own: Sequence[ModelFacts]) -> ModelFacts |
         except ConfigurationError:
             continue
     return None
+
+
+@functools.cache
+def _catalogue_ids() -> tuple[str, ...]:
+    return tuple(facts.id for facts in all_models())
