@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cdk_sglang.cli.importing.capacity import imported_capacity
 from cdk_sglang.cli.importing.names import short_name
 from cdk_sglang.cli.importing.notes import Kind, Notes
-from cdk_sglang.cli.importing.reading import Running, Scaling
 from cdk_sglang.cli.importing.rollouts import imported_component_rollout, imported_endpoint_rollout
+from cdk_sglang.cli.importing.running import Running, Scaling
 from cdk_sglang.cli.importing.scaling import imported_scaling
 from cdk_sglang.cli.importing.schedules import Schedules, imported_schedules
 from cdk_sglang.cli.importing.yaml_text import environment_text

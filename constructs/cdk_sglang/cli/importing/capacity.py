@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Running
+from cdk_sglang.cli.importing.running import Running
 from cdk_sglang.hardware import GpuInstance
 
 _STRATEGIES: Final = {"IDLE_RELEASE": "idle_release", "CONSOLIDATION": "consolidation"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.cli.importing.endpoint import Description
     from cdk_sglang.cli.importing.notes import Notes
-    from cdk_sglang.cli.importing.reading import Running
+    from cdk_sglang.cli.importing.running import Running
 
 _STDOUT: Final = "-"
 

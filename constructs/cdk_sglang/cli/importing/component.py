@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from cdk_sglang.cli.importing.image import Container
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Running, RunningComponent
 from cdk_sglang.cli.importing.refusals import container_of
 from cdk_sglang.cli.importing.rollouts import imported_component_rollout
+from cdk_sglang.cli.importing.running import Running, RunningComponent
 from cdk_sglang.cli.importing.scaling import imported_scaling
 from cdk_sglang.cli.importing.server import ImportedServer, imported_server
 from cdk_sglang.cli.importing.weights import ImportedModel, imported_model

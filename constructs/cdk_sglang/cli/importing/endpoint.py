@@ -19,8 +19,8 @@ from cdk_sglang.cli.importing.component import (
 from cdk_sglang.cli.importing.image import Container, imported_image, other_engine
 from cdk_sglang.cli.importing.names import short_name
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Running, RunningComponent
 from cdk_sglang.cli.importing.refusals import refuse_other_forms
+from cdk_sglang.cli.importing.running import Running, RunningComponent
 from cdk_sglang.cli.importing.surroundings import imported_network, imported_parts, tell_of_the_rest
 from cdk_sglang.cli.importing.weights import imported_model
 from cdk_sglang.cli.init.environment_file import component_name

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cdk_sglang.cli.aws import fail
-from cdk_sglang.cli.importing.reading import Running
+from cdk_sglang.cli.importing.running import Running
 
 _MORE: Final = "an environment has endpoints of one variant that answers at once"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import rollback_alarms
+from cdk_sglang.cli.importing.running import rollback_alarms
 from cdk_sglang.spec.rollback_alarms import RollbackAlarms
 
 _STRATEGIES: Final = {"ALL_AT_ONCE": "all_at_once", "CANARY": "canary", "LINEAR": "linear"}

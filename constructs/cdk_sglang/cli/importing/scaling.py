@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Scaling, is_in_steps
+from cdk_sglang.cli.importing.running import Scaling, is_in_steps
 from cdk_sglang.cli.importing.schedules import imported_schedules
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.scaling import ComponentScaling

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from cdk_sglang.cli.importing.component import EndpointFacts
 from cdk_sglang.cli.importing.notes import Notes
-from cdk_sglang.cli.importing.reading import Running
 from cdk_sglang.cli.importing.rollouts import imported_endpoint_rollout
+from cdk_sglang.cli.importing.running import Running
 from cdk_sglang.hardware import inference_ami_for
 
 _METRIC_SECONDS: Final = 60
