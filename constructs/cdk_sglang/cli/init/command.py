@@ -202,7 +202,13 @@ def _drafts(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: P
 
 
 def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
-    """Return what speaks against an environment, and what its plan warns of; the file is written to a folder of its own."""
+    """Return what speaks against an environment, and what its plan warns of; the file is written to a folder of its own.
+
+    Args:
+        text: The environment's file.
+        name: Its name.
+        folder: Folder of the environments, with models and prices of the user's own.
+    """
     reader = environment_reader()
     if "folder" not in inspect.signature(reader).parameters:
         raise ConfigurationError(
