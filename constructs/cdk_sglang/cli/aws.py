@@ -64,7 +64,14 @@ def fail(text: str, *, code: int) -> NoReturn:
     raise FailedError(line, code=code)
 
 
-def client(service: str, *, region: str | None, attempts: int = 6, read_timeout_s: int = 60) -> Any:  # noqa: ANN401  a client of any service
+def client(
+    service: str,
+    *,
+    region: str | None,
+    attempts: int = 6,
+    read_timeout_s: int = 60,
+    profile: str | None = None,
+) -> Any:  # noqa: ANN401  a client of any service
     """Return a client of boto3, which is an optional dependency.
 
     Args:
@@ -72,11 +79,12 @@ def client(service: str, *, region: str | None, attempts: int = 6, read_timeout_
         region: Region; that of the profile or of AWS_REGION by default.
         attempts: Attempts per request in all; 1 for requests that must not be repeated.
         read_timeout_s: Seconds in which AWS may be silent.
+        profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
 
     Raises:
         ConfigurationError: boto3 is not installed.
     """
-    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s)
+    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile)
 
 
 def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a resource of any service
@@ -84,7 +92,9 @@ def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a res
     return _made("resource", service, region, 6)
 
 
-def _made(kind: str, service: str, region: str | None, attempts: int, *, read_timeout_s: int = 60) -> Any:  # noqa: ANN401  as above
+def _made(
+    kind: str, service: str, region: str | None, attempts: int, *, read_timeout_s: int = 60, profile: str | None = None
+) -> Any:  # noqa: ANN401  as above
     try:
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
     except ImportError:
@@ -98,7 +108,8 @@ def _made(kind: str, service: str, region: str | None, attempts: int, *, read_ti
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     with failures_of(service), _one_at_a_time:
-        made = getattr(boto3, kind)(
+        session = boto3 if profile is None else boto3.Session(profile_name=profile)
+        made = getattr(session, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
             config=config.Config(retries=retries, connect_timeout=10, read_timeout=read_timeout_s),

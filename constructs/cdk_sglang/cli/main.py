@@ -28,6 +28,7 @@ from cdk_sglang.cli.bench import app as bench
 from cdk_sglang.cli.diff import command as diff
 from cdk_sglang.cli.doctor import command as doctor
 from cdk_sglang.cli.eagle import app as eagle
+from cdk_sglang.cli.importing import command as importing
 from cdk_sglang.cli.init import command as init
 from cdk_sglang.cli.mcp import command as mcp
 from cdk_sglang.cli.running import run
@@ -41,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("init")(init.init)
+app.command("import")(importing.import_endpoint)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("show")(show.show)

@@ -106,7 +106,7 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
     refused: list[Problem] = []
     for proposal in proposals.ranked:
         text = environment_text(wish, answers, proposal, endpoint=endpoint)
-        problems, warnings = _planned(text, name=name, folder=folder)
+        problems, warnings = planned(text, name=name, folder=folder)
         if problems:
             refused = refused or list(problems)
             continue
@@ -150,7 +150,7 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
             ) from None
 
 
-def _planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
+def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
     """Return what speaks against an environment, and what its plan warns of."""
     try:
         plan = plan_fleet(request_of_text(text, name=name, folder=folder, command="init"))

@@ -1,0 +1,209 @@
+"""The container of a running model: whose it is, which engine it has, and what an environment file calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cdk_sglang.cli.importing.notes import Notes
+from cdk_sglang.engine.rendering import PREFIX
+from cdk_sglang.hardware import dlc_account
+from cdk_sglang.spec.container_base import ContainerBase
+from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.image_facts import ImageFacts, SglangDlc
+
+_URI: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)(:(?P<tag>[^@]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_OTHER_ENGINES: Final = {
+    # Repositories of AWS's deep learning containers: https://aws.github.io/deep-learning-containers/reference/available_images/ (read 2026-11).
+    "djl-inference": "DJL Serving (LMI)",
+    "djl-serving": "DJL Serving (LMI)",
+    "tgi-inference": "Hugging Face TGI",
+    "vllm": "vLLM",
+    "text-embeddings-inference": "Hugging Face TEI",
+    "tei": "Hugging Face TEI",
+    "tritonserver": "NVIDIA Triton",
+    "sagemaker-tritonserver": "NVIDIA Triton",
+    "tensorrt-llm": "TensorRT-LLM",
+    "huggingface-pytorch-inference": "Hugging Face's inference toolkit",
+    "pytorch-inference": "TorchServe",
+    "tensorflow-inference": "TensorFlow Serving",
+    "neuronx": "an engine for Neuron",
+    "nim": "NVIDIA NIM",
+}
+_OTHER_VARIABLES: Final = {
+    "OPTION_": "DJL Serving (LMI)",
+    "SERVING_LOAD_MODELS": "DJL Serving (LMI)",
+    "SM_VLLM_": "vLLM",
+    "SM_NUM_GPUS": "Hugging Face TGI",
+}
+"""Beginnings of names of variables that another engine's container reads."""
+_ASSUMED_CUDA: Final = "13.0"
+"""Of lmsysorg/sglang since 0.5.11, see spec/container_base.py."""
+_ASSUMED_VERSION: Final = "0.5.23"
+_OWN_REPOSITORY: Final = "images-repository"
+"""Name under which the foundation of an environment publishes its repository (stacks/foundation.py)."""
+_UNPINNED: Final = "imported: the digest of its base cannot be read from what runs"
+_NO_DIGEST: Final = f"sha256:{'0' * 64}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """The container of a model.
+
+    Attributes:
+        image: URI that was asked for.
+        resolved: URI with digest that runs; the same as `image` where nobody says.
+        environment: Its variables.
+    """
+
+    image: str
+    resolved: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedImage:
+    """An image as a file says it.
+
+    Attributes:
+        content: The key `image`.
+        facts: What it was built for.
+    """
+
+    content: Mapping[str, Any]
+    facts: ImageFacts
+
+
+def other_engine(container: Container) -> str | None:
+    """Return the engine of a container that is none of SGLang's; None where it is, or may be.
+
+    Args:
+        container: The container.
+    """
+    if any(name.startswith(PREFIX) for name in container.environment):
+        return None
+    match = _URI.fullmatch(container.image)
+    path = (match["name"] if match else container.image.partition("@")[0].rpartition(":")[0] or container.image).lower()
+    if "sglang" in path:
+        return None
+    for part, engine in _OTHER_ENGINES.items():
+        if part in path:
+            return engine
+    for beginning, engine in _OTHER_VARIABLES.items():
+        if any(name.startswith(beginning) for name in container.environment):
+            return engine
+    return (
+        f"an engine that is not known, since neither image ({container.image}) nor variables ({PREFIX}…) are SGLang's"
+    )
+
+
+def imported_image(
+    container: Container,
+    *,
+    region: str,
+    account: str,
+    parameters: Mapping[str, str],
+    given: tuple[str | None, str | None],
+    notes: Notes,
+) -> ImportedImage:
+    """Return an image as a file says it.
+
+    Args:
+        container: The container.
+        region: Region of the endpoint.
+        account: Account of the endpoint.
+        parameters: Values of the environment's foundation, if it has one.
+        given: SGLang's release and the CUDA toolkit, where the user says them.
+        notes: What a reader must know.
+    """
+    match = _URI.fullmatch(container.image)
+    if match and match["name"] == "sglang" and match["account"] == dlc_account(match["region"]):
+        return _dlc(match, notes=notes)
+    if match and match["name"] == parameters.get(_OWN_REPOSITORY):
+        return _built(match["digest"], parameters, notes=notes)
+    return _repository(container, match, region=region, account=account, given=given, notes=notes)
+
+
+def _dlc(match: re.Match[str], *, notes: Notes) -> ImportedImage:
+    tags = {tag.value: tag for tag in SglangDlc}
+    tag = tags.get(match["tag"] or "")
+    content: dict[str, Any] = {"dlc": (tag or SglangDlc.V0_5_17_UBUNTU).value}
+    if match["digest"]:
+        content["digest"] = match["digest"]
+    if tag is None:
+        has = match["tag"] or match["digest"] or "no tag"
+        if match["digest"]:
+            notes.comment(
+                "image", "The digest is exact; which tag, and so which release of SGLang, it is of cannot be read."
+            )
+            notes.changed(
+                "image.dlc", f"digest {match['digest'][:19]}… of an unknown tag", f"checks as for {content['dlc']}"
+            )
+        else:
+            notes.lost("image.dlc", f"tag {has}, which this version does not know", content["dlc"])
+    image = Image(**content)
+    return ImportedImage(content=content, facts=image.facts)
+
+
+def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -> ImportedImage:
+    """Return the image that an environment of this library builds: it publishes the digest under a name made of the base's."""
+    bases = {
+        "upstream": ContainerBase.upstream(unpinned=_UNPINNED),
+        "dlc": ContainerBase.dlc(unpinned=_UNPINNED),
+    }
+    found = next((one for one, base in bases.items() if parameters.get(_digest_parameter(base)) == digest), None)
+    notes.changed(
+        "image.build",
+        "a base by its digest, or the reason for none" if found is None else "the reason why its base has no digest",
+        f"{found or 'the newest of upstream'}, without a digest; write back what the file had",
+    )
+    kind = found or "upstream"
+    build = {**({} if kind == "upstream" else {"base": kind}), "unpinned": _UNPINNED}
+    return ImportedImage(content={"build": build}, facts=bases[kind].facts)
+
+
+def _digest_parameter(base: ContainerBase) -> str:
+    """As `digest_parameter` of stacks/models.py, which this package does not know."""
+    return f"image-digest-{hashlib.sha256(base.name.encode()).hexdigest()[:8]}"
+
+
+def _repository(
+    container: Container,
+    match: re.Match[str] | None,
+    *,
+    region: str,
+    account: str,
+    given: tuple[str | None, str | None],
+    notes: Notes,
+) -> ImportedImage:
+    resolved = _URI.fullmatch(container.resolved)
+    digest = next((one["digest"] for one in (match, resolved) if one is not None and one["digest"]), None)
+    version, cuda = given
+    facts = {
+        "cuda": cuda or _ASSUMED_CUDA,
+        "sglang_version": version or _version_in(container.image) or _ASSUMED_VERSION,
+    }
+    if match is None or (match["account"], match["region"]) != (account, region):
+        notes.lost(
+            "image",
+            container.image,
+            f"a repository of account {account} in {region}; copy the image there, under the digest in the file",
+        )
+    if digest is None:
+        notes.lost("image.repository.digest", container.image, "no digest could be read: replace the zeros in the file")
+    if version is None or cuda is None:
+        assumed = f"SGLang {facts['sglang_version']}, CUDA {facts['cuda']}"
+        notes.comment("image", f"{assumed}: assumed, no API says so; --sglang-version and --cuda say what is inside.")
+    name = match["name"] if match else container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    content = {"repository": {"name": name, "digest": digest or _NO_DIGEST, **facts}}
+    return ImportedImage(content=content, facts=Image(**content).facts)
+
+
+def _version_in(image: str) -> str | None:
+    found = re.search(r":v?(\d+\.\d+\.\d+)", image)
+    return None if found is None else found[1]

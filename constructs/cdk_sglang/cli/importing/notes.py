@@ -1,0 +1,95 @@
+"""What the description of an endpoint cannot say, or says only nearly."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Kind(enum.StrEnum):
+    """What a difference comes from."""
+
+    LOST = "not in the file"
+    CHANGED = "our default"
+    UNREAD = "not readable in AWS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One thing that a deployment of the file would make otherwise.
+
+    Attributes:
+        kind: What it comes from.
+        field: Where, as the file or AWS calls it.
+        has: What runs has.
+        makes: What a deployment of the file would make.
+    """
+
+    kind: Kind
+    field: str
+    has: str
+    makes: str
+
+
+@dataclass(kw_only=True)
+class Notes:
+    """Collects what a reader of the file must know.
+
+    Attributes:
+        differences: In the order in which they were found.
+        warnings: One line each.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _comments: dict[str, list[str]] = field(default_factory=dict)
+
+    def lost(self, where: str, has: object, makes: str) -> None:
+        """Say that the file has no word for something.
+
+        Args:
+            where: Field.
+            has: What runs has.
+            makes: What a deployment would make in its place.
+        """
+        self._add(Kind.LOST, where, has, makes)
+
+    def changed(self, where: str, has: object, makes: str) -> None:
+        """Say that a default of ours would change something.
+
+        Args:
+            where: Field.
+            has: What runs has.
+            makes: What a deployment would make in its place.
+        """
+        self._add(Kind.CHANGED, where, has, makes)
+
+    def unread(self, where: str, why: str, makes: str) -> None:
+        """Say that something could not be found out.
+
+        Args:
+            where: Field.
+            why: Why not.
+            makes: What a deployment would make.
+        """
+        self._add(Kind.UNREAD, where, why, makes)
+
+    def comment(self, path: str, text: str) -> None:
+        """Put a comment above a key of the file.
+
+        Args:
+            path: Path of the key, names joined by dots.
+            text: The comment.
+        """
+        self._comments.setdefault(path, []).append(text)
+
+    @property
+    def comments(self) -> Mapping[str, list[str]]:
+        """Comments by the path of their key."""
+        return self._comments
+
+    def _add(self, kind: Kind, where: str, has: object, makes: str) -> None:
+        difference = Difference(kind=kind, field=where, has=str(has), makes=makes)
+        if difference not in self.differences:
+            self.differences.append(difference)

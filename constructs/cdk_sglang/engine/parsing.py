@@ -1,0 +1,246 @@
+"""From SM_SGLANG_* variables back to options: the inverse of `rendering`, under the same rules of the container's entry script."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from cdk_sglang.engine.extra import FORBIDDEN
+from cdk_sglang.engine.flag_spec import FlagSpec
+from cdk_sglang.engine.flags import find_flag
+from cdk_sglang.engine.model_base import OptionsModel, typed_dests
+from cdk_sglang.engine.options import SglangOptions
+from cdk_sglang.engine.releases import Release, release_of
+from cdk_sglang.engine.rendering import PREFIX, spells_attention_groups_by_switch, text_of
+from cdk_sglang.errors import ConfigurationError
+
+_WHOLE: Final = frozenset({"int", "human_readable_int"})
+_GROUPS_SWITCH: Final = "enable_dp_attention"
+_NO_VALUE: Final = "a switch takes no value"
+_ROUNDS: Final = 8
+"""Attempts in which values that the types refuse are set aside; each attempt names all that it finds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedOptions:
+    """Options that a container's environment stands for.
+
+    Attributes:
+        options: What could be read.
+        server: The same as an environment file says it, without what is left to SGLang.
+        left: Why a variable is in none of them, by its name.
+    """
+
+    options: SglangOptions
+    server: Mapping[str, Any]
+    left: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    variable: str
+    spec: FlagSpec
+    value: Any
+
+
+def parse(variables: Mapping[str, str], *, sglang_version: str | None = None) -> ParsedOptions:
+    """Return the options that a container's environment stands for; variables of other names are passed over.
+
+    Rendered for the same release, they are the same variables again, but for those in `left`.
+
+    Args:
+        variables: The container's environment.
+        sglang_version: SGLang's release in the image, such as "0.5.20"; the newest known when `None`.
+    """
+    release, left = release_of(sglang_version), dict[str, str]()
+    found: dict[str, _Found] = {}
+    for variable, text in sorted(variables.items()):
+        if not variable.startswith(PREFIX) or text.strip().lower() == "false":  # which the entry scripts drop
+            continue
+        read = _read(variable, text, release=release)
+        if isinstance(read, str):
+            left[variable] = read
+        elif read.spec.dest in found:
+            left[variable] = f"is the same option as {found[read.spec.dest].variable}"
+        else:
+            found[read.spec.dest] = read
+    _join_attention_groups(found, release=release)
+    server, of_path = _placed(found, release=release, left=left)
+    options = _validated(server, of_path, left=left)
+    return ParsedOptions(options=options, server=server, left=left)
+
+
+def _read(variable: str, text: str, *, release: Release) -> _Found | str:
+    """Return the option of a variable and its value, or why there is none."""
+    name = variable.removeprefix(PREFIX).lower()
+    spec = release.spelled(name) or find_flag(name)
+    bare = not text.strip() or text.strip().lower() == "true"
+    if spec is None or (name.startswith("no_") and spec.can_be_negated):
+        return _switched_off(variable, name, bare=bare, release=release)
+    by_switch = spec.dest == _GROUPS_SWITCH and spells_attention_groups_by_switch(release)
+    if spec.dest in FORBIDDEN and not by_switch:
+        return FORBIDDEN[spec.dest]
+    if spec.is_switch:
+        return _Found(variable=variable, spec=spec, value=True) if bare else _NO_VALUE
+    if bare:
+        return "it has no value"
+    try:
+        return _Found(variable=variable, spec=spec, value=_value(text, spec))
+    except ValueError:
+        return f"{text!r} is none of its values"
+
+
+def _switched_off(variable: str, name: str, *, bare: bool, release: Release) -> _Found | str:
+    """Return the option that a `--no-` spelling switches off, or why there is none."""
+    switch = name.removeprefix("no_")
+    spec = release.spelled(switch) or find_flag(switch)
+    if switch == name or spec is None or not spec.can_be_negated:
+        return f"SGLang {release.version} has no such option"
+    return _Found(variable=variable, spec=spec, value=False) if bare else _NO_VALUE
+
+
+def _value(text: str, spec: FlagSpec) -> Any:  # noqa: ANN401  any option's value
+    if spec.takes_list:
+        values = [_one(item, spec) for item in text.split()]
+        return values if len(values) > 1 else values[0]
+    return _one(text, spec)
+
+
+def _one(text: str, spec: FlagSpec) -> Any:  # noqa: ANN401  as above
+    if spec.value_type in _WHOLE:
+        return int(text)
+    return float(text) if spec.value_type == "float" else text
+
+
+def _join_attention_groups(found: dict[str, _Found], *, release: Release) -> None:
+    """Before 0.5.22, `--dp-size N --enable-dp-attention` is what `attn_dp_size` says."""
+    if not spells_attention_groups_by_switch(release) or found.pop(_GROUPS_SWITCH, None) is None:
+        return
+    groups = found.pop("dp_size", None)
+    if groups is None:  # of one group
+        return
+    spec = find_flag("attn_dp_size")
+    assert spec is not None
+    found["attn_dp_size"] = _Found(variable=groups.variable, spec=spec, value=groups.value)
+
+
+def _placed(
+    found: Mapping[str, _Found], *, release: Release, left: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the options as a file says them, and the variables behind each path."""
+    paths = typed_dests(SglangOptions)
+    server: dict[str, Any] = {}
+    of_path: dict[str, list[str]] = {}
+    for dest, one in found.items():
+        path = paths.get(dest)
+        if path is None:
+            server.setdefault("extra", {})[dest] = one.value
+            of_path[f"extra.{dest}"] = [one.variable]
+            continue
+        group, _, inner = path.partition(".")
+        of_path[path] = [one.variable]
+        if inner:
+            server.setdefault(group, {})[inner] = _typed(group, inner, one.value)
+        elif _group_of(group) is not None:
+            server.setdefault(group, {})
+        else:
+            server[group] = _typed(None, group, one.value)
+    for name in [name for name in server if _group_of(name) is not None]:
+        _complete(name, server, found, of_path, release=release, left=left)
+    _say_own_defaults(server, found, release=release)
+    return server, of_path
+
+
+def _group_of(name: str) -> type[OptionsModel] | None:
+    found = SglangOptions.model_fields.get(name)
+    kinds = () if found is None else (found.annotation, *typing.get_args(found.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, OptionsModel)), None)
+
+
+def _typed(group: str | None, name: str, value: Any) -> Any:  # noqa: ANN401  any option's value
+    """Return a value as its field takes it: a list where one is asked for, a mapping of JSON text."""
+    model: type[BaseModel] | None = SglangOptions if group is None else _group_of(group)
+    assert model is not None
+    kinds = str(model.model_fields[name].annotation)
+    if "dict[" in kinds and isinstance(value, str):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    if "tuple[" in kinds:
+        return value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    return value
+
+
+def _complete(
+    name: str,
+    server: dict[str, Any],
+    found: Mapping[str, _Found],
+    of_path: dict[str, list[str]],
+    *,
+    release: Release,
+    left: dict[str, str],
+) -> None:
+    """Give a group what it needs and SGLang's default left out, or take it out where its switch is off."""
+    model = _group_of(name)
+    assert model is not None
+    switch, values = model.switch(), server[name]
+    required = [field for field, info in model.model_fields.items() if info.is_required()]
+    for wanted in required:
+        spec = release.option(model.dest_of(wanted))
+        if wanted not in values and spec is not None and spec.default is not None and switch is not None:
+            values[wanted] = spec.default
+    is_off = switch is not None and switch not in found
+    if not is_off and all(wanted in values for wanted in required):
+        return
+    needed = f"--{(switch or model.dest_of(required[0])).replace('_', '-')}"
+    del server[name]
+    for path in [path for path in of_path if path.split(".")[0] == name]:
+        left.update(dict.fromkeys(of_path.pop(path), f"it does nothing without {needed}"))
+
+
+def _say_own_defaults(server: dict[str, Any], found: Mapping[str, _Found], *, release: Release) -> None:
+    """Write out what is left to SGLang where our own default is another, such as metrics that are off."""
+    for name, info in SglangOptions.model_fields.items():
+        dest = SglangOptions.dest_of(name)
+        spec = release.option(dest) if dest else None
+        if spec is None or name in server or info.is_required() or info.default is None:
+            continue
+        if name == "log_requests_level" and "log_requests" not in found:
+            continue
+        given = spec.default if not spec.is_switch else bool(spec.default)
+        if given is not None and text_of(given, spec=spec) != text_of(info.default, spec=spec):
+            server[name] = given
+
+
+def _validated(server: dict[str, Any], of_path: Mapping[str, list[str]], *, left: dict[str, str]) -> SglangOptions:
+    """Return the options, with what the types refuse set aside."""
+    for _ in range(_ROUNDS):
+        try:
+            return SglangOptions(**server)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                _set_aside(server, problem.path.removeprefix("SglangOptions."), problem.text, of_path, left)
+    left.update({variable: "the options do not go together" for names in of_path.values() for variable in names})
+    server.clear()
+    return SglangOptions()
+
+
+def _set_aside(
+    server: dict[str, Any], path: str, text: str, of_path: Mapping[str, list[str]], left: dict[str, str]
+) -> None:
+    names = path.split("[", maxsplit=1)[0].split(".")
+    place: dict[str, Any] = server
+    for name in names[:-1]:
+        place = place.get(name, {}) if isinstance(place, dict) else {}
+    if isinstance(place, dict):
+        place.pop(names[-1], None)
+    where = ".".join(names)
+    for known, variables in of_path.items():
+        if known == where or known.startswith(f"{where}.") or (len(names) > 2 and where.startswith(f"{known}.")):  # noqa: PLR2004
+            left.update(dict.fromkeys(variables, text))
