@@ -25,6 +25,7 @@ from cdk_sglang.cli import (
     predict,
     prices,
     show,
+    synth,
     weights,
 )
 from cdk_sglang.cli.agent import app as agent
@@ -34,10 +35,12 @@ from cdk_sglang.cli.doctor import command as doctor
 from cdk_sglang.cli.eagle import app as eagle
 from cdk_sglang.cli.init import command as init
 from cdk_sglang.cli.status import command as status
+from cdk_sglang.cli.usage import OneLineErrors
 from cdk_sglang.errors import ConfigurationError
 
 app = typer.Typer(
     name="cdk-sglang",
+    cls=OneLineErrors,
     help="Plan, predict and look up SGLang deployments on Amazon SageMaker.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,6 +50,7 @@ app.command("init")(init.init)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("show")(show.show)
+app.command("synth")(synth.synth)
 app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)

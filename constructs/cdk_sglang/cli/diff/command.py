@@ -86,7 +86,7 @@ def report_of(
 
 def _synthesised(env: str, folder: Path, environments: Path | None) -> Path:
     command = synth.synth_command(synth.cdk_program("diff"), env, folder, environments=environments)
-    if synth.run_cdk(command, silent_stdout=True) != 0:
+    if synth.run_synth(command, silent_stdout=True) != 0:
         typer.echo(f"diff: {env} cannot be synthesised, see above", err=True)
         raise typer.Exit(2)
     return folder
