@@ -35,7 +35,7 @@ class Terminal:
     folder: Path
     environment: Mapping[str, str]
     columns: int = 140
-    limit_s: float = 400
+    limit_s: float = 900
     exports: list[str] = field(default_factory=list)
 
     def run(self, command: str, answers: Mapping[str, Answer] | None = None) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from tests.localcloud.helpers import ROOT as CHECKOUT
 from tests.support.model_folders import WHOLE
 from tests.support.terminal import Answer, Terminal
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 SECTION: Final = "### First deployment"
 GUIDE: Final = "docs/first-model.md"
 
@@ -154,16 +154,19 @@ def test_the_first_deployment_runs_as_written(terminal: Terminal, client: Callab
 
     agree: Answer = lambda _: "y\n"  # noqa: E731
     answers: Mapping[str, Answer] = {
-        r"Do you wish to deploy these changes \(y/n\)": agree,
-        r"Are you sure you want to delete[^?]*\(y/n\)": agree,
+        r"Do you wish to deploy these changes\? \(y/n\)": agree,
+        r"Are you sure you want to delete[^?]*\? ?\(y/n\)": agree,
         r"(?s)upload with: (aws s3 sync .*?/)\s*\n(?=waiting)": upload,
     }
     screens: dict[str, str] = {}
+    failed: list[str] = []
     for command in commands("README.md", section=SECTION):
-        import time; began=time.monotonic()
-        code, screen = terminal.run(command, answers)
-        print(f"=== {time.monotonic()-began:.1f} s: {command} -> {code}\n{screen[-2500:]}", flush=True)
-        assert code == 0, f"$ {command}\n{screen[-4000:]}"
-        screens[bare(command)] = screen
+        code, screens[bare(command)] = terminal.run(command, answers)
+        failed += [] if code == 0 else [f"$ {command}\n{screens[bare(command)][-4000:]}"]
+        import sys as s
+
+        s.stderr.write(f"=== {command} -> {code}\n{screens[bare(command)][-1800:]}")
+        s.stderr.flush()
+    assert failed == [], "\n\n".join(failed)
     assert len(uploads) == 1
     del client
