@@ -122,7 +122,7 @@ def terminal(checkout: Path, cloud: LocalCloud, tmp_path: Path) -> Terminal:
     (programs / "aws").write_text(AWS_CLI.format(python=sys.executable))
     (programs / "aws").chmod(0o755)
     (programs / "python3").symlink_to(sys.executable)
-    made = Terminal(
+    return Terminal(
         folder=checkout,
         environment={
             "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
@@ -138,7 +138,6 @@ def terminal(checkout: Path, cloud: LocalCloud, tmp_path: Path) -> Terminal:
             **cloud.credentials.environment,
         },
     )
-    return made
 
 
 def test_every_command_of_the_page_is_walked_or_says_why_not() -> None:
