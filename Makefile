@@ -42,11 +42,9 @@ fmt: setup ## format and fix what can be fixed
 	@ruff format . && ruff check --fix .
 
 ENV ?= local
-CDK := cdk --no-notices
-
 .PHONY: synth
 synth: setup ## templates of one environment, checked five ways, and its plan: make synth ENV=prod
-	@$(CDK) synth --quiet --no-lookups -c env=$(ENV) -c report=true --output cdk.out/$(ENV)
+	@cdk-sglang synth --env "$(ENV)"
 
 .PHONY: deploy
 deploy: setup ## foundation, weights, fleet of one environment, with your AWS credentials: make deploy ENV=dev
@@ -102,6 +100,10 @@ dist: setup ## the wheel in dist/
 	@python -m build --no-isolation --wheel > .make/dist.log 2>&1 || (cat .make/dist.log; exit 1)
 	@ls dist/*.whl
 
+.PHONY: sbom
+sbom: setup ## bills of materials (CycloneDX) of the wheel, the image, the agent and the copy of weights, in dist/sbom
+	@python -m tools.sbom
+
 .PHONY: check
 check: setup ## format, lint, types, layers, and every checker over every environment
 	@ruff format --check --quiet . || (echo "run make fmt"; exit 1)
@@ -132,4 +134,4 @@ docs: setup ## the documentation as a site in dist/site, built strictly: no brok
 
 .PHONY: clean
 clean: ## remove what make made
-	@rm -rf .venv .venv-engine .venv-bench .venv-agent .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report
+	@rm -rf .venv .venv-engine .venv-bench .venv-agent .venv-sbom .make node_modules cdk.out dist .local .coverage .coverage.* .coverage-report

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang import hardware
+from cdk_sglang.agents import names
 from cdk_sglang.cli.doctor.needs import (
+    DEFAULT_QUALIFIER,
     UNKNOWN_REGISTRY,
+    AgentNeeds,
     EndpointNeeds,
     HubNeeds,
     ImageNeeds,
@@ -22,7 +25,7 @@ from cdk_sglang.planning.own import read_own
 from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
-from stacks.environments import FOLDER, load
+from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.naming import endpoint_name, parameter_name, stack_name
 from stacks.planning import resolve_fleet
 from stacks.settings import Environment
@@ -34,6 +37,8 @@ _SERVICES: Final = ("sagemaker.runtime", "sagemaker.api", "logs")
 _AGENT_SERVICES: Final = ("bedrock-agentcore.gateway", "bedrock-agentcore", "xray")
 """Short names of the interface endpoints that stacks.foundation makes."""
 _DLC_REPOSITORY: Final = "sglang"
+_QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
+"""Context value of cdk.json by which the templates deploy with a bootstrap of another qualifier (aws-cdk-lib 2.275.0)."""
 
 
 def environment_needs(name: str, *, folder: Path = FOLDER) -> Needs:
@@ -81,6 +86,23 @@ def environment_needs(name: str, *, folder: Path = FOLDER) -> Needs:
         usd_per_hour=fleet.plan.usd_per_hour,
         budget_usd_per_hour=settings.budget_usd_per_hour,
         problems=tuple(problem for problem in fleet.problems if problem.path != BUDGET),
+        qualifier=str(cdk_json_context().get(_QUALIFIER, DEFAULT_QUALIFIER)),
+        agent=_agent(name, settings),
+    )
+
+
+def _agent(environment: str, settings: Environment) -> AgentNeeds | None:
+    agent = settings.agent
+    if not agent.enabled or agent.component is None:
+        return None
+    return AgentNeeds(
+        stack_name=stack_name(environment, "agent"),
+        runtime_name=names.runtime_name(environment),
+        gateway_name=names.gateway_name(environment) if agent.tools.any else None,
+        memory_name=names.memory_name(environment) if agent.memory.enabled else None,
+        has_policies=agent.policy != "none",
+        functions=tuple(tool.function_arn for tool in agent.tools.own.values()),
+        in_vpc=agent.network == "vpc",
     )
 
 
@@ -155,6 +177,10 @@ def _images(settings: Environment, region: str) -> Iterator[ImageNeeds]:
             repository, _, tag = base.reference.partition(":")
             registry = dlc_account if base.is_dlc else "docker"
             yield ImageNeeds(name=base.name, registry=registry, repository=repository, tag=tag, digest=base.digest)
+    container = settings.agent.container
+    if settings.agent.enabled and container is not None:
+        name = container.repository
+        yield ImageNeeds(name=name, registry="", repository=name, digest=container.digest)
 
 
 def _weights(component: Component) -> Iterator[WeightsNeeds]:

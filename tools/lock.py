@@ -12,6 +12,7 @@
 | `agent/requirements-mlflow.lock` | the same and MLflow's | `agent/requirements-mlflow.txt` |
 | `agent/langgraph_example/requirements.lock` | the example's, in the agent's versions | `requirements.txt` beside it |
 | `tools/setup/requirements.lock` | uv with its hashes | the group `setup` of `pyproject.toml` |
+| `tools/sbom/requirements.lock` | what `make sbom` runs, with hashes | `tools/sbom/requirements.txt` |
 """
 
 from __future__ import annotations
@@ -183,6 +184,10 @@ def main() -> None:
     for source in _AGENTS:  # the first is a constraint of the others
         lock = str(Path(source).with_suffix(".lock"))
         _write(lock, _compile(ROOT / lock, source, *_EVERYWHERE), source=source, usage=usage.format(source=source))
+    usage = "`make sbom` installs this list; the reasons are in {source}."
+    source = "tools/sbom/requirements.txt"
+    lock = str(Path(source).with_suffix(".lock"))
+    _write(lock, _compile(ROOT / lock, source, *_EVERYWHERE), source=source, usage=usage.format(source=source))
     tool = _compile(ROOT / uv_tool.LOCK, "--group", "setup", *_EVERYWHERE)
     _write(uv_tool.LOCK, tool, source="pyproject.toml", usage="tools/setup/uv.py installs this list.")
 

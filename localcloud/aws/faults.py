@@ -19,6 +19,7 @@ KNOWN = {
     "benchmark-job-hangs": "the AI benchmark job stays InProgress (target: job name)",
     "endpoint-quota-zero": "the account may run no instance of a type for endpoints (target: instance type)",
     "job-quota-zero": "the account may run no instance of a type for jobs (target: instance type)",
+    "agent-quota-zero": "the account may have no agent on AgentCore (target: agents)",
 }
 
 

@@ -114,6 +114,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(serving={"Serving-chat": {"Check": check_of(model(LLAMA))}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(synth, "run_cdk", made.cdk)
+    monkeypatch.setattr(synth, "run_synth", made.cdk)
     monkeypatch.setattr(synth, "cdk_program", lambda _: "cdk")
     monkeypatch.setattr(deployed, "deployed_stacks", made.read)
     monkeypatch.setattr(weights_wait.Bucket, "problems", lambda _, wanted: made.problems(wanted))
@@ -341,6 +342,46 @@ def test_nobody_is_asked_when_nothing_goes_and_nothing_costs_more(updated: World
     assert done.exit_code == 0, done.output
     assert "nothing changes" in done.stdout.splitlines()
     assert "to agree to:" not in done.stdout
+
+
+def subnet(**properties: Any) -> dict[str, Any]:
+    return {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": "vpc-1", "CidrBlock": "10.64.0.0/17", **properties}}
+
+
+@pytest.fixture
+def networked(world: World) -> World:
+    """A world whose deployed endpoint is in the foundation's network, and leaves it with the next deployment."""
+    ids = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/ids", "Value": {"Ref": "One"}}}
+    for name, resources in (("foundation", {"One": subnet(), "Ids": ids}), ("serving-chat", {"Chat": CHAT})):
+        full = f"cdk-sglang-dev-{name}"
+        parameters = {"Ids": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/ids"}}
+        template = {"Resources": resources, "Parameters": parameters if name != "foundation" else {}}
+        world.deployed.append(Stack(id=full, name=full, region="us-east-1", template=template))
+    world.serving["Serving-chat"] = {"Chat": CHAT}
+    return world
+
+
+def test_endpoints_leave_a_network_before_the_foundation_removes_it(networked: World) -> None:
+    done = networked.run("--yes")
+    assert done.exit_code == 0, done.output
+    assert networked.events == ["synth", "deploy Serving-chat", "deploy Foundation"]
+    networked.events.clear()
+    alone = networked.run("--yes", "--step", "foundation")
+    assert (alone.exit_code, networked.events) == (2, ["synth"])
+    assert alone.stderr == (
+        "deploy: fleet before foundation: cdk-sglang-dev-serving-chat must leave the network that the foundation removes; "
+        "deploy it first, without --step; nothing was deployed\n"
+    )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_aws_refuses_ends_it_before_anything_is_changed(networked: World, terminal: bool) -> None:
+    networked.serving["Foundation"] = {"One": subnet(AvailabilityZone="us-east-1c")}
+    networked.terminal = terminal
+    done = networked.run("--yes")
+    assert (done.exit_code, networked.events) == (2, ["synth"])
+    assert "AWS refuses a second one with CidrBlock 10.64.0.0/17" in " ".join(done.stdout.split())
+    assert done.stderr == "deploy: AWS would refuse this or leave parts of it behind, see above; nothing was deployed\n"
 
 
 # --- looking at what is there -----------------------------------------------------------------------------------------

@@ -282,15 +282,82 @@ def test_another_key_of_the_foundation_reaches_logs_and_no_container(
     assert not report.questions()
 
 
-def test_a_subnet_cannot_move_to_another_zone_with_its_addresses(environments: Environments) -> None:
-    report = environments.report(lambda s: s["network"].update(availability_zones=["us-east-1c", "us-east-1d"]))
-    assert len(report.refused) == 2
-    assert all("AWS refuses a second one with CidrBlock 10.64." in text for text in report.refused)
+NO_NETWORK: Edit = lambda s: s.update(network={"vpc": "none"})  # noqa: E731
 
-    def elsewhere(settings: Settings) -> None:
-        settings["network"].update(availability_zones=["us-east-1c", "us-east-1d"], cidr="10.65.0.0/16")
 
-    assert environments.report(elsewhere).refused == ()
+def zones(*names: str, **more: Any) -> Edit:
+    return lambda s: s["network"].update(availability_zones=list(names), **more)
+
+
+@pytest.mark.parametrize(
+    ("after", "refused"),
+    [
+        (["us-east-1c", "us-east-1d"], "10.64.0.0/17"),
+        (["us-east-1a", "us-east-1b", "us-east-1c"], "10.64.0.0/18 beside 10.64.0.0/17"),
+    ],
+)
+def test_a_subnet_cannot_have_addresses_of_one_that_is_deleted_after_it(
+    environments: Environments, after: list[str], refused: str
+) -> None:
+    report = environments.report(zones(*after), before=zones("us-east-1a", "us-east-1b"))
+    said = f"AWS refuses a second one with CidrBlock {refused}: the deployment fails; leave network."
+    assert [text for text in report.refused if said in text]
+    assert len(report.refused) == len(after)
+    assert set(report.refused) <= set(report.obstacles())
+
+
+def test_a_foundation_without_endpoints_in_its_network_may_have_another_vpc(environments: Environments) -> None:
+    elsewhere = environments.assembly(zones("us-east-1c", "us-east-1d", cidr="10.65.0.0/16"))
+    foundation = [stack for stack in read_assembly(environments.assembly()) if stack.id == "Foundation"]
+    assert compare(foundation, read_assembly(elsewhere), title="prod").obstacles() == []
+
+
+def test_a_network_that_endpoints_are_in_becomes_another_one_in_two_deployments(environments: Environments) -> None:
+    report = environments.report(zones("us-east-1c", "us-east-1d", cidr="10.65.0.0/16"))
+    assert report.refused == ()
+    assert [text.partition(" is in the network that the foundation replaces")[0] for text in report.obstacles()] == [
+        "cdk-sglang-prod-chat",
+        "cdk-sglang-prod-small",
+    ]
+    assert "in two deployments: first network: {vpc: none}" in report.obstacles()[0]
+
+
+def test_endpoints_leave_a_network_before_the_foundation_removes_it(
+    environments: Environments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = environments.report(NO_NETWORK)
+    assert (report.obstacles(), report.order.fleet_first) == ([], True)
+    print_diff(report, stdout())
+    assert (
+        "  fleet before foundation: cdk-sglang-prod-chat, cdk-sglang-prod-small must leave the network that the foundation removes\n"
+        in capsys.readouterr().out
+    )
+    assert not environments.report(None, before=NO_NETWORK).order.fleet_first, (
+        "the network is there before who joins it"
+    )
+
+
+def test_a_fleet_that_leaves_its_network_cannot_wait_for_the_foundation_too(environments: Environments) -> None:
+    def and_an_image(settings: Settings) -> None:
+        NO_NETWORK(settings)
+        settings["endpoints"]["small"]["image"] = {"build": {"digest": f"sha256:{'2' * 64}"}}
+
+    (problem,) = environments.report(and_an_image).obstacles()
+    assert problem.startswith(
+        "cdk-sglang-prod-small must leave the network before the foundation removes it, and needs"
+    )
+    assert problem.endswith("change the network alone and deploy, then the rest")
+
+
+def test_a_stack_that_stays_in_a_network_keeps_it(environments: Environments) -> None:
+    def without_small(settings: Settings) -> None:
+        NO_NETWORK(settings)
+        del settings["endpoints"]["small"]
+
+    (problem,) = environments.report(without_small).obstacles()
+    assert problem.endswith(
+        "is no part of the environment any more; delete it first: aws cloudformation delete-stack --stack-name cdk-sglang-prod-small --region us-east-1"
+    )
 
 
 def test_a_component_that_begins_to_sleep_at_night_says_so(environments: Environments) -> None:

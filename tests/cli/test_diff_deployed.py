@@ -99,7 +99,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         return 0
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synth, "run_cdk", cdk)
+    monkeypatch.setattr(synth, "run_synth", cdk)
     monkeypatch.setattr(synth, "cdk_program", lambda _: "cdk")
     return lambda *words: CliRunner().invoke(app, ["diff", *words])
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from cdk_sglang.cli import ask, main
+from cdk_sglang.cli.destination import Place
 from cdk_sglang.client import InferenceClient
 from cdk_sglang.errors import ConfigurationError
 from localcloud.aws import faults
@@ -120,7 +122,22 @@ def test_without_a_region_the_command_says_where_to_give_one(monkeypatch: pytest
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     done = CliRunner().invoke(main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama"])
-    assert (done.exit_code, done.stderr) == (1, "ask: no AWS Region; give --region, or set AWS_DEFAULT_REGION\n")
+    assert (done.exit_code, done.stderr) == (1, "ask: no AWS Region; give --region, or set AWS_REGION\n")
+
+
+def test_the_region_of_the_cdk_cli_is_read_too_and_an_environments_own_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "prod.yaml").write_text("region: us-east-2\n")
+
+    def region(*, env: str | None = None, route: str | None = None) -> str | None:
+        place = Place(command="ask", env=env, endpoint=None, component=None, route=route, region=None)
+        return place.used_region
+
+    assert (region(), region(env="prod"), region(route="prod/reasoning")) == ("eu-west-1", "us-east-2", "us-east-2")
 
 
 @pytest.mark.parametrize("argument", [["-"], []])

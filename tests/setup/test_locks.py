@@ -23,6 +23,7 @@ HASHED = (
     "container/requirements.txt",
     "constructs/cdk_sglang/_runtime/weights/requirements.txt",
     "tools/setup/requirements.lock",
+    "tools/sbom/requirements.lock",
 )
 BLOCK = re.compile(r"[a-z0-9][a-z0-9.-]*==[^\s;]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+")
 

@@ -80,13 +80,26 @@ def test_the_ends_of_a_range_follow_the_project() -> None:
 def test_what_the_workflow_runs_is_there(workflow: dict[str, Any], root: Path) -> None:
     scripts = "\n".join(step["run"] for step in _steps(workflow) if "run" in step)
     targets = set(re.findall(r"\bmake ([a-z-]+)", scripts))
-    assert targets == {"coverage", "setup", "dist"}
+    assert targets == {"coverage", "setup", "dist", "sbom"}
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
     folders = re.findall(r"(?<!\S)(?:tests|examples)/\S+", scripts)
     assert folders
     assert [path for path in folders if not (root / path).exists()] == []
     assert (root / ".ci/run").stat().st_mode & 0o100
+
+
+def test_known_vulnerabilities_are_reported_and_fail_nothing(workflow: dict[str, Any], root: Path) -> None:
+    steps = workflow["jobs"]["supply-chain"]["steps"]
+    told = [step for step in steps if "run" in step]
+    assert [step["continue-on-error"] for step in told] == [True, True]
+    (audit,) = (step["run"] for step in told if "pip-audit" in step["run"])
+    assert "npm audit --package-lock-only" in audit
+    locks = re.search(r"for lock in (.*);", audit)
+    assert locks is not None
+    assert [name for name in locks[1].split() if not (root / name).exists()] == []
+    pinned = (root / "tools/sbom/requirements.lock").read_text(encoding="utf-8")
+    assert re.search(r"^pip-audit==\S+ \\$", pinned, re.MULTILINE)
 
 
 def test_the_coverage_that_is_published_is_what_make_writes(workflow: dict[str, Any], root: Path) -> None:

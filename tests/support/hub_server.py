@@ -53,6 +53,7 @@ class HubServer:
     def __init__(self) -> None:
         self.models: dict[str, HubModel] = {}
         self.tokens: dict[str, set[str]] = {}  # token -> models it may read
+        self.narrow_tokens: set[str] = set()  # fine-grained, without the permission to read models of others
         self.faults = Faults()
         self.requests: list[tuple[str, str, str | None]] = []  # host, path, Range
         self.leaked_tokens: list[str] = []
@@ -105,6 +106,25 @@ def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
                 self._describe(path)
             else:
                 self._resolve(path)
+
+        def do_HEAD(self) -> None:
+            """A file without its bytes; of tokens that the hub does not know, 401."""
+            repo, _ = self._resolved(unquote(self.path))
+            token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            model = hub.models.get(repo)
+            if token and token not in hub.tokens:
+                self._refuse(401, None)
+            elif model is None:
+                self._refuse(404, "RepoNotFound")
+            elif token in hub.narrow_tokens:
+                self._refuse(403, None)
+            elif model.gated and repo not in hub.tokens.get(token, set()):
+                self._refuse(403 if token else 401, "GatedRepo")
+            else:
+                self.send_response(302)
+                self.send_header("Location", f"{hub.store_url}{self.path}?X-Amz-Signature=5ec3e7")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
         def _resolved(self, path: str) -> tuple[str, str]:
             match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([0-9a-f]+)/(.+)", path)

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -23,6 +23,9 @@ from cdk_sglang.cli.assembly import FOUNDATION, Stack, Weights, read_assembly
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.weights_wait import Bucket, missing_of, show_missing, wait_for
 from cdk_sglang.errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from cdk_sglang.cli.diff.report import Order
 
 EMBEDDED: Final = "local"
 """The environment of the embedded AWS."""
@@ -58,7 +61,8 @@ def deploy(
     """Deploy an environment with your AWS credentials: its foundation, then, once the weights are uploaded, its fleet.
 
     First it says what changes, as `cdk-sglang diff` does, and on a terminal asks before something is replaced or costs more;
-    stacks of endpoints that are no longer in the environment come with the command that deletes them.
+    stacks of endpoints that are no longer in the environment come with the command that deletes them. Endpoints leave a network before
+    the foundation removes it; what AWS would refuse ends the command before anything is changed.
 
     Exit code 1: a deployment failed, or weights are missing; the same command continues from there. Exit code 2:
     the environment is wrong.
@@ -67,24 +71,30 @@ def deploy(
     cdk, output = synth.cdk_program("deploy"), Path("cdk.out") / env
     steps = set(step or Step)
     try:
-        if synth.run_cdk(synth.synth_command(cdk, env, output, environments=environments)) != 0:
+        if synth.run_synth(synth.synth_command(cdk, env, output, environments=environments)) != 0:
             typer.echo(f"deploy: {env} cannot be synthesised, see above; nothing was deployed", err=True)
             raise typer.Exit(2)
+        fleet_first = False
         if steps & {Step.FOUNDATION, Step.FLEET}:
-            _agree(env, output, environments, ask=not yes and _has_terminal())
+            order = _agree(env, output, environments, ask=not yes and _has_terminal())
+            fleet_first = order is not None and order.fleet_first
+            if fleet_first and Step.FLEET not in steps:
+                typer.echo(f"deploy: {order.why}; deploy it first, without --step; nothing was deployed", err=True)
+                raise typer.Exit(2)
         stacks = read_assembly(output)
         fleet = [stack for stack in stacks if stack.id != FOUNDATION]
         approval = ["--require-approval", "never"] if yes else []
         # Import resources that outlived a deleted stack, for example log groups and the image repository.
         options = ["--exclusively", "--import-existing-resources", "--no-notices", "--app", str(output), *approval]
-        if Step.FOUNDATION in steps and len(fleet) < len(stacks):
-            _say(Step.FOUNDATION, [stack.name for stack in stacks if stack.id == FOUNDATION])
-            _deploy([cdk, "deploy", FOUNDATION, *options])
+        has_foundation = Step.FOUNDATION in steps and len(fleet) < len(stacks)
+        if has_foundation and not fleet_first:
+            _deploy(Step.FOUNDATION, cdk, [stack for stack in stacks if stack.id == FOUNDATION], options)
         if Step.WEIGHTS in steps:
             _await_weights(fleet, minutes=wait_minutes, may_wait=wait or _has_terminal())
         if Step.FLEET in steps and fleet:
-            _say(Step.FLEET, [stack.name for stack in fleet])
-            _deploy([cdk, "deploy", *(stack.id for stack in fleet), *options])
+            _deploy(Step.FLEET, cdk, fleet, options)
+        if has_foundation and fleet_first:
+            _deploy(Step.FOUNDATION, cdk, [stack for stack in stacks if stack.id == FOUNDATION], options)
     except KeyboardInterrupt:
         typer.echo(
             "\ndeploy: stopped; CloudFormation finishes the stacks it has begun, and the same command continues from here",
@@ -108,11 +118,15 @@ def _check_name(env: str) -> None:
         )
 
 
-def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> None:
-    """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment."""
+def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> Order | None:
+    """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment.
+
+    What AWS would refuse ends the command. Returns the order of foundation and fleet; None if it is not known.
+    """
     from cdk_sglang.cli.diff.folders import report_of
     from cdk_sglang.cli.diff.show import print_diff
 
+    order = None
     try:
         report = report_of(env, output, environments=environments)
     except ConfigurationError as error:  # boto3 is an optional dependency
@@ -121,9 +135,15 @@ def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> N
     except typer.Exit:  # said on stderr: the user's own credentials may do less than the roles that the CDK CLI assumes
         questions = [_UNKNOWN]
     else:
-        if report.is_first:
-            return
+        order = report.order
+        if report.is_first and not report.obstacles():
+            return order
         print_diff(report, stdout())
+        if report.obstacles():
+            typer.echo(
+                "deploy: AWS would refuse this or leave parts of it behind, see above; nothing was deployed", err=True
+            )
+            raise typer.Exit(2)
         questions = report.questions()
     if questions == [_UNKNOWN]:
         typer.echo(f"deploy: {_UNKNOWN}", err=True)
@@ -132,18 +152,16 @@ def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> N
         if not typer.confirm("deploy?"):
             typer.echo("deploy: nothing was deployed", err=True)
             raise typer.Exit(1)
+    return order
 
 
 def _has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _say(step: Step, names: Sequence[str]) -> None:
-    typer.echo(f"{step}: {', '.join(names)}")
-
-
-def _deploy(command: Sequence[str]) -> None:
-    code = synth.run_cdk(command)
+def _deploy(step: Step, cdk: str, stacks: Sequence[Stack], options: Sequence[str]) -> None:
+    typer.echo(f"{step}: {', '.join(stack.name for stack in stacks)}")
+    code = synth.run_cdk([cdk, "deploy", *(stack.id for stack in stacks), *options])
     if code != 0:
         typer.echo("deploy: the CDK CLI failed, see above; the same command continues from here", err=True)
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +44,9 @@ class Place:
 
     @property
     def used_region(self) -> str | None:
-        """The Region: the user's, else that of the environment's file, else None for that of the AWS settings."""
-        return region_of(self.env, self.region)
+        """The Region: the user's, else that of the environment's file, else AWS_REGION, else None for that of the AWS settings."""
+        environment = self.env or (self.route or "").partition("/")[0] or None
+        return region_of(environment, self.region) or os.environ.get("AWS_REGION")  # which boto3 does not read
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the combination of options; an empty list if nothing is."""
@@ -90,7 +92,7 @@ def opened(place: Place, *, wait_seconds: float) -> Iterator[InferenceClient]:
             on_progress=ProgressLine(),
         )
     except NoRegionError:
-        fail(f"{place.command}: no AWS Region; give --region, or set AWS_DEFAULT_REGION", code=1)
+        fail(f"{place.command}: no AWS Region; give --region, or set AWS_REGION", code=1)
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         fail(f"{place.command}: {error}", code=1)
     with found:

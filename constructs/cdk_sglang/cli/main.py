@@ -21,6 +21,7 @@ from cdk_sglang.cli import (
     predict,
     prices,
     show,
+    synth,
     weights,
 )
 from cdk_sglang.cli.agent import app as agent
@@ -33,9 +34,11 @@ from cdk_sglang.cli.init import command as init
 from cdk_sglang.cli.mcp import command as mcp
 from cdk_sglang.cli.running import run
 from cdk_sglang.cli.status import command as status
+from cdk_sglang.cli.usage import OneLineErrors
 
 app = typer.Typer(
     name="cdk-sglang",
+    cls=OneLineErrors,
     help="Plan, predict and look up SGLang deployments on Amazon SageMaker.",
     no_args_is_help=True,
     add_completion=False,
@@ -46,6 +49,7 @@ app.command("import")(importing.import_endpoint)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("show")(show.show)
+app.command("synth")(synth.synth)
 app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)

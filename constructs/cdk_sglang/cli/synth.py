@@ -1,8 +1,9 @@
-"""Run the CDK CLI, and synthesise an environment with it."""
+"""`cdk-sglang synth`: synthesise an environment with the CDK CLI; other commands run the CLI through this module, too."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,21 +11,73 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # typer reads annotations when it runs
+from typing import Annotated, Final
+
+import typer
 
 from cdk_sglang.errors import ConfigurationError, Problem
 
+_COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
+_APP_FAILED: Final = re.compile(rb".*Subprocess exited with error (\d+)\s*")
+"""Last line of the CDK CLI (aws-cdk 2.1148.1) after an app has failed and has said why."""
 
-def run_cdk(command: Sequence[str], *, silent_stdout: bool = False) -> int:
+
+def synth(
+    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    *,
+    environments: Annotated[
+        Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder of the templates; cdk.out/<environment> by default.")
+    ] = None,
+) -> None:
+    """Write the templates of an environment, check them, and print its plan; nothing is sent to AWS.
+
+    Exit code 2: the environment is wrong; the last lines say what. Exit code 1: the CDK CLI failed.
+    """
+    folder = output or Path("cdk.out") / env
+    command = synth_command(cdk_program("synth"), env, folder, environments=environments)
+    raise typer.Exit(run_synth([*command, "-c", "report=true"]))
+
+
+def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:
+    """Synthesise with the CDK CLI; return the app's exit code if the app failed, else the CLI's.
+
+    What the app says of a mistake is the last that is said: the CLI's own line about it, which only repeats the exit code, is left out.
+
+    Args:
+        command: Program and arguments.
+        silent_stdout: Whether the CLI's output goes to stderr, for commands whose own output others read.
+    """
+    code, said = None, False
+    sys.stdout.flush()
+    program = subprocess.Popen(  # noqa: S603  a list; its program was found on PATH
+        command, env=_environment(), stdout=2 if silent_stdout else None, stderr=subprocess.PIPE
+    )
+    with program:
+        assert program.stderr is not None
+        for line in program.stderr:
+            ends = _APP_FAILED.fullmatch(_COLOUR.sub(b"", line))
+            if ends is not None and said:
+                code = int(ends[1])
+                continue
+            said = said or bool(line.strip())
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()
+    return program.returncode if code is None or program.returncode == 0 else code
+
+
+def run_cdk(command: Sequence[str]) -> int:
     """Run the CDK CLI on this terminal; return its exit code.
 
     The app runs with this program's own Python, wherever PATH leads: `.venv/bin/cdk-sglang` is called without it too.
 
     Args:
         command: Program and arguments.
-        silent_stdout: Whether its output goes to stderr, for commands whose own output others read.
     """
-    return subprocess.run(command, check=False, env=_environment(), stdout=2 if silent_stdout else None).returncode  # noqa: S603  a list; its program was found on PATH
+    return subprocess.run(command, check=False, env=_environment()).returncode  # noqa: S603  a list; its program was found on PATH
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,9 @@
 """Service Quotas of SageMaker: instances for endpoints, by type, in all and of one, and for training jobs by type, and parallel AI benchmark jobs.
 
+Of Bedrock AgentCore it has agents.
+
 The names are AWS's; codes and values are invented, since AWS gives both per account and Region. The faults `endpoint-quota-zero` and
-`job-quota-zero` make the quota of a type zero, for whoever asks, for endpoints and for jobs.
+`job-quota-zero` make the quota of a type zero, for whoever asks, for endpoints and for jobs; `agent-quota-zero` that of AgentCore's agents.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ _ALL_ENDPOINTS = "Number of instances across active endpoints"
 _BENCHMARKS = "Number of parallel AI benchmark jobs"
 _VALUES = {_ONE_ENDPOINT: 4.0, _ALL_ENDPOINTS: 20.0, _BENCHMARKS: 2.0}
 _OF_A_TYPE = 4.0
+_AGENTCORE = "bedrock-agentcore"
+_AGENTS = "Total agents per account"
+_MOST_AGENTS = 1000.0
+"""https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html (read 2026-12)."""
+_SERVICES = {"sagemaker": "Amazon SageMaker", _AGENTCORE: "Amazon Bedrock AgentCore"}
 
 
 def check_job(instance_type: str | None) -> None:
@@ -50,16 +57,20 @@ def _names() -> dict[str, tuple[str, str]]:
     }
 
 
-def _quota(name: str, region: str, account: str, *, default: bool = False) -> dict[str, Any]:
+def _names_of(service: str) -> dict[str, tuple[str, str]]:
+    return {_AGENTS: ("agent-quota-zero", "agents")} if service == _AGENTCORE else _names()
+
+
+def _quota(name: str, region: str, account: str, *, service: str, default: bool = False) -> dict[str, Any]:
     code = f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
-    fault, kind = _names()[name]
+    fault, kind = _names_of(service)[name]
     owner = "" if default else account
     is_zero = kind and not default and faults.stands(fault, kind)
-    value = 0.0 if is_zero else _VALUES.get(name, _OF_A_TYPE)
+    value = 0.0 if is_zero else _MOST_AGENTS if name == _AGENTS else _VALUES.get(name, _OF_A_TYPE)
     return {
-        "ServiceCode": "sagemaker",
-        "ServiceName": "Amazon SageMaker",
-        "QuotaArn": f"arn:aws:servicequotas:{region}:{owner}:sagemaker/{code}",
+        "ServiceCode": service,
+        "ServiceName": _SERVICES[service],
+        "QuotaArn": f"arn:aws:servicequotas:{region}:{owner}:{service}/{code}",
         "QuotaCode": code,
         "QuotaName": name,
         "Value": value,
@@ -74,20 +85,21 @@ def _list(self: ServiceQuotasResponse) -> str:
 
 
 def _list_defaults(self: ServiceQuotasResponse) -> str:
-    if json.loads(self.body)["ServiceCode"] != "sagemaker":
+    if json.loads(self.body)["ServiceCode"] not in _SERVICES:
         return str(_moto_defaults(self))
     return _page(self, default=True)
 
 
 def _page(self: ServiceQuotasResponse, *, default: bool) -> str:
     request = json.loads(self.body)
-    if request["ServiceCode"] != "sagemaker":
+    service = request["ServiceCode"]
+    if service not in _SERVICES:
         raise NoSuchResource
-    names = sorted(_names())
+    names = sorted(_names_of(service))
     start, size = int(request.get("NextToken") or 0), int(request.get("MaxResults") or _PAGE)
     page = names[start : start + size]
     answer: dict[str, Any] = {
-        "Quotas": [_quota(name, self.region, self.current_account, default=default) for name in page]
+        "Quotas": [_quota(name, self.region, self.current_account, service=service, default=default) for name in page]
     }
     if start + size < len(names):
         answer["NextToken"] = str(start + size)
@@ -96,10 +108,11 @@ def _page(self: ServiceQuotasResponse, *, default: bool) -> str:
 
 def _get(self: ServiceQuotasResponse) -> str:
     request = json.loads(self.body)
-    if request["ServiceCode"] != "sagemaker":
+    service = request["ServiceCode"]
+    if service not in _SERVICES:
         return str(_moto_get(self))
-    for name in _names():
-        quota = _quota(name, self.region, self.current_account)
+    for name in _names_of(service):
+        quota = _quota(name, self.region, self.current_account, service=service)
         if quota["QuotaCode"] == request["QuotaCode"]:
             return json.dumps({"Quota": quota})
     raise NoSuchResource

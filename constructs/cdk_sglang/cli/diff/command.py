@@ -162,7 +162,7 @@ def _deployed(
 def _synthesised(env: str, folder: Path, environments: Path | None) -> Path:
     folder.mkdir()
     command = synth.synth_command(synth.cdk_program("diff"), env, folder, environments=environments)
-    if synth.run_cdk(command, silent_stdout=True) != 0:
+    if synth.run_synth(command, silent_stdout=True) != 0:
         typer.echo(f"diff: {env} cannot be synthesised, see above", err=True)
         raise typer.Exit(_WRONG)
     return folder

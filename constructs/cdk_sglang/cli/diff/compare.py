@@ -10,10 +10,10 @@ from cdk_sglang.cli.diff.changes import Change, Key, Pair, pair_stacks, resource
 from cdk_sglang.cli.diff.component import adapter_items, component_item, partners
 from cdk_sglang.cli.diff.context import Context, Starts, deletion
 from cdk_sglang.cli.diff.endpoint import endpoint_item, price_lines, usd_per_hour
+from cdk_sglang.cli.diff.order import deployment_order
 from cdk_sglang.cli.diff.parts import EndpointPart, alarm_text, find_endpoints
-from cdk_sglang.cli.diff.replacement import UNIQUE
+from cdk_sglang.cli.diff.refusals import refusals
 from cdk_sglang.cli.diff.report import DiffReport, Effect, Item, LeftStack
-from cdk_sglang.cli.diff.values import shown
 from cdk_sglang.hardware import PriceTable
 
 _ALARMS: Final = frozenset({"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"})
@@ -57,7 +57,8 @@ def compare(
         items=tuple(items),
         alarms=tuple(_alarm_lines(pairs, context.changes)),
         others=others,
-        refused=tuple(_refused(pairs, others)),
+        refused=tuple(refusals(pairs, context.changes)),
+        order=deployment_order(pairs, context.changes),
         left=tuple(
             LeftStack(name=one.name, command=deletion(one.name, one.before.region))
             for one in pairs
@@ -99,21 +100,6 @@ def _left_item(endpoint: EndpointPart) -> Item:
         notes=("costs money until its stack is deleted",),
         command=deletion(endpoint.stack, endpoint.region),
     )
-
-
-def _refused(pairs: Sequence[Pair], others: Iterable[Change]) -> Iterator[str]:
-    """Yield why a deployment fails at resources that can be replaced only if a value of theirs changes too."""
-    stacks = {one.name: one.after for one in pairs if one.after is not None}
-    for change in others:
-        unique = UNIQUE.get(change.type)
-        if change.action != "replaced" or unique is None or change.properties & {unique, "VpcId"}:
-            continue
-        value = stacks[change.stack].template["Resources"][change.logical_id].get("Properties", {}).get(unique)
-        if value is not None:
-            yield (
-                f"{change.logical_id} ({change.type}) of {change.stack}: CloudFormation creates its successor first, and AWS refuses "
-                f"a second one with {unique} {shown(value)}: the deployment fails"
-            )
 
 
 def _is_news_of_alarm(change: Change) -> bool:

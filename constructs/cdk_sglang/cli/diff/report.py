@@ -123,6 +123,25 @@ class LeftStack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Order:
+    """The order of a deployment.
+
+    Attributes:
+        fleet_first: Whether the fleet is deployed before the foundation.
+        why: Why; empty in the usual order.
+        problems: Why no order works, each with the next step.
+    """
+
+    fleet_first: bool = False
+    why: str = ""
+    problems: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the order as JSON members, for other programs."""
+        return {"fleet_first": self.fleet_first, "why": self.why or None, "problems": list(self.problems)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiffReport:
     """What a deployment would do to an environment.
 
@@ -132,7 +151,8 @@ class DiffReport:
         items: Endpoints, each followed by its components, each followed by its adapters.
         alarms: What happens to alarms, one line each.
         others: Changes of all other resources.
-        refused: Why a deployment fails at some of them.
+        refused: Why a deployment fails at some resources, each with the next step.
+        order: In which order foundation and fleet are deployed.
         left: Stacks that stay although they are not part of the environment any more.
         usd_per_hour: Cost at full scale, before and after; None if a price is unknown.
         prices: Price of each instance type of both sides, with its date, one line each.
@@ -144,6 +164,7 @@ class DiffReport:
     alarms: tuple[str, ...]
     others: tuple[Change, ...]
     refused: tuple[str, ...]
+    order: Order
     left: tuple[LeftStack, ...]
     usd_per_hour: tuple[float, float] | None
     prices: tuple[str, ...] = ()
@@ -154,6 +175,11 @@ class DiffReport:
         return not (self.alarms or self.others) and all(
             item.effect in {Effect.UNTOUCHED, Effect.LEFT} for item in self.items
         )
+
+    def obstacles(self) -> list[str]:
+        """Return why the deployment must not be begun: what AWS refuses, and networks that endpoints cannot leave in time."""
+        items = [f"{item.name}: {'; '.join(item.notes)}" for item in self.items if item.effect is Effect.REFUSED]
+        return [*items, *self.refused, *self.order.problems]
 
     def questions(self) -> list[str]:
         """Return what somebody should agree to before the deployment: replacements, removals, and costs."""
@@ -209,6 +235,7 @@ class DiffReport:
                 for one in self.others
             ],
             "refused": list(self.refused),
+            "order": self.order.as_json(),
             "stacks_left": [{"name": one.name, "command": one.command} for one in self.left],
             "usd_per_hour_at_full_scale": None if self.usd_per_hour is None else list(self.usd_per_hour),
             "prices": list(self.prices),

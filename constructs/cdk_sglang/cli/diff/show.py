@@ -48,6 +48,8 @@ def print_diff(report: DiffReport, console: Console, *, notes: Sequence[str] = (
     ]
     _print_list("other resources", others, console)
     _print_list("refused by AWS", list(report.refused), console)
+    _print_list("not in one deployment", list(report.order.problems), console)
+    _print_list("order", [report.order.why] if report.order.why else [], console)
     _print_list(
         "stacks that are no part of the environment any more, and stay",
         [f"{one.name}; delete it with: {one.command}" for one in report.left],

@@ -33,9 +33,15 @@ def doctor(
     registry_url: Annotated[
         str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, for images that are built.")
     ] = None,
+    try_tokens: Annotated[
+        bool,
+        typer.Option(
+            "--try-tokens", help="Read each token of Hugging Face from its secret, and try it on a file of its model."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check what a deployment of an environment depends on; read-only, with your AWS credentials.
+    """Check what a deployment of an environment depends on; read-only, with your AWS credentials. Reads no secret, but for --try-tokens.
 
     Each check is ok, a warning, a failure, or could not be made, with the next step. Exit code 0: none failed.
     Exit code 1: at least one failed.
@@ -45,7 +51,7 @@ def doctor(
         from cdk_sglang.cli.doctor.examination import examine
     except ModuleNotFoundError as error:
         raise ConfigurationError([Problem("doctor", f"needs {error.name}; pip install 'cdk-sglang[client]'")]) from None
-    examination = examine(needs, region=region, hub_url=hub_url, registry_url=registry_url)
+    examination = examine(needs, region=region, hub_url=hub_url, registry_url=registry_url, tries_tokens=try_tokens)
     if as_json:
         typer.echo(json.dumps(examination.as_json(), indent=2))
     else:

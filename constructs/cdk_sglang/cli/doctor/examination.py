@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdk_sglang.cli.doctor import (
+    agent,
     hub,
     identity,
     images,
@@ -73,6 +74,7 @@ def examine(
     region: str | None = None,
     hub_url: str | None = None,
     registry_url: str | None = None,
+    tries_tokens: bool = False,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> Examination:
     """Look at everything that a deployment of an environment depends on; nothing is changed.
@@ -82,6 +84,7 @@ def examine(
         region: AWS Region; the environment's own, else that of the user's AWS settings, by default.
         hub_url: Address of another hub with Hugging Face's API.
         registry_url: Address of a mirror with Docker Hub's API.
+        tries_tokens: Whether tokens of Hugging Face are read from their secrets and tried.
         limit_seconds: Longest that a check may take.
 
     Raises:
@@ -97,10 +100,11 @@ def examine(
         *zones.checks(needs, account),
         *images.checks(needs, account, registry_url=registry_url),
         *keys.checks(needs, account),
-        *hub.checks(needs, hub_url=hub_url),
+        *hub.checks(needs, account, hub_url=hub_url, tries_tokens=tries_tokens),
         *weights.checks(needs, account),
         *money.checks(needs, account),
         *telemetry.checks(needs, account),
+        *agent.checks(needs, account),
     ]
     results = run_checks(checks, limit_seconds=limit_seconds)
     return Examination(environment=needs.environment, region=account.region, results=tuple(results))

@@ -10,13 +10,10 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import Needs
+from cdk_sglang.cli.doctor.needs import DEFAULT_QUALIFIER, Needs
 
-QUALIFIER: Final = "hnb659fds"
-"""Qualifier of CDK's default bootstrap (aws-cdk-lib 2.275.0, DefaultStackSynthesizer); this project's app has no other."""
 BOOTSTRAP_VERSION: Final = 6
 """Lowest version of the bootstrap stack that the templates accept: their rule CheckBootstrapVersion (aws-cdk-lib 2.275.0)."""
-_PARAMETER: Final = f"/cdk-bootstrap/{QUALIFIER}/version"
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
@@ -47,14 +44,18 @@ def _identity(needs: Needs, account: Account) -> Finding:
 
 
 def _bootstrap(needs: Needs, account: Account) -> Finding:
+    parameter = f"/cdk-bootstrap/{needs.qualifier}/version"
     command = f"run: cdk bootstrap -c env={needs.environment}"
+    if needs.qualifier != DEFAULT_QUALIFIER:  # under the default name it would take the place of another bootstrap
+        command += f" --qualifier {needs.qualifier} --toolkit-stack-name CDKToolkit-{needs.qualifier}"
     try:
-        value = account.call("ssm", "get_parameter", Name=_PARAMETER)["Parameter"]["Value"]
+        value = account.call("ssm", "get_parameter", Name=parameter)["Parameter"]["Value"]
     except ClientError as error:
         if code_of(error) != "ParameterNotFound":
             raise
-        return failure(f"{account.region} is not bootstrapped for CDK: there is no SSM parameter {_PARAMETER}", command)
+        return failure(f"{account.region} is not bootstrapped for CDK: there is no SSM parameter {parameter}", command)
     version = int(value)
     if version < BOOTSTRAP_VERSION:
         return failure(f"bootstrap version {version}, and the templates need {BOOTSTRAP_VERSION} or later", command)
-    return ok(f"bootstrap version {version}; the templates need {BOOTSTRAP_VERSION} or later")
+    own = "" if needs.qualifier == DEFAULT_QUALIFIER else f" of qualifier {needs.qualifier}"
+    return ok(f"bootstrap version {version}{own}; the templates need {BOOTSTRAP_VERSION} or later")

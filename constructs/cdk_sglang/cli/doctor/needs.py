@@ -15,6 +15,10 @@ UNKNOWN_REGISTRY: Final = "unknown"
 """Registry of AWS's containers in a Region whose account the package's table does not have."""
 
 
+DEFAULT_QUALIFIER: Final = "hnb659fds"
+"""Qualifier of CDK's default bootstrap (aws-cdk-lib 2.275.0, DefaultStackSynthesizer)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EndpointNeeds:
     """What one endpoint needs.
@@ -113,6 +117,29 @@ class WeightsNeeds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentNeeds:
+    """What the optional agent needs.
+
+    Attributes:
+        stack_name: Name of its stack.
+        runtime_name: Name of its runtime.
+        gateway_name: Name of its gateway; None without tools.
+        memory_name: Name of its memory; None without one.
+        has_policies: Whether its gateway has Cedar policies.
+        functions: ARNs of Lambda functions of the author's own.
+        in_vpc: Whether it runs in the environment's subnets.
+    """
+
+    stack_name: str
+    runtime_name: str
+    gateway_name: str | None = None
+    memory_name: str | None = None
+    has_policies: bool = False
+    functions: tuple[str, ...] = ()
+    in_vpc: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """What an environment needs.
 
@@ -138,6 +165,8 @@ class Needs:
         usd_per_hour: US dollars per hour by the plan; None if a price is unknown.
         budget_usd_per_hour: Most it may cost; None without a limit.
         problems: Everything else that speaks against deploying it, by the plan.
+        qualifier: Qualifier of the bootstrap that its templates deploy with.
+        agent: What its agent needs; None without one.
     """
 
     environment: str
@@ -161,3 +190,5 @@ class Needs:
     usd_per_hour: Range | None = None
     budget_usd_per_hour: float | None = None
     problems: tuple[Problem, ...] = ()
+    qualifier: str = DEFAULT_QUALIFIER
+    agent: AgentNeeds | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.identity import QUALIFIER
-from cdk_sglang.cli.doctor.needs import Needs
+from cdk_sglang.cli.doctor.needs import AgentNeeds, Needs
 
 _ASSUMED: Final = re.compile(r"arn:[\w-]+:sts::[0-9]{12}:assumed-role/([^/]+)/.+")
 _SCALING_ROLE: Final = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -27,12 +26,12 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
         needs: What the environment needs.
         account: The account.
     """
-    yield Check(name="permissions: you", look=partial(_caller, account))
+    yield Check(name="permissions: you", look=partial(_caller, needs, account))
     yield Check(name="permissions: CloudFormation", look=partial(_cloudformation, needs, account))
     yield Check(name="service-linked role: scaling", look=partial(_scaling_role, account))
 
 
-def _caller(account: Account) -> Finding:
+def _caller(needs: Needs, account: Account) -> Finding:
     """Check that the user may assume the roles with which the CDK CLI deploys."""
     arn = str(account.identity()["Arn"])
     if arn.endswith(":root"):
@@ -40,7 +39,7 @@ def _caller(account: Account) -> Finding:
     assumed = _ASSUMED.fullmatch(arn)
     if assumed is not None:  # of an assumed role, only its own ARN has the path
         arn = str(account.call("iam", "get_role", RoleName=assumed[1])["Role"]["Arn"])
-    roles = [_bootstrap_role(account, part) for part in ("deploy-role", "file-publishing-role")]
+    roles = [_bootstrap_role(needs, account, part) for part in ("deploy-role", "file-publishing-role")]
     denied, depends = _denied(account, arn, {role: ["sts:AssumeRole"] for role in roles})
     if denied:
         return failure(
@@ -52,14 +51,15 @@ def _caller(account: Account) -> Finding:
 
 def _cloudformation(needs: Needs, account: Account) -> Finding:
     """Check that CloudFormation's role may create what the stacks hold."""
-    arn = _bootstrap_role(account, "cfn-exec-role")
+    arn = _bootstrap_role(needs, account, "cfn-exec-role")
     try:
         denied, depends = _denied(account, arn, _deployment_actions(needs, account))
     except ClientError as error:
         if code_of(error) not in {"NoSuchEntity", "NoSuchEntityException"}:
             raise
         raise CouldNotCheckError(
-            f"there is no role {arn}", "bootstrap first; with a bootstrap of another qualifier, look at its role"
+            f"there is no role {arn}",
+            "bootstrap first; a bootstrap of another qualifier is named in cdk.json: @aws-cdk/core:bootstrapQualifier",
         ) from None
     if denied:
         actions = sorted({action for _, action in denied})
@@ -107,6 +107,31 @@ def _deployment_actions(needs: Needs, account: Account) -> Mapping[str, Sequence
             actions[arn("sagemaker", f"model/{component}")] = ["sagemaker:CreateModel"]
         for group in endpoint.log_groups[:1]:
             actions[arn("logs", f"log-group:{group}")] = ["logs:CreateLogGroup"]
+    if needs.agent is not None:
+        actions |= _agent_actions(needs.agent, arn)
+    return actions
+
+
+def _agent_actions(agent: AgentNeeds, arn: Callable[..., str]) -> Mapping[str, Sequence[str]]:
+    """Return what CloudFormation needs for the agent: its parts, their roles, and to hand those over."""
+    service = "bedrock-agentcore"
+    actions: dict[str, Sequence[str]] = {
+        arn("iam", f"role/{agent.stack_name}-doctor", region=""): [
+            "iam:CreateRole",
+            "iam:PutRolePolicy",
+            "iam:PassRole",
+        ],
+        arn(service, f"runtime/{agent.runtime_name}-doctor"): [f"{service}:CreateAgentRuntime"],
+    }
+    if agent.gateway_name:
+        creating = [f"{service}:CreateGateway", f"{service}:CreateGatewayTarget"]
+        # CreatePolicy validates a policy against the gateway, as its caller.
+        invoking = [f"{service}:InvokeGateway"] if agent.has_policies else []
+        actions[arn(service, f"gateway/{agent.gateway_name}-doctor")] = [*creating, *invoking]
+    if agent.memory_name:
+        actions[arn(service, f"memory/{agent.memory_name}-doctor")] = [f"{service}:CreateMemory"]
+    if agent.has_policies:
+        actions[arn(service, f"policy-engine/{agent.stack_name}-doctor")] = [f"{service}:CreatePolicyEngine"]
     return actions
 
 
@@ -156,5 +181,6 @@ def _scaling_role(account: Account) -> Finding:
     return ok(f"{_SCALING_ROLE} is there")
 
 
-def _bootstrap_role(account: Account, part: str) -> str:
-    return f"arn:{account.partition}:iam::{account.id}:role/cdk-{QUALIFIER}-{part}-{account.id}-{account.region}"
+def _bootstrap_role(needs: Needs, account: Account, part: str) -> str:
+    name = f"cdk-{needs.qualifier}-{part}-{account.id}-{account.region}"
+    return f"arn:{account.partition}:iam::{account.id}:role/{name}"

@@ -151,7 +151,13 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
 
 
 def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
-    """Return what speaks against an environment, and what its plan warns of."""
+    """Return what speaks against an environment, and what its plan warns of.
+
+    Args:
+        text: The environment's file.
+        name: Its name.
+        folder: Folder of the environments, with models and prices of the user's own.
+    """
     try:
         plan = plan_fleet(request_of_text(text, name=name, folder=folder, command="init"))
     except ConfigurationError as error:

@@ -1,0 +1,93 @@
+"""Mistakes in a command line as one line on stderr, at any width: no box, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+_USAGE_ERROR: Final[type[Any]] = typer.BadParameter.__bases__[0]
+_COMMAND_LINE_ERROR: Final[type[Any]] = _USAGE_ERROR.__bases__[0]
+"""Click's UsageError and ClickException: Typer brings a Click of its own since 0.21, and took the installed one before."""
+_WORDS: Final = {
+    "Value error, ": "",
+    ". Did you mean": "; did you mean",
+    "Input should be a valid integer, unable to parse string as an integer": "a whole number is needed",
+    "Input should be a valid number, unable to parse string as a number": "a number is needed",
+    "Input should be": "must be",
+}
+"""Words of pydantic, with which Typer checks values, in this program's own."""
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands whose usage errors are one line: the command, what is wrong, and where its help is."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001  Typer's signature
+        windows_expand_args: bool = True,  # noqa: FBT001  as above
+        **extra: Any,
+    ) -> Any:  # noqa: ANN401  as above
+        """Run a command as Typer does, and print its usage errors in one line, with exit code 2.
+
+        Args:
+            args: Command line; that of the process by default.
+            prog_name: Name of the program.
+            complete_var: Environment variable of shell completion.
+            standalone_mode: Whether the process ends with the command.
+            windows_expand_args: Whether patterns are expanded on Windows.
+            **extra: Options of the context.
+        """
+        try:
+            result = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except _COMMAND_LINE_ERROR as error:
+            if not standalone_mode:
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is its help
+                error.show()
+            else:
+                print(usage_line(error, sys.argv[1:] if args is None else args), file=sys.stderr)  # noqa: T201  the command's own stderr
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            if not standalone_mode:
+                raise
+            print("stopped", file=sys.stderr)  # noqa: T201  as above
+            sys.exit(1)
+        if standalone_mode:
+            sys.exit(result if isinstance(result, int) else 0)
+        return result
+
+
+def usage_line(error: Any, words: Sequence[str]) -> str:  # noqa: ANN401  Click's ClickException, of either Click
+    """Return a usage error as one line.
+
+    Args:
+        error: The error.
+        words: The command line.
+    """
+    text = " ".join(str(error.format_message()).split()).rstrip(".?").removeprefix("Invalid value for ")
+    for said, meant in _WORDS.items():
+        text = text.replace(said, meant)
+    parameter, context = getattr(error, "param", None), getattr(error, "ctx", None)
+    value = None if parameter is None else _value_of(getattr(parameter, "opts", ()), words)
+    if value is not None and value not in text:
+        text = f"{text}, got {value!r}"
+    text = f"{text[:1].lower()}{text[1:]}"
+    return text if context is None else f"{context.command_path}: {text}; see {context.command_path} --help"
+
+
+def _value_of(options: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return what the command line gives an option; None if that is not clear."""
+    for option in options:
+        for place, word in enumerate(words):
+            if word == option and place + 1 < len(words):
+                return words[place + 1]
+            if option.startswith("--") and word.startswith(f"{option}="):
+                return word.removeprefix(f"{option}=")
+    return None
