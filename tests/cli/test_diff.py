@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from cdk_sglang import Capacity, InferenceEndpoint, ModelSource, NoVerification, ServingImage
 from cdk_sglang.cli.assembly import Stack, read_assembly
-from cdk_sglang.cli.diff.folders import report_of
 from cdk_sglang.cli.diff.compare import compare
+from cdk_sglang.cli.diff.folders import report_of
 from cdk_sglang.cli.diff.replacement import REPLACING
 from cdk_sglang.cli.diff.report import DiffReport, Span
 from cdk_sglang.cli.diff.show import print_diff

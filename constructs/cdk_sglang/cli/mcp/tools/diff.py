@@ -140,7 +140,7 @@ class Difference(Spec):
 
 
 def _diff(asked: CompareEnvironment, workspace: Workspace) -> Difference:
-    from cdk_sglang.cli.diff.command import report_of
+    from cdk_sglang.cli.diff.folders import report_of
 
     file = workspace.environment(asked.environment)
     with tempfile.TemporaryDirectory(prefix="cdk-sglang-diff-") as scratch:
