@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from cdk_sglang.metrics.figures.plan import mean_latency
+from cdk_sglang.metrics.promql import Place
 from localcloud.aws.console import promql
+from localcloud.aws.console.beside import is_plan
 from localcloud.aws.console.text import html_of
 from tests.localcloud import console_board as board
 from tests.localcloud.console_board import panel_of, put_board
@@ -280,3 +283,29 @@ def test_text_is_markdown_with_tables_and_buttons() -> None:
     assert '<a href="https://docs.example.com">Open</a>' in html
     assert "<table>" in html
     assert "<h1>A</h1>" in html
+
+
+def test_the_plan_stands_beside_what_is_measured(cloudwatch: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promql, "query_range", board.query_range)
+    for name in ("a", "b"):  # the same figure on two dashboards is one
+        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=board.body("arn:aws:cloudwatch:us-east-1:1:alarm:x"))
+    (figure,) = read("plan", seconds=3600)
+    (measured,) = figure.pop("measured")
+    assert figure == {
+        "title": "Tokens per second",
+        "dashboard": "a",
+        "unit": "tokens/s",
+        "basis": "plan",
+        "low": 40,
+        "high": 70,
+        "notes": [],
+    }
+    assert measured["label"] == "measured"
+    assert measured["within"] is (40 <= measured["value"] <= 70)
+
+
+def test_bands_of_the_library_are_known_as_those_of_the_plan() -> None:
+    place = Place(endpoint="fleet", component="llama")
+    figure = mean_latency(place, key="time_to_first_token", title="x", plan_seconds=(0.1, 0.2))
+    assert [is_plan(band.label) for band in figure.bands] == [True]
+    assert not is_plan("wanted")

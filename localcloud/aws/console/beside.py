@@ -1,4 +1,4 @@
-"""The plan beside what is measured: every panel of the deployed dashboards that has a band named `plan`, in numbers."""
+"""The plan beside what is measured: every panel of the deployed dashboards that has a band of the plan, in numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
     """Figures that the deployed plan predicts, each with the last value that was measured in the time range.
 
     Returns:
-        For each figure ``title``, ``dashboard``, ``unit``, ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
+        For each figure ``title``, ``dashboard``, ``unit``, ``basis`` (what the plan is for), ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
         which is None for a value that the plan does not bound), and ``notes`` that say why nothing was measured.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -27,7 +27,7 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
     for board in sorted(backend.list_dashboards(), key=lambda one: str(one.name)):
         for number, widget in enumerate(json.loads(board.body).get("widgets", [])):
             queries = ((widget.get("properties") or {}).get("data") or {}).get("queries") or []
-            if not any(str(query.get("label")) == f"{_PLAN}, low" for query in queries):
+            if not any(is_plan(str(query.get("label"))) for query in queries):
                 continue
             same = json.dumps([query.get("query") for query in queries])
             if same not in found:
@@ -35,8 +35,13 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def is_plan(label: str) -> bool:
+    """Whether a band, or one of its ends, is the plan's: `plan`, and `plan, 2 copies at their load`."""
+    return label == _PLAN or label.startswith(f"{_PLAN}, ")
+
+
 def _figure(board: str, panel: dict[str, Any]) -> dict[str, Any]:
-    band = next((one for one in panel["bands"] if one["label"] == _PLAN), None)
+    band = next((one for one in panel["bands"] if is_plan(one["label"])), None)
     series = panel["series"]
     low, high = (None, None) if band is None else (_last(series[band[side]]) for side in ("low", "high"))
     ends = {number for one in panel["bands"] for number in (one["low"], one["high"])}
@@ -50,6 +55,7 @@ def _figure(board: str, panel: dict[str, Any]) -> dict[str, Any]:
         "title": panel["title"],
         "dashboard": board,
         "unit": unit,
+        "basis": "" if band is None else band["label"],
         "low": low,
         "high": high,
         "measured": measured[:_SERIES_MAX],

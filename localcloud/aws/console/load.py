@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from localcloud.aws.console import invoking
 
@@ -43,15 +44,15 @@ class Shape:
 
 _PASSAGE: Final = "The fleet serves several models on shared machines, and copies of them come and go with the load. "
 SHAPES: Final = {
-    "chat": Shape(title="short questions, answers of up to 32 tokens", prompt="Name a city in Europe.", max_tokens=32),
-    "story": Shape(title="short questions, answers of up to 200 tokens", prompt="Tell a story.", max_tokens=200),
+    "chat": Shape(title="short questions, 32 tokens back", prompt="Name a city in Europe.", max_tokens=32),
+    "story": Shape(title="short questions, 200 tokens back", prompt="Tell a story.", max_tokens=200),
     "document": Shape(
-        title="a new passage of 900 words each, answers of up to 16 tokens",
+        title="new documents of 900 words, 16 tokens",
         prompt=_PASSAGE * 50 + "Summarize this.",
         max_tokens=16,
     ),
     "same-document": Shape(
-        title="the same passage of 900 words each, answers of up to 16 tokens",
+        title="one document of 900 words, 16 tokens",
         prompt=_PASSAGE * 50 + "Summarize this.",
         max_tokens=16,
         shares_prefix=True,
@@ -84,6 +85,7 @@ class Load:
     held_back: int = 0
     in_flight: int = 0
     problem: str = ""
+    _client: Any = None
     _began: float = field(default_factory=time.monotonic)
     _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -103,6 +105,7 @@ class Load:
 
     def start(self) -> None:
         """Begin to send, in the background."""
+        self._client = invoking.runtime()
         threading.Thread(target=self._run, name="console-load", daemon=True).start()
 
     def stop(self) -> None:
@@ -153,9 +156,9 @@ class Load:
         body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": shape.max_tokens}
         began, problem = time.monotonic(), ""
         try:
-            answer = invoking.runtime().invoke_endpoint(**invoking.request(self.endpoint, self.component, body))
+            answer = self._client.invoke_endpoint(**invoking.request(self.endpoint, self.component, body))
             answer["Body"].read()
-        except (ClientError, BotoCoreError, OSError) as error:
+        except (ClientError, BotoCoreError, HTTPError, OSError) as error:
             problem = str(error)
         with self._lock:
             self.in_flight -= 1

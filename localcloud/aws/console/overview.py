@@ -31,6 +31,10 @@ def overview(account: str, region: str) -> dict[str, Any]:
 
 def snapshot(account: str, region: str) -> dict[str, Any]:
     """What there is in an account and Region; without the time, so that nothing is different where nothing has happened."""
+    known, events = (
+        alarms(account, region),
+        _events(account, region),
+    )  # first: alarms are evaluated once there is a state
     state = store(account, region)
     with LOCK:
         endpoints = [_endpoint(state, endpoint) for endpoint in state.endpoints.values()]
@@ -39,8 +43,8 @@ def snapshot(account: str, region: str) -> dict[str, Any]:
         "endpoints": endpoints,
         "traffic": traffic(account, region, names),
         "decisions": [_decision(one) for one in activities(account, region)[:_DECISIONS_MAX]],
-        "alarms": alarms(account, region),
-        "events": _events(account, region),
+        "alarms": known,
+        "events": events,
         "faults": actions.active_faults(),
         "load": load.state(),
     }

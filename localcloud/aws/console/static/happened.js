@@ -45,9 +45,9 @@ export function planTable(figures) {
   if (!figures.length) return element("p", { class: "quiet" }, "No deployed dashboard has a band of the plan: the model is not in the planner's catalogue, or dashboards are off.");
   const rows = figures.map((one) => [
     element("div", {}, one.title, element("div", { class: "quiet" }, element("a", { href: `?dashboard=${encodeURIComponent(one.dashboard)}` }, one.dashboard))),
-    { content: one.low === null ? "–" : `${value(one.low, one.unit)} – ${value(one.high, one.unit)}`, class: "number" },
+    one.low === null ? "–" : element("div", {}, `${value(one.low, one.unit)} – ${value(one.high, one.unit)}`, one.basis === "plan" ? "" : element("div", { class: "quiet" }, one.basis)),
     one.measured.length
-      ? element("div", {}, one.measured.map((entry) => element("div", {}, element("b", {}, value(entry.value, entry.unit ?? one.unit)), ` ${entry.label}`, entry.within === null ? "" : element("span", { class: entry.within ? "good" : "bad" }, entry.within ? " ✔ as planned" : entry.value > one.high ? " ✖ above the plan" : " ✖ below the plan"))))
+      ? element("div", {}, one.measured.map((entry) => element("div", {}, element("b", {}, value(entry.value, one.unit)), ` ${entry.label}`, entry.within === null ? "" : element("span", { class: entry.within ? "good" : "quiet" }, entry.within ? " ✔ as planned" : entry.value > one.high ? " above the plan" : " below the plan"))))
       : element("div", { class: "quiet" }, one.notes[0] ?? "nothing was measured in this range"),
   ]);
   return table(["Figure", "Plan, for the GPU", "Measured here, on this machine's CPU"], rows, "The plan beside what is measured", { cards: true, id: "table-plan" });

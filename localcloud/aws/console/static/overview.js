@@ -92,7 +92,7 @@ export class OverviewView {
     const costs = this.fleet.endpoints.reduce((sum, one) => sum + one.cost.usd, 0);
     const faults = this.fleet.faults.map((fault) => `${fault.name} on ${fault.target}`);
     const words = [element("span", { class: `pill ${this.on ? "" : "bad"}`, "data-state": this.on ? "healthy" : "" }, this.text ?? "connecting"),
-      element("span", {}, `its time ${now ? clock(now, true) : "–"}`), element("span", {}, `${costs.toFixed(2)} USD an hour if this were AWS`)];
+      element("span", {}, `clock ${now ? clock(now, true) : "–"}`), element("span", {}, `${costs.toFixed(2)} USD an hour if this were AWS`)];
     if (faults.length) words.push(element("b", { class: "bad" }, `injected: ${faults.join(", ")}`));
     this.line.replaceChildren(...words);
     follow(this.host, now);
