@@ -5,6 +5,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,6 +294,7 @@ def test_the_plan_stands_beside_what_is_measured(cloudwatch: Any, read: Any, mon
     (measured,) = figure.pop("measured")
     assert figure == {
         "title": "Tokens per second",
+        "component": "",
         "dashboard": "a",
         "unit": "tokens/s",
         "basis": "plan",
@@ -302,6 +304,23 @@ def test_the_plan_stands_beside_what_is_measured(cloudwatch: Any, read: Any, mon
     }
     assert measured["label"] == "measured"
     assert measured["within"] is (40 <= measured["value"] <= 70)
+
+
+def test_the_plan_of_the_local_environment_is_found_on_its_dashboards(cloudwatch: Any, read: Any, root: Path) -> None:
+    name = "test_a_stack_is_as_it_was_reviewed[cdk-sglang-local-dashboards].json"
+    template = json.loads((root / "tests/stacks/__snapshots__/test_templates" / name).read_text(encoding="utf-8"))
+    for number, resource in enumerate(template["Resources"].values()):
+        cloudwatch.put_dashboard(
+            DashboardName=f"board-{number}", DashboardBody=json.dumps(resource["Properties"]["DashboardBody"])
+        )
+    figures = read("plan", seconds=3600)
+    assert [figure["title"] for figure in figures] == [
+        "Time to the first token (mean)",
+        "Time per further token (mean)",
+        "Output tokens per second and copy",
+    ]
+    assert all(0 < figure["low"] < figure["high"] and not figure["measured"] for figure in figures)
+    assert {figure["notes"][0].partition(" in this")[0] for figure in figures} == {"OTel enrichment is off"}
 
 
 def test_bands_of_the_library_are_known_as_those_of_the_plan() -> None:

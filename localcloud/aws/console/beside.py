@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from moto.cloudwatch.models import cloudwatch_backends
 
-from localcloud.aws.console import dashboards
+from localcloud.aws.console import dashboards, promql
 from localcloud.aws.console.panels import Lookup
+from localcloud.aws.hosting.store import store
 
 _PLAN: Final = "plan"
 _SERIES_MAX: Final = 6
@@ -19,20 +20,25 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
     """Figures that the deployed plan predicts, each with the last value that was measured in the time range.
 
     Returns:
-        For each figure ``title``, ``dashboard``, ``unit``, ``basis`` (what the plan is for), ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
+        For each figure ``title``, ``component`` (empty if it is of several), ``dashboard``, ``unit``, ``basis`` (what the plan is for), ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
         which is None for a value that the plan does not bound), and ``notes`` that say why nothing was measured.
     """
     found: dict[str, dict[str, Any]] = {}
+    names = list(store(lookup.account, lookup.region).components)
     backend = cloudwatch_backends[lookup.account][lookup.region]
     for board in sorted(backend.list_dashboards(), key=lambda one: str(one.name)):
         for number, widget in enumerate(json.loads(board.body).get("widgets", [])):
             queries = ((widget.get("properties") or {}).get("data") or {}).get("queries") or []
             if not any(is_plan(str(query.get("label"))) for query in queries):
                 continue
-            same = json.dumps([query.get("query") for query in queries])
-            if same not in found:
-                found[same] = _figure(str(board.name), dashboards.widget(str(board.name), number, {}, lookup))
-    return list(found.values())
+            asked = "\n".join(str(query.get("query")) for query in queries)
+            if asked not in found:
+                figure = _figure(str(board.name), dashboards.widget(str(board.name), number, {}, lookup))
+                figure["component"] = next((name for name in names if f'"{name}"' in asked), "")
+                why = "" if figure["measured"] else promql.reason(lookup.account, lookup.region, asked)
+                figure["notes"] = [why] if why else figure["notes"]
+                found[asked] = figure
+    return sorted(found.values(), key=lambda figure: str(figure["component"]))
 
 
 def is_plan(label: str) -> bool:

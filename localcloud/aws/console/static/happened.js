@@ -44,7 +44,7 @@ export function eventTable(events) {
 export function planTable(figures) {
   if (!figures.length) return element("p", { class: "quiet" }, "No deployed dashboard has a band of the plan: the model is not in the planner's catalogue, or dashboards are off.");
   const rows = figures.map((one) => [
-    element("div", {}, one.title, element("div", { class: "quiet" }, element("a", { href: `?dashboard=${encodeURIComponent(one.dashboard)}` }, one.dashboard))),
+    element("div", {}, one.title, element("div", { class: "quiet" }, one.component ? `${one.component}, on ` : "", element("a", { href: `?dashboard=${encodeURIComponent(one.dashboard)}` }, one.dashboard))),
     one.low === null ? "–" : element("div", {}, `${value(one.low, one.unit)} – ${value(one.high, one.unit)}`, one.basis === "plan" ? "" : element("div", { class: "quiet" }, one.basis)),
     one.measured.length
       ? element("div", {}, one.measured.map((entry) => element("div", {}, element("b", {}, value(entry.value, one.unit)), ` ${entry.label}`, entry.within === null ? "" : element("span", { class: entry.within ? "good" : "quiet" }, entry.within ? " ✔ as planned" : entry.value > one.high ? " above the plan" : " below the plan"))))
