@@ -34,6 +34,21 @@ def traffic(account: str, region: str, components: list[str]) -> dict[str, dict[
         By component: ``period_s``, and a list of values for each series, the oldest first, None where nothing was published.
     """
     end = (clock().now() // _PERIOD_S) * _PERIOD_S
+    published = cloudwatch_backends[account][region].metric_data
+    known = (account, region, end, *components, id(published), len(published))
+    found = _answered.get(known)
+    if found is None:
+        found = _ask(account, region, components, end)
+        _answered.clear()
+        _answered[known] = found
+    return found
+
+
+_answered: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+"""The last answer, by what it is of: pages ask every second, and there is something new every ten."""
+
+
+def _ask(account: str, region: str, components: list[str], end: float) -> dict[str, dict[str, Any]]:
     start = end - _PERIOD_S * _POINTS
     queries = [
         {"Id": f"{name}__{index}", "MetricStat": _stat(component, metric, stat)}
