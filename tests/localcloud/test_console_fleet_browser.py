@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
@@ -15,6 +16,7 @@ from localcloud.aws.console import actions, promql
 from localcloud.aws.console.pages import STREAMS
 from localcloud.aws.server import LocalCloud
 from tests.localcloud import console_board as board
+from tests.localcloud.helpers import SESSION
 from tests.support.browser import Page
 
 LIVE = "document.querySelector('.status .pill')?.textContent === 'live'"
@@ -146,6 +148,29 @@ def test_a_key_that_reads_shows_the_fleet_and_no_button(serving: Any, cloud: Loc
     page.value("localStorage.clear()")
     page.call("Page.navigate", url="about:blank")
     del serving
+
+
+def test_a_page_in_a_bucket_finds_no_key_and_performs_nothing(opened: Page, cloud: LocalCloud) -> None:
+    s3 = SESSION.client("s3", endpoint_url=cloud.url, config=Config(signature_version="s3v4"))
+    s3.create_bucket(Bucket="pages")
+    s3.put_object(Bucket="pages", Key="evil.html", Body=EVIL, ContentType="text/html")
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": "pages", "Key": "evil.html"})
+    assert address.startswith(cloud.url)  # the console's origin, if it were not for the sandbox
+    opened.call("Page.navigate", url=address)
+    opened.until("document.title.startsWith('done')")
+    assert opened.value("document.title") == "done: SecurityError TypeError"
+    assert opened.value("origin") == "null"
+    opened.problems.clear()  # Chromium's log has what was refused
+
+
+EVIL = b"""<script>
+  (async () => {
+    const said = [];
+    try { said.push(localStorage.getItem("localcloud-console-key")); } catch (error) { said.push(error.name); }
+    try { said.push((await fetch("/localcloud/console/actions/end-fault", { method: "POST", body: "{}" })).status); } catch (error) { said.push(error.name); }
+    document.title = `done: ${said.join(" ")}`;
+  })();
+</script>"""
 
 
 @pytest.fixture

@@ -43,17 +43,19 @@ class Shape:
 
 
 _PASSAGE: Final = "The fleet serves several models on shared machines, and copies of them come and go with the load. "
+_DOCUMENT: Final = _PASSAGE * 34
+"""3,400 characters: with an answer, it fits into 4,096 tokens even where each character is one, as in the random model."""
 SHAPES: Final = {
     "chat": Shape(title="short questions, 32 tokens back", prompt="Name a city in Europe.", max_tokens=32),
     "story": Shape(title="short questions, 200 tokens back", prompt="Tell a story.", max_tokens=200),
     "document": Shape(
-        title="new documents of 900 words, 16 tokens",
-        prompt=_PASSAGE * 50 + "Summarize this.",
+        title="new documents of 600 words, 16 tokens",
+        prompt=_DOCUMENT + "Summarize this.",
         max_tokens=16,
     ),
     "same-document": Shape(
-        title="one document of 900 words, 16 tokens",
-        prompt=_PASSAGE * 50 + "Summarize this.",
+        title="one document of 600 words, 16 tokens",
+        prompt=_DOCUMENT + "Summarize this.",
         max_tokens=16,
         shares_prefix=True,
     ),
