@@ -12,7 +12,7 @@ from botocore.config import Config
 from localcloud.aws.credentials import REGION, Credentials
 from localcloud.aws.settings import current
 
-CONNECTIONS_MAX: Final = 24
+_CONNECTIONS_MAX: Final = 64
 _READ_WITHIN_S: Final = 65
 """A little more than SageMaker gives a container to answer, so that its own time-out is seen."""
 
@@ -30,7 +30,7 @@ def _client(url: str, credentials: Credentials) -> Any:
         region_name=REGION,
     )
     config = Config(
-        retries={"total_max_attempts": 1}, read_timeout=_READ_WITHIN_S, max_pool_connections=CONNECTIONS_MAX
+        retries={"total_max_attempts": 1}, read_timeout=_READ_WITHIN_S, max_pool_connections=_CONNECTIONS_MAX
     )
     return session.client("sagemaker-runtime", endpoint_url=url, config=config)
 

@@ -41,6 +41,15 @@ class Shape:
     max_tokens: int
     shares_prefix: bool = False
 
+    def body(self, number: int) -> dict[str, Any]:
+        """Body of a request.
+
+        Args:
+            number: Number of the request within its load.
+        """
+        prompt = self.prompt if self.shares_prefix else f"{number}. {self.prompt}"
+        return {"messages": [{"role": "user", "content": prompt}], "max_tokens": self.max_tokens}
+
 
 _PASSAGE: Final = "The fleet serves several models on shared machines, and copies of them come and go with the load. "
 _DOCUMENT: Final = _PASSAGE * 34
@@ -153,9 +162,7 @@ class Load:
             self._stopped.wait(max(0.0, number / self.per_s - self._elapsed()))
 
     def _send(self, number: int) -> None:
-        shape = SHAPES[self.shape]
-        prompt = shape.prompt if shape.shares_prefix else f"{number}. {shape.prompt}"
-        body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": shape.max_tokens}
+        body = SHAPES[self.shape].body(number)
         began, problem = time.monotonic(), ""
         try:
             answer = self._client.invoke_endpoint(**invoking.request(self.endpoint, self.component, body))
