@@ -94,7 +94,9 @@ def print_result(
     console.print(f"engine    {_engine_line()}", markup=False, soft_wrap=True)
     console.print(f"took      {seconds:.0f} s")
     console.print()
-    console.print("look at it")
+    console.print(
+        "look at it, and make something happen: the fleet live, load, faults, skipped time, a killed copy, a chat"
+    )
     console.print(f"  {server_credentials.console_address(url)}", markup=False, soft_wrap=True)
     console.print()
     console.print("try next")

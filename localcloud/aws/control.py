@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.resources import custom
-from localcloud.aws.console import pages
+from localcloud.aws.console import actions, pages
 from localcloud.aws.door.guard import CONSOLE
 from localcloud.aws.hosting import stand_ins
 from localcloud.aws.hosting.store import LOCK
@@ -25,6 +25,7 @@ def reset() -> None:
     """Empty every service, end every fault, and return the clock to the machine's time."""
     faults.clear()
     stand_ins.clear()
+    actions.reset()
     with LOCK:  # before moto's lock, as everybody who needs both: the other order would wait for ever
         BackendDict.reset()
     clock().reset()

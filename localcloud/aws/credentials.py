@@ -63,13 +63,19 @@ class Credentials:
         """Key that reads the console's data and does nothing else: a browser keeps it, so it is not the secret."""
         return hmac.digest(self.secret_access_key.encode(), b"localcloud console", "sha256").hex()
 
-    def console_address(self, url: str) -> str:
+    @property
+    def control_key(self) -> str:
+        """Key that reads the console's data and performs its actions, and does nothing else."""
+        return hmac.digest(self.secret_access_key.encode(), b"localcloud console actions", "sha256").hex()
+
+    def console_address(self, url: str, *, acts: bool = True) -> str:
         """Address of the console for a browser; the key is behind `#`, which browsers send to nobody.
 
         Args:
             url: Address of the server.
+            acts: Whether the page may also perform actions. Default: it may.
         """
-        return f"{url}/localcloud/console/#key={self.console_key}"
+        return f"{url}/localcloud/console/#key={self.control_key if acts else self.console_key}"
 
     def exports(self, url: str) -> list[str]:
         """Lines for a shell, after which its AWS clients talk to the embedded AWS."""

@@ -46,7 +46,7 @@ from localcloud.aws.metrics import (
     publisher,
     scraper,
 )
-from localcloud.aws.scaling import policies, scheduled_actions
+from localcloud.aws.scaling import activities, policies, scheduled_actions
 from localcloud.aws.schedules import scheduler
 
 _OPERATIONS = (components, endpoints, jobs, packages, plans)
@@ -83,6 +83,7 @@ def install() -> None:
     log_filters.install()
     dashboards.install()
     policies.install()
+    activities.install()
     builds.install()
     registries.install()
     functions.install()

@@ -25,9 +25,11 @@ from localcloud.aws.agents import gateway, sessions
 from localcloud.aws.agents import invocations as agent_invocations
 from localcloud.aws.agents.store import stores as agent_stores
 from localcloud.aws.clock import clock
+from localcloud.aws.console.pages import STREAMS
 from localcloud.aws.credentials import FILE, Credentials, private_folder
 from localcloud.aws.door.guard import Guard
 from localcloud.aws.door.handler import Handler, closed_in_any_case
+from localcloud.aws.door.sandbox import sandboxed
 from localcloud.aws.hosting import copies, runtime
 from localcloud.aws.hosting.standby import standby
 from localcloud.aws.hosting.store import stores
@@ -93,7 +95,9 @@ class LocalCloud:
 
     def stop(self) -> None:
         """Stop answering, and leave no process behind."""
+        STREAMS.end()
         self._server.shutdown()
+        STREAMS.end()  # those that were opened meanwhile
         if self._thread is not None:
             self._thread.join()
         self._server.server_close()
@@ -172,7 +176,7 @@ def _front(moto: Any, guard: Guard) -> Any:
             body = _refused(request, "InternalFailure", repr(error), 500)(environ, start_response)
         return body
 
-    return closed_in_any_case(application)
+    return closed_in_any_case(sandboxed(application))
 
 
 def _refused(request: Request, code: str, message: str, status: int) -> Response:

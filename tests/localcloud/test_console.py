@@ -37,7 +37,8 @@ def test_the_page_and_its_files_need_no_key_and_have_no_secret(get: Get, cloud: 
         assert status == 200, name
         assert headers["Content-Type"].startswith("text/css" if name.endswith("css") else "text/javascript")
         page += body
-    for secret in (cloud.credentials.secret_access_key, cloud.credentials.console_key, cloud.credentials.access_key_id):
+    known = cloud.credentials
+    for secret in (known.secret_access_key, known.control_key, known.console_key, known.access_key_id):
         assert secret.encode() not in page
 
 
@@ -54,7 +55,7 @@ def test_the_page_loads_nothing_from_elsewhere(get: Get) -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", [PAGE, f"{PAGE}app.js", f"{DATA}overview"])
+@pytest.mark.parametrize("path", [PAGE, f"{PAGE}app.js", f"{DATA}overview", f"{DATA}live"])
 @pytest.mark.parametrize(
     "page",
     [
@@ -84,7 +85,8 @@ def test_data_needs_the_key_of_this_start(get: Get, cloud: LocalCloud) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/localcloud/health"), ("POST", "/localcloud/reset"), ("POST", "/localcloud/clock"), ("POST", f"{DATA}overview"), ("GET", "/"),
-     ("GET", f"{PAGE}data/../../health"), ("POST", PAGE), ("PUT", f"{PAGE}app.js")],
+     ("GET", f"{PAGE}data/../../health"), ("POST", PAGE), ("PUT", f"{PAGE}app.js"),
+     ("POST", f"{PAGE}actions/advance"), ("GET", f"{PAGE}actions/advance")],
 )  # fmt: skip
 def test_the_console_key_reads_the_console_and_nothing_else(
     get: Get, cloud: LocalCloud, method: str, path: str
@@ -109,10 +111,11 @@ def test_make_local_prints_the_address(cloud: LocalCloud, capsys: pytest.Capture
 
 
 def test_the_address_carries_the_key_where_no_server_sees_it(cloud: LocalCloud) -> None:
-    address = cloud.credentials.console_address(cloud.url)
-    assert urlsplit(address).fragment == f"key={cloud.credentials.console_key}"
-    assert cloud.credentials.console_key not in address.partition("#")[0]
-    assert cloud.credentials.secret_access_key not in address
+    for acts, key in ((True, cloud.credentials.control_key), (False, cloud.credentials.console_key)):
+        address = cloud.credentials.console_address(cloud.url, acts=acts)
+        assert urlsplit(address).fragment == f"key={key}"
+        assert key not in address.partition("#")[0]
+        assert cloud.credentials.secret_access_key not in address
 
 
 def test_the_overview_shows_which_gpu_has_which_copy(serving: Any, read: Read) -> None:

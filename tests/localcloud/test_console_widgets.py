@@ -5,11 +5,15 @@ import math
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdk_sglang.metrics.figures.plan import mean_latency
+from cdk_sglang.metrics.promql import Place
 from localcloud.aws.console import promql
+from localcloud.aws.console.beside import is_plan
 from localcloud.aws.console.text import html_of
 from tests.localcloud import console_board as board
 from tests.localcloud.console_board import panel_of, put_board
@@ -280,3 +284,47 @@ def test_text_is_markdown_with_tables_and_buttons() -> None:
     assert '<a href="https://docs.example.com">Open</a>' in html
     assert "<table>" in html
     assert "<h1>A</h1>" in html
+
+
+def test_the_plan_stands_beside_what_is_measured(cloudwatch: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promql, "query_range", board.query_range)
+    for name in ("a", "b"):  # the same figure on two dashboards is one
+        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=board.body("arn:aws:cloudwatch:us-east-1:1:alarm:x"))
+    (figure,) = read("plan", seconds=3600)
+    (measured,) = figure.pop("measured")
+    assert figure == {
+        "title": "Tokens per second",
+        "component": "",
+        "dashboard": "a",
+        "unit": "tokens/s",
+        "basis": "plan",
+        "low": 40,
+        "high": 70,
+        "notes": [],
+    }
+    assert measured["label"] == "measured"
+    assert measured["within"] is (40 <= measured["value"] <= 70)
+
+
+def test_the_plan_of_the_local_environment_is_found_on_its_dashboards(cloudwatch: Any, read: Any, root: Path) -> None:
+    name = "test_a_stack_is_as_it_was_reviewed[cdk-sglang-local-dashboards].json"
+    template = json.loads((root / "tests/stacks/__snapshots__/test_templates" / name).read_text(encoding="utf-8"))
+    for number, resource in enumerate(template["Resources"].values()):
+        cloudwatch.put_dashboard(
+            DashboardName=f"board-{number}", DashboardBody=json.dumps(resource["Properties"]["DashboardBody"])
+        )
+    figures = read("plan", seconds=3600)
+    assert [figure["title"] for figure in figures] == [
+        "Time to the first token (mean)",
+        "Time per further token (mean)",
+        "Output tokens per second and copy",
+    ]
+    assert all(0 < figure["low"] < figure["high"] and not figure["measured"] for figure in figures)
+    assert {figure["notes"][0].partition(" in this")[0] for figure in figures} == {"OTel enrichment is off"}
+
+
+def test_bands_of_the_library_are_known_as_those_of_the_plan() -> None:
+    place = Place(endpoint="fleet", component="llama")
+    figure = mean_latency(place, key="time_to_first_token", title="x", plan_seconds=(0.1, 0.2))
+    assert [is_plan(band.label) for band in figure.bands] == [True]
+    assert not is_plan("wanted")

@@ -1,4 +1,8 @@
-"""The fleet as it is now: endpoints, instances with their GPUs, components, copies, alarms and the last events."""
+"""The fleet as it is now: endpoints, instances with their GPUs, components, copies, requests, scaling, alarms, events and dollars.
+
+Where AWS has an operation, its answer is shown: metrics, alarms, scaling activities, stack events. It has none for the place and state of
+a single copy, which come from the state of the embedded AWS.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,42 @@ from typing import Any, Final
 from moto.cloudformation.models import cloudformation_backends
 
 from localcloud.aws.clock import clock
+from localcloud.aws.console import actions, journal, load
 from localcloud.aws.console.alarm_list import alarms, changes
+from localcloud.aws.console.costs import usd_per_hour
+from localcloud.aws.console.traffic import traffic
 from localcloud.aws.hosting.instances import copies_by_instance
 from localcloud.aws.hosting.records import Component, Endpoint, Instance, gpus_of
 from localcloud.aws.hosting.store import LOCK, Store, store
+from localcloud.aws.scaling.activities import Activity, activities
 
 _EVENTS_MAX: Final = 40
+_DECISIONS_MAX: Final = 20
 
 
 def overview(account: str, region: str) -> dict[str, Any]:
-    """What there is in an account and Region."""
+    """What there is in an account and Region, with the time."""
+    return {"now": clock().now()} | snapshot(account, region)
+
+
+def snapshot(account: str, region: str) -> dict[str, Any]:
+    """What there is in an account and Region; without the time, so that nothing is different where nothing has happened."""
+    known, events = (
+        alarms(account, region),
+        _events(account, region),
+    )  # first: alarms are evaluated once there is a state
     state = store(account, region)
     with LOCK:
         endpoints = [_endpoint(state, endpoint) for endpoint in state.endpoints.values()]
+    names = [component["name"] for endpoint in endpoints for component in endpoint["components"]]
     return {
-        "now": clock().now(),
         "endpoints": endpoints,
-        "alarms": alarms(account, region),
-        "events": _events(account, region),
+        "traffic": traffic(account, region, names),
+        "decisions": [_decision(one) for one in activities(account, region)[:_DECISIONS_MAX]],
+        "alarms": known,
+        "events": events,
+        "faults": actions.active_faults(),
+        "load": load.state(),
     }
 
 
@@ -32,10 +54,12 @@ def _endpoint(state: Store, endpoint: Endpoint) -> dict[str, Any]:
     name = str(endpoint.data["EndpointName"])
     components = [one for one in state.components.values() if one.data["EndpointName"] == name]
     copies = copies_by_instance(state)
+    types = [instance.type for instances in endpoint.instances.values() for instance in instances]
     return {
         "name": name,
         "status": endpoint.status,
         "failure": str(endpoint.data.get("FailureReason", "")),
+        "cost": usd_per_hour(types, state.region),
         "instances": [
             _instance(instance, variant, copies.get(instance.id, []))
             for variant, instances in endpoint.instances.items()
@@ -59,6 +83,7 @@ def _instance(instance: Instance, variant: str, copies: list[Any]) -> dict[str, 
 
 
 def _component(state: Store, component: Component) -> dict[str, Any]:
+    kept = list(component.sessions.values())
     return {
         "name": component.name,
         "status": component.status,
@@ -72,12 +97,28 @@ def _component(state: Store, component: Component) -> dict[str, Any]:
                 "instance": copy.instance_id,
                 "gpus": copy.gpus,
                 "requests": copy.outstanding,
+                "sessions": kept.count(copy),
                 "outdated": copy.revision != component.revision,
             }
             for copy in component.copies
             if copy.state != "stopped"
         ],
         "adapters": [{"name": one.name, "status": one.status} for one in state.adapters_of(component.name)],
+    }
+
+
+def _decision(one: Activity) -> dict[str, Any]:
+    """A scaling activity with the figures that decided it."""
+    return {
+        "time": one.began,
+        "ended": one.ended,
+        "component": one.resource_id.partition("/")[2],
+        "before": one.before,
+        "after": one.after,
+        "cause": one.cause,
+        "figures": one.figures,
+        "status": one.not_scaled or one.status,
+        "message": one.message,
     }
 
 
@@ -95,4 +136,6 @@ def _events(account: str, region: str) -> list[dict[str, Any]]:
         for stack in stacks
         for event in list(stack.events)[-_EVENTS_MAX:]
     ]
-    return sorted([*steps, *changes(account, region)], key=lambda one: -float(one["time"]))[:_EVENTS_MAX]
+    return sorted([*steps, *changes(account, region), *journal.entries()], key=lambda one: -float(one["time"]))[
+        :_EVENTS_MAX
+    ]

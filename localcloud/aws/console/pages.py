@@ -1,4 +1,4 @@
-"""Routes of the console, under `/localcloud/console/`: the page and its files to everybody on this machine, data to holders of a key.
+"""Routes of the console, under `/localcloud/console/`: the page and its files to everybody on this machine, data and actions to holders of a key.
 
 The page has no data in it; its script sends the key that is in the part of the address after `#`, which no browser sends to a server.
 """
@@ -18,11 +18,13 @@ from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from werkzeug.wrappers import Request, Response
 
 from localcloud.aws.clock import clock
-from localcloud.aws.console import dashboards
-from localcloud.aws.console.overview import overview
+from localcloud.aws.console import actions, dashboards
+from localcloud.aws.console.beside import beside_plan
+from localcloud.aws.console.live import Streams, TooManyError, hung_up
+from localcloud.aws.console.overview import overview, snapshot
 from localcloud.aws.console.panels import Lookup
 from localcloud.aws.credentials import REGION
-from localcloud.aws.door.guard import CONSOLE, CONSOLE_DATA
+from localcloud.aws.door.guard import ACTS, CONSOLE, CONSOLE_ACTIONS, CONSOLE_DATA
 from localcloud.aws.settings import REPOSITORY
 
 _HERE: Final = Path(__file__).parent
@@ -47,11 +49,14 @@ RANGES: Final = (
 """Time ranges to choose from, in seconds."""
 REFRESHES: Final = ((0, "off"), (5, "5 s"), (10, "10 s"), (60, "1 min"))
 """Pauses between two refreshes to choose from, in seconds."""
+STREAMS: Final = Streams(lambda: snapshot(ACCOUNT, REGION))
 
 
 def answer(request: Request) -> Response:
     """Answer a request to the console: 404 for an unknown path, dashboard or widget, 400 for a malformed argument."""
     path = str(request.environ.get("PATH_INFO", ""))
+    if path.startswith(CONSOLE_ACTIONS):
+        return _guarded(actions.answer(request, path.removeprefix(CONSOLE_ACTIONS)))
     if request.method not in ("GET", "HEAD"):
         return _problem(
             f"{request.method} is not for the console, which only reads", http.HTTPStatus.METHOD_NOT_ALLOWED
@@ -67,11 +72,15 @@ def answer(request: Request) -> Response:
 
 
 def _data(request: Request, what: str) -> Response:
+    if what == "live":
+        return _live(request)
     answers: dict[str, Callable[[Request], Any]] = {
         "overview": lambda _: overview(ACCOUNT, REGION) | {"dashboards": dashboards.listing(ACCOUNT, REGION)},
         "dashboards": lambda _: dashboards.listing(ACCOUNT, REGION),
         "dashboard": lambda asked: dashboards.dashboard(ACCOUNT, REGION, _argument(asked, "name")),
         "widget": _widget,
+        "plan": lambda asked: beside_plan(_lookup(asked)),
+        "choices": lambda asked: actions.choices() | {"acts": bool(asked.environ.get(ACTS))},
     }
     handler = answers.get(what)
     if handler is None:
@@ -85,6 +94,17 @@ def _data(request: Request, what: str) -> Response:
     return _json(body)
 
 
+def _live(request: Request) -> Response:
+    """The stream of what happens; for a HEAD request its headers alone."""
+    try:
+        events, close = STREAMS.open(lambda: hung_up(request.environ["werkzeug.socket"]))
+    except TooManyError as error:
+        return _problem(str(error), http.HTTPStatus.SERVICE_UNAVAILABLE)
+    response = _guarded(Response(events, content_type="text/event-stream"))
+    response.call_on_close(close)
+    return response
+
+
 def _argument(request: Request, name: str) -> str:
     value: str | None = request.args.get(name)
     if value is None:
@@ -92,12 +112,16 @@ def _argument(request: Request, name: str) -> str:
     return value
 
 
-def _widget(request: Request) -> Any:
+def _lookup(request: Request) -> Lookup:
     seconds = float(request.args.get("seconds", _RANGE_S))
     if not 0 < seconds <= _RANGE_MAX_S:
         raise ValueError(f"seconds: {seconds:g}; a number above 0, at most {_RANGE_MAX_S}")
     end = clock().now()
-    lookup = Lookup(account=ACCOUNT, region=REGION, start=end - seconds, end=end)
+    return Lookup(account=ACCOUNT, region=REGION, start=end - seconds, end=end)
+
+
+def _widget(request: Request) -> Any:
+    lookup = _lookup(request)
     chosen = {name.removeprefix("var-"): value for name, value in request.args.items() if name.startswith("var-")}
     return dashboards.widget(_argument(request, "name"), int(_argument(request, "widget")), chosen, lookup)
 

@@ -30,6 +30,10 @@ CONSOLE: Final = "/localcloud/console/"
 """Path of the console: its page and files have no data in them, and a browser cannot sign the request for them."""
 CONSOLE_DATA: Final = "/localcloud/console/data/"
 """Path of the console's data, which the page asks for with the console's key."""
+CONSOLE_ACTIONS: Final = "/localcloud/console/actions/"
+"""Path of the console's actions, which the page asks for with the key of the actions."""
+ACTS: Final = "localcloud.acts"
+"""Key in the environ of an admitted request for the console: whether its sender may perform the console's actions."""
 SIGNED: Final = "localcloud.signed"
 """Key in the environ of an admitted request: what its signature covers, and for which service and Region it is."""
 _CONTROL: Final = "/localcloud/"
@@ -65,17 +69,26 @@ class Guard:
         if request.method == "PUT" and path.startswith(ONE_TIME):
             return None
         reads = request.method in ("GET", "HEAD")
-        if reads and path.startswith(CONSOLE) and not path.startswith(CONSOLE_DATA):
+        if reads and path.startswith(CONSOLE) and not path.startswith((CONSOLE_DATA, CONSOLE_ACTIONS)):
             return None
         headers = _headers(request)
         authorization = headers.get("authorization", "")
         if path.startswith(_CONTROL) and authorization.startswith("Bearer "):
-            token = authorization.removeprefix("Bearer ").encode("latin-1")
-            known = hmac.compare_digest(token, self._credentials.secret_access_key.encode())
-            if reads and path.startswith(CONSOLE_DATA):
-                known = known or hmac.compare_digest(token, self._credentials.console_key.encode())
+            known = self._knows(request.method, path, authorization.removeprefix("Bearer ").encode("latin-1"))
+            request.environ[ACTS] = known == "acts"
             return None if known else _refusal(request, "UnrecognizedClientException", _NOT_MINE)
+        request.environ[ACTS] = True
         return self._unless_signed(request, headers)
+
+    def _knows(self, method: str, path: str, token: bytes) -> str:
+        """What a bearer token may do at a control path: "acts", "reads", or nothing."""
+        if hmac.compare_digest(token, self._credentials.secret_access_key.encode()):
+            return "acts"
+        reads = method in ("GET", "HEAD") and path.startswith(CONSOLE_DATA)
+        acts = method == "POST" and path.startswith(CONSOLE_ACTIONS)
+        if (reads or acts) and hmac.compare_digest(token, self._credentials.control_key.encode()):
+            return "acts"
+        return "reads" if reads and hmac.compare_digest(token, self._credentials.console_key.encode()) else ""
 
     def _unless_signed(self, request: Request, headers: Mapping[str, str]) -> Response | None:
         """Return the refusal of a request whose signature is missing or wrong, None for a valid one."""

@@ -80,6 +80,11 @@ class Copy:
         del drain
         self.state = "stopped"
 
+    def kill(self) -> None:
+        """End the copy at once, as a crash does."""
+        self.failure = "the copy was killed"
+        self.state = "failed"
+
     def join(self) -> None:
         """Wait until the copy has stopped."""
 
@@ -128,6 +133,11 @@ class ProcessCopy(Copy):
             self.state = "stopping"
         self._drain = drain
         self._halt.set()
+
+    @override
+    def kill(self) -> None:
+        if self._process is not None and self.pid is not None:
+            _signal(self._process, signal.SIGKILL)
 
     @override
     def join(self) -> None:

@@ -19,8 +19,9 @@ from localcloud.aws.hosting.operations import call
 from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, stores
 from localcloud.aws.metrics import alarms
+from localcloud.aws.scaling import activities
+from localcloud.aws.scaling.activities import DIMENSION, Activity
 
-DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 _EVALUATION_S = 10
 _COOLDOWN_S = 300
 """Default of both target-tracking cooldowns for inference components (TargetTrackingScalingPolicyConfiguration)."""
@@ -39,6 +40,7 @@ def tick() -> None:
         for state in stores():
             if clock().now() // _EVALUATION_S != state.last_alarms // _EVALUATION_S:
                 state.last_alarms = clock().now()
+                activities.settle(state)
                 _bounds(state)
                 alarms.evaluate(state)
 
@@ -63,7 +65,11 @@ def _bounds(state: Store) -> None:
         pair = _target(state, resource_id)
         if pair:
             target, component = pair
-            _scale(state, component, min(max(component.desired, target.min_capacity), target.max_capacity))
+            before, copies = component.desired, min(max(component.desired, target.min_capacity), target.max_capacity)
+            if _scale(state, component, copies):
+                side = "minimum" if copies > before else "maximum"
+                cause = f"{side} capacity was set to {copies}"
+                activities.scaled(state, Activity(resource_id=resource_id, before=before, after=copies, cause=cause))
 
 
 def _scale(state: Store, component: Component, copies: int) -> bool:
@@ -96,12 +102,31 @@ def _act(state: Store, policy: Any, alarm: Any, value: float) -> None:
         copies = _step(steps, component.desired, value - alarm.threshold)
         grows = copies > component.desired
         cooldown = float(steps.get("Cooldown", 0))
+    wanted, before = copies, component.desired
     copies = min(max(copies, target.min_capacity), target.max_capacity)
     blocked = suspended.get("DynamicScalingOutSuspended" if grows else "DynamicScalingInSuspended", False)
     last = state.policy_runs.get(policy.policy_arn, -math.inf)
-    due = clock().now() - last >= cooldown
-    if due and not blocked and _scale(state, component, copies):
+    if blocked or clock().now() - last < cooldown:
+        return
+    decision = Activity(
+        resource_id=policy.resource_id,
+        before=before,
+        after=copies,
+        cause=f"monitor alarm {alarm.name} in state ALARM triggered policy {policy.policy_name}",
+        figures=_figures(alarm, value),
+    )
+    if _scale(state, component, copies):
         state.policy_runs[policy.policy_arn] = clock().now()
+        activities.scaled(state, decision)
+    elif copies == before != wanted:
+        decision.not_scaled = "AlreadyAtMaxCapacity" if wanted > before else "AlreadyAtMinCapacity"
+        activities.not_scaled(state, decision)
+
+
+def _figures(alarm: Any, value: float) -> str:
+    """The value that decided, beside the alarm's threshold."""
+    side = "above" if alarm.comparison_operator.startswith("Greater") else "below"
+    return f"{alarm.metric_name or 'metric math'} {value:.4g}, {side} {float(alarm.threshold):.4g}"
 
 
 def _step(steps: dict[str, Any], present: int, beyond: float) -> int:

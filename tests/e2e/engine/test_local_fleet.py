@@ -10,6 +10,7 @@ import json
 import signal
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import agent as local_agent
+from localcloud.aws.console.load import SHAPES
 from localcloud.aws.hosting.store import stores
 from tests.e2e.engine.conftest import ROOT
 from tests.localcloud.agents import Stack, events, runtime, zipped
@@ -61,6 +63,16 @@ def asking(fleet: Any) -> Iterator[Counter[str]]:
     finally:
         done.set()
         thread.join()
+
+
+def act(fleet: Any, name: str, **body: Any) -> Any:
+    """Perform an action of the console."""
+    request = urllib.request.Request(
+        f"{fleet.url}/localcloud/console/actions/{name}",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {fleet.credentials.control_key}", "Content-Type": "application/json"},
+    )
+    return urllib.request.urlopen(request)
 
 
 def eventually(holds: Any, *, within_s: float) -> float:
@@ -114,6 +126,20 @@ class TestFleet:
         assert len(arrived) > 2
         assert b"".join(part for _, part in arrived).endswith(b"data: [DONE]\n\n")
         assert arrived[-1][0] - arrived[0][0] > 0.2  # the first part was there while the engine went on
+
+    def test_the_console_streams_an_answer_and_its_loads_fit(self, fleet: Any) -> None:
+        place = {"endpoint": "e2e-chat", "component": "e2e-chat-tiny"}
+        question = [{"role": "user", "content": "hello"}]
+        with act(fleet, "chat", **place, messages=question, max_tokens=16) as answer:
+            lines = answer.read().decode().split("\n\n")
+
+        assert lines[-2:] == ["data: [DONE]", ""]
+        chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"])
+        assert 0 < chunks[-1]["usage"]["completion_tokens"] <= 16
+        for shape in SHAPES.values():  # each fits the model; how many are answered in time depends on the machine
+            asked = shape.body(1) | {"max_tokens": 2}
+            assert json.loads(fleet.invoke("tiny", asked)["Body"].read())["usage"]["completion_tokens"] > 0
 
     def test_the_openai_client_works_against_the_openai_path(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from openai import OpenAI

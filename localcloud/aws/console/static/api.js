@@ -1,4 +1,4 @@
-// The console's data, read with the key that was in the address.
+// The console's data and actions, asked for with the key that was in the address; it is sent in a header, and never in an address.
 
 const STORED = "localcloud-console-key";
 
@@ -17,18 +17,46 @@ export function saveKey(text) {
   localStorage.setItem(STORED, text.trim().replace(/^.*#key=/, ""));
 }
 
-export async function read(what, parameters = {}) {
+async function ask(path, options = {}) {
   const key = localStorage.getItem(STORED);
   if (!key) throw new Refused("no key");
-  const query = new URLSearchParams(parameters);
   let response;
   try {
-    response = await fetch(`data/${what}?${query}`, { headers: { Authorization: `Bearer ${key}` } });
-  } catch {
+    response = await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${key}` } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Error("the embedded AWS does not answer; `make local` starts it");
   }
   if (response.status === 403) throw new Refused("wrong key");
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.message);
-  return body;
+  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).message ?? `the embedded AWS answered ${response.status}`);
+  return response;
+}
+
+export async function read(what, parameters = {}) {
+  return (await ask(`data/${what}?${new URLSearchParams(parameters)}`)).json();
+}
+
+const sent = (body, signal) => ({ method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, signal });
+
+export async function act(what, body = {}) {
+  return (await ask(`actions/${what}`, sent(body))).json();
+}
+
+// Events of the live stream, or of an answer of the chat: pairs of name and data, until the server or the signal ends them.
+export async function* stream(path, signal, body) {
+  const response = await ask(path, body ? sent(body, signal) : { signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (text + value).replace(/\r\n/g, "\n").split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const lines = part.split("\n");
+      const field = (name) => lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trim()).join("\n");
+      const data = field("data");
+      if (data) yield { name: field("event") || "message", data };
+    }
+  }
 }

@@ -18,6 +18,8 @@ const state = {
     if (!rangeChosen && fits) range.value = fits.value;
   },
   updated: () => { updated.textContent = `updated ${clock(Date.now() / 1000)}`; },
+  note: (text) => { updated.textContent = text; },
+  failed: (error) => failed(error),
 };
 
 function wanted() {
@@ -26,6 +28,8 @@ function wanted() {
 
 async function open() {
   const name = wanted();
+  view?.close?.();
+  view = null;
   try {
     await list();
     main.replaceChildren(element("p", { class: "quiet" }, "Loading …"));
@@ -56,6 +60,7 @@ function follow(event) {
 }
 
 function failed(error) {
+  view?.close?.();
   view = null;
   if (!(error instanceof Refused)) {
     main.replaceChildren(element("h1", {}, "No answer"), element("p", {}, error.message));

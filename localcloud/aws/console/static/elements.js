@@ -21,17 +21,28 @@ function fill(node, attributes, children) {
 
 // A table that scrolls by itself, so that the page does not.
 // On a phone, rows of long texts are drawn as cards: one line per cell, with the name of its column.
-export function table(head, rows, caption, { cards = false } = {}) {
+export function table(head, rows, caption, { cards = false, id } = {}) {
   const cells = (row, name) => row.map((cell, index) => {
     const inner = cell && typeof cell === "object" && !(cell instanceof Node) ? cell : { content: cell };
     const label = cards && name === "td" ? head[index] : undefined;
     return element(name, { class: inner.class, scope: name === "th" ? "col" : undefined, "data-label": label }, inner.content ?? "");
   });
-  return element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+  return element("div", { id, class: "wide", tabindex: "0", role: "region", "aria-label": caption },
     element("table", { class: cards ? "cards" : undefined },
       element("caption", { class: "hidden" }, caption),
       element("thead", {}, element("tr", {}, cells(head, "th"))),
       element("tbody", {}, rows.map((row) => element("tr", {}, cells(row, "td"))))));
+}
+
+// Draw a part of the page anew, and keep the reader's place in it: focus, open details and scrolled tables, all found by their ids.
+export function redraw(host, children) {
+  const focused = host.contains(document.activeElement) ? document.activeElement.id : "";
+  const open = [...host.querySelectorAll("details[open]")].map((one) => one.id);
+  const scrolled = [...host.querySelectorAll(".wide[id]")].map((one) => [one.id, one.scrollLeft]);
+  host.replaceChildren(...children.flat().filter((child) => child));
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const [id, left] of scrolled) if (left && document.getElementById(id)) document.getElementById(id).scrollLeft = left;
+  if (focused) (document.getElementById(focused) ?? host).focus({ preventScroll: true });
 }
 
 // Colours as the theme has them now, for canvases, which know no variables.

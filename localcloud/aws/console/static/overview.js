@@ -1,104 +1,106 @@
-// The fleet as it is now: endpoints with instances and GPUs, components with copies, alarms, and the last events.
+// The fleet as it is now: drawn live, with what one can do to it, and below it what has happened.
 
-import { read } from "./api.js";
-import { element, PALETTE, table } from "./elements.js";
-import { ago, clock } from "./format.js";
-import { STATES } from "./panel.js";
-
-const BAD = new Set(["failed", "Failed", "unhealthy", "ALARM"]);
+import { act, read } from "./api.js";
+import { Actions } from "./actions.js";
+import { Chat } from "./chat.js";
+import { element, redraw } from "./elements.js";
+import { changes, endpoint } from "./fleet.js";
+import { clock } from "./format.js";
+import { alarmTable, decisionTable, eventTable, follow, planTable } from "./happened.js";
+import { Live } from "./live.js";
 
 export class OverviewView {
-  constructor(state) {
-    this.state = state;
+  constructor(page) {
+    this.page = page;
+    this.drawn = new Map();
+    this.now = 0;
   }
 
   async open(host) {
+    const [choices, fleet] = await Promise.all([read("choices"), read("overview")]);
+    if (this.closed) return;
+    this.acts = choices.acts;
+    this.said = element("p", { class: "hidden", role: "status", "aria-live": "polite" });
+    this.line = element("p", { class: "status" });
+    this.parts = Object.fromEntries(["fleet", "decisions", "alarms", "plan", "events"].map((name) => [name, element("div", { id: `part-${name}`, tabindex: "-1" })]));
+    this.actions = choices.acts ? new Actions(choices, (text) => this.say(text)) : null;
+    this.chat = choices.acts ? new Chat(choices, (text) => this.say(text)) : null;
+    const titled = (title, part) => [element("h2", {}, title), part];
+    host.replaceChildren(element("h1", {}, "Fleet"), this.line, this.said, this.parts.fleet,
+      ...(choices.acts ? [element("h2", {}, "Make something happen"), element("div", { class: "tools" }, this.actions.node, this.chat.node)] : [element("p", { class: "quiet" }, "This key reads the console. The address that the embedded AWS prints for actions has buttons too.")]),
+      ...titled("Scaling decisions", this.parts.decisions), ...titled("The plan beside what is measured", this.parts.plan),
+      ...titled("Alarms", this.parts.alarms), ...titled("Last events", this.parts.events));
     this.host = host;
-    await this.refresh();
+    this.show(fleet);
+    this.live = new Live({
+      seen: (name, data) => (name === "fleet" ? this.show(data) : this.tick(data.now)),
+      state: (on, text) => { this.on = on; this.text = text; this.tick(this.now); },
+      refused: (error) => this.page.failed(error),
+    });
+    await this.plan();
+  }
+
+  close() {
+    this.closed = true;
+    this.live?.close();
+    this.chat?.close();
   }
 
   redraw() {}
 
+  // What the header's button and pause ask for: all of it if the stream does not bring it, the plan in any case.
   async refresh() {
-    const fleet = await read("overview");
-    const open = new Set([...this.host.querySelectorAll("details[open]")].map((one) => one.id));
-    const alarms = fleet.alarms.filter((alarm) => !alarm.scaling), scaling = fleet.alarms.filter((alarm) => alarm.scaling);
-    this.host.replaceChildren(
-      element("h1", {}, "Fleet"),
-      ...(fleet.endpoints.length ? fleet.endpoints.map(endpoint) : [element("p", { class: "quiet" }, "There is no endpoint. `make local` deploys one.")]),
-      element("h2", {}, "Alarms"),
-      alarms.length ? alarmTable(alarms, fleet.now) : element("p", { class: "quiet" }, "No alarm is deployed."),
-      ...(scaling.length ? [details("scaling-alarms", `${scaling.length} alarms of scaling policies, ${scaling.filter((one) => one.state === "ALARM").length} of them in alarm (they change the number of copies, and page nobody)`, alarmTable(scaling, fleet.now), open)] : []),
-      element("h2", {}, "Last events"),
-      fleet.events.length ? eventTable(fleet.events) : element("p", { class: "quiet" }, "Nothing has happened yet."),
-    );
-    this.state.updated();
-    return fleet;
+    if (!this.on) this.show(await read("overview"));
+    await this.plan();
+    this.page.updated();
   }
-}
 
-function details(id, text, inner, open) {
-  return element("details", { id, open: open.has(id) }, element("summary", {}, text), inner);
-}
+  async plan() {
+    this.part("plan", [await read("plan", { seconds: this.page.seconds() })], (figures) => [planTable(figures)]);
+  }
 
-function state(text) {
-  return element("span", { class: `pill ${BAD.has(text) ? "bad" : ""}`, "data-state": text }, text);
-}
+  show(fleet) {
+    if (fleet.now) this.now = fleet.now;
+    if (this.fleet) this.say(changes(this.fleet, fleet).slice(0, 4).join("; "));
+    this.fleet = fleet;
+    this.page.updated();
+    const kill = this.acts ? (copy) => act("kill", { copy }).then(() => this.say(`copy ${copy} was killed`), (error) => this.say(error.message, true)) : null;
+    const alarms = fleet.alarms.filter((alarm) => !alarm.scaling), scaling = fleet.alarms.filter((alarm) => alarm.scaling);
+    this.part("fleet", [fleet.endpoints, fleet.traffic], (endpoints, traffic) => endpoints.length ? endpoints.map((one) => endpoint(one, traffic, kill)) : [element("p", { class: "quiet" }, "There is no endpoint. `make local` deploys one.")]);
+    this.part("decisions", [fleet.decisions], (decisions) => [decisionTable(decisions, this.now)]);
+    this.part("alarms", [alarms, scaling], () => [
+      alarms.length ? alarmTable(alarms, this.now, "table-alarms") : element("p", { class: "quiet" }, "No alarm is deployed."),
+      scaling.length ? element("details", { id: "scaling-alarms" }, element("summary", { id: "scaling-summary" }, `${scaling.length} alarms of scaling policies, ${scaling.filter((one) => one.state === "ALARM").length} of them in alarm (they change the number of copies, and page nobody)`), alarmTable(scaling, this.now, "table-scaling")) : null]);
+    this.part("events", [fleet.events], (events) => [events.length ? eventTable(events) : element("p", { class: "quiet" }, "Nothing has happened yet.")]);
+    this.actions?.show(fleet);
+    this.chat?.show(fleet);
+    this.tick(this.now);
+  }
 
-function endpoint(one) {
-  const names = one.components.map((component) => component.name);
-  return element("section", { class: "endpoint" },
-    element("header", {}, element("h2", {}, one.name), state(one.status)),
-    one.failure ? element("p", { class: "bad" }, one.failure) : null,
-    one.instances.length ? element("ul", { class: "instances" }, one.instances.map((instance) => machine(instance, names))) : element("p", { class: "quiet" }, "No instance: nothing is paid for, and the next request waits for one."),
-    one.components.length ? componentTable(one.components) : element("p", { class: "quiet" }, "No component."));
-}
+  // Draw a part only if its data has changed: a reader may be in the middle of it.
+  part(name, data, draw) {
+    const text = JSON.stringify(data);
+    if (this.drawn.get(name) === text) return;
+    this.drawn.set(name, text);
+    redraw(this.parts[name], draw(...data));
+    follow(this.host ?? this.parts[name], this.now);
+  }
 
-function machine(instance, names) {
-  const gpus = instance.gpus.map((gpu, index) => {
-    const text = gpu ? `GPU ${index}: ${gpu.component}, copy ${gpu.copy} ${gpu.state}` : `GPU ${index}: free`;
-    const box = element("li", { title: text, class: gpu ? `gpu ${gpu.state}` : "gpu free" }, element("span", { class: "hidden" }, text));
-    if (gpu) box.style.setProperty("--own", `var(--c${Math.max(0, names.indexOf(gpu.component)) % PALETTE})`);
-    return box;
-  });
-  const used = instance.gpus.filter((gpu) => gpu).length;
-  return element("li", { class: "machine" },
-    element("p", {}, element("b", {}, instance.type), " ", state(instance.status)),
-    element("ul", { class: "gpus" }, gpus),
-    element("small", {}, `${instance.id} · ${used} of ${instance.gpus.length} GPUs reserved`));
-}
+  tick(now) {
+    this.now = now;
+    if (!this.fleet) return;
+    const costs = this.fleet.endpoints.reduce((sum, one) => sum + one.cost.usd, 0);
+    const faults = this.fleet.faults.map((fault) => `${fault.name} on ${fault.target}`);
+    const words = [element("span", { class: `pill ${this.on ? "" : "bad"}`, "data-state": this.on ? "healthy" : "" }, this.text ?? "connecting"),
+      element("span", {}, `clock ${now ? clock(now, true) : "–"}`), element("span", {}, `${costs.toFixed(2)} USD an hour if this were AWS`)];
+    if (faults.length) words.push(element("b", { class: "bad" }, `injected: ${faults.join(", ")}`));
+    this.line.replaceChildren(...words);
+    follow(this.host, now);
+  }
 
-function componentTable(components) {
-  const rows = components.map((one, index) => {
-    const swatch = element("i", { class: "swatch" });
-    swatch.style.background = `var(--c${index % PALETTE})`;
-    const running = one.copies.filter((copy) => copy.state === "healthy").length;
-    const copies = element("ul", { class: "copies" }, one.copies.map((copy) => element("li", {}, `${copy.id} `, state(copy.state),
-      ` ${copy.requests} in flight${copy.outdated ? ", being replaced" : ""}${copy.failure ? `: ${copy.failure}` : ""}`)));
-    const adapters = one.adapters.map((adapter) => element("div", {}, `${adapter.name} `, state(adapter.status)));
-    return [
-      element("div", {}, swatch, one.name),
-      element("div", {}, state(one.status), one.failure ? element("div", { class: "bad" }, one.failure) : ""),
-      { content: `${running} of ${one.wanted}`, class: running < one.wanted ? "bad" : "" },
-      one.copies.length ? copies : "none",
-      adapters.length ? element("div", {}, adapters) : "none",
-    ];
-  });
-  return table(["Component", "Status", "Copies running", "Copies", "Adapters"], rows, "Components", { cards: true });
-}
-
-function alarmTable(alarms, now) {
-  const rows = alarms.map((alarm) => [
-    element("span", { class: "alarm", "data-state": alarm.state }, element("b", { class: "state" }, STATES[alarm.state] ?? alarm.state)),
-    element("div", {}, element("b", {}, alarm.name), alarm.description && !alarm.scaling ? element("div", { class: "quiet" }, alarm.description) : ""),
-    element("div", {}, alarm.reason, alarm.silent ? element("div", { class: "quiet" }, "its actions are off") : ""),
-    { content: ago(now - alarm.since), class: "time" },
-    alarm.runbook ? element("a", { href: alarm.runbook, target: "_blank", rel: "noopener noreferrer" }, "runbook") : "",
-  ]);
-  return table(["State", "Alarm", "Reason", "Since", "Runbook"], rows, "Alarms", { cards: true });
-}
-
-function eventTable(events) {
-  const rows = events.map((event) => [{ content: clock(event.time, true), class: "time" }, event.what, element("span", { class: /FAILED|ROLLBACK|ALARM/.test(event.state) ? "bad" : "" }, event.state), event.reason]);
-  return table(["Time", "What", "State", "Reason"], rows, "Last events", { cards: true });
+  say(text, aloud = false) {
+    if (!text) return;
+    this.said.textContent = text;
+    if (aloud) this.page.note(text);
+  }
 }
