@@ -78,7 +78,7 @@ def deploy(
         if steps & {Step.FOUNDATION, Step.FLEET}:
             order = _agree(env, output, environments, ask=not yes and _has_terminal())
             fleet_first = order is not None and order.fleet_first
-            if fleet_first and Step.FLEET not in steps:
+            if order is not None and fleet_first and Step.FLEET not in steps:
                 typer.echo(f"deploy: {order.why}; deploy it first, without --step; nothing was deployed", err=True)
                 raise typer.Exit(2)
         stacks = read_assembly(output)

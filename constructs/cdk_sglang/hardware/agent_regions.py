@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.hardware.tables import read_table
@@ -17,7 +17,11 @@ from cdk_sglang.hardware.tables import read_table
 _NAMES: Final = {"memory": "AgentCore memory", "policy": "policies of AgentCore gateways"}
 
 
-def agentcore_region_problem(region: str, part: Literal["runtime", "memory", "policy"] = "runtime") -> str | None:
+AgentCorePart: TypeAlias = Literal["runtime", "memory", "policy"]
+"""Parts of AgentCore whose Regions differ."""
+
+
+def agentcore_region_problem(region: str, part: AgentCorePart = "runtime") -> str | None:
     """Return why AgentCore, or a part of it, is not to be had in a Region; None if it is, or if that is not known.
 
     Args:

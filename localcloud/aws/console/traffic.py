@@ -55,8 +55,8 @@ def _ask(account: str, region: str, components: list[str], end: float) -> dict[s
         for index, component in enumerate(components)
         for name, (metric, stat) in _SERIES.items()
     ]
-    moments = [datetime.fromtimestamp(moment, UTC) for moment in (start, end)]
-    answers = data.answered(cloudwatch_backends[account][region], queries, *moments, "TimestampAscending")
+    since, until = (datetime.fromtimestamp(moment, UTC) for moment in (start, end))
+    answers = data.answered(cloudwatch_backends[account][region], queries, since, until, "TimestampAscending")
     found = {str(answer["id"]): answer for answer in answers}
     return {
         component: {"period_s": _PERIOD_S} | {name: _values(found[f"{name}__{index}"], start) for name in _SERIES}

@@ -135,8 +135,8 @@ def _refused(name: str, environments: Path | None, said: Sequence[str], state: S
     try:
         plan = plan_fleet(read_environment(name, environments))
     except ConfigurationError as error:
-        return Comparison(environment=name, report=None, state=state, problems=error.problems, is_wrong=True)
+        return Comparison(environment=name, report=None, state=state, problems=tuple(map(str, error.problems)), is_wrong=True)
     except Exception:  # noqa: BLE001  as above
         return wrong
-    problems = tuple(plan.problems) or tuple(said)
+    problems: tuple[str, ...] = tuple(map(str, plan.problems)) or tuple(said)
     return planned(name, plan_json(plan), problems=problems, is_wrong=not plan.problems, state=state)

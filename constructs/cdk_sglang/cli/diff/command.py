@@ -150,7 +150,8 @@ def _deployed(
     from cdk_sglang.cli.diff.markdown import Document
 
     comparisons = []
-    for name in names or [None]:
+    environment_names: list[str | None] = [*names] if names else [None]
+    for name in environment_names:
         folder = after if after is not None else _synthesised(str(name), scratch / str(name), environments)
         report = report_of(name, folder, before=before, environments=environments)
         comparisons.append(compared(report.title, report, before=before, after=folder))

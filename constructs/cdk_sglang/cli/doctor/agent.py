@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from cdk_sglang.cli.doctor.account import Account, Once, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
 from cdk_sglang.cli.doctor.needs import AgentNeeds, Needs, NetworkNeeds
-from cdk_sglang.hardware.agent_regions import agentcore_region_problem, agentcore_zone_ids
+from cdk_sglang.hardware.agent_regions import AgentCorePart, agentcore_region_problem, agentcore_zone_ids
 
 _CONTROL: Final = "bedrock-agentcore-control"
 _QUOTA: Final = re.compile("total agents per account", re.IGNORECASE)
@@ -46,9 +46,9 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
 
 def _region(agent: AgentNeeds, account: Account, runtimes: Once[list[Any]]) -> Finding:
     """Check AWS's list of Regions, and that the service answers there."""
-    parts = ["runtime", *(["memory"] if agent.memory_name else []), *(["policy"] if agent.has_policies else [])]
+    parts: list[AgentCorePart] = ["runtime", *(["memory"] if agent.memory_name else []), *(["policy"] if agent.has_policies else [])]
     for part in parts:
-        problem = agentcore_region_problem(account.region, part)  # type: ignore[arg-type]  one of three words
+        problem = agentcore_region_problem(account.region, part)
         if problem is not None:
             return failure(problem, "use another Region, or leave that part of `agent` off: docs/agent.md")
     runtimes()

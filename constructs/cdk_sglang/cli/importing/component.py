@@ -82,7 +82,7 @@ def container_in(spec: Mapping[str, Any], running: Running) -> Container:
     if deployed is None:
         variants = running.endpoint.get("ProductionVariants") or [{}]
         images = variants[0].get("DeployedImages") or []
-        deployed = next((one for one in images if one.get("SpecifiedImage") == defined.get("Image")), {})
+        deployed = next((one for one in images if one.get("SpecifiedImage") == defined.get("Image")), dict[str, Any]())
     image = defined.get("Image") or ""
     return Container(
         image=image, resolved=deployed.get("ResolvedImage") or image, environment=defined.get("Environment") or {}

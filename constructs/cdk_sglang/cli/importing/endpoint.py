@@ -173,5 +173,5 @@ def _adapter(adapter: RunningComponent, running: Running) -> dict[str, Any]:
 def _least(component: Mapping[str, Any]) -> int:
     """Return the fewest copies at any hour."""
     scaling = component.get("scaling") or {}
-    own = scaling.get("min_copies", component.get("copies", 1))
-    return min(own, *(window.get("min_copies", own) for window in scaling.get("schedules", {}).values()), own)
+    own = int(scaling.get("min_copies", component.get("copies", 1)))
+    return min(own, *(int(window.get("min_copies", own)) for window in scaling.get("schedules", {}).values()), own)

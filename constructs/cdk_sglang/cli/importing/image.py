@@ -201,7 +201,7 @@ def _repository(
         notes.comment("image", f"{assumed}: assumed, no API says so; --sglang-version and --cuda say what is inside.")
     name = match["name"] if match else container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     content = {"repository": {"name": name, "digest": digest or _NO_DIGEST, **facts}}
-    return ImportedImage(content=content, facts=Image(**content).facts)
+    return ImportedImage(content=content, facts=Image.model_validate(content).facts)
 
 
 def _version_in(image: str) -> str | None:
