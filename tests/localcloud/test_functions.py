@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from localcloud.aws.compute import warm
 from tests.localcloud.helpers import ROLE, eventually
 
 
-def packed(name: str, code: str) -> bytes:
+def packed(name: str | dict[str, str], code: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, textwrap.dedent(code))
+        for file, text in (name if isinstance(name, dict) else {name: code}).items():
+            archive.writestr(file, textwrap.dedent(text))
     return buffer.getvalue()
 
 
@@ -24,7 +26,9 @@ def function(client: Any) -> Any:
     lambdas = client("lambda")
     client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument="{}")
 
-    def invoke(name: str, code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any) -> Any:
+    def invoke(
+        name: str | dict[str, str], code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any
+    ) -> Any:
         lambdas.create_function(
             FunctionName="f",
             Runtime=runtime,
@@ -138,3 +142,36 @@ def test_a_function_finds_the_client_context_of_its_caller(function: Any) -> Non
     """
     given = base64.b64encode(json.dumps({"custom": {"tool": "search"}}).encode()).decode()
     assert function("index.py", code, ClientContext=given) == (None, "search")
+
+
+def test_a_functions_own_modules_go_before_those_that_are_loaded_for_it(function: Any) -> None:
+    code = "import boto3, queue\ndef handler(*_):\n    return [boto3.WHOSE, queue.WHOSE]\n"
+    modules = {"index.py": code, "boto3.py": "WHOSE = 'mine'\n", "queue/__init__.py": "WHOSE = 'mine too'\n"}
+    assert function(modules, "") == (None, ["mine", "mine too"])
+
+
+def test_one_invocation_leaves_nothing_to_the_next(function: Any, client: Any) -> None:
+    code = """
+        import os, sys
+        def handler(*_):
+            before = [os.environ.get("LEFT"), hasattr(sys, "left")]
+            os.environ["LEFT"], sys.left = "1", True
+            return before
+    """
+    assert function("index.py", code) == (None, [None, False])
+    again = client("lambda").invoke(FunctionName="f")["Payload"].read()
+    assert json.loads(again) == [None, False]
+
+
+def test_a_function_that_ends_its_process_is_an_error_and_the_next_one_runs(function: Any, client: Any) -> None:
+    error, payload = function("index.py", "import os\ndef handler(*_):\n    os._exit(3)\n")
+    assert error == "Unhandled"
+    assert payload == {"errorMessage": "exit status 3", "errorType": "Runtime.ExitError"}
+    killed = warm.parent()._process
+    assert killed is not None
+    killed.kill()
+    killed.wait()
+    client("lambda").update_function_code(
+        FunctionName="f", ZipFile=packed("index.py", "def handler(*_):\n    return 1\n")
+    )
+    assert json.loads(client("lambda").invoke(FunctionName="f")["Payload"].read()) == 1

@@ -1,4 +1,4 @@
-"""Lambda functions, each invocation a subprocess with the function's code, environment and time-out; no Docker.
+"""Lambda functions, each invocation a process with the function's code, environment and time-out; no Docker.
 
 A test may use another runner, for example one that runs handlers in its own process.
 """
@@ -21,6 +21,7 @@ from typing import Any
 
 from moto.awslambda.models import LambdaFunction
 
+from localcloud.aws.compute import warm
 from localcloud.aws.settings import REPOSITORY, current
 
 _PYTHON = """
@@ -87,7 +88,7 @@ Runner = Callable[[Any, str], Outcome]
 
 
 def run_in_a_subprocess(function: Any, event: str, client_context: dict[str, Any] | None = None) -> Outcome:
-    """Run the handler in a process of its own, with the function's environment, and end it at the function's time-out.
+    """Run the handler in a process of its own (Python: a fork, see `warm`), with the function's environment, and end it at the function's time-out.
 
     Args:
         function: moto's function.
@@ -99,30 +100,48 @@ def run_in_a_subprocess(function: Any, event: str, client_context: dict[str, Any
     code.mkdir(parents=True)
     try:
         unpack(function.code_bytes, code)
-        node = str(function.run_time).startswith("nodejs")
-        program = [str(Path(sys.executable).parent / "node"), "-e", _NODE] if node else [sys.executable, "-c", _PYTHON]
         answer = folder / "answer.json"
+        node = str(function.run_time).startswith("nodejs")
+        ended = (_run_node if node else _run_python)(
+            code, environment(function, answer, client_context), event, float(function.timeout)
+        )
+        if ended.late:
+            message = f"Task timed out after {function.timeout}.00 seconds"
+            return Outcome(_error("Sandbox.Timedout", message), failed=True, output=ended.output)
+        result = answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {ended.status}")
+        return Outcome(result, failed=ended.status != 0, output=ended.output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_python(code: Path, variables: dict[str, str], event: str, timeout_s: float) -> warm.Ended:
+    """Run a Python function in a fork; alone where it sets what Python reads when it starts."""
+    if any(name.startswith("PYTHON") for name in variables.keys() - {"PYTHONDONTWRITEBYTECODE"}):
+        return _run_alone([sys.executable, "-c", _PYTHON], code, variables, event, timeout_s)
+    return warm.parent().run(_PYTHON, folder=code, environment=variables, event=event, timeout_s=timeout_s)
+
+
+def _run_node(code: Path, variables: dict[str, str], event: str, timeout_s: float) -> warm.Ended:
+    return _run_alone([str(Path(sys.executable).parent / "node"), "-e", _NODE], code, variables, event, timeout_s)
+
+
+def _run_alone(program: list[str], code: Path, variables: dict[str, str], event: str, timeout_s: float) -> warm.Ended:
+    try:
         process = subprocess.run(
             program,
             cwd=code,
-            env=environment(function, answer, client_context),
+            env=variables,
             input=event,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=float(function.timeout),
+            timeout=timeout_s,
             check=False,
         )
-        result = (
-            answer.read_text() if answer.exists() else _error("Runtime.ExitError", f"exit status {process.returncode}")
-        )
-        return Outcome(result, failed=process.returncode != 0, output=process.stdout)
     except subprocess.TimeoutExpired as expired:
         output = expired.stdout.decode(errors="replace") if expired.stdout else ""
-        message = f"Task timed out after {function.timeout}.00 seconds"
-        return Outcome(_error("Sandbox.Timedout", message), failed=True, output=output)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return warm.Ended(status=-9, late=True, output=output)
+    return warm.Ended(status=process.returncode, late=False, output=process.stdout)
 
 
 _runner: Runner = run_in_a_subprocess
