@@ -6,6 +6,7 @@ import os
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -42,7 +43,7 @@ def agents(cloud: LocalCloud) -> Iterator[None]:
 @pytest.fixture
 def client(cloud: LocalCloud) -> Callable[[str], Any]:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=90, max_pool_connections=256)
-    return lambda name: SESSION.client(name, endpoint_url=cloud.url, config=config)
+    return cache(lambda name: SESSION.client(name, endpoint_url=cloud.url, config=config))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,11 +70,9 @@ class Fleet:
         self.credentials = cloud.credentials
         self.environment = local.aws_environment(cloud.url, cloud.credentials)
         self.session = session_with(cloud.credentials)
-        self.sagemaker = self.client("sagemaker")
-
-    def client(self, name: str) -> Any:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=256)
-        return self.session.client(name, endpoint_url=self.url, config=config)
+        self.client = cache(lambda name: self.session.client(name, endpoint_url=self.url, config=config))
+        self.sagemaker = self.client("sagemaker")
 
     def write(self, components: dict[str, Any], **more: Any) -> None:
         settings = {
