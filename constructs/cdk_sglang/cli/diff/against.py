@@ -135,7 +135,9 @@ def _refused(name: str, environments: Path | None, said: Sequence[str], state: S
     try:
         plan = plan_fleet(read_environment(name, environments))
     except ConfigurationError as error:
-        return Comparison(environment=name, report=None, state=state, problems=tuple(map(str, error.problems)), is_wrong=True)
+        return Comparison(
+            environment=name, report=None, state=state, problems=tuple(map(str, error.problems)), is_wrong=True
+        )
     except Exception:  # noqa: BLE001  as above
         return wrong
     problems: tuple[str, ...] = tuple(map(str, plan.problems)) or tuple(said)

@@ -46,7 +46,11 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
 
 def _region(agent: AgentNeeds, account: Account, runtimes: Once[list[Any]]) -> Finding:
     """Check AWS's list of Regions, and that the service answers there."""
-    parts: list[AgentCorePart] = ["runtime", *(["memory"] if agent.memory_name else []), *(["policy"] if agent.has_policies else [])]
+    parts: list[AgentCorePart] = ["runtime"]
+    if agent.memory_name:
+        parts.append("memory")
+    if agent.has_policies:
+        parts.append("policy")
     for part in parts:
         problem = agentcore_region_problem(account.region, part)
         if problem is not None:
