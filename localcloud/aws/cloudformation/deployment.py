@@ -158,7 +158,7 @@ class Deployment:
         goes = {"Delete", "RetainExceptOnCreate"} if undone else {"Delete"}
         if resource is None or state["Json"].get(policy, "Delete") not in goes:
             return
-        physical = resource.physical_resource_id
+        physical = getattr(resource, "physical_resource_id", None)  # which a rule of a security group has not
         self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
         try:
             if isinstance(resource, Resource):
