@@ -27,7 +27,10 @@ MISTAKES = [
         "cdk-sglang deploy: '--step': 'roof' is not one of 'foundation', 'weights', 'fleet'; see cdk-sglang deploy --help",
     ),
     (["costs"], "cdk-sglang costs: missing option '--env'; see cdk-sglang costs --help"),
-    (["models", "lost"], "cdk-sglang models: no such command 'lost'; did you mean 'list'; see cdk-sglang models --help"),
+    (
+        ["models", "lost"],
+        "cdk-sglang models: no such command 'lost'; did you mean 'list'; see cdk-sglang models --help",
+    ),
 ]
 
 
