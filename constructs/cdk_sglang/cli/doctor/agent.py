@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
@@ -46,9 +46,11 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
 
 def _region(agent: AgentNeeds, account: Account, runtimes: Once[list[Any]]) -> Finding:
     """Check AWS's list of Regions, and that the service answers there."""
-    parts = ["runtime", *(["memory"] if agent.memory_name else []), *(["policy"] if agent.has_policies else [])]
+    parts: list[Literal["runtime", "memory", "policy"]] = ["runtime"]
+    parts += ["memory"] if agent.memory_name else []
+    parts += ["policy"] if agent.has_policies else []
     for part in parts:
-        problem = agentcore_region_problem(account.region, part)  # type: ignore[arg-type]  one of three words
+        problem = agentcore_region_problem(account.region, part)
         if problem is not None:
             return failure(problem, "use another Region, or leave that part of `agent` off: docs/agent.md")
     runtimes()
