@@ -32,7 +32,10 @@ TEMPLATE = {
 def test_rules_of_security_groups_go_with_their_stack(client: Callable[[str], Any]) -> None:
     cloudformation = client("cloudformation")
     cloudformation.create_stack(StackName="net", TemplateBody=json.dumps(TEMPLATE))
-    states = lambda: [one["StackStatus"] for one in cloudformation.list_stacks()["StackSummaries"]]  # noqa: E731
+
+    def states() -> list[str]:
+        return [one["StackStatus"] for one in cloudformation.list_stacks()["StackSummaries"]]
+
     eventually(lambda: states() == ["CREATE_COMPLETE"])
     cloudformation.delete_stack(StackName="net")
     eventually(lambda: states() in (["DELETE_COMPLETE"], ["DELETE_FAILED"]))

@@ -77,8 +77,8 @@ def deploy(
         fleet_first = False
         if steps & {Step.FOUNDATION, Step.FLEET}:
             order = _agree(env, output, environments, ask=not yes and _has_terminal())
-            fleet_first = order is not None and order.fleet_first
-            if order is not None and fleet_first and Step.FLEET not in steps:
+            fleet_first = order.fleet_first
+            if fleet_first and Step.FLEET not in steps:
                 typer.echo(f"deploy: {order.why}; deploy it first, without --step; nothing was deployed", err=True)
                 raise typer.Exit(2)
         stacks = read_assembly(output)
@@ -118,15 +118,16 @@ def _check_name(env: str) -> None:
         )
 
 
-def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> Order | None:
+def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> Order:
     """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment.
 
-    What AWS would refuse ends the command. Returns the order of foundation and fleet; None if it is not known.
+    What AWS would refuse ends the command. Returns the order of foundation and fleet: the usual one if what is deployed could not be read.
     """
     from cdk_sglang.cli.diff.folders import report_of
+    from cdk_sglang.cli.diff.report import Order
     from cdk_sglang.cli.diff.show import print_diff
 
-    order = None
+    order = Order()
     try:
         report = report_of(env, output, environments=environments)
     except ConfigurationError as error:  # boto3 is an optional dependency
