@@ -19,7 +19,8 @@ _URI: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)(:(?P<tag>[^@]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _OTHER_ENGINES: Final = {
-    # Repositories of AWS's deep learning containers: https://aws.github.io/deep-learning-containers/reference/available_images/ (read 2026-11).
+    # Parts of the names under which AWS, Hugging Face and the projects publish images, such as huggingface-pytorch-tgi-inference
+    # (https://github.com/aws/deep-learning-containers/releases). No list of all of them is known: other names are taken for SGLang's.
     "djl-inference": "DJL Serving (LMI)",
     "djl-serving": "DJL Serving (LMI)",
     "tgi-inference": "Hugging Face TGI",

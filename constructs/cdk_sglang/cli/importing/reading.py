@@ -27,7 +27,7 @@ _SCALING_DIMENSIONS: Final = {
     "inference-component": "sagemaker:inference-component:DesiredCopyCount",
     "endpoint": "sagemaker:variant:DesiredInstanceCount",
 }
-"""https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html (read 2026-11)."""
+"""ScalableDimension in botocore's model of Application Auto Scaling (1.44.5)."""
 _ALARMS_AT_ONCE: Final = 100
 """Names that DescribeAlarms takes (botocore 1.44.5, cloudwatch)."""
 
@@ -260,7 +260,7 @@ def refuse_unsettled(endpoint: Mapping[str, Any], notes: Notes) -> None:
     Raises:
         typer.Exit: It is changing, or does not serve.
     """
-    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html (read 2026-11)
+    # EndpointStatus in botocore's model of SageMaker (1.44.5)
     name, state = endpoint["EndpointName"], endpoint["EndpointStatus"]
     reason = f" ({endpoint['FailureReason']})" if endpoint.get("FailureReason") else ""
     if state in {"Creating", "Updating", "RollingBack"}:

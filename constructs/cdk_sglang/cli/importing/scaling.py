@@ -19,12 +19,12 @@ _OF_VARIANTS: Final = {
     "SageMakerVariantInvocationsPerInstance": "invocations_per_minute",
     "SageMakerVariantConcurrentRequestsPerModelHighResolution": "concurrency",
 }
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
+"""MetricType in botocore's model of Application Auto Scaling (1.44.5)."""
 _LOW_RESOLUTION: Final = "SageMakerInferenceComponentConcurrentRequestsPerCopy"
 _WAKING: Final = "NoCapacityInvocationFailures"
 _DEFAULTS: Final = {"scale_out_cooldown_seconds": 60, "scale_in_cooldown_seconds": 300, "wake_after_seconds": 30}
 _AWS_COOLDOWN_SECONDS: Final = 300
-"""Of a target-tracking policy that says none: PutScalingPolicy's documentation for SageMaker (read 2026-11)."""
+"""Assumed of a target-tracking policy that says none: botocore's model names a default and leaves its number to the user guide."""
 _WAKE_PERIODS: Final = (10, 30, 60)
 
 Alarms = Mapping[str, Mapping[str, Any]]
