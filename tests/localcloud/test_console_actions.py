@@ -231,7 +231,9 @@ def test_a_fault_is_injected_shown_and_ended(act: Act, read: Act) -> None:
 def test_every_fault_has_a_description_and_a_kind_of_target() -> None:
     for fault in actions.choices()["faults"]:
         assert fault["text"]
-        assert fault["target"].startswith(("endpoint", "inference component", "operation", "job", "instance type", "agents"))
+        assert fault["target"].startswith(
+            ("endpoint", "inference component", "operation", "job", "instance type", "agents")
+        )
 
 
 def test_time_is_skipped(act: Act) -> None:
