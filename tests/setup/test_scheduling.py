@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.engine.conftest import in_order
-from tests.support.scheduling import AGENT, ENGINE, EnginesInARow, starts_engines
+from tests.support.scheduling import AGENT, ENGINE, LONG, EnginesInARow, starts_engines
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,36 @@ def test_the_files_that_share_the_agent_are_run_by_one_worker() -> None:
         for file in ("test_turns.py", "test_faults.py")
     }
     assert scopes == {AGENT}
+
+
+def test_long_files_are_there_and_start_no_engine_of_the_row(root: Path) -> None:
+    assert [file for file in LONG if not (root / file).is_file() or starts_engines(file)] == []
+
+
+def test_engines_are_handed_out_first_then_long_files_then_those_with_many_tests() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.handed_out: list[int] = []
+
+        def send_runtest_some(self, indexes: list[int]) -> None:
+            self.handed_out += indexes
+
+    class Queue(EnginesInARow):
+        def __init__(self) -> None:
+            scopes = {"tests/many.py": 9, "tests/few.py": 2, LONG[1]: 1, LONG[0]: 1, ENGINE: 3}
+            self.collection = [f"{scope}::test_{n}" for scope, count in scopes.items() for n in range(count)]
+            self.workqueue = OrderedDict(
+                (scope, {f"{scope}::test_{n}": False for n in range(count)}) for scope, count in scopes.items()
+            )
+            self.assigned_work, self.registered_collections = {}, {}
+
+    queue, nodes = Queue(), [Node(), Node()]
+    for node in nodes:
+        queue.registered_collections[node] = queue.collection
+    for node in (*nodes, nodes[1], nodes[1]):
+        queue._assign_work_unit(node)
+    taken = [[queue.collection[index].partition("::")[0] for index in node.handed_out] for node in nodes]
+    assert [list(dict.fromkeys(one)) for one in taken] == [[ENGINE], [LONG[0], LONG[1], "tests/many.py"]]
 
 
 def test_every_file_that_starts_an_engine_is_known(root: Path) -> None:

@@ -12,6 +12,22 @@ from xdist.scheduler import LoadFileScheduling
 ROOT = Path(__file__).parents[2]
 ENGINE = "engine"
 AGENT = "agent"
+LONG = (
+    "tests/e2e/deployments/test_readme.py",
+    "tests/localcloud/test_cdk_cli.py",
+    "tests/e2e/agent/test_intake.py",
+    "tests/stacks/test_synth_properties.py",
+    "tests/runtime/weights/test_embedded_weights.py",
+    "tests/runtime/reservation/test_embedded_reservation.py",
+    "tests/localcloud/test_deploy.py",
+    "tests/e2e/deployments/test_diff.py",
+    "tests/e2e/deployments/test_bad_updates.py",
+    "tests/stacks/test_settings_properties.py",
+    "tests/runtime/emptying/test_embedded_emptying.py",
+    "tests/e2e/deployments/test_copies_survive.py",
+    "tests/e2e/deployments/test_scaling_cycle.py",
+)
+"""Files with few tests that take 15 s or more, longest first: left for the end, one worker would wait for the other."""
 
 
 class EnginesInARow(LoadFileScheduling):
@@ -20,6 +36,15 @@ class EnginesInARow(LoadFileScheduling):
     xdist hands out the files with the most tests first, so those with few, long tests would be left for the end, where both workers
     would start engines on the same two cores.
     """
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if not self.assigned_work.get(node):  # its first: the queue is whole, or one worker has taken from it
+            for file in reversed(LONG):
+                if file in self.workqueue:
+                    self.workqueue.move_to_end(file, last=False)
+            if ENGINE in self.workqueue:
+                self.workqueue.move_to_end(ENGINE, last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
