@@ -115,8 +115,10 @@ def run_in_a_subprocess(function: Any, event: str, client_context: dict[str, Any
 
 
 def _run_python(code: Path, variables: dict[str, str], event: str, timeout_s: float) -> warm.Ended:
-    """Run a Python function in a fork; alone where it sets what Python reads when it starts."""
-    if any(name.startswith("PYTHON") for name in variables.keys() - {"PYTHONDONTWRITEBYTECODE"}):
+    """Run a Python function in a fork; alone where it sets what Python reads when it starts, and where forks of loaded programs are unsafe."""
+    if sys.platform != "linux" or any(
+        name.startswith("PYTHON") for name in variables.keys() - {"PYTHONDONTWRITEBYTECODE"}
+    ):
         return _run_alone([sys.executable, "-c", _PYTHON], code, variables, event, timeout_s)
     return warm.parent().run(_PYTHON, folder=code, environment=variables, event=event, timeout_s=timeout_s)
 
