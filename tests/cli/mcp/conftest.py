@@ -20,8 +20,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that is served."""
     folder = app_folder(tmp_path)
     monkeypatch.chdir(folder)
+    # Those of whoever runs the tests, and of moto, which sets some where it is used.
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)  # of whoever runs the tests, and of moto, which sets some where it is used
+        monkeypatch.delenv(name, raising=False)
     for name, value in variables(folder).items():
         monkeypatch.setenv(name, value)
     return folder
