@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdk_sglang.cli import main, synth
+from cdk_sglang.cli import entry, synth
 
 MISTAKES = [
     (
@@ -26,6 +26,10 @@ MISTAKES = [
         ["deploy", "--env", "dev", "--step", "roof"],
         "cdk-sglang deploy: '--step': 'roof' is not one of 'foundation', 'weights', 'fleet'; see cdk-sglang deploy --help",
     ),
+    (
+        ["mcp", "--http", "abc"],
+        "cdk-sglang mcp: '--http': a whole number is needed, got 'abc'; see cdk-sglang mcp --help",
+    ),
     (["costs"], "cdk-sglang costs: missing option '--env'; see cdk-sglang costs --help"),
     (
         ["models", "lost"],
@@ -37,7 +41,7 @@ MISTAKES = [
 def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "argv", ["cdk-sglang", *words])
     with pytest.raises(SystemExit) as left:
-        main.main()
+        entry.main()
     return left.value.code
 
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from cdk_sglang.cli.usage import OneLineErrors
 from cdk_sglang.errors import ConfigurationError, Problem
 
-app = typer.Typer(name="cdk-sglang", add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="cdk-sglang", cls=OneLineErrors, add_completion=False, pretty_exceptions_enable=False)
 """This command alone, for a start that loads no other (`cli/entry.py`)."""
 
 
