@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.dashboards.limits import metric_problems, period_problems, query_problems
+from cdk_sglang.planning.digits import significant
 
 ChartView: TypeAlias = Literal[
     "line", "bar", "pie", "number", "solidgauge", "column", "legend", "histogram", "heatmap", "scatter"
@@ -221,5 +222,5 @@ class Chart:
 
 
 def _drawn(value: float) -> float:
-    """Return what is drawn of a number: six digits, since all 17 would make another template of the same fleet on the next processor."""
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+    """Return what is drawn of a number: cost and the like are worked out of predictions, and get as many digits."""
+    return value if isinstance(value, int) else significant(value)
