@@ -55,6 +55,18 @@ def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
     return response["Error"]["Code"], response["Error"]["Message"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
+def _pipes() -> int:
+    """Pipes that this process, and with it the embedded AWS, has open."""
+    return sum(file.is_fifo() for file in Path("/proc/self/fd").iterdir())
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 class TestSessions:
     def test_a_session_is_a_process_that_remembers_and_another_session_is_another(
         self, stack: Stack, invoke: Any, cloud: Any
@@ -162,6 +174,18 @@ class TestFailures:
         assert message.startswith("Received error (500) from runtime.")
         assert refused(lambda: invoke(arn, '{"exit": 3}'))[0] == "RuntimeClientError"
         assert events(invoke(arn))[0]["turns"] == 1  # the next request has a new process
+
+    def test_a_process_that_was_killed_leaves_neither_a_folder_nor_a_pipe(self, stack: Stack, invoke: Any) -> None:
+        arn = stack.deploy({"Agent": runtime()}, **OUTPUTS)["Arn"]
+        seen = events(invoke(arn))[0]
+        pipes = _pipes()
+        process = psutil.Process(seen["pid"])
+        process.kill()
+        eventually(lambda: _has_ended(process))
+        again = events(invoke(arn))[0]
+
+        assert (again["turns"], again["pid"] == seen["pid"]) == (1, False)
+        eventually(lambda: not Path(seen["folder"]).exists() and _pipes() == pipes)
 
     @pytest.mark.parametrize(
         ("files", "reason"),

@@ -167,12 +167,14 @@ def session(state: Store, runtime: Runtime, session_id: str, *, qualifier: str) 
     """Session by id, begun if necessary; a request is counted as in flight until `Session.outstanding` is lowered again."""
     with LOCK:
         version = state.version(runtime, qualifier)
-        found = state.sessions.get((runtime.id, session_id))
+        ended = found = state.sessions.get((runtime.id, session_id))
         if found is None or not found.alive:
             found = ProcessSession(state, runtime, session_id, qualifier=qualifier, version=version)
             state.sessions[found.key] = found
         found.outstanding += 1
-        return found
+    if ended is not None and ended is not found:
+        ended.stop()  # its process is gone, its pipe and its folder are not
+    return found
 
 
 def forget(state: Store, ended: Session) -> None:
