@@ -57,7 +57,7 @@ class ModelFacts:
     @property
     def weights_gib(self) -> float:
         """GiB of all weights as stored, without multi-token-prediction layers."""
-        return weight_bytes(self.architecture) / GIB
+        return weight_bytes(self.in_float32(wide=False).architecture) / GIB
 
     @property
     def described(self) -> bool:
@@ -87,6 +87,15 @@ class ModelFacts:
         changed = Quantization(method=method, experts_only=experts_only, rest="bf16", block=None)
         return replace(self, architecture=replace(self.architecture, quantization=changed))
 
+    def in_float32(self, *, wide: bool = True) -> ModelFacts:
+        """Return the same model as SGLang loads it with `dtype: float32`: four bytes for each value that has no smaller format.
+
+        Args:
+            wide: False for 16 bits again.
+        """
+        quantization = replace(self.architecture.quantization, float32=wide)
+        return replace(self, architecture=replace(self.architecture, quantization=quantization))
+
 
 def weight_bytes(architecture: ModelArchitecture) -> float:
     """Return stored bytes of all weights, scales included."""
@@ -94,7 +103,7 @@ def weight_bytes(architecture: ModelArchitecture) -> float:
     total = (architecture.attention_parameters + architecture.mlp_parameters) * linear
     total += architecture.expert_parameters * experts
     plain = architecture.embedding_parameters + architecture.router_parameters + architecture.vision_parameters
-    return total + plain * bytes_per_weight("bf16")
+    return total + plain * architecture.quantization.plain_bytes
 
 
 def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, float]:
@@ -102,6 +111,8 @@ def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, flo
     quantization = architecture.quantization
 
     def size(method: str) -> float:
+        if method == "bf16":
+            return quantization.plain_bytes
         block = quantization.block if method == "fp8" == quantization.method else None
         return bytes_per_weight(method, block=block, group=quantization.group)
 

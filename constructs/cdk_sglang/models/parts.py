@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BYTES_BF16 = 2.0
+BYTES_FLOAT32 = 4.0
 FP8_BYTES = 1.0
 DSA_INDEX_BYTES = 132
 """Key of the sparse-attention indexer per token and layer: 128 fp8 values and one float32 scale (SGLang logs, GLM-5)."""
@@ -25,6 +26,7 @@ class Quantization:
         kv_cache: Method the checkpoint asks for the KV cache, such as `fp8`; None when it leaves that to the engine.
         needs_fp8_units: fp8 that SGLang's loader refuses on a GPU without fp8 arithmetic.
         parts: Kinds of layers (`exceptions.KINDS`) that are stored otherwise, each with its method and the share of its layers.
+        float32: The engine keeps what has no smaller format, and by default the cache, in float32 (`dtype: float32`).
     """
 
     method: str = "bf16"
@@ -35,6 +37,12 @@ class Quantization:
     kv_cache: str | None = None
     needs_fp8_units: bool = False
     parts: tuple[tuple[str, str, float], ...] = ()
+    float32: bool = False
+
+    @property
+    def plain_bytes(self) -> float:
+        """Bytes of a value that has no smaller format: of embeddings, and of every weight without a quantization."""
+        return BYTES_FLOAT32 if self.float32 else BYTES_BF16
 
 
 BITS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "nvfp4": 4.5, "mxfp4": 4.25, "int4": 4.156}

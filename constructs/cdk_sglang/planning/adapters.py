@@ -44,7 +44,7 @@ def adapter_slots_gib(
     ends = _ENDS if "all" in buffers else _ENDS & buffers
     # Each of the two asks for buffers of both when both are asked for (init_buffers).
     values += len(ends) * sum(_ends(model, split)[name] for name in ends)
-    return slots * rank * values * _BYTES / GIB
+    return slots * rank * values * model.quantization.plain_bytes / GIB
 
 
 def adapter_host_gib(model: ModelArchitecture, *, rank: int, modules: Iterable[str] = ALL_MODULES) -> float:

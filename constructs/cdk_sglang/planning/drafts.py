@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.models.architecture import BYTES_BF16
 from cdk_sglang.planning.parallel import kv_bytes_per_token, kv_projection_excess, weights_bytes_per_gpu
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def draft_layers(model: ModelArchitecture, speculation: Speculation) -> int:
 def draft_bytes(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:
     """Return the bytes of a draft's weights on the fullest GPU; 0 where nothing is loaded.
 
-    A head is counted in bfloat16, as trainers write it. It shares the target's input embedding, and its output projection where it
+    A head is counted in bfloat16, as trainers write it, or in the wider format that the target is loaded in. It shares the target's input embedding, and its output projection where it
     predicts the whole vocabulary (`init_lm_head` of `speculative/eagle_worker_v2.py`).
 
     Args:
@@ -128,7 +127,8 @@ def draft_bytes(model: ModelArchitecture, split: Parallelism, speculation: Specu
         return weights_bytes_per_gpu(model, split, mtp=True) - weights_bytes_per_gpu(model, split)
     joined = AUXILIARY_LAYERS * model.hidden_size**2  # `fc` is a plain linear layer: whole on every GPU
     projection = speculation.vocabulary * model.hidden_size / split.tensor
-    return (speculation.layers * layer_parameters(model, split, speculation) + joined + projection) * BYTES_BF16
+    values = speculation.layers * layer_parameters(model, split, speculation) + joined + projection
+    return values * model.quantization.plain_bytes
 
 
 def layer_parameters(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:

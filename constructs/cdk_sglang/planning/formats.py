@@ -6,6 +6,8 @@ Read in SGLang 0.5.23 and, for the first two, in 0.5.17 (2026-11-29), below `srt
 Experts of gpt-oss in mxfp4: `arg_groups/model_overrides/gpt_oss.py` takes the kernels that read mxfp4 on every GPU of Blackwell, elsewhere
 only with ep_size 1; without them `process_weights_after_loading` of `layers/quantization/mxfp4.py` unpacks the weights to bfloat16 as they
 are loaded (0.5.23, read 2026-11-30).
+float32: `get_supported_act_dtypes` of each format is held against the dtype by `model_loader/loader.py`; FlashAttention's README lists fp16 and bf16
+(Dao-AILab/flash-attention issue 622; read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -24,11 +26,17 @@ _MARLIN_FROM = 80
 """Compute capability, major times ten plus minor, from which SGLang's Marlin kernels unpack weights."""
 
 _BLACKWELL = 100
+_SIXTEEN_BIT = ("fp8", "nvfp4", "mxfp4", "int8")
+"""Formats of which every kind refuses float32 beside it; of those with four bits as integers, bitsandbytes does not."""
 
 
 def format_problems(model: ModelArchitecture, gpu: Gpu) -> list[str]:
     """Return why the engine would refuse the format of a model's weights on a GPU."""
     quantization = model.quantization
+    if quantization.float32 and quantization.method in _SIXTEEN_BIT:
+        return [
+            f"SGLang refuses dtype: float32 beside {quantization.method} weights, whose kernels multiply 16-bit values; leave dtype out"
+        ]
     if quantization.method == "fp8" and gpu.fp8_tflops is None:
         lacks = f"{gpu.product} has no fp8 arithmetic (compute capability {gpu.compute_capability})"
         advice = "use bf16 or AWQ weights, or a GPU of compute capability 8.9 or newer"
@@ -70,6 +78,13 @@ def format_notes(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine:
             (
                 f"SGLang unpacks the experts of gpt-oss to bf16 with ep_size above 1 on {gpu.product}, which takes four times their memory; "
                 "without ep_size they stay in mxfp4"
+            )
+        ]
+    if model.quantization.float32:
+        return [
+            (
+                f"dtype: float32 takes twice the memory of 16-bit values and is planned at the speed of bf16 arithmetic, which {gpu.product} does not "
+                "reach with it; FlashAttention and FlashInfer take no float32 either. Leave dtype out unless a CPU serves"
             )
         ]
     method = model.quantization.method

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdk_sglang.models.architecture import DSA_FP8_MLA_BYTES, DSA_INDEX_BYTES, bytes_per_weight
+from cdk_sglang.models.architecture import DSA_FP8_MLA_BYTES, DSA_INDEX_BYTES
 from cdk_sglang.models.facts import linear_bytes_per_weight
 from cdk_sglang.planning.compressed_pools import compressed_bytes
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cdk_sglang.models.architecture import ModelArchitecture
 
 GIB = 2**30
-KV_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5625}
+KV_BYTES = {"float32": 4.0, "bf16": 2.0, "fp8": 1.0, "fp4": 0.5625}
 """Bytes per cached value; fp4 keeps one fp8 scale per 16 values."""
 
 LOADER_OVERHEAD_GIB = 0.08
@@ -85,7 +85,7 @@ def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: 
     the down projections of latent attention are kept whole on every GPU; DP attention keeps whole attention.
     """
     linear, expert = linear_bytes_per_weight(model)
-    plain = bytes_per_weight("bf16")
+    plain = model.quantization.plain_bytes
     attention_tp = split.attention_tp
     replicated = model.mla_replicated_parameters
     sliced = model.attention_parameters - replicated
@@ -118,11 +118,12 @@ def kv_projection_excess(model: ModelArchitecture, attention_tp: int) -> float:
 
 
 def absorbed_mla_bytes(model: ModelArchitecture, attention_tp: int) -> float:
-    """Return bytes of the bfloat16 copies of the latent up-projections that SGLang keeps for absorbed decoding."""
+    """Return bytes of the plain copies of the latent up-projections that SGLang keeps for absorbed decoding."""
     if model.mla is None:
         return 0.0
     mla = model.mla
-    return model.full_layers * mla.kv_lora_rank * model.heads * (mla.nope_head_dim + mla.v_head_dim) * 2 / attention_tp
+    values = model.full_layers * mla.kv_lora_rank * model.heads * (mla.nope_head_dim + mla.v_head_dim)
+    return values * model.quantization.plain_bytes / attention_tp
 
 
 @dataclass(frozen=True, kw_only=True)

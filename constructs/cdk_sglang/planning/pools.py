@@ -37,7 +37,7 @@ RUNNING_MAX: Final = 2048
 
 
 def cache_format(model: ModelArchitecture, gpu: Gpu, given: str | None) -> str:
-    """Return the format in which SGLang caches: `bf16`, `fp8` or `fp4`; compressed attention has a layout of its own, in fp8.
+    """Return the format in which SGLang caches: `bf16`, `fp8`, `fp4` or `float32`; compressed attention has a layout of its own, in fp8.
 
     Args:
         model: The model.
@@ -50,7 +50,9 @@ def cache_format(model: ModelArchitecture, gpu: Gpu, given: str | None) -> str:
         return given
     if model.mla is not None and model.mla.index_head_dim is not None:
         return "fp8" if float(gpu.compute_capability) >= _BLACKWELL else "bf16"
-    return "fp8" if model.quantization.kv_cache == "fp8" else "bf16"
+    if model.quantization.kv_cache == "fp8":
+        return "fp8"
+    return "float32" if model.quantization.float32 else "bf16"
 
 
 def has_plain_fp8_latent(model: ModelArchitecture, gpu: Gpu) -> bool:

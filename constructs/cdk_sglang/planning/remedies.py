@@ -60,8 +60,12 @@ def same_instance_remedies(
     gpu, gpus = instance.gpu, split.gpus
     of_fraction = _share_of_memory(component, gpu, split, context)
     found = [Remedy(setting=of_fraction, gpus=gpus)] if of_fraction else []
+    if component.facts.architecture.quantization.float32:
+        half = dataclasses.replace(component, facts=component.facts.in_float32(wide=False))
+        if holds(half, gpu, split, context):
+            found.insert(0, Remedy(setting="dtype: auto", gpus=gpus))
     in_fp8 = dataclasses.replace(component, kv_dtype="fp8")
-    plain = cache_format(component.facts.architecture, gpu, component.kv_dtype) == "bf16"
+    plain = cache_format(component.facts.architecture, gpu, component.kv_dtype) in {"bf16", "float32"}
     if plain and float(gpu.compute_capability) >= _FP8_CACHE:
         if holds(in_fp8, gpu, split, context):
             found.append(Remedy(setting=_IN_FP8, gpus=gpus))
@@ -151,6 +155,8 @@ def _context(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> int |
 def _stored_smaller(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: int) -> str:
     """Return the id of the same model in a smaller format, the largest that fits; empty where the catalogue has none."""
     own = component.facts
+    if own.architecture.quantization.float32:
+        return ""  # beside which SGLang refuses the smaller formats
     others = [other for other in all_models() if other.weights_gib < own.weights_gib and _same_model(own, other)]
     for other in sorted(others, key=lambda other: (-other.weights_gib, other.id)):
         if holds(dataclasses.replace(component, facts=other), gpu, split, context):

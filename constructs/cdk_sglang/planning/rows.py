@@ -306,7 +306,7 @@ def _kv_dtype(cells: _Cells, facts: ModelFacts | None, gpu: Gpu | None, engine: 
         return "bf16"
     if _KV_NAMES[name]:
         return _KV_NAMES[name]
-    assert set(_KV_NAMES.values()) - {""} == set(KV_BYTES)
+    assert set(_KV_NAMES.values()) - {""} <= set(KV_BYTES)
     if facts is not None and gpu is not None and engine == "sglang":
         return cache_format(facts.architecture, gpu, None)
     quantization = facts.architecture.quantization if facts else None

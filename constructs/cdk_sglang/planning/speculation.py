@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.models.architecture import BYTES_BF16, bytes_per_weight
+from cdk_sglang.models.architecture import bytes_per_weight
 from cdk_sglang.planning.drafts import DraftKind, Speculation, draft_layers, layer_parameters
 from cdk_sglang.planning.features import columns, question_features
 from cdk_sglang.planning.timing import step_parts_ms, waited_share
@@ -80,18 +80,19 @@ def drafting_ms(model: ModelArchitecture, gpu: Gpu, split: Parallelism, speculat
 
 def _read_bytes(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:
     """Return the bytes that one draft step reads on a GPU: of a mixture of experts, the experts of one token."""
+    plain = model.quantization.plain_bytes
     if speculation.kind is DraftKind.HEAD:
         words = speculation.vocabulary or model.vocab_size
         layers = speculation.layers * layer_parameters(model, split, speculation)
-        return (layers + words * model.hidden_size / split.tensor) * BYTES_BF16
-    projection = model.vocab_size * model.hidden_size / split.tensor * BYTES_BF16
+        return (layers + words * model.hidden_size / split.tensor) * plain
+    projection = model.vocab_size * model.hidden_size / split.tensor * plain
     if not draft_layers(model, speculation):
         return projection
     active = model.mtp_parameters / model.mtp_layers
     if model.moe is not None:
         active -= (model.moe.experts - model.moe.top_k) * model.expert_size
     method = model.quantization
-    size = bytes_per_weight(method.method, block=method.block, group=method.group)
+    size = plain if method.method == "bf16" else bytes_per_weight(method.method, block=method.block, group=method.group)
     return max(0.0, active) * size / split.tensor + projection
 
 

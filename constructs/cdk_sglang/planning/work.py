@@ -109,12 +109,13 @@ def _common(
     model: ModelArchitecture, split: Parallelism, *, tokens: float, own_tokens: float, head_tokens: float
 ) -> _Common:
     linear, expert = linear_bytes_per_weight(model)
+    plain = model.quantization.plain_bytes
     head = float(model.vocab_size * model.hidden_size)
     attention = model.attention_parameters / split.attention_tp
     mlp = model.mlp_parameters / split.tensor
     router = model.router_parameters
     head_share = head / (split.attention_tp if split.attention_dp > 1 else split.tensor)
-    dense_bytes = (attention + mlp) * linear + (router + head_share) * 2
+    dense_bytes = (attention + mlp) * linear + (router + head_share) * plain
     dense_flop = 2 * (attention * own_tokens + mlp * tokens + head_share * head_tokens + router * own_tokens)
     expert_bytes = expert_flop = 0.0
     if model.moe is not None:
@@ -132,6 +133,6 @@ def _common(
         expert_bytes=expert_bytes,
         dense_tflop=dense_flop / 1e12,
         expert_tflop=expert_flop / 1e12,
-        message_gb=exchanges * own_tokens * model.hidden_size * 2 / 1e9,
+        message_gb=exchanges * own_tokens * model.hidden_size * plain / 1e9,
         messages=exchanges,
     )

@@ -95,7 +95,8 @@ class Case:
     @property
     def memory(self) -> MemoryPlan:
         """What the planner says."""
-        model, gpu = catalogue(self.model).architecture, Gpu.of(self.gpu)
+        facts, gpu = catalogue(self.model), Gpu.of(self.gpu)
+        model = facts.in_float32(wide=self.options.get("dtype") == "float32").architecture
         drafts = "speculative_algorithm" in self.options
         formats = {"fp8_e4m3": "fp8", "bfloat16": "bf16"}
         given = formats.get(self.options.get("kv_cache_dtype", ""))
@@ -211,6 +212,10 @@ CASES: Final = (
             {"kv_cache_dtype": "fp8_e4m3"},
             {"max_total_tokens": 50_000},
         )
+    ),
+    *(
+        Case(model=model, gpu="H200-SXM-141GB", tp=tp, options={"dtype": "float32"})
+        for model, tp in ((DENSE, 4), ("Qwen/Qwen3-30B-A3B", 2), ("google/gemma-3-27b-it", 4))
     ),
     *(
         Case(model=model, gpu="H200-SXM-141GB", tp=8, options=options)

@@ -128,7 +128,7 @@ def _configurator(args: ServerArgs, case: Case) -> Any:
     _, dtype = configure_kv_cache_dtype(
         server_args_kv_cache_dtype=resolution_result(args, "kv_cache_dtype"),
         model=SimpleNamespace(quant_config=SimpleNamespace(kv_cache_quant_algo=quantized)),
-        model_dtype=torch.bfloat16,
+        model_dtype=config.dtype,
         is_draft_worker=False,
         is_dflash=False,
         speculative_draft_attention_backend="",
@@ -145,7 +145,7 @@ def _configurator(args: ServerArgs, case: Case) -> Any:
         "server_args": args,
         "kv_cache_dtype": dtype,
         "kv_cache_dtype_str": None,
-        "model_dtype": torch.bfloat16,
+        "model_dtype": config.dtype,
         "page_size": resolution_result(args, "page_size") or 1,
         "sliding_window_size": getattr(config, "sliding_window_size", None),
         "spec_algorithm": algorithm,

@@ -54,7 +54,7 @@ def test_the_default_share_of_memory_is_the_engines(resolved: Resolved) -> None:
 
 def test_a_token_takes_as_many_bytes_in_the_format_that_the_engine_chooses(resolved: Resolved) -> None:
     assert len(_sized(resolved)) > 120
-    formats = {"bfloat16": "bf16", "float8_e4m3fn": "fp8"}
+    formats = {"bfloat16": "bf16", "float8_e4m3fn": "fp8", "float32": "float32"}
     different = [
         (case.name, case.memory.kv_dtype, case.memory.bytes_per_token, engine["kv_dtype"], engine["bytes_per_token"])
         for case, engine in _sized(resolved)

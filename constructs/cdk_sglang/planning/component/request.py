@@ -25,6 +25,9 @@ _KV_FORMATS: Final = {
 }  # fmt: skip
 """SGLang's names of cache formats to the planner's; `auto` is SGLang's choice for model and GPU."""
 
+_FLOAT32: Final = ("float", "float32")
+"""SGLang's names of the dtype that takes four bytes a value."""
+
 
 def component_request(
     name: str,
@@ -60,7 +63,7 @@ def component_request(
     lora, load = server.lora, load or Load()
     return ComponentRequest(
         name=name,
-        facts=facts,
+        facts=facts.in_float32() if server.dtype in _FLOAT32 else facts,
         tp_size=server.tp_size,
         tp_size_by_type=tp_sizes or {},
         expert_parallel=server.ep_size > 1,
