@@ -341,6 +341,7 @@ MEMBERS = (
     "where",
     "fit_problems",
     "with_weights",
+    "in_float32",
 )
 """What objects of the library ask each other."""
 OBJECTS = {
