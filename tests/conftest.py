@@ -96,17 +96,23 @@ def browser() -> str:
 @pytest.fixture(scope="session")
 def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Any]:
     """The embedded AWS with a small program for a container: one in the process, since its state, clock and settings are the process's."""
+    from localcloud.aws import clock
     from localcloud.aws.server import LocalCloud
     from tests.localcloud.helpers import CREDENTIALS
 
-    command = (sys.executable, str(root / "tests" / "localcloud" / "container_program.py"))
+    clock._TICK_S = 0.08  # hundreds of tests wait for the next tick of an endpoint, and for that of its component
+    command = (
+        sys.executable,
+        "-S",
+        str(root / "tests" / "localcloud" / "container_program.py"),
+    )  # without site-packages: it starts at once
     with LocalCloud(
         port=0,
         state_dir=tmp_path_factory.mktemp("localcloud"),
         credentials=CREDENTIALS,
         images=(("*", command),),
-        endpoint_s=0.2,
-        instance_s=0.1,
+        endpoint_s=0.05,
+        instance_s=0.05,
         stop_grace_s=2,
         provision_s=3,
     ) as cloud:

@@ -60,7 +60,7 @@ def eventually(holds: Callable[[], Any], *, within_s: float = 60) -> Any:
     deadline = time.monotonic() + within_s
     while not (value := holds()):
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return value
 
 

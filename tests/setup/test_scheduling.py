@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engine.conftest import in_order
-from tests.support.scheduling import AGENT, ENGINE, LONG, EnginesInARow, starts_engines
+from tests.support.scheduling import AGENT, ENGINE, LONG, YOUNG, EnginesInARow, starts_engines
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_files_that_share_the_agent_are_run_by_one_worker() -> None:
 
 
 def test_long_files_are_there_and_start_no_engine_of_the_row(root: Path) -> None:
-    assert [file for file in LONG if not (root / file).is_file() or starts_engines(file)] == []
+    assert [file for file in YOUNG + LONG if not (root / file).is_file() or starts_engines(file)] == []
 
 
 def test_engines_are_handed_out_first_then_long_files_then_those_with_many_tests() -> None:

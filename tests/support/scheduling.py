@@ -12,6 +12,15 @@ from xdist.scheduler import LoadFileScheduling
 ROOT = Path(__file__).parents[2]
 ENGINE = "engine"
 AGENT = "agent"
+YOUNG = (
+    "tests/tools/check/test_synth_checks.py",
+    "tests/stacks/test_showback_stack.py",
+    "tests/stacks/agent/test_agent_stack.py",
+    "tests/stacks/test_speculative_stack.py",
+    "tests/stacks/test_reserved_environment.py",
+)
+"""Files that load CDK's own validation, which makes node look for garbage again and again: a second each time in a process that has made
+thousands of constructs, none of which jsii ever frees, and nothing in a young one."""
 LONG = (
     "tests/e2e/deployments/test_readme.py",
     "tests/localcloud/test_cdk_cli.py",
@@ -39,7 +48,7 @@ class EnginesInARow(LoadFileScheduling):
 
     def _assign_work_unit(self, node: Any) -> None:
         if not self.assigned_work.get(node):  # its first: the queue is whole, or one worker has taken from it
-            for file in reversed(LONG):
+            for file in reversed(YOUNG + LONG):
                 if file in self.workqueue:
                     self.workqueue.move_to_end(file, last=False)
             if ENGINE in self.workqueue:

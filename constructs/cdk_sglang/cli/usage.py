@@ -38,14 +38,14 @@ class OneLineErrors(TyperGroup):
 
         Args:
             args: Command line; that of the process by default.
-            prog_name: Name of the program.
+            prog_name: Name of the program; `cdk-sglang` by default, however Python was told to run it.
             complete_var: Environment variable of shell completion.
             standalone_mode: Whether the process ends with the command.
             windows_expand_args: Whether patterns are expanded on Windows.
             **extra: Options of the context.
         """
         try:
-            result = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            result = super().main(args, prog_name or "cdk-sglang", complete_var, False, windows_expand_args, **extra)
         except _COMMAND_LINE_ERROR as error:
             if not standalone_mode:
                 raise

@@ -223,7 +223,7 @@ class ProcessCopy(Copy):
                 return None
             if time.monotonic() >= deadline:
                 return self._fail(f"no healthy /ping within {self._health_timeout_s:.0f} s")
-            self._halt.wait(0.1)
+            self._halt.wait(0.03)
         return None
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
