@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import typer
@@ -133,6 +134,16 @@ def _refuse_changes(model: Any, **_: object) -> None:  # noqa: ANN401  botocore'
 
 
 @contextmanager
+def reading_only() -> Iterator[None]:
+    """Let clients that are made within refuse, as long as they live, every operation that does not only read."""
+    before = READ_ONLY.set(True)
+    try:
+        yield
+    finally:
+        READ_ONLY.reset(before)
+
+
+@contextmanager
 def failures_of(what: str) -> Iterator[None]:
     """Turn any failure of a call to AWS into one line and an exit code.
 
@@ -142,31 +153,59 @@ def failures_of(what: str) -> Iterator[None]:
     exceptions = importlib.import_module("botocore.exceptions")
     try:
         yield
-    except exceptions.ClientError as error:
-        _refused(what, error.response.get("Error", {}))
-    except exceptions.BotoCoreError as error:
-        kind = type(error).__name__
-        if kind in NOT_SIGNED_IN:
-            fail(f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2)
-        if kind == "NoRegionError":
-            fail(f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
-        if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
-            fail(f"{what}: {error}", code=2)
-        fail(f"{what}: AWS was not reached: {error}; check the network and the Region", code=1)
+    except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+        reason = reason_of(what, error)
+        fail(reason.text, code=reason.code)
 
 
-def _refused(what: str, error: dict[str, str]) -> NoReturn:
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a call to AWS failed.
+
+    Attributes:
+        text: One sentence with the next step.
+        code: Exit code of a command that it ends.
+        signed_out: Whether there are no credentials, or they are not valid any more.
+    """
+
+    text: str
+    code: int
+    signed_out: bool = False
+
+
+def reason_of(what: str, error: Exception) -> Reason:
+    """Return why a call failed.
+
+    Args:
+        what: The call, for example `sagemaker:ListTrainingPlans`.
+        error: botocore's exception.
+    """
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return _refused(what, response.get("Error", {}))
+    kind = type(error).__name__
+    if kind in NOT_SIGNED_IN:
+        return Reason(text=f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2, signed_out=True)
+    if kind == "NoRegionError":
+        return Reason(text=f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
+    if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
+        return Reason(text=f"{what}: {error}", code=2)
+    return Reason(text=f"{what}: AWS was not reached: {error}; check the network and the Region", code=1)
+
+
+def _refused(what: str, error: dict[str, str]) -> Reason:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
     if code in EXPIRED:
-        fail(f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}", code=2)
+        text = f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}"
+        return Reason(text=text, code=2, signed_out=True)
     if code.startswith("AccessDenied"):
-        fail(f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
+        return Reason(text=f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
     if code in THROTTLED:
-        fail(f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
+        return Reason(text=f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
     if code == "ResourceLimitExceeded":
-        fail(
+        text = (
             f"{what}: a quota is used up ({message}); the quota 'Number of <type> instances in reserved capacity across training plans' is 0 "
-            "until it is raised: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
-            code=1,
+            "until it is raised: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
         )
-    fail(f"{what}: {code}: {message}", code=2 if code.startswith("Validation") else 1)
+        return Reason(text=text, code=1)
+    return Reason(text=f"{what}: {code}: {message}", code=2 if code.startswith("Validation") else 1)

@@ -80,6 +80,21 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdapterStatus:
+    """An adapter that is not in service.
+
+    Attributes:
+        name: Short name.
+        status: SageMaker's own word, such as Creating.
+        reason: SageMaker's reason of a failure; empty without one.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentStatus:
     """A component.
 
@@ -94,6 +109,7 @@ class ComponentStatus:
         copies_most: Most copies of the specification.
         gpus_reserved: GPUs that its running copies reserve.
         adapters: Its adapters in service.
+        adapters_not_in_service: Its other adapters.
         planned: What the plan says; None if nothing is known of its model.
         measured: What was measured.
         error_budget_left: Share of the error budget that is left; None without an objective or requests.
@@ -110,6 +126,7 @@ class ComponentStatus:
     copies_most: int | None = None
     gpus_reserved: int = 0
     adapters: tuple[str, ...] = ()
+    adapters_not_in_service: tuple[AdapterStatus, ...] = ()
     planned: Planned | None = None
     measured: Measured = field(default_factory=Measured)
     error_budget_left: float | None = None
