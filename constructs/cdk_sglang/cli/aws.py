@@ -72,6 +72,7 @@ def client(
     attempts: int = 6,
     read_timeout_s: int = 60,
     profile: str | None = None,
+    session: Any = None,  # noqa: ANN401  boto3's
 ) -> Any:  # noqa: ANN401  a client of any service
     """Return a client of boto3, which is an optional dependency.
 
@@ -81,11 +82,12 @@ def client(
         attempts: Attempts per request in all; 1 for requests that must not be repeated.
         read_timeout_s: Seconds in which AWS may be silent.
         profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
+        session: Session of boto3 that has the credentials; one of the profile by default.
 
     Raises:
         ConfigurationError: boto3 is not installed.
     """
-    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile)
+    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile, session=session)
 
 
 def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a resource of any service
@@ -94,7 +96,14 @@ def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a res
 
 
 def _made(
-    kind: str, service: str, region: str | None, attempts: int, *, read_timeout_s: int = 60, profile: str | None = None
+    kind: str,
+    service: str,
+    region: str | None,
+    attempts: int,
+    *,
+    read_timeout_s: int = 60,
+    profile: str | None = None,
+    session: Any = None,  # noqa: ANN401  boto3's
 ) -> Any:  # noqa: ANN401  as above
     try:
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
@@ -109,7 +118,8 @@ def _made(
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     with failures_of(service), _one_at_a_time:
-        session = boto3 if profile is None else boto3.Session(profile_name=profile)
+        if session is None:
+            session = boto3 if profile is None else boto3.Session(profile_name=profile)
         made = getattr(session, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not

@@ -32,7 +32,9 @@ class Streams:
         beat: Function that returns what is different at every moment and is sent from time to time; the time by default.
     """
 
-    def __init__(self, snapshot: Callable[[], dict[str, Any]], beat: Callable[[], dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, snapshot: Callable[[], dict[str, Any]], beat: Callable[[], dict[str, Any]] | None = None
+    ) -> None:
         self._snapshot = snapshot
         self._beat = beat or (lambda: {"now": time.time()})
         self._lock = threading.Lock()

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_sglang.cli.status.report import AdapterStatus, ComponentStatus, EndpointReport, InstancesStatus, Planned, Range, State
+from cdk_sglang.cli.status.report import (
+    AdapterStatus,
+    ComponentStatus,
+    EndpointReport,
+    InstancesStatus,
+    Planned,
+    Range,
+    State,
+)
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 
@@ -223,6 +231,9 @@ def _component(
         copies_least=least,
         copies_most=most,
         gpus_reserved=round(running * (gpus or 0)),
+        copies_by_type={
+            one["InstanceType"]: one.get("CurrentCopyCount") or 0 for one in runtime.get("PlacementStatus") or ()
+        },
         adapters=tuple(one.name for one in adapters if one.status == "InService"),
         adapters_not_in_service=tuple(one for one in adapters if one.status != "InService"),
         planned=planned,

@@ -33,15 +33,20 @@ class PromqlApi:
         address: Address of CloudWatch: that of boto3's client, which honours AWS_ENDPOINT_URL.
         region: AWS Region.
         timeout_seconds: Longest time for a connection, and for an answer.
-        profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
+        credentials: Credentials of botocore; those of the AWS settings by default.
     """
 
     def __init__(
-        self, address: str, region: str, *, timeout_seconds: int = TIMEOUT_SECONDS, profile: str | None = None
+        self,
+        address: str,
+        region: str,
+        *,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+        credentials: Any = None,  # noqa: ANN401  botocore's
     ) -> None:
         self._url = f"{address.rstrip('/')}/prometheus/api/v1/query"
         self._region = region
-        self._credentials = botocore.session.Session(profile=profile).get_credentials()
+        self._credentials = credentials or botocore.session.get_session().get_credentials()
         self._http = URLLib3Session(timeout=timeout_seconds, max_pool_connections=16)
 
     def by_label(self, query: str, label: str) -> Mapping[str, float]:

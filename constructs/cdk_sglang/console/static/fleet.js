@@ -76,7 +76,8 @@ function componentTable(one, traffic, kill, scaling) {
 
 // Bounds and policies as Application Auto Scaling has them now; the environment's own bounds where it was not read or has none.
 function policies(component, one) {
-  const bounds = one ? `${one.least}–${one.most} copies` : component.most === null ? "" : `${component.least}–${component.most} copies, in the environment's file`;
+  const words = (least, most) => (least === most ? `always ${most}` : `${least} to ${most}`);
+  const bounds = one ? words(one.least, one.most) : component.most === null ? "" : `${words(component.least, component.most)}, by the environment's file`;
   return element("div", {}, bounds, (one?.policies ?? []).map((policy) => element("div", { class: "quiet" }, policy)),
     one?.suspended ? element("div", { class: "bad" }, `suspended: ${one.suspended}`) : null);
 }

@@ -27,7 +27,7 @@ const AWS = {
   planHead: ["Figure", "Plan", "Measured by CloudWatch, last 5 minutes"],
   untold: [
     "Which instances there are, and in which state each is: SageMaker tells their types and how many run.",
-    "Which copy is on which GPU: GPUs are coloured by the number that running copies reserve, in the order of the components; where instances of several types run, how many are reserved is known, not on which type.",
+    "Which copy is on which GPU: GPUs are coloured by the number that running copies reserve, in the order of the components; of instances of several types, as far as SageMaker tells copies by type.",
     "The state of a single copy, and the requests it has in flight at this moment: CloudWatch has the most of each minute.",
     "Anything sooner than its metrics, which are a minute or more behind.",
   ],
