@@ -20,7 +20,13 @@ from tests.support.observed import LLAMA, QWEN
 LIVE = "document.querySelector('.status .pill')?.textContent === 'live'"
 MAIN = "document.querySelector('main').innerText"
 ENGINE = {
-    LLAMA: {"ttft_mean_ms": 120.0, "ttft_p99_ms": 900.0, "tpot_mean_ms": 20.0, "output_tok_s": 4e4, "kv_share_used": 0.25}
+    LLAMA: {
+        "ttft_mean_ms": 120.0,
+        "ttft_p99_ms": 900.0,
+        "tpot_mean_ms": 20.0,
+        "output_tok_s": 4e4,
+        "kv_share_used": 0.25,
+    }
 }
 
 
@@ -68,7 +74,9 @@ def test_the_page_shows_the_deployed_fleet_at_every_width_and_in_both_colours(
             page.until("document.querySelector('#table-plan')")
             page.screenshot(tmp_path / f"console-{scheme}-{width}.png")
             assert page.value("document.documentElement.scrollWidth") == width
-            assert page.value("document.querySelectorAll('main button, main input, main textarea, main form').length") == 0
+            assert (
+                page.value("document.querySelectorAll('main button, main input, main textarea, main form').length") == 0
+            )
             assert page.value("location.hash") == ""
             ids = page.value("[...document.querySelectorAll('[id]')].map((one) => one.id)")
             assert len(ids) == len(set(ids))

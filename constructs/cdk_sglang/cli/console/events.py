@@ -24,7 +24,7 @@ def read_events(cloudformation: Any, stacks: Sequence[str]) -> list[dict[str, An
     found = [event for stack in stacks for event in _last_operation(_events(cloudformation, stack))]
     found.sort(key=lambda event: event["Timestamp"], reverse=True)
     failed = [event for event in found if "FAILED" in event["ResourceStatus"] or event["ResourceType"] == _STACK]
-    kept = {id(event) for event in [*failed[:EVENTS_MAX], *found][:EVENTS_MAX]}
+    kept = set(list(dict.fromkeys(map(id, [*failed, *found])))[:EVENTS_MAX])
     return [_content(event) for event in found if id(event) in kept]
 
 

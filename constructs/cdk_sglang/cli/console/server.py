@@ -54,8 +54,8 @@ class ConsoleServer(http.server.ThreadingHTTPServer):
         self.key = secrets.token_urlsafe(_KEY_BYTES)
         self.streams = Streams(content.snapshot, content.beat)
         super().__init__((LOOPBACK, port), _Handler)
-        port = f":{self.server_port}" if self.server_port != http.client.HTTP_PORT else ""
-        self.hosts = frozenset(f"{name}{port}" for name in (LOOPBACK, "localhost"))
+        suffix = f":{self.server_port}" if self.server_port != http.client.HTTP_PORT else ""
+        self.hosts = frozenset(f"{name}{suffix}" for name in (LOOPBACK, "localhost"))
 
     def server_bind(self) -> None:
         """Bind without asking the resolver for this machine's name, which can take seconds."""
