@@ -125,6 +125,6 @@ class _CountedPromql(PromqlApi):
         super().__init__(address, region, credentials=credentials)
         self._count = count
 
-    def by_label(self, query: str, label: str) -> Mapping[str, float]:
+    def series(self, query: str) -> list[tuple[Mapping[str, str], float]]:
         self._count()
-        return super().by_label(query, label)
+        return super().series(query)

@@ -11,6 +11,7 @@ from cdk_sglang.cli.console.alarms import AlarmReader
 from cdk_sglang.cli.console.beside import beside_plan, read_engine
 from cdk_sglang.cli.console.events import read_events
 from cdk_sglang.cli.console.fleet import endpoint_content, unread_endpoint
+from cdk_sglang.cli.console.gpus import read_gpus
 from cdk_sglang.cli.console.poller import Poller, Source
 from cdk_sglang.cli.console.scaling import read_bounds, read_decisions
 from cdk_sglang.cli.console.traffic import read_traffic
@@ -84,7 +85,8 @@ class Content:
         report, problem = self.poller.value(_hosting(observed)), self.poller.problem(_hosting(observed))
         if report is None:
             return unread_endpoint(observed, problem)
-        return endpoint_content(report, observed, self._region) | {"problem": problem}
+        _, gpus = self._measured(observed.endpoint_name) or (None, [])
+        return endpoint_content(report, observed, self._region) | {"problem": problem, "gpus": gpus}
 
     def _plan(self, reports: Mapping[str, EndpointReport]) -> list[dict[str, Any]] | None:
         if not reports:
@@ -93,8 +95,13 @@ class Content:
             row
             for observed in self._fleet.endpoints
             if (report := reports.get(observed.endpoint_name)) is not None
-            for row in beside_plan(report, (self.poller.value("engine") or {}).get(observed.endpoint_name))
+            for row in beside_plan(report, (self._measured(observed.endpoint_name) or (None, []))[0])
         ]
+
+    def _measured(self, endpoint_name: str) -> tuple[Any, list[dict[str, Any]]] | None:
+        """The engine's figures of an endpoint, and its GPUs; None if they were not read yet."""
+        measured: dict[str, tuple[Any, list[dict[str, Any]]]] = self.poller.value("engine") or {}
+        return measured.get(endpoint_name)
 
     @property
     def _reports(self) -> dict[str, EndpointReport]:
@@ -195,7 +202,7 @@ class Content:
         )
 
     def _read_engine(self, clients: Clients) -> dict[str, Any]:
-        """Read the engine's figures of every endpoint with a copy that runs, as far as is known."""
+        """Read the engine's figures and the GPUs of every endpoint with a copy that runs, as far as is known."""
         reports = self._reports
         running = [
             one.endpoint_name
@@ -204,7 +211,11 @@ class Content:
             or any(component.copies_running for component in report.components)
         ]
         api = clients.promql if running else None
-        return {name: read_engine(api, name, enrichment=self._fleet.enrichment) for name in running if api is not None}
+        return {
+            name: (read_engine(api, name, enrichment=self._fleet.enrichment), read_gpus(api, name))
+            for name in running
+            if api is not None
+        }
 
 
 def _hosting(observed: ObservedEndpoint) -> str:

@@ -59,12 +59,19 @@ class PromqlApi:
         Raises:
             NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
         """
-        values = {}
-        for series in self._series(query):
-            number = float(series["value"][1])
-            if math.isfinite(number):
-                values[str(series["metric"].get(label, ""))] = number
-        return values
+        return {str(labels.get(label, "")): number for labels, number in self.series(query)}
+
+    def series(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+        """Return the labels and the value of each series; series without a finite value are left out.
+
+        Args:
+            query: PromQL.
+
+        Raises:
+            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
+        """
+        found = ((one["metric"], float(one["value"][1])) for one in self._series(query))
+        return [(labels, number) for labels, number in found if math.isfinite(number)]
 
     def _series(self, query: str) -> list[Any]:
         request = AWSRequest(

@@ -24,6 +24,7 @@ export function endpoint(one, traffic, kill, scaling) {
 function drawn(one, traffic, kill, scaling, names) {
   return [
     one.instances.length ? element("ul", { class: "instances" }, one.instances.map((instance) => machine(instance, names, one.components))) : element("p", { class: "quiet" }, words.noInstance),
+    one.gpus?.length ? element("ul", { class: "instances", "aria-label": "Use of each GPU" }, one.gpus.map((instance) => used(instance, names))) : null,
     one.components.length ? componentTable(one, traffic, kill, scaling) : element("p", { class: "quiet" }, "No component."),
   ];
 }
@@ -55,6 +56,20 @@ function machine(instance, names, components) {
     element("small", {}, [instance.id, instance.placed === false ? "reserved GPUs are not told by type" : `${used} of ${instance.gpus.length} GPUs reserved`].filter((part) => part).join(" · ")));
 }
 
+// An instance as CloudWatch knows it: the use of each of its GPUs, and the component that has it where the metric says so.
+function used(instance, names) {
+  const gpus = instance.gpus.map((one) => {
+    const text = `GPU ${one.gpu}: ${one.component ? `${one.component}, ` : ""}${Math.round(one.percent)} % of the time in use`;
+    const box = element("li", { title: text, class: "gpu use" }, element("span", { class: "hidden" }, text), element("b", { "aria-hidden": "true" }, Math.round(one.percent)));
+    box.style.setProperty("--fill", `${one.percent}%`);
+    if (names.includes(one.component)) box.style.setProperty("--own", `var(--c${names.indexOf(one.component) % PALETTE})`);
+    return box;
+  });
+  return element("li", { class: "machine" },
+    element("p", {}, element("b", {}, instance.id), " ", element("span", { class: "quiet" }, instance.type)),
+    element("ul", { class: "gpus", "aria-label": "GPUs" }, gpus), element("small", {}, "% of the time in use, by CloudWatch"));
+}
+
 function componentTable(one, traffic, kill, scaling) {
   const rows = one.components.map((component, index) => {
     const swatch = element("i", { class: "swatch" });
@@ -66,7 +81,7 @@ function componentTable(one, traffic, kill, scaling) {
       element("div", {}, state(component.status), component.failure ? element("div", { class: "bad" }, component.failure) : ""),
       { content: `${running} of ${component.wanted}`, class: running < component.wanted ? "bad" : "" },
       inAws ? policies(component, scaling?.[component.name]) : component.copies.length ? element("ul", { class: "copies" }, component.copies.map((copy) => copyItem(copy, component, kill))) : "none",
-      flow(traffic[component.name], component),
+      flow(traffic?.[component.name], component),
       adapters.length ? element("div", {}, adapters) : "none",
     ];
   });

@@ -26,8 +26,8 @@ const AWS = {
   noPlan: "No component has a plan: the planner's catalogue does not know their models.",
   planHead: ["Figure", "Plan", "Measured by CloudWatch, last 5 minutes"],
   untold: [
-    "Which instances there are, and in which state each is: SageMaker tells their types and how many run.",
-    "Which copy is on which GPU: GPUs are coloured by the number that running copies reserve, in the order of the components; of instances of several types, as far as SageMaker tells copies by type.",
+    "In which state each instance is, and its id: SageMaker tells types and how many run; CloudWatch knows the ids and the use of each GPU, with OTel enrichment.",
+    "Which copy is on which GPU, unless CloudWatch's metrics of GPUs name the component: GPUs are coloured by the number that running copies reserve, in the order of the components; of instances of several types, as far as SageMaker tells copies by type.",
     "The state of a single copy, and the requests it has in flight at this moment: CloudWatch has the most of each minute.",
     "Anything sooner than its metrics, which are a minute or more behind.",
   ],
