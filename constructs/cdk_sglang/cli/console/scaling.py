@@ -8,9 +8,9 @@ from typing import Any, Final
 
 _SERVICE: Final = "sagemaker"
 _KIND: Final = "inference-component/"
+_DIMENSION: Final = "sagemaker:inference-component:DesiredCopyCount"
 DECISIONS_MAX: Final = 20
-_PAGES_MAX: Final = 4
-"""Pages of 50 activities of the whole account and Region that are searched for those of the environment."""
+_PAGE: Final = 50
 _AFTER: Final = re.compile(r"\bto (\d+)\b")
 """The new number in `Setting desired copy count to 3.`, AWS's words for other services too
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalingActivities.html, read 2026-11)."""
@@ -29,15 +29,15 @@ def read_decisions(scaling: Any, components: Collection[str]) -> list[dict[str, 
         components: Names of the components.
     """
     found: list[Mapping[str, Any]] = []
-    more: dict[str, str] = {}
-    for _ in range(_PAGES_MAX):
-        page = scaling.describe_scaling_activities(
-            ServiceNamespace=_SERVICE, IncludeNotScaledActivities=True, MaxResults=50, **more
-        )
-        found += [one for one in page["ScalingActivities"] if _component(one["ResourceId"]) in components]
-        if len(found) > DECISIONS_MAX or not page.get("NextToken"):
-            break
-        more = {"NextToken": page["NextToken"]}
+    for component in sorted(components):  # of the whole account, other fleets could crowd these out
+        found += scaling.describe_scaling_activities(
+            ServiceNamespace=_SERVICE,
+            ResourceId=f"{_KIND}{component}",
+            ScalableDimension=_DIMENSION,
+            IncludeNotScaledActivities=True,
+            MaxResults=_PAGE,
+        )["ScalingActivities"]
+    found.sort(key=lambda one: one["StartTime"], reverse=True)
     return [_decision(one, _before(one, found[number + 1 :])) for number, one in enumerate(found[:DECISIONS_MAX])]
 
 
