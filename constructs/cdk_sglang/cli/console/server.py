@@ -13,8 +13,10 @@ import http
 import http.client
 import http.server
 import json
+import logging
 import mimetypes
 import secrets
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.cli.console.content import Content
 
+_logger: Final = logging.getLogger(__name__)
 LOOPBACK: Final = "127.0.0.1"
 """The only address that is listened on."""
 _DATA: Final = "/data/"
@@ -68,7 +71,9 @@ class ConsoleServer(http.server.ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.server_port}/#key={self.key}"
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of a page that went away in the middle of an answer."""
+        """Log what went wrong within, and say nothing of a page that went away in the middle of an answer."""
+        if not isinstance(sys.exception(), OSError):
+            _logger.exception("an answer failed")
 
 
 def refusal(
