@@ -160,10 +160,10 @@ def failures_of(what: str) -> Iterator[None]:
     Args:
         what: The call, for example `sagemaker:ListTrainingPlans`.
     """
-    exceptions = importlib.import_module("botocore.exceptions")
+    exceptions, parsers = (importlib.import_module(f"botocore.{name}") for name in ("exceptions", "parsers"))
     try:
         yield
-    except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+    except (exceptions.ClientError, exceptions.BotoCoreError, parsers.ResponseParserError) as error:
         reason = reason_of(what, error)
         fail(reason.text, code=reason.code)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, UnauthorizedSSOTokenError
+from botocore.parsers import ResponseParserError
 
 from cdk_sglang.cli.console.account import Account, Clients
 from cdk_sglang.cli.console.poller import WATCHED_S, Poller, Source
@@ -104,6 +105,7 @@ def test_a_source_of_many_calls_is_read_less_often(world: World) -> None:
         (error("ThrottlingException", "Rate exceeded"), "service:Readalarms: AWS throttles the request (Rate exceeded)"),
         (error("InternalFailure"), "service:Readalarms: InternalFailure"),
         (EndpointConnectionError(endpoint_url="https://x"), "service:Readalarms: AWS was not reached"),
+        (ResponseParserError("invalid XML received"), "service:Readalarms: AWS was not reached: invalid XML received"),
         (ConfigurationError([Problem("aws", "is missing")]), "aws: is missing"),
         (RuntimeError("a mistake of ours"), "service:Readalarms: failed within (RuntimeError: a mistake of ours)"),
     ],

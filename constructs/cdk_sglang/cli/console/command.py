@@ -98,6 +98,7 @@ def _signed_in(account: Account) -> tuple[str, str]:
         FailedError: There are no usable credentials, no Region, or no such profile.
     """
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     from cdk_sglang.cli.console.account import Clients
 
@@ -105,7 +106,7 @@ def _signed_in(account: Account) -> tuple[str, str]:
     region: str = clients["cloudwatch"].meta.region_name
     try:
         return str(clients["sts"].get_caller_identity()["Account"]), region
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         reason = reason_of("sts:GetCallerIdentity", error)
         if reason.code == 2:  # noqa: PLR2004  wrong credentials or settings, which the other calls would find too
             fail(reason.text, code=reason.code)

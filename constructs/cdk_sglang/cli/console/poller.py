@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from cdk_sglang.cli.aws import FailedError, reason_of
 from cdk_sglang.cli.console.account import Account, Clients
@@ -155,7 +156,7 @@ class Poller:
         problem, signed_out = "", False
         try:
             state.value, state.read_at = state.source.read(state.clients), time.time()
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             reason = reason_of(state.source.calls, error)
             problem, signed_out = reason.text, reason.signed_out
         except FailedError as error:
