@@ -72,8 +72,9 @@ class ConsoleServer(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         """Log what went wrong within, and say nothing of a page that went away in the middle of an answer."""
-        if not isinstance(sys.exception(), OSError):
-            _logger.exception("an answer failed")
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            _logger.error("an answer failed", exc_info=error)
 
 
 def refusal(
