@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cdk_sglang.client.answers import ChatAnswer
+from cdk_sglang.console import page as shared
 from localcloud.aws.console import pages
 from localcloud.aws.server import LocalCloud
 from localcloud.model import RANDOM
@@ -28,9 +29,10 @@ def test_the_page_and_its_files_need_no_key_and_have_no_secret(get: Get, cloud: 
     status, headers, page = get(PAGE)
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     files = {"uplot.js", *re.findall(r'(?:src|href)="([^"#:]+\.\w+)"', page.decode())}
-    scripts = Path(pages.__file__).parent / "static"
-    for script in scripts.glob("*.js"):
-        files |= {script.name, *re.findall(r'from "\./([^"]+)"', script.read_text(encoding="utf-8"))}
+    for folder in (Path(pages.__file__).parent / "static", Path(shared.__file__).parent / "static"):
+        for script in folder.glob("*.js"):
+            imported = re.findall(r'(?:from |import\()"\./([^"]+)"', script.read_text(encoding="utf-8"))
+            files |= {script.name, *imported}
     assert {"app.js", "console.css", "uplot.css"} <= files
     for name in files:
         status, headers, body = get(PAGE + name)

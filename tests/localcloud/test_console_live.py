@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from localcloud.aws.console import live
-from localcloud.aws.console.live import Streams, TooManyError
+from cdk_sglang.console import stream as live
+from cdk_sglang.console.stream import Streams, TooManyError
 from localcloud.aws.console.pages import STREAMS
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import any_endpoint, eventually

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import typer
@@ -71,6 +72,7 @@ def client(
     attempts: int = 6,
     read_timeout_s: int = 60,
     profile: str | None = None,
+    session: Any = None,  # noqa: ANN401  boto3's
 ) -> Any:  # noqa: ANN401  a client of any service
     """Return a client of boto3, which is an optional dependency.
 
@@ -80,11 +82,12 @@ def client(
         attempts: Attempts per request in all; 1 for requests that must not be repeated.
         read_timeout_s: Seconds in which AWS may be silent.
         profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
+        session: Session of boto3 that has the credentials; one of the profile by default.
 
     Raises:
         ConfigurationError: boto3 is not installed.
     """
-    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile)
+    return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile, session=session)
 
 
 def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a resource of any service
@@ -93,7 +96,14 @@ def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a res
 
 
 def _made(
-    kind: str, service: str, region: str | None, attempts: int, *, read_timeout_s: int = 60, profile: str | None = None
+    kind: str,
+    service: str,
+    region: str | None,
+    attempts: int,
+    *,
+    read_timeout_s: int = 60,
+    profile: str | None = None,
+    session: Any = None,  # noqa: ANN401  boto3's
 ) -> Any:  # noqa: ANN401  as above
     try:
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
@@ -108,7 +118,8 @@ def _made(
         ) from None
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     with failures_of(service), _one_at_a_time:
-        session = boto3 if profile is None else boto3.Session(profile_name=profile)
+        if session is None:
+            session = boto3 if profile is None else boto3.Session(profile_name=profile)
         made = getattr(session, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
@@ -133,40 +144,78 @@ def _refuse_changes(model: Any, **_: object) -> None:  # noqa: ANN401  botocore'
 
 
 @contextmanager
+def reading_only() -> Iterator[None]:
+    """Let clients that are made within refuse, as long as they live, every operation that does not only read."""
+    before = READ_ONLY.set(True)
+    try:
+        yield
+    finally:
+        READ_ONLY.reset(before)
+
+
+@contextmanager
 def failures_of(what: str) -> Iterator[None]:
     """Turn any failure of a call to AWS into one line and an exit code.
 
     Args:
         what: The call, for example `sagemaker:ListTrainingPlans`.
     """
-    exceptions = importlib.import_module("botocore.exceptions")
+    exceptions, parsers = (importlib.import_module(f"botocore.{name}") for name in ("exceptions", "parsers"))
     try:
         yield
-    except exceptions.ClientError as error:
-        _refused(what, error.response.get("Error", {}))
-    except exceptions.BotoCoreError as error:
-        kind = type(error).__name__
-        if kind in NOT_SIGNED_IN:
-            fail(f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2)
-        if kind == "NoRegionError":
-            fail(f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
-        if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
-            fail(f"{what}: {error}", code=2)
-        fail(f"{what}: AWS was not reached: {error}; check the network and the Region", code=1)
+    except (exceptions.ClientError, exceptions.BotoCoreError, parsers.ResponseParserError) as error:
+        reason = reason_of(what, error)
+        fail(reason.text, code=reason.code)
 
 
-def _refused(what: str, error: dict[str, str]) -> NoReturn:
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a call to AWS failed.
+
+    Attributes:
+        text: One sentence with the next step.
+        code: Exit code of a command that it ends.
+        signed_out: Whether there are no credentials, or they are not valid any more.
+    """
+
+    text: str
+    code: int
+    signed_out: bool = False
+
+
+def reason_of(what: str, error: Exception) -> Reason:
+    """Return why a call failed.
+
+    Args:
+        what: The call, for example `sagemaker:ListTrainingPlans`.
+        error: botocore's exception.
+    """
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return _refused(what, response.get("Error", {}))
+    kind = type(error).__name__
+    if kind in NOT_SIGNED_IN:
+        return Reason(text=f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2, signed_out=True)
+    if kind == "NoRegionError":
+        return Reason(text=f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
+    if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
+        return Reason(text=f"{what}: {error}", code=2)
+    return Reason(text=f"{what}: AWS was not reached: {error}; check the network and the Region", code=1)
+
+
+def _refused(what: str, error: dict[str, str]) -> Reason:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
     if code in EXPIRED:
-        fail(f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}", code=2)
+        text = f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}"
+        return Reason(text=text, code=2, signed_out=True)
     if code.startswith("AccessDenied"):
-        fail(f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
+        return Reason(text=f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
     if code in THROTTLED:
-        fail(f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
+        return Reason(text=f"{what}: AWS throttles the request ({message}); try again in a minute", code=1)
     if code == "ResourceLimitExceeded":
-        fail(
+        text = (
             f"{what}: a quota is used up ({message}); the quota 'Number of <type> instances in reserved capacity across training plans' is 0 "
-            "until it is raised: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
-            code=1,
+            "until it is raised: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
         )
-    fail(f"{what}: {code}: {message}", code=2 if code.startswith("Validation") else 1)
+        return Reason(text=text, code=1)
+    return Reason(text=f"{what}: {code}: {message}", code=2 if code.startswith("Validation") else 1)

@@ -26,6 +26,7 @@ from cdk_sglang.cli import (
 )
 from cdk_sglang.cli.agent import app as agent
 from cdk_sglang.cli.bench import app as bench
+from cdk_sglang.cli.console import command as console
 from cdk_sglang.cli.diff import command as diff
 from cdk_sglang.cli.doctor import command as doctor
 from cdk_sglang.cli.eagle import app as eagle
@@ -56,6 +57,7 @@ app.command("chat")(chat.chat)
 app.command("deploy")(deploy.deploy)
 app.command("diff")(diff.diff)
 app.command("status")(status.status)
+app.command("console")(console.console)
 app.command("grafana")(grafana.grafana)
 app.command("mcp")(mcp.mcp)
 app.command("costs")(costs.costs)

@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 from urllib3.exceptions import HTTPError
 from werkzeug.wrappers import Response
 
+from cdk_sglang.console.stream import event
 from localcloud.aws.console import invoking
-from localcloud.aws.console.live import event
 
 CHATS_MAX: Final = 4
 """Answers under way at once: each has a thread of the server."""

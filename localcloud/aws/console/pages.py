@@ -5,7 +5,6 @@ The page has no data in it; its script sends the key that is in the part of the 
 
 from __future__ import annotations
 
-import functools
 import http
 import json
 import mimetypes
@@ -13,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from werkzeug.wrappers import Request, Response
 
+from cdk_sglang.console import page
+from cdk_sglang.console.stream import Streams, TooManyError, hung_up
 from localcloud.aws.clock import clock
 from localcloud.aws.console import actions, dashboards
 from localcloud.aws.console.beside import beside_plan
-from localcloud.aws.console.live import Streams, TooManyError, hung_up
 from localcloud.aws.console.overview import overview, snapshot
 from localcloud.aws.console.panels import Lookup
 from localcloud.aws.credentials import REGION
@@ -32,10 +31,6 @@ _UPLOT: Final = REPOSITORY / "node_modules" / "uplot" / "dist"
 """uPlot 1.6.32 draws the lines: 0.2 MB to download and 51 kB on the page, where Plotly and ECharts have 10 MB and 1 to 5 MB; a heat map is a
 drawing hook of it."""
 _LIBRARY: Final = {"uplot.js": "uPlot.esm.js", "uplot.css": "uPlot.min.css"}
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _RANGE_S: Final = 3600
 _RANGE_MAX_S: Final = 30 * 86400
 RANGES: Final = (
@@ -49,7 +44,7 @@ RANGES: Final = (
 """Time ranges to choose from, in seconds."""
 REFRESHES: Final = ((0, "off"), (5, "5 s"), (10, "10 s"), (60, "1 min"))
 """Pauses between two refreshes to choose from, in seconds."""
-STREAMS: Final = Streams(lambda: snapshot(ACCOUNT, REGION))
+STREAMS: Final = Streams(lambda: snapshot(ACCOUNT, REGION), lambda: {"now": clock().now()})
 
 
 def answer(request: Request) -> Response:
@@ -126,20 +121,17 @@ def _widget(request: Request) -> Any:
     return dashboards.widget(_argument(request, "name"), int(_argument(request, "widget")), chosen, lookup)
 
 
-@functools.cache
 def _page() -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("console.html").render(ranges=RANGES, refreshes=REFRESHES, chosen=_RANGE_S)
+    return page.page(console="embedded", ranges=RANGES, refreshes=REFRESHES)
 
 
 def _file(name: str) -> bytes | None:
-    """A file of the page, by its exact name; None if there is none."""
-    folder, file = (_UPLOT, _LIBRARY[name]) if name in _LIBRARY else (_HERE / "static", name)
-    known = _LIBRARY if name in _LIBRARY else {path.name for path in folder.iterdir() if path.is_file()}
-    path = folder / file
-    return path.read_bytes() if name in known and path.exists() else None
+    """A file of the page, of dashboards and actions, or of the library that draws lines, by its exact name; None if there is none."""
+    if name in _LIBRARY:
+        path = _UPLOT / _LIBRARY[name]
+        return path.read_bytes() if path.exists() else None
+    own = {path.name: path for path in (_HERE / "static").iterdir() if path.is_file()}
+    return own[name].read_bytes() if name in own else page.file(name)
 
 
 def _json(body: Any, status: int = http.HTTPStatus.OK) -> Response:
@@ -151,15 +143,5 @@ def _problem(message: str, status: int) -> Response:
 
 
 def _guarded(response: Response) -> Response:
-    """Headers with which nothing of another origin is loaded, framed or told where the page is; nothing is kept."""
-    response.headers.update(
-        {
-            "Content-Security-Policy": _POLICY,
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        }
-    )
+    response.headers.update(page.HEADERS)
     return response

@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from cdk_sglang.checks import did_you_mean
-from cdk_sglang.cli.aws import READ_ONLY, FailedError
+from cdk_sglang.cli.aws import FailedError, reading_only
 from cdk_sglang.cli.mcp.catalogue import TOOLS
 from cdk_sglang.cli.mcp.problems import PROBLEMS_MAX, lines, problem_row
 from cdk_sglang.cli.mcp.tool import ProblemRow
@@ -58,9 +58,9 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         asked = tool.takes.model_validate(dict(arguments))
     except ValidationError as error:
         return _refused([problem_row(problem) for problem in problems_of(error, tool.takes)])
-    before = READ_ONLY.set(True)
     try:
-        return Outcome(content=_shortened(tool.answer(asked, workspace).model_dump(mode="json")))
+        with reading_only():
+            return Outcome(content=_shortened(tool.answer(asked, workspace).model_dump(mode="json")))
     except ConfigurationError as error:
         return _refused([problem_row(problem, tool) for problem in error.problems])
     except FailedError as error:
@@ -70,8 +70,6 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         _logger.exception("%s failed", name)
         text = f"failed within ({type(error).__name__}: {error})"
         return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; look at the server's log on stderr"))])
-    finally:
-        READ_ONLY.reset(before)
 
 
 def _shortened(value: Any) -> Any:  # noqa: ANN401  any part of an answer

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from cdk_sglang.cli.status.report import ComponentStatus, EndpointReport, InstancesStatus, Planned, Range, State
+from cdk_sglang.cli.status.report import (
+    AdapterStatus,
+    ComponentStatus,
+    EndpointReport,
+    InstancesStatus,
+    Planned,
+    Range,
+    State,
+)
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 
@@ -145,18 +153,24 @@ def _components(sagemaker: Any, observed: ObservedEndpoint) -> tuple[ComponentSt
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         described = list(pool.map(lambda name: _described(sagemaker, name), names))
     bases: dict[str, Mapping[str, Any]] = {}
-    adapters: dict[str, list[str]] = {}
+    adapters: dict[str, list[AdapterStatus]] = {}
     for one in described:
         if one is None:  # deleted since the list was made
             continue
         base = one.get("Specification", {}).get("BaseInferenceComponentName")
         if base is None:
             bases[one["InferenceComponentName"]] = one
-        elif one["InferenceComponentStatus"] == "InService":
-            adapters.setdefault(base, []).append(one["InferenceComponentName"].removeprefix(f"{base}-"))
+        else:
+            adapters.setdefault(base, []).append(
+                AdapterStatus(
+                    name=one["InferenceComponentName"].removeprefix(f"{base}-"),
+                    status=one["InferenceComponentStatus"],
+                    reason=one.get("FailureReason", ""),
+                )
+            )
     wanted = {component.component_name: component for component in observed.components}
     return tuple(
-        _component(name, bases.get(name), wanted.get(name), tuple(sorted(adapters.get(name, ()))))
+        _component(name, bases.get(name), wanted.get(name), sorted(adapters.get(name, ()), key=lambda one: one.name))
         for name in dict.fromkeys([*wanted, *bases])
     )
 
@@ -172,7 +186,7 @@ def _described(sagemaker: Any, name: str) -> Mapping[str, Any] | None:  # noqa: 
 
 
 def _component(
-    name: str, described: Mapping[str, Any] | None, wanted: ObservedComponent | None, adapters: tuple[str, ...]
+    name: str, described: Mapping[str, Any] | None, wanted: ObservedComponent | None, adapters: Sequence[AdapterStatus]
 ) -> ComponentStatus:
     least, most = (None, None) if wanted is None else wanted.resolved.copy_bounds
     plan = None if wanted is None or wanted.plan is None else wanted.plan
@@ -217,7 +231,11 @@ def _component(
         copies_least=least,
         copies_most=most,
         gpus_reserved=round(running * (gpus or 0)),
-        adapters=adapters,
+        copies_by_type={
+            one["InstanceType"]: one.get("CurrentCopyCount") or 0 for one in runtime.get("PlacementStatus") or ()
+        },
+        adapters=tuple(one.name for one in adapters if one.status == "InService"),
+        adapters_not_in_service=tuple(one for one in adapters if one.status != "InService"),
         planned=planned,
     )
 

@@ -33,12 +33,20 @@ class PromqlApi:
         address: Address of CloudWatch: that of boto3's client, which honours AWS_ENDPOINT_URL.
         region: AWS Region.
         timeout_seconds: Longest time for a connection, and for an answer.
+        credentials: Credentials of botocore; those of the AWS settings by default.
     """
 
-    def __init__(self, address: str, region: str, *, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        address: str,
+        region: str,
+        *,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+        credentials: Any = None,  # noqa: ANN401  botocore's
+    ) -> None:
         self._url = f"{address.rstrip('/')}/prometheus/api/v1/query"
         self._region = region
-        self._credentials = botocore.session.get_session().get_credentials()
+        self._credentials = credentials or botocore.session.get_session().get_credentials()
         self._http = URLLib3Session(timeout=timeout_seconds, max_pool_connections=16)
 
     def by_label(self, query: str, label: str) -> Mapping[str, float]:
@@ -51,12 +59,19 @@ class PromqlApi:
         Raises:
             NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
         """
-        values = {}
-        for series in self._series(query):
-            number = float(series["value"][1])
-            if math.isfinite(number):
-                values[str(series["metric"].get(label, ""))] = number
-        return values
+        return {str(labels.get(label, "")): number for labels, number in self.series(query)}
+
+    def series(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+        """Return the labels and the value of each series; series without a finite value are left out.
+
+        Args:
+            query: PromQL.
+
+        Raises:
+            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
+        """
+        found = ((one["metric"], float(one["value"][1])) for one in self._series(query))
+        return [(labels, number) for labels, number in found if math.isfinite(number)]
 
     def _series(self, query: str) -> list[Any]:
         request = AWSRequest(

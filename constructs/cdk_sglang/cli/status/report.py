@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -80,6 +81,21 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdapterStatus:
+    """An adapter that is not in service.
+
+    Attributes:
+        name: Short name.
+        status: SageMaker's own word, such as Creating.
+        reason: SageMaker's reason of a failure; empty without one.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentStatus:
     """A component.
 
@@ -93,7 +109,9 @@ class ComponentStatus:
         copies_least: Fewest copies of the specification; None of a component that the environment does not have.
         copies_most: Most copies of the specification.
         gpus_reserved: GPUs that its running copies reserve.
+        copies_by_type: Copies that run by instance type, as far as SageMaker tells.
         adapters: Its adapters in service.
+        adapters_not_in_service: Its other adapters.
         planned: What the plan says; None if nothing is known of its model.
         measured: What was measured.
         error_budget_left: Share of the error budget that is left; None without an objective or requests.
@@ -109,7 +127,9 @@ class ComponentStatus:
     copies_least: int | None = None
     copies_most: int | None = None
     gpus_reserved: int = 0
+    copies_by_type: Mapping[str, int] = field(default_factory=dict)
     adapters: tuple[str, ...] = ()
+    adapters_not_in_service: tuple[AdapterStatus, ...] = ()
     planned: Planned | None = None
     measured: Measured = field(default_factory=Measured)
     error_budget_left: float | None = None

@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 import { bars, gauges, numbers, pie, valueTable } from "./figures.js";
-import { ago, summary, unitOf, value } from "./format.js";
+import { ago, STATES, summary, unitOf, value } from "./format.js";
 import { heatmap } from "./heatmap.js";
 import { lines } from "./lines.js";
 
@@ -86,8 +86,6 @@ export function alarmItem(alarm, now) {
     element("b", { class: "state" }, STATES[alarm.state] ?? alarm.state), element("span", { title: alarm.reason }, alarm.name),
     alarm.since ? element("small", {}, ago(now - alarm.since)) : null);
 }
-
-export const STATES = { ALARM: "✖ in alarm", OK: "✔ ok", INSUFFICIENT_DATA: "… no data" };
 
 function spoken(panel) {
   const parts = panel.series.slice(0, 6).map((series) => {

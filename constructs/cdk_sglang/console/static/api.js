@@ -1,5 +1,7 @@
 // The console's data and actions, asked for with the key that was in the address; it is sent in a header, and never in an address.
 
+import { words } from "./words.js";
+
 const STORED = "localcloud-console-key";
 
 export class Refused extends Error {}
@@ -25,10 +27,10 @@ async function ask(path, options = {}) {
     response = await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${key}` } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("the embedded AWS does not answer; `make local` starts it");
+    throw new Error(words.silent);
   }
   if (response.status === 403) throw new Refused("wrong key");
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).message ?? `the embedded AWS answered ${response.status}`);
+  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).message ?? `the ${words.title} answered ${response.status}`);
   return response;
 }
 

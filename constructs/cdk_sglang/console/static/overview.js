@@ -1,13 +1,12 @@
 // The fleet as it is now: drawn live, with what one can do to it, and below it what has happened.
 
 import { act, read } from "./api.js";
-import { Actions } from "./actions.js";
-import { Chat } from "./chat.js";
 import { element, redraw } from "./elements.js";
 import { changes, endpoint } from "./fleet.js";
 import { clock } from "./format.js";
 import { alarmTable, decisionTable, eventTable, follow, planTable } from "./happened.js";
 import { Live } from "./live.js";
+import { inAws, words } from "./words.js";
 
 export class OverviewView {
   constructor(page) {
@@ -23,17 +22,23 @@ export class OverviewView {
     this.said = element("p", { class: "hidden", role: "status", "aria-live": "polite" });
     this.line = element("p", { class: "status" });
     this.parts = Object.fromEntries(["fleet", "decisions", "alarms", "plan", "events"].map((name) => [name, element("div", { id: `part-${name}`, tabindex: "-1" })]));
-    this.actions = choices.acts ? new Actions(choices, (text) => this.say(text)) : null;
-    this.chat = choices.acts ? new Chat(choices, (text) => this.say(text)) : null;
+    if (choices.acts) {
+      const [{ Actions }, { Chat }] = await Promise.all([import("./actions.js"), import("./chat.js")]);
+      if (this.closed) return;
+      this.actions = new Actions(choices, (text) => this.say(text));
+      this.chat = new Chat(choices, (text) => this.say(text));
+    }
     const titled = (title, part) => [element("h2", {}, title), part];
-    host.replaceChildren(element("h1", {}, "Fleet"), this.line, this.said, this.parts.fleet,
-      ...(choices.acts ? [element("h2", {}, "Make something happen"), element("div", { class: "tools" }, this.actions.node, this.chat.node)] : [element("p", { class: "quiet" }, "This key reads the console. The address that the embedded AWS prints for actions has buttons too.")]),
+    if (choices.title) document.title = `${choices.title} · ${words.title}`;
+    host.replaceChildren(element("h1", {}, choices.title ?? "Fleet"), this.line, this.said, this.parts.fleet,
+      ...(choices.acts ? [element("h2", {}, "Make something happen"), element("div", { class: "tools" }, this.actions.node, this.chat.node)] : words.reads ? [element("p", { class: "quiet" }, words.reads)] : []),
       ...titled("Scaling decisions", this.parts.decisions), ...titled("The plan beside what is measured", this.parts.plan),
-      ...titled("Alarms", this.parts.alarms), ...titled("Last events", this.parts.events));
+      ...titled("Alarms", this.parts.alarms), ...titled(inAws ? "Events of the last deployment" : "Last events", this.parts.events),
+      ...(words.untold.length ? titled("What AWS does not tell", element("ul", { class: "quiet" }, words.untold.map((text) => element("li", {}, text)))) : []));
     this.host = host;
     this.show(fleet);
     this.live = new Live({
-      seen: (name, data) => (name === "fleet" ? this.show(data) : this.tick(data.now)),
+      seen: (name, data) => (name === "fleet" ? this.show(data) : this.tick(data.now, data.calls)),
       state: (on, text) => { this.on = on; this.text = text; this.tick(this.now); },
       refused: (error) => this.page.failed(error),
     });
@@ -56,6 +61,7 @@ export class OverviewView {
   }
 
   async plan() {
+    if (inAws) return; // which comes with the rest
     this.part("plan", [await read("plan", { seconds: this.page.seconds() })], (figures) => [planTable(figures)]);
   }
 
@@ -65,10 +71,11 @@ export class OverviewView {
     this.fleet = fleet;
     this.page.updated();
     const kill = this.acts ? (copy) => act("kill", { copy }).then(() => this.say(`copy ${copy} was killed`), (error) => this.say(error.message, true)) : null;
-    const alarms = fleet.alarms.filter((alarm) => !alarm.scaling), scaling = fleet.alarms.filter((alarm) => alarm.scaling);
-    this.part("fleet", [fleet.endpoints, fleet.traffic], (endpoints, traffic) => endpoints.length ? endpoints.map((one) => endpoint(one, traffic, kill)) : [element("p", { class: "quiet" }, "There is no endpoint. `make local` deploys one.")]);
+    const known = fleet.alarms ?? [], alarms = known.filter((alarm) => !alarm.scaling), scaling = known.filter((alarm) => alarm.scaling);
+    this.part("fleet", [fleet.endpoints, fleet.traffic, fleet.scaling], (endpoints, traffic, bounds) => endpoints.length ? endpoints.map((one) => endpoint(one, traffic, kill, bounds)) : [element("p", { class: "quiet" }, words.noEndpoint)]);
     this.part("decisions", [fleet.decisions], (decisions) => [decisionTable(decisions, this.now)]);
-    this.part("alarms", [alarms, scaling], () => [
+    if (inAws) this.part("plan", [fleet.plan], (figures) => [planTable(figures)]);
+    this.part("alarms", [fleet.alarms], () => [
       alarms.length ? alarmTable(alarms, this.now, "table-alarms") : element("p", { class: "quiet" }, "No alarm is deployed."),
       scaling.length ? element("details", { id: "scaling-alarms" }, element("summary", { id: "scaling-summary" }, `${scaling.length} alarms of scaling policies, ${scaling.filter((one) => one.state === "ALARM").length} of them in alarm (they change the number of copies, and page nobody)`), alarmTable(scaling, this.now, "table-scaling")) : null]);
     this.part("events", [fleet.events], (events) => [events.length ? eventTable(events) : element("p", { class: "quiet" }, "Nothing has happened yet.")]);
@@ -78,23 +85,29 @@ export class OverviewView {
   }
 
   // Draw a part only if its data has changed: a reader may be in the middle of it.
+  // Without data there is the reason, if AWS has refused it, or it is on its way.
   part(name, data, draw) {
-    const text = JSON.stringify(data);
+    const problems = this.fleet?.problems?.[name] ?? [];
+    const text = JSON.stringify([data, problems]);
     if (this.drawn.get(name) === text) return;
     this.drawn.set(name, text);
-    redraw(this.parts[name], draw(...data));
+    const reading = problems.length ? null : element("p", { class: "quiet" }, "Reading …");
+    redraw(this.parts[name], [...problems.map((problem) => element("p", { class: "bad", role: "note" }, problem)), ...(data[0] === null ? [reading] : draw(...data))]);
     follow(this.host ?? this.parts[name], this.now);
   }
 
-  tick(now) {
+  tick(now, calls) {
     this.now = now;
+    this.calls = calls ?? this.calls;
     if (!this.fleet) return;
-    const costs = this.fleet.endpoints.reduce((sum, one) => sum + one.cost.usd, 0);
-    const faults = this.fleet.faults.map((fault) => `${fault.name} on ${fault.target}`);
-    const words = [element("span", { class: `pill ${this.on ? "" : "bad"}`, "data-state": this.on ? "healthy" : "" }, this.text ?? "connecting"),
-      element("span", {}, `clock ${now ? clock(now, true) : "–"}`), element("span", {}, `${costs.toFixed(2)} USD an hour if this were AWS`)];
-    if (faults.length) words.push(element("b", { class: "bad" }, `injected: ${faults.join(", ")}`));
-    this.line.replaceChildren(...words);
+    const costs = this.fleet.endpoints.reduce((sum, one) => sum + (one.cost?.usd ?? 0), 0);
+    const faults = (this.fleet.faults ?? []).map((fault) => `${fault.name} on ${fault.target}`);
+    const said = [element("span", { class: `pill ${this.on ? "" : "bad"}`, "data-state": this.on ? "healthy" : "" }, this.text ?? "connecting"),
+      element("span", {}, `clock ${now ? clock(now, true) : "–"}`), element("span", {}, `${costs.toFixed(2)} ${words.dollars}`)];
+    if (this.calls !== undefined) said.push(element("span", {}, `${this.calls} calls to AWS in the last minute, for all tabs`));
+    if (this.fleet.credentials) said.push(element("b", { class: "bad" }, this.fleet.credentials));
+    if (faults.length) said.push(element("b", { class: "bad" }, `injected: ${faults.join(", ")}`));
+    this.line.replaceChildren(...said);
     follow(this.host, now);
   }
 

@@ -2,6 +2,7 @@
 
 const PREFIXES = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 const SECONDS = { Microseconds: 1e-6, Milliseconds: 1e-3, Seconds: 1, seconds: 1, s: 1, ms: 1e-3, milliseconds: 1e-3, microseconds: 1e-6 };
+export const STATES = { ALARM: "✖ in alarm", OK: "✔ ok", INSUFFICIENT_DATA: "… no data" };
 const BYTES = { Bytes: 1, bytes: 1, Kilobytes: 1e3, Megabytes: 1e6, Gigabytes: 1e9 };
 
 export function isDuration(unit) {

@@ -1,17 +1,18 @@
 // The page: which view is open, the time range, the pauses between refreshes, and the theme.
 
 import { read, Refused, saveKey, takeKey } from "./api.js";
-import { DashboardView } from "./dashboard.js";
 import { element } from "./elements.js";
 import { clock } from "./format.js";
 import { OverviewView } from "./overview.js";
+import { words } from "./words.js";
 
 const main = document.getElementById("main"), nav = document.getElementById("nav"), updated = document.getElementById("updated");
 const range = document.getElementById("range"), pause = document.getElementById("refresh"), theme = document.getElementById("theme");
+const PAUSE_S = 10; // between two refreshes, where the page offers no choice
 let view = null, timer = null, rangeChosen = false, navText = "";
 
 const state = {
-  seconds: () => Number(range.value),
+  seconds: () => Number(range?.value ?? 0),
   // The range that a dashboard opens with, unless the reader has chosen one.
   suggest: (seconds) => {
     const fits = [...range.options].find((option) => Number(option.value) >= seconds);
@@ -27,14 +28,14 @@ function wanted() {
 }
 
 async function open() {
-  const name = wanted();
+  const name = nav ? wanted() : null;
   view?.close?.();
   view = null;
   try {
     await list();
     main.replaceChildren(element("p", { class: "quiet" }, "Loading …"));
-    view = name === null ? new OverviewView(state) : new DashboardView(state);
-    document.title = `${name ?? "Fleet"} · embedded AWS`;
+    view = name === null ? new OverviewView(state) : new (await import("./dashboard.js")).DashboardView(state);
+    document.title = `${name ?? "Fleet"} · ${words.title}`;
     await (name === null ? view.open(main) : view.open(name, main));
   } catch (error) {
     failed(error);
@@ -43,6 +44,7 @@ async function open() {
 }
 
 async function list() {
+  if (!nav) return;
   const boards = await read("dashboards");
   const text = JSON.stringify([boards, wanted()]);
   if (text === navText) return;
@@ -68,7 +70,7 @@ function failed(error) {
   }
   const field = element("input", { id: "key", type: "password", autocomplete: "off" });
   main.replaceChildren(element("h1", {}, "The console needs the key of this start"),
-    element("p", {}, "Open the address that ", element("code", {}, "make local"), " prints, or paste it here. A restarted embedded AWS has a new key."),
+    element("p", {}, words.key[0], element("code", {}, words.key[1]), words.key[2]),
     element("form", { class: "selectors", onsubmit: (event) => { event.preventDefault(); saveKey(field.value); open(); } },
       element("label", {}, "Address or key", field), element("button", {}, "Open")));
 }
@@ -87,7 +89,7 @@ async function refresh() {
 // One refresh at a time; the next begins a pause after the end of the last.
 function again() {
   clearTimeout(timer);
-  const seconds = Number(pause.value);
+  const seconds = Number(pause?.value ?? PAUSE_S);
   if (seconds) timer = setTimeout(() => refresh().finally(again), seconds * 1000);
 }
 
@@ -97,10 +99,10 @@ function dress() {
   view?.redraw();
 }
 
-range.addEventListener("change", () => { rangeChosen = true; refresh(); });
-pause.addEventListener("change", again);
+range?.addEventListener("change", () => { rangeChosen = true; refresh(); });
+pause?.addEventListener("change", again);
 theme.addEventListener("change", dress);
-document.getElementById("now").addEventListener("click", refresh);
+document.getElementById("now")?.addEventListener("click", refresh);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view?.redraw());
 addEventListener("popstate", open);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });

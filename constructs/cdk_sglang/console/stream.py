@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from localcloud.aws.clock import clock
-
 STREAMS_MAX: Final = 8
 """Streams at once: each takes a thread of the server for as long as its page is open."""
 _PERIOD_S: Final = 1.0
@@ -31,10 +29,14 @@ class Streams:
 
     Args:
         snapshot: Function that returns what the pages draw.
+        beat: Function that returns what is different at every moment and is sent from time to time; the time by default.
     """
 
-    def __init__(self, snapshot: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, snapshot: Callable[[], dict[str, Any]], beat: Callable[[], dict[str, Any]] | None = None
+    ) -> None:
         self._snapshot = snapshot
+        self._beat = beat or (lambda: {"now": time.time()})
         self._lock = threading.Lock()
         self._ends: dict[threading.Event, Callable[[], bool]] = {}
         self._made = float("-inf")
@@ -88,7 +90,7 @@ class Streams:
                 yield event("fleet", text)
             if time.monotonic() - beat >= _BEAT_S:
                 beat = time.monotonic()
-                yield event("time", json.dumps({"now": clock().now()}))
+                yield event("time", json.dumps(self._beat()))
             end.wait(_PERIOD_S)
 
     def _current(self) -> str:

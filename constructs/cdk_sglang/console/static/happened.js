@@ -1,8 +1,8 @@
 // What has happened, as tables: scaling decisions, alarms, the plan beside what is measured, and events.
 
 import { element, table } from "./elements.js";
-import { ago, clock, value } from "./format.js";
-import { STATES } from "./panel.js";
+import { ago, clock, STATES, value } from "./format.js";
+import { words } from "./words.js";
 
 // A time that goes on by itself: `follow` writes it anew as the clock of the embedded AWS moves.
 function since(moment, now) {
@@ -14,11 +14,11 @@ export function follow(host, now) {
 }
 
 export function decisionTable(decisions, now) {
-  if (!decisions.length) return element("p", { class: "quiet" }, "No policy has changed anything yet. Put load on a component that scales, and wait half a minute.");
+  if (!decisions.length) return element("p", { class: "quiet" }, words.noDecision);
   const rows = decisions.map((one) => [
     since(one.time, now),
     one.component,
-    one.before === one.after ? `stays at ${one.after}` : `${one.before} → ${one.after}`,
+    one.before === one.after ? `stays at ${one.after ?? "?"}` : `${one.before ?? "?"} → ${one.after ?? "?"}`,
     element("div", {}, one.figures ? element("b", {}, one.figures) : "", element("div", { class: "quiet" }, one.cause)),
     element("div", { class: /Unfulfilled|Failed|Already/.test(one.status) ? "bad" : "" }, one.status, one.message && one.status !== "Successful" ? element("div", {}, one.message) : ""),
   ]);
@@ -42,13 +42,13 @@ export function eventTable(events) {
 }
 
 export function planTable(figures) {
-  if (!figures.length) return element("p", { class: "quiet" }, "No deployed dashboard has a band of the plan: the model is not in the planner's catalogue, or dashboards are off.");
+  if (!figures.length) return element("p", { class: "quiet" }, words.noPlan);
   const rows = figures.map((one) => [
-    element("div", {}, one.title, element("div", { class: "quiet" }, one.component ? `${one.component}, on ` : "", element("a", { href: `?dashboard=${encodeURIComponent(one.dashboard)}` }, one.dashboard))),
+    element("div", {}, one.title, element("div", { class: "quiet" }, one.dashboard && one.component ? `${one.component}, on ` : one.component, one.dashboard ? element("a", { href: `?dashboard=${encodeURIComponent(one.dashboard)}` }, one.dashboard) : "")),
     one.low === null ? "–" : element("div", {}, `${value(one.low, one.unit)} – ${value(one.high, one.unit)}`, one.basis === "plan" ? "" : element("div", { class: "quiet" }, one.basis)),
     one.measured.length
       ? element("div", {}, one.measured.map((entry) => element("div", {}, element("b", {}, value(entry.value, one.unit)), ` ${entry.label}`, entry.within === null ? "" : element("span", { class: entry.within ? "good" : "quiet" }, entry.within ? " ✔ as planned" : entry.value > one.high ? " above the plan" : " below the plan"))))
       : element("div", { class: "quiet" }, one.notes[0] ?? "nothing was measured in this range"),
   ]);
-  return table(["Figure", "Plan, for the GPU", "Measured here, on this machine's CPU"], rows, "The plan beside what is measured", { cards: true, id: "table-plan" });
+  return table(words.planHead, rows, "The plan beside what is measured", { cards: true, id: "table-plan" });
 }
