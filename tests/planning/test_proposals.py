@@ -12,7 +12,8 @@ from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.alternatives import question
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.proposals import Proposals, Wish, propose
+from cdk_sglang.planning.proposals import Proposals, propose
+from cdk_sglang.planning.wish import Wish
 
 
 def proposals(model: str = "Qwen/Qwen3-8B", **more: Any) -> Proposals:
