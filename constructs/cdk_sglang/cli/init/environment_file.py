@@ -128,9 +128,10 @@ def _server(wish: Wish, answers: Answers, proposal: Proposal) -> list[str]:
     options = f"tp_size: {proposal.tp_size}, context_length: {wish.context_length}"
     if answers.adapters is None:
         return [f"        server: {{{options}}}"]
-    lora = f"max_rank: {answers.rank}, target_modules: [all], max_loras_per_batch: {answers.adapter_slots}, max_loaded_loras: {answers.adapters}"
+    held = max(answers.adapters, answers.adapter_slots)  # SGLang holds no fewer than may run at once
+    lora = f"max_rank: {answers.rank}, target_modules: [all], max_loras_per_batch: {answers.adapter_slots}, max_loaded_loras: {held}"
     return [
-        f"        # Adapters: {answers.adapter_slots - 1} at once beside the model alone, all {answers.adapters} kept in host memory.",
+        f"        # Adapters: {answers.adapter_slots - 1} at once beside the model alone, {held} kept in host memory.",
         f"        server: {{{options}, lora: {{{lora}}}}}",
         "        # adapters: {billing: {key: adapters/billing.tar.gz}} # by the name that callers use; archives in the bucket",
     ]
