@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cdk_sglang.cli.init import command
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning import plan_fleet
 from stacks.planning import fleet_request
 
@@ -65,6 +66,7 @@ def test_adapters_a_copy_from_hugging_face_and_a_pool_are_written(tmp_path: Path
     }
     first, *others = endpoint["capacity"]["pool"]
     assert 1 <= len(others) <= 2
+    assert {GpuInstance.named(name).gpu.name for name in (first, *others)} == {GpuInstance.named(first).gpu.name}
     assert f"{endpoint['capacity']['max_instances']} x {first} (or {', '.join(others)})" in " ".join(output.split())
 
 
@@ -72,7 +74,7 @@ def test_an_instance_type_alone_that_nothing_stands_in_for_is_no_pool_and_a_warn
     words = ("--model", "Qwen/Qwen3-235B-A22B-FP8", "--users", "5", "--instance", "ml.p5en.48xlarge", "--pool")
     result = run(tmp_path, *words, "--budget", "75")
     assert result.exit_code == 0, result.exception
-    assert "no other instance type holds what ml.p5en.48xlarge does" in result.output
+    assert "no other instance type carries what ml.p5en.48xlarge does" in result.output
     capacity = yaml.safe_load((tmp_path / "mine.yaml").read_text())["endpoints"]["chat"]["capacity"]
     assert capacity["type"] == "ml.p5en.48xlarge"
 

@@ -157,7 +157,7 @@ def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoin
         if len(best.stand_ins) == POOL_TYPES - 1:
             break
     if not best.stand_ins:
-        alone = f"no other instance type holds what {proposal.instance} does within what was asked: it is no pool"
+        alone = f"no other instance type carries what {proposal.instance} does for what was asked, so it is no pool"
         return Draft(proposal=proposal, text=draft.text, warnings=(*draft.warnings, alone))
     return best
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
-from cdk_sglang.planning.fits import fitting_splits
 from cdk_sglang.planning.proposals import Proposal
 from cdk_sglang.planning.wish import Wish
 
@@ -17,22 +16,18 @@ _DEARER: Final = 2.0
 
 
 def stand_ins(wish: Wish, proposal: Proposal) -> tuple[str, ...]:
-    """Return the instance types that hold the copies of a proposal on as many instances: those with its GPU first, the cheapest first.
+    """Return the instance types that carry what a proposal does on as many instances, the cheapest first: those with its GPU, and no fewer.
 
     Args:
         wish: What is wished.
         proposal: The proposal.
     """
     first = GpuInstance.named(proposal.instance)
-    found: list[tuple[bool, float, str]] = []
+    found: list[tuple[float, str]] = []
     for instance in GpuInstance.all():
+        if instance.name == first.name or instance.gpu != first.gpu or instance.gpu_count < first.gpu_count:
+            continue
         price = price_usd_per_hour(instance, wish.region, table=wish.prices)
-        if instance.name == first.name or instance.gpu_count < first.gpu_count:
-            continue
-        if price is None or price.usd_per_hour > _DEARER * proposal.price.usd_per_hour:
-            continue
-        if any(
-            split.tensor == proposal.tp_size for split in fitting_splits(wish.component, instance, wish.context_length)
-        ):
-            found.append((instance.gpu.name != first.gpu.name, price.usd_per_hour, instance.name))
-    return tuple(name for _, _, name in sorted(found)[:_TRIED])
+        if price is not None and price.usd_per_hour <= _DEARER * proposal.price.usd_per_hour:
+            found.append((price.usd_per_hour, instance.name))
+    return tuple(name for _, name in sorted(found)[:_TRIED])
