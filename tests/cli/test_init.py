@@ -120,6 +120,21 @@ def test_a_model_outside_the_catalogue_is_read_from_its_file_and_kept_for_the_pl
     assert plan_fleet(fleet_request("mine", folder=tmp_path)).problems == ()
 
 
+def test_a_file_of_50_mb_and_one_that_is_no_config_are_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    large, other = tmp_path / "large.json", tmp_path / "other.json"
+    with large.open("wb") as file:
+        file.truncate(50_000_000)
+    other.write_text("[]")
+    for file, says in (
+        (large, "has 50,000,000 bytes, and no config.json more than 4,000,000"),
+        (other, "holds a list"),
+    ):
+        (problem,) = problems(run(tmp_path, "--model", "me/tiny", "--config", str(file), "--users", "5"))
+        assert problem.startswith(str(file))
+        assert says in problem
+    assert not (tmp_path / "models").exists()
+
+
 @pytest.mark.parametrize(("answer", "is_fetched"), [("y", True), ("n", False)])
 def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answer: str, is_fetched: bool
@@ -147,6 +162,8 @@ def test_an_unknown_model_comes_with_how_to_add_it(tmp_path: Path) -> None:
     (problem,) = problems(run(tmp_path, "--model", "me/my-model", "--users", "5"))
     assert problem.startswith("--model: unknown model 'me/my-model'")
     assert "cdk-sglang models add me/my-model" in problem
+    (near,) = problems(run(tmp_path, "--model", "Qwen/Qwen3-8BB", "--users", "5"))
+    assert near.startswith("--model: unknown model 'Qwen/Qwen3-8BB'; did you mean 'Qwen/Qwen3-8B'")
 
 
 def test_a_file_that_exists_stays_unless_told(tmp_path: Path) -> None:
@@ -182,6 +199,9 @@ def test_without_a_terminal_everything_that_is_missing_is_named_at_once(tmp_path
         (("--hours", "07:00-19:00", "--time-zone", "Mars"), "endpoints.chat.components.qwen.scaling.time_zone: "),
         (("--region", "mars-north-1"), "region: "),
         (("--region", "eu-central-1", *RESERVED), "--training-plan: the plan is of us-east-1, the fleet of eu-central-1; give --region us-east-1"),
+        (("--region", "eu-west-3", "--pool"), "--pool: eu-west-3 is not documented to have instance pools; "),
+        (("--region", "ap-southeast-1", "--instance", "ml.g5.12xlarge"), "--instance: ml.g5.12xlarge is documented as not available in ap-southeast-1 "),
+        (("--region", "eu-west-3", "--to-zero"), "endpoints.chat.components.qwen.scaling.min_copies: 0 copies would leave no instance"),
         (("--training-plan", PLAN), "--training-plan: comes with its instance type, count and last day; give --instance, --count, --until"),
         ((*RESERVED, "--pool"), "--pool: a training plan has one instance type; leave out --pool or --training-plan"),
         ((*RESERVED, "--budget", "9"), "--budget: a training plan is paid up front, whatever an hour costs; leave out --budget or --training-plan"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
+from cdk_sglang.hardware import GpuInstance, price_usd_per_hour, region_problems, regions_without
 from cdk_sglang.planning.alternatives import question
 from cdk_sglang.planning.concurrency import CACHE_SHARE
 from cdk_sglang.planning.fits import fitting_splits, nearest_fit, whole_instances
@@ -128,6 +128,8 @@ def _options(wish: Wish) -> list[_Option]:
     component = wish.component
     found = []
     for instance in GpuInstance.all() if wish.instance is None else (wish.instance,):
+        if wish.region in regions_without(instance):
+            continue
         price = price_usd_per_hour(instance, wish.region, table=wish.prices)
         if price is not None:
             found += [(instance, split, price) for split in fitting_splits(component, instance, wish.context_length)]
@@ -209,6 +211,9 @@ def _no_room(wish: Wish) -> Problem:
             f"{shorter.context_length:,}, so give less",
         )
     if wish.instance is not None:
+        absent = region_problems(wish.region, wish.instance)
+        if absent:
+            return Problem("--instance", absent[0])
         nearest = nearest_fit(wish.component, wish.context_length, wish.region, wish.prices)
         return Problem(
             "--instance",

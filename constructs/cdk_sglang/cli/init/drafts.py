@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.init.answers import Answers
 from cdk_sglang.cli.init.environment_file import environment_text
 from cdk_sglang.cli.init.pools import POOL_TYPES, stand_ins
 from cdk_sglang.cli.own import own_models, own_prices
 from cdk_sglang.cli.plan import environment_reader
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.hardware import GpuInstance, pool_region_problems
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.fleet_request import FleetRequest
 from cdk_sglang.planning.own import MODELS, PRICES
@@ -53,8 +54,8 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
         folder: Folder of the environments, beside which the user's models and prices are.
 
     Raises:
-        ConfigurationError: The model or instance type is unknown, the model's longest request shorter than the one asked for, or the
-            training plan of another Region.
+        ConfigurationError: The model or instance type is unknown, the model's longest request shorter than the one asked for, or
+            the Region has no instance pools or is not the training plan's.
     """
     try:
         facts = catalogue(str(answers.model), also=own_models(folder=folder))
@@ -69,10 +70,7 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
             ]
         )
     instance = _instance(answers)
-    plan_region = (answers.training_plan or "").split(":")[3:4]
-    if plan_region and plan_region != [region]:
-        text = f"the plan is of {plan_region[0]}, the fleet of {region}; give --region {plan_region[0]}"
-        raise ConfigurationError([Problem("--training-plan", text)])
+    raise_if_any(_region_problems(answers, region))
     limit = facts.architecture.max_position_embeddings
     if answers.context_length is not None and limit is not None and answers.context_length > limit:
         raise ConfigurationError(
@@ -99,6 +97,18 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
         lora_slots=answers.adapter_slots,
         lora_rank=answers.rank,
     )
+
+
+def _region_problems(answers: Answers, region: str) -> Iterator[Problem]:
+    """Return what speaks against the Region: it is not the training plan's, or has no instance pools."""
+    if answers.training_plan is not None:
+        there = answers.training_plan.split(":")[3:4]
+        if there and there != [region]:
+            yield Problem(
+                "--training-plan", f"the plan is of {there[0]}, the fleet of {region}; give --region {there[0]}"
+            )
+    if answers.pool:
+        yield from (Problem("--pool", problem) for problem in pool_region_problems(region))
 
 
 def _instance(answers: Answers) -> GpuInstance | None:
