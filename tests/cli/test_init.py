@@ -140,7 +140,20 @@ def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answer: str, is_fetched: bool
 ) -> None:
     monkeypatch.setattr(command, "has_terminal", lambda: True)
-    given = ("--ttft-ms", "0.1", "--tpot-ms", "1", "--budget", "1", "--input-tokens", "9", "--output-tokens", "9")
+    given = (
+        "--region",
+        "us-east-1",
+        "--ttft-ms",
+        "0.1",
+        "--tpot-ms",
+        "1",
+        "--budget",
+        "1",
+        "--input-tokens",
+        "9",
+        "--output-tokens",
+        "9",
+    )
     words = ("--model", "me/tiny", "--users", "5", "--no-to-zero", "--hub", "ftp://nowhere", *given)
     (problem,) = problems(run(tmp_path, *words, answers=f"{answer}\n"))
     fetched, left = "ftp://nowhere: the hub's address must start with https://", "--model: unknown model 'me/tiny'"
@@ -227,13 +240,36 @@ def test_a_wrong_option_is_a_line_and_nothing_is_written(tmp_path: Path, words: 
 
 def test_at_a_terminal_the_rest_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "has_terminal", lambda: True)
-    answers = "Qwen/Qwen3-8B\nasked\n120\n500\n\n0\n50\n0\ny\n7\n2\n"
+    answers = "Qwen/Qwen3-8B\nasked\n120\n500\n\n0\n50\n0\neu-west-1\n-\ny\n7\n2\n"
     result = run(tmp_path, env="", answers=answers)
     assert result.exit_code == 0, result.exception
+    assert yaml.safe_load((tmp_path / "asked.yaml").read_text())["region"] == "eu-west-1"
     component = yaml.safe_load((tmp_path / "asked.yaml").read_text())["endpoints"]["chat"]["components"]["qwen"]
     assert component["load"] == {"input_tokens": 500, "output_tokens": 256}
     assert component["scaling"]["min_copies"] == 0
     assert component["slo"]["tpot_ms"] == 50
+
+
+def test_hours_that_are_asked_for_come_with_their_time_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    known = (
+        "--input-tokens",
+        "500",
+        "--output-tokens",
+        "100",
+        "--ttft-ms",
+        "5000",
+        "--tpot-ms",
+        "90",
+        "--budget",
+        "60",
+    )
+    result = run(tmp_path, *CHAT, *known, "--choose", "1", answers="\n08:00-18:00\nAsia/Tokyo\n")
+    assert result.exit_code == 0, result.exception
+    content = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    scaling = content["endpoints"]["chat"]["components"]["qwen"]["scaling"]
+    assert (content["region"], scaling["time_zone"], scaling["min_copies"]) == ("us-east-1", "Asia/Tokyo", 0)
+    assert scaling["schedules"]["hours"]["begins"] == "08:00"
 
 
 def test_the_users_own_prices_decide(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ SECONDS_PER_USER: Final = 60.0
 _CONTEXT_FACTOR: Final = 4
 """The longest request is taken to be so many times the mean one."""
 _CONTEXT_STEP: Final = 1024
+DEFAULT_REGION: Final = "us-east-1"
+_ALL_HOURS: Final = "-"
 _SLOTS: Final = 8
 """SGLang's own max_loras_per_batch (0.5.23)."""
 _RANK: Final = 16
@@ -42,6 +44,7 @@ class Answers:
         hours: Hours with callers, "HH:MM-HH:MM"; copies go to zero in the others.
         days: Days with these hours.
         time_zone: Time zone of the hours.
+        region: Region of the fleet.
         revision: Commit of the model on Hugging Face that the first deployment copies; None for files that the user uploads.
         token_secret: Secret with a token for that copy.
         instance: The only instance type to propose.
@@ -67,6 +70,7 @@ class Answers:
     hours: str | None = None
     days: str | None = None
     time_zone: str = "UTC"
+    region: str | None = None
     revision: str | None = None
     token_secret: str | None = None
     instance: str | None = None
@@ -137,6 +141,12 @@ def ask_for_rest(answers: Answers) -> None:
         answers.tpot_ms = _ask("Milliseconds per further token, at most; 0 for any", 0, int) or None
     if answers.budget is None:
         answers.budget = _ask("Dollars per hour, at most; 0 for any", 0, int) or None
+    if answers.region is None:
+        answers.region = _ask("Region", DEFAULT_REGION, str)
+    if answers.hours is None and answers.to_zero is None:
+        hours = _ask("Hours with callers from Monday to Friday, such as 07:30-19:00; - for all", _ALL_HOURS, str)
+        if hours != _ALL_HOURS:
+            answers.hours, answers.time_zone = hours, _ask("Time zone of the hours", answers.time_zone, str)
     if answers.to_zero is None and answers.hours is None:
         answers.to_zero = typer.confirm(
             "May the last copy go when nobody asks (the next caller waits minutes)?", default=False, err=True

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from cdk_sglang.cli.init.answers import Answers, ask_for_rest
+from cdk_sglang.cli.init.answers import DEFAULT_REGION, Answers, ask_for_rest
 from cdk_sglang.cli.init.checks import check
 from cdk_sglang.cli.init.drafts import SHOWN, Draft, drafts_of, wish_of
 from cdk_sglang.cli.init.outside import save_unknown
@@ -96,7 +96,7 @@ def init(
     until: Annotated[
         str | None, typer.Option("--until", help="Day that the training plan must last to, such as 2027-03-01.")
     ] = None,
-    region: Annotated[str, typer.Option("--region", help="Region of the fleet.")] = "us-east-1",
+    region: Annotated[str | None, typer.Option("--region", help="Region of the fleet; us-east-1 by default.")] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")] = "chat",
     choose: Annotated[
         int | None,
@@ -126,6 +126,7 @@ def init(
         hours=hours,
         days=days,
         time_zone=time_zone,
+        region=region,
         revision=revision,
         token_secret=token_secret,
         instance=instance,
@@ -144,7 +145,7 @@ def init(
     if file.exists() and not force:
         raise ConfigurationError([Problem("--env", f"{file} exists; name another, or give --force to overwrite it")])
     save_unknown(answers, config=config, fetch=fetch, hub=hub, folder=environments, may_ask=has_terminal())
-    wish = wish_of(answers, region=region, folder=environments)
+    wish = wish_of(answers, region=answers.region or DEFAULT_REGION, folder=environments)
     drafts = drafts_of(wish, answers, name=name, endpoint=endpoint, folder=environments)
     _show(wish, drafts)
     number = choose or (_ask_number(len(drafts)) if has_terminal() and len(drafts) > 1 else 1)
