@@ -37,6 +37,9 @@ WISHES = {
     "short answers, many a second": "--model Qwen/Qwen3-0.6B --requests-per-second 100 --input-tokens 100 --output-tokens 20",
 }  # fmt: skip
 
+_SYNTHESISED = 12
+"""The others differ from one of these in their hours or sizes alone."""
+
 
 @pytest.fixture(scope="module")
 def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[str, Path]]:
@@ -76,12 +79,12 @@ def test_the_environment_of_a_wish_is_planned_as_it_was_proposed(
         assert plan.usd_per_hour.high == pytest.approx(instances * price, abs=0.01 * instances)
 
 
-def test_every_wish_becomes_an_environment_that_synthesises_as_it_is_written(
+def test_each_of_twelve_wishes_becomes_an_environment_that_synthesises_as_it_is_written(
     environment_of: Callable[[str], tuple[str, Path]],
 ) -> None:
     root = cdk.App(context=cdk_json_context(ROOT / "cdk.json"))
     names = []
-    for name, folder in map(environment_of, WISHES):
+    for name, folder in map(environment_of, list(WISHES)[:_SYNTHESISED]):
         settings = load(name, folder=folder)
         env = cdk.Environment(account=settings.account, region=settings.region)
         add_fleet(cdk.Stage(root, name), name=name, settings=settings, source=name, env=env)

@@ -14,9 +14,8 @@ import yaml
 from cdk_sglang.cli.mcp.call import Outcome
 from localcloud.aws.server import LocalCloud
 from tests.support.assistants import ROOT, variables
+from tests.support.unpacked import UNPACKED
 
-UNPACKED = Path("~/.cache/aws/jsii/package-cache").expanduser()
-"""Where jsii unpacks 10,000 files once for a user; with a home of its own, a process unpacks them anew."""
 ENVIRONMENT = {
     "account": "123456789012",
     "region": "us-east-1",
@@ -43,10 +42,9 @@ def test_the_real_cdk_cli_synthesises_and_leaves_the_folder_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    for name, value in variables(folder, cloud).items():
+    for name, value in (variables(folder, cloud) | UNPACKED).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.setenv("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(UNPACKED))
     monkeypatch.setenv("PATH", os.pathsep.join([str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]]))
     monkeypatch.setenv("CDK_DISABLE_CLI_TELEMETRY", "true")
     context = json.loads((ROOT / "cdk.json").read_text())["context"]

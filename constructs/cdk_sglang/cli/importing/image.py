@@ -156,13 +156,13 @@ def _nearest(tag: str) -> SglangDlc:
     """Return the known tag of the newest release that is not newer than a tag's; where the tag names none, one built as it is."""
     if tag.startswith("server-sagemaker-"):
         return SglangDlc.V0_5_17_AL2023
-    release = re.match(r"(\d+)\.(\d+)\.(\d+)-", tag)
+    release = re.match(r"\d+\.\d+\.\d+", tag)
     if release is None:
         return SglangDlc.V0_5_17_UBUNTU
     by_release = {
         _numbers(one.facts.sglang_version): one for one in SglangDlc if one.facts.compute_capabilities is None
     }
-    older = [version for version in by_release if version <= _numbers(release[0][:-1])]
+    older = [version for version in by_release if version <= _numbers(release[0])]
     return by_release[max(older, default=min(by_release))]
 
 
