@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from cdk_sglang.cli.init import command
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning import plan_fleet
 from stacks.planning import fleet_request
 
@@ -29,41 +32,8 @@ def problems(result: Result) -> list[str]:
     return list(result.exception.problems)
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
-        ("--model", "meta-llama/Llama-3.2-3B-Instruct", "--users", "20", "--budget", "2"),
-        ("--model", "meta-llama/Llama-3.3-70B-Instruct", "--users", "200", "--ttft-ms", "2000", "--tpot-ms", "50"),
-        ("--model", "Qwen/Qwen3-235B-A22B-FP8", "--requests-per-second", "1", "--output-tokens", "2000"),
-        ("--model", "openai/gpt-oss-20b", "--requests-per-second", "0.02", "--to-zero"),
-        ("--model", "openai/gpt-oss-120b", "--users", "100", "--hours", "07:30-19:00", "--time-zone", "Europe/Berlin"),
-        ("--model", "Qwen/Qwen3-Coder-30B-A3B-Instruct", "--users", "60", "--input-tokens", "8000"),
-        ("--model", "Qwen/Qwen3-VL-32B-Instruct", "--users", "60"),
-        (*CHAT, "--region", "eu-central-1"),
-        (*CHAT, "--context-length", "32768"),
-        (*CHAT, "--hours", "22:00-06:00", "--days", "fri-sun"),
-        ("--model", "mistralai/Mistral-7B-Instruct-v0.3", "--users", "6000"),
-        (
-            "--model",
-            "Qwen/Qwen3-0.6B",
-            "--requests-per-second",
-            "100",
-            "--input-tokens",
-            "100",
-            "--output-tokens",
-            "20",
-        ),
-    ],
-    ids=lambda wish: " ".join(wish[1:]),
-)
-def test_the_environment_of_a_wish_is_planned_without_a_problem(tmp_path: Path, wish: tuple[str, ...]) -> None:
-    result = run(tmp_path, *wish)
-    assert result.exit_code == 0, result.exception
-    plan = plan_fleet(fleet_request("mine", folder=tmp_path))
-    assert plan.problems == ()
-    (endpoint,) = plan.endpoints
-    content = yaml.safe_load((tmp_path / "mine.yaml").read_text())
-    assert content["endpoints"]["chat"]["capacity"]["max_instances"] == endpoint.instances.high
+PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/peak"
+COMMIT = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 
 
 def test_the_file_holds_what_was_asked(tmp_path: Path) -> None:
@@ -78,6 +48,116 @@ def test_the_file_holds_what_was_asked(tmp_path: Path) -> None:
     window = component["scaling"]["schedules"]["hours"]
     assert window == {"days": ["sat", "sun", "mon"], "begins": "08:00", "ends": "18:00", "min_copies": 1}
     assert component["scaling"]["min_copies"] == 0
+
+
+def test_adapters_a_copy_from_hugging_face_and_a_pool_are_written(tmp_path: Path) -> None:
+    words = ("--adapters", "3", "--adapter-rank", "32", "--revision", COMMIT, "--token-secret", "hf-read", "--pool")
+    output = run(tmp_path, *CHAT, *words).output
+    content = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert content["image"]["build"].keys() == {"unpinned"}
+    endpoint = content["endpoints"]["chat"]
+    component = endpoint["components"]["qwen"]
+    assert component["model"] == {"hugging_face": "Qwen/Qwen3-8B", "revision": COMMIT, "token_secret": "hf-read"}
+    assert component["server"]["lora"] == {
+        "max_rank": 32,
+        "target_modules": ["all"],
+        "max_loras_per_batch": 4,
+        "max_loaded_loras": 4,
+    }
+    first, *others = endpoint["capacity"]["pool"]
+    assert 1 <= len(others) <= 2
+    assert {GpuInstance.named(name).gpu.name for name in (first, *others)} == {GpuInstance.named(first).gpu.name}
+    assert f"{endpoint['capacity']['max_instances']} x {first} (or {', '.join(others)})" in " ".join(output.split())
+
+
+def test_an_instance_type_alone_that_nothing_stands_in_for_is_no_pool_and_a_warning_says_so(tmp_path: Path) -> None:
+    words = ("--model", "Qwen/Qwen3-235B-A22B-FP8", "--users", "5", "--instance", "ml.p5en.48xlarge", "--pool")
+    result = run(tmp_path, *words, "--budget", "75")
+    assert result.exit_code == 0, result.exception
+    assert "no other instance type carries what ml.p5en.48xlarge does" in result.output
+    capacity = yaml.safe_load((tmp_path / "mine.yaml").read_text())["endpoints"]["chat"]["capacity"]
+    assert capacity["type"] == "ml.p5en.48xlarge"
+
+
+RESERVED = ("--training-plan", PLAN, "--instance", "ml.p5en.48xlarge", "--count", "1", "--until", "2027-03-01")
+
+
+def test_a_training_plan_is_the_capacity_of_its_account_and_bounds_the_fleet(tmp_path: Path) -> None:
+    result = run(tmp_path, *CHAT, *RESERVED)
+    content = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert content["account"] == "123456789012"
+    assert content["endpoints"]["chat"]["capacity"] == {
+        "reserved": {"training_plan": PLAN, "type": "ml.p5en.48xlarge", "count": 1, "until": dt.date(2027, 3, 1)}
+    }
+    assert "reserved capacity is paid up front" in result.output
+    many = ("--model", "Qwen/Qwen3-8B", "--users", "60000")
+    (problem,) = problems(run(tmp_path, *many, *RESERVED, env="other"))
+    assert problem.startswith("--count: 1 are too few for the busiest hour, which takes ")
+    assert not (tmp_path / "other.yaml").exists()
+
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 4,
+    "vocab_size": 1000,
+    "max_position_embeddings": 8192,
+    "torch_dtype": "bfloat16",
+}
+
+
+def test_a_model_outside_the_catalogue_is_read_from_its_file_and_kept_for_the_plan(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(CONFIG))
+    result = run(tmp_path, "--model", "me/tiny", "--config", str(config), "--users", "5")
+    assert result.exit_code == 0, result.exception
+    saved = tmp_path / "models" / "me--tiny.json"
+    assert f"saved {saved}: 0.0 billion parameters" in " ".join(result.output.split())
+    assert plan_fleet(fleet_request("mine", folder=tmp_path)).problems == ()
+
+
+def test_a_file_of_50_mb_and_one_that_is_no_config_are_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    large, other = tmp_path / "large.json", tmp_path / "other.json"
+    with large.open("wb") as file:
+        file.truncate(50_000_000)
+    other.write_text("[]")
+    for file, says in (
+        (large, "has 50,000,000 bytes, and no config.json more than 4,000,000"),
+        (other, "holds a list"),
+    ):
+        (problem,) = problems(run(tmp_path, "--model", "me/tiny", "--config", str(file), "--users", "5"))
+        assert problem.startswith(str(file))
+        assert says in problem
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(("answer", "is_fetched"), [("y", True), ("n", False)])
+def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answer: str, is_fetched: bool
+) -> None:
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    given = (
+        "--region",
+        "us-east-1",
+        "--ttft-ms",
+        "0.1",
+        "--tpot-ms",
+        "1",
+        "--budget",
+        "1",
+        "--input-tokens",
+        "9",
+        "--output-tokens",
+        "9",
+    )
+    words = ("--model", "me/tiny", "--users", "5", "--no-to-zero", "--hub", "ftp://nowhere", *given)
+    (problem,) = problems(run(tmp_path, *words, answers=f"{answer}\n"))
+    fetched, left = "ftp://nowhere: the hub's address must start with https://", "--model: unknown model 'me/tiny'"
+    assert problem.startswith(fetched if is_fetched else left)
 
 
 def test_another_proposal_can_be_taken(tmp_path: Path) -> None:
@@ -95,6 +175,8 @@ def test_an_unknown_model_comes_with_how_to_add_it(tmp_path: Path) -> None:
     (problem,) = problems(run(tmp_path, "--model", "me/my-model", "--users", "5"))
     assert problem.startswith("--model: unknown model 'me/my-model'")
     assert "cdk-sglang models add me/my-model" in problem
+    (near,) = problems(run(tmp_path, "--model", "Qwen/Qwen3-8BB", "--users", "5"))
+    assert near.startswith("--model: unknown model 'Qwen/Qwen3-8BB'; did you mean 'Qwen/Qwen3-8B'")
 
 
 def test_a_file_that_exists_stays_unless_told(tmp_path: Path) -> None:
@@ -129,6 +211,24 @@ def test_without_a_terminal_everything_that_is_missing_is_named_at_once(tmp_path
         (("--choose", "3", "--budget", "8"), "--choose: 3 is not there; there are 2"),
         (("--hours", "07:00-19:00", "--time-zone", "Mars"), "endpoints.chat.components.qwen.scaling.time_zone: "),
         (("--region", "mars-north-1"), "region: "),
+        (("--region", "eu-central-1", *RESERVED), "--training-plan: the plan is of us-east-1, the fleet of eu-central-1; give --region us-east-1"),
+        (("--region", "eu-west-3", "--pool"), "--pool: eu-west-3 is not documented to have instance pools; "),
+        (("--region", "ap-southeast-1", "--instance", "ml.g5.12xlarge"), "--instance: ml.g5.12xlarge is documented as not available in ap-southeast-1 "),
+        (("--region", "eu-west-3", "--to-zero"), "endpoints.chat.components.qwen.scaling.min_copies: 0 copies would leave no instance"),
+        (("--training-plan", PLAN), "--training-plan: comes with its instance type, count and last day; give --instance, --count, --until"),
+        ((*RESERVED, "--pool"), "--pool: a training plan has one instance type; leave out --pool or --training-plan"),
+        ((*RESERVED, "--budget", "9"), "--budget: a training plan is paid up front, whatever an hour costs; leave out --budget or --training-plan"),
+        ((*RESERVED, "--count", "3"), "endpoints.chat.capacity.reserved.count: "),
+        ((*RESERVED, "--until", "tomorrow"), "endpoints.chat.capacity.reserved.until: "),
+        (("--count", "2"), "--count: is that of --training-plan; give both"),
+        (("--instance", "ml.p5en.48xlarg"), "--instance: unknown GPU instance type 'ml.p5en.48xlarg'; did you mean"),
+        (("--instance", "ml.g6.xlarge", "--context-length", "32768"), "--instance: Qwen/Qwen3-8B does not fit ml.g6.xlarge, or it has no price in us-east-1; nearest fit: "),
+        (("--revision", "main"), "--revision: 'main' can move"),
+        (("--token-secret", "hf"), "--token-secret: is for the copy from Hugging Face; give its --revision too"),
+        (("--adapter-rank", "16"), "--adapter-rank: is that of --adapters; give both"),
+        (("--adapters", "0"), "--adapters: 0 is out of range; use more than 0 to 1,000"),
+        (("--ttft-ms", "1"), "--ttft-ms: no instance type is that fast; nearest is "),
+        (("--budget", "0.5"), "--budget: 0.5 $/h is too little for the busiest hour; the cheapest is "),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_a_line_and_nothing_is_written(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
@@ -140,13 +240,36 @@ def test_a_wrong_option_is_a_line_and_nothing_is_written(tmp_path: Path, words: 
 
 def test_at_a_terminal_the_rest_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "has_terminal", lambda: True)
-    answers = "Qwen/Qwen3-8B\nasked\n120\n500\n\n0\n50\n0\ny\n7\n2\n"
+    answers = "Qwen/Qwen3-8B\nasked\n120\n500\n\n0\n50\n0\neu-west-1\n-\ny\n7\n2\n"
     result = run(tmp_path, env="", answers=answers)
     assert result.exit_code == 0, result.exception
+    assert yaml.safe_load((tmp_path / "asked.yaml").read_text())["region"] == "eu-west-1"
     component = yaml.safe_load((tmp_path / "asked.yaml").read_text())["endpoints"]["chat"]["components"]["qwen"]
     assert component["load"] == {"input_tokens": 500, "output_tokens": 256}
     assert component["scaling"]["min_copies"] == 0
     assert component["slo"]["tpot_ms"] == 50
+
+
+def test_hours_that_are_asked_for_come_with_their_time_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "has_terminal", lambda: True)
+    known = (
+        "--input-tokens",
+        "500",
+        "--output-tokens",
+        "100",
+        "--ttft-ms",
+        "5000",
+        "--tpot-ms",
+        "90",
+        "--budget",
+        "60",
+    )
+    result = run(tmp_path, *CHAT, *known, "--choose", "1", answers="\n08:00-18:00\nAsia/Tokyo\n")
+    assert result.exit_code == 0, result.exception
+    content = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    scaling = content["endpoints"]["chat"]["components"]["qwen"]["scaling"]
+    assert (content["region"], scaling["time_zone"], scaling["min_copies"]) == ("us-east-1", "Asia/Tokyo", 0)
+    assert scaling["schedules"]["hours"]["begins"] == "08:00"
 
 
 def test_the_users_own_prices_decide(tmp_path: Path) -> None:

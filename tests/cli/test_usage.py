@@ -30,6 +30,11 @@ MISTAKES = [
         ["mcp", "--http", "abc"],
         "cdk-sglang mcp: '--http': a whole number is needed, got 'abc'; see cdk-sglang mcp --help",
     ),
+    (["import"], "cdk-sglang import: missing option '--endpoint'; see cdk-sglang import --help"),
+    (
+        ["init", "--users", "many"],
+        "cdk-sglang init: '--users': a whole number is needed, got 'many'; see cdk-sglang init --help",
+    ),
     (["costs"], "cdk-sglang costs: missing option '--env'; see cdk-sglang costs --help"),
     (
         ["models", "lost"],

@@ -19,6 +19,7 @@ import yaml
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT
 from tests.support.model_folders import TOKENIZER
+from tests.support.unpacked import UNPACKED
 from tests.support.weights import safetensors_bytes
 
 pytestmark = pytest.mark.timeout(900)
@@ -59,6 +60,7 @@ def start(cloud: LocalCloud, tmp_path: Path, client: Any) -> Callable[..., subpr
         "PATH": f"{ROOT / 'node_modules/.bin'}{os.pathsep}{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}",
         "HOME": str(tmp_path),
+        **UNPACKED,
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CDK_VALIDATION": "false",
         "AWS_ENDPOINT_URL": cloud.url,

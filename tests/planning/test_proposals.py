@@ -12,7 +12,8 @@ from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.alternatives import question
 from cdk_sglang.planning.predict import answer
-from cdk_sglang.planning.proposals import Proposals, Wish, propose
+from cdk_sglang.planning.proposals import Proposals, propose
+from cdk_sglang.planning.wish import Wish
 
 
 def proposals(model: str = "Qwen/Qwen3-8B", **more: Any) -> Proposals:
@@ -105,3 +106,26 @@ def test_a_request_that_no_cache_holds_is_told_from_a_model_that_fits_nowhere() 
     assert found.problem is not None
     assert found.problem.path == "--context-length"
     assert "some do with 1,280" in found.problem.text
+
+
+def test_an_instance_type_that_a_region_lacks_is_not_proposed_there() -> None:
+    """The g5.12xlarge is documented as absent from ap-southeast-1, and the only one of its family asked for."""
+    g5 = GpuInstance.named("ml.g5.12xlarge")
+    there, absent = (proposals(instance=g5, region=region) for region in ("us-east-1", "ap-southeast-1"))
+    assert {one.instance for one in there.ranked} == {"ml.g5.12xlarge"}
+    assert absent.problem is not None
+    assert absent.problem.startswith("--instance: ml.g5.12xlarge is documented as not available in ap-southeast-1")
+
+
+def test_no_more_instances_are_proposed_than_there_are_and_adapters_take_memory() -> None:
+    bounded = proposals(requests_per_second=40, instances_max=2)
+    assert bounded.ranked
+    assert max(one.instances for one in bounded.ranked) <= 2
+    many = proposals(requests_per_second=2000, instances_max=2)
+    assert many.problem is not None
+    assert many.problem.startswith("--count: 2 are too few for the busiest hour, which takes ")
+    alone, adapted = (
+        proposals(instance=GpuInstance.named("ml.g6e.xlarge"), lora_slots=slots, lora_rank=128) for slots in (0, 64)
+    )
+    assert alone.ranked
+    assert adapted.problem is not None

@@ -36,8 +36,8 @@ Templates = dict[str, dict[str, Any]]
 
 
 def templates(name: str, content: Mapping[str, Any]) -> Templates:
-    """Return the templates of an environment's endpoints, by endpoint."""
-    settings = check(dict(content), source=name)
+    """Return the templates of an environment's endpoints, by endpoint; without its agent, whose package takes seconds and changes none of them."""
+    settings = check({key: value for key, value in content.items() if key != "agent"}, source=name)
     root = cdk.App(context=cdk_json_context(ROOT / "cdk.json"))
     fleet = add_fleet(
         root,
@@ -66,9 +66,25 @@ def parameters_of(name: str) -> dict[str, str]:
     return {f"/cdk-sglang/{name}/{key}": value for key, value in values.items()}
 
 
-def deploy(client: Callable[[str], Any], name: str, endpoints: Templates) -> None:
-    """Deploy what the command reads of an environment, and wait for it."""
-    for parameter, value in {**parameters_of(name), "/cdk-bootstrap/hnb659fds/version": "30"}.items():
+def deploy(
+    client: Callable[[str], Any],
+    name: str,
+    endpoints: Templates,
+    *,
+    published: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
+) -> None:
+    """Deploy what the command reads of an environment, and wait for it.
+
+    Args:
+        client: Makes a client of a service.
+        name: Name of the environment.
+        endpoints: Templates by endpoint.
+        published: What its foundation publishes besides `parameters_of`.
+        values: Values of the stacks' parameters.
+    """
+    bootstrap = {"/cdk-bootstrap/hnb659fds/version": "30"}
+    for parameter, value in {**parameters_of(name), **(published or {}), **bootstrap}.items():
         client("ssm").put_parameter(Name=parameter, Value=value, Type="String", Overwrite=True)
     for bucket in (BUCKET, "models"):
         client("s3").create_bucket(Bucket=bucket)
@@ -76,7 +92,9 @@ def deploy(client: Callable[[str], Any], name: str, endpoints: Templates) -> Non
         pruned = _pruned(template)
         _put_files(client("s3"), pruned)
         client("cloudformation").create_stack(
-            StackName=f"cdk-sglang-{name}-{endpoint}", TemplateBody=yaml.safe_dump(pruned)
+            StackName=f"cdk-sglang-{name}-{endpoint}",
+            TemplateBody=yaml.safe_dump(pruned),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in (values or {}).items()],
         )
 
     for endpoint in endpoints:

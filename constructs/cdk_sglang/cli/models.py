@@ -103,6 +103,37 @@ def add_model(
     hub: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
 ) -> None:
     """Read a config.json once and save it beside your environments, so that synth needs no network."""
+    target, facts = save_model(source, folder=directory, model_id=model_id, revision=revision, values=values, hub=hub)
+    shape = facts.architecture
+    typer.echo(
+        f"{target}: {facts.id}, {shape.parameters / 1e9:.1f} billion parameters, {shape.quantization.method} weights"
+    )
+    for warning in filter(None, map(contradiction, read_models(target))):
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def save_model(
+    source: str,
+    *,
+    folder: Path,
+    model_id: str | None = None,
+    revision: str = "main",
+    values: list[str] | None = None,
+    hub: str = HUB,
+) -> tuple[Path, ModelFacts]:
+    """Save a model's config.json as one of the user's models; return the file, and what it says.
+
+    Args:
+        source: Repository on Hugging Face, or path of a config.json or of the folder that it is in.
+        folder: Folder of the user's models.
+        model_id: Id of the model; the repository by default, of a file the name of its folder.
+        revision: Branch, tag or commit on Hugging Face.
+        values: "key=value" to add to the config.
+        hub: Address of the hub.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is no config.json of a model that the planner understands.
+    """
     path = Path(source)
     if path.is_dir():
         path /= "config.json"
@@ -116,20 +147,21 @@ def add_model(
             [Problem(source, "neither a file nor a repository; write owner/name or the path of a config.json")]
         )
     config = _with_values(config, values or [])
-    facts = read_config(config, where=name)
-    target = directory / f"{name.replace('/', '--')}.json"
+    read_config(config, where=name)
+    target = folder / f"{name.replace('/', '--')}.json"
     today = dt.datetime.now(tz=dt.UTC).date()
     entry = {"id": name, "config": config, "source": origin, "date": today.isoformat()}
     write_text(target, json.dumps(entry, indent=2, sort_keys=True) + "\n")
-    typer.echo(
-        f"{target}: {name}, {facts.parameters / 1e9:.1f} billion parameters, {facts.quantization.method} weights"
-    )
-    for warning in filter(None, map(contradiction, read_models(target))):
-        typer.echo(f"warning: {warning}", err=True)
+    (facts,) = read_models(target)
+    return target, facts
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
+        size = path.stat().st_size
+        if size > MAX_CONFIG_BYTES:
+            text = f"has {size:,} bytes, and no config.json more than {MAX_CONFIG_BYTES:,}; is it the right file?"
+            raise ConfigurationError([Problem(path, text)])
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError([Problem(path, f"cannot read it as JSON: {error}")]) from error

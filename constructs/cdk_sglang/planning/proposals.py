@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
+from cdk_sglang.hardware import GpuInstance, price_usd_per_hour, region_problems, regions_without
 from cdk_sglang.planning.alternatives import question
 from cdk_sglang.planning.concurrency import CACHE_SHARE
-from cdk_sglang.planning.fits import fitting_splits, whole_instances
-from cdk_sglang.planning.fleet_request import ComponentRequest
+from cdk_sglang.planning.fits import fitting_splits, nearest_fit, whole_instances
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.predict import MAX_RUNNING, answer
+from cdk_sglang.planning.wish import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdk_sglang.hardware import Price, PriceTable
-    from cdk_sglang.models.facts import ModelFacts
+    from cdk_sglang.hardware import Price
+    from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.parallel import Parallelism
     from cdk_sglang.planning.predict import Answer, Band
 
@@ -28,46 +28,6 @@ _IN_FLIGHT: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 3
 """Requests in flight per copy that are tried."""
 COPIES_MAX: Final = 64
 """Most copies to propose: with more, a larger instance is the better answer, and service quotas stand in the way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a person knows of a model and its callers.
-
-    Args:
-        facts: The model.
-        requests_per_second: Requests that arrive per second in the busiest hour.
-        input_tokens: Mean tokens of a prompt.
-        output_tokens: Mean tokens of an answer.
-        context_length: Longest request, answer included, in tokens.
-        ttft_ms: Longest mean time to the first token, in milliseconds; any by default.
-        tpot_ms: Longest mean time per further token, in milliseconds; any by default.
-        budget_usd_per_hour: Most that the busiest hour may cost; no limit by default.
-        region: Region of the prices.
-        prices: The user's prices, which win over the package's.
-    """
-
-    facts: ModelFacts
-    requests_per_second: float
-    input_tokens: float
-    output_tokens: float
-    context_length: int
-    ttft_ms: float | None = None
-    tpot_ms: float | None = None
-    budget_usd_per_hour: float | None = None
-    region: str
-    prices: PriceTable | None = None
-
-    @property
-    def component(self) -> ComponentRequest:
-        """The component that the planner is asked about."""
-        return ComponentRequest(
-            name=self.facts.id.rsplit("/", maxsplit=1)[-1],
-            facts=self.facts,
-            context_length=self.context_length,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +113,12 @@ def propose(wish: Wish) -> Proposals:
     if not proposals:
         return Proposals(ranked=(), problem=_too_slow(wish, options))
     proposals.sort(key=lambda one: (one.usd_per_hour, not one.certain, one.tp_size, one.instance))
-    affordable = [one for one in proposals if one.usd_per_hour <= (wish.budget_usd_per_hour or math.inf)]
+    few = [one for one in proposals if one.instances <= (wish.instances_max or math.inf)]
+    if not few:
+        return Proposals(ranked=(), problem=_too_many(wish, min(proposals, key=lambda one: one.instances)))
+    affordable = [one for one in few if one.usd_per_hour <= (wish.budget_usd_per_hour or math.inf)]
     if not affordable:
-        return Proposals(ranked=(), problem=_too_dear(wish, proposals[0]))
+        return Proposals(ranked=(), problem=_too_dear(wish, few[0]))
     distinct = {GpuInstance.named(one.instance).gpu.name: one for one in reversed(affordable)}
     return Proposals(ranked=tuple(sorted(distinct.values(), key=affordable.index)))
 
@@ -164,7 +127,9 @@ def _options(wish: Wish) -> list[_Option]:
     """Return every split on every priced instance type that holds the longest request, with its predictions."""
     component = wish.component
     found = []
-    for instance in GpuInstance.all():
+    for instance in GpuInstance.all() if wish.instance is None else (wish.instance,):
+        if wish.region in regions_without(instance):
+            continue
         price = price_usd_per_hour(instance, wish.region, table=wish.prices)
         if price is not None:
             found += [(instance, split, price) for split in fitting_splits(component, instance, wish.context_length)]
@@ -245,6 +210,16 @@ def _no_room(wish: Wish) -> Problem:
             f"no instance type holds {wish.facts.id} with a request of {wish.context_length:,} tokens; some do with "
             f"{shorter.context_length:,}, so give less",
         )
+    if wish.instance is not None:
+        absent = region_problems(wish.region, wish.instance)
+        if absent:
+            return Problem("--instance", absent[0])
+        nearest = nearest_fit(wish.component, wish.context_length, wish.region, wish.prices)
+        return Problem(
+            "--instance",
+            f"{wish.facts.id} does not fit {wish.instance.name}, or it has no price in {wish.region}; "
+            f"{f'nearest fit: {nearest}' if nearest else 'take a smaller model or one in a smaller format'}",
+        )
     return Problem(
         "--model",
         f"{wish.facts.id} fits no instance type with a price in {wish.region}; take a smaller model or one in a smaller format",
@@ -283,6 +258,14 @@ def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
         missed[0][0],
         f"no instance type is that fast; nearest is {nearest.instance.name} with tp_size {nearest.split.tensor} at "
         f"{point.in_flight} in flight: {', '.join(text for _, text in missed)}; allow more, or take a smaller model",
+    )
+
+
+def _too_many(wish: Wish, fewest: Proposal) -> Problem:
+    return Problem(
+        "--count",
+        f"{wish.instances_max} are too few for the busiest hour, which takes {fewest.instances} x {fewest.instance}; "
+        "reserve more, allow more latency, or take a smaller model",
     )
 
 

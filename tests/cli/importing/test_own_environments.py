@@ -11,7 +11,7 @@ import yaml
 
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROOT
-from tests.support.importing import deploy, differing, run, templates, written
+from tests.support.importing import BUCKET, deploy, differing, run, templates, written
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -62,6 +62,26 @@ endpoints:
             launch: {begins: "2030-05-06T08:00", ends: "2030-05-06T18:00", min_copies: 3}
 """.replace("DIGEST", "a" * 64).replace("COMMIT", "b" * 40)
 )
+
+BUILT: dict[str, Any] = yaml.safe_load(
+    """
+account: "123456789012"
+region: us-east-1
+network: {vpc: create}
+alarms: {none: a test}
+image: {build: {digest: "sha256:DIGEST"}}
+endpoints:
+  chat:
+    capacity: {type: ml.g6e.12xlarge, min_instances: 4, max_instances: 4}
+    rollout: {strategy: linear, percent: 25, wait_seconds: 120}
+    components:
+      qwen:
+        model: {id: Qwen/Qwen3-8B, prefix: weights/Qwen/Qwen3-8B/}
+        server: {context_length: 32768}
+        speculative: {eagle: {dataset: built_in, max_usd: 150}}
+""".replace("DIGEST", "c" * 64)
+)
+VERSION = "r20261130T161200-4f2a"
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +136,34 @@ def test_an_environment_comes_back_from_its_endpoints(name: str, client: Callabl
         again = _with_what_no_api_says(again, written(tmp_path, name))
     after = templates(name, again)
     assert [line for endpoint in before for line in differing(before[endpoint], after[endpoint])] == []
+
+
+def test_an_image_of_the_foundation_and_a_draft_that_was_promoted_are_described_as_they_serve(
+    client: Callable[[str], Any], tmp_path: Path
+) -> None:
+    before = templates("built", BUILT)
+    parameters: dict[str, Any] = before["chat"]["Parameters"]
+    (draft,) = (name for name in parameters if name.startswith("Draft"))
+    (digest,) = (one["Default"] for name, one in parameters.items() if "imagedigest" in name)
+    served = f"speculative/built-chat-qwen/versions/{VERSION}/"
+    client("s3").create_bucket(Bucket=BUCKET)
+    client("s3").put_object(Bucket=BUCKET, Key=f"{served}config.json", Body=b"{}")
+    values = {draft: f"{VERSION},{served},EAGLE,3,1,4,2.5"}
+    deploy(client, "built", before, published={digest: f"sha256:{'d' * 64}"}, values=values)
+
+    result = run(tmp_path, endpoint="built-chat")
+    assert result.exit_code == 0, (result.output, result.exception)
+    said, imported = " ".join(result.stdout.split()), written(tmp_path, "built")
+    (component,) = imported["endpoints"]["chat"]["components"].values()
+    assert f"version {VERSION} of a draft, which its pipeline promoted" in said
+    assert component["model"] == {"prefix": served}
+    chain = {"algorithm": "EAGLE", "num_steps": 3, "eagle_topk": 1, "num_draft_tokens": 4}
+    assert component["server"].pop("speculative") == {**chain, "draft_model_path": "/opt/ml/model/draft"}
+    assert "a base by its digest, or the reason for none" in said
+    assert imported.pop("image")["build"]["unpinned"].startswith("imported: ")
+
+    # What the command says to write back, written back.
+    original = BUILT["endpoints"]["chat"]["components"]["qwen"]
+    component["model"] = original["model"]
+    again = templates("built", {**_with_what_no_api_says(BUILT, imported), "image": BUILT["image"]})
+    assert differing(before["chat"], again["chat"]) == []

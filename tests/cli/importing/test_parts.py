@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdk_sglang.cli.importing.capacity import imported_capacity
+from cdk_sglang.cli.importing.image import Container, imported_image
 from cdk_sglang.cli.importing.names import short_name
 from cdk_sglang.cli.importing.notes import Kind, Notes
 from cdk_sglang.cli.importing.rollouts import imported_component_rollout, imported_endpoint_rollout
@@ -18,7 +20,9 @@ from cdk_sglang.cli.importing.scaling import imported_scaling
 from cdk_sglang.cli.importing.schedules import Schedules, imported_schedules
 from cdk_sglang.cli.importing.yaml_text import environment_text
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.serving.rollout.rendering import render_endpoint_rollout
 from cdk_sglang.serving.scaling.actions import actions
+from cdk_sglang.spec.endpoint_rollout import EndpointRollout
 from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.schedules import DAYS, WEEK_MINUTES, Window
 
@@ -220,6 +224,83 @@ def test_rollouts_come_back_with_the_rules_of_their_alarms_and_others_are_named(
     }
     assert imported_component_rollout(updated(copies), {}, where="c", may_be_zero=False, notes=notes) == {}
     assert "no alarm rolls back" in notes.differences[-1].makes
+
+
+@pytest.mark.parametrize(
+    "rollout",
+    [
+        {"strategy": "linear", "percent": 25, "wait_seconds": 120, "termination_wait_seconds": 60},
+        {"strategy": "linear", "percent": 50, "wait_seconds": 300, "timeout_seconds": 7200},
+        {"strategy": "canary", "percent": 10, "wait_seconds": 300},
+        {"strategy": "all_at_once", "termination_wait_seconds": 600},
+        {"strategy": "rolling", "percent": 20, "wait_seconds": 60, "rollback_percent": 100},
+    ],
+    ids=lambda rollout: rollout["strategy"],
+)
+def test_a_rollout_comes_back_from_what_cloudformation_was_told(rollout: dict[str, Any]) -> None:
+    names = ["errors", "model", "room"]
+    metrics = ("Invocation5XXErrors", "InvocationModelErrors", "NoCapacityInvocationFailures")
+    alarms = {name: alarm(metric, default) for name, metric, default in zip(names, metrics, (5, 5, 5), strict=True)}
+    rules = {"server_errors": 5, "model_errors": 5, "no_capacity": 5}
+    spec = EndpointRollout(**rollout, alarms=rules)
+    told = cdk.Stack().resolve(render_endpoint_rollout(spec, names))
+    described = {"LastDeploymentConfig": as_described(told)}
+    notes = Notes()
+    found = imported_endpoint_rollout(described, alarms, where="e", notes=notes)
+    assert EndpointRollout(**found) == spec
+    assert notes.differences == []
+
+
+def as_described(told: Any) -> Any:
+    """Return properties of CloudFormation as SageMaker's API has them: names begin with a capital letter."""
+    if isinstance(told, list):
+        return [as_described(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    return {f"{name[0].upper()}{name[1:]}": as_described(one) for name, one in told.items()}
+
+
+AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sglang"
+DIGEST = f"sha256:{'e' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("image", "resolved", "content", "said"),
+    [
+        (f"{AWS_IMAGE}:0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker@{DIGEST}", "", {"digest": DIGEST}, None),
+        (f"{AWS_IMAGE}@{DIGEST}", "", {"digest": DIGEST}, "of an unknown tag"),
+        (f"{AWS_IMAGE}:0.5.99-gpu-sagemaker", f"{AWS_IMAGE}@{DIGEST}", {"digest": DIGEST}, "of tag 0.5.99-gpu-sagemaker"),
+        (f"{AWS_IMAGE}:0.5.99-gpu-sagemaker", "", {}, "tag 0.5.99-gpu-sagemaker, which this version does not know"),
+        (f"{AWS_IMAGE}:server-sagemaker-cuda-v9", f"{AWS_IMAGE}@{DIGEST}", {"digest": DIGEST}, "of tag server-"),
+    ],
+)  # fmt: skip
+def test_a_digest_that_is_unknown_is_kept_and_its_release_taken_from_the_tag(
+    image: str, resolved: str, content: dict[str, str], said: str | None
+) -> None:
+    notes = Notes()
+    container = Container(image=image, resolved=resolved or image, environment={})
+    found = imported_image(container, region="us-east-1", account="1", parameters={}, given=(None, None), notes=notes)
+    release = {"0.5.19-": "0.5.19-gpu", "0.5.99-": "0.5.20-gpu", "server-": "server-"}
+    nearest = next((tag for part, tag in release.items() if f":{part}" in image), "0.5.17-gpu")
+    assert str(found.content["dlc"]).startswith(nearest)
+    assert {name: value for name, value in found.content.items() if name != "dlc"} == content
+    assert [said in one.has for one in notes.differences] == ([] if said is None else [True])
+
+
+def test_an_image_of_the_own_repository_whose_digest_nobody_published_is_taken_for_a_pinned_base() -> None:
+    notes = Notes()
+    uri = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/cdk-sglang/prod@{DIGEST}"
+    for image in (uri, uri.partition("@")[0]):
+        found = imported_image(
+            Container(image=image, resolved=image, environment={}),
+            region="us-east-1",
+            account="123456789012",
+            parameters={"images-repository": "cdk-sglang/prod"},
+            given=(None, None),
+            notes=notes,
+        )
+        assert set(found.content["build"]) == {"unpinned"}
+        assert notes.differences[-1].has == "a base by its digest, or the reason for none"
 
 
 def test_names_of_others_become_short_names_and_no_two_the_same() -> None:

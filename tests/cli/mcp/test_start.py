@@ -25,6 +25,7 @@ from cdk_sglang.cli.entry import main
 from cdk_sglang.cli.mcp import command, transport
 from cdk_sglang.cli.mcp.workspace import Workspace
 server = transport.build_server(Workspace.current())
+assert "cdk_sglang.cli.mcp.catalogue" not in sys.modules, "loaded before a client has been answered"
 anyio.run(server.request_handlers[ListToolsRequest], None)
 print(*sorted(sys.modules))
 """

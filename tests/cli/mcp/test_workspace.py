@@ -119,3 +119,20 @@ def test_nothing_is_written_for_the_text_of_an_environment(folder: Path, ask: Ca
     assert sorted(folder.rglob("*")) == before
     for name in ("../escape", "a/b", "A"):
         assert ask("propose_fleet", model="Qwen/Qwen3-8B", users=5, environment=name).is_error
+
+
+def test_a_wish_for_reserved_capacity_with_adapters_is_proposed_and_its_problems_name_the_arguments(ask: Call) -> None:
+    plan = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/peak"
+    reserved = {"training_plan": plan, "instance": "ml.p5en.48xlarge", "count": 1, "until": "2027-03-01"}
+    wish = {"model": "Qwen/Qwen3-8B", "users": 600, "adapters": 12, "revision": "a" * 40}
+    (proposal,) = ask("propose_fleet", **wish, **reserved).content["proposals"]
+    assert "reserved: {training_plan: " in proposal["environment_text"]
+    assert "max_loaded_loras: 12" in proposal["environment_text"]
+    assert f'revision: "{"a" * 40}"' in proposal["environment_text"]
+    for wrong, argument in (
+        ({"pool": True}, "pool"),
+        ({"budget": 9}, "budget"),
+        ({"region": "eu-west-1"}, "training_plan"),
+    ):
+        (problem,) = ask("propose_fleet", **wish, **reserved, **wrong).content["problems"]
+        assert problem["path"] == argument

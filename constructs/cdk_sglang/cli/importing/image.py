@@ -124,31 +124,50 @@ def imported_image(
     """
     match = _URI.fullmatch(container.image)
     if match and match["name"] == "sglang" and match["account"] == dlc_account(match["region"]):
-        return _dlc(match, notes=notes)
+        return _dlc(match, container, notes=notes)
     if match and match["name"] == parameters.get(_OWN_REPOSITORY):
         return _built(match["digest"], parameters, notes=notes)
     return _repository(container, match, region=region, account=account, given=given, notes=notes)
 
 
-def _dlc(match: re.Match[str], *, notes: Notes) -> ImportedImage:
-    tags = {tag.value: tag for tag in SglangDlc}
-    tag = tags.get(match["tag"] or "")
-    content: dict[str, Any] = {"dlc": (tag or SglangDlc.V0_5_17_UBUNTU).value}
-    if match["digest"]:
-        content["digest"] = match["digest"]
-    if tag is None:
-        has = match["tag"] or match["digest"] or "no tag"
-        if match["digest"]:
-            notes.comment(
-                "image", "The digest is exact; which tag, and so which release of SGLang, it is of cannot be read."
-            )
-            notes.changed(
-                "image.dlc", f"digest {match['digest'][:19]}… of an unknown tag", f"checks as for {content['dlc']}"
-            )
-        else:
-            notes.lost("image.dlc", f"tag {has}, which this version does not know", content["dlc"])
+def _dlc(match: re.Match[str], container: Container, *, notes: Notes) -> ImportedImage:
+    tag, digest = match["tag"], match["digest"]
+    known = next((one for one in SglangDlc if one.value == tag), None)
+    if known is None and digest is None:  # what the tag led to when the copies started
+        resolved = _URI.fullmatch(container.resolved)
+        digest = None if resolved is None else resolved["digest"]
+    content: dict[str, Any] = {"dlc": (known or _nearest(tag or "")).value}
+    if digest:
+        content["digest"] = digest
+    if known is None and digest:
+        has = f"digest {digest[:19]}… of {'an unknown tag' if tag is None else f'tag {tag}, unknown to this version'}"
+        notes.comment(
+            "image",
+            "The digest is exact; the tag beside it is the nearest known one, whose release SGLang's options are checked for.",
+        )
+        notes.changed("image.dlc", has, f"the same digest, checked as {content['dlc']}")
+    elif known is None:
+        notes.lost("image.dlc", f"tag {tag or 'latest'}, which this version does not know", content["dlc"])
     image = Image(**content)
     return ImportedImage(content=content, facts=image.facts)
+
+
+def _nearest(tag: str) -> SglangDlc:
+    """Return the known tag of the newest release that is not newer than a tag's; where the tag names none, one built as it is."""
+    if tag.startswith("server-sagemaker-"):
+        return SglangDlc.V0_5_17_AL2023
+    release = re.match(r"\d+\.\d+\.\d+", tag)
+    if release is None:
+        return SglangDlc.V0_5_17_UBUNTU
+    by_release = {
+        _numbers(one.facts.sglang_version): one for one in SglangDlc if one.facts.compute_capabilities is None
+    }
+    older = [version for version in by_release if version <= _numbers(release[0])]
+    return by_release[max(older, default=min(by_release))]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -> ImportedImage:
@@ -157,7 +176,8 @@ def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -
         "upstream": ContainerBase.upstream(unpinned=_UNPINNED),
         "dlc": ContainerBase.dlc(unpinned=_UNPINNED),
     }
-    found = next((one for one, base in bases.items() if parameters.get(_digest_parameter(base)) == digest), None)
+    published = {one: parameters.get(_digest_parameter(base)) for one, base in bases.items()}
+    found = next((one for one, value in published.items() if value is not None and value == digest), None)
     notes.changed(
         "image.build",
         "a base by its digest, or the reason for none" if found is None else "the reason why its base has no digest",

@@ -23,6 +23,8 @@ _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95
 _WEIGHTS_BUCKET: Final = "weights-bucket"
 """Name under which the foundation of an environment publishes its bucket (stacks/foundation.py)."""
 _STAGED: Final = re.compile(r"weights/(?P<repository>[^/]+/[^/]+)/(?P<revision>[0-9a-f]{40})/")
+_PROMOTED: Final = re.compile(r"speculative/[^/]+/versions/(?P<version>[^/]+)/")
+"""Model and draft of a version that a pipeline promoted (serving/shared/drafts.py)."""
 _NAMELESS: Final = "model"
 
 
@@ -123,11 +125,22 @@ def _from_s3(
         notes.lost(path, uri, f"refused: {mistake}")
     facts = _known([hub, *_ids_in("" if place is None else place.key)], own)
     named: dict[str, Any] = {} if facts is None else {"id": facts.id}
-    if facts is None:
+    promoted = _PROMOTED.fullmatch(value) if kind == "prefix" else None
+    if promoted is not None:
+        _tell_of_a_draft(promoted["version"], path=path, notes=notes)
+    elif facts is None:
         notes.comment(path, "Which model it is cannot be read: with an id of the catalogue it is planned and checked.")
     elif not hub and not value.rstrip("/").endswith(facts.id):
         notes.comment(path, "The id is read from the folder's name; remove it if it is another model.")
     return ImportedModel(content={**named, kind: value}, facts=facts)
+
+
+def _tell_of_a_draft(version: str, *, path: str, notes: Notes) -> None:
+    makes = "the same files and options for good, and no pipeline; write back model and speculative of the environment's file"
+    notes.lost(path, f"version {version} of a draft, which its pipeline promoted", makes)
+    notes.comment(
+        path, "A copy of the model with the draft beside it. Where the model alone is, and which it is, no API says."
+    )
 
 
 def _ids_in(prefix: str) -> list[str]:

@@ -1,17 +1,14 @@
-"""What a person knows of model and callers: asked at a terminal, given as options, checked once."""
+"""What a person knows of model and callers: asked at a terminal, given as options."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import typer
 
-from cdk_sglang.checks import raise_if_any
-from cdk_sglang.errors import Problem
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 
 SECONDS_PER_USER: Final = 60.0
@@ -19,10 +16,12 @@ SECONDS_PER_USER: Final = 60.0
 _CONTEXT_FACTOR: Final = 4
 """The longest request is taken to be so many times the mean one."""
 _CONTEXT_STEP: Final = 1024
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+DEFAULT_REGION: Final = "us-east-1"
+_ALL_HOURS: Final = "-"
+_SLOTS: Final = 8
+"""SGLang's own max_loras_per_batch (0.5.23)."""
+_RANK: Final = 16
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_TOKENS_MAX: Final = 10_000_000
-_RATE_MAX: Final = 10_000.0
 _Value = TypeVar("_Value")
 
 
@@ -45,6 +44,16 @@ class Answers:
         hours: Hours with callers, "HH:MM-HH:MM"; copies go to zero in the others.
         days: Days with these hours.
         time_zone: Time zone of the hours.
+        region: Region of the fleet.
+        revision: Commit of the model on Hugging Face that the first deployment copies; None for files that the user uploads.
+        token_secret: Secret with a token for that copy.
+        instance: The only instance type to propose.
+        pool: Whether further instance types stand in where the first has no capacity.
+        training_plan: ARN of a training plan whose instances are used.
+        count: Instances of the plan.
+        until: Day that the plan must last to, "2027-03-01".
+        adapters: LoRA adapters that callers choose among; None for none.
+        adapter_rank: Largest rank of an adapter.
     """
 
     env: str | None = None
@@ -61,6 +70,16 @@ class Answers:
     hours: str | None = None
     days: str | None = None
     time_zone: str = "UTC"
+    region: str | None = None
+    revision: str | None = None
+    token_secret: str | None = None
+    instance: str | None = None
+    pool: bool = False
+    training_plan: str | None = None
+    count: int | None = None
+    until: str | None = None
+    adapters: int | None = None
+    adapter_rank: int | None = None
 
     @property
     def rate(self) -> float:
@@ -85,6 +104,16 @@ class Answers:
             return self.context_length
         length = math.ceil(_CONTEXT_FACTOR * (self.input + self.output) / _CONTEXT_STEP) * _CONTEXT_STEP
         return length if limit is None else min(length, limit)
+
+    @property
+    def adapter_slots(self) -> int:
+        """Adapters in one running batch, the model alone counted as one; 0 without adapters."""
+        return 0 if self.adapters is None else min(self.adapters + 1, _SLOTS)
+
+    @property
+    def rank(self) -> int:
+        """Largest rank of an adapter."""
+        return _RANK if self.adapter_rank is None else self.adapter_rank
 
     @property
     def day_list(self) -> tuple[str, ...]:
@@ -112,6 +141,12 @@ def ask_for_rest(answers: Answers) -> None:
         answers.tpot_ms = _ask("Milliseconds per further token, at most; 0 for any", 0, int) or None
     if answers.budget is None:
         answers.budget = _ask("Dollars per hour, at most; 0 for any", 0, int) or None
+    if answers.region is None:
+        answers.region = _ask("Region", DEFAULT_REGION, str)
+    if answers.hours is None and answers.to_zero is None:
+        hours = _ask("Hours with callers from Monday to Friday, such as 07:30-19:00; - for all", _ALL_HOURS, str)
+        if hours != _ALL_HOURS:
+            answers.hours, answers.time_zone = hours, _ask("Time zone of the hours", answers.time_zone, str)
     if answers.to_zero is None and answers.hours is None:
         answers.to_zero = typer.confirm(
             "May the last copy go when nobody asks (the next caller waits minutes)?", default=False, err=True
@@ -121,63 +156,3 @@ def ask_for_rest(answers: Answers) -> None:
 def _ask(text: str, default: _Value, kind: Callable[[Any], _Value]) -> _Value:
     value: _Value = typer.prompt(text, default=default, type=kind, err=True)
     return value
-
-
-def check(answers: Answers) -> None:
-    """Refuse answers that are missing or out of range.
-
-    Raises:
-        ConfigurationError: One problem per option.
-    """
-    problems = []
-    for option, value in (("--env", answers.env), ("--model", answers.model)):
-        if not value:
-            problems.append(Problem(option, "is missing, and there is no terminal to ask at; give it"))
-    if answers.requests_per_second is None and answers.users is None:
-        problems.append(
-            Problem("--users", "is missing, and there is no terminal to ask at; give it, or --requests-per-second")
-        )
-    elif answers.requests_per_second is not None and answers.users is not None:
-        problems.append(Problem("--users", "and --requests-per-second say the same; give one of them"))
-    elif not 0 < answers.rate <= _RATE_MAX:
-        option = "--users" if answers.users is not None else "--requests-per-second"
-        problems.append(
-            Problem(option, f"{answers.rate:g} requests per second are out of range; use more than 0 to 10,000")
-        )
-    for option, number, most in (
-        ("--input-tokens", answers.input, _TOKENS_MAX),
-        ("--output-tokens", answers.output, _TOKENS_MAX),
-        ("--context-length", answers.context_length, _TOKENS_MAX),
-        ("--ttft-ms", answers.ttft_ms, 600_000),
-        ("--tpot-ms", answers.tpot_ms, 60_000),
-        ("--budget", answers.budget, 1_000_000),
-    ):
-        if number is not None and not 0 < number <= most:
-            problems.append(Problem(option, f"{number:g} is out of range; use more than 0 to {most:,}"))
-    shortest = answers.input + answers.output
-    if answers.context_length is not None and answers.context_length < shortest:
-        problems.append(
-            Problem(
-                "--context-length",
-                f"{answers.context_length} is below a mean request of {shortest:,.0f} tokens; give more",
-            )
-        )
-    if answers.hours is not None and not _HOURS.fullmatch(answers.hours):
-        problems.append(Problem("--hours", f"{answers.hours!r} is no stretch of a day; use for example 07:30-19:00"))
-    if answers.hours is not None and answers.to_zero is False:
-        problems.append(
-            Problem("--hours", "copies go to zero outside the hours, which --no-to-zero forbids; leave one out")
-        )
-    if answers.days is not None:
-        problems += _day_problems(answers)
-    raise_if_any(problems)
-
-
-def _day_problems(answers: Answers) -> list[Problem]:
-    if answers.hours is None:
-        return [Problem("--days", "says when --hours holds; give both")]
-    try:
-        assert answers.day_list
-    except ValueError:
-        return [Problem("--days", f"{answers.days!r} are no days; use for example mon-fri, or sat")]
-    return []

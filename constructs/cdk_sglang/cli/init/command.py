@@ -10,13 +10,16 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from cdk_sglang.cli.init.answers import Answers, ask_for_rest, check
+from cdk_sglang.cli.init.answers import DEFAULT_REGION, Answers, ask_for_rest
+from cdk_sglang.cli.init.checks import check
 from cdk_sglang.cli.init.drafts import SHOWN, Draft, drafts_of, wish_of
+from cdk_sglang.cli.init.outside import save_unknown
+from cdk_sglang.cli.models import HUB
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, write_text
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.planning.proposals import Proposal, Wish
+from cdk_sglang.planning.wish import Wish
 
 _COLUMNS: Final = ("instances", "a copy takes", "copies", "$/hour", "TTFT ms", "TPOT ms", "up to")
 _TABLE_WIDTH: Final = 120
@@ -26,6 +29,13 @@ _TABLE_WIDTH: Final = 120
 def init(
     env: Annotated[str | None, typer.Option("--env", help="Name of the environment to write.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model, by its id, for example Qwen/Qwen3-8B.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="config.json of a model outside the catalogue, which is saved.")
+    ] = None,
+    fetch: Annotated[
+        bool | None, typer.Option("--fetch/--no-fetch", help="Read the config.json of such a model from Hugging Face.")
+    ] = None,
+    hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="Address of Hugging Face.")] = HUB,
     users: Annotated[
         int | None, typer.Option("--users", help="Users at work in the busiest hour; each asks once a minute.")
     ] = None,
@@ -61,7 +71,32 @@ def init(
     ] = None,
     days: Annotated[str | None, typer.Option("--days", help="Days of the hours; mon-fri by default.")] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="IANA time zone of the hours.")] = "UTC",
-    region: Annotated[str, typer.Option("--region", help="Region of the fleet.")] = "us-east-1",
+    revision: Annotated[
+        str | None,
+        typer.Option("--revision", help="Commit on Hugging Face that the first deployment copies; you upload without."),
+    ] = None,
+    token_secret: Annotated[
+        str | None, typer.Option("--token-secret", help="Secret with a Hugging Face token, for that copy.")
+    ] = None,
+    adapters: Annotated[int | None, typer.Option("--adapters", help="LoRA adapters that callers choose among.")] = None,
+    adapter_rank: Annotated[
+        int | None, typer.Option("--adapter-rank", help="Their largest rank; 16 by default.")
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="The only instance type to propose, such as ml.p5en.48xlarge.")
+    ] = None,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="Further instance types stand in where the first has no capacity.")
+    ] = False,
+    training_plan: Annotated[
+        str | None,
+        typer.Option("--training-plan", help="ARN of reserved capacity; with --instance, --count and --until."),
+    ] = None,
+    count: Annotated[int | None, typer.Option("--count", help="Instances of the training plan.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Day that the training plan must last to, such as 2027-03-01.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Region of the fleet; us-east-1 by default.")] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")] = "chat",
     choose: Annotated[
         int | None,
@@ -91,6 +126,16 @@ def init(
         hours=hours,
         days=days,
         time_zone=time_zone,
+        region=region,
+        revision=revision,
+        token_secret=token_secret,
+        instance=instance,
+        pool=pool,
+        training_plan=training_plan,
+        count=count,
+        until=until,
+        adapters=adapters,
+        adapter_rank=adapter_rank,
     )
     if has_terminal():
         ask_for_rest(answers)
@@ -99,7 +144,8 @@ def init(
     file = environments / f"{name}.yaml"
     if file.exists() and not force:
         raise ConfigurationError([Problem("--env", f"{file} exists; name another, or give --force to overwrite it")])
-    wish = wish_of(answers, region=region, folder=environments)
+    save_unknown(answers, config=config, fetch=fetch, hub=hub, folder=environments, may_ask=has_terminal())
+    wish = wish_of(answers, region=answers.region or DEFAULT_REGION, folder=environments)
     drafts = drafts_of(wish, answers, name=name, endpoint=endpoint, folder=environments)
     _show(wish, drafts)
     number = choose or (_ask_number(len(drafts)) if has_terminal() and len(drafts) > 1 else 1)
@@ -126,7 +172,7 @@ def _show(wish: Wish, drafts: Sequence[Draft]) -> None:
         f"{wish.output_tokens:,.0f} out, at most {wish.context_length:,}; prices of {wish.region}",
         soft_wrap=True,
     )
-    rows = [_row(draft.proposal) for draft in drafts]
+    rows = [_row(draft) for draft in drafts]
     if out.width >= _TABLE_WIDTH:
         table = Table("", *_COLUMNS)
         for number, row in enumerate(rows, start=1):
@@ -145,11 +191,13 @@ def _show(wish: Wish, drafts: Sequence[Draft]) -> None:
             )
 
 
-def _row(proposal: Proposal) -> tuple[str, ...]:
+def _row(draft: Draft) -> tuple[str, ...]:
     """Return the cells of a proposal."""
+    proposal = draft.proposal
+    instead = f" (or {', '.join(draft.stand_ins)})" if draft.stand_ins else ""
     ttft, tpot = proposal.ttft_ms, proposal.tpot_ms
     return (
-        f"{proposal.instances} x {proposal.instance}",
+        f"{proposal.instances} x {proposal.instance}{instead}",
         f"{proposal.tp_size} x {GpuInstance.named(proposal.instance).gpu.name}",
         str(proposal.copies),
         f"{proposal.usd_per_hour:,.2f}{' (estimate)' if proposal.price.is_estimate else ''}",

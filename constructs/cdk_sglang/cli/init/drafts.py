@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.init.answers import Answers
 from cdk_sglang.cli.init.environment_file import environment_text
+from cdk_sglang.cli.init.pools import POOL_TYPES, stand_ins
 from cdk_sglang.cli.own import own_models, own_prices
 from cdk_sglang.cli.plan import environment_reader
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.hardware import GpuInstance, pool_region_problems
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.fleet_request import FleetRequest
 from cdk_sglang.planning.own import MODELS, PRICES
 from cdk_sglang.planning.plan import plan_fleet
-from cdk_sglang.planning.proposals import Proposal, Wish, propose
+from cdk_sglang.planning.proposals import Proposal, propose
+from cdk_sglang.planning.wish import Wish
 
 SHOWN: Final = 3
 """Proposals that are shown."""
@@ -32,11 +36,13 @@ class Draft:
         proposal: The proposal.
         text: Its environment file.
         warnings: What the plan warns of.
+        stand_ins: Instance types that are taken where that of the proposal has no capacity.
     """
 
     proposal: Proposal
     text: str
     warnings: tuple[str, ...]
+    stand_ins: tuple[str, ...] = ()
 
 
 def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
@@ -48,7 +54,8 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
         folder: Folder of the environments, beside which the user's models and prices are.
 
     Raises:
-        ConfigurationError: The model is unknown, or its longest request shorter than the one asked for.
+        ConfigurationError: The model or instance type is unknown, the model's longest request shorter than the one asked for, or
+            the Region has no instance pools or is not the training plan's.
     """
     try:
         facts = catalogue(str(answers.model), also=own_models(folder=folder))
@@ -62,6 +69,8 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
                 )
             ]
         )
+    instance = _instance(answers)
+    raise_if_any(_region_problems(answers, region))
     limit = facts.architecture.max_position_embeddings
     if answers.context_length is not None and limit is not None and answers.context_length > limit:
         raise ConfigurationError(
@@ -83,7 +92,32 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
         budget_usd_per_hour=answers.budget,
         region=region,
         prices=own_prices(folder=folder),
+        instance=instance,
+        instances_max=answers.count,
+        lora_slots=answers.adapter_slots,
+        lora_rank=answers.rank,
     )
+
+
+def _region_problems(answers: Answers, region: str) -> Iterator[Problem]:
+    """Return what speaks against the Region: it is not the training plan's, or has no instance pools."""
+    if answers.training_plan is not None:
+        there = answers.training_plan.split(":")[3:4]
+        if there and there != [region]:
+            yield Problem(
+                "--training-plan", f"the plan is of {there[0]}, the fleet of {region}; give --region {there[0]}"
+            )
+    if answers.pool:
+        yield from (Problem("--pool", problem) for problem in pool_region_problems(region))
+
+
+def _instance(answers: Answers) -> GpuInstance | None:
+    if answers.instance is None:
+        return None
+    try:
+        return GpuInstance.named(answers.instance)
+    except ConfigurationError as error:
+        raise ConfigurationError([Problem("--instance", problem.text) for problem in error.problems]) from None
 
 
 def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: Path) -> list[Draft]:
@@ -110,12 +144,32 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
         if problems:
             refused = refused or list(problems)
             continue
-        drafts.append(Draft(proposal=proposal, text=text, warnings=warnings))
+        draft = Draft(proposal=proposal, text=text, warnings=warnings)
+        if answers.pool:
+            draft = _with_pool(draft, wish, answers, name=name, endpoint=endpoint, folder=folder)
+        drafts.append(draft)
         if len(drafts) == SHOWN:
             break
     if not drafts:
         raise ConfigurationError(refused)
     return drafts
+
+
+def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: Path) -> Draft:
+    """Return a draft with those instance types beside its own that the plan accepts, or with a warning that there is none."""
+    proposal, best = draft.proposal, draft
+    for candidate in stand_ins(wish, proposal):
+        types = (*best.stand_ins, candidate)
+        text = environment_text(wish, answers, proposal, endpoint=endpoint, stand_ins=types)
+        problems, warnings = planned(text, name=name, folder=folder)
+        if not problems:
+            best = Draft(proposal=proposal, text=text, warnings=warnings, stand_ins=types)
+        if len(best.stand_ins) == POOL_TYPES - 1:
+            break
+    if not best.stand_ins:
+        alone = f"no other instance type carries what {proposal.instance} does for what was asked, so it is no pool"
+        return Draft(proposal=proposal, text=draft.text, warnings=(*draft.warnings, alone))
+    return best
 
 
 def request_of_text(text: str, *, name: str, folder: Path, command: str) -> FleetRequest:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.hardware import GpuInstance
 
 if TYPE_CHECKING:
     from cdk_sglang.cli.init.answers import Answers
-    from cdk_sglang.planning.proposals import Proposal, Wish
+    from cdk_sglang.planning.proposals import Proposal
+    from cdk_sglang.planning.wish import Wish
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][\w./-]*")
 
@@ -32,7 +34,9 @@ def component_name(model_id: str) -> str:
     return "-".join(family[:2]) or "model"
 
 
-def environment_text(wish: Wish, answers: Answers, proposal: Proposal, *, endpoint: str) -> str:
+def environment_text(
+    wish: Wish, answers: Answers, proposal: Proposal, *, endpoint: str, stand_ins: Sequence[str] = ()
+) -> str:
     """Return the file.
 
     Args:
@@ -40,12 +44,14 @@ def environment_text(wish: Wish, answers: Answers, proposal: Proposal, *, endpoi
         answers: The answers that it was made from.
         proposal: What is to be deployed.
         endpoint: Name of the endpoint.
+        stand_ins: Instance types that are taken where that of the proposal has no capacity.
     """
     gpu = GpuInstance.named(proposal.instance).gpu.name
     model = wish.facts.id
     lines = [
         "# yaml-language-server: $schema=schema.json",
         f"# {model} for {wish.requests_per_second:.3g} requests a second in the busiest hour, written by cdk-sglang init.",
+        *_account(answers),
         f"region: {wish.region}",
         "network: {vpc: create} # without a way to the internet",
     ]
@@ -54,21 +60,81 @@ def environment_text(wish: Wish, answers: Answers, proposal: Proposal, *, endpoi
             f"budget_usd_per_hour: {wish.budget_usd_per_hour:g} # the synth refuses a fleet that may cost more"
         )
     lines += [
+        *_image(answers),
         "endpoints:",
         f"  {endpoint}:",
-        f"    # {proposal.instances} x {proposal.price.usd_per_hour:,.2f} $/h in the busiest hour; instances come and go with the copies.",
-        f"    capacity: {{type: {proposal.instance}, max_instances: {proposal.instances}}}",
+        *_capacity(answers, proposal, stand_ins),
         "    components:",
         f"      {component_name(model)}:",
-        "        # The files go below this prefix of the bucket that the deployment makes; it waits for them and says how.",
-        f"        model: {{id: {_scalar(model)}, prefix: {_scalar(f'weights/{model}/')}}}",
+        *_model(model, answers),
         f"        # A copy takes {proposal.tp_size} x {gpu}.",
-        f"        server: {{tp_size: {proposal.tp_size}, context_length: {wish.context_length}}}",
+        *_server(wish, answers, proposal),
         f"        load: {{input_tokens: {wish.input_tokens:g}, output_tokens: {wish.output_tokens:g}}} # mean request, as expected",
         *_scaling(answers, proposal),
         *_slo(wish, proposal),
     ]
     return "\n".join([*lines, ""])
+
+
+def _account(answers: Answers) -> list[str]:
+    """Return the line of the account, which a training plan is of."""
+    account = (answers.training_plan or "").split(":")[4:5]
+    return [f"account: {json.dumps(account[0])} # that of the training plan"] if account else []
+
+
+def _image(answers: Answers) -> list[str]:
+    if answers.adapters is None:
+        return []
+    return [
+        "# This project's container, which takes adapters; `cdk-sglang image pin` finds the digest that holds its base fast.",
+        'image: {build: {unpinned: "written by cdk-sglang init"}}',
+    ]
+
+
+def _capacity(answers: Answers, proposal: Proposal, stand_ins: Sequence[str]) -> list[str]:
+    if answers.training_plan is not None:
+        plan = f"training_plan: {answers.training_plan}, type: {proposal.instance}, count: {answers.count}, until: {answers.until}"
+        return [
+            f"    # {proposal.instances} of the plan's {answers.count} instances in the busiest hour; all are paid for, used or not.",
+            f"    capacity: {{reserved: {{{plan}}}}}",
+        ]
+    cost = f"    # {proposal.instances} x {proposal.price.usd_per_hour:,.2f} $/h in the busiest hour; instances come and go with the copies."
+    if not stand_ins:
+        return [cost, f"    capacity: {{type: {proposal.instance}, max_instances: {proposal.instances}}}"]
+    pool = ", ".join((proposal.instance, *stand_ins))
+    return [
+        cost,
+        "    # Where the first type has no capacity, SageMaker takes the next, at its own price: at most twice the first one's.",
+        f"    capacity: {{pool: [{pool}], max_instances: {proposal.instances}}}",
+    ]
+
+
+def _model(model: str, answers: Answers) -> list[str]:
+    if answers.revision is None:
+        return [
+            "        # The files go below this prefix of the bucket that the deployment makes; it waits for them and says how.",
+            f"        model: {{id: {_scalar(model)}, prefix: {_scalar(f'weights/{model}/')}}}",
+        ]
+    # A commit of digits alone would be a number.
+    keys = f"hugging_face: {_scalar(model)}, revision: {json.dumps(answers.revision)}"
+    secret = "" if answers.token_secret is None else f", token_secret: {_scalar(answers.token_secret)}"
+    return [
+        "        # The first deployment copies this commit into the bucket that it makes.",
+        f"        model: {{{keys}{secret}}}",
+    ]
+
+
+def _server(wish: Wish, answers: Answers, proposal: Proposal) -> list[str]:
+    options = f"tp_size: {proposal.tp_size}, context_length: {wish.context_length}"
+    if answers.adapters is None:
+        return [f"        server: {{{options}}}"]
+    held = max(answers.adapters, answers.adapter_slots)  # SGLang holds no fewer than may run at once
+    lora = f"max_rank: {answers.rank}, target_modules: [all], max_loras_per_batch: {answers.adapter_slots}, max_loaded_loras: {held}"
+    return [
+        f"        # Adapters: {answers.adapter_slots - 1} at once beside the model alone, {held} kept in host memory.",
+        f"        server: {{{options}, lora: {{{lora}}}}}",
+        "        # adapters: {billing: {key: adapters/billing.tar.gz}} # by the name that callers use; archives in the bucket",
+    ]
 
 
 def _scaling(answers: Answers, proposal: Proposal) -> list[str]:

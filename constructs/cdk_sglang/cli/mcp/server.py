@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from importlib import metadata
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -16,11 +16,11 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl
 
-from cdk_sglang.cli.mcp.call import call
-from cdk_sglang.cli.mcp.catalogue import TOOLS
 from cdk_sglang.cli.mcp.documents import documents
-from cdk_sglang.cli.mcp.tool import Tool
 from cdk_sglang.cli.mcp.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cdk_sglang.cli.mcp.tool import Tool
 
 _AT_ONCE: Final = 4
 """Calls that run at the same time; more wait."""
@@ -38,7 +38,7 @@ _NO_DOCUMENTS: Final = (
 
 
 def build_server(workspace: Workspace) -> Server[Any, Any]:
-    """Return a server of the tools and resources.
+    """Return a server of the tools and resources; the tools themselves are loaded when a client first lists or calls them.
 
     Args:
         workspace: The folder that is served.
@@ -52,11 +52,15 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
 
     @server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]
     async def list_tools() -> list[types.Tool]:
+        from cdk_sglang.cli.mcp.catalogue import TOOLS
+
         return [_described(tool) for tool in TOOLS.values()]
 
     # Not the SDK's check of arguments: their own models check them, and say what to do.
     @server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]
     async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        from cdk_sglang.cli.mcp.call import call
+
         outcome = await anyio.to_thread.run_sync(
             partial(call, name, arguments, workspace), abandon_on_cancel=True, limiter=limiter
         )

@@ -58,6 +58,33 @@ class Wish(Spec):
     time_zone: Text = "UTC"
     """IANA time zone of the hours."""
 
+    revision: Text | None = None
+    """Commit on Hugging Face that the first deployment copies; without, a person uploads the files."""
+
+    token_secret: Text | None = None
+    """Secret with a Hugging Face token, for that copy."""
+
+    adapters: int | None = None
+    """LoRA adapters that callers choose among; none by default."""
+
+    adapter_rank: int | None = None
+    """Largest rank of an adapter; 16 by default."""
+
+    instance: Text | None = None
+    """The only instance type to propose; every one by default."""
+
+    pool: bool = False
+    """Whether further instance types stand in where the first has no capacity."""
+
+    training_plan: Text | None = None
+    """ARN of reserved capacity that a person has bought; with instance, count and until."""
+
+    count: int | None = None
+    """Instances of the training plan."""
+
+    until: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    """Day that the training plan must last to, such as 2027-03-01."""
+
     region: Region = "us-east-1"
     """Region of the fleet and of its prices."""
 
@@ -134,7 +161,8 @@ class Proposals(Spec):
 
 
 def _propose(asked: Wish, workspace: Workspace) -> Proposals:
-    from cdk_sglang.cli.init.answers import Answers, check
+    from cdk_sglang.cli.init.answers import Answers
+    from cdk_sglang.cli.init.checks import check
     from cdk_sglang.cli.init.drafts import drafts_of, wish_of
 
     others = {"region", "environment", "endpoint"}

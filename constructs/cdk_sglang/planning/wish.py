@@ -1,0 +1,62 @@
+"""What a person knows of a model and its callers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk_sglang.planning.fleet_request import ComponentRequest
+
+if TYPE_CHECKING:
+    from cdk_sglang.hardware import GpuInstance, PriceTable
+    from cdk_sglang.models.facts import ModelFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person knows of a model and its callers.
+
+    Args:
+        facts: The model.
+        requests_per_second: Requests that arrive per second in the busiest hour.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        context_length: Longest request, answer included, in tokens.
+        ttft_ms: Longest mean time to the first token, in milliseconds; any by default.
+        tpot_ms: Longest mean time per further token, in milliseconds; any by default.
+        budget_usd_per_hour: Most that the busiest hour may cost; no limit by default.
+        region: Region of the prices.
+        prices: The user's prices, which win over the package's.
+        instance: The only instance type to propose; every one by default.
+        instances_max: Most instances; no limit by default.
+        lora_slots: LoRA adapters in one running batch; none by default.
+        lora_rank: Their rank.
+    """
+
+    facts: ModelFacts
+    requests_per_second: float
+    input_tokens: float
+    output_tokens: float
+    context_length: int
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    budget_usd_per_hour: float | None = None
+    region: str
+    prices: PriceTable | None = None
+    instance: GpuInstance | None = None
+    instances_max: int | None = None
+    lora_slots: int = 0
+    lora_rank: int = 16
+
+    @property
+    def component(self) -> ComponentRequest:
+        """The component that the planner is asked about."""
+        return ComponentRequest(
+            name=self.facts.id.rsplit("/", maxsplit=1)[-1],
+            facts=self.facts,
+            context_length=self.context_length,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            lora_slots=self.lora_slots,
+            lora_rank=self.lora_rank,
+        )
