@@ -93,6 +93,7 @@ class InferenceComponent(InvocableComponent):
         self.model_id: str | None = model.model_id
         self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
+        self._adapter_invokers: list[iam.IGrantable] = []
         self._readable: set[str] = set()
         component = plan.component
         self.environments: list[dict[str, str]] = [
@@ -286,8 +287,9 @@ class InferenceComponent(InvocableComponent):
         *,
         config: AdapterConfig | None = None,
         base_model: str | None = None,
+        adapter_name: str | None = None,
     ) -> Adapter:
-        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>".
+        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>" by default.
 
         It takes no GPU of its own. Adapters can be added, replaced and removed while the component serves.
 
@@ -297,6 +299,8 @@ class InferenceComponent(InvocableComponent):
             config: Rank and modules, checked against `server.lora`; read from the folder by `from_folder`, unchecked at synth
                 if unspecified.
             base_model: The base model to accept, when the adapter was trained on the same weights under another name.
+            adapter_name: Name in SageMaker, which is one for each account and Region; literal, up to 63 characters. A change of it makes
+                another adapter.
 
         Raises:
             ConfigurationError: With every problem, before anything exists.
@@ -309,10 +313,14 @@ class InferenceComponent(InvocableComponent):
             source,
             config=config,
             base_model=base_model,
+            adapter_name=adapter_name,
             others=self.adapters,
             readable=self._readable,
         )
         self.adapters[name] = adapter
+        if not self._is_named_after_this(adapter):
+            for grantee in self._adapter_invokers:
+                adapter.grant_invoke(grantee)
         if self._endpoint.verification is not None:
             self._endpoint.verification.add_adapter(self.component_name, adapter.adapter_name, adapter.resource)
         self._warn_of_reloads()
@@ -330,7 +338,13 @@ class InferenceComponent(InvocableComponent):
         """
         beginning = f"{self.component_name}-"
         raise_if_any(self._endpoint.names.reach(self.short_name, beginning, self.path))
-        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*")
+        self._adapter_invokers.append(grantee)
+        others = [one.adapter_name for one in self.adapters.values() if not self._is_named_after_this(one)]
+        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*", *others)
+
+    def _is_named_after_this(self, adapter: Adapter) -> bool:
+        """Whether a pattern of the component's name reaches an adapter; case does not count, as with SageMaker."""
+        return adapter.adapter_name.lower().startswith(f"{self.component_name}-".lower())
 
     def _adapter_base(self) -> BaseComponent:
         from cdk_sglang.serving.adapters.adapter import BaseComponent
