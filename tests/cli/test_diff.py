@@ -90,6 +90,7 @@ CHANGES: list[tuple[str, Edit, dict[str, str]]] = [
         {"chat": "instances in batches", "chat/llama": "new copies", "chat/gpt-oss": "new copies"},
     ),
     ("max_instances", lambda s: chat(s)["capacity"].update(max_instances=4), {"chat": "instances in batches"}),
+    ("routing", lambda s: chat(s).update(routing={"prefix_aware": {}}), {"chat": "instances in batches"}),
     ("min_instances", lambda s: chat(s)["capacity"].update(min_instances=3), {"chat": "instances in batches"}),
     ("max_copies", lambda s: llama(s)["scaling"].update(max_copies=8), {"chat/llama": "updated in place"}),
     (
@@ -227,8 +228,15 @@ def test_the_only_copy_without_room_is_down_for_one_start(environments: Environm
     assert effects(environments.report(both, before=roomy)) == {"small/qwen": "new copies"}
 
 
-def test_a_second_fleet_says_instances_minutes_and_dollars(environments: Environments) -> None:
-    item = by_name(environments.report(lambda s: s["endpoints"]["small"].update(metric_frequency_seconds=30)))["small"]
+REPLACES_A_CONFIGURATION: dict[str, Edit] = {
+    "metric_frequency_seconds": lambda endpoint: endpoint.update(metric_frequency_seconds=30),
+    "max_instances": lambda endpoint: endpoint["capacity"].update(max_instances=2),
+}
+
+
+@pytest.mark.parametrize("edit", REPLACES_A_CONFIGURATION.values(), ids=REPLACES_A_CONFIGURATION)
+def test_a_second_fleet_says_instances_minutes_and_dollars(environments: Environments, edit: Edit) -> None:
+    item = by_name(environments.report(lambda s: edit(s["endpoints"]["small"])))["small"]
     assert item.effect == "second fleet"
     assert item.instances == Span(low=1, high=1)
     assert item.types == ("ml.g6e.2xlarge",)

@@ -59,7 +59,6 @@ class InferenceComponent(InvocableComponent):
         endpoint_name: Name of the endpoint.
         path: Construct path, for messages.
         plan: The component with every value resolved, and what it takes of its instances.
-        scaling_resources: CloudFormation resources that scale the component.
         short_name: Construct id, which is the component's name within the endpoint.
         model_id: Catalogue id of the model; None if unknown.
         base_model: Model that adapters must have been trained on; None if unknown.
@@ -69,8 +68,7 @@ class InferenceComponent(InvocableComponent):
         startup_seconds: Longest time from a new copy to its first health check, in seconds.
         fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
         draft: Parameter that says which version of a draft is served; None without `speculative`.
-        models: SageMaker models, one for each of `variants`.
-        model_names: Names of `models`, known at deployment.
+        model_names: Names of the SageMaker models, one for each of `variants`, known at deployment.
     """
 
     def __init__(
@@ -110,20 +108,20 @@ class InferenceComponent(InvocableComponent):
         log_group = self._make_log_group(tags)
         context = ComponentContext(scope=self, endpoint=endpoint, name=name, plan=plan, environments=self.environments)
         self.draft: PromotedDraft | None = self._make_draft(model)
-        self.models: list[sagemaker.CfnModel]
-        self.models, prepared = make_models(context, model, tags, draft=self.draft)
-        self.model_names: list[str] = [resource.attr_model_name for resource in self.models]
-        self.resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
-        self.node.default_child = self.resource
-        self.resource.add_resource_dependency(log_group)
-        self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
+        self._models: list[sagemaker.CfnModel]
+        self._models, prepared = make_models(context, model, tags, draft=self.draft)
+        self.model_names: list[str] = [resource.attr_model_name for resource in self._models]
+        self._resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
+        self.node.default_child = self._resource
+        self._resource.add_resource_dependency(log_group)
+        self._scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
         endpoint.waiting.add(
-            WaitingComponent(scope=self, name=name, resource=self.resource, models=self.models, prepared=prepared)
+            WaitingComponent(scope=self, name=name, resource=self._resource, models=self._models, prepared=prepared)
         )
         if endpoint.verification is not None:
             self._verify(endpoint.verification)
         if component.fit_check is not None:
-            self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
+            self._resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
         warn_of_endless_files(self, plan)
         warn_of_foreign_parsers(self, plan)
         tell_of_no_metrics(self, plan)
@@ -164,7 +162,7 @@ class InferenceComponent(InvocableComponent):
         scaled = ScaledComponent(
             scope=self,
             name=self.component_name,
-            resource=self.resource,
+            resource=self._resource,
             instances=self._endpoint.capacity.instances,
             weights_bytes=weights_bytes,
         )
@@ -352,7 +350,7 @@ class InferenceComponent(InvocableComponent):
         endpoint = self._endpoint
         return BaseComponent(
             scope=self,
-            resource=self.resource,
+            resource=self._resource,
             path=self.path,
             short_name=self.short_name,
             component_name=self.component_name,
@@ -386,7 +384,7 @@ class InferenceComponent(InvocableComponent):
         ]
         return VerifiedComponent(
             name=self.component_name,
-            resources=(self.resource, *self.scaling_resources),
+            resources=(self._resource, *self._scaling_resources),
             models=models,
             instance_types=self.specified_types,
             copy_bounds=self.copy_bounds,
