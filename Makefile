@@ -101,7 +101,7 @@ dist: setup ## the wheels of the library and of the client alone in dist/
 	@ls dist/*.whl
 
 .PHONY: sbom
-sbom: setup ## bills of materials (CycloneDX) of the wheel, the image, the agent and the copy of weights, in dist/sbom
+sbom: setup ## bills of materials (CycloneDX) of the wheels, the image, the agent and the copy of weights, in dist/sbom
 	@python -m tools.sbom
 
 .PHONY: check
