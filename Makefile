@@ -96,12 +96,12 @@ coverage: $(if $(filter 0,$(ENGINE)),setup agent-tools,both) ## make test with b
 		echo "coverage: $$(coverage report --format=total) %, see .coverage-report/html/index.html" && exit $$status
 
 .PHONY: dist
-dist: setup ## the wheel in dist/
-	@python -m build --no-isolation --wheel > .make/dist.log 2>&1 || (cat .make/dist.log; exit 1)
+dist: setup ## the wheels of the library and of the client alone in dist/
+	@(python -m build --no-isolation --wheel && python -m build --no-isolation --wheel --outdir dist client) > .make/dist.log 2>&1 || (cat .make/dist.log; exit 1)
 	@ls dist/*.whl
 
 .PHONY: sbom
-sbom: setup ## bills of materials (CycloneDX) of the wheel, the image, the agent and the copy of weights, in dist/sbom
+sbom: setup ## bills of materials (CycloneDX) of the wheels, the image, the agent and the copy of weights, in dist/sbom
 	@python -m tools.sbom
 
 .PHONY: check

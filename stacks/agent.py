@@ -194,7 +194,7 @@ class AgentStack(cdk.Stack):
             runtime_name=names.runtime_name(self._environment),
             runtime_arn=agent.runtime.agent_runtime_arn,
             gateway_arn=None if gateway is None else gateway.gateway.gateway_arn,
-            memory_arn=None if memory is None else memory.resource.attr_memory_arn,
+            memory_arn=None if memory is None else memory.memory_arn,
         )
         endpoints = tuple(sorted(self._agent.endpoints))
         if self._settings.observability.dashboards:

@@ -90,6 +90,7 @@ CHANGES: list[tuple[str, Edit, dict[str, str]]] = [
         {"chat": "instances in batches", "chat/llama": "new copies", "chat/gpt-oss": "new copies"},
     ),
     ("max_instances", lambda s: chat(s)["capacity"].update(max_instances=4), {"chat": "instances in batches"}),
+    ("routing", lambda s: chat(s).update(routing={"prefix_aware": {}}), {"chat": "instances in batches"}),
     ("min_instances", lambda s: chat(s)["capacity"].update(min_instances=3), {"chat": "instances in batches"}),
     ("max_copies", lambda s: llama(s)["scaling"].update(max_copies=8), {"chat/llama": "updated in place"}),
     (
@@ -241,6 +242,9 @@ def test_a_second_fleet_says_instances_minutes_and_dollars(environments: Environ
 def test_batches_need_a_part_of_the_instances(environments: Environments) -> None:
     item = by_name(environments.report(lambda s: chat(s)["capacity"].update(max_instances=4)))["chat"]
     assert item.instances == Span(low=1, high=1)  # half of two, and of three, rounded down
+    assert item.minutes is not None
+    assert item.usd is not None
+    assert item.usd.high > item.usd.low > 0
     assert item.guards == GUARDS
 
 

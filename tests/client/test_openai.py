@@ -22,7 +22,7 @@ from cdk_sglang.client import (
     async_openai_client,
     openai_client,
 )
-from cdk_sglang.client.tokens import LIFE, BearerTokens
+from cdk_sglang.client.tokens import LIFE, BearerTokens, session_token
 from cdk_sglang.client.wait import SystemClock
 from localcloud.aws import faults
 from tests.client.conftest import CloudTime
@@ -195,7 +195,7 @@ class Hours(SystemClock):
         return self.at
 
 
-def test_tokens_are_made_anew_before_their_credentials_can_end() -> None:
+def test_tokens_are_made_anew_before_their_credentials_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Hours()
     tokens = BearerTokens(session=SESSION, region="us-east-1", clock=clock)
     first = tokens.token()
@@ -203,8 +203,8 @@ def test_tokens_are_made_anew_before_their_credentials_can_end() -> None:
     assert tokens.token() == first
     clock.at = 301
     made: list[float] = []
-    real = tokens._credentials.load
-    tokens._credentials.load = lambda: (made.append(clock.at), real())[1]  # type: ignore[method-assign,func-returns-value]
+    real = SESSION.get_credentials
+    monkeypatch.setattr(SESSION, "get_credentials", lambda: (made.append(clock.at), real())[1])  # type: ignore[func-returns-value]
     tokens.token()
     tokens.token()
     assert made == [301]
@@ -222,16 +222,13 @@ def test_a_token_is_a_presigned_request_of_an_hour_at_most() -> None:
 def test_a_wait_longer_than_a_tokens_age_is_signed_anew(
     serving: Any, options: dict[str, Any], time_of: CloudTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sagemaker.core.token_generator as generator
-
     made: list[str] = []
-    real = generator.generate_token
 
     def count(*given: Any) -> str:
-        made.append(real(*given))
+        made.append(session_token(*given))
         return made[-1]
 
-    monkeypatch.setattr(generator, "generate_token", count)
+    monkeypatch.setattr("cdk_sglang.client.tokens.session_token", count)
     faults.inject("throttling", target="InvokeEndpoint", times=60)
     with openai_client("fleet", "llama", **options) as client:
         assert ask(client).choices

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = "*Not run by the tests: "
 """A paragraph directly above a block that begins so keeps the block from being run; readers see it and its reason."""
 
-RUN_ELSEWHERE = {"docs/client.md": "tests/client/test_docs.py runs them against the embedded AWS"}
+RUN_ELSEWHERE = {
+    "docs/client.md": "tests/client/test_docs.py runs them against the embedded AWS",
+    "client/README.md": "tests/client/test_distribution.py runs it where the library is not",
+}
 
 _BLOCK = re.compile(r"^```([a-z]+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -41,7 +44,7 @@ class Block:
 
 def documents() -> list[str]:
     """Every document of the repository."""
-    folders = ("docs", "examples", "localcloud", "container", "benchmarks", "environments")
+    folders = ("docs", "examples", "client", "localcloud", "container", "benchmarks", "environments")
     found = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 

@@ -77,8 +77,8 @@ def test_the_librarys_guide_makes_its_endpoints(names: dict[str, Any]) -> None:
     _run("docs/library.md", names)
     # The first block has synthesised; what came after it is looked at in an app that synthesises again.
     template = Template.from_json(names["app"].synth(force=True).get_stack_by_name("Assistants").template)
-    template.resource_count_is("AWS::SageMaker::InferenceComponent", 3)
-    template.resource_count_is("AWS::SageMaker::Endpoint", 4)
+    template.resource_count_is("AWS::SageMaker::InferenceComponent", 5)  # one of them an adapter
+    template.resource_count_is("AWS::SageMaker::Endpoint", 5)
     template.resource_count_is("AWS::CloudWatch::Dashboard", 1)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib
 import json
 import runpy
 import shlex
@@ -16,10 +18,14 @@ from typer.testing import CliRunner
 
 from cdk_sglang.cli.diff import deployed
 from cdk_sglang.cli.main import app as cli
+from tests.docs.blocks import blocks
 from tools.check.metric_names import findings
+from tools.docs.public import SUBPACKAGES
 
 Templates = dict[str, dict[str, Any]]
 Synth = Callable[[str], Templates]
+PACKAGES = {"cdk_sglang": "cdk_sglang", "cdk_sglang_client": "cdk_sglang.client"}
+"""Packages that examples import, and where their names are exported: the client's own distribution is the same package."""
 
 
 @pytest.fixture
@@ -49,6 +55,58 @@ def test_every_example_has_a_readme_and_a_test(root: Path) -> None:
         encoding="utf-8"
     )
     assert {name for name in folders if f'"{name}"' not in tested} == set()
+
+
+def _programs(root: Path) -> dict[str, str]:
+    """Everything that shows how the library is used: apps of examples, and the Python of documents."""
+    apps = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in (root / "examples").rglob("*.py")
+    }
+    return apps | {str(block): block.text for block in blocks("python")}
+
+
+def _private(program: str) -> list[str]:
+    """What a program uses of the library that is not exported: imports, and attributes with an underscore."""
+    found = []
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.startswith("cdk_sglang")]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in PACKAGES:
+            public = _exported(str(node.module))
+            found += [f"{node.module}.{alias.name}" for alias in node.names if alias.name not in public]
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            found.append(ast.unparse(node))
+    return found
+
+
+def _exported(module: str) -> list[str]:
+    """Public names of the library, of a package in it that the API reference has a page of, or of the client alone; none of any other."""
+    package, _, inside = module.partition(".")
+    if inside and inside not in SUBPACKAGES:
+        return []
+    home = module.replace(package, PACKAGES[package], 1)
+    return list(importlib.import_module(home).__all__)
+
+
+def test_every_example_uses_exported_names_alone(root: Path) -> None:
+    programs = _programs(root)
+    assert sum("cdk_sglang" in program for program in programs.values()) > 15
+    assert {name: private for name, program in programs.items() if (private := _private(program))} == {}
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint", ["cdk_sglang.serving.endpoint.endpoint.InferenceEndpoint"]),
+        ("from cdk_sglang import Component, Capacity", ["cdk_sglang.Component"]),
+        ("from cdk_sglang.client import InferenceClient, tokens", ["cdk_sglang.client.tokens"]),
+        ("import cdk_sglang.spec", ["cdk_sglang.spec"]),
+        ("endpoint._context.role", ["endpoint._context"]),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_not_exported_is_seen(program: str, said: list[str]) -> None:
+    assert _private(program) == said
 
 
 def test_a_caller_in_another_stack_needs_nothing_of_the_first(synth: Synth) -> None:

@@ -6,12 +6,18 @@ import ast
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
+from constructs import Construct
+
 import cdk_sglang
+from cdk_sglang import InferenceRoute, RouteDestination
+from tests.serving.conftest import MakeComponent
 from tests.serving.test_arguments import MEMBERS, NOT_FOR_CALLERS
 
 BETWEEN_PARTS = {
@@ -71,6 +77,40 @@ def test_every_type_in_a_public_signature_is_public() -> None:
         if found not in cdk_sglang.__all__ and found not in BETWEEN_PARTS and not found.startswith("_")
     }
     assert missing == set()
+
+
+def test_no_public_attribute_of_a_construct_is_a_cloudformation_resource() -> None:
+    """Its own resource is `node.default_child`, as with CDK's constructs; names and ARNs are attributes."""
+    found = {
+        f"{name}.{target.attr}: {ast.unparse(node.annotation)}"
+        for name in cdk_sglang.__all__
+        if isinstance(cls := getattr(cdk_sglang, name), type) and issubclass(cls, Construct)
+        for owner in cls.__mro__
+        if owner.__module__.startswith("cdk_sglang")
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(owner))))
+        if isinstance(node, ast.AnnAssign) and isinstance(target := node.target, ast.Attribute)
+        if not target.attr.startswith("_") and "Cfn" in ast.unparse(node.annotation)
+    }
+    assert found == set()
+
+
+def test_the_attributes_of_what_serves_are_no_cloudformation_resources(any_component: MakeComponent) -> None:
+    component = any_component()
+    route = InferenceRoute(
+        component.endpoint,
+        "Route",
+        parameter_name="/a/route",
+        destinations=[RouteDestination(endpoint_name=name, component_name=f"{name}-llama") for name in ("one", "two")],
+    )
+    for construct in (component, component.endpoint, route):
+        found = [
+            name
+            for name, value in vars(construct).items()
+            if not name.startswith("_")
+            and any(isinstance(one, cdk.CfnElement) for one in (value if isinstance(value, list) else [value]))
+        ]
+        assert found == [], type(construct)
+        assert isinstance(construct.node.default_child, cdk.CfnResource)
 
 
 def test_no_construct_exists_before_what_is_wrong_with_it_is_said() -> None:

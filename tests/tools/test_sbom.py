@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools.lock import requirements
-from tools.sbom.lists import LOCKED, package_lists, required
+from tools.sbom.lists import LOCKED, WHEELS, package_lists, required
 
 
 def test_the_wheels_list_is_what_it_needs_and_no_tool_of_development(root: Path) -> None:
@@ -23,6 +23,19 @@ def test_the_wheels_list_is_what_it_needs_and_no_tool_of_development(root: Path)
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks.values())
 
 
+def test_the_clients_list_is_the_sdk_alone(root: Path) -> None:
+    pins = requirements(package_lists(root)["client"])
+    assert [pin.partition("==")[0] for pin in pins] == [
+        "boto3",
+        "botocore",
+        "jmespath",
+        "python-dateutil",
+        "s3transfer",
+        "six",
+        "urllib3",
+    ]
+
+
 def test_nothing_that_is_installed_for_the_wheel_is_missing_in_the_lock(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     locked = {
@@ -33,7 +46,7 @@ def test_nothing_that_is_installed_for_the_wheel_is_missing_in_the_lock(root: Pa
 
 def test_what_is_shipped_as_a_list_is_listed_whole(root: Path) -> None:
     lists = package_lists(root)
-    assert set(lists) == {"wheel", *LOCKED}
+    assert set(lists) == {*WHEELS, *LOCKED}
     for name, path in LOCKED.items():
         assert requirements(lists[name]) == requirements((root / path).read_text(encoding="utf-8"))
 

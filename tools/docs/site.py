@@ -23,6 +23,7 @@ _OUTSIDE: Final = {
     "CONTRIBUTING.md": "contributing.md",
     "localcloud/README.md": "localcloud.md",
     "container/README.md": "container.md",
+    "client/README.md": "client-alone.md",
     "agent/README.md": "agent-code.md",
 }
 """Documents outside of docs/ that are pages of the site."""

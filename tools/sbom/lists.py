@@ -21,7 +21,8 @@ LOCKED: Final = {
 }
 """Lists that are shipped as they are: what is added to the base of the serving image, what the agent's code zip holds, and what the build that
 copies weights installs."""
-WHEEL: Final = "wheel"
+WHEELS: Final = {"wheel": "pyproject.toml", "client": "client/pyproject.toml"}
+"""Projects that are shipped as wheels."""
 
 
 def package_lists(root: Path) -> dict[str, str]:
@@ -31,11 +32,13 @@ def package_lists(root: Path) -> dict[str, str]:
         root: The repository.
     """
     lists = {name: (root / path).read_text(encoding="utf-8") for name, path in LOCKED.items()}
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = frozenset(required(project["dependencies"]))
     locked = requirements((root / "requirements.lock").read_text(encoding="utf-8"))
-    blocks = [block for pin, block in locked.items() if canonicalize_name(pin.partition("==")[0]) in wanted]
-    return {WHEEL: "\n".join([*blocks, ""]), **lists}
+    for name, path in WHEELS.items():
+        project = tomllib.loads((root / path).read_text(encoding="utf-8"))["project"]
+        wanted = frozenset(required(project["dependencies"]))
+        blocks = [block for pin, block in locked.items() if canonicalize_name(pin.partition("==")[0]) in wanted]
+        lists[name] = "\n".join([*blocks, ""])
+    return lists
 
 
 def required(dependencies: Iterable[str]) -> Iterator[str]:

@@ -34,8 +34,8 @@ class AgentMemory(Construct):
         removal: Whether the memory outlives the stack; it does by default.
 
     Attributes:
-        resource: The memory. CDK's own construct of it makes an execution role in any case, which a memory without strategies does not have.
         memory_id: Its id.
+        memory_arn: Its ARN.
     """
 
     @checked("{construct_id}")
@@ -51,7 +51,8 @@ class AgentMemory(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._key = key
-        self.resource: agentcore.CfnMemory = agentcore.CfnMemory(
+        # CDK's own construct makes an execution role in any case, which a memory without strategies does not have.
+        resource = agentcore.CfnMemory(
             self,
             "Resource",
             name=name,
@@ -59,12 +60,13 @@ class AgentMemory(Construct):
             event_expiry_duration=expiry_days,
             encryption_key_arn=None if key is None else key.key_arn,
         )
-        self.resource.apply_removal_policy(kept_under_a_name(removal))
-        self.memory_id: str = self.resource.attr_memory_id
+        resource.apply_removal_policy(kept_under_a_name(removal))
+        self.memory_id: str = resource.attr_memory_id
+        self.memory_arn: str = resource.attr_memory_arn
 
     def statements(self) -> list[iam.PolicyStatement]:
         """Return what an agent's role needs to write and read events."""
-        statements = [allow(permissions.USE_MEMORY, [self.resource.attr_memory_arn], sid="Memory")]
+        statements = [allow(permissions.USE_MEMORY, [self.memory_arn], sid="Memory")]
         if self._key is not None:
             stack = cdk.Stack.of(self)
             via = {"StringEquals": {"kms:ViaService": f"bedrock-agentcore.{stack.region}.{stack.url_suffix}"}}

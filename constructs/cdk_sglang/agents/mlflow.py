@@ -39,7 +39,7 @@ class AgentMlflow(Construct):
         removal: Whether the bucket outlives the stack; it does by default.
 
     Attributes:
-        app: The app.
+        app_arn: ARN of the app.
         bucket: Bucket of its artifacts.
     """
 
@@ -92,18 +92,20 @@ class AgentMlflow(Construct):
             },
         )
         acknowledge_wildcards(self, role, [objects], _KEYS)
-        self.app: sagemaker.CfnMlflowApp = sagemaker.CfnMlflowApp(
+        app = sagemaker.CfnMlflowApp(
             self,
             "App",
             name=name,
             artifact_store_uri=f"s3://{self.bucket.bucket_name}/{_PREFIX.rstrip('/')}",
             role_arn=role.role_arn,
         )
+        self.node.default_child = app
+        self.app_arn: str = app.attr_arn
 
     def statements(self) -> list[iam.PolicyStatement]:
         """Return what an agent's role needs to send traces."""
-        return [allow(permissions.CALL_MLFLOW, [self.app.attr_arn], sid="Mlflow")]
+        return [allow(permissions.CALL_MLFLOW, [self.app_arn], sid="Mlflow")]
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which MLflow's client finds the app, and exports nothing twice beside ADOT."""
-        return {"MLFLOW_TRACKING_URI": self.app.attr_arn, "MLFLOW_ENABLE_OTLP_EXPORTER": "false"}
+        return {"MLFLOW_TRACKING_URI": self.app_arn, "MLFLOW_ENABLE_OTLP_EXPORTER": "false"}

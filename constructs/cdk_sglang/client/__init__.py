@@ -1,7 +1,8 @@
 """A client that waits: scale-from-zero, throttling and lost connections become a bounded wait with progress.
 
-The client works on top of boto3 (`InferenceClient`) and of the openai client (`openai_client`, `async_openai_client`). It needs
-`pip install 'cdk-sglang[client]'`, and no CDK. docs/client.md lists which failures are retried, and why.
+The client works on top of boto3 (`InferenceClient`) and of the openai client (`openai_client`, `async_openai_client`), and needs no CDK:
+`pip install 'cdk-sglang[client]'`, or the distribution `cdk-sglang-client`, in which this package is called `cdk_sglang_client`; so its
+modules name each other relatively (docs/adr/0040-light-client.md). docs/client.md lists which failures are retried, and why.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdk_sglang.client.boto import InferenceClient
-    from cdk_sglang.client.errors import (
+    from .boto import InferenceClient
+    from .errors import (
         AnswerError,
         InferenceClientError,
         RouteError,
         WaitCancelledError,
         WaitExceededError,
     )
-    from cdk_sglang.client.failures import Reason
-    from cdk_sglang.client.openai_path import async_openai_client, openai_client
-    from cdk_sglang.client.progress import Copies, OnProgress, Progress, ProgressLine, State
-    from cdk_sglang.client.route import Destination, Route
-    from cdk_sglang.client.transports import OpenAIAnswerError, OpenAIWaitCancelledError, OpenAIWaitExceededError
-    from cdk_sglang.client.wait import Wait
+    from .failures import Reason
+    from .openai_path import async_openai_client, openai_client
+    from .progress import Copies, OnProgress, Progress, State
+    from .progress_line import ProgressLine
+    from .route import Destination, Route
+    from .transports import OpenAIAnswerError, OpenAIWaitCancelledError, OpenAIWaitExceededError
+    from .wait import Wait
 
 __all__ = [
     "AnswerError",
@@ -53,13 +55,15 @@ _HOMES = {
     "errors": ("AnswerError", "InferenceClientError", "RouteError", "WaitCancelledError", "WaitExceededError"),
     "failures": ("Reason",),
     "openai_path": ("async_openai_client", "openai_client"),
-    "progress": ("Copies", "OnProgress", "Progress", "ProgressLine", "State"),
+    "progress": ("Copies", "OnProgress", "Progress", "State"),
+    "progress_line": ("ProgressLine",),
     "route": ("Destination", "Route"),
     "transports": ("OpenAIAnswerError", "OpenAIWaitCancelledError", "OpenAIWaitExceededError"),
     "wait": ("Wait",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_OPTIONAL = frozenset({"boto3", "botocore", "openai", "httpx2", "anyio", "sagemaker"})
+_EXTRAS = {"boto3": "", "botocore": "", "openai": "openai", "httpx2": "openai", "anyio": "openai", "rich": "terminal"}
+"""Extra of `cdk-sglang-client` that brings a package; boto3 comes with the distribution itself."""
 
 
 def __getattr__(name: str) -> object:
@@ -70,13 +74,21 @@ def __getattr__(name: str) -> object:
     try:
         value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
             raise
         raise ModuleNotFoundError(
-            f"{name} needs {error.name}: pip install 'cdk-sglang[client]'", name=error.name
+            f"{name} needs {error.name}: pip install {_requirement(_EXTRAS[package])}", name=error.name
         ) from error
     globals()[name] = value
     return value
+
+
+def _requirement(extra: str) -> str:
+    """Return what brings a package that is missing, of the distribution that this file belongs to."""
+    if __name__ == "cdk_sglang.client":
+        return "'cdk-sglang[client]'"
+    return f"'cdk-sglang-client[{extra}]'" if extra else "cdk-sglang-client"
 
 
 def __dir__() -> list[str]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from cdk_sglang.client.errors import AnswerError
-from cdk_sglang.client.sse import Decoder, Event
+from .errors import AnswerError
+from .sse import Decoder, Event
 
 _LAST_STATUS: Final = 599
 

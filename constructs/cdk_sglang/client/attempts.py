@@ -8,12 +8,12 @@ from typing import Final, Self, TypeVar
 
 import boto3
 
-from cdk_sglang.client.errors import WaitCancelledError, WaitExceededError
-from cdk_sglang.client.failures import Reason, Refusal, RefusedError
-from cdk_sglang.client.progress import Copies, OnProgress, Progress, State
-from cdk_sglang.client.route import Destination, Lease, Route, Router
-from cdk_sglang.client.wait import Clock, Wait
-from cdk_sglang.client.watch import Watch
+from .errors import WaitCancelledError, WaitExceededError
+from .failures import Reason, Refusal, RefusedError
+from .progress import Copies, OnProgress, Progress, State
+from .route import Destination, Lease, Route, Router
+from .wait import Clock, Wait
+from .watch import Watch
 
 T = TypeVar("T")
 _STATES: Final = {Reason.THROTTLED: State.THROTTLED, Reason.UNREACHABLE: State.UNREACHABLE}

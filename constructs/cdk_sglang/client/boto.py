@@ -13,14 +13,14 @@ from botocore.eventstream import ParserError
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, EventStreamError
 from urllib3.exceptions import HTTPError
 
-from cdk_sglang.client.answers import ChatReader, truncation_error, whole_answer
-from cdk_sglang.client.attempts import Attempts
-from cdk_sglang.client.errors import AnswerError
-from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
-from cdk_sglang.client.progress import OnProgress
-from cdk_sglang.client.route import Lease, Route
-from cdk_sglang.client.tracing import with_traceparent
-from cdk_sglang.client.wait import Clock, SystemClock, Wait
+from .answers import ChatReader, truncation_error, whole_answer
+from .attempts import Attempts
+from .errors import AnswerError
+from .failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
+from .progress import OnProgress
+from .route import Lease, Route
+from .tracing import with_traceparent
+from .wait import Clock, SystemClock, Wait
 
 if TYPE_CHECKING:
     from botocore.eventstream import EventStream

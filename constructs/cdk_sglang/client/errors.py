@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdk_sglang.client.failures import Reason
+from .failures import Reason
 
 
 class InferenceClientError(Exception):

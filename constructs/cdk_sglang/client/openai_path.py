@@ -12,11 +12,11 @@ import boto3
 import httpx2
 import openai
 
-from cdk_sglang.client.boto import route_of
-from cdk_sglang.client.progress import OnProgress
-from cdk_sglang.client.route import Route
-from cdk_sglang.client.transports import AsyncWaitingTransport, TransportContext, WaitingTransport
-from cdk_sglang.client.wait import Clock, Wait
+from .boto import route_of
+from .progress import OnProgress
+from .route import Route
+from .transports import AsyncWaitingTransport, TransportContext, WaitingTransport
+from .wait import Clock, Wait
 
 READ_TIMEOUT_SECONDS: Final = 120
 """Longest time between two parts of an answer; SageMaker gives a container 60 s for the first."""

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 import boto3
 from botocore.exceptions import ClientError
 
-from cdk_sglang.client.errors import RouteError
-from cdk_sglang.client.wait import Clock
+from .errors import RouteError
+from .wait import Clock
 
 VERSION: Final = 1
 """Version of the parameter's format; `cdk_sglang.serving.endpoint.inference_route` writes it, and a test compares both."""

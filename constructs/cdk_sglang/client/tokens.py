@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from datetime import timedelta
 from typing import Final
 
 import boto3
-from botocore.credentials import CredentialProvider, Credentials
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 
-from cdk_sglang.client.wait import Clock
+from .wait import Clock
 
 LIFE: Final = timedelta(hours=1)
 """SageMaker takes tokens of up to 12 hours (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html,
@@ -17,19 +19,11 @@ read 2026-11). A leaked token is valid for its whole life, so it is kept short. 
 RENEW_AFTER_SECONDS: Final = 300
 """botocore renews temporary credentials at the latest 10 minutes before they expire (1.44.5, credentials.py), so the credentials that
 signed a token of this age are still valid."""
-
-
-class _SessionCredentials(CredentialProvider):
-    """The credentials of a boto3 session, for sagemaker-core's generator."""
-
-    METHOD = "cdk-sglang-session"
-
-    def __init__(self, session: boto3.Session) -> None:
-        super().__init__()
-        self._boto3_session = session
-
-    def load(self) -> Credentials | None:
-        return self._boto3_session.get_credentials()
+_HOST: Final = "sagemaker.amazonaws.com"
+_PREFIX: Final = "sagemaker-api-key-"
+_VERSION: Final = "&Version=1"
+"""A token is a presigned request for `CallWithBearerToken` to this host, whatever the Region, as sagemaker-core 2.27.0 makes it
+(sagemaker/core/token_generator). A test compares both: the package brings pandas, SciPy and NumPy, which a token does not need."""
 
 
 def session_token(session: boto3.Session, region: str, life: timedelta) -> str:
@@ -43,10 +37,18 @@ def session_token(session: boto3.Session, region: str, life: timedelta) -> str:
     Raises:
         RuntimeError: There are no AWS credentials.
     """
-    from sagemaker.core.token_generator import generate_token
-
-    token: str = generate_token(region, _SessionCredentials(session), life)
-    return token
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise RuntimeError("no AWS credentials; give a session that has some, or set AWS_PROFILE or the AWS_ variables")
+    request = AWSRequest(
+        method="POST", url=f"https://{_HOST}/", headers={"host": _HOST}, params={"Action": "CallWithBearerToken"}
+    )
+    # Frozen: what is renewed while it signs would sign with the key of one version and the token of another.
+    SigV4QueryAuth(
+        credentials.get_frozen_credentials(), "sagemaker", region, expires=int(life.total_seconds())
+    ).add_auth(request)
+    signed = f"{str(request.url).removeprefix('https://')}{_VERSION}"
+    return f"{_PREFIX}{base64.b64encode(signed.encode()).decode()}"
 
 
 class BearerTokens:
@@ -59,7 +61,7 @@ class BearerTokens:
     """
 
     def __init__(self, *, session: boto3.Session, region: str, clock: Clock) -> None:
-        self._credentials, self._region, self._clock = _SessionCredentials(session), region, clock
+        self._session, self._region, self._clock = session, region, clock
         self._lock = threading.Lock()
         self._token, self._token_time = "", float("-inf")
 
@@ -69,10 +71,8 @@ class BearerTokens:
         Raises:
             RuntimeError: There are no AWS credentials.
         """
-        from sagemaker.core.token_generator import generate_token
-
         with self._lock:
             if self._clock.now() - self._token_time >= RENEW_AFTER_SECONDS:
-                self._token = generate_token(self._region, self._credentials, LIFE)
+                self._token = session_token(self._session, self._region, LIFE)
                 self._token_time = self._clock.now()
             return self._token

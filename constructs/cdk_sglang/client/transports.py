@@ -13,15 +13,15 @@ import httpx2
 import openai
 from anyio import to_thread
 
-from cdk_sglang.client.answers import ChatReader, whole_answer
-from cdk_sglang.client.attempts import Attempts
-from cdk_sglang.client.errors import AnswerError, WaitCancelledError, WaitExceededError
-from cdk_sglang.client.failures import Reason, Refusal, RefusedError, is_certificate_problem, response_refusal
-from cdk_sglang.client.progress import OnProgress
-from cdk_sglang.client.route import Destination, Lease, Route
-from cdk_sglang.client.tokens import BearerTokens
-from cdk_sglang.client.tracing import ATTRIBUTES_HEADER, with_traceparent
-from cdk_sglang.client.wait import Clock, SystemClock, Wait
+from .answers import ChatReader, whole_answer
+from .attempts import Attempts
+from .errors import AnswerError, WaitCancelledError, WaitExceededError
+from .failures import Reason, Refusal, RefusedError, is_certificate_problem, response_refusal
+from .progress import OnProgress
+from .route import Destination, Lease, Route
+from .tokens import BearerTokens
+from .tracing import ATTRIBUTES_HEADER, with_traceparent
+from .wait import Clock, SystemClock, Wait
 
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout)
 

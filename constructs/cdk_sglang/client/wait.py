@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from cdk_sglang.client.errors import WaitCancelledError
+from .errors import WaitCancelledError
 
 _GROWTH: Final = 1.5
 _JITTER: Final = 0.25

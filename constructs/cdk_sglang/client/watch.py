@@ -9,8 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_sglang.client.progress import Copies
-from cdk_sglang.client.wait import Clock
+from .progress import Copies
+from .wait import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

@@ -72,7 +72,7 @@ class SpeculativeOptimization(Construct):
     Attributes:
         state_machine: The state machine.
         functions: Functions by step.
-        model_package_group: Group of the versions in the model registry.
+        model_package_group_name: Name of the group of the versions in the model registry.
         job_role: Role of the optimization jobs; None for a draft that is not trained.
         benchmark_role: Role of the benchmark jobs.
 
@@ -118,7 +118,7 @@ class SpeculativeOptimization(Construct):
             benchmark_role_arn=self.benchmark_role.role_arn,
             job_role_arn=None if self.job_role is None else self.job_role.role_arn,
         )
-        self.model_package_group: sagemaker.CfnModelPackageGroup = self._make_group(removal)
+        self.model_package_group_name: str = self._make_group(removal)
         self.functions: dict[str, lambda_.Function] = make_functions(
             self, self._places, config=self._config(), log_options=self._logs
         )
@@ -130,16 +130,17 @@ class SpeculativeOptimization(Construct):
         self._stage_draft()
         self._publish()
 
-    def _make_group(self, removal: cdk.RemovalPolicy) -> sagemaker.CfnModelPackageGroup:
+    def _make_group(self, removal: cdk.RemovalPolicy) -> str:
         name = self._component.component_name
+        group_name = model_package_group_name(name)
         group = sagemaker.CfnModelPackageGroup(
             self,
             "Versions",
-            model_package_group_name=model_package_group_name(name),
+            model_package_group_name=group_name,
             model_package_group_description=f"Drafts of {name}, with the evidence of each",
         )
         group.apply_removal_policy(kept_under_a_name(removal))  # evidence of what was served outlives the pipeline
-        return group
+        return group_name
 
     def _config(self) -> str:
         component, places, plan = self._component, self._places, self._component.plan

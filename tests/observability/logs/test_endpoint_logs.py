@@ -9,6 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from cdk_sglang import ConfigurationError, InferenceEndpoint, ModelSource, ServingImage
 from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
 from cdk_sglang.observability.logs.failures import engine_failures
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
@@ -41,6 +42,27 @@ def templates(endpoint: ObservedEndpoint) -> tuple[dict[str, Any], list[dict[str
 
 def of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [one["Properties"] for one in template["Resources"].values() if one["Type"] == kind]
+
+
+def test_an_endpoint_is_taken_as_it_is_once_it_has_components() -> None:
+    stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="us-east-1"))
+    endpoint = InferenceEndpoint(
+        stack,
+        "Chat",
+        capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=2),
+        image=ServingImage.from_dlc(),
+        endpoint_name="chat",
+    )
+    with pytest.raises(ConfigurationError, match=r"^Chat: has no components yet; add them first$"):
+        EndpointLogs(stack, "Logs", endpoint=endpoint)
+    model = ModelSource.from_s3("s3://models/llama/", check=False)
+    endpoint.add_component("llama", model=model, component_name="big-llama")
+    EndpointLogs(stack, "Logs", endpoint=endpoint)
+    filters = of_type(Template.from_stack(stack).to_json(), "AWS::Logs::MetricFilter")
+    assert {one["LogGroupName"] for one in filters} == {
+        "/aws/sagemaker/Endpoints/chat",
+        "/aws/sagemaker/InferenceComponents/big-llama",
+    }
 
 
 def test_every_failure_is_counted_on_the_groups_of_the_endpoint_and_its_components() -> None:

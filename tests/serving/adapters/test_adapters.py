@@ -245,6 +245,76 @@ def test_a_name_that_is_too_long_says_by_how_much() -> None:
     assert "has 76 characters, AWS allows 63; shorten it by 13" in problem
 
 
+def test_an_adapter_may_have_a_name_of_its_own() -> None:
+    component = any_component()
+    adapter = component.add_adapter("triage", any_source(), adapter_name="triage-v3")
+
+    assert adapter.adapter_name == "triage-v3"
+    assert adapter.adapter_arn.endswith(":inference-component/triage-v3")
+    assert adapter.metrics.metric_invocations().dimensions == {"InferenceComponentName": "triage-v3"}
+    ((logical_id, resource),) = (
+        template_of(component)
+        .find_resources("AWS::SageMaker::InferenceComponent", {"Properties": {"InferenceComponentName": "triage-v3"}})
+        .items()
+    )
+    assert logical_id.startswith("ChatllamatriageOn")
+    assert resource["Properties"]["Specification"]["BaseInferenceComponentName"] == "prod-chat-llama"
+
+
+def test_the_default_name_is_the_same_whether_it_is_given_or_not() -> None:
+    templates = []
+    for name in (None, "prod-chat-llama-triage"):
+        component = any_component()
+        component.add_adapter("triage", any_source(), adapter_name=name)
+        templates.append(template_of(component).to_json())
+    assert templates[0] == templates[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said_of_it"),
+    [
+        ("t" * 64, f"adapter name '{'t' * 64}' has 64 characters, AWS allows 63; shorten it by 1"),
+        (
+            "triage_v3",
+            (
+                "adapter name 'triage_v3' is not allowed; use letters, digits and single hyphens inside, "
+                "starting and ending with a letter or digit"
+            ),
+        ),
+        (
+            "Prod-Chat-Llama",
+            (
+                "adapter name 'Prod-Chat-Llama' is that of component Fleet/Chat/llama too; names are one for each account and Region: "
+                "rename one"
+            ),
+        ),
+        (
+            "taken",
+            "adapter name 'taken' is that of adapter Fleet/Chat/llama too; names are one for each account and Region: rename one",
+        ),
+        (cdk.Fn.import_value("Name"), "the adapter name must be known at synth, got a token; give a literal string"),
+    ],
+    ids=["long", "underscore", "component", "adapter", "token"],
+)
+def test_a_name_of_its_own_that_sagemaker_would_refuse(name: str, said_of_it: str) -> None:
+    component = any_component()
+    component.add_adapter("other", any_source(), adapter_name="taken")
+    assert said(lambda: component.add_adapter("triage", any_source(), adapter_name=name)) == [
+        f"llama.adapters.triage.adapter_name: {said_of_it}"
+    ]
+    component.add_adapter("triage", any_source(), adapter_name="t" * 63)
+
+
+def test_the_short_name_follows_its_rule_beside_a_name_of_its_own() -> None:
+    component = any_component()
+    (problem,) = said(lambda: component.add_adapter("a/b", any_source(), adapter_name="triage"))
+    assert problem.startswith("llama.adapters.a/b: adapter name 'a/b' is not allowed")
+    component.add_adapter("a", any_source(), adapter_name="one")
+    assert said(lambda: component.add_adapter("a", any_source(), adapter_name="two")) == [
+        "llama.adapters.a: the component has an adapter of this name already; choose another"
+    ]
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [

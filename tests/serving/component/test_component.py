@@ -273,7 +273,7 @@ def test_on_a_pool_a_copy_is_described_for_each_type(
 
 
 def _logical_id(component: InferenceComponent) -> str:
-    return str(cdk.Stack.of(component).resolve(component.resource.logical_id))
+    return str(cdk.Stack.of(component).resolve(component._resource.logical_id))
 
 
 def test_a_change_of_what_cannot_be_updated_makes_a_new_component(any_endpoint: MakeEndpoint) -> None:

@@ -168,7 +168,7 @@ def test_a_written_reason_is_the_only_way_past_the_check_and_the_template_keeps_
     chat = endpoint.add_component(
         "chat", model=LARGE, server=SglangOptions(context_length=8192), fit_check=NoFitCheck(reason=REASON)
     )
-    assert chat.resource.get_metadata("cdk-sglang:no-fit-check") == REASON
+    assert chat._resource.get_metadata("cdk-sglang:no-fit-check") == REASON
     with pytest.raises(ConfigurationError, match="does not fit"):
         endpoint.add_component("other", model=LARGE, server=SglangOptions(context_length=8192))
 

@@ -88,7 +88,7 @@ def test_a_size_by_type_goes_before_all_others(any_endpoint: MakeEndpoint) -> No
     )
     assert splits(component) == {L40S_4: (2, "2"), L40S_8: (8, "8")}
     assert sorted(resources(component, "AWS::SageMaker::Model")) == sorted(
-        cdk.Stack.of(component).get_logical_id(model) for model in component.models
+        cdk.Stack.of(component).get_logical_id(model) for model in component._models
     )
 
 
@@ -167,9 +167,9 @@ def test_the_check_and_the_surviving_copies_know_every_model(any_endpoint: MakeE
     )
     (copies,) = resources(component, "Custom::CdkSglangCopies").values()
     assert [name["Fn::GetAtt"][0] for name in copies["Model"]] == [
-        cdk.Stack.of(component).get_logical_id(model) for model in component.models
+        cdk.Stack.of(component).get_logical_id(model) for model in component._models
     ]
-    assert len(component.models) == len(resources(component, "AWS::SageMaker::Model")) == 2
+    assert len(component._models) == len(resources(component, "AWS::SageMaker::Model")) == 2
     (verified,) = resources(component, "Custom::CdkSglangTruth").values()
     asked = json.dumps(verified["Asked"])
     assert "others" in asked

@@ -181,7 +181,7 @@ def test_a_component_whose_resource_alone_waits_for_a_neighbour_makes_no_circle(
     endpoint: InferenceEndpoint, stack: cdk.Stack
 ) -> None:
     first = endpoint.add_component("a1", model=model("a1"))
-    endpoint.add_component("b2", model=model("b2")).resource.node.add_dependency(first)
+    endpoint.add_component("b2", model=model("b2"))._resource.node.add_dependency(first)
     found = Waits(stack)
     assert found.waits(
         found.one("AWS::SageMaker::InferenceComponent", "chat-b2"), found.one("Custom::CdkSglangTruth", "chat-a1")

@@ -79,6 +79,6 @@ def test_the_execution_role_says_why_it_is_as_it_is(any_endpoint: Callable[..., 
 
 def test_where_aws_is_the_limit_the_reason_has_a_link(any_endpoint: Callable[..., InferenceEndpoint]) -> None:
     endpoint = any_endpoint()
-    reasons = {**_acknowledged(endpoint.config), **_acknowledged(endpoint.role)}
+    reasons = {**_acknowledged(endpoint._config), **_acknowledged(endpoint.role)}
     for finding in ("NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured", "AwsSolutions-IAM5[Resource::*]"):
         assert "https://docs.aws.amazon.com/" in reasons[finding]

@@ -8,6 +8,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Template
 
 from cdk_sglang import (
@@ -15,6 +16,7 @@ from cdk_sglang import (
     Capacity,
     ComponentScaling,
     Concurrency,
+    ConfigurationError,
     InferenceEndpoint,
     LoraOptions,
     ModelSource,
@@ -27,6 +29,7 @@ from tests.support.policies import Rights, documents
 MakeEndpoint = Callable[..., InferenceEndpoint]
 MODEL = ModelSource.from_s3("s3://models/llama/", check=False)
 LORA = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
+ADAPTER = AdapterSource.from_s3("s3://adapters/a/own.tar.gz")
 BOUNDS = ComponentScaling(min_copies=1, max_copies=2, target=Concurrency(requests_per_copy=4))
 COMPONENT = "arn:aws:sagemaker:us-east-1:111122223333:inference-component/{}"
 STREAM = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/sagemaker/InferenceComponents/{}:log-stream:AllTraffic/i-1"
@@ -95,6 +98,52 @@ def test_a_fleet_too_large_for_iam_has_a_pattern_for_the_adapters_of_each_compon
     rights = Rights(stack, "CdkSglangTruthLookRole")
     assert rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format("prod-chat-llama-c"))
     assert not rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format("prod-chat-qwen-c"))
+
+
+@pytest.mark.parametrize("too_many", [False, True], ids=["by name", "by pattern"])
+def test_the_verification_asks_an_adapter_with_a_name_of_its_own(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack, monkeypatch: pytest.MonkeyPatch, *, too_many: bool
+) -> None:
+    if too_many:
+        monkeypatch.setattr("cdk_sglang.serving.verification.endpoint_check._NAMES_MAX", 1)
+    llama = _fleet(any_endpoint, stack).components["llama"]
+    llama.add_adapter("triage", ADAPTER, adapter_name="triage-v3")
+    rights = Rights(stack, "CdkSglangTruthLookRole")
+    allowed = [
+        rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format(name))
+        for name in ("prod-chat-llama", "triage-v3", "triage-v2", "prod-chat-llama-triage")
+    ]
+    assert allowed == [True, True, False, False]
+
+
+@pytest.mark.parametrize("granted_first", [False, True])
+def test_a_grant_on_all_adapters_reaches_those_with_names_of_their_own(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack, *, granted_first: bool
+) -> None:
+    llama = _fleet(any_endpoint, stack, "plain").components["llama"]
+    caller = iam.Role(stack, "Caller", assumed_by=iam.AccountRootPrincipal())
+    steps: list[Callable[[], object]] = [
+        lambda: llama.add_adapter("triage", ADAPTER, adapter_name="triage-v3"),
+        lambda: llama.grant_invoke_adapters(caller),
+    ]
+    for step in reversed(steps) if granted_first else steps:
+        step()
+    rights = Rights(stack, caller)
+    reached = [
+        rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format(name))
+        for name in ("triage-v3", "prod-chat-llama-plain", "triage-v2", "prod-chat-llama")
+    ]
+    assert reached == [True, True, False, False]
+
+
+def test_a_name_of_its_own_among_those_of_another_components_adapters_is_refused(
+    any_endpoint: MakeEndpoint, stack: cdk.Stack
+) -> None:
+    endpoint = _fleet(any_endpoint, stack)
+    endpoint.components["llama"].grant_invoke_adapters(iam.Role(stack, "Caller", assumed_by=iam.AccountRootPrincipal()))
+    qwen = endpoint.add_component("qwen", model=MODEL, server=LORA)
+    with pytest.raises(ConfigurationError, match="begins like those of the adapters of Fleet/Chat/llama"):
+        qwen.add_adapter("triage", ADAPTER, adapter_name="prod-chat-llama-triage")
 
 
 def test_a_role_of_many_long_names_stays_within_iams_limits(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:

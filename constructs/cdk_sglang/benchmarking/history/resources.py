@@ -55,9 +55,9 @@ class BenchmarkHistory(Construct):
     Attributes:
         bucket: Bucket with the results below history/ and Athena's answers below queries/.
         location: Place for --history: s3://<bucket>/history.
-        database: Glue database.
-        table: Glue table.
-        workgroup: Athena workgroup.
+        database_name: Name of the Glue database.
+        table_name: Name of the Glue table.
+        workgroup_name: Name of the Athena workgroup.
 
     Raises:
         ConfigurationError: A name that AWS would refuse, or a limit out of range.
@@ -106,8 +106,10 @@ class BenchmarkHistory(Construct):
         acknowledge(self.bucket, in_packs("S3BucketReplicationEnabled"), _NO_SECOND_COPY)
         acknowledge(self.bucket, ["AwsSolutions-S1", *in_packs("S3BucketLoggingEnabled")], _NO_ACCESS_LOGS)
         self.location: str = f"s3://{self.bucket.bucket_name}/{PREFIX.rstrip('/')}"
-        self.database, self.table = self._build_table(database_name)
-        self.workgroup: athena.CfnWorkGroup = athena.CfnWorkGroup(
+        database, table = self._build_table(database_name)
+        self.database_name: str = database.ref
+        self.table_name: str = table.ref
+        workgroup = athena.CfnWorkGroup(
             self,
             "Workgroup",
             name=workgroup_name,
@@ -125,6 +127,7 @@ class BenchmarkHistory(Construct):
                 ),
             ),
         )
+        self.workgroup_name: str = workgroup.ref
 
     @checked()
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:

@@ -41,7 +41,7 @@ class BenchmarkJobs(Construct):
     Attributes:
         role: Role of the jobs, for --role.
         output: Place for --output: s3://<bucket>/jobs.
-        configurations: Configurations of every repeat of every step.
+        configuration_names: Names of the configurations of every repeat of every step.
 
     Raises:
         ConfigurationError: A workload that a job cannot send, a Region without jobs, or no tokenizer.
@@ -70,16 +70,16 @@ class BenchmarkJobs(Construct):
         super().__init__(scope, construct_id)
         self.role: iam.Role = self._build_role(component, bucket)
         self.output: str = f"s3://{bucket.bucket_name}/{PREFIX.rstrip('/')}"
-        self.configurations: list[sagemaker.CfnAIWorkloadConfig] = [
-            self._configuration(configuration_name(environment, name, text), text)
+        self.configuration_names: list[str] = [
+            self._make_configuration(configuration_name(environment, name, text), text)
             for name, workload in resolved.items()
             for step in workload.steps
             for repeat in range(workload.repeats)
             for text in [workload_specification(workload, step, tokenizer=source, repeat=repeat)]
         ]
 
-    def _configuration(self, name: str, text: str) -> sagemaker.CfnAIWorkloadConfig:
-        return sagemaker.CfnAIWorkloadConfig(
+    def _make_configuration(self, name: str, text: str) -> str:
+        sagemaker.CfnAIWorkloadConfig(
             self,
             name,
             ai_workload_config_name=name,
@@ -87,6 +87,7 @@ class BenchmarkJobs(Construct):
                 workload_spec=sagemaker.CfnAIWorkloadConfig.WorkloadSpecProperty(inline=text)
             ),
         )
+        return name
 
     def _build_role(self, component: InferenceComponent, bucket: s3.IBucket) -> iam.Role:
         # AWS's sample gives the role these (SageMaker guide, "AI inference recommendations", read 2026-11).

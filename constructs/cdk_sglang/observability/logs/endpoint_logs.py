@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_sglang.arguments import checked
+from cdk_sglang.observability.constructs import observed_construct
 from cdk_sglang.observability.logs.failures import EngineFailure, engine_failures, failure_namespace
 from cdk_sglang.observability.logs.queries import SAVED_QUERIES
 from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX
+
+if TYPE_CHECKING:
+    from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 
 GROUPS_IN_STACK: Final = 20
 """Log groups whose filters stand in the construct's own stack; those of further components stand in nested stacks."""
@@ -39,25 +43,26 @@ class EndpointLogs(Construct):
     Args:
         scope: Stack of the endpoint's dashboards and alarms, or any other in its account and Region.
         construct_id: Id of the construct.
-        endpoint: The endpoint.
+        endpoint: The endpoint, after its components were added; or what is observed of one (`observed_endpoint`).
 
     Attributes:
         namespace: CloudWatch namespace of the metrics.
 
     Raises:
-        ConfigurationError: An argument has the wrong type.
+        ConfigurationError: An argument has the wrong type, or the endpoint has no components yet.
     """
 
     @checked("{construct_id}")
-    def __init__(self, scope: Construct, construct_id: str, *, endpoint: ObservedEndpoint) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, endpoint: InferenceEndpoint | ObservedEndpoint) -> None:
+        observed = endpoint if isinstance(endpoint, ObservedEndpoint) else observed_construct(endpoint)
         super().__init__(scope, construct_id)
-        self.namespace = failure_namespace(endpoint.endpoint_name)
-        groups = _log_groups(endpoint)
+        self.namespace = failure_namespace(observed.endpoint_name)
+        groups = _log_groups(observed)
         names = list(groups)
         self._add_filters(self, {name: groups[name] for name in names[:GROUPS_IN_STACK]})
         for number, part in enumerate(_batches(names[GROUPS_IN_STACK:], GROUPS_IN_NESTED_STACK), start=1):
             self._add_filters(cdk.NestedStack(self, f"Filters{number}"), {name: groups[name] for name in part})
-        self._add_queries(endpoint, list(groups.values()))
+        self._add_queries(observed, list(groups.values()))
 
     def _add_filters(self, scope: Construct, groups: dict[str, str]) -> None:
         for name, group in groups.items():

@@ -145,6 +145,7 @@ def make_adapter(
     *,
     config: AdapterConfig | None,
     base_model: str | None,
+    adapter_name: str | None,
     others: Mapping[str, Adapter],
     readable: set[str],
 ) -> Adapter:
@@ -158,6 +159,7 @@ def make_adapter(
         source: Its files.
         config: Rank, modules and base model; those of the source by default.
         base_model: Name of the base model to accept besides the component's own.
+        adapter_name: Name in SageMaker; "<component name>-<name>" by default.
         others: Adapters that the component has already, by short name.
         readable: S3 folders the endpoint's role may read already; added to.
 
@@ -165,9 +167,15 @@ def make_adapter(
         ConfigurationError: With every problem, before anything exists.
     """
     known = config or source.config
-    adapter_name = f"{base.component_name}-{name}"
     path = f"{base.short_name}.adapters.{name}"
-    problems = _name_problems(base, path, name, adapter_name, others)
+    if adapter_name is None:
+        adapter_name = f"{base.component_name}-{name}"
+        problems = _name_problems(base, path, name, adapter_name, others)
+    else:
+        # The short name, which is part of the construct id, follows the same rule.
+        problems = name_problems(path, name, "adapter") + _name_problems(
+            base, f"{path}.adapter_name", name, adapter_name, others
+        )
     problems += lora_problems(path, base.server, base.image_kind)
     if known is not None:
         problems += _config_problems(base, path, known, base_model)
@@ -238,7 +246,8 @@ def _name_problems(
     base: BaseComponent, path: str, name: str, adapter_name: str, others: Mapping[str, Adapter]
 ) -> list[Problem]:
     if name in others:
-        return [Problem(path, "the component has an adapter of this name already; choose another")]
+        text = "the component has an adapter of this name already; choose another"
+        return [Problem(f"{base.short_name}.adapters.{name}", text)]
     return name_problems(path, adapter_name, "adapter") or base.names.problems(
         path, adapter_name, "adapter", component=base.path
     )

@@ -59,7 +59,6 @@ class InferenceComponent(InvocableComponent):
         endpoint_name: Name of the endpoint.
         path: Construct path, for messages.
         plan: The component with every value resolved, and what it takes of its instances.
-        scaling_resources: CloudFormation resources that scale the component.
         short_name: Construct id, which is the component's name within the endpoint.
         model_id: Catalogue id of the model; None if unknown.
         base_model: Model that adapters must have been trained on; None if unknown.
@@ -69,8 +68,7 @@ class InferenceComponent(InvocableComponent):
         startup_seconds: Longest time from a new copy to its first health check, in seconds.
         fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
         draft: Parameter that says which version of a draft is served; None without `speculative`.
-        models: SageMaker models, one for each of `variants`.
-        model_names: Names of `models`, known at deployment.
+        model_names: Names of the SageMaker models, one for each of `variants`, known at deployment.
     """
 
     def __init__(
@@ -93,6 +91,7 @@ class InferenceComponent(InvocableComponent):
         self.model_id: str | None = model.model_id
         self.base_model: str | None = model.repository or model.model_id
         self.adapters: dict[str, Adapter] = {}
+        self._adapter_invokers: list[iam.IGrantable] = []
         self._readable: set[str] = set()
         component = plan.component
         self.environments: list[dict[str, str]] = [
@@ -109,20 +108,20 @@ class InferenceComponent(InvocableComponent):
         log_group = self._make_log_group(tags)
         context = ComponentContext(scope=self, endpoint=endpoint, name=name, plan=plan, environments=self.environments)
         self.draft: PromotedDraft | None = self._make_draft(model)
-        self.models: list[sagemaker.CfnModel]
-        self.models, prepared = make_models(context, model, tags, draft=self.draft)
-        self.model_names: list[str] = [resource.attr_model_name for resource in self.models]
-        self.resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
-        self.node.default_child = self.resource
-        self.resource.add_resource_dependency(log_group)
-        self.scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
+        self._models: list[sagemaker.CfnModel]
+        self._models, prepared = make_models(context, model, tags, draft=self.draft)
+        self.model_names: list[str] = [resource.attr_model_name for resource in self._models]
+        self._resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
+        self.node.default_child = self._resource
+        self._resource.add_resource_dependency(log_group)
+        self._scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
         endpoint.waiting.add(
-            WaitingComponent(scope=self, name=name, resource=self.resource, models=self.models, prepared=prepared)
+            WaitingComponent(scope=self, name=name, resource=self._resource, models=self._models, prepared=prepared)
         )
         if endpoint.verification is not None:
             self._verify(endpoint.verification)
         if component.fit_check is not None:
-            self.resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
+            self._resource.add_metadata("cdk-sglang:no-fit-check", component.fit_check.reason)
         warn_of_endless_files(self, plan)
         warn_of_foreign_parsers(self, plan)
         tell_of_no_metrics(self, plan)
@@ -163,7 +162,7 @@ class InferenceComponent(InvocableComponent):
         scaled = ScaledComponent(
             scope=self,
             name=self.component_name,
-            resource=self.resource,
+            resource=self._resource,
             instances=self._endpoint.capacity.instances,
             weights_bytes=weights_bytes,
         )
@@ -286,8 +285,9 @@ class InferenceComponent(InvocableComponent):
         *,
         config: AdapterConfig | None = None,
         base_model: str | None = None,
+        adapter_name: str | None = None,
     ) -> Adapter:
-        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>".
+        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>" by default.
 
         It takes no GPU of its own. Adapters can be added, replaced and removed while the component serves.
 
@@ -297,6 +297,8 @@ class InferenceComponent(InvocableComponent):
             config: Rank and modules, checked against `server.lora`; read from the folder by `from_folder`, unchecked at synth
                 if unspecified.
             base_model: The base model to accept, when the adapter was trained on the same weights under another name.
+            adapter_name: Name in SageMaker, which is one for each account and Region; literal, up to 63 characters. A change of it makes
+                another adapter.
 
         Raises:
             ConfigurationError: With every problem, before anything exists.
@@ -309,10 +311,14 @@ class InferenceComponent(InvocableComponent):
             source,
             config=config,
             base_model=base_model,
+            adapter_name=adapter_name,
             others=self.adapters,
             readable=self._readable,
         )
         self.adapters[name] = adapter
+        if not self._is_named_after_this(adapter):
+            for grantee in self._adapter_invokers:
+                adapter.grant_invoke(grantee)
         if self._endpoint.verification is not None:
             self._endpoint.verification.add_adapter(self.component_name, adapter.adapter_name, adapter.resource)
         self._warn_of_reloads()
@@ -330,7 +336,13 @@ class InferenceComponent(InvocableComponent):
         """
         beginning = f"{self.component_name}-"
         raise_if_any(self._endpoint.names.reach(self.short_name, beginning, self.path))
-        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*")
+        self._adapter_invokers.append(grantee)
+        others = [one.adapter_name for one in self.adapters.values() if not self._is_named_after_this(one)]
+        return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*", *others)
+
+    def _is_named_after_this(self, adapter: Adapter) -> bool:
+        """Whether a pattern of the component's name reaches an adapter; case does not count, as with SageMaker."""
+        return adapter.adapter_name.lower().startswith(f"{self.component_name}-".lower())
 
     def _adapter_base(self) -> BaseComponent:
         from cdk_sglang.serving.adapters.adapter import BaseComponent
@@ -338,7 +350,7 @@ class InferenceComponent(InvocableComponent):
         endpoint = self._endpoint
         return BaseComponent(
             scope=self,
-            resource=self.resource,
+            resource=self._resource,
             path=self.path,
             short_name=self.short_name,
             component_name=self.component_name,
@@ -372,7 +384,7 @@ class InferenceComponent(InvocableComponent):
         ]
         return VerifiedComponent(
             name=self.component_name,
-            resources=(self.resource, *self.scaling_resources),
+            resources=(self._resource, *self._scaling_resources),
             models=models,
             instance_types=self.specified_types,
             copy_bounds=self.copy_bounds,

@@ -1,7 +1,7 @@
-"""What an author has a component wait for, `component.node.add_dependency(x)`, holds back its models and the check of its weights too.
+"""What an author has a component wait for holds back its models and the check of its weights too, and its tags are those of its models.
 
-CDK applies a dependency to what is in a construct's tree. Models are elsewhere in the endpoint's, and one resource checks the weights of
-a whole stack, so both are told here: when the app is synthesised, since dependencies are stated after the component is made.
+CDK applies a dependency and a tag to what is in a construct's tree. Models are elsewhere in the endpoint's, and one resource checks the
+weights of a whole stack, so both are told here: when the app is synthesised, since both are stated after the component is made.
 """
 
 from __future__ import annotations
@@ -62,11 +62,12 @@ class Waiting:
         self._components.append(component)
 
     def apply(self) -> None:
-        """Hold back what belongs to components that were told to wait since the last time."""
+        """Tag and hold back what belongs to components that were tagged or told to wait since the last time."""
         components, self._components = self._components, []
         above = self._above() if components else []
         separate = []
         for component in components:
+            _share_tags(component)
             waits = _waits(component.scope)
             waited_for: list[IDependable] = []
             if waits:
@@ -85,6 +86,14 @@ class Waiting:
         stack = cdk.Stack.of(self._endpoint)
         scopes = self._endpoint.node.scopes
         return [scope for scope in scopes[scopes.index(stack) + 1 :] if _waits(scope)]
+
+
+def _share_tags(component: WaitingComponent) -> None:
+    """Give the models the aspects that tag the component; CDK visits them later, with what it has for the endpoint before that."""
+    for applied in cdk.Aspects.of(component.scope).applied:
+        if isinstance(applied.aspect, cdk.Tag | cdk.RemoveTag):
+            for model in component.models:
+                cdk.Aspects.of(model).add(applied.aspect, priority=applied.priority)
 
 
 def _dependencies_of(construct: IConstruct) -> IDependable:

@@ -192,8 +192,8 @@ class InferenceEndpoint(InvocableEndpoint):
         self.budget_usd_per_hour: float | None = budget_usd_per_hour
         self.components: dict[str, InferenceComponent] = {}
         parts = make_parts(self, options, arns=arns, names=names, least_instances=self.least_instances)
-        self.config = parts.config
-        self.resource = parts.resource
+        self._config = parts.config
+        self._resource = parts.resource
         self._idle_alarm = parts.idle_alarm
         self.node.add_validation(WarnsWhenEmpty(self, self.components))
         self._members: Sequence[ec2.ISecurityGroup] = ()
@@ -380,7 +380,7 @@ class InferenceEndpoint(InvocableEndpoint):
         if plan.component.speculative is not None:
             from cdk_sglang.serving.endpoint.capture import keep_sample
 
-            keep_sample(self._context, self.config, self.components.values(), bucket=model.bucket)
+            keep_sample(self._context, self._config, self.components.values(), bucket=model.bucket)
         for grantee in self._invokers:
             component.grant_invoke(grantee)
         return component

@@ -52,7 +52,7 @@ class InferenceRoute(Construct):
         destinations: Two to five, most wanted first.
 
     Attributes:
-        parameter: SSM parameter that holds the destinations.
+        parameter_name: Name of the SSM parameter that holds the destinations.
 
     Raises:
         ConfigurationError: The number of destinations, a repeated one, or a name SageMaker would refuse.
@@ -69,7 +69,7 @@ class InferenceRoute(Construct):
             "version": CONTENT_VERSION,
             "destinations": [{"endpoint": at.endpoint_name, "component": at.component_name} for at in destinations],
         }
-        self.parameter: ssm.CfnParameter = ssm.CfnParameter(
+        self.node.default_child = ssm.CfnParameter(
             self,
             "Parameter",
             name=parameter_name,
@@ -77,7 +77,7 @@ class InferenceRoute(Construct):
             value=json.dumps(content),
             description="Destinations of a route of cdk-sglang, most wanted first; read by cdk_sglang.client",
         )
-        self._parameter_name = parameter_name
+        self.parameter_name: str = parameter_name
 
     @checked()
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -87,7 +87,7 @@ class InferenceRoute(Construct):
             grantee: Principal that receives the permission: a role, a user, a function.
         """
         arn = cdk.Stack.of(self).format_arn(
-            service="ssm", resource="parameter", resource_name=self._parameter_name.removeprefix("/")
+            service="ssm", resource="parameter", resource_name=self.parameter_name.removeprefix("/")
         )
         return iam.Grant.add_to_principal(grantee=grantee, actions=list(permissions.READ_ROUTE), resource_arns=[arn])
 

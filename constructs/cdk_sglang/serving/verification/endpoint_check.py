@@ -189,7 +189,7 @@ class EndpointVerification:
         """Return the ARNs of the components, and of the adapters that are asked."""
         asked = {name: _sample(adapters) for name, adapters in self._adapters.items()}
         if len(asked) + sum(map(len, asked.values())) > _NAMES_MAX:
-            asked = {name: [f"{name}-*"] if adapters else [] for name, adapters in asked.items()}
+            asked = {name: _by_pattern(name, adapters) for name, adapters in asked.items()}
         names = [name for component, adapters in asked.items() for name in (component, *adapters)]
         return self._endpoint.arns.allowed("inference-component", *names)
 
@@ -242,6 +242,12 @@ def _rendered(component: VerifiedComponent) -> dict[str, Any]:
         "fingerprint": component.fingerprint,
         **optional,
     }
+
+
+def _by_pattern(component: str, adapters: Sequence[str]) -> list[str]:
+    """Return a pattern for the adapters whose names begin with their component's, and the names of the others."""
+    others = [name for name in adapters if not name.lower().startswith(f"{component}-".lower())]
+    return [*([f"{component}-*"] if len(others) < len(adapters) else []), *others]
 
 
 def _sample(names: Sequence[str]) -> list[str]:
