@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ BASE: tuple[str, dict[str, str]] = ("s3://weights/base/", {})
 
 
 @pytest.mark.parametrize("name", [PLAIN, ASKED])
-def test_the_state_machine_is_valid(assembly: Path, name: str) -> None:
-    template = json.loads((assembly / f"Drafts-{name}.template.json").read_text())
+def test_the_state_machine_is_valid(assemblies: Mapping[str, Path], name: str) -> None:
+    template = json.loads((assemblies[name] / f"Drafts-{name}.template.json").read_text())
     assert [found for _, found in workflows.definitions(template)]
     assert workflows.findings(template) == []
 
