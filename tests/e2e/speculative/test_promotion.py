@@ -41,6 +41,7 @@ def test_a_faster_draft_is_served_and_the_way_back_is_one_parameter(plain: Pipel
     files = plain.keys(f"speculative/plain-llama/versions/{run}/")
     assert {"config.json", "model.safetensors", "tokenizer.json", "draft/config.json", "version.json"} <= set(files)
     report = plain.read(f"runs/{run}/report.json")
+    assert (report["job"]["usd_per_hour"] > 0, report["job"]["is_price_given"]) == (True, False)
     assert (report["verdict"], report["run"], report["component"]) == ("yes", run, "plain-llama")
     (step,) = report["gate"]["concurrency"]
     assert 1.3 < step["speedup"]["low"] <= step["speedup"]["mean"] <= step["speedup"]["high"] < 1.6
