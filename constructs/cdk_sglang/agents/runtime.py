@@ -166,6 +166,8 @@ class AgentRuntime(Construct):
             principal=agentcore_principal(cdk.Stack.of(self), "runtime", name),
             statements=statements,
         )
+        if gateway is not None:
+            gateway.permit(self.role)
         acknowledge_wildcards(self, self.role, ["*", self._groups("*")], _NO_RESOURCE_TYPE)
         own_groups = self._groups(f"{LOG_GROUPS}{name}-*")
         acknowledge_wildcards(self, self.role, [own_groups, f"{own_groups}:log-stream:*"], _GROUPS_OF_THE_SERVICE)
