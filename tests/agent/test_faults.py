@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -42,17 +43,35 @@ def test_a_model_that_is_asleep_is_waited_for_and_the_user_is_told_so(world: Wor
     assert reply.done["stop_reason"] == "end_turn"
 
 
-def test_a_model_that_does_not_wake_ends_the_turn_with_a_sentence_and_the_next_turn_works(world: World) -> None:
-    session = world.agent.session()
-    world.model.rule = lambda _: asleep()
-    reply = world.agent.ask("Hello", session)
-    assert reply.error is not None
-    assert reply.error[0] == "model_asleep"
-    assert reply.error[1].startswith("The model did not start in the time that a turn may wait.")
-    assert reply.done["stop_reason"] == "error"
-    assert 3 <= len(world.model.requests) <= 2 + WAKE_SECONDS * 2
+def test_a_model_that_does_not_wake_or_throttles_for_ever_ends_the_turn_with_a_sentence_and_the_next_turn_works(
+    world: World,
+) -> None:
+    """Both at once, since each takes seconds of waiting."""
+    sessions = {"asleep": world.agent.session(), "throttled": world.agent.session()}
+    asked = {"asleep": 0, "throttled": 0}
+
+    def refuse(body: dict[str, Any]) -> Answer:
+        word = body["messages"][-1]["content"]
+        asked[word] += 1
+        return asleep() if word == "asleep" else Answer(error=(400, "ThrottlingException", "Rate exceeded"))
+
+    world.model.rule = refuse
+    with ThreadPoolExecutor() as pool:
+        replies = dict(zip(sessions, pool.map(world.agent.ask, sessions, sessions.values()), strict=True))
+    assert {word: reply.done["stop_reason"] for word, reply in replies.items()} == dict.fromkeys(sessions, "error")
+    assert replies["asleep"].error is not None
+    assert replies["asleep"].error[0] == "model_asleep"
+    assert replies["asleep"].error[1].startswith("The model did not start in the time that a turn may wait.")
+    assert 3 <= asked["asleep"] <= 2 + WAKE_SECONDS * 2
+    assert replies["throttled"].statuses == ["The model is busy; your message is sent again."]
+    assert replies["throttled"].error == (
+        "model_throttled",
+        "The model is busy and refused the request several times. Nothing was lost; send the message again in a minute.",
+    )
+    assert asked["throttled"] == 4
     world.model.rule = None
-    assert world.agent.ask("And now?", session).text.strip() == "Intake finished."
+    for session in sessions.values():
+        assert world.agent.ask("And now?", session).text.strip() == "Intake finished."
 
 
 def test_a_throttled_request_is_sent_again_and_the_user_is_told_so(world: World) -> None:
@@ -106,6 +125,14 @@ def test_a_model_that_the_agent_may_not_use_is_for_the_operator(world: World) ->
     )
     reply = world.agent.ask("Hello")
     assert reply.error == ("model_forbidden", "The agent may not use the model. Tell the operator.")
+    no_trace_of(reply, "123456789012")
+
+
+def test_a_component_that_is_not_deployed_is_for_the_operator(world: World) -> None:
+    text = "Inference Component arn:aws:sagemaker:us-east-1:123456789012:inference-component/x not found"
+    world.model.says(Answer(error=(400, "ValidationError", text)))
+    reply = world.agent.ask("Hello")
+    assert reply.error == ("model_missing", "The model's component is not deployed. Tell the operator.")
     no_trace_of(reply, "123456789012")
 
 
@@ -242,6 +269,27 @@ def test_the_second_of_two_turns_at_once_waits_for_the_first_and_is_told_so(worl
     assert second.result().statuses == ["An earlier message in this session is still being answered; yours is next."]
     said = [message["content"] for message in world.model.bodies[1]["messages"][1:]]
     assert said == ["One", "First. ", "Two"]
+
+
+def test_more_than_four_waiting_turns_are_refused_and_the_others_are_answered_in_turn(world: World) -> None:
+    session, gate, waiting = world.agent.session(), threading.Event(), threading.Semaphore(0)
+    world.model.says(Answer("1", gate=gate), *(Answer(str(number)) for number in range(2, 6)))
+
+    def seen(event: dict[str, str]) -> None:
+        if event["type"] == "status":
+            waiting.release()
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(world.agent.ask, "Hello", session)
+        while not world.model.requests:
+            threading.Event().wait(0.01)
+        others = [pool.submit(world.agent.ask, "Hello", session, seen=seen) for _ in range(4)]
+        assert all(waiting.acquire(timeout=20) for _ in others)
+        refused = world.agent.ask("Hello", session)
+        gate.set()
+        answered = [one.result() for one in (first, *others)]
+    assert refused.error == ("busy", "4 messages of this session wait already. Send this one after their answers.")
+    assert sorted(reply.text.strip() for reply in answered) == ["1", "2", "3", "4", "5"]
 
 
 def test_a_prompt_of_100_kb_is_refused_before_the_model_sees_it(world: World) -> None:
