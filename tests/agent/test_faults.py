@@ -97,6 +97,15 @@ def test_an_engine_that_fails_is_not_asked_twice(world: World) -> None:
     no_trace_of(reply, "Traceback", "Quillfeather")
 
 
+def test_a_request_that_is_refused_as_it_is_is_not_sent_again(world: World) -> None:
+    world.model.says(Answer(error=(400, "ModelError", "validation error: input 'Quillfeather'")))
+    reply = world.agent.ask("Hello")
+    assert reply.error is not None
+    assert reply.error[0] == "model_refused"
+    assert len(world.model.requests) == 1
+    no_trace_of(reply, "Quillfeather")
+
+
 @pytest.mark.parametrize("breaks", ["exception", "connection", "engine", "silent"])
 def test_an_answer_that_breaks_off_is_called_incomplete_and_not_asked_for_again(world: World, breaks: str) -> None:
     session = world.agent.session()
@@ -330,6 +339,13 @@ def test_a_session_of_another_user_is_closed(world: World, mine: dict[str, str],
     )
     assert world.model.requests == []
     assert world.agent.ask("Which word?", session, headers=mine).error is None
+
+
+def test_a_token_that_names_nobody_is_refused_before_anything_is_asked(world: World) -> None:
+    world.model.says()
+    reply = world.agent.ask("Hello", headers={"Authorization": "Bearer nonsense"})
+    assert reply.error == ("unauthorised", "The access token names no user. Sign in again.")
+    assert world.model.requests == []
 
 
 def test_a_memory_service_that_is_down_is_named_and_the_turn_goes_on(world: World) -> None:
