@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from typer.testing import CliRunner
 from cdk_sglang.agents.package import build as building
 from cdk_sglang.agents.patients import synthetic_patients
 from cdk_sglang.cli import destination
-from cdk_sglang.cli.agent import evaluate, package
+from cdk_sglang.cli.agent import package
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
 from tests.support.agents import agent_folder, stand_in_for_uv
@@ -167,7 +168,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         return types.SimpleNamespace(returncode=-9 if "--show" in command else 1)
 
     monkeypatch.setattr(destination, "client", lambda *_, **__: Sagemaker())
-    monkeypatch.setattr(evaluate.subprocess, "run", start)
+    monkeypatch.setattr(subprocess, "run", start)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "environments").mkdir()
     text = "region: us-west-2\nagent: {component: chat/llama/triage}\n"
