@@ -7,7 +7,8 @@ templates, the state machine's definition and the functions are those that are d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from cdk_sglang._runtime.weights import __main__ as weights
@@ -197,6 +198,21 @@ class Pipeline:
             for one in page["Functions"]
         }
         return {name: text for name, text in found.items() if text and json.loads(text)["endpoint_name"] == self.name}
+
+    @contextmanager
+    def told(self, part: str, **changes: Any) -> Iterator[None]:
+        """Change what the functions are told of the `training` or the `gate`, and change it back."""
+        client, before = self.functions_client(), self.configurations()
+        for name, text in before.items():
+            content = json.loads(text)
+            content[part] |= changes
+            variables = {"Variables": {"CONFIG": json.dumps(content)}}
+            client.update_function_configuration(FunctionName=name, Environment=variables)
+        try:
+            yield
+        finally:
+            for name, text in before.items():
+                client.update_function_configuration(FunctionName=name, Environment={"Variables": {"CONFIG": text}})
 
     def left(self) -> list[str]:
         """Whatever costs money or stands in the way and should be gone once no run is under way."""

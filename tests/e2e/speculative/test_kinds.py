@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cdk_sglang.cli.main import app
 from localcloud.aws.compute import job_outputs
 from tests.support import drafts
 from tests.support.hub_server import REVISION
@@ -68,6 +70,14 @@ def base(name: str) -> tuple[str, dict[str, str]]:
     return f"s3://{BUCKET}/{base_prefix(name)}", {}
 
 
+def told(pipeline: Pipeline, command: str) -> str:
+    """What a command about a pipeline prints."""
+    words = ["eagle", command, "--env", "prod", "--component", pipeline.component, "--region", "us-east-1"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
 def variables(kind: Kind) -> dict[str, str]:
     return {f"SM_SGLANG_SPECULATIVE_{name}": value for name, value in kind.options.items()}
 
@@ -102,6 +112,12 @@ def test_a_draft_is_measured_beside_the_model_alone_and_then_served(
     assert (pipeline.packages(), pipeline.left()) == (["Approved"], [])
     if kind.source:  # positions are the base's in the promoted copy, whatever the head's are
         assert pipeline.read(f"versions/{run}/draft/config.json")["max_position_embeddings"] == drafts.CONTEXT
+
+    assert f"serves {run}" in told(pipeline, "status")
+    shown = told(pipeline, "report")
+    assert f"{run} passed the gate" in shown
+    assert str(kind.options["ALGORITHM"]) in shown
+    assert "training job" not in shown
 
     pipeline.promote_by_hand("base,,,,,,")
     assert pipeline.serves() == base(name)
