@@ -10,9 +10,11 @@ import re
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.agent.model_stand_in import COMPONENT, ENDPOINT, Answer, ModelStandIn
 from tests.agent.otlp_sink import OtlpSink
-from tests.agent.process import agent
+from tests.agent.process import VENV, agent
 from tests.agent.stand_in import CREDENTIALS, Request, Response, StandIn
 
 _SPAN = re.compile(rb"\x0a\x10.{16}\x12\x08(.{8})", re.DOTALL)
@@ -39,6 +41,8 @@ class MlflowServer:
 
 
 def test_every_span_leaves_once_and_mlflow_keeps_the_turn_once_without_a_word_of_it(tmp_path: Path) -> None:
+    if not list(VENV.glob("lib/python*/site-packages/mlflow")):
+        pytest.fail("no MLflow in .venv-agent; run make agent-tools")
     model, sink, server = ModelStandIn(), OtlpSink(), MlflowServer(tmp_path / "artifacts")
     model.says(Answer("vermilion"))
     with StandIn(model) as runtime, StandIn(sink) as collector, StandIn(server) as tracking:

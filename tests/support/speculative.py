@@ -181,6 +181,11 @@ class Pipeline:
     def read(self, key: str) -> Any:
         return json.loads(self.s3.get_object(Bucket=BUCKET, Key=f"speculative/{self.component}/{key}")["Body"].read())
 
+    def lines(self, key: str) -> list[Any]:
+        """Lines of a file of JSON lines, wherever in the bucket."""
+        body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return [json.loads(line) for line in body.splitlines()]
+
     def packages(self) -> list[str]:
         """Approval of every version in the registry, oldest first."""
         found = self.sagemaker.list_model_packages(ModelPackageGroupName=self.component, SortOrder="Ascending")
