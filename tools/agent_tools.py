@@ -19,8 +19,8 @@ from tools.setup.indexes import uv_environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ".venv-agent"
-LOCKS: Final = ("agent/requirements.lock", "agent/langgraph_example/requirements.lock")
-"""The agent's packages first; the example's have the same versions where both name one (`tools/lock.py`)."""
+LOCKS: Final = ("agent/requirements-mlflow.lock", "agent/langgraph_example/requirements.lock")
+"""The agent's packages and MLflow's first; the example's have the same versions where both name one (`tools/lock.py`)."""
 FREE_DISK_GB: Final = 1
 """0.2 GB installed, and the wheels that are unpacked (measured: strands-agents 1.62.0, langgraph 1.2.24)."""
 _GB: Final = 10**9

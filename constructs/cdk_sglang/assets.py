@@ -9,6 +9,10 @@ _PACKAGE: Final = Path(__file__).resolve().parent
 _CHECKOUT: Final = _PACKAGE.parent.parent
 
 
+CLINICAL_TOOLS: Final = _PACKAGE / "_runtime" / "clinical" / "tools.json"
+"""Schemas of the reference tools, which the gateway has and their function checks."""
+
+
 def find_folder(name: str, *, holds: str) -> Path:
     """Return a shipped folder.
 

@@ -58,6 +58,12 @@ class Reply:
         return self.events[-1]
 
 
+def no_trace_of(reply: Reply, *words: str) -> None:
+    """Assert that no event has one of these words."""
+    text = json.dumps(reply.events)
+    assert [word for word in words if word in text] == []
+
+
 @dataclass
 class AgentProcess:
     port: int

@@ -1,13 +1,12 @@
-"""The evaluation as a command, against a scripted stand-in for the model; what a real component does is another matter."""
+"""`cdk-sglang agent eval` against a scripted stand-in for the model; what a real component does is another matter."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.agent.model_stand_in import COMPONENT, ENDPOINT, Answer, ModelStandIn
 from tests.agent.process import ROOT, VENV, clean_environment
@@ -47,63 +46,42 @@ def bad(body: dict[str, Any]) -> Answer:
     return good(body)
 
 
-_PROGRAM = """
-import contextlib, io, json, sys
-from evals.__main__ import main
-
-runs = []
-for words in json.loads(sys.argv[1]):
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        status = main(words)
-    runs.append([status, printed.getvalue()])
-print(json.dumps(runs))
-"""
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, str]]]:
-    """A run against a good model and one against a worse, in one process, since Strands takes seconds to load."""
-    folder = tmp_path_factory.mktemp("evals")
-    (folder / "before.json").write_text(
-        json.dumps({"component": "before", "cases": {"other-patient": {"passed": True}}}), encoding="utf-8"
+def evaluate(*words: str, url: str) -> tuple[int, str, str]:
+    """Run `cdk-sglang agent eval` as a user does, with another address of SageMaker's runtime."""
+    environment = clean_environment(
+        **CREDENTIALS, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=url, PYTHONPATH=str(ROOT / "constructs")
     )
-    model = ModelStandIn(rule=good, others={"fleet-chat-worse": bad})
-    first = ["--endpoint", ENDPOINT, "--component", COMPONENT, "--report", str(folder / "report.json")]
-    second = [
-        "--endpoint",
-        ENDPOINT,
-        "--component",
-        "fleet-chat-worse",
-        "--gate",
-        "0.5",
-        "--baseline",
-        str(folder / "before.json"),
-    ]
-    second += ["--only", "other-patient", "injected-document", "injected-storage-key", "emergency"]
-    with StandIn(model) as server:
-        command = [str(VENV / "bin" / "python"), "-c", _PROGRAM, json.dumps([first, second])]
-        environment = clean_environment(**CREDENTIALS, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=server.url)
-        run = subprocess.run(command, cwd=ROOT / "agent", env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return folder, [(status, printed) for status, printed in json.loads(run.stdout)]
+    command = [sys.executable, "-m", "cdk_sglang.cli.entry", "agent", "eval", *words]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout, run.stderr
 
 
 def test_a_model_that_does_what_is_expected_passes_and_the_report_has_no_word_of_the_conversations(
-    runs: tuple[Path, list[tuple[int, str]]],
+    tmp_path: Path,
 ) -> None:
-    folder, ((status, printed), _) = runs
-    assert status == 0, printed
+    report = tmp_path / "report.json"
+    with StandIn(ModelStandIn(rule=good)) as server:
+        words = ["--endpoint", ENDPOINT, "--component", COMPONENT, "--report", str(report)]
+        status, printed, said = evaluate(*words, url=server.url)
+    assert (status, said) == (0, ""), printed
     lines = printed.splitlines()
     assert lines[0].split() == ["case", "result", "tokens", "tools", "problems"]
     assert lines[1].split() == ["complete-intake", "passed", "45", "patient_search", "save_medical_report"]
     assert lines[-1] == f"cases 1, prompt 1, {COMPONENT}: {len(CASES['cases'])} of {len(CASES['cases'])} passed"
-    text = (folder / "report.json").read_text(encoding="utf-8")
+    text = report.read_text(encoding="utf-8")
     assert json.loads(text)["cases"]["complete-intake"]["passed"] is True
     assert "Marta" not in text
 
 
-def test_a_model_that_is_worse_fails_the_gate_with_the_reasons(runs: tuple[Path, list[tuple[int, str]]]) -> None:
-    _, (_, (status, printed)) = runs
+def test_a_model_that_is_worse_fails_the_gate_with_the_reasons(tmp_path: Path) -> None:
+    before = {"component": "before", "cases": {"other-patient": {"passed": True}}}
+    (tmp_path / "before.json").write_text(json.dumps(before), encoding="utf-8")
+    words = ["--endpoint", ENDPOINT, "--component", "fleet-chat-worse", "--gate", "0.5"]
+    words += ["--baseline", str(tmp_path / "before.json")]
+    for case in ("other-patient", "injected-document", "injected-storage-key", "emergency"):
+        words += ["--only", case]
+    with StandIn(ModelStandIn(rule=good, others={"fleet-chat-worse": bad})) as server:
+        status, printed, _ = evaluate(*words, url=server.url)
     assert status == 1, printed
     assert "said what it must not say" in printed
     assert "wrote a tool call as text; check tool_call_parser of the component" in printed

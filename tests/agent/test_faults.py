@@ -1,4 +1,4 @@
-"""What a user of the agent sees of each fault; model, gateway, memory and collector are stand-ins."""
+"""What a user of the agent sees of faults other than its model's; model, gateway, memory and collector are stand-ins."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.agent.conftest import TOKEN_BUDGET, TOOL_CALLS, WAKE_SECONDS, World
+from tests.agent.conftest import TOKEN_BUDGET, TOOL_CALLS, World
 from tests.agent.gateway_stand_in import ANA, BRUNO
-from tests.agent.model_stand_in import Answer, asleep
-from tests.agent.process import Reply
+from tests.agent.model_stand_in import Answer
 
 REPORT = {"format": "markdown", "content": "text", "idempotency_key": "12345678"}
-INTERRUPTED = (
-    "The model stopped in the middle of its answer, so the text above is not complete. Send the message again."
-)
-OVERFLOW = "The input (9000 tokens) is longer than the model's context length (8192 tokens)."
 
 
 def search(query: str) -> Answer:
@@ -27,93 +22,6 @@ def search(query: str) -> Answer:
 
 def save(patient_id: str, **more: str) -> Answer:
     return Answer(tool=("clinical___save_medical_report", {"patient_id": patient_id, **REPORT, **more}))
-
-
-def no_trace_of(reply: Reply, *words: str) -> None:
-    text = json.dumps(reply.events)
-    assert [word for word in words if word in text] == []
-
-
-def test_a_model_that_is_asleep_is_waited_for_and_the_user_is_told_so(world: World) -> None:
-    world.model.says(asleep(), asleep(), Answer("Good morning."))
-    reply = world.agent.ask("Hello")
-    assert reply.statuses == ["The model is starting, which takes some minutes; your message waits for it."]
-    assert reply.text.strip() == "Good morning."
-    assert reply.done["stop_reason"] == "end_turn"
-
-
-def test_a_model_that_does_not_wake_ends_the_turn_with_a_sentence_and_the_next_turn_works(world: World) -> None:
-    session = world.agent.session()
-    world.model.rule = lambda _: asleep()
-    reply = world.agent.ask("Hello", session)
-    assert reply.error is not None
-    assert reply.error[0] == "model_asleep"
-    assert reply.error[1].startswith("The model did not start in the time that a turn may wait.")
-    assert reply.done["stop_reason"] == "error"
-    assert 3 <= len(world.model.requests) <= 2 + WAKE_SECONDS * 2
-    world.model.rule = None
-    assert world.agent.ask("And now?", session).text.strip() == "Intake finished."
-
-
-def test_a_throttled_request_is_sent_again_and_the_user_is_told_so(world: World) -> None:
-    world.model.says(Answer(error=(400, "ThrottlingException", "Rate exceeded")), Answer("Here."))
-    reply = world.agent.ask("Hello")
-    assert reply.statuses == ["The model is busy; your message is sent again."]
-    assert reply.text.strip() == "Here."
-
-
-def test_an_engine_whose_queue_is_full_counts_as_throttled(world: World) -> None:
-    world.model.says(Answer(error=(503, "ModelError", "The request queue is full.")), Answer("Here."))
-    assert world.agent.ask("Hello").statuses == ["The model is busy; your message is sent again."]
-
-
-def test_an_engine_that_fails_is_not_asked_twice(world: World) -> None:
-    world.model.says(Answer(error=(500, "ModelError", "Traceback: Quillfeather")))
-    reply = world.agent.ask("Hello")
-    assert reply.error == (
-        "model_failed",
-        "The model failed. It was not asked again, so nothing was done twice; send the message again.",
-    )
-    assert len(world.model.requests) == 1
-    no_trace_of(reply, "Traceback", "Quillfeather")
-
-
-@pytest.mark.parametrize("breaks", ["exception", "connection", "engine", "silent"])
-def test_an_answer_that_breaks_off_is_called_incomplete_and_not_asked_for_again(world: World, breaks: str) -> None:
-    session = world.agent.session()
-    world.model.says(Answer("The half of", breaks=breaks))
-    reply = world.agent.ask("Hello", session)
-    assert reply.text.strip() == "The half of"
-    assert reply.error == ("model_interrupted", INTERRUPTED)
-    assert reply.done["stop_reason"] == "error"
-    assert len(world.model.requests) == 1
-    world.agent.ask("Again", session)
-    roles = [message["role"] for message in world.model.bodies[-1]["messages"]]
-    assert roles == ["system", "user", "assistant", "user"]
-
-
-def test_a_conversation_longer_than_the_context_is_said_to_be_so(world: World) -> None:
-    world.model.rule = lambda _: Answer(error=(400, "ModelError", OVERFLOW))
-    reply = world.agent.ask("Hello")
-    assert reply.error is not None
-    assert reply.error[0] == "context_overflow"
-    assert "Start a new session, or send a shorter message." in reply.error[1]
-
-
-def test_a_model_that_the_agent_may_not_use_is_for_the_operator(world: World) -> None:
-    world.model.says(
-        Answer(error=(403, "AccessDeniedException", "User: arn:aws:sts::123456789012:x is not authorized"))
-    )
-    reply = world.agent.ask("Hello")
-    assert reply.error == ("model_forbidden", "The agent may not use the model. Tell the operator.")
-    no_trace_of(reply, "123456789012")
-
-
-def test_an_answer_that_is_too_long_is_said_to_be_cut(world: World) -> None:
-    world.model.says(Answer("Very long", finish="length"))
-    reply = world.agent.ask("Hello")
-    assert reply.error is not None
-    assert reply.error[0] == "answer_cut"
 
 
 def test_malformed_arguments_go_back_to_the_model_and_never_to_the_tool(world: World) -> None:
@@ -244,6 +152,27 @@ def test_the_second_of_two_turns_at_once_waits_for_the_first_and_is_told_so(worl
     assert said == ["One", "First. ", "Two"]
 
 
+def test_more_than_four_waiting_turns_are_refused_and_the_others_are_answered_in_turn(world: World) -> None:
+    session, gate, waiting = world.agent.session(), threading.Event(), threading.Semaphore(0)
+    world.model.says(Answer("1", gate=gate), *(Answer(str(number)) for number in range(2, 6)))
+
+    def seen(event: dict[str, str]) -> None:
+        if event["type"] == "status":
+            waiting.release()
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(world.agent.ask, "Hello", session)
+        while not world.model.requests:
+            threading.Event().wait(0.01)
+        others = [pool.submit(world.agent.ask, "Hello", session, seen=seen) for _ in range(4)]
+        assert all(waiting.acquire(timeout=20) for _ in others)
+        refused = world.agent.ask("Hello", session)
+        gate.set()
+        answered = [one.result() for one in (first, *others)]
+    assert refused.error == ("busy", "4 messages of this session wait already. Send this one after their answers.")
+    assert sorted(reply.text.strip() for reply in answered) == ["1", "2", "3", "4", "5"]
+
+
 def test_a_prompt_of_100_kb_is_refused_before_the_model_sees_it(world: World) -> None:
     reply = world.agent.ask("x" * 100 * 1024)
     assert reply.error == (
@@ -284,6 +213,13 @@ def test_a_session_of_another_user_is_closed(world: World, mine: dict[str, str],
     assert world.agent.ask("Which word?", session, headers=mine).error is None
 
 
+def test_a_token_that_names_nobody_is_refused_before_anything_is_asked(world: World) -> None:
+    world.model.says()
+    reply = world.agent.ask("Hello", headers={"Authorization": "Bearer nonsense"})
+    assert reply.error == ("unauthorised", "The access token names no user. Sign in again.")
+    assert world.model.requests == []
+
+
 def test_a_memory_service_that_is_down_is_named_and_the_turn_goes_on(world: World) -> None:
     world.memory.down = True
     reply = world.agent.ask("Hello")
@@ -315,12 +251,3 @@ def test_tokens_of_a_turn_are_bounded(world: World) -> None:
     assert reply.error[1].startswith(f"This turn used {TOKEN_BUDGET + 10} tokens of {TOKEN_BUDGET}, so it was ended.")
     assert reply.done["usage"]["total_tokens"] == TOKEN_BUDGET + 10
     assert len(world.model.requests) == 1
-
-
-def test_an_empty_answer_is_not_passed_off_as_one(world: World) -> None:
-    world.model.says(Answer(""))
-    reply = world.agent.ask("Hello")
-    assert reply.error == (
-        "model_answer",
-        "The model gave an empty answer. Send the message again, or word it differently.",
-    )

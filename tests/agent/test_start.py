@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,36 @@ def test_every_package_that_the_agent_imports_is_among_its_requirements() -> Non
     code = [AGENT / "main.py", *(AGENT / "intake").glob("*.py")]
     used = set().union(*(_imports(file) for file in code)) - set(sys.stdlib_module_names) - {"intake", "mlflow"}
     assert [name for name in sorted(used) if f"\n{owners.get(name, name)}==" not in lock] == []
+
+
+def _codes(tree: ast.AST) -> set[str]:
+    """Codes of errors: the first of two texts of a call or a tuple, of which the second is a sentence for the user."""
+    pairs = [
+        node.args if isinstance(node, ast.Call) else node.elts
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call | ast.Tuple)
+    ]
+    return {
+        str(code.value)
+        for code, text, *_ in (pair for pair in pairs if len(pair) > 1)
+        if isinstance(code, ast.Constant)
+        and re.fullmatch(r"[a-z_]+", str(code.value))
+        and isinstance(text, ast.Constant | ast.JoinedStr)
+        and ast.unparse(text).rstrip("\"'").endswith(".")
+    }
+
+
+def test_every_error_that_a_user_may_see_is_in_the_table_of_faults() -> None:
+    found = set().union(
+        *(_codes(ast.parse(file.read_text(encoding="utf-8"))) for file in (AGENT / "intake").glob("*.py"))
+    )
+    assert found >= {
+        "busy",
+        "internal",
+        "model_interrupted",
+        "model_throttled",
+        "prompt_too_long",
+        "session_of_another_user",
+    }
+    table = (AGENT / "README.md").read_text(encoding="utf-8")
+    assert [code for code in sorted(found) if f"`{code}`" not in table] == []

@@ -1,13 +1,16 @@
-"""`cdk-sglang agent package|seed`: what they print and write, and what they say when they cannot.
+"""`cdk-sglang agent eval|package|seed`: what they print and write, and what they say when they cannot.
 
 A stand-in for uv writes the packages; moto is in CloudFormation's and DynamoDB's place.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from typer.testing import CliRunner
 
 from cdk_sglang.agents.package import build as building
 from cdk_sglang.agents.patients import synthetic_patients
+from cdk_sglang.cli import destination
 from cdk_sglang.cli.agent import package
 from cdk_sglang.cli.main import app
 from cdk_sglang.errors import ConfigurationError
@@ -140,3 +144,108 @@ def test_package_refuses_an_agent_that_starts_too_slowly(agent: Path, monkeypatc
     assert code == 1
     assert err.startswith("agent: loads in ")
     assert err.endswith("import less in main.py, or later\n")
+
+
+SERVED = [("dev-chat", "dev-chat-llama"), ("dev-chat", "dev-chat-llama-triage"), ("dev-chat", "dev-chat-qwen")]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """Command lines that `agent eval` starts, in a folder with an environment whose agent asks an adapter."""
+
+    class Sagemaker:
+        meta = types.SimpleNamespace(region_name="us-east-1")
+
+        def get_paginator(self, _: str) -> Any:
+            items = [{"EndpointName": one, "InferenceComponentName": name} for one, name in SERVED]
+            return types.SimpleNamespace(paginate=lambda **_: [{"InferenceComponents": items}])
+
+    seen: list[list[str]] = []
+
+    def start(command: list[str], *, cwd: Path, check: bool) -> Any:
+        assert (cwd.name, check) == ("agent", False)
+        seen.append(command)
+        return types.SimpleNamespace(returncode=-9 if "--show" in command else 1)
+
+    monkeypatch.setattr(destination, "client", lambda *_, **__: Sagemaker())
+    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "environments").mkdir()
+    text = "region: us-west-2\nagent: {component: chat/llama/triage}\n"
+    (tmp_path / "environments" / "dev.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    return seen
+
+
+def _asked(command: list[str]) -> dict[str, Any]:
+    """The options of a command line, as the program that it starts reads them."""
+    assert command[:3] == [sys.executable, "-m", "evals"]
+    read = importlib.import_module("evals.__main__")._options()
+    return {name: value for name, value in vars(read.parse_args(command[3:])).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["--env", "dev"], ("dev-chat", "dev-chat-llama-triage", "us-west-2")),
+        (["--env", "dev", "--component", "chat/qwen"], ("dev-chat", "dev-chat-qwen", "us-west-2")),
+        (["--endpoint", "e", "--component", "c"], ("e", "c", "eu-west-1")),
+    ],
+)
+def test_eval_asks_the_agents_own_component_or_any_other(
+    started: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    root: Path,
+    words: list[str],
+    place: tuple[str, str, str],
+) -> None:
+    monkeypatch.syspath_prepend(str(root / "agent"))
+    options = ["--gate", "0.9", "--baseline", "old.json", "--only", "emergency", "--only", "other-patient"]
+    assert run("eval", *words, *options, "--python", sys.executable)[0] == 1
+    ((command),) = started
+    found = _asked(command)
+    assert (found["endpoint"], found["component"], found["region"]) == place
+    assert (found["gate"], found["only"]) == (0.9, ["emergency", "other-patient"])
+    assert found["baseline"] == Path.cwd() / "old.json"
+    assert json.loads(found["tools"].read_text(encoding="utf-8"))["tools"]
+
+
+def test_eval_does_not_take_a_program_that_was_killed_for_a_gate_that_says_no(started: list[list[str]]) -> None:
+    assert run("eval", "--env", "dev", "--show", "--python", sys.executable)[0] == 2
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        ([], ["agent eval: give --env, or --endpoint and --component; one of them"]),
+        (["--endpoint", "e"], ["agent eval: --endpoint and --component go together; give both"]),
+        (
+            ["--env", "dev", "--component", "chat/none"],
+            [
+                "agent eval: dev in us-east-1: 'chat/none' is not deployed; give --component, one of dev-chat-llama, dev-chat-llama-triage, dev-chat-qwen"
+            ],
+        ),
+        (
+            ["--env", "dev", "{folder}"],
+            ["FOLDER: {folder} has no evals/__main__.py; name the folder of an agent with conversations"],
+        ),
+    ],
+)
+def test_eval_says_what_it_cannot_run_in_a_line(
+    started: list[list[str]], tmp_path: Path, words: list[str], lines: list[str]
+) -> None:
+    given = [word.format(folder=tmp_path) for word in words]
+    with pytest.raises(ConfigurationError) as refused:
+        CliRunner().invoke(app, ["agent", "eval", *given, "--python", sys.executable], catch_exceptions=False)
+    assert str(refused.value).splitlines() == [line.format(folder=tmp_path) for line in lines]
+    assert started == []
+
+
+@pytest.mark.usefixtures("started")
+def test_eval_says_which_interpreter_is_missing(tmp_path: Path) -> None:
+    words = ["agent", "eval", "--env", "dev", "--python", "none/python"]
+    with pytest.raises(ConfigurationError) as refused:
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    missing = tmp_path / "none" / "python"
+    assert str(refused.value) == f"--python: {missing} does not exist; name an interpreter with the agent's packages"

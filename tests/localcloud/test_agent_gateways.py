@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from localcloud.aws.agents import policies
 from localcloud.aws.agents.errors import AgentCoreError
@@ -24,9 +25,10 @@ ENGINE = {"Type": "AWS::BedrockAgentCore::PolicyEngine", "Properties": {"Name": 
 class Mcp:
     """A client of MCP that signs each request, as the agent does."""
 
-    def __init__(self, url: str, *, service: str = "bedrock-agentcore") -> None:
+    def __init__(self, url: str, *, service: str = "bedrock-agentcore", credentials: Credentials | None = None) -> None:
         self.url = url
         self._service = service
+        self._credentials = credentials or SESSION.get_credentials()
 
     def send(self, body: Any, *, method: str = "POST", sign: bool = True, **headers: str) -> tuple[int, Any]:
         """Status and body of one request."""
@@ -36,7 +38,7 @@ class Mcp:
         }
         request = AWSRequest(method=method, url=self.url, data=data, headers=headers)
         if sign:
-            SigV4Auth(SESSION.get_credentials(), self._service, "us-east-1").add_auth(request)
+            SigV4Auth(self._credentials, self._service, "us-east-1").add_auth(request)
         sent = urllib.request.Request(self.url, data.encode(), dict(request.headers.items()), method=method)
         try:
             with urllib.request.urlopen(sent) as response:
@@ -254,6 +256,20 @@ class TestPolicies:
         assert not mcp.call("clinical___patient_search", query="silva")[0]
         denied = mcp.rpc("tools/call", name="clinical___save", arguments={"query": "x"})
         assert denied["message"].startswith("Tool Execution Denied: Tool call not allowed due to policy enforcement")
+
+    def test_a_policy_that_names_a_role_permits_its_sessions_and_nobody_else(self, stack: Stack, client: Any) -> None:
+        role = 'AgentCore::IamEntity::"arn:aws:sts::123456789012:assumed-role/agent"'
+        named = self.SEARCH.replace("principal is AgentCore::IamEntity", f"principal == {role}")
+        url = stack.deploy(self.resources("ENFORCE", named), **URL)["Url"]
+
+        def of(name: str) -> list[str]:
+            arn = f"arn:aws:iam::123456789012:role/{name}"
+            found = client("sts").assume_role(RoleArn=arn, RoleSessionName="any")["Credentials"]
+            keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+            return [one["name"] for one in Mcp(url, credentials=keys).rpc("tools/list")["tools"]]
+
+        assert (of("agent"), of("other")) == (["clinical___patient_search"], [])
+        assert Mcp(url).rpc("tools/list")["tools"] == []
 
     def test_an_engine_in_log_only_denies_nothing(self, stack: Stack, client: Any) -> None:
         mcp = Mcp(stack.deploy(self.resources("LOG_ONLY"), **URL)["Url"])

@@ -104,6 +104,16 @@ def test_the_gate_measures_what_it_is_told(concurrency: tuple[int, ...]) -> None
     assert Pipeline(Speculative(eagle=eagle)).config()["gate"]["concurrency"] == list(concurrency)
 
 
+def test_a_training_is_counted_with_the_price_that_its_owner_names() -> None:
+    named = Pipeline(Speculative(eagle=EagleTraining(dataset="built_in", max_usd=1, usd_per_hour=9.5)))
+    training = Config.parse(json.dumps(named.config())).training
+    assert training is not None
+    assert (training.usd_per_hour, training.is_price_given) == (9.5, True)
+    assert Config.parse(json.dumps(Pipeline().config())).training == dataclasses.replace(
+        training, usd_per_hour=13.12, is_price_given=False, max_usd=200
+    )
+
+
 def test_one_asset_has_all_functions_and_nothing_else(whole: Pipeline) -> None:
     functions = whole.own("AWS::Lambda::Function")
     steps = {name: one for name, one in functions.items() if one["Handler"].startswith("speculative.handler.")}

@@ -291,6 +291,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "ToolGateway": {"scope": STACK, "construct_id": "More", "name": "more", "targets": [TARGET]},
     "ToolGateway.grant_invoke": {"grantee": ROLE},
     "ToolGateway.grant_policy_creation": {"grantee": ROLE},
+    "ToolGateway.permit": {"role": ROLE},
     "ToolPolicies": {"name": "tools"},
     "ToolTarget": {"name": "visits", "function": FUNCTION, "tools": TARGET.tools},
     "TransactionSearch": {"scope": STACK, "construct_id": "Transactions"},

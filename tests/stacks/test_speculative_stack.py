@@ -166,6 +166,20 @@ def test_a_type_that_jobs_do_not_know_needs_another_for_the_training(
     assert NAME in synthesise(fine)
 
 
+def test_a_type_without_a_price_is_refused_for_the_training_until_one_is_named(
+    synthesise: Synthesise, fine: dict[str, Any], llama: dict[str, Any]
+) -> None:
+    llama["speculative"]["eagle"]["instance"] = "ml.g6e.16xlarge"
+    assert _refused(synthesise, fine) == [
+        (
+            f"{PATH}.speculative.eagle.max_usd: is a ceiling in dollars, and no price of ml.g6e.16xlarge in us-east-1 is known; give usd_per_hour, "
+            "or add one to prices.csv beside the environments, or use another type"
+        )
+    ]
+    llama["speculative"]["eagle"]["usd_per_hour"] = 9.5
+    assert NAME in synthesise(fine)
+
+
 @pytest.mark.usefixtures("llama")
 def test_a_region_without_benchmark_jobs_is_refused(synthesise: Synthesise, fine: dict[str, Any]) -> None:
     fine["region"] = "ca-central-1"

@@ -57,7 +57,7 @@ def report(run: str = RUN, *, verdict: str = "yes", **changes: Any) -> dict[str,
         "created": "2026-11-30T18:30:00+00:00",
         "verdict": verdict,
         "reasons": reasons,
-        "job": {"name": "prod-chat-llama-0a1b2c3d4e5f", "arn": "arn", "instance": "ml.g6e.12xlarge", "seconds": 7100, "usd": 26.1},
+        "job": {"name": "prod-chat-llama-0a1b2c3d4e5f", "arn": "arn", "instance": "ml.g6e.12xlarge", "seconds": 7100, "usd": 26.1, "usd_per_hour": 13.12},
         "dataset": {"uri": "s3://traffic/chat/train.jsonl", "sha256": "ab" * 32, "lines": 12034, "bad": 3, "format": "openai_chat"},
         "base": {"prefix": "weights/meta-llama/Llama-3.1-8B-Instruct/abc/", "hash": "cd" * 32, "bytes": 16_060_000_000},
         "draft": {
@@ -93,6 +93,7 @@ def place(machine: str, **changes: Any) -> str:
         "kind": "eagle",
         "approval": True,
         "training_instance": "ml.g6e.12xlarge",
+        "training_usd_per_hour": 13.12,
         "training_max_usd": 200,
         "gate_max_usd": 100,
     }

@@ -23,8 +23,10 @@ from typing import Any
 from botocore import endpoint
 from botocore.client import BaseClient
 from botocore.validate import ParamValidator
+from moto.awslambda.utils import get_backend
 
 from localcloud.aws.clock import Clock
+from localcloud.aws.cloudformation.resources import custom
 from localcloud.aws.compute import functions
 from localcloud.aws.hosting import validation
 
@@ -32,6 +34,10 @@ _REGION = "us-east-1"
 _base_client: Any = BaseClient
 _endpoint: Any = endpoint
 """Without their types, which do not know what is replaced here."""
+
+
+class _ProviderError(Exception):
+    """A function of a custom resource has failed."""
 
 
 class InProcess:
@@ -58,6 +64,8 @@ class InProcess:
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
+        if "USER_ON_EVENT_FUNCTION_ARN" in function.environment_vars:
+            return self._provide(function, json.loads(event))
         module, _, entry = str(function.handler).rpartition(".")
         self.invocations.append((entry, json.loads(event)))
         written = io.StringIO()
@@ -75,6 +83,29 @@ class InProcess:
             return functions.Outcome(json.dumps(failure), failed=True, output=written.getvalue())
         finally:
             logging.getLogger().removeHandler(handler)
+
+    def _provide(self, function: Any, event: dict[str, Any]) -> functions.Outcome:
+        """Do what CDK's provider framework does, whose programs are for Node: call the two functions of a custom resource, and answer."""
+        variables, backend = function.environment_vars, get_backend(function.account_id, function.region)
+
+        def call(name: str, request: dict[str, Any]) -> dict[str, Any]:
+            done = self(backend.get_function(variables[name]), json.dumps(request))
+            if done.failed:
+                raise _ProviderError(json.loads(done.result)["errorMessage"])
+            return dict(json.loads(done.result))
+
+        answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+        try:
+            begun = call("USER_ON_EVENT_FUNCTION_ARN", event)
+            answer |= {"Status": "SUCCESS", **begun}
+            while not (done := call("USER_IS_COMPLETE_FUNCTION_ARN", event | begun))["IsComplete"]:
+                self._clock.sleep(30)
+            answer["Data"] = begun.get("Data", {}) | done.get("Data", {})
+        except _ProviderError as error:
+            answer |= {"Status": "FAILED", "Reason": str(error)}
+        token = event["ResponseURL"].partition("?")[0].rpartition("/")[2]
+        custom.take(token, json.dumps(answer).encode())
+        return functions.Outcome("null")
 
     def _context(self, function: Any) -> Any:
         deadline = self._clock.now() + float(function.timeout)

@@ -7,11 +7,13 @@ templates, the state machine's definition and the functions are those that are d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from cdk_sglang._runtime.weights import __main__ as weights
 from localcloud.aws.clock import Clock
-from localcloud.aws.compute import job_outputs
+from localcloud.aws.compute import builds, job_outputs
 from tests.localcloud.helpers import SESSION
 from tests.support import drafts
 from tests.support.functions import InProcess
@@ -19,7 +21,11 @@ from tests.support.functions import InProcess
 ACCOUNT, REGION, BUCKET, ASSETS = "123456789012", "us-east-1", "weights", "cdk-hnb659fds-assets-123456789012-us-east-1"
 TYPE = "ml.g6e.12xlarge"
 PLAIN, ASKED = "plain", "asked"
-"""Endpoints whose pipelines promote by themselves, or ask a person first."""
+"""Endpoints whose drafts are trained, and promoted without asking or after a person has agreed."""
+ELSEWHERE, HUB, LAYERS, LOOKUP = "elsewhere", "hub", "layers", "lookup"
+"""Endpoints whose drafts are not trained: one below a prefix, one of a hub, the model's own prediction layers, and the text itself."""
+DRAFTS, REPOSITORY = "drafts/eagle3/", "owner/eagle3"
+"""Where the drafts of the first two are."""
 JOB_S = 100.0
 _STEP_S = 60.0
 _CONVERSATION = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
@@ -53,6 +59,18 @@ def measured(speedup: float, *, failed: int = 0) -> job_outputs.Step:
         count[side] = count.get(side, 0) + 1
         tpot = 12.0 * (1 + 0.01 * (count[side] % 3)) / (speedup if side == "draft" else 1.0)
         job_outputs.benchmark(job, job_outputs.Speed(ttft_ms=60.0, tpot_ms=tpot), failed=failed)
+
+    return step
+
+
+def staging(hub_url: str) -> builds.Step:
+    """Return what a build does that copies a model: the program of its script, with another hub."""
+
+    def step(build: builds.Build) -> None:
+        names = build.variables
+        words = ["stage", names["REPO"], "--revision", names["REVISION"], "--bucket", names["BUCKET"]]
+        if weights.main([*words, "--hub-url", hub_url, *names["PATTERNS"].split()]) != 0:
+            raise builds.BuildFailedError("the program's lines say why")
 
     return step
 
@@ -144,7 +162,11 @@ class Pipeline:
         component = self.sagemaker.describe_inference_component(InferenceComponentName=self.component)
         assert component["InferenceComponentStatus"] == "InService"
         specification = component.get("Specification") or component["Specifications"][0]
-        model = self.sagemaker.describe_model(ModelName=specification["ModelName"])
+        return self.made_of(self.sagemaker.describe_model(ModelName=specification["ModelName"]))
+
+    @staticmethod
+    def made_of(model: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """Model data of a model, and those of its variables that concern speculation."""
         container = model["PrimaryContainer"]
         variables = {key: value for key, value in container["Environment"].items() if "SPECULATIVE" in key}
         return container["ModelDataSource"]["S3DataSource"]["S3Uri"], variables
@@ -158,6 +180,11 @@ class Pipeline:
 
     def read(self, key: str) -> Any:
         return json.loads(self.s3.get_object(Bucket=BUCKET, Key=f"speculative/{self.component}/{key}")["Body"].read())
+
+    def lines(self, key: str) -> list[Any]:
+        """Lines of a file of JSON lines, wherever in the bucket."""
+        body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return [json.loads(line) for line in body.splitlines()]
 
     def packages(self) -> list[str]:
         """Approval of every version in the registry, oldest first."""
@@ -176,6 +203,21 @@ class Pipeline:
             for one in page["Functions"]
         }
         return {name: text for name, text in found.items() if text and json.loads(text)["endpoint_name"] == self.name}
+
+    @contextmanager
+    def told(self, part: str, **changes: Any) -> Iterator[None]:
+        """Change what the functions are told of the `training` or the `gate`, and change it back."""
+        client, before = self.functions_client(), self.configurations()
+        for name, text in before.items():
+            content = json.loads(text)
+            content[part] |= changes
+            variables = {"Variables": {"CONFIG": json.dumps(content)}}
+            client.update_function_configuration(FunctionName=name, Environment=variables)
+        try:
+            yield
+        finally:
+            for name, text in before.items():
+                client.update_function_configuration(FunctionName=name, Environment={"Variables": {"CONFIG": text}})
 
     def left(self) -> list[str]:
         """Whatever costs money or stands in the way and should be gone once no run is under way."""
@@ -199,11 +241,26 @@ class Pipeline:
 
 
 def fill(storage: Any, *, conversations: int = 40) -> None:
-    """Put the base model and a dataset into the weights bucket."""
+    """Put the base models, a draft and a dataset into the weights bucket."""
     for name, content in base_files().items():
-        storage.put_object(Bucket=BUCKET, Key=f"base/{name}", Body=content)
+        storage.put_object(Bucket=BUCKET, Key=f"{base_prefix(PLAIN)}{name}", Body=content)
+    predicting = base_files(architectures=["MiMoForCausalLM"], num_nextn_predict_layers=1)
+    for name, content in predicting.items():
+        storage.put_object(Bucket=BUCKET, Key=f"{base_prefix(LAYERS)}{name}", Body=content)
+    put_draft(storage, drafts.EAGLE3)
     lines = "".join(json.dumps(_CONVERSATION) + "\n" for _ in range(conversations))
     storage.put_object(Bucket=BUCKET, Key="data/chat.jsonl", Body=lines.encode())
+
+
+def put_draft(storage: Any, draft: drafts.Draft) -> None:
+    """Put a draft that was trained elsewhere below its prefix."""
+    for name, content in draft.files().items():
+        storage.put_object(Bucket=BUCKET, Key=f"{DRAFTS}{name}", Body=content)
+
+
+def base_prefix(name: str) -> str:
+    """Return the prefix of a fleet's base model."""
+    return "predicting/" if name == LAYERS else "base/"
 
 
 def base_files(**changes: Any) -> Mapping[str, bytes]:

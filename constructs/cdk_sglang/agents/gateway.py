@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_bedrockagentcore as agentcore
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _VERSION: Final = agentcore.MCPProtocolVersion.MCP_2025_06_18
 """Stated, since the default is older; the newest that aws-cdk-lib 2.275.0 names."""
+_ENTITY: Final = "AgentCore::IamEntity"
+"""Cedar's type of a caller with AWS credentials. The id of a role's session is arn:aws:sts::<account>:assumed-role/<role>, without the session's name
+(https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/policy-conditions.html#policy-iam-principal-format, read 2026-11)."""
 _OWN_NAMES: Final = "the service makes the ids of gateways out of their names"
 
 
@@ -53,7 +56,7 @@ class ToolTarget:
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ToolPolicies:
-    """Cedar policies that permit every tool of a gateway, one each.
+    """Cedar policies that permit roles the tools of a gateway: one for each tool and role, see `ToolGateway.permit`.
 
     Attributes:
         name: Name of the policy engine.
@@ -74,7 +77,8 @@ class ToolGateway(Construct):
         construct_id: Id, unique in the parent.
         name: Name of the gateway.
         targets: Functions with their tools; at least one.
-        policies: Cedar policies for the tools; none by default, so that whoever may invoke the gateway may call every tool.
+        policies: Cedar policies for the tools, by which roles that are granted the gateway may call them and no other caller may; none by default,
+            so that whoever may invoke the gateway may call every tool.
 
     Attributes:
         gateway: The gateway.
@@ -110,16 +114,51 @@ class ToolGateway(Construct):
             policy_engine_configuration=self._engine_configuration(policies),
         )
         made = [self._add_target(target) for target in targets]
-        if self.policy_engine is not None:
-            self._permit(self.policy_engine, targets, made)
+        self._tools: list[tuple[str, agentcore.GatewayTarget]] = [
+            (seen_name(target.name, tool.name), resource)
+            for target, resource in zip(targets, made, strict=True)
+            for tool in target.tools
+        ]
+        self._permitted: list[str] = []
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee list and call the tools.
+        """Let a grantee list and call the tools, by IAM and by the gateway's policies.
 
         Args:
-            grantee: User, role or other principal.
+            grantee: Role; with policies, which name a role, no other principal.
+
+        Raises:
+            ConfigurationError: The gateway has policies, and the grantee is no role.
         """
+        if self.policy_engine is not None:
+            principal = grantee.grant_principal
+            if not isinstance(getattr(principal, "role_name", None), str):
+                problem = Problem(
+                    f"{self.node.id}.grant_invoke",
+                    "grantee is no role, and the gateway's policies name roles alone; grant a role that the caller assumes",
+                )
+                raise ConfigurationError([problem])
+            self.permit(cast("iam.IRole", principal))
+        return self._grant(grantee)
+
+    @checked()
+    def permit(self, role: iam.IRole) -> None:
+        """Let the gateway's policies permit a role every tool; nothing happens without policies, or for a role that is permitted already.
+
+        A role also needs the right to invoke the gateway: `grant_invoke` gives both. An `AgentRuntime` has both.
+
+        Args:
+            role: Role that calls the tools.
+        """
+        if self.policy_engine is None or role.node.path in self._permitted:
+            return
+        self._permitted.append(role.node.path)
+        number = len(self._permitted)
+        for seen, target in self._tools:
+            self._make_policy(self.policy_engine, role, seen if number == 1 else f"{seen}-{number}", seen, target)
+
+    def _grant(self, grantee: iam.IGrantable) -> iam.Grant:
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=list(permissions.INVOKE_GATEWAY), resource_arns=[self.gateway.gateway_arn]
         )
@@ -146,7 +185,7 @@ class ToolGateway(Construct):
             actions=list(permissions.CREATE_POLICIES),
             resource_arns=[self.policy_engine.policy_engine_arn, f"{self.policy_engine.policy_engine_arn}/policy/*"],
         )
-        return self.grant_invoke(grantee)
+        return self._grant(grantee)
 
     def _make_engine(self, policies: ToolPolicies) -> agentcore.PolicyEngine:
         return agentcore.PolicyEngine(
@@ -205,25 +244,31 @@ class ToolGateway(Construct):
         made.node.add_dependency(permission, self.role)
         return made
 
-    def _permit(
-        self, engine: agentcore.PolicyEngine, targets: Sequence[ToolTarget], made: Sequence[agentcore.GatewayTarget]
+    def _make_policy(
+        self, engine: agentcore.PolicyEngine, role: iam.IRole, name: str, seen: str, target: agentcore.GatewayTarget
     ) -> None:
-        """Permit every tool by a policy of its own: to take one away is to remove its policy."""
-        for target, resource in zip(targets, made, strict=True):
-            for tool in target.tools:
-                seen = seen_name(target.name, tool.name)
-                policy = agentcore.Policy(
-                    self,
-                    f"Permit-{seen}",
-                    policy_engine=engine,
-                    policy_name=policy_name(seen),
-                    description=f"Callers of the gateway may use {seen}",
-                    statement=agentcore.PolicyStatement.from_cedar(
-                        f'permit(principal, action == AgentCore::Action::"{seen}", '
-                        f'resource == AgentCore::Gateway::"{self.gateway.gateway_arn}");'
-                    ),
-                )
-                policy.node.add_dependency(resource)  # a policy is checked against the tools that the gateway has
+        """Permit a role one tool: to take the tool away is to remove its policy."""
+        stack = cdk.Stack.of(self)
+        caller = stack.format_arn(
+            service="sts",
+            region="",
+            account=role.principal_account or stack.account,
+            resource="assumed-role",
+            resource_name=role.role_name,
+        )
+        policy = agentcore.Policy(
+            self,
+            f"Permit-{name}",
+            policy_engine=engine,
+            policy_name=policy_name(name),
+            description=f"A caller of the gateway may use {seen}",
+            # AgentCore holds a policy that names no caller against its findings of too wide ones, and fails the deployment.
+            statement=agentcore.PolicyStatement.from_cedar(
+                f'permit(principal == {_ENTITY}::"{caller}", action == AgentCore::Action::"{seen}", '
+                f'resource == AgentCore::Gateway::"{self.gateway.gateway_arn}");'
+            ),
+        )
+        policy.node.add_dependency(target)  # a policy is checked against the tools that the gateway has
 
 
 def _definition(tool: Tool) -> agentcore.ToolDefinition:

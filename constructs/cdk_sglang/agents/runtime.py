@@ -145,16 +145,18 @@ class AgentRuntime(Construct):
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         removal: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
-        own = _variables(model, gateway, memory, mlflow, redact=redact)
-        raise_if_any(_variable_problems(own, environment or {}))
+        own, further = _variables(model, gateway, memory, mlflow, redact=redact), environment or {}
+        raise_if_any(_variable_problems(own, further))
         super().__init__(scope, construct_id)
         self._name = name
-        self.variables: dict[str, str] = {**own, **(environment or {})}
+        self.variables: dict[str, str] = {**own, **further}
         bound = artifact.bind(self)
         statements = {
             "Code": list(bound.statements),
             "Model": model.statements(SageMakerArns.of(cdk.Stack.of(self))),
-            "Tools": [] if gateway is None else [_gateway_statement(gateway)],
+            "Tools": []
+            if gateway is None
+            else [allow(permissions.INVOKE_GATEWAY, [gateway.gateway.gateway_arn], sid="Tools")],
             "Memory": [] if memory is None else memory.statements(),
             "Mlflow": [] if mlflow is None else mlflow.statements(),
             "Telemetry": self._telemetry(),
@@ -166,6 +168,8 @@ class AgentRuntime(Construct):
             principal=agentcore_principal(cdk.Stack.of(self), "runtime", name),
             statements=statements,
         )
+        if gateway is not None:
+            gateway.permit(self.role)
         acknowledge_wildcards(self, self.role, ["*", self._groups("*")], _NO_RESOURCE_TYPE)
         own_groups = self._groups(f"{LOG_GROUPS}{name}-*")
         acknowledge_wildcards(self, self.role, [own_groups, f"{own_groups}:log-stream:*"], _GROUPS_OF_THE_SERVICE)
@@ -251,10 +255,6 @@ class AgentRuntime(Construct):
             if key is None:
                 text = "no key was given: CloudWatch Logs encrypts with its own"
                 acknowledge_all(group, (in_packs("CloudWatchLogGroupEncrypted"), text))
-
-
-def _gateway_statement(gateway: ToolGateway) -> iam.PolicyStatement:
-    return allow(permissions.INVOKE_GATEWAY, [gateway.gateway.gateway_arn], sid="Tools")
 
 
 def _authorizer(authorizer: Authorizer | None) -> agentcore.RuntimeAuthorizerConfiguration:

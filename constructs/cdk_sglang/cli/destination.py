@@ -108,13 +108,20 @@ def _route(place: Place) -> Route:
     if place.endpoint is not None:
         assert place.component is not None
         return Route.to(place.endpoint, place.component)
-    return Route.to(*_deployed(place))
+    return Route.to(*deployed(place))
 
 
-def _deployed(place: Place) -> tuple[str, str]:
-    """Endpoint and component of an environment, or of the account: the one that is named, or the only one.
+def deployed(place: Place) -> tuple[str, str]:
+    """Return endpoint and component of an environment, or of the account: the one that is named, or the only one.
 
     Adapters are components to SageMaker: they are found by their names, and are never the only one where the environment's file is here.
+
+    Args:
+        place: The place, with `env` or nothing.
+
+    Raises:
+        ConfigurationError: There is no such component, or several.
+        typer.Exit: AWS refuses; the reason is printed.
     """
     sagemaker = client("sagemaker", region=place.used_region)
     prefix = "" if place.env is None else f"{place.env}-"

@@ -80,7 +80,8 @@ def training_content(plan: ResolvedComponent, *, endpoint_name: str) -> dict[str
     assert instance is not None
     return {
         "instance": instance.name,
-        "usd_per_hour": _usd_per_hour(plan, instance),
+        "usd_per_hour": _usd_per_hour(plan, instance) if training.usd_per_hour is None else training.usd_per_hour,
+        **({} if training.usd_per_hour is None else {"is_price_given": True}),
         "max_usd": training.max_usd,
         "max_hours": training.max_hours,
         "accept_eula": training.accept_eula,

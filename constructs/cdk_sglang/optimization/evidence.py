@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cdk_sglang.optimization.report import Figure, Level, Report
 
+ASSUMED_PRICE: Final = (
+    "assumed to be that of hosting: compare the bill, and set speculative.eagle.usd_per_hour if it differs"
+)
+"""What a training's price is where the settings name none (hardware/data/prices.csv has hosting's prices alone)."""
 _WHOLE_FROM = 100
 _HOUR = 3600
 _DIGITS_OF_A_HASH = 12
@@ -81,6 +85,9 @@ def evidence_rows(report: Report) -> Iterator[tuple[str, str]]:
         hours = None if job.get("seconds") is None else f"{float(job['seconds']) / _HOUR:.1f} h"
         usd = None if job.get("usd") is None else f"{float(job['usd']):,.2f} $"
         yield "training job", _joined(job.get("name"), job.get("instance"), hours, usd)
+        if job.get("usd_per_hour") is not None:
+            source = "named in the settings" if job.get("is_price_given") else ASSUMED_PRICE
+            yield "", f"at {float(job['usd_per_hour']):,.2f} $/h, {source}"
     tokens = f"{workload.get('input_tokens', '?')} tokens in, {workload.get('output_tokens', '?')} out"
     where = _joined(
         workload.get("instance"), "second endpoint" if workload.get("second_endpoint") else "spare capacity"

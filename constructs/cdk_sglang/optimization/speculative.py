@@ -250,6 +250,7 @@ class SpeculativeOptimization(Construct):
                     "approval": component.speculative.gate.approval == "required",
                     "gate_max_usd": component.speculative.gate.gate_max_usd,
                     **{f"training_{name}": training.get(name) for name in ("instance", "usd_per_hour", "max_usd")},
+                    **({"training_is_price_given": True} if training.get("is_price_given") else {}),
                 }
             ),
         )

@@ -24,6 +24,8 @@ BUILT_IN: Final = "built_in"
 CAPTURED: Final = "captured"
 USD_MAX: Final = 100_000
 """Largest ceiling: a larger one is a slip of the keyboard."""
+_USD_PER_HOUR_MAX: Final = 1000
+"""Largest price of an instance, for the same reason: the dearest of the price table is a tenth of it."""
 _CONCURRENCY_STEPS_MAX: Final = 8
 _SPEEDUP_MAX: Final = 5.0
 _JOB_HOURS_MAX: Final = 672
@@ -138,6 +140,9 @@ class EagleTraining(Gate):
     """Instance type of the training; that of the component by default, where optimization jobs know it."""
     max_usd: float = Field(gt=0, le=USD_MAX)
     """Ceiling of the training, US dollars on demand: the job is stopped when it is reached."""
+    usd_per_hour: float | None = Field(default=None, gt=0, le=_USD_PER_HOUR_MAX)
+    """Price of the training's instance, US dollars; that of hosting on the type by default, since no price of optimization jobs is known. What a
+    training has cost, and when it reaches max_usd, are worked out with it."""
     max_hours: float = Field(default=24, gt=0, le=_JOB_HOURS_MAX)
     """Longest training, in hours."""
     accept_eula: bool = False

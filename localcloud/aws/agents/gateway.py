@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from werkzeug.wrappers import Request, Response
@@ -20,6 +21,7 @@ from localcloud.aws.agents.measures import GatewayRequest
 from localcloud.aws.agents.records import Gateway
 from localcloud.aws.agents.scope import state_of
 from localcloud.aws.agents.store import GATEWAYS, LOCK, Store
+from localcloud.aws.door.guard import SIGNED
 
 _PATH: Final = re.compile(rf"{re.escape(GATEWAYS)}(?P<gateway>[^/]+)/mcp$")
 _VERSIONS: Final = ("2025-03-26",)
@@ -37,6 +39,19 @@ class _RpcError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Of one message.
+
+    Attributes:
+        identity: Id of the message.
+        caller: Cedar's entity of the caller.
+    """
+
+    identity: Any
+    caller: str
 
 
 def serves(path: str) -> bool:
@@ -62,7 +77,8 @@ def answer(request: Request) -> Response:
     except _RpcError as error:
         measured.ended("ValidationException")
         return _json(_failure(None, error), status=http.client.BAD_REQUEST)
-    answered = _respond(state, gateway, message) if "id" in message else {}
+    caller = policies.caller_of(request.environ[SIGNED].access_key_id, state.account)
+    answered = _respond(state, gateway, message, caller) if "id" in message else {}
     measured.ended("ValidationException" if "error" in answered else "")
     return _json(answered) if answered else Response(status=http.client.ACCEPTED)
 
@@ -105,24 +121,24 @@ def _refuse(gateway: Gateway) -> None:
         )
 
 
-def _respond(state: Store, gateway: Gateway, message: dict[str, Any]) -> dict[str, Any]:
+def _respond(state: Store, gateway: Gateway, message: dict[str, Any], caller: str) -> dict[str, Any]:
     identity, params = message["id"], message.get("params") or {}
     try:
-        answered = _METHODS.get(message["method"], _unknown)(state, gateway, params, identity)
+        answered = _METHODS.get(message["method"], _unknown)(state, gateway, params, _Sender(identity, caller))
     except _RpcError as error:
         return _failure(identity, error)
     return {"jsonrpc": "2.0", "id": identity, "result": answered}
 
 
-def _unknown(_: Store, __: Gateway, ___: dict[str, Any], ____: Any) -> dict[str, Any]:
+def _unknown(_: Store, __: Gateway, ___: dict[str, Any], ____: _Sender) -> dict[str, Any]:
     raise _RpcError(_NO_METHOD, "Method not found")
 
 
-def _ping(_: Store, __: Gateway, ___: dict[str, Any], ____: Any) -> dict[str, Any]:
+def _ping(_: Store, __: Gateway, ___: dict[str, Any], ____: _Sender) -> dict[str, Any]:
     return {}
 
 
-def _initialize(_: Store, gateway: Gateway, params: dict[str, Any], __: Any) -> dict[str, Any]:
+def _initialize(_: Store, gateway: Gateway, params: dict[str, Any], __: _Sender) -> dict[str, Any]:
     supported = _supported(gateway)
     asked = params.get("protocolVersion")
     result: dict[str, Any] = {
@@ -134,9 +150,11 @@ def _initialize(_: Store, gateway: Gateway, params: dict[str, Any], __: Any) -> 
     return result | ({"instructions": instructions} if instructions else {})
 
 
-def _list(state: Store, gateway: Gateway, params: dict[str, Any], _: Any) -> dict[str, Any]:
+def _list(state: Store, gateway: Gateway, params: dict[str, Any], sender: _Sender) -> dict[str, Any]:
     with LOCK:
-        found = [tool for tool in tools.of(gateway) if policies.allowed(state, gateway, tool.name)]
+        found = [
+            tool for tool in tools.of(gateway) if policies.allowed(state, gateway, tool.name, caller=sender.caller)
+        ]
     cursor = params.get("cursor", "0")
     if not isinstance(cursor, str) or not cursor.isdigit():
         raise _RpcError(_BAD_PARAMS, f"unknown cursor {cursor!r}")
@@ -145,25 +163,25 @@ def _list(state: Store, gateway: Gateway, params: dict[str, Any], _: Any) -> dic
     return {"tools": page} | ({"nextCursor": str(end)} if end < len(found) else {})
 
 
-def _call(state: Store, gateway: Gateway, params: dict[str, Any], identity: Any) -> dict[str, Any]:
+def _call(state: Store, gateway: Gateway, params: dict[str, Any], sender: _Sender) -> dict[str, Any]:
     name, arguments = params.get("name"), params.get("arguments") or {}
     with LOCK:
         tool = next((tool for tool in tools.of(gateway) if tool.name == name), None)
         if tool is None:
             raise _RpcError(_BAD_PARAMS, f"Unknown tool: {name}")
-        if not policies.allowed(state, gateway, tool.name):
+        if not policies.allowed(state, gateway, tool.name, caller=sender.caller):
             raise _RpcError(_DENIED, f"Tool Execution Denied: Tool call not allowed due to policy enforcement [{name}]")
     problem = tool.problem(arguments)
     if problem is not None:
         return {"content": [{"type": "text", "text": problem}], "isError": True}
     measured = GatewayRequest(state, gateway)
     try:
-        return tools.call(state, gateway, tool, arguments, message_id=identity)
+        return tools.call(state, gateway, tool, arguments, message_id=sender.identity)
     finally:
         measured.target_ended()
 
 
-_METHODS: Final[dict[str, Callable[[Store, Gateway, dict[str, Any], Any], dict[str, Any]]]] = {
+_METHODS: Final[dict[str, Callable[[Store, Gateway, dict[str, Any], _Sender], dict[str, Any]]]] = {
     "initialize": _initialize,
     "ping": _ping,
     "tools/list": _list,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import io
 import os
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any, Final
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
+from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
 from localcloud.aws.settings import current
@@ -21,6 +24,8 @@ from localcloud.aws.settings import current
 PORT: Final = "LOCALCLOUD_AGENT_PORT"
 """Variable with the port of a session: one machine has port 8080, to which AgentCore connects, only once."""
 _INSTRUMENTED: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_ROLE_SECONDS: Final = 8 * 3600
+"""Longest life of a session (botocore 1.44.5, bedrock-agentcore-control LifecycleConfiguration); the embedded AWS lets no key expire."""
 _UNTRACED: Final = {"AGENT_OBSERVABILITY_ENABLED": "false", "OTEL_SDK_DISABLED": "true", "MLFLOW_TRACKING_URI": ""}
 """Without an address of their own, spans, metrics and MLflow's traces would go to AWS."""
 _RUNNER: Final = """
@@ -107,7 +112,7 @@ def environment(region: str, properties: dict[str, Any], *, port: int) -> dict[s
         "PYTHONDONTWRITEBYTECODE": "1",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        **current().credentials.environment,
+        **_credentials_of(properties["RoleArn"], region),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -116,6 +121,23 @@ def environment(region: str, properties: dict[str, Any], *, port: int) -> dict[s
     }
     own = {name: str(value) for name, value in properties.get("EnvironmentVariables", {}).items()}
     return contract | own | ({} if _is_traced(properties) else _UNTRACED)
+
+
+def _credentials_of(role_arn: str, region: str) -> dict[str, str]:
+    """Credentials of a session: those of the runtime's role, by which a gateway's policies know it."""
+    role = sts_backends[DEFAULT_ACCOUNT_ID][get_partition(region)].assume_role(
+        region_name=region,
+        role_session_name=f"agent-{uuid.uuid4().hex[:8]}",
+        role_arn=role_arn,
+        policy="",
+        duration=_ROLE_SECONDS,
+        external_id="",
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": role.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
+        "AWS_SESSION_TOKEN": role.session_token,
+    }
 
 
 def _is_traced(properties: dict[str, Any]) -> bool:

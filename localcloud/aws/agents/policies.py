@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from moto.sts.models import sts_backends
+
 from localcloud.aws.agents.errors import AgentCoreError
 from localcloud.aws.agents.store import Store
 
@@ -57,19 +59,31 @@ def parse(statement: str) -> list[Rule]:
     return rules
 
 
-def allowed(state: Store, gateway: Any, tool: str) -> bool:
-    """Whether the policy engine of a gateway lets its callers call a tool; without an engine in ENFORCE every tool is allowed."""
+def caller_of(access_key_id: str, account: str) -> str:
+    """Cedar's entity of a caller: the role that an access key's session has assumed, without the session's name, else the account.
+
+    The form of a role's id is AWS's (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/policy-conditions.html, read 2026-11).
+    """
+    for _, _, backend in list(sts_backends.iter_backends()):
+        role = backend.get_assumed_role_from_access_key(access_key_id)
+        if role is not None:
+            return f'AgentCore::IamEntity::"{role.arn.rpartition("/")[0]}"'
+    return f'AgentCore::IamEntity::"arn:aws:iam::{account}:root"'
+
+
+def allowed(state: Store, gateway: Any, tool: str, *, caller: str) -> bool:
+    """Whether the policy engine of a gateway lets a caller call a tool; without an engine in ENFORCE every tool is allowed."""
     configured = gateway.properties.get("PolicyEngineConfiguration")
     if not configured or configured["Mode"] != "ENFORCE":
         return True
-    return decided(state, gateway, tool)
+    return decided(state, gateway, tool, caller=caller)
 
 
-def decided(state: Store, gateway: Any, tool: str) -> bool:
+def decided(state: Store, gateway: Any, tool: str, *, caller: str) -> bool:
     """Decision of the gateway's policy engine about a tool: permitted by one statement at least, and forbidden by none."""
     engine = state.engines.get(gateway.properties["PolicyEngineConfiguration"]["Arn"].rpartition("/")[2])
     request = {
-        "principal": f'AgentCore::IamEntity::"arn:aws:iam::{state.account}:role/local"',
+        "principal": caller,
         "action": f'AgentCore::Action::"{tool}"',
         "resource": f'AgentCore::Gateway::"{gateway.arn}"',
     }

@@ -14,6 +14,7 @@ def test_starting_shows_the_ceilings_and_asks_first(world: World) -> None:
     refused = world.run("start", answer="n\n")
     assert refused.exit_code == 1
     assert "training on ml.g6e.12xlarge: at most 200.00 $, then the job is stopped" in refused.output
+    assert "counted at 13.12 $/h, assumed to be that of hosting: compare the bill" in refused.output
     assert "in all: at most 300.00 $ on demand" in refused.output
     assert "a person is asked" in refused.output
     assert "not confirmed. Nothing was started" in refused.output
@@ -42,3 +43,10 @@ def test_a_second_run_is_refused_while_one_runs(world: World) -> None:
     assert refused.exit_code == 1
     assert f"{RUN} is running since" in refused.output
     assert "one run of a component excludes another" in refused.output
+
+
+def test_a_price_that_the_settings_name_is_no_assumption(world: World) -> None:
+    world.deploy(eagle.definition(), training_usd_per_hour=9, training_is_price_given=True)
+    refused = world.run("start", answer="n\n")
+    assert "counted at 9.00 $/h, named in the settings" in refused.output
+    assert "assumed" not in refused.output

@@ -64,31 +64,10 @@ def test_bad_input_is_refused_before_anything_is_paid_for(
     assert plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"] == []
 
 
-def _use(pipeline: Pipeline, **training: Any) -> Callable[[], None]:
-    """Change settings of the training in the functions' configuration; return what takes the change back."""
-    client = pipeline.functions_client()
-    before = pipeline.configurations()
-    for name, text in before.items():
-        content = json.loads(text)
-        content["training"] |= training
-        client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": {"CONFIG": json.dumps(content)}}
-        )
-
-    def restore() -> None:
-        for name, text in before.items():
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": {"CONFIG": text}})
-
-    return restore
-
-
 def test_an_empty_capture_is_refused(plain: Pipeline) -> None:
-    restore = _use(plain, dataset="captured", captured_prefix="captured/plain/")
-    try:
+    with plain.told("training", dataset="captured", captured_prefix="captured/plain/"):
         end = ends(plain, plain.start(), "InputsRefused")
-        assert "captured/plain/" in json.dumps(end)
-    finally:
-        restore()
+    assert "captured/plain/" in json.dumps(end)
 
 
 def test_a_job_that_fails_says_why(plain: Pipeline) -> None:
@@ -106,11 +85,8 @@ def test_a_job_that_somebody_stops(plain: Pipeline) -> None:
 
 def test_the_ceiling_stops_a_job_that_hangs_and_says_what_was_spent(plain: Pipeline) -> None:
     faults.inject("optimization-job-hangs")
-    restore = _use(plain, max_hours=2)
-    try:
+    with plain.told("training", max_hours=2):
         end = ends(plain, plain.start(), "CeilingReached", step_s=300)
-    finally:
-        restore()
     (job,) = plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"]
     assert job["OptimizationJobStatus"] == "STOPPED"
     price = json.loads(next(iter(plain.configurations().values())))["training"]["usd_per_hour"]
@@ -175,6 +151,14 @@ def test_a_benchmark_that_hangs(plain: Pipeline) -> None:
     end = ends(plain, run, "GateFailed", step_s=900)
     assert "did not end within 2 h and was stopped" in end["reason"]
     assert end["spent_usd"] > 10  # four hours of two copies, and not the training alone, which took two minutes
+
+
+def test_the_ceiling_of_the_measurement_ends_it_and_says_what_was_spent(plain: Pipeline) -> None:
+    faults.inject("benchmark-job-hangs")
+    with plain.told("gate", max_usd=5):
+        end = ends(plain, plain.start(), "CeilingReached", step_s=300)
+    assert "gate_max_usd 5" in end["reason"]
+    assert 4 < end["spent_usd"] < 10
 
 
 def test_logs_of_the_two_copies_that_are_measured_do_not_stay_for_ever(plain: Pipeline) -> None:

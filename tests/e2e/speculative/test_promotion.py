@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from localcloud.aws.compute import job_outputs
-from tests.support.speculative import ASKED, PLAIN, Pipeline, measured
+from tests.runtime.speculative.test_dataset import ASKED as QUESTION
+from tests.runtime.speculative.test_dataset import PLAIN as ANSWER
+from tests.runtime.speculative.test_dataset import capture, jsonl
+from tests.support.speculative import ASKED, BUCKET, PLAIN, Pipeline, measured
 from tools.check import workflows
 
 BASE: tuple[str, dict[str, str]] = ("s3://weights/base/", {})
 
 
 @pytest.mark.parametrize("name", [PLAIN, ASKED])
-def test_the_state_machine_is_valid(assembly: Path, name: str) -> None:
-    template = json.loads((assembly / f"Drafts-{name}.template.json").read_text())
+def test_the_state_machine_is_valid(assemblies: Mapping[str, Path], name: str) -> None:
+    template = json.loads((assemblies[name] / f"Drafts-{name}.template.json").read_text())
     assert [found for _, found in workflows.definitions(template)]
     assert workflows.findings(template) == []
 
@@ -40,6 +44,7 @@ def test_a_faster_draft_is_served_and_the_way_back_is_one_parameter(plain: Pipel
     files = plain.keys(f"speculative/plain-llama/versions/{run}/")
     assert {"config.json", "model.safetensors", "tokenizer.json", "draft/config.json", "version.json"} <= set(files)
     report = plain.read(f"runs/{run}/report.json")
+    assert (report["job"]["usd_per_hour"] > 0, report["job"]["is_price_given"]) == (True, False)
     assert (report["verdict"], report["run"], report["component"]) == ("yes", run, "plain-llama")
     (step,) = report["gate"]["concurrency"]
     assert 1.3 < step["speedup"]["low"] <= step["speedup"]["mean"] <= step["speedup"]["high"] < 1.6
@@ -48,6 +53,23 @@ def test_a_faster_draft_is_served_and_the_way_back_is_one_parameter(plain: Pipel
 
     plain.promote_by_hand("base,,,,,,")
     assert plain.serves() == BASE
+
+
+def test_a_draft_is_trained_on_a_sample_of_the_endpoints_own_traffic(plain: Pipeline) -> None:
+    records = [capture(QUESTION, ANSWER, event_id=f"e{index}") for index in range(150)]
+    key = "captured/plain/main/2026/12/01/11/x.jsonl"
+    plain.s3.put_object(Bucket=BUCKET, Key=key, Body=jsonl(*records))
+    with plain.told("training", dataset="captured", captured_prefix="captured/plain/", captured_samples=100):
+        run = plain.start()
+        assert plain.end(run)["state"] == "Promoted"
+    (job,) = plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"]
+    described = plain.sagemaker.describe_optimization_job(OptimizationJobName=job["OptimizationJobName"])
+    (made,) = described["OptimizationConfigs"]
+    place = made["ModelSpeculativeDecodingConfig"]["TrainingDataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+    lines = [line for name in plain.keys(place) for line in plain.lines(f"{place}{name}")]
+    assert len(lines) == 100
+    assert [message["role"] for message in lines[0]["messages"]] == ["user", "assistant"]
+    assert plain.read(f"runs/{run}/report.json")["dataset"]["lines"] == 100
 
 
 def test_a_draft_that_is_not_faster_is_not_served(plain: Pipeline) -> None:

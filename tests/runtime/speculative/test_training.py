@@ -181,7 +181,7 @@ def test_the_last_wait_ends_at_the_ceiling(s3: Any) -> None:
 @pytest.mark.parametrize(
     ("hours", "training", "what"),
     [
-        (20.0, {}, r"max_usd 200: 20.0 h, \$200.00 spent"),
+        (20.0, {}, r"max_usd 200: 20.0 h, \$200.00 spent at \$10.00 an hour"),
         (3.0, {"max_hours": 3}, r"max_hours 3: 3.0 h, \$30.00 spent"),
         (None, {}, r"max_hours 24, before it had an instance: 0.0 h, \$0.00 spent"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.agents import NAME, VISITS, Synthesise, content
+from tests.support.pipelines import flat
 from tests.support.templates import inline_statements, of_type, statements_of, trust_statements
 
 
@@ -136,13 +137,20 @@ def test_the_gateway_invokes_its_functions_and_no_other(everything: dict[str, An
     assert set(allowed) == {"InvokeTools", "Evaluate"}
 
 
-def test_every_tool_has_a_policy_of_its_own_that_waits_for_its_target(everything: dict[str, Any]) -> None:
+def test_every_tool_has_a_policy_of_its_own_that_permits_the_agent_alone_and_waits_for_its_target(
+    everything: dict[str, Any],
+) -> None:
     (gateway,) = of_type(everything, "AWS::BedrockAgentCore::Gateway")
     assert gateway["Properties"]["PolicyEngineConfiguration"]["Mode"] == "ENFORCE"
     policies = of_type(everything, "AWS::BedrockAgentCore::Policy")
-    begins = sorted(one["Properties"]["Definition"]["Cedar"]["Statement"]["Fn::Join"][1][0] for one in policies)
-    assert begins == [
-        f'permit(principal, action == AgentCore::Action::"{tool}", resource == AgentCore::Gateway::"'
+    (role,) = {
+        one["Properties"]["RoleArn"]["Fn::GetAtt"][0] for one in of_type(everything, "AWS::BedrockAgentCore::Runtime")
+    }
+    statements = sorted(flat(one["Properties"]["Definition"]["Cedar"]["Statement"]) for one in policies)
+    (made,) = {name for name, one in everything["Resources"].items() if one["Type"] == "AWS::BedrockAgentCore::Gateway"}
+    assert statements == [
+        f'permit(principal == AgentCore::IamEntity::"arn:aws:sts::111122223333:assumed-role/<{role}>", '
+        f'action == AgentCore::Action::"{tool}", resource == AgentCore::Gateway::"<{made}.GatewayArn>");'
         for tool in ("clinical___patient_search", "clinical___save_medical_report", "visits___book-visit")
     ]
     for policy in policies:

@@ -50,6 +50,21 @@ def test_an_environment_without_an_agent_neither_has_nor_loads_one(root: Path) -
     assert loaded == "[]"
 
 
+def test_mlflow_has_the_traces_that_the_collector_has_and_sends_it_none(
+    plain: dict[str, Any], everything: dict[str, Any]
+) -> None:
+    found = []
+    for template in (plain, everything):
+        (runtime,) = of_type(template, "AWS::BedrockAgentCore::Runtime")
+        variables = runtime["Properties"]["EnvironmentVariables"]
+        found.append({name: value for name, value in variables.items() if name.startswith("MLFLOW_")})
+    (app,) = {name for name, one in everything["Resources"].items() if one["Type"] == "AWS::SageMaker::MlflowApp"}
+    assert found == [
+        {},
+        {"MLFLOW_TRACKING_URI": {"Fn::GetAtt": [app, "Arn"]}, "MLFLOW_ENABLE_OTLP_EXPORTER": "false"},
+    ]
+
+
 def test_the_outputs_say_where_everything_is(plain: dict[str, Any], everything: dict[str, Any]) -> None:
     usual = {"RuntimeArn", "RuntimeName", "GatewayUrl", "ReportsBucket", "PatientsTable"}
     assert set(plain["Outputs"]) == usual

@@ -56,6 +56,7 @@ class Training:
     Attributes:
         instance: Instance type of the job.
         usd_per_hour: Price of that instance, in US dollars an hour.
+        is_price_given: Whether the owner named that price; otherwise it is the price of hosting on the type, which is assumed.
         max_usd: Ceiling of the job, in US dollars.
         max_hours: Ceiling of the job, in hours.
         accept_eula: Whether the owner has accepted the licence of the base model.
@@ -69,6 +70,7 @@ class Training:
     usd_per_hour: float
     max_usd: float
     max_hours: float
+    is_price_given: bool = False
     accept_eula: bool = False
     dataset: str = "built_in"
     captured: Place | None = None
@@ -254,6 +256,7 @@ def _training(content: Mapping[str, Any]) -> Training:
         usd_per_hour=float(part["usd_per_hour"]),
         max_usd=float(part["max_usd"]),
         max_hours=float(part["max_hours"]),
+        is_price_given=bool(part.get("is_price_given")),
         accept_eula=bool(part.get("accept_eula")),
         dataset=part.get("dataset") or "built_in",
         captured=Place(bucket=content["bucket"], prefix=folder(captured)) if captured else None,

@@ -184,7 +184,7 @@ def watch(
     if over:
         if status not in {"STOPPED", "STOPPING"}:
             answered(aws.sagemaker.stop_optimization_job, OptimizationJobName=name)
-        raise _ceiling(name, over, figures)
+        raise _ceiling(config, name, over, figures)
     if status == "STOPPED":
         text = f"job {name} was stopped after ${spent:.2f}, by somebody else than this run"
         raise EndError(JOB_STOPPED, text, _again(event), figures=figures)
@@ -231,11 +231,13 @@ def _over(config: Config, elapsed: float, waited: float, *, tolerance: float) ->
     return ""
 
 
-def _ceiling(name: str, what: str, figures: Mapping[str, Any]) -> EndError:
+def _ceiling(config: Config, name: str, what: str, figures: Mapping[str, Any]) -> EndError:
     hours, spent = figures["elapsed_seconds"] / _HOUR, figures["spent_usd"]
+    assert config.training is not None
+    price = config.training.usd_per_hour
     return EndError(
         CEILING_REACHED,
-        f"job {name} was stopped at {what}: {hours:.1f} h, ${spent:.2f} spent",
+        f"job {name} was stopped at {what}: {hours:.1f} h, ${spent:.2f} spent at ${price:.2f} an hour",
         "see its log for whether it hangs; raise speculative.eagle.max_usd or max_hours, or use fewer conversations; deploy, and start again",
         figures=figures,
     )

@@ -137,6 +137,8 @@ def _report(
             "instance": None if config.training is None else config.training.instance,
             "seconds": watch.get("elapsed_seconds"),
             "usd": watch.get("spent_usd"),
+            "usd_per_hour": None if config.training is None else config.training.usd_per_hour,
+            "is_price_given": config.training is not None and config.training.is_price_given,
         },
         "dataset": None
         if not dataset

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from cdk_sglang.cli.agent import invoke, package, seed
+from cdk_sglang.cli.agent import evaluate, invoke, package, seed
 
 app = typer.Typer(
-    help="The optional agent: talk to it, pack its code, and fill the table of its tools with invented patients.",
+    help="The optional agent: talk to it, hold a model against its conversations, pack its code, and fill the table of its tools with invented patients.",
     no_args_is_help=True,
 )
 app.command("invoke")(invoke.invoke)
 app.command("chat")(invoke.chat)
+app.command("eval")(evaluate.evaluate)
 app.command("package")(package.package)
 app.command("seed")(seed.seed)

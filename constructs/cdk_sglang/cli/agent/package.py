@@ -34,7 +34,7 @@ def package(
 
     Exit code 1: it takes longer to load than AgentCore waits. Exit code 2: it cannot be built, or AgentCore would refuse it.
     """
-    sources = AgentSources.read(folder or _own_folder(), mlflow=mlflow)
+    sources = AgentSources.read(folder or own_folder(), mlflow=mlflow)
     archive = build(sources, output or cached_zip(sources, os.environ))
     stdout().print(f"{archive.path}: {archive.sizes()}", soft_wrap=True, highlight=False)
     if python is None:
@@ -46,7 +46,12 @@ def package(
     stdout().print(text, highlight=False)
 
 
-def _own_folder() -> Path:
+def own_folder() -> Path:
+    """Return the folder of the project's own agent.
+
+    Raises:
+        ConfigurationError: It is not there.
+    """
     try:
         return find_folder("agent", holds=ENTRY)
     except FileNotFoundError as error:

@@ -26,6 +26,8 @@ class Place:
         model_package_group: Group of the versions in the model registry.
         approval: Whether a person has to agree.
         training_instance: Instance type of a training; empty without one.
+        training_usd_per_hour: Price that a training is counted with; None without one, or if nobody says.
+        is_price_given: Whether the settings name that price; otherwise it is assumed.
         training_max_usd: Ceiling of a training; None without one, or if nobody says.
         gate_max_usd: Ceiling of the measurement; None if nobody says.
     """
@@ -40,6 +42,8 @@ class Place:
     model_package_group: str
     approval: bool
     training_instance: str
+    training_usd_per_hour: float | None
+    is_price_given: bool
     training_max_usd: float | None
     gate_max_usd: float | None
 
@@ -57,6 +61,7 @@ class Place:
         """
         try:
             content: Mapping[str, Any] = json.loads(text)
+            price = content.get("training_usd_per_hour")
             training, gate = content.get("training_max_usd"), content.get("gate_max_usd")
             return cls(
                 environment=environment,
@@ -69,6 +74,8 @@ class Place:
                 model_package_group=content["model_package_group"],
                 approval=bool(content.get("approval")),
                 training_instance=content.get("training_instance") or "",
+                training_usd_per_hour=None if price is None else float(price),
+                is_price_given=bool(content.get("training_is_price_given")),
                 training_max_usd=None if training is None else float(training),
                 gate_max_usd=None if gate is None else float(gate),
             )

@@ -12,6 +12,7 @@ import typer
 from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.eagle.options import Component, Env, Region, Yes, confirm
 from cdk_sglang.cli.eagle.pipeline import Pipeline, find_pipeline
+from cdk_sglang.optimization.evidence import ASSUMED_PRICE
 
 if TYPE_CHECKING:
     from cdk_sglang.cli.eagle.place import Place
@@ -57,6 +58,9 @@ def ceiling_lines(place: Place) -> list[str]:
         known = place.training_max_usd is not None
         usd = f"at most {place.training_max_usd:,.2f} $" if known else "an unknown ceiling; deploy again to see it"
         lines.append(f"training on {place.training_instance or 'its instance type'}: {usd}, then the job is stopped")
+        if place.training_usd_per_hour is not None:
+            source = "named in the settings" if place.is_price_given else ASSUMED_PRICE
+            lines.append(f"counted at {place.training_usd_per_hour:,.2f} $/h, {source}")
     lines.append(f"measurement on two copies beside the endpoint's: {gate}, then it is stopped")
     total = [one for one in (place.training_max_usd, place.gate_max_usd) if one is not None]
     if total and place.gate_max_usd is not None:

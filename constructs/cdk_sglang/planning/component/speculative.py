@@ -137,10 +137,10 @@ def _training_problems(
     name = training.instance or hosting.instances[0].name
     if training.instance is None and (text := job_type_problem(name)) is not None:
         problems.append(Problem(f"{where}.instance", f"missing, and {text}; use one of {', '.join(job_types())}"))
-    elif name in job_types():
+    elif name in job_types() and training.usd_per_hour is None:
         instance = GpuInstance.named(name)
         if price_usd_per_hour(instance, hosting.price_region, table=hosting.prices) is None:
-            problems.append(_unpriced(f"{where}.max_usd", name, hosting.price_region))
+            problems.append(_unpriced(f"{where}.max_usd", name, hosting.price_region, others="give usd_per_hour, or "))
     return problems
 
 
@@ -175,11 +175,11 @@ def _variant_problems(path: str, server: SglangOptions, variant: ModelVariant, h
     return replace(variant, server=server).problems(path, image=hosting.image, added={})
 
 
-def _unpriced(path: str, name: str, region: str) -> Problem:
+def _unpriced(path: str, name: str, region: str, *, others: str = "") -> Problem:
     return Problem(
         path,
-        f"is a ceiling in dollars, and no price of {name} in {region} is known; add one to prices.csv beside the environments, or use "
-        "another type",
+        f"is a ceiling in dollars, and no price of {name} in {region} is known; {others}add one to prices.csv beside the environments, "
+        "or use another type",
     )
 
 
