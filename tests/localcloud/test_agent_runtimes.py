@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -55,9 +55,9 @@ def refused(call: Callable[[], Any]) -> tuple[str, str, int]:
     return response["Error"]["Code"], response["Error"]["Message"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def _pipes() -> int:
-    """Pipes that this process, and with it the embedded AWS, has open."""
-    return sum(file.is_fifo() for file in Path("/proc/self/fd").iterdir())
+def _pipe(session: Any) -> IO[bytes]:
+    pipe: IO[bytes] = session._process.stdin
+    return pipe
 
 
 def _has_ended(process: psutil.Process) -> bool:
@@ -178,14 +178,14 @@ class TestFailures:
     def test_a_process_that_was_killed_leaves_neither_a_folder_nor_a_pipe(self, stack: Stack, invoke: Any) -> None:
         arn = stack.deploy({"Agent": runtime()}, **OUTPUTS)["Arn"]
         seen = events(invoke(arn))[0]
-        pipes = _pipes()
+        (killed,) = (session for state in stores() for session in state.sessions.values())
         process = psutil.Process(seen["pid"])
         process.kill()
         eventually(lambda: _has_ended(process))
         again = events(invoke(arn))[0]
 
         assert (again["turns"], again["pid"] == seen["pid"]) == (1, False)
-        eventually(lambda: not Path(seen["folder"]).exists() and _pipes() == pipes)
+        eventually(lambda: not Path(seen["folder"]).exists() and _pipe(killed).closed)
 
     @pytest.mark.parametrize(
         ("files", "reason"),

@@ -67,6 +67,7 @@ class Streams:
             if len(self._ends) >= STREAMS_MAX:
                 raise TooManyError(f"{STREAMS_MAX} pages follow the fleet already; close one, or use `Refresh now`")
             self._ends[end] = gone
+            self._made = float("-inf")  # its page has drawn what is newer than the last snapshot of others
 
         def close() -> None:
             end.set()
