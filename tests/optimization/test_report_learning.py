@@ -10,9 +10,10 @@ import pytest
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.models import catalogue
-from cdk_sglang.optimization.learning import gate_content, gate_measured
+from cdk_sglang.optimization.learning import gate_content
 from cdk_sglang.optimization.report import read_report
 from cdk_sglang.planning import ComponentRequest
+from cdk_sglang.planning.gate_rows import gate_measured
 from cdk_sglang.planning.measured import Measured, calibrated
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.rows import Question
