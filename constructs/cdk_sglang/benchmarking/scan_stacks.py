@@ -173,6 +173,7 @@ class ScanStacks:
 
 def _time(text: str | None) -> dt.datetime | None:
     try:
-        return None if text is None else dt.datetime.fromisoformat(text)
+        found = None if text is None else dt.datetime.fromisoformat(text)
     except ValueError:
         return None
+    return None if found is None or found.tzinfo is None else found
