@@ -303,7 +303,18 @@ def test_the_command_measures_with_aiperf_keeps_the_results_and_prints_the_table
     world.stacks.create(left.endpoint, scan="killed", deadline=world.clock.utc() - dt.timedelta(hours=1))
     world.clock.advance(3600, step_s=15)
     words = ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", ",".join(TYPES), "--weights", "s3://models/qwen/"]
-    words += ["--budget", "10", "--tokenizer", "builtin", "--api", "streaming", "--aiperf", str(program), "--history", str(tmp_path / "kept")]
+    words += [
+        "--budget",
+        "10",
+        "--tokenizer",
+        "builtin",
+        "--api",
+        "streaming",
+        "--aiperf",
+        str(program),
+        "--history",
+        str(tmp_path / "kept"),
+    ]
     unasked = CliRunner().invoke(app, words)
     assert isinstance(unasked.exception, ConfigurationError)
     assert "--yes: missing; there is no terminal to ask in: make 2 endpoints one after the other (" in str(
