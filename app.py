@@ -17,23 +17,24 @@ import aws_cdk as cdk
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.planning.own import read_own
 from stacks.checks import add_checks
 from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
+from stacks.own import own_facts
 from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
     """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`.
 
-    Models and prices of the user's own are read from the same folder.
+    Models, prices and measurements of the user's own are read from the same folder.
     """
     app = cdk.App(context=cdk_json_context())
     name = str(app.node.try_get_context("env") or "local")
     folder = Path(app.node.try_get_context("environments") or FOLDER)
     try:
-        settings, own = load(name, folder=folder), read_own(folder)
+        settings = load(name, folder=folder)
+        own = own_facts(settings, name=name, folder=folder)
         env = cdk.Environment(
             account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),

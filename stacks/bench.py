@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cdk_sglang.benchmarking.target import BenchEnvironment, target_of
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.planning.own import read_own
 from stacks.environments import FOLDER, load
 from stacks.naming import endpoint_name
+from stacks.own import own_facts
 from stacks.planning import resolve_fleet
 
 
@@ -23,7 +23,7 @@ def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
         ConfigurationError: The settings are wrong; one line per problem.
     """
     settings = load(name, folder=folder)
-    fleet = resolve_fleet(settings, name=name, own=read_own(folder))
+    fleet = resolve_fleet(settings, name=name, own=own_facts(settings, name=name, folder=folder))
     raise_if_any(problem for endpoint in fleet.endpoints.values() for problem in endpoint.problems)
     targets = {
         f"{endpoint}/{component}": target_of(

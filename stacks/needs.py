@@ -21,12 +21,12 @@ from cdk_sglang.cli.doctor.needs import (
     WeightsNeeds,
 )
 from cdk_sglang.planning.cost import BUDGET
-from cdk_sglang.planning.own import read_own
 from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
 from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.naming import endpoint_name, parameter_name, stack_name
+from stacks.own import own_facts
 from stacks.planning import resolve_fleet
 from stacks.settings import Environment
 
@@ -51,7 +51,8 @@ def environment_needs(name: str, *, folder: Path = FOLDER) -> Needs:
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
-    settings, own = load(name, folder=folder), read_own(folder)
+    settings = load(name, folder=folder)
+    own = own_facts(settings, name=name, folder=folder)
     # With a budget the plan prices endpoints of unknown models, too.
     budget = settings.budget_usd_per_hour or math.inf
     fleet = resolve_fleet(settings.model_copy(update={BUDGET: budget}), name=name, own=own)

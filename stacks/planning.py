@@ -12,12 +12,13 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
-from cdk_sglang.planning.own import NOTHING_OWN, Own, read_own
+from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.planning.price import REGION
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.model import Model
 from stacks.environments import FOLDER, load
 from stacks.naming import endpoint_name, stack_name
+from stacks.own import own_facts
 from stacks.settings import Environment
 
 _MIB_PER_GIB: Final = 1024
@@ -55,7 +56,8 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
-    settings, own = load(name, folder=folder), read_own(folder)
+    settings = load(name, folder=folder)
+    own = own_facts(settings, name=name, folder=folder)
     endpoints = _resolved(settings, own, settings.region or REGION)
     raise_if_any(
         problem
@@ -76,7 +78,8 @@ def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
-    settings, own = load(name, folder=folder), read_own(folder)
+    settings = load(name, folder=folder)
+    own = own_facts(settings, name=name, folder=folder)
     resolved = resolve_fleet(settings, name=name, own=own)
     parts = ["foundation", "observability", *(part for one in resolved.endpoints for part in (one, f"{one}-alarms"))]
     return ObservedFleet(
@@ -154,6 +157,7 @@ def _hosting(settings: Environment, endpoint: Endpoint, own: Own, region: str) -
         rollout=endpoint.rollout,
         prices=own.prices,
         network_isolation=endpoint.network_isolation,
+        calibration=own.calibration,
     )
 
 

@@ -36,6 +36,7 @@ from stacks.settings_alarms import Alarms
 from stacks.settings_base import Settings
 from stacks.settings_bench import workload_problems
 from stacks.settings_places import place_problems
+from stacks.settings_planning import Planning
 from stacks.settings_routes import Destinations, route_problems
 
 _MAX_TAGS: Final = 46
@@ -128,6 +129,8 @@ class Environment(Settings):
     cdk_sglang.client reads them."""
     bench: dict[Name, Workload] = Field(default={}, json_schema_extra={"additionalProperties": False})
     """Workloads that `cdk-sglang bench run` sends, by name; nothing of them is deployed."""
+    planning: Planning = Planning()
+    """What the plan is made with: the package's calibration alone by default."""
     agent: Agent = Agent()
     """An agent on Bedrock AgentCore whose model is one of the components; off by default."""
 

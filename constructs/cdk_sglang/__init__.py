@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cdk_sglang.agents.runtime import AgentModel, AgentRuntime
     from cdk_sglang.agents.schemas import Tool
     from cdk_sglang.agents.tools import ClinicalTools
+    from cdk_sglang.benchmarking.calibration import read_measurements
     from cdk_sglang.benchmarking.history.resources import BenchmarkHistory
     from cdk_sglang.benchmarking.jobs.resources import BenchmarkJobs
     from cdk_sglang.engine import LoraOptions, SglangOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cdk_sglang.optimization.target import OptimizedComponent
     from cdk_sglang.planning.component.resolve import ResolvedComponent
     from cdk_sglang.planning.component.variants import ModelVariant
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
     from cdk_sglang.serving.adapters.adapter import Adapter
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.alarms.choice import Alarms
@@ -152,6 +154,7 @@ __all__ = [
     "Load",
     "LogOptions",
     "LoraOptions",
+    "MeasuredCalibration",
     "MetricMath",
     "MetricOptions",
     "MetricStat",
@@ -198,6 +201,7 @@ __all__ = [
     "Verification",
     "Window",
     "Workload",
+    "read_measurements",
 ]
 
 _HOMES = {
@@ -208,6 +212,7 @@ _HOMES = {
     "agents.runtime": ("AgentModel", "AgentRuntime"),
     "agents.schemas": ("Tool",),
     "agents.tools": ("ClinicalTools",),
+    "benchmarking.calibration": ("read_measurements",),
     "benchmarking.history.resources": ("BenchmarkHistory",),
     "benchmarking.jobs.resources": ("BenchmarkJobs",),
     "engine": ("LoraOptions", "SglangOptions"),
@@ -229,6 +234,7 @@ _HOMES = {
     "optimization.target": ("OptimizedComponent",),
     "planning.component.resolve": ("ResolvedComponent",),
     "planning.component.variants": ("ModelVariant",),
+    "planning.measured_calibration": ("MeasuredCalibration",),
     "serving.adapters.adapter": ("Adapter",),
     "serving.adapters.source": ("AdapterSource",),
     "serving.alarms.choice": ("Alarms",),

@@ -25,6 +25,11 @@ def _default_command() -> tuple[str, ...]:
     return (str(REPOSITORY / "container" / "serve"), "serve")
 
 
+def _default_aiperf() -> Path | None:
+    path = os.environ.get("LOCALCLOUD_AIPERF")
+    return Path(path) if path else None
+
+
 @functools.cache
 def _temporary() -> Path:
     """Temporary folder of the process, created on first use under a name that no other user can have taken."""
@@ -54,6 +59,8 @@ class Settings:
         stop_grace_s: Seconds between SIGTERM and SIGKILL (SageMaker: 30, same page).
         ping_timeout_s: Seconds a ``/ping`` may take (SageMaker: 2, same page).
         ping_interval_s: Seconds between two ``/ping`` calls of a running copy. Default keeps detection under 10 s.
+        aiperf: AIPerf's program, which AI benchmark jobs run against their component. Default: ``LOCALCLOUD_AIPERF``; without
+            it jobs send nothing and write stand-ins.
         agent_python: Python whose environment has what agents import.
         agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; more here, since two cores do everything).
         health_timeout_s: Seconds to the first healthy ``/ping`` unless the component sets its own limit (SageMaker: 480).
@@ -75,6 +82,7 @@ class Settings:
     ping_timeout_s: float = 2
     ping_interval_s: float = 2
     health_timeout_s: float = 480
+    aiperf: Path | None = field(default_factory=_default_aiperf)
     agent_python: Path = REPOSITORY / ".venv-agent" / "bin" / "python"
     agent_start_s: float = 120
 

@@ -56,7 +56,7 @@ def test_the_command_prints_a_row_for_each_type_and_makes_nothing() -> None:
     assert "ml.g6e.2xlarge" in done.output
     assert CliRunner().invoke(app, [*words, "--dry-run", "--ttft-ms", "1"]).exit_code == 1
     for wrong, text in (
-        (words, "makes no endpoints for a scan"),
+        (words, "--budget: missing; say how many dollars the scan may cost"),
         ([*words[:-1], "ml.g6e.2xlrge", "--dry-run"], "did you mean 'ml.g6e.2xlarge'"),
         ([*words[:-1], ",", "--dry-run"], "names no type"),
     ):

@@ -39,7 +39,7 @@ def _whole(shown: dict[str, Any]) -> dict[str, Any]:
     content = {"network": {"vpc": "none"}, "account": "111122223333", "region": "us-east-1", **shown}
     if "capacity" in content:
         content["endpoints"] = {"chat": {"capacity": content.pop("capacity")}}
-    for endpoint in content["endpoints"].values():
+    for endpoint in content.setdefault("endpoints", {"chat": {}}).values():
         endpoint.setdefault("capacity", {"type": "ml.g6e.12xlarge", "max_instances": 8})
         for component in endpoint.setdefault("components", {"llama": {}}).values():
             component.setdefault("model", {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"})

@@ -10,10 +10,12 @@ import pytest
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.models import catalogue
-from cdk_sglang.optimization.learning import gate_content, gate_measured
+from cdk_sglang.optimization.learning import gate_content
 from cdk_sglang.optimization.report import read_report
 from cdk_sglang.planning import ComponentRequest
+from cdk_sglang.planning.gate_rows import gate_measured
 from cdk_sglang.planning.measured import Measured, calibrated
+from cdk_sglang.planning.outlook import outlook
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.rows import Question
 from tests.support.eagle import RUN, report
@@ -60,6 +62,22 @@ def test_predictions_with_a_draft_follow_what_was_measured_with_it() -> None:
         assert row.tpot_ms is not None
         before, after = tpot(row.question, []), tpot(row.question, rows)
         assert abs(after / row.tpot_ms - 1) < max(0.12, 0.5 * abs(before / row.tpot_ms - 1))
+
+
+@pytest.mark.parametrize(("position", "concurrency"), [(0, 1), (2, 16)])
+def test_what_a_plan_says_of_drafting_follows_what_was_measured_with_it(position: int, concurrency: int) -> None:
+    rows = learned(content())
+    base, draft = rows[position], rows[position + 1]
+    assert base.tpot_ms is not None
+    assert draft.tpot_ms is not None
+    measured = base.tpot_ms / draft.tpot_ms
+    before = outlook(draft.question, concurrency=concurrency)
+    after = outlook(draft.question, concurrency=concurrency, using=calibrated(rows))
+    assert before is not None
+    assert after is not None
+    assert abs(after.speedup / measured - 1) < abs(before.speedup / measured - 1)
+    assert (after.speedup > 1) == (after.breaks_even < after.accept_length)
+    assert after.low < after.speedup < after.high
 
 
 def test_another_model_is_predicted_as_before() -> None:

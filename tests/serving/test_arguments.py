@@ -312,6 +312,8 @@ NOT_FOR_CALLERS = {
     "InvocableComponent": "what made and imported ones have in common",
     "InvocableEndpoint": "what made and imported ones have in common",
     "ImageFacts": "known of an image",
+    "MeasuredCalibration": "made by read_measurements",
+    "MeasuredCalibration.release": "asked by the planner",
     "ModelFacts": "read from a model's config.json",
     "ModelVariant": "worked out by the plan",
     "ObservedEndpoint": "made by observed_endpoint",

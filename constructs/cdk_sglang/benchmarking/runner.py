@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from botocore.exceptions import ClientError
+
 from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
@@ -92,6 +94,9 @@ def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, id
         workload: The workload.
         setup: What the run needs from outside.
         identifier: Identifier of the run.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses the first repeat; a later refusal ends the run, which keeps what it has.
     """
     run = Run(identifier=identifier)
     usd_per_hour = target.usd_per_hour(setup.deployed.instance, setup.deployed.instances)
@@ -133,7 +138,16 @@ def _measure(
     folder = setup.folder / f"step-{position}-repeat-{repeat}"
     folder.mkdir(parents=True, exist_ok=True)
     started = setup.now()
-    ended = setup.send(step, repeat, folder, ceiling.reached)
+    try:
+        ended = setup.send(step, repeat, folder, ceiling.reached)
+    except ClientError as error:
+        gone = setup.has_ended()
+        if gone is None and not run.measurements:
+            raise
+        reason = " ".join(str(error).split())
+        outcome = Outcome.TOOL_FAILED if gone is None else Outcome.ENDPOINT_ENDED
+        run.ended(outcome, reason if gone is None else f"{gone}: {reason}")
+        return
     records = read_records(folder)
     figures = figures_of(records, goodput=workload.goodput)
     run.measurements.append(
@@ -173,6 +187,7 @@ def _outcome(figures: Figures, ended: Ended, has_ended: Callable[[], str | None]
     """Return why a run is over after a repeat, in the order in which one reason explains the next; None to go on."""
     if ended.reason is not None:
         outcome = Outcome.INTERRUPTED if ended.reason == INTERRUPTED else Outcome.CEILING_REACHED
+        outcome = Outcome.TOOL_FAILED if ended.hung else outcome
         return outcome, f"{ended.reason}; what was measured until then is kept and marked as partial"
     total = figures.requests + figures.failed
     if total == 0:

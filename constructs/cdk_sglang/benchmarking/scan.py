@@ -9,8 +9,8 @@ from typing import Final
 from cdk_sglang.hardware import GpuInstance, PriceTable, price_usd_per_hour
 from cdk_sglang.planning import Answer, ComponentRequest, answer
 from cdk_sglang.planning.alternatives import prices_of, question
-from cdk_sglang.planning.calibration import Calibration
 from cdk_sglang.planning.fits import fitting_splits
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of
 from cdk_sglang.spec.slo import Slo
@@ -49,7 +49,6 @@ def scan_plan(
     *,
     region: str,
     prices: PriceTable | None = None,
-    using: Calibration | None = None,
 ) -> list[Scanned]:
     """Return what the plan says of a model on some instance types, the cheapest million output tokens first.
 
@@ -59,9 +58,8 @@ def scan_plan(
         slo: Objectives, None for none; `at_concurrency` is not used, since the scan looks for the most requests that keep the others.
         region: Region of the prices.
         prices: Prices that win over the package's.
-        using: Calibration to predict with; that of the package by default.
     """
-    found = [_on(component, instance, slo, region=region, prices=prices, using=using) for instance in instances]
+    found = [_on(component, instance, slo, region=region, prices=prices) for instance in instances]
     return sorted(found, key=lambda one: (one.tokens is None, 0.0 if one.tokens is None else one.tokens.output))
 
 
@@ -72,7 +70,6 @@ def _on(
     *,
     region: str,
     prices: PriceTable | None,
-    using: Calibration | None,
 ) -> Scanned:
     splits = fitting_splits(component, instance, context_of(component))
     if not splits:
@@ -81,7 +78,7 @@ def _on(
     tried = [(split, level) for split in splits for level in LADDER]
     asked = [question(component, instance, split, concurrency=float(level)) for split, level in tried]
     options = []
-    for (split, level), one in zip(tried, answer(asked, using=using), strict=True):
+    for (split, level), one in zip(tried, answer(asked, using=fitted_of(component.calibration)), strict=True):
         if not _keeps(one, slo, level):
             continue
         usd = None if price is None else copy_usd_per_hour(price, instance, split.gpus)

@@ -14,6 +14,7 @@ from cdk_sglang.hardware import GpuInstance, PriceTable, price_usd_per_hour
 from cdk_sglang.planning import Band as PredictedBand
 from cdk_sglang.planning import ComponentRequest, ResolvedComponent, answer
 from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.slo import Slo
@@ -89,7 +90,7 @@ class Target:
         asked = question(
             request, self.instance, request.split(self.gpus), concurrency=max(1.0, step.concurrency / copies)
         )
-        (found,) = answer([asked])
+        (found,) = answer([asked], using=fitted_of(request.calibration))
         return Planned(
             ttft_ms=_band(found.ttft_ms),
             tpot_ms=_band(found.tpot_ms),

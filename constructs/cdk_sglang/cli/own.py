@@ -1,4 +1,4 @@
-"""The user's own models and prices, which commands keep beside the environments."""
+"""The user's own models and prices, which commands keep beside the environments, and the measurements that an option names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.models import ModelFacts
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
 
 ENVIRONMENTS = Path("environments")
 MODELS_FOLDER = ENVIRONMENTS / MODELS
@@ -41,6 +42,26 @@ def own_prices(path: Path | None = None, *, folder: Path = ENVIRONMENTS) -> Pric
     """
     file = path or folder / PRICES
     return read_prices(file) if path or file.exists() else None
+
+
+def own_calibration(path: Path | None, *, models: tuple[ModelFacts, ...]) -> MeasuredCalibration | None:
+    """Return the measurements that --calibration names; None if it names none.
+
+    Args:
+        path: File or folder of measurements.
+        models: The user's models.
+
+    Raises:
+        ConfigurationError: There are no such measurements, or a file is another one or of a newer version.
+    """
+    if path is None:
+        return None
+    from cdk_sglang.benchmarking.calibration import read_measurements
+
+    try:
+        return read_measurements(path, models=models)
+    except ConfigurationError as error:
+        raise ConfigurationError([Problem("--calibration", problem) for problem in error.problems]) from None
 
 
 def write_text(path: Path, text: str) -> None:

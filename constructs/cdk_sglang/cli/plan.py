@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_models, own_prices
+from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
@@ -85,6 +85,13 @@ def plan(
             "--prices", help="A file written by `cdk-sglang prices update`; environments/prices.csv by default."
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            help="With --model: file or folder of `cdk-sglang bench`, whose figures predictions near them follow.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
 ) -> None:
@@ -99,6 +106,9 @@ def plan(
                 ),
             ]
         )
+    if env is not None and calibration is not None:
+        text = "goes with --model; an environment names its own: planning: {calibration: <file beside it>}"
+        raise ConfigurationError([Problem("--calibration", text)])
     if env is not None:
         request = read_environment(env, environments)
     elif model and instance:
@@ -111,6 +121,7 @@ def plan(
             region=region,
             folder=environments or ENVIRONMENTS,
             models=models,
+            calibration=calibration,
         )
     else:
         raise ConfigurationError(
@@ -260,6 +271,7 @@ def model_request(
     region: str,
     folder: Path = ENVIRONMENTS,
     models: list[Path] | None = None,
+    calibration: Path | None = None,
 ) -> FleetRequest:
     """Return a fleet of one model on one instance type, with the user's own models and prices.
 
@@ -272,6 +284,7 @@ def model_request(
         region: Region of the prices.
         folder: Folder of the environments, beside which the user's models and prices are.
         models: Files or directories of the user's models instead.
+        calibration: File or folder of measurements; none by default.
 
     Raises:
         ConfigurationError: A value is out of range, or the model or the type is unknown.
@@ -283,14 +296,16 @@ def model_request(
         gpu_instance = GpuInstance.named(instance)
     except ConfigurationError as error:
         raise ConfigurationError([Problem("--instance", problem) for problem in error.problems]) from None
+    also = own_models(models, folder=folder)
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
-        facts=catalogue(model, also=own_models(models, folder=folder)),
+        facts=catalogue(model, also=also),
         tp_size=tp_size,
         context_length=context_length,
         slo=Slo.model_construct(
             at_concurrency=concurrency
         ),  # only a load: nothing is promised, which a user's may not say
+        calibration=own_calibration(calibration, models=also),
     )
     endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))
     return FleetRequest(

@@ -78,38 +78,15 @@ def predict(
 
 def _learned(path: Path, models: tuple[ModelFacts, ...]) -> Calibration:
     """Return the package's calibration with the measurements of a file, or of every file below a folder."""
-    from cdk_sglang.benchmarking.history.parquet import read_parquet
-    from cdk_sglang.benchmarking.learning import measured_rows
-    from cdk_sglang.models.facts import catalogue
-    from cdk_sglang.optimization.learning import gate_measured
-    from cdk_sglang.planning.measured import calibrated
+    from cdk_sglang.benchmarking.calibration import read_files
 
-    paths = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    found, notes = read_parquet(
-        [file for file in paths if file.suffix == ".parquet" or (file == path and not _is_gate(file))]
-    )
-    rows, left_out = measured_rows(found, facts=lambda name: catalogue(name, also=models))
-    for gate in filter(_is_gate, paths):
-        more, lines = gate_measured(
-            gate.read_text(encoding="utf-8"), place=str(gate), facts=lambda name: catalogue(name, also=models)
-        )
-        rows, left_out = [*rows, *more], [*left_out, *lines]
-    for note in (*notes, *left_out):
-        typer.echo(f"predict: {note}", err=True)
-    if not rows:
-        raise ConfigurationError(
-            [
-                Problem(
-                    "--calibration",
-                    f"{path} has no measurement to learn from; run `cdk-sglang bench run`, or `cdk-sglang eagle report --calibration`",
-                )
-            ]
-        )
-    return calibrated(rows)
-
-
-def _is_gate(path: Path) -> bool:
-    return path.suffix == ".json" and path.name.startswith("gate-")
+    try:
+        found = read_files(path, models=models)
+        for note in (*found.unread, *found.left_out):
+            typer.echo(f"predict: {note}", err=True)
+        return found.calibration().calibration
+    except ConfigurationError as error:
+        raise ConfigurationError([Problem("--calibration", problem) for problem in error.problems]) from None
 
 
 def _show_progress(rows: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 from cdk_sglang.planning.fits import fitting_splits, whole_instances
 from cdk_sglang.planning.fleet_plan import Alternative
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.planning.pools import cache_format
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
@@ -31,7 +32,9 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
         gpu=instance.gpu,
         split=dataclasses.replace(split, gpus=split.gpus // split.replicas, replicas=1),
         engine="sglang",
-        engine_version="",
+        engine_version=""
+        if component.calibration is None
+        else component.calibration.release(component.facts.id, instance.gpu.name, component.engine.version),
         kv_dtype=cache_format(component.facts.architecture, instance.gpu, component.kv_dtype),
         input_tokens=component.input_tokens,
         output_tokens=component.output_tokens,
@@ -73,7 +76,10 @@ def cheapest_fast_enough(
         if price is None:
             continue
         options += [(instance, split, price) for split in fitting_splits(component, instance, context)]
-    answers = answer([question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options])
+    answers = answer(
+        [question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options],
+        using=fitted_of(component.calibration),
+    )
     fast_enough = []
     for (instance, split, price), prediction in zip(options, answers, strict=True):
         usd = copy_usd_per_hour(price, instance, split.gpus)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.predict import MAX_RUNNING, answer
@@ -116,11 +117,12 @@ def target_concurrency(
 
 def _most_in_time(component: ComponentRequest, instance: GpuInstance, split: Parallelism, most: int) -> int:
     """Return the most requests in flight, of 1 to `most`, up to which every prediction meets the latency; 0 for none."""
+    using = fitted_of(component.calibration)
 
     def in_time(candidates: Sequence[int]) -> tuple[int, int | None]:
         questions = [question(component, instance, split, concurrency=float(c)) for c in candidates]
         last = 0
-        for count, prediction in zip(candidates, answer(questions), strict=True):
+        for count, prediction in zip(candidates, answer(questions, using=using), strict=True):
             if not _meets(component, prediction):
                 return last, count
             last = count

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.planning.predict import answer
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class Curve:
 def curve(component: ComponentRequest, instance: GpuInstance, gpus: int) -> Curve | None:
     """Return the curve of a component on an instance type; None if its times cannot be predicted at every concurrency."""
     split = component.split(gpus)
-    answers = answer([question(component, instance, split, concurrency=float(c)) for c in CONCURRENCIES])
+    answers = answer(
+        [question(component, instance, split, concurrency=float(c)) for c in CONCURRENCIES],
+        using=fitted_of(component.calibration),
+    )
     found = [(a.ttft_ms, a.tpot_ms, a.output_tok_s_per_gpu) for a in answers if a.fits]
     bands = [(t, p, o) for t, p, o in found if t is not None and p is not None and o is not None]
     if len(bands) < len(CONCURRENCIES):

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def plan_json(plan: FleetPlan) -> str:
     """Return the plan as indented JSON with sorted keys; numbers carry six digits."""
-    return json.dumps(_plain(plan), indent=2, sort_keys=True) + "\n"
+    content = {field.name: _plain(getattr(plan, field.name)) for field in dataclasses.fields(plan)}
+    if not plan.calibrations:
+        del content["calibrations"]
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 def _plain(value: object) -> object:

@@ -195,6 +195,21 @@ class EndpointPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """Measurements of the user's own that predictions of a plan follow near them.
+
+    Args:
+        place: File or folder of the measurements.
+        rows: Measured rows that were learned from.
+        text: The same in words, with the rows that were not learned from.
+    """
+
+    place: str
+    rows: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FleetPlan:
     """The plan of an environment; `problems` is empty when it may be deployed.
 
@@ -208,6 +223,7 @@ class FleetPlan:
         problems: Why the environment cannot be deployed, one line each.
         warnings: What a reader should know all the same, one line each.
         budget_usd_per_hour: Most that the environment allows itself to cost when fully scaled out; None without a budget.
+        calibrations: Measurements of the user's own that predictions follow; none for the package's calibration alone, and then not in plan.json.
     """
 
     environment: str
@@ -217,3 +233,4 @@ class FleetPlan:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     budget_usd_per_hour: float | None = None
+    calibrations: tuple[Calibrated, ...] = ()

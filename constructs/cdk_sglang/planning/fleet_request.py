@@ -12,6 +12,7 @@ from cdk_sglang.models.facts import ModelFacts
 from cdk_sglang.planning.adapters import ALL_MODULES
 from cdk_sglang.planning.drafts import Speculation
 from cdk_sglang.planning.layouts import CopyNeeds
+from cdk_sglang.planning.measured_calibration import MeasuredCalibration
 from cdk_sglang.planning.parallel import Parallelism
 from cdk_sglang.planning.static_fraction import EngineOptions
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS, Arrivals
@@ -81,6 +82,7 @@ class ComponentRequest:
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
         notes: What is to be known of its settings.
         no_fit_check: Why the component is deployed although it may not fit; None if it must.
+        calibration: Measurements of the user's own, which predictions near them follow; None for the package's alone.
     """
 
     name: str
@@ -116,6 +118,7 @@ class ComponentRequest:
     file_cache_gb: float | None = 0.0
     notes: tuple[str, ...] = ()
     no_fit_check: str | None = None
+    calibration: MeasuredCalibration | None = None
 
     def split(self, gpus: int) -> Parallelism:
         """Return how a copy is spread over so many GPUs, stages of a pipeline and replicas included.

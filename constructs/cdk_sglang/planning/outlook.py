@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,10 +10,13 @@ import numpy as np
 
 from cdk_sglang.planning.calibration import calibration
 from cdk_sglang.planning.drafts import RUNNING_MAX, DraftKind
-from cdk_sglang.planning.features import Load, mixed_tokens
+from cdk_sglang.planning.features import Load, columns, mixed_tokens, question_features
 from cdk_sglang.planning.speculation import FIXED_RANGE_MS, SPREAD, TokenTimes, faster_or_slower, token_times
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdk_sglang.planning.calibration import Calibration
     from cdk_sglang.planning.rows import Question
 
 _NOUNS: Final = {
@@ -100,13 +104,15 @@ class Outlook:
         )
 
 
-def outlook(question: Question, *, concurrency: float) -> Outlook | None:
+def outlook(question: Question, *, concurrency: float, using: Calibration | None = None) -> Outlook | None:
     """Return what drafting is predicted to change; None without drafting, or where nobody can predict times.
 
     Args:
         question: The configuration and its load.
         concurrency: Requests in flight per copy.
+        using: Fitted values to predict with; those of the package if None.
     """
+    fitted = calibration() if using is None else using
     speculation, model = question.speculation, question.facts.architecture
     if speculation is None or not question.facts.described or not model.kv_known:
         return None
@@ -128,7 +134,8 @@ def outlook(question: Question, *, concurrency: float) -> Outlook | None:
             )
             for one in at
         ]
-        return token_times(question, loads, calibration(), accept_length=accepted, fixed=fixed)
+        found = token_times(question, loads, fitted, accept_length=accepted, fixed=fixed)
+        return _as_measured(found, question, loads, fitted, accepted)
 
     def speedup(accepted: float, fixed: float | None = None) -> float:
         waiting = max(
@@ -156,6 +163,18 @@ def outlook(question: Question, *, concurrency: float) -> Outlook | None:
         most=float(cap),
         gate=speculation.gate,
     )
+
+
+def _as_measured(
+    times: TokenTimes, question: Question, loads: Sequence[Load], fitted: Calibration, accepted: float
+) -> TokenTimes:
+    """Return times corrected by the user's own measurements with speculative decoding; as they are without any."""
+    if fitted.drafted is None:
+        return times
+    table = columns([question_features(question, load) for load in loads])
+    nothing = np.zeros_like(times.plain)
+    drafted = times.drafted * np.exp(fitted.drafted.correct(table, nothing, nothing)[0])
+    return dataclasses.replace(times, drafted=drafted, cycle=np.maximum(accepted * (drafted - times.others), nothing))
 
 
 def _turns(counts: list[int], faster: list[bool]) -> tuple[Turn, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.hardware import PriceTable
     from cdk_sglang.models import ModelFacts
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
     from cdk_sglang.spec.model import Model
 
 MODELS = "models"
@@ -28,15 +29,17 @@ PRICES = "prices.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class Own:
-    """Models and prices that win over the package's.
+    """Models, prices and measurements that win over the package's.
 
     Args:
         models: Facts, as `read_models` reads them.
         prices: As `read_prices` reads them; None without any.
+        calibration: Measurements that predictions near them follow; None without any.
     """
 
     models: tuple[ModelFacts, ...] = ()
     prices: PriceTable | None = None
+    calibration: MeasuredCalibration | None = None
 
     def facts(self, model_id: str) -> ModelFacts:
         """Return a model's facts: the user's, else the catalogue's.

@@ -14,9 +14,10 @@ from cdk_sglang.models.facts import contradiction, doubts
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint
-from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
+from cdk_sglang.planning.fleet_plan import Calibrated, ComponentPlan, FleetPlan
 from cdk_sglang.planning.formats import format_notes
 from cdk_sglang.planning.host import host_warnings, plan_disk, plan_host
+from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.outlook import outlook
 from cdk_sglang.planning.parallel import GIB
@@ -56,7 +57,19 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
         problems=tuple(problems),
         warnings=tuple(warnings),
         budget_usd_per_hour=request.budget_usd_per_hour,
+        calibrations=_calibrations(request),
     )
+
+
+def _calibrations(request: FleetRequest) -> tuple[Calibrated, ...]:
+    """Return what measurements of the user's own the plan is made with, each once."""
+    found = {
+        id(one.calibration): one.calibration
+        for endpoint in request.endpoints
+        for one in endpoint.components
+        if one.calibration is not None
+    }
+    return tuple(Calibrated(place=one.place, rows=one.rows, text=one.text) for one in found.values())
 
 
 def _plan_endpoint(
@@ -121,7 +134,7 @@ def _plan_component(
     prediction = None
     asked = question(component, instance, split, concurrency=concurrency)
     if model.kv_known:
-        (prediction,) = answer([asked])
+        (prediction,) = answer([asked], using=fitted_of(component.calibration))
         notes += list(prediction.notes)
         _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
@@ -172,7 +185,7 @@ def _plan_component(
         facts_file=component.facts.file,
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
-        speculation=outlook(asked, concurrency=concurrency / split.replicas),
+        speculation=outlook(asked, concurrency=concurrency / split.replicas, using=fitted_of(component.calibration)),
         memory_line=memory_line(component, instance, split, memory, context),
     )
 

@@ -67,7 +67,7 @@ def _dollars(usd: Range | None) -> tuple[str, str, str]:
 
 
 def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
-    """Return one line per price and per model file that names its source; models of the package's catalogue share a line.
+    """Return one line per price, model file and calibration that names its source; models of the package's catalogue share a line.
 
     Args:
         plan: The plan.
@@ -92,7 +92,7 @@ def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
             lines[f"from {component.facts_file}: {component.model}, read from {_bare(component.facts_source)}{day}"] = (
                 None
             )
-    return list(lines)
+    return [*lines, *(one.text for one in plan.calibrations)]
 
 
 def _bare(address: str) -> str:

@@ -1,6 +1,7 @@
 """SageMaker jobs, which run for a while and end: optimization jobs, AI benchmark jobs and the workloads of the latter.
 
-A job that completes writes its output first, see `job_outputs`.
+A job that completes writes its output first, see `job_outputs`; with AIPerf in the settings, a benchmark job sends requests, see
+`benchmark_processes`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from moto.sagemaker.exceptions import SagemakerClientError
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.compute import job_outputs, quotas
+from localcloud.aws.compute.benchmark_processes import BenchmarkProcess
 from localcloud.aws.hosting import validation
 from localcloud.aws.hosting.operations import Handler, handles, listing, missing, taken
 from localcloud.aws.hosting.records import Record
@@ -133,9 +135,24 @@ def _create(kind: _Kind) -> Handler:
         data |= {"_ends": clock().now() + lasts, "_result": result, "_stop_requested": False, "_written": False}
         data |= {"_reason": "ClientError: the job failed (injected fault)", "_job": _job(state, request, name)}
         jobs[name] = Record(data=data, tags=list(request.get("Tags", [])))
+        if kind is _BENCHMARK and result == kind.completed and current().aiperf is not None and current().base_url:
+            _start_process(data)
         return {f"{kind.prefix}Arn": arn}
 
     return create
+
+
+def _start_process(data: dict[str, Any]) -> None:
+    """Let a benchmark job end when its process does, and not by the clock."""
+
+    def done(reason: str | None) -> None:
+        with LOCK:
+            data["_ends"] = clock().now()
+            if reason is not None and data["_result"] == _BENCHMARK.completed:
+                data.update({"_result": _BENCHMARK.failed, "_reason": reason})
+
+    data |= {"_ends": clock().now() + _UNLIMITED_S, "_written": True}
+    data["_process"] = BenchmarkProcess(data["_job"], current(), done)
 
 
 def _job(state: Store, request: dict[str, Any], name: str) -> job_outputs.Job:
@@ -197,11 +214,12 @@ def _register(kind: _Kind) -> None:
         record = _find(state, kind.noun, f"Stop{kind.noun}", request[name_key])
         _complete(record, kind)
         if clock().now() < record.data["_ends"]:
-            record.data |= {
-                "_ends": clock().now() + current().endpoint_s,
-                "_result": kind.stopped,
-                "_stop_requested": True,
-            }
+            record.data |= {"_result": kind.stopped, "_stop_requested": True}
+            process = record.data.get("_process")
+            if process is None:
+                record.data["_ends"] = clock().now() + current().endpoint_s
+            else:
+                process.ask_to_end()
         return {f"{kind.prefix}Arn": record.data[f"{kind.prefix}Arn"]}
 
     def delete(state: Store, **request: Any) -> dict[str, Any]:

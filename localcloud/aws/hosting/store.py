@@ -56,10 +56,18 @@ class Store:
         return [component for component in self.components.values() if component.base == base]
 
     def close(self) -> None:
-        """Stop the process of every copy."""
+        """Stop the process of every copy and of every benchmark job."""
         with LOCK:
+            jobs = [
+                record.data["_process"]
+                for kind in self.jobs.values()
+                for record in kind.values()
+                if "_process" in record.data
+            ]
             copies = [copy for component in self.components.values() for copy in component.copies]
             self.components.clear()
+        for job in jobs:
+            job.end()
         for copy in copies:
             copy.stop(drain=False)
         for copy in copies:

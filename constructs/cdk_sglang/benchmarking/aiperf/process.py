@@ -37,11 +37,13 @@ class Ended:
         code: Exit code.
         reason: Why it was stopped; None if it ended by itself.
         log: The last lines that it wrote.
+        hung: Whether it was stopped because it did not end in time.
     """
 
     code: int
     reason: str | None
     log: str
+    hung: bool = False
 
 
 def find_aiperf(path: Path | None = None) -> Path:

@@ -22,6 +22,9 @@ _NO_EXTENSIONS: Final = {
 }
 """DuckDB downloads extensions when it meets a need for them; Parquet is built in."""
 
+_FOLDERS: Final = ("environment", "component")
+"""Values of a measurement that folders alone name."""
+
 
 def duckdb_module() -> ModuleType:
     """Return DuckDB.
@@ -73,11 +76,12 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def read_parquet(paths: Iterable[Path]) -> tuple[list[Measurement], list[str]]:
+def read_parquet(paths: Iterable[Path], *, without_folders: bool = False) -> tuple[list[Measurement], list[str]]:
     """Read files whose folders name their partitions.
 
     Args:
         paths: The files.
+        without_folders: Also read files that lie outside of such folders, whose environment and component are empty.
 
     Returns:
         Measurements in the order of their start, and what was left out and why, one line each.
@@ -85,6 +89,7 @@ def read_parquet(paths: Iterable[Path]) -> tuple[list[Measurement], list[str]]:
     found: list[Measurement] = []
     notes: list[str] = []
     newer = 0
+    placed: dict[str, Any] = dict.fromkeys(_FOLDERS, "") if without_folders else {}
     with _connection() as connection:
         for path in paths:
             try:
@@ -92,11 +97,13 @@ def read_parquet(paths: Iterable[Path]) -> tuple[list[Measurement], list[str]]:
                     f"SELECT * FROM read_parquet({_quoted(path)}, hive_partitioning = true, hive_types_autocast = false)"  # noqa: S608  quoted
                 )
                 names = [column[0] for column in cursor.description or ()]
-                rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+                rows = [placed | dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
                 known = [row for row in rows if int(row["schema_version"]) <= SCHEMA_VERSION]
                 found += [measurement_of(row) for row in known]
                 newer += len(rows) - len(known)
-            except (duckdb_module().Error, KeyError, TypeError, ValueError) as error:
+            except KeyError:
+                notes.append(f"{path.name} was left out: it has no results of cdk-sglang bench")
+            except (duckdb_module().Error, TypeError, ValueError) as error:
                 notes.append(f"{path.name} was left out: {str(error).splitlines()[0]}")
     if newer:
         notes.append(

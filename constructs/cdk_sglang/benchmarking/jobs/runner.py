@@ -79,24 +79,28 @@ class JobRunner:
                 reason = self._pause(stop, start)
         except KeyboardInterrupt:
             reason = INTERRUPTED
+        except ClientError:
+            self._stop(name)  # nobody looks at it any more, and it goes on
+            raise
+        hung = reason == self._late
         if not is_created:
-            return Ended(
-                code=1, reason=reason, log=f"job {name} was never created: the quota of parallel jobs is used up"
-            )
+            log = f"job {name} was never created: the quota of parallel jobs is used up"
+            return Ended(code=1, reason=reason, log=log, hung=hung)
         if reason is not None:
             self._stop(name)
         job = self._describe(name)
         self._fetch(location, folder)
         status = job["AIBenchmarkJobStatus"]
         log = f"job {name}: {status}: {job.get('FailureReason', 'no reason given')}"
-        return Ended(code=0 if status == "Completed" else 1, reason=reason, log=log)
+        return Ended(code=0 if status == "Completed" else 1, reason=reason, log=log, hung=hung)
+
+    @property
+    def _late(self) -> str:
+        return f"the job did not end within {self.timeout_seconds:g} s"
 
     def _pause(self, stop: Callable[[], str | None], start: float) -> str | None:
         self.sleep(POLL_SECONDS)
-        waited = self.clock() - start
-        if waited > self.timeout_seconds:
-            return f"the job did not end within {self.timeout_seconds:g} s"
-        return stop()
+        return self._late if self.clock() - start > self.timeout_seconds else stop()
 
     def _ensure(self, configuration: str, specification: str) -> None:
         try:

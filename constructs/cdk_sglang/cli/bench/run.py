@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +13,7 @@ import typer
 from cdk_sglang.cli.aws import client as aws_client
 from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.bench.environment import history_location, read_environment
+from cdk_sglang.cli.bench.waking import NoAnswerError, seconds_until_answer
 from cdk_sglang.cli.own import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -139,25 +139,12 @@ def _ended(sagemaker: Any, target: Target) -> str | None:  # noqa: ANN401  a cli
 
 def _wake(target: Target, *, wait_seconds: float) -> float:
     """Ask one short question, which wakes a component at zero copies; return the seconds until the answer."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from cdk_sglang.client import InferenceClient, InferenceClientError, ProgressLine, Wait
-
-    start = time.monotonic()
     try:
-        with InferenceClient(
-            target.endpoint_name,
-            target.component_name,
-            region=target.region,
-            wait=Wait(up_to_seconds=wait_seconds),
-            on_progress=ProgressLine(),
-        ) as asked:
-            asked.chat([{"role": "user", "content": "hello"}], max_tokens=1)
-    except (InferenceClientError, ClientError, BotoCoreError) as error:
-        fail(f"bench: {target.component_name} does not answer, so nothing was measured: {error}", code=1)
+        return seconds_until_answer(target, wait_seconds=wait_seconds)
+    except NoAnswerError as error:
+        fail(f"bench: {error}", code=1)
     except KeyboardInterrupt:
         fail("bench: interrupted before the first request; nothing was measured", code=1)
-    return time.monotonic() - start
 
 
 def _check_ceiling(target: Target, resolved: ResolvedWorkload, instance: str) -> None:

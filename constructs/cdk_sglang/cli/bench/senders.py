@@ -113,7 +113,8 @@ def aiperf_sender(request: Request, *, api: str, executable: Path | None, weight
         executable=program,
         workload=workload,
         model=request.target.component_name,
-        tokenizer=request.tokenizer or _tokenizer(weights, request.folder / "tokenizer", region=request.target.region),
+        tokenizer=request.tokenizer
+        or tokenizer_of(weights, request.folder / "tokenizer", region=request.target.region),
         dataset=_dataset(request),
         address=way,
     )
@@ -156,7 +157,14 @@ def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, time
     return Sender(send=sender, name="sagemaker", tool_version="")
 
 
-def _tokenizer(uri: str, folder: Path, *, region: str) -> str:
+def tokenizer_of(uri: str, folder: Path, *, region: str) -> str:
+    """Return the tokenizer of some weights: a folder that it is copied into, or the name of AIPerf's own.
+
+    Args:
+        uri: Place of the weights in S3.
+        folder: Folder for its files.
+        region: Region of S3's client.
+    """
     with failures_of(f"s3:GetObject {uri}"):
         found = fetch_tokenizer(aws_client("s3", region=region), uri, folder)
     if found == BUILT_IN:

@@ -10,6 +10,7 @@ from cdk_sglang.validation import is_text_token
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, PriceTable
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
     from cdk_sglang.spec.capacity import Capacity
     from cdk_sglang.spec.endpoint_rollout import EndpointRollout
     from cdk_sglang.spec.image_facts import ImageFacts
@@ -28,6 +29,7 @@ class Hosting:
         rollout: How a new configuration reaches the instances; None for SageMaker's own way.
         prices: Prices that win over the package's; None for the package's alone.
         network_isolation: Whether containers have no network.
+        calibration: Measurements of the user's own, which predictions near them follow; None for the package's alone.
     """
 
     capacity: Capacity
@@ -37,6 +39,7 @@ class Hosting:
     rollout: EndpointRollout | None = None
     prices: PriceTable | None = None
     network_isolation: bool = True
+    calibration: MeasuredCalibration | None = None
 
     @property
     def instances(self) -> tuple[GpuInstance, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang.models.facts import ModelFacts
     from cdk_sglang.planning.drafts import Speculation
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
     from cdk_sglang.spec.rollout import BatchSize
     from cdk_sglang.spec.schedules import Bounds
     from cdk_sglang.spec.slo import Slo
@@ -43,6 +44,7 @@ def component_request(
     tp_sizes: Mapping[str, int] | None = None,
     engine_version: str | None = None,
     speculation: Speculation | None = None,
+    calibration: MeasuredCalibration | None = None,
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -59,6 +61,7 @@ def component_request(
         tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
         speculation: How it drafts by its own settings; that of the server's options by default.
+        calibration: Measurements of the user's own; none by default.
     """
     lora, load = server.lora, load or Load()
     return ComponentRequest(
@@ -89,6 +92,7 @@ def component_request(
         lora_slots=0 if lora is None else lora.max_loras_per_batch or DEFAULT_LORA_SLOTS,
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
+        calibration=calibration,
     )
 
 

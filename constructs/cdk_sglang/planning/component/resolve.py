@@ -141,6 +141,7 @@ class ResolvedComponent:
             engine_version=hosting.image.sglang_version,
             rolling=None if component.rollout is None else component.rollout.max_batch,
             speculation=self.speculation,
+            calibration=hosting.calibration,
         )
         return dataclasses.replace(
             request,
@@ -170,6 +171,7 @@ class ResolvedComponent:
             tp_sizes=self._tp_sizes(),
             engine_version=hosting.image.sglang_version,
             speculation=self.speculation,
+            calibration=hosting.calibration,
         )
         return component_problems(request, roomy, path=path, region=hosting.price_region, prices=hosting.prices)
 

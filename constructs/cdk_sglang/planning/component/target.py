@@ -89,6 +89,7 @@ def _planned(
         slo=component.slo,
         engine_version=hosting.image.sglang_version,
         speculation=speculation,
+        calibration=hosting.calibration,
     )
     return target_concurrency(
         request, hosting.instances, gpus=gpus_by_type(variants), max_running_requests=server.max_running_requests

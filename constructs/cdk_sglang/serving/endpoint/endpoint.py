@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sns as sns
 
+    from cdk_sglang.planning.measured_calibration import MeasuredCalibration
     from cdk_sglang.serving.alarms.choice import Alarms
     from cdk_sglang.spec.fit_check import NoFitCheck
     from cdk_sglang.spec.load import Load
@@ -109,6 +110,8 @@ class InferenceEndpoint(InvocableEndpoint):
         budget_usd_per_hour: Most the endpoint may cost per hour when fully scaled out, US dollars, on demand; no limit by default.
         enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment of the account); not by default. With it, an alarm
             watches whether a promoted draft is still accepted.
+        calibration: Measurements of your own, from `read_measurements`: what the plan says of components near them follows them, the
+            requests in flight at which scaling adds a copy included; the package's calibration alone by default.
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
@@ -149,6 +152,7 @@ class InferenceEndpoint(InvocableEndpoint):
         truth_check: Verification | NoVerification | None = None,
         budget_usd_per_hour: float | None = None,
         enrichment: bool = False,
+        calibration: MeasuredCalibration | None = None,
     ) -> None:
         stack = stack_of(construct_id, scope)
         options = EndpointOptions(
@@ -159,6 +163,7 @@ class InferenceEndpoint(InvocableEndpoint):
                 nightly_stop=nightly_stop,
                 rollout=rollout,
                 network_isolation=network_isolation,
+                calibration=calibration,
             ),
             image=image,
             routing=routing or Routing.least_outstanding_requests(),

@@ -1,0 +1,397 @@
+"""`cdk-sglang bench scan` on the embedded AWS: endpoints made from this library's templates, measured, and deleted whatever happens."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cdk_sglang import ConfigurationError, GpuInstance, Slo
+from cdk_sglang.benchmarking.history.store import History
+from cdk_sglang.benchmarking.result import Measurement
+from cdk_sglang.benchmarking.scan import scan_plan
+from cdk_sglang.benchmarking.scan_run import Candidate, Scan, ScanSetup, best_of, run_scan
+from cdk_sglang.benchmarking.scan_stacks import DEADLINE_TAG, PREFIX, SCAN_TAG, ScanStacks
+from cdk_sglang.cli.bench import scan_measure
+from cdk_sglang.cli.bench.clean import clean_left_over
+from cdk_sglang.cli.bench.scan_measure import Options, candidates, confirm, ended_as_interrupted, levels
+from cdk_sglang.cli.main import app
+from cdk_sglang.models.facts import catalogue
+from cdk_sglang.planning import ComponentRequest
+from localcloud.aws import faults
+from tests.localcloud.helpers import SESSION
+from tests.support.measurements import distribution, measurement
+
+RECORDS = Path(__file__).parents[1] / "benchmarking" / "data" / "good" / "profile_export.jsonl"
+TYPES = ("ml.g6e.2xlarge", "ml.p5.4xlarge")
+QWEN = ComponentRequest(
+    name="qwen", facts=catalogue("Qwen/Qwen3-8B"), context_length=1280, input_tokens=1024, output_tokens=256
+)
+SCAN = "20261201t120000-ab12"
+AIPERF = f"""#!{sys.executable}
+import json, pathlib, shutil, sys
+if sys.argv[1] == "--version":
+    print("aiperf 0.13.0")
+else:
+    content = json.loads(pathlib.Path(sys.argv[3]).read_text())
+    shutil.copy({str(RECORDS)!r}, content["benchmark"]["artifacts"]["dir"])
+"""
+
+
+class World:
+    """CloudFormation whose stacks are created while time passes, and a clock that only waiting moves."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self.cloudformation = SESSION.client("cloudformation")
+        self.said: list[str] = []
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def create_stack(self, **request: Any) -> None:
+        self.clock.background(lambda: self.cloudformation.create_stack(**request), name="create")
+
+    def delete_stack(self, **request: Any) -> None:
+        self.clock.background(lambda: self.cloudformation.delete_stack(**request), name="delete")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cloudformation, name)
+
+    def sleep(self, seconds: float) -> None:
+        self.on_sleep()
+        self.clock.advance(seconds)
+
+    @property
+    def stacks(self) -> ScanStacks:
+        return ScanStacks(cloudformation=self, now=self.clock.utc, sleep=self.sleep, say=self.said.append)
+
+    def names(self) -> list[str]:
+        return [one.name for one in self.stacks.left()]
+
+    def endpoints(self) -> list[str]:
+        found = SESSION.client("sagemaker").list_endpoints()["Endpoints"]
+        return [one["EndpointName"] for one in found]
+
+    def scan(self, **changes: Any) -> Scan:
+        def measure(candidate: Candidate, _: float) -> tuple[Sequence[Measurement], str]:
+            sagemaker = SESSION.client("sagemaker")
+            name = candidate.endpoint.component_name
+            assert sagemaker.describe_inference_component(InferenceComponentName=name)["InferenceComponentStatus"] == (
+                "InService"
+            )
+            assert self.endpoints() == [candidate.endpoint.endpoint_name]  # one after the other
+            return [measurement(instance=candidate.planned.instance)], ""
+
+        values: dict[str, Any] = {"budget_usd": 10.0, "start_minutes": 45.0, "slo": None, "measure": measure, **changes}
+        return run_scan(SCAN, chosen(), ScanSetup(stacks=self.stacks, load=(1024, 256), **values))
+
+
+@functools.cache
+def chosen() -> tuple[Candidate, ...]:
+    instances = [GpuInstance.named(name) for name in TYPES]
+    options = Options(
+        component=QWEN, slo=None, region="us-east-1", prices=None, weights="s3://models/qwen/", api="openai", aiperf=None,
+        tokenizer="builtin", repeats=1, wait_seconds=1, folder=Path("runs"), history="history",
+    )  # fmt: skip
+    planned = sorted(scan_plan(QWEN, instances, None, region="us-east-1"), key=lambda one: one.instance)
+    return tuple(candidates(SCAN, instances, planned, options))
+
+
+@pytest.fixture
+def world(driven: Any) -> World:
+    return World(driven)
+
+
+def test_endpoints_come_from_the_librarys_templates_and_leave_nothing() -> None:
+    for candidate in chosen():
+        template = json.loads(candidate.endpoint.template)
+        assert set(template) == {"Description", "Resources"}  # no assets, no bootstrap
+        kinds = {resource["Type"] for resource in template["Resources"].values()}
+        assert {"AWS::SageMaker::Endpoint", "AWS::SageMaker::InferenceComponent", "AWS::IAM::Role"} <= kinds
+        policies = {resource.get("DeletionPolicy", "Delete") for resource in template["Resources"].values()}
+        assert policies == {"Delete"}
+        assert len(candidate.endpoint.component_name) <= 63
+        (variant,) = next(
+            resource["Properties"]["ProductionVariants"]
+            for resource in template["Resources"].values()
+            if resource["Type"] == "AWS::SageMaker::EndpointConfig"
+        )
+        assert variant["ManagedInstanceScaling"]["MaxInstanceCount"] == 1
+
+
+def test_types_are_measured_one_after_the_other_and_deleted(world: World) -> None:
+    done = world.scan()
+    assert [(one.problem, one.left, one.best is not None) for one in done.results] == [("", "", True)] * 2
+    assert world.names() == world.endpoints() == []
+    prices = [one.candidate.usd_per_hour for one in done.results]
+    for one, price in zip(done.results, prices, strict=True):
+        assert 0 < one.usd < price  # an hour would be too much
+    assert done.usd == sum(one.usd for one in done.results)
+
+
+def test_a_type_without_capacity_is_a_row_and_the_next_is_measured(world: World) -> None:
+    faults.inject("insufficient-capacity", target=chosen()[0].endpoint.endpoint_name)
+    first, second = world.scan().results
+    assert "capacity" in first.problem.lower()
+    assert (first.best, first.left, second.problem) == (None, "", "")
+    assert world.names() == world.endpoints() == []
+
+
+def test_a_quota_of_zero_is_a_row(world: World) -> None:
+    faults.inject("endpoint-quota-zero", target=TYPES[0])
+    first, second = world.scan().results
+    assert "limit" in first.problem.lower()
+    assert second.best is not None
+    assert world.names() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"start_minutes": 1.0}, "not in service within 1 minutes"),
+        ({"budget_usd": 0.62}, "the budget of $0.62 is spent"),
+    ],
+)
+def test_an_endpoint_that_does_not_start_in_time_or_within_the_budget_is_deleted(
+    world: World, changes: dict[str, Any], said: str
+) -> None:
+    faults.inject("component-creating", target=chosen()[0].endpoint.component_name)
+    world.on_sleep = lambda: faults.clear() if any("deleting" in line for line in world.said) else None
+    first = world.scan(**changes).results[0]
+    assert (first.problem, first.left) == (said, "")
+    assert world.names() == world.endpoints() == []
+
+
+def test_what_the_budget_does_not_reach_is_not_begun(world: World) -> None:
+    first, second = world.scan(budget_usd=1.0).results
+    assert first.best is not None
+    assert second.problem.startswith("not begun: $0.")
+    assert second.usd == 0
+    nothing = world.scan(budget_usd=0.01).results
+    assert all(one.problem.startswith("not begun: $0.01 of the budget are left") for one in nothing)
+
+
+def test_ctrl_c_while_an_endpoint_is_created_deletes_it_and_ends_the_scan(world: World) -> None:
+    def interrupt() -> None:
+        if not any("deleting" in line for line in world.said):
+            raise KeyboardInterrupt
+
+    world.on_sleep = interrupt
+    done = world.scan()
+    assert done.interrupted
+    assert [one.problem for one in done.results] == ["interrupted", "not begun: the scan was interrupted"]
+    assert world.names() == world.endpoints() == []
+
+
+@pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "CREATE_IN_PROGRESS"])
+def test_ctrl_c_once_more_leaves_the_deletion_to_cloudformation_or_to_clean(world: World, status: str) -> None:
+    begun: list[int] = []
+
+    def interrupt() -> None:
+        name = chosen()[0].endpoint.stack_name
+        found = world.cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        begun.append(1)
+        if len(begun) == 1 or found == status:
+            raise KeyboardInterrupt
+
+    world.on_sleep = interrupt
+    done = world.scan()
+    assert done.results[0].left.endswith("the wait for its deletion was interrupted")
+    assert done.results[1].problem == "not begun: the scan was interrupted"
+    world.clock.advance(3600, step_s=15)
+    world.on_sleep = lambda: None
+    if status == "DELETE_IN_PROGRESS":
+        assert world.names() == []
+    else:  # the embedded AWS deletes no stack that is being created
+        assert world.stacks.delete(world.names()[0]) is None
+    assert world.endpoints() == []
+
+
+def test_a_failure_while_measuring_deletes_the_endpoint(world: World) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("a mistake of ours")
+
+    with pytest.raises(RuntimeError):
+        world.scan(measure=broken)
+    assert world.names() == world.endpoints() == []
+
+
+def test_what_a_killed_scan_left_is_tagged_and_deleted_after_its_deadline(world: World) -> None:
+    stacks, now = world.stacks, world.clock.utc()
+    killed, running = chosen()
+    stacks.create(killed.endpoint, scan="killed", deadline=now - dt.timedelta(seconds=1))
+    stacks.create(running.endpoint, scan="running", deadline=now + dt.timedelta(hours=1))
+    world.clock.advance(3600, step_s=15)
+    deadlines = {one.name: one.deadline for one in stacks.left()}
+    assert set(deadlines) == {killed.endpoint.stack_name, running.endpoint.stack_name}
+    tags = SESSION.client("sagemaker").list_tags(
+        ResourceArn=SESSION.client("sagemaker").describe_endpoint(EndpointName=killed.endpoint.endpoint_name)[
+            "EndpointArn"
+        ]
+    )["Tags"]
+    assert SCAN_TAG in {tag["Key"] for tag in tags}
+    early = ScanStacks(
+        cloudformation=world, now=lambda: now, sleep=world.sleep, say=world.said.append
+    )  # as seen before the second deadline
+    clean_left_over(early)
+    assert world.names() == [running.endpoint.stack_name]
+    assert any("which may still run; if not: cdk-sglang bench clean" in line for line in world.said)
+
+
+def test_clean_deletes_all_of_scans_and_nothing_else_and_may_be_repeated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks = world.stacks
+    for candidate in chosen():
+        stacks.create(candidate.endpoint, scan=SCAN, deadline=world.clock.utc())
+    others = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    world.cloudformation.create_stack(StackName=f"{PREFIX}lookalike", TemplateBody=json.dumps(others))
+    monkeypatch.setattr("cdk_sglang.cli.bench.clean.scan_stacks", lambda _: stacks)
+    unasked = CliRunner().invoke(app, ["bench", "clean"])
+    assert isinstance(unasked.exception, ConfigurationError)
+    assert len(world.names()) == 2
+    done = CliRunner().invoke(app, ["bench", "clean", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert world.names() == world.endpoints() == []
+    assert "no scan has left anything" in CliRunner().invoke(app, ["bench", "clean", "--yes"]).output
+    kept = [one["StackName"] for one in world.cloudformation.describe_stacks()["Stacks"]]
+    assert kept == [f"{PREFIX}lookalike"]
+
+
+def test_a_deletion_that_fails_is_asked_for_again_and_then_told(world: World) -> None:
+    statuses = iter(["DELETE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE"])
+    asked = []
+
+    class Refusing:
+        def delete_stack(self, **_: Any) -> None:
+            asked.append(1)
+
+        def describe_stacks(self, **_: Any) -> Any:
+            return {"Stacks": [{"StackStatus": next(statuses, "DELETE_FAILED")}]}
+
+        def get_paginator(self, _: str) -> Any:
+            event = {"ResourceStatus": "DELETE_FAILED", "ResourceStatusReason": "endpoint is in use"}
+            return type("Pages", (), {"paginate": lambda *_, **__: [{"StackEvents": [event]}]})()
+
+    stacks = ScanStacks(cloudformation=Refusing(), now=world.clock.utc, sleep=world.sleep, say=world.said.append)
+    assert stacks.delete("a") is None
+    assert len(asked) == 3
+    assert stacks.delete("b") == "b is DELETE_FAILED: endpoint is in use"
+
+
+def test_the_command_measures_with_aiperf_keeps_the_results_and_prints_the_table(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("COLUMNS", "200")
+    program = tmp_path / "aiperf"
+    program.write_text(AIPERF)
+    program.chmod(0o755)
+    monkeypatch.setattr(scan_measure, "scan_stacks", lambda _: world.stacks)
+    monkeypatch.setattr(scan_measure, "seconds_until_answer", lambda *_, **__: 1.5)
+    monkeypatch.setattr(scan_measure, "levels", lambda _: (4,))
+    left = chosen()[0]
+    world.stacks.create(left.endpoint, scan="killed", deadline=world.clock.utc() - dt.timedelta(hours=1))
+    world.clock.advance(3600, step_s=15)
+    words = ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", ",".join(TYPES), "--weights", "s3://models/qwen/"]
+    words += [
+        "--budget",
+        "10",
+        "--tokenizer",
+        "builtin",
+        "--api",
+        "streaming",
+        "--aiperf",
+        str(program),
+        "--history",
+        str(tmp_path / "kept"),
+    ]
+    unasked = CliRunner().invoke(app, words)
+    assert isinstance(unasked.exception, ConfigurationError)
+    assert "--yes: missing; there is no terminal to ask in: make 2 endpoints one after the other (" in str(
+        unasked.exception
+    )
+    assert world.names() == [left.endpoint.stack_name]
+    done = CliRunner().invoke(app, [*words, "--yes"])
+    assert done.exit_code == 0, done.output
+    assert world.names() == world.endpoints() == []
+    assert any("which scan killed has left" in line for line in world.said)
+    assert "Qwen/Qwen3-8B measured, scan" in done.output
+    kept, notes = History(location=str(tmp_path / "kept"), s3=lambda: None).read(environment="scan")
+    assert notes == []
+    assert {one.deployed.instance for one in kept} == set(TYPES)
+    assert {one.figures.requests for one in kept} == {12}
+    assert all(one.planned is not None and one.wake_seconds == 1.5 for one in kept)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "5"], "--weights: missing; give the place of the model's files"),
+        (["--weights", "s3://models/qwen/"], "--budget: missing; say how many dollars the scan may cost"),
+        (["--weights", "models/qwen", "--budget", "5"], "--weights: 'models/qwen' is no place in S3"),
+        (["--weights", "s3://models/qwen/", "--budget", "5", "--api", "grpc"], "--api: 'grpc' is not allowed"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_made(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", TYPES[0], *words])
+    assert isinstance(done.exception, ConfigurationError)
+    assert said in str(done.exception)
+
+
+def test_the_cheapest_load_that_keeps_the_objectives_counts() -> None:
+    planned = chosen()[0].planned
+    rows = [
+        measurement(step=0, concurrency=1, tpot_ms=distribution(10), output_tok_s=100.0),
+        measurement(step=1, concurrency=4, tpot_ms=distribution(20), output_tok_s=200.0),
+        measurement(step=1, repeat=1, concurrency=4, tpot_ms=distribution(22), output_tok_s=220.0),
+        measurement(step=2, concurrency=8, tpot_ms=distribution(40), output_tok_s=400.0),
+        measurement(step=3, concurrency=16, tpot_ms=distribution(20), output_tok_s=900.0, failed=1),
+    ]
+    best = best_of(rows, planned, slo=Slo(tpot_ms=25), load=(1024, 256))
+    assert best is not None
+    assert (best.concurrency, best.tpot_ms) == (4, 21)
+    cheaper = best_of(rows, planned, slo=None, load=(1024, 256))
+    assert cheaper is not None
+    assert cheaper.concurrency == 8
+    assert cheaper.tokens.output == pytest.approx(best.tokens.output * 210 / 400)
+    assert best_of(rows, planned, slo=Slo(tpot_ms=1), load=(1024, 256)) is None
+    assert best_of([], planned, slo=None, load=(1024, 256)) is None
+
+
+def test_loads_around_the_planned_one_are_measured() -> None:
+    assert [levels(level) for level in (1, 8, 256)] == [(1, 2), (4, 8, 16), (128, 256)]
+
+
+def test_termination_cleans_up_as_ctrl_c_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated() -> None:
+        with ended_as_interrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+
+    with pytest.raises(KeyboardInterrupt):
+        terminated()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda text: asked.append(text) or False)
+    with pytest.raises(scan_measure.typer.Exit):
+        confirm("spend?", yes=False)
+    confirm("spend?", yes=True)
+    assert asked == ["spend?"]
+    assert DEADLINE_TAG.startswith(SCAN_TAG)
