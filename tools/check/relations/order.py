@@ -94,14 +94,14 @@ def _watchers(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(order: Order, graph: Graph) -> Iterator[tuple[str, str]]:
-    earlier = graph.of_type(order.earlier)
-    for later, resource in graph.of_type(order.later).items():
-        if not order.by:
-            yield from ((later, name) for name in earlier)
+    for later, resource in graph.resources.items():
+        if resource.get("Type") != order.later:
             continue
-        named = resource["Properties"].get(order.by)
-        for name, other in earlier.items():
-            if _same(named, other["Properties"].get(order.name), order.prefix):
+        named = resource.get("Properties", {}).get(order.by)
+        for name, other in graph.resources.items():
+            if other.get("Type") == order.earlier and (
+                not order.by or _same(named, other.get("Properties", {}).get(order.name), order.prefix)
+            ):
                 yield later, name
 
 

@@ -10,7 +10,7 @@ from cdk_sglang.hardware.regions import dlc_account
 from tools.check.graph import Environment, Graph, dotted, leaves
 from tools.check.template_text import UNKNOWN, text_of
 
-_REGION: Final = re.compile(r"(?<![a-z0-9-])(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d(?!\w)")
+_REGION: Final = re.compile(r"(?<![a-z0-9])(?:af|ap|ca|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d(?!\w)")
 _ACCOUNT: Final = re.compile(r"(?:(?<=:)|(?<=^)|(?<=-))\d{12}(?=$|[:.\-])")
 
 TEXTS: Final = ("Description", "AlarmDescription", "DashboardBody", "GroupDescription", "Tags")
