@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -25,6 +25,19 @@ _CLASSES: Final = {r"\p{L}": "a-zA-Z\u00aa-\uffdc", r"\p{N}": r"\d", r"\p{Z}": r
 """Classes of Unicode in patterns, which stand inside brackets there, in Python's spelling."""
 
 _NUMBERS: Final = ("integer", "long", "float", "double")
+
+_SHOWN: Final = 8
+_TAG: Final = re.compile(r"<[^>]+>")
+_EITHER: Final = re.compile(r"\beither (\w+) or (\w+)\b")
+_NOT_BOTH: Final = re.compile(r"[^.]*(?:not both|(?:can't|cannot) (?:specify|use|include|set) both)[^.]*\.")
+
+EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "ProductionVariant": (("instancetype", "instancepools"),),
+    "Target": (("input", "inputpath"), ("input", "inputtransformer"), ("inputpath", "inputtransformer")),
+}
+"""Members, in lower case, that exclude each other by the page of their shape where the model says nothing:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html and
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html (read 2026-11)."""
 
 BEHIND: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     **COMPARED,
@@ -92,6 +105,9 @@ def findings(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_resource(resource_type: str, properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     members, required = _inputs(resource_type)
+    yield from (
+        ("Properties", problem) for problem in _beside({key.lower() for key in properties}, _first(resource_type))
+    )
     for key, value in properties.items():
         shape = members.get(RENAMED.get((resource_type, key), key).lower())
         if shape is not None:
@@ -116,6 +132,15 @@ def _inputs(resource_type: str) -> tuple[Mapping[str, Shape], frozenset[str]]:
     # CloudFormation makes a name where the template gives none, and its schemas say of which types.
     made = {name for name in offered if name.endswith("name")} - {name.lower() for name in schema.get("required", [])}
     return members, frozenset(required & offered - made)
+
+
+@cache
+def _first(resource_type: str) -> StructureShape:
+    """Return the input of the first operation behind a type."""
+    service, operations = BEHIND[resource_type]
+    shape = _session().get_service_model(service).operation_model(operations[0]).input_shape
+    assert isinstance(shape, StructureShape)
+    return shape
 
 
 @cache
@@ -158,13 +183,39 @@ def _of_structure(path: str, value: Mapping[str, Any], shape: StructureShape) ->
             yield path, f"{shape.name}: the API requires {name}, which is missing"
     if shape.is_tagged_union and len(known) > 1:
         yield path, f"{shape.name}: one of {', '.join(sorted(known))} alone is allowed"
+    yield from ((path, problem) for problem in _beside(given, shape))
+
+
+def _beside(given: Collection[str], shape: StructureShape) -> Iterator[str]:
+    """Yield the members, in lower case, that exclude each other."""
+    for pair in sorted(_pairs(shape.name, tuple(shape.members.items())), key=sorted):
+        if pair <= set(given):
+            yield f"{shape.name}: {' and '.join(sorted(pair))} exclude each other"
+
+
+@cache
+def _pairs(name: str, members: tuple[tuple[str, Shape], ...]) -> frozenset[frozenset[str]]:
+    """Return the pairs of members of which the model's documentation says "not both", and those of the table."""
+    found = {frozenset(pair) for pair in EXCLUSIVE.get(name, ())}
+    for member, shape in members:
+        text = _TAG.sub("", str(shape.documentation or ""))
+        for sentence in _NOT_BOTH.findall(text):
+            stated = _EITHER.search(sentence)
+            words = (
+                set(stated.groups())
+                if stated
+                else {one for one, _ in members if re.search(rf"\b{one}\b", sentence)} | {member}
+            )
+            if len(words) == 2 and words <= {one for one, _ in members}:  # noqa: PLR2004
+                found.add(frozenset(word.lower() for word in words))
+    return frozenset(found)
 
 
 def _of_text(text: str, shape: Shape) -> Iterator[str]:
     enum = shape.enum if isinstance(shape, StringShape) else []
     if enum:
         if text not in enum:
-            yield f"{shape.name}: {text!r} is none of {', '.join(enum[:8])}{' and others' if len(enum) > 8 else ''}"
+            yield f"{shape.name}: {text!r} is none of {', '.join(enum[:_SHOWN])}{' and others' if len(enum) > _SHOWN else ''}"
         return
     yield from _out_of_bounds(len(text), "characters", shape)
     pattern = _pattern(str(shape.metadata.get("pattern", "")))
@@ -197,6 +248,6 @@ def _of_number(value: float | str, shape: Shape) -> Iterator[str]:
 
 def _out_of_bounds(number: float, unit: str, shape: Shape) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if least is not None and number < least or most is not None and number > most:
+    if (least is not None and number < least) or (most is not None and number > most):
         most_text = "any" if most is None else most
         yield f"{shape.name}: {number:g} {unit}".rstrip() + f" is outside of {least or 0} to {most_text}"

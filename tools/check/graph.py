@@ -13,6 +13,8 @@ from tools.check.metric_uses import own_metrics
 from tools.check.template_text import UNKNOWN, text_of
 
 Template: TypeAlias = Mapping[str, Any]
+Tree: TypeAlias = Any
+"""A part of a template or of a schema: JSON of any shape."""
 Path_: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from a resource's properties to a value."""
 
@@ -194,6 +196,24 @@ class Graph:
             for name, resource in self.resources.items()
         }
 
+    @cached_property
+    def policies(self) -> Mapping[str, tuple[str, ...]]:
+        """Logical ids of the policies of each role that are resources of their own."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, policy in self.of_type("AWS::IAM::Policy").items():
+            for role in {one.target for one in references(policy["Properties"].get("Roles", []))}:
+                found[role] = (*found.get(role, ()), name)
+        return found
+
+    @cached_property
+    def users(self) -> Mapping[str, frozenset[str]]:
+        """Logical ids of the resources that refer to each resource."""
+        found: dict[str, set[str]] = {name: set() for name in self.resources}
+        for name, others in self._direct.items():
+            for other in others:
+                found[other].add(name)
+        return {name: frozenset(others) for name, others in found.items()}
+
     def comes_after(self, later: str, earlier: str, *, without: tuple[str, str] | None = None) -> bool:
         """Return whether a resource is made after another, by references and `DependsOn`, over any number of steps.
 
@@ -225,4 +245,8 @@ class Graph:
             kind = str(self.resources[found.target].get("Type"))
             return f"{kind}.{found.attribute}" if found.attribute else kind
         default = self.template.get("Parameters", {}).get(found.target, {}).get("Default")
-        return (parameters or {}).get(str(default), f"parameter {str(default).rpartition('/')[2]}") if default else found.target
+        return (
+            (parameters or {}).get(str(default), f"parameter {str(default).rpartition('/')[2]}")
+            if default
+            else found.target
+        )

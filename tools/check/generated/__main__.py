@@ -19,7 +19,7 @@ _PER_KIND: Final = 30
 
 def main() -> int:
     """Run and print; exit status 1 if too few faults are found or a template without faults has a finding."""
-    if len(sys.argv) > 2 or sys.argv[1:] and not sys.argv[1].isdigit():  # noqa: PLR2004
+    if len(sys.argv) > 2 or (sys.argv[1:] and not sys.argv[1].isdigit()):  # noqa: PLR2004
         print("usage: python -m tools.check.generated [mutants of each kind]", file=sys.stderr)
         return 2
     per_kind = int(sys.argv[1]) if sys.argv[1:] else _PER_KIND
@@ -34,7 +34,9 @@ def main() -> int:
             result = run.outcome(verdicts, findings)
             print(result.figures)
             problems = [line for line in result.problems if not line.startswith("no checker finds")]
-            problems += [] if run.enough(verdicts) else [f"fewer than {run.LEAST:.0%} of the generated faults are found"]
+            problems += (
+                [] if run.enough(verdicts) else [f"fewer than {run.LEAST:.0%} of the generated faults are found"]
+            )
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

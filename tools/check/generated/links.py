@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from botocore import xform_name
 
-from tools.check.generated.model import Candidate, Mutable, Source, of_types, removal, setting
-from tools.check.graph import Path_, Reference, is_intrinsic, leaves, listed, reference, references
+from tools.check.generated.model import Candidate, Mutable, Source, of_types, parent, removal, setting
+from tools.check.graph import Path_, Reference, Tree, is_intrinsic, leaves, listed, reference, references
 
 REFERENCE: Final = "reference to another type"
 ORDER: Final = "DependsOn removed"
@@ -27,8 +27,22 @@ _ROLE: Final = "AWS::IAM::Role"
 _POLICY: Final = "AWS::IAM::Policy"
 _OTHER_REGION: Final = "eu-central-1"
 _OTHER_ACCOUNT: Final = "999988887777"
-_PRINCIPALS: Final = ("ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "sagemaker.amazonaws.com", "states.amazonaws.com")
-_BY_CODE: Final = ("application-autoscaling", "cloudformation", "dynamodb", "sagemaker", "servicequotas", "sns", "states")
+_PRINCIPALS: Final = (
+    "ec2.amazonaws.com",
+    "ecs-tasks.amazonaws.com",
+    "lambda.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "states.amazonaws.com",
+)
+_BY_CODE: Final = (
+    "application-autoscaling",
+    "cloudformation",
+    "dynamodb",
+    "sagemaker",
+    "servicequotas",
+    "sns",
+    "states",
+)
 """Prefixes of services whose actions are the operations that a function's own code calls."""
 
 _TEXTS: Final = re.compile(r"Description$|^Tags$|^DashboardBody$|^Metadata$")
@@ -38,7 +52,12 @@ def swapped(source: Source) -> Iterator[Candidate]:
     """Yield whole references that become those to a resource of another type, of the same form: ARN, identifier or name."""
     graph, parameters = source.graph, source.environment.parameters
     used = sorted(
-        {found for resource in source.template["Resources"].values() for _, value in leaves(resource.get("Properties", {})) if (found := reference(value))},
+        {
+            found
+            for resource in source.template["Resources"].values()
+            for _, value in leaves(resource.get("Properties", {}))
+            if (found := reference(value))
+        },
         key=lambda found: (found.target, found.attribute),
     )
     kinds = {found: graph.kind(found, parameters) for found in used}
@@ -60,13 +79,17 @@ def swapped(source: Source) -> Iterator[Candidate]:
 def unordered(source: Source) -> Iterator[Candidate]:
     """Yield the removal of each edge of `DependsOn` that nothing else implies."""
     graph = source.graph
-    for name, resource in source.template["Resources"].items():
+    for name in source.template["Resources"]:
         needed = graph.depends_on(name)
         for one in needed:
             if one in source.template["Resources"] and not graph.comes_after(name, one, without=(name, one)):
                 what = f"no longer after {source.template['Resources'][one]['Type']}"
                 rest = [other for other in needed if other != one]
-                yield setting(ORDER, source, name, ("DependsOn",), rest, what) if rest else removal(ORDER, source, name, ("DependsOn",), what)
+                yield (
+                    setting(ORDER, source, name, ("DependsOn",), rest, what)
+                    if rest
+                    else removal(ORDER, source, name, ("DependsOn",), what)
+                )
 
 
 def distrusted(source: Source) -> Iterator[Candidate]:
@@ -80,23 +103,42 @@ def distrusted(source: Source) -> Iterator[Candidate]:
                 continue
             for other in _PRINCIPALS:
                 if other != service:
-                    yield setting(TRUST, source, name, (*path, "Principal", "Service"), other, f"{service} becomes {other}, for {users}")
-            yield setting(TRUST, source, name, (*path, "Principal"), {"AWS": "arn:aws:iam::111122223333:root"}, f"an account's, for {users}")
+                    yield setting(
+                        TRUST,
+                        source,
+                        name,
+                        (*path, "Principal", "Service"),
+                        other,
+                        f"{service} becomes {other}, for {users}",
+                    )
+            yield setting(
+                TRUST,
+                source,
+                name,
+                (*path, "Principal"),
+                {"AWS": "arn:aws:iam::111122223333:root"},
+                f"an account's, for {users}",
+            )
             yield setting(TRUST, source, name, (*path, "Action"), "sts:TagSession", f"sts:TagSession, for {users}")
             yield setting(TRUST, source, name, (*path, "Effect"), "Deny", f"denied, for {users}")
             account = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount")
             if isinstance(account, str):
-                yield setting(TRUST, source, name, (*path, "Condition", "StringEquals", "aws:SourceAccount"), _OTHER_ACCOUNT, f"of another account, for {users}")
+                yield setting(
+                    TRUST,
+                    source,
+                    name,
+                    (*path, "Condition", "StringEquals", "aws:SourceAccount"),
+                    _OTHER_ACCOUNT,
+                    f"of another account, for {users}",
+                )
 
 
 def _users(source: Source, role: str) -> str:
     """Return the types of the resources that take or name a role, without its policies."""
-    types = {
-        resource["Type"]
-        for name, resource in source.template["Resources"].items()
-        if resource["Type"] not in {_POLICY, "AWS::Lambda::Permission"}
-        and name != role
-        and role in {found.target for found in references(resource.get("Properties", {}))}
+    resources = source.template["Resources"]
+    types = {resources[name]["Type"] for name in source.graph.users[role] - {role}} - {
+        _POLICY,
+        "AWS::Lambda::Permission",
     }
     return ", ".join(sorted(types))
 
@@ -112,14 +154,21 @@ def unallowed(source: Source) -> Iterator[Candidate]:
                     continue
                 actions = listed(statement["Action"])
                 for action in actions:
-                    if _called(action, role, source) and not _again(action, statement, [one for one in statements if one is not statement]):
-                        yield _without(source, name, (*path, index), action, actions, _users(source, role))
+                    if _called(action, role, source) and not _again(
+                        action, statement, [one for one in statements if one is not statement]
+                    ):
+                        yield _without(source, name, (*path, index), action, _users(source, role))
 
 
-def _without(source: Source, name: str, path: Path_, action: str, actions: list[str], users: str) -> Candidate:
+def _without(source: Source, name: str, path: Path_, action: str, users: str) -> Candidate:
     what = f"without {action}, for {users}"
-    rest = [one for one in actions if one != action]
-    return setting(PERMISSION, source, name, (*path, "Action"), rest, what) if rest else removal(PERMISSION, source, name, path, what)
+    statement = parent(source.template["Resources"][name], (*path, "Action"))
+    rest = [one for one in listed(statement["Action"]) if one != action]
+    return (
+        setting(PERMISSION, source, name, (*path, "Action"), rest, what)
+        if rest
+        else removal(PERMISSION, source, name, path, what)
+    )
 
 
 def _documents(name: str, resource: Mutable) -> Iterator[tuple[Path_, str, list[Mutable]]]:
@@ -128,7 +177,11 @@ def _documents(name: str, resource: Mutable) -> Iterator[tuple[Path_, str, list[
         role = next((found.target for found in references(properties["Roles"])), "")
         yield ("Properties", "PolicyDocument", "Statement"), role, properties["PolicyDocument"]["Statement"]
     for index, policy in enumerate(properties.get("Policies", []) if resource["Type"] == _ROLE else []):
-        yield ("Properties", "Policies", index, "PolicyDocument", "Statement"), name, policy["PolicyDocument"]["Statement"]
+        yield (
+            ("Properties", "Policies", index, "PolicyDocument", "Statement"),
+            name,
+            policy["PolicyDocument"]["Statement"],
+        )
 
 
 def _called(action: str, role: str, source: Source) -> bool:
@@ -136,8 +189,9 @@ def _called(action: str, role: str, source: Source) -> bool:
     service, _, operation = action.partition(":")
     users = [
         resource
-        for resource in source.template["Resources"].values()
-        if role in {found.target for found in references(resource.get("Properties", {}).get("Role"))}
+        for name in source.graph.users[role]
+        if (resource := source.template["Resources"][name])
+        and role in {found.target for found in references(resource.get("Properties", {}).get("Role"))}
     ]
     folder = source.environment.folder
     if service not in _BY_CODE or folder is None or not users or operation == "AddTags":
@@ -178,7 +232,7 @@ def moved(source: Source) -> Iterator[Candidate]:
                     yield setting(PLACE, source, name, ("Properties", *path), changed, f"{old} becomes {new}")
 
 
-def _replaced(value: Any, old: str, new: str) -> Any:
+def _replaced(value: Tree, old: str, new: str) -> Tree:
     if isinstance(value, str):
         return value.replace(old, new)
     if isinstance(value, dict) and is_intrinsic(value) and "Fn::Join" in value:
@@ -188,7 +242,11 @@ def _replaced(value: Any, old: str, new: str) -> Any:
 
 
 def _form(kind: str) -> str:
-    if kind.endswith("Arn") or kind in {"AWS::SNS::Topic", "AWS::StepFunctions::StateMachine", "AWS::SageMaker::Endpoint"}:
+    if kind.endswith("Arn") or kind in {
+        "AWS::SNS::Topic",
+        "AWS::StepFunctions::StateMachine",
+        "AWS::SageMaker::Endpoint",
+    }:
         return "ARN"
     return "identifier" if kind.startswith("AWS::EC2::") else "name"
 

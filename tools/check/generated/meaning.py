@@ -32,16 +32,28 @@ def metrics(source: Source) -> Iterator[Candidate]:
     for name, resource in of_types(source, _ALARM, _POLICY):
         for path, metric in _metrics(resource[_P], (_P,)):
             yield setting(METRIC, source, name, (*path, "MetricName"), metric["MetricName"][:-1], "name cut")
-            yield setting(METRIC, source, name, (*path, "MetricName"), metric["MetricName"].swapcase(), "name in another case")
+            yield setting(
+                METRIC, source, name, (*path, "MetricName"), metric["MetricName"].swapcase(), "name in another case"
+            )
             yield setting(METRIC, source, name, (*path, "Namespace"), f"{metric['Namespace']}s", "namespace misspelt")
             other = "AWS/SageMaker" if metric["Namespace"] != "AWS/SageMaker" else "/aws/sagemaker/Endpoints"
             yield setting(METRIC, source, name, (*path, "Namespace"), other, "namespace of others")
             for index, dimension in enumerate(metric.get("Dimensions", [])):
                 place = (*path, "Dimensions", index)
-                for wrong in ("Endpoint", "InferenceComponentName" if dimension["Name"] == "EndpointName" else "EndpointName"):
+                for wrong in (
+                    "Endpoint",
+                    "InferenceComponentName" if dimension["Name"] == "EndpointName" else "EndpointName",
+                ):
                     yield setting(METRIC, source, name, (*place, "Name"), wrong, f"dimension {wrong}")
                 if isinstance(dimension["Value"], str):
-                    yield setting(METRIC, source, name, (*place, "Value"), f"{dimension['Value']}x", f"{dimension['Name']} of nobody")
+                    yield setting(
+                        METRIC,
+                        source,
+                        name,
+                        (*place, "Value"),
+                        f"{dimension['Value']}x",
+                        f"{dimension['Name']} of nobody",
+                    )
                 yield removal(METRIC, source, name, place, f"no dimension {dimension['Name']}")
             if not str(metric["Namespace"]).startswith("cdk-sglang"):
                 yield setting(METRIC, source, name, (*path, "Unit"), "Gigabits/Second", "unit of others")
@@ -49,7 +61,14 @@ def metrics(source: Source) -> Iterator[Candidate]:
         query = alarm[_P].get("EvaluationCriteria", {}).get("PromQLCriteria", {}).get("Query")
         for series in sorted(set(_SERIES.findall(query))) if isinstance(query, str) else ():
             changed = query.replace(series, series[:-1])
-            yield setting(METRIC, source, name, (_P, "EvaluationCriteria", "PromQLCriteria", "Query"), changed, f"series {series} cut")
+            yield setting(
+                METRIC,
+                source,
+                name,
+                (_P, "EvaluationCriteria", "PromQLCriteria", "Query"),
+                changed,
+                f"series {series} cut",
+            )
 
 
 def _metrics(properties: Mutable, path: Path_) -> Iterator[tuple[Path_, Mutable]]:
@@ -60,7 +79,9 @@ def _metrics(properties: Mutable, path: Path_) -> Iterator[tuple[Path_, Mutable]
             yield (*path, "Metrics", index, "MetricStat", "Metric"), entry["MetricStat"]["Metric"]
     custom = properties.get("TargetTrackingScalingPolicyConfiguration", {}).get("CustomizedMetricSpecification")
     if custom is not None:
-        yield from _metrics(custom, (*path, "TargetTrackingScalingPolicyConfiguration", "CustomizedMetricSpecification"))
+        yield from _metrics(
+            custom, (*path, "TargetTrackingScalingPolicyConfiguration", "CustomizedMetricSpecification")
+        )
 
 
 def scaling(source: Source) -> Iterator[Candidate]:
@@ -77,14 +98,30 @@ def scaling(source: Source) -> Iterator[Candidate]:
             yield setting(SCALING, source, name, (_P, "MinCapacity"), 0, "to zero, and nothing wakes")
         for index, action in enumerate(target[_P].get("ScheduledActions", [])):
             place = (_P, "ScheduledActions", index)
-            yield setting(SCALING, source, name, (*place, "Schedule"), str(action["Schedule"]).replace("?", "*"), "both days of a cron expression")
-            yield setting(SCALING, source, name, (*place, "ScalableTargetAction", "MinCapacity"), most + 1, "least above most")
+            yield setting(
+                SCALING,
+                source,
+                name,
+                (*place, "Schedule"),
+                str(action["Schedule"]).replace("?", "*"),
+                "both days of a cron expression",
+            )
+            yield setting(
+                SCALING, source, name, (*place, "ScalableTargetAction", "MinCapacity"), most + 1, "least above most"
+            )
             yield setting(SCALING, source, name, (*place, "Timezone"), "Nowhere", "zone that does not exist")
     for name, config in of_types(source, _CONFIG):
         for index, variant in enumerate(config[_P]["ProductionVariants"]):
             most = variant["ManagedInstanceScaling"]["MaxInstanceCount"]
             place = (_P, "ProductionVariants", index)
-            yield setting(SCALING, source, name, (*place, "ManagedInstanceScaling", "MinInstanceCount"), most + 1, "least above most")
+            yield setting(
+                SCALING,
+                source,
+                name,
+                (*place, "ManagedInstanceScaling", "MinInstanceCount"),
+                most + 1,
+                "least above most",
+            )
             yield setting(SCALING, source, name, (*place, "InitialInstanceCount"), most + 1, "first above most")
             yield setting(SCALING, source, name, (*place, "ManagedInstanceScaling", "Status"), "DISABLED")
     for name, alarm in of_types(source, _ALARM):
@@ -93,7 +130,9 @@ def scaling(source: Source) -> Iterator[Candidate]:
 
 def _of_policy(source: Source, name: str, policy: Mutable) -> Iterator[Candidate]:
     kinds = {"StepScaling": "TargetTrackingScaling", "TargetTrackingScaling": "StepScaling"}
-    yield setting(SCALING, source, name, (_P, "PolicyType"), kinds[policy["PolicyType"]], "type of another configuration")
+    yield setting(
+        SCALING, source, name, (_P, "PolicyType"), kinds[policy["PolicyType"]], "type of another configuration"
+    )
     if "ResourceId" in policy:
         yield setting(SCALING, source, name, (_P, "ResourceId"), f"{policy['ResourceId']}-x", "target of nobody")
         yield setting(SCALING, source, name, (_P, "ScalableDimension"), "sagemaker:variant:DesiredInstanceCount")
@@ -129,7 +168,14 @@ def _of_alarm(source: Source, name: str, alarm: Mutable) -> Iterator[Candidate]:
         yield setting(SCALING, source, name, (_P, "Period"), 45, f"{kind}period that is not offered")
         yield setting(SCALING, source, name, (_P, "EvaluationPeriods"), 20_000, f"{kind}more than a week")
     if "DatapointsToAlarm" in alarm:
-        yield setting(SCALING, source, name, (_P, "DatapointsToAlarm"), alarm["EvaluationPeriods"] + 1, f"{kind}more points than periods")
+        yield setting(
+            SCALING,
+            source,
+            name,
+            (_P, "DatapointsToAlarm"),
+            alarm["EvaluationPeriods"] + 1,
+            f"{kind}more points than periods",
+        )
     if "MetricName" in alarm:
         above = str(alarm["ComparisonOperator"]).startswith("GreaterThan")
         yield setting(SCALING, source, name, (_P, "Threshold"), -1, f"{kind}threshold below 0")
@@ -158,15 +204,16 @@ def data(source: Source) -> Iterator[Candidate]:
             yield removal(DATA, source, name, (_P, "RetentionInDays"))
     for name, bucket in of_types(source, _BUCKET):
         yield from _of_bucket(source, name, bucket[_P])
-    for name, policy in of_types(source, "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-        for index, statement in enumerate(policy[_P]["PolicyDocument"]["Statement"]):
-            place = (_P, "PolicyDocument", "Statement", index)
-            if statement["Effect"] == "Deny" and "Bool" in statement.get("Condition", {}) and "aws:SecureTransport" in statement["Condition"]["Bool"]:
-                yield removal(DATA, source, name, (*place, "Condition"), "denial of everybody")
-                yield setting(DATA, source, name, (*place, "Condition", "Bool", "aws:SecureTransport"), "true", "denial of HTTPS")
+    yield from _of_denials(source)
     for name, key in of_types(source, "AWS::KMS::Key"):
         for index, statement in enumerate(key[_P]["KeyPolicy"]["Statement"]):
-            yield removal(DATA, source, name, (_P, "KeyPolicy", "Statement", index), f"no statement {statement.get('Sid', 'of the account')}")
+            yield removal(
+                DATA,
+                source,
+                name,
+                (_P, "KeyPolicy", "Statement", index),
+                f"no statement {statement.get('Sid', 'of the account')}",
+            )
         yield removal(DATA, source, name, (_P, "EnableKeyRotation"))
     for name, queue in of_types(source, "AWS::SQS::Queue"):
         for seconds in (30, 1_209_601):
@@ -176,8 +223,26 @@ def data(source: Source) -> Iterator[Candidate]:
     yield from _of_networks(source)
 
 
+def _of_denials(source: Source) -> Iterator[Candidate]:
+    for name, policy in of_types(source, "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        for index, statement in enumerate(policy[_P]["PolicyDocument"]["Statement"]):
+            place = (_P, "PolicyDocument", "Statement", index)
+            if (
+                statement["Effect"] == "Deny"
+                and "Bool" in statement.get("Condition", {})
+                and "aws:SecureTransport" in statement["Condition"]["Bool"]
+            ):
+                yield removal(DATA, source, name, (*place, "Condition"), "denial of everybody")
+                yield setting(
+                    DATA, source, name, (*place, "Condition", "Bool", "aws:SecureTransport"), "true", "denial of HTTPS"
+                )
+
+
 def _of_bucket(source: Source, name: str, bucket: Mutable) -> Iterator[Candidate]:
-    logs = any(name in {f.target for f in references(other[_P].get("LoggingConfiguration", {}))} for _, other in of_types(source, _BUCKET))
+    logs = any(
+        name in {f.target for f in references(other[_P].get("LoggingConfiguration", {}))}
+        for _, other in of_types(source, _BUCKET)
+    )
     rules = bucket.get("LifecycleConfiguration", {}).get("Rules", [])
     for extra, what in (
         ({"ExpirationInDays": 30}, "current objects expire"),
@@ -187,7 +252,13 @@ def _of_bucket(source: Source, name: str, bucket: Mutable) -> Iterator[Candidate
             yield _with_rule(source, name, [*rules, {"Status": "Enabled", **extra}], what)
     for index, rule in enumerate(rules):
         if "NoncurrentVersionExpiration" in rule:
-            yield setting(DATA, source, name, (_P, "LifecycleConfiguration", "Rules", index, "NoncurrentVersionExpiration", "NoncurrentDays"), 0)
+            yield setting(
+                DATA,
+                source,
+                name,
+                (_P, "LifecycleConfiguration", "Rules", index, "NoncurrentVersionExpiration", "NoncurrentDays"),
+                0,
+            )
     if "VersioningConfiguration" in bucket:
         yield setting(DATA, source, name, (_P, "VersioningConfiguration", "Status"), "Suspended")
         yield removal(DATA, source, name, (_P, "VersioningConfiguration"))
@@ -197,7 +268,9 @@ def _of_bucket(source: Source, name: str, bucket: Mutable) -> Iterator[Candidate
 
 def _with_rule(source: Source, name: str, rules: list[Any], what: str) -> Candidate:
     def change(template: Mutable) -> None:
-        parent(template["Resources"][name], (_P, "LifecycleConfiguration"))["LifecycleConfiguration"] = {"Rules": copy.deepcopy(rules)}
+        parent(template["Resources"][name], (_P, "LifecycleConfiguration"))["LifecycleConfiguration"] = {
+            "Rules": copy.deepcopy(rules)
+        }
 
     return Candidate(DATA, source, name, f"{_BUCKET} LifecycleConfiguration", what, change)
 

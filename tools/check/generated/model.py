@@ -7,9 +7,10 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
-from tools.check.graph import Environment, Graph, Path_, dotted
+from tools.check.graph import Environment, Graph, Path_, Tree, dotted
 
 Mutable: TypeAlias = dict[str, Any]
 """A template that may be changed."""
@@ -29,7 +30,7 @@ class Source:
     template: Mutable
     environment: Environment
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
         """The template as a graph."""
         return Graph(self.template)
@@ -65,7 +66,9 @@ class Candidate:
         return f"{self.kind}: {self.source.name} {self.resource} {self.place}: {self.what}"
 
 
-def setting(kind: str, source: Source, resource: str, path: Path_, value: object, what: str = "") -> Candidate:
+def setting(  # noqa: PLR0917, read as a sentence: kind, where, what
+    kind: str, source: Source, resource: str, path: Path_, value: object, what: str = ""
+) -> Candidate:
     """Return a candidate that sets a value.
 
     Args:
@@ -96,7 +99,7 @@ def removal(kind: str, source: Source, resource: str, path: Path_, what: str = "
     return Candidate(kind, source, resource, f"{resource_type} {_place(path)}", what, change)
 
 
-def parent(resource: Any, path: Path_) -> Any:
+def parent(resource: Tree, path: Path_) -> Tree:
     """Return the object or list that holds the value at a path of a resource."""
     for part in path[:-1]:
         resource = resource[part]
@@ -108,7 +111,7 @@ def sample(candidates: Iterable[Candidate], count: int, seed: int) -> list[Candi
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         groups[f"{candidate.place} {candidate.what}"].append(candidate)
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311, a sample is no secret
     keys = sorted(groups)
     dice.shuffle(keys)
     for key in keys:

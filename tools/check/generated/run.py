@@ -16,7 +16,7 @@ from typing import Final
 
 from tools.check import api_models, cfn_lint, metric_names, validation, workflows
 from tools.check.assemblies import Assembly
-from tools.check.generated import links, meaning, values
+from tools.check.generated import exclusion, links, meaning, values
 from tools.check.generated.model import Candidate, Mutable, Source, sample
 from tools.check.graph import environment_of
 from tools.check.nag import Nag
@@ -27,10 +27,16 @@ SEED: Final = 20261201
 LEAST: Final = 0.85
 """Share of the generated faults that has to be found."""
 
+SAMPLE: Final = 8
+"""Mutants of each kind in `make check`."""
+
+SECONDS: Final = 15.0
+"""Time after which the sample of `make check` is cut."""
+
 MAKERS: Final[tuple[Callable[[Source], Iterator[Candidate]], ...]] = (
     values.bounds,
     values.required,
-    values.exclusive,
+    exclusion.exclusive,
     links.swapped,
     links.unordered,
     links.distrusted,
@@ -45,7 +51,7 @@ KINDS: Final = (
     values.SCHEMA_BOUNDS,
     values.API_BOUNDS,
     values.REQUIRED,
-    values.EXCLUSIVE,
+    exclusion.EXCLUSIVE,
     links.REFERENCE,
     links.ORDER,
     links.TRUST,
@@ -91,7 +97,7 @@ def samples(templates: Sequence[Source], per_kind: int, seed: int = SEED) -> lis
 
 
 class Examiner:
-    """All checkers over one template at a time; what they find in the unchanged template does not count.
+    """All checkers over one template at a time.
 
     Args:
         acknowledged: Rules of cdk-nag that are acknowledged anywhere: templates have no acknowledgements.
@@ -99,7 +105,7 @@ class Examiner:
 
     def __init__(self, acknowledged: frozenset[str]) -> None:
         self._acknowledged = acknowledged
-        self._nag: Nag | None = None
+        self._nag: Nag | None = None  # made on first use: it starts node
 
     def verdict(self, candidate: Candidate, *, others: bool) -> Verdict:
         """Return who finds a mutant.
@@ -110,15 +116,19 @@ class Examiner:
         """
         template = candidate.mutant()
         source = candidate.source
-        new = (
+        new: tuple[tuple[str, Callable[[], Iterator[tuple[str, str]]]], ...] = (
             (NEW[0], lambda: api_models.findings(template)),
             (NEW[1], lambda: relations.findings(template, source.environment)),
         )
         finder = next((name for name, look in new if next(iter(look()), None) is not None), "")
         if finder and not others:
             return Verdict(candidate, finder, None)
-        older = next((name for name, look in self._older(template, source) if look()), "")
+        older = next((name for name, look in self._older(template, source) if _finds(look)), "")
         return Verdict(candidate, finder or older, bool(older))
+
+    def unchanged(self, source: Source) -> list[str]:
+        """Return the checkers other than `NEW` that find something in a template without faults."""
+        return [name for name, look in self._older(source.template, source) if look()]
 
     def _older(self, template: Mutable, source: Source) -> Iterator[tuple[str, Callable[[], bool]]]:
         text = json.dumps(template)
@@ -136,7 +146,17 @@ class Examiner:
             yield "ASL", lambda: bool(workflows.findings(template))
 
 
-def examine(folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds: float | None = None) -> tuple[list[Verdict], list[str]]:
+def _finds(look: Callable[[], bool]) -> bool:
+    """Return whether a checker finds something; one that cannot read a template that far from its schema has found nothing."""
+    try:
+        return look()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def examine(
+    folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds: float | None = None
+) -> tuple[list[Verdict], list[str]]:
     """Return the verdicts of a sample, and the findings of derived rules in the unchanged templates.
 
     Args:
@@ -147,11 +167,17 @@ def examine(folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds
     """
     start = time.monotonic()
     templates = sources(folders)
-    problems = unchanged_problems(templates)
     acknowledged = frozenset(
-        rule for name, folder in folders.items() for _, rule, _ in Assembly(environment=name, folder=folder).acknowledgements()
+        rule
+        for name, folder in folders.items()
+        for _, rule, _ in Assembly(environment=name, folder=folder).acknowledgements()
     )
-    examiner, verdicts = Examiner(acknowledged), []
+    examiner, verdicts = Examiner(acknowledged), list[Verdict]()
+    problems = unchanged_problems(templates)
+    if others:
+        problems += [
+            f"{source.name}: {name} finds something" for source in templates for name in examiner.unchanged(source)
+        ]
     for candidate in _in_turns(samples(templates, per_kind)):
         if seconds is not None and time.monotonic() - start > seconds:
             break
@@ -164,7 +190,9 @@ def unchanged_problems(templates: Sequence[Source]) -> list[str]:
     return [
         f"{source.name}: {place}: {message}"
         for source in templates
-        for place, message in chain(api_models.findings(source.template), relations.findings(source.template, source.environment))
+        for place, message in chain(
+            api_models.findings(source.template), relations.findings(source.template, source.environment)
+        )
     ]
 
 
@@ -183,7 +211,11 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
         if not some:
             continue
         found = sum(bool(one.finder) for one in some)
-        older = f"{sum(bool(one.others) for one in some) / len(some):9.0%}" if all(one.others is not None for one in some) else f"{'-':>9}"
+        older = (
+            f"{sum(bool(one.others) for one in some) / len(some):9.0%}"
+            if all(one.others is not None for one in some)
+            else f"{'-':>9}"
+        )
         names = sorted({one.finder for one in some} - {""})
         finders = ", ".join(f"{name} {sum(one.finder == name for one in some)}" for name in names)
         yield f"{kind:40}{len(some):8}{found:7}{found / len(some):7.0%}{older}  {finders}"

@@ -1,4 +1,4 @@
-"""Faults of values: bounds, required members and exclusive members, drawn from CloudFormation's schemas and from botocore's models.
+"""Faults of values: bounds and required members, drawn from CloudFormation's schemas and from botocore's models.
 
 The operation behind a type is found here by the overlap of names, not by the checker's table, so that a gap or an error in that table shows.
 A value that either source refuses is a fault: CloudFormation checks the schema, and the API that it calls checks its model.
@@ -16,12 +16,11 @@ from botocore.model import ListShape, Shape, StringShape, StructureShape
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tools.check.generated.model import Candidate, Source, removal, setting
-from tools.check.graph import Path_, is_intrinsic
+from tools.check.graph import Path_, Tree, is_intrinsic
 
 SCHEMA_BOUNDS: Final = "bounds of schemas"
 API_BOUNDS: Final = "bounds of APIs"
 REQUIRED: Final = "required member removed"
-EXCLUSIVE: Final = "exclusive member added"
 
 _REGION: Final = "us-east-1"
 _WRITES: Final = re.compile(r"Add|Authorize|Create|Put|Register")
@@ -30,30 +29,6 @@ _LEAST_OVERLAP: Final = 3
 
 _SERVICES: Final = {"bedrockagentcore": "bedrock-agentcore-control", "events": "events"}
 """Services whose name in botocore is not that of CloudFormation, in lower case."""
-
-PAIRS: Final[tuple[tuple[str, str, str, object], ...]] = (
-    ("AWS::CloudWatch::Alarm", "Statistic", "ExtendedStatistic", "p99"),
-    ("AWS::CloudWatch::Alarm", "MetricName", "Metrics", [{"Id": "m1", "Expression": "1", "ReturnData": True}]),
-    ("AWS::CloudWatch::Alarm", "EvaluationCriteria", "MetricName", "Invocations"),
-    ("AWS::SageMaker::InferenceComponent", "Specifications", "Specification", {"ModelName": "m"}),
-    ("AWS::SageMaker::InferenceComponent", "Specification", "Specifications", [{"InstanceType": "ml.g6e.12xlarge", "ModelName": "m"}]),
-    ("AWS::SageMaker::Model", "PrimaryContainer", "Containers", [{"Image": "111122223333.dkr.ecr.us-east-1.amazonaws.com/a:b"}]),
-    ("AWS::SageMaker::Model", "PrimaryContainer.ModelDataSource", "PrimaryContainer.ModelDataUrl", "s3://bucket/model.tar.gz"),
-    ("AWS::SageMaker::EndpointConfig", "ProductionVariants.0.InstancePools", "ProductionVariants.0.InstanceType", "ml.g6e.12xlarge"),
-    ("AWS::ApplicationAutoScaling::ScalingPolicy", "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification",
-     "TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification",
-     {"MetricName": "Invocations", "Namespace": "AWS/SageMaker", "Statistic": "Sum"}),
-    ("AWS::Lambda::Function", "Code.S3Key", "Code.ImageUri", "111122223333.dkr.ecr.us-east-1.amazonaws.com/a:b"),
-    ("AWS::SQS::Queue", "SqsManagedSseEnabled", "KmsMasterKeyId", "alias/data"),
-    ("AWS::EC2::SecurityGroupIngress", "SourceSecurityGroupId", "CidrIp", "10.0.0.0/8"),
-    ("AWS::IAM::Policy", "PolicyDocument.Statement.0.Action", "PolicyDocument.Statement.0.NotAction", "s3:*"),
-    ("AWS::IAM::Policy", "PolicyDocument.Statement.0.Resource", "PolicyDocument.Statement.0.NotResource", "*"),
-    ("AWS::EC2::Subnet", "AvailabilityZone", "AvailabilityZoneId", "use1-az1"),
-    ("AWS::StepFunctions::StateMachine", "DefinitionString", "Definition", {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
-    ("AWS::Events::Rule", "Targets.0.Arn", "Targets.0.InputPath", "$.a"),
-)  # fmt: skip
-"""Type, a property, one that AWS refuses beside it (where the first exists), and a value: the properties' pages in the template reference
-(read 2026-11). The pair of the last row is completed with `Input`, of which a target has one at most."""
 
 
 def bounds(source: Source) -> Iterator[Candidate]:
@@ -91,43 +66,6 @@ def required(source: Source) -> Iterator[Candidate]:
         yield from (removal(REQUIRED, source, name, path) for path in paths)
 
 
-def exclusive(source: Source) -> Iterator[Candidate]:
-    """Yield members that are added beside one that excludes them: of unions of the models, and of documented pairs."""
-    for name, resource in source.template["Resources"].items():
-        properties = resource.get("Properties", {})
-        for resource_type, have, add, value in PAIRS:
-            if resource["Type"] == resource_type and _get(properties, have) is not None and _get(properties, add) is None:
-                path = ("Properties", *(int(part) if part.isdigit() else part for part in add.split(".")))
-                if path[-1] == "InputPath":
-                    yield setting(EXCLUSIVE, source, name, path[:-1], {**_get(properties, "Targets.0"), "Input": "1", "InputPath": "$.a"}, "Input and InputPath")
-                else:
-                    yield setting(EXCLUSIVE, source, name, path, value, f"beside {have.rpartition('.')[2]}")
-        shape = operation(resource["Type"])
-        if shape is not None:
-            for path, present, union in _unions(properties, shape, ("Properties",)):
-                for other, member in sorted(union.members.items()):
-                    if _norm(other) != _norm(present):
-                        spelt = other[0].upper() + other[1:]
-                        yield setting(EXCLUSIVE, source, name, (*path, spelt), _minimal(member), f"beside {present}")
-
-
-def _get(value: Any, path: str) -> Any:
-    for part in path.split("."):
-        if isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, Mapping) and part in value:
-            value = value[part]
-        else:
-            return None
-    return value
-
-
-def _minimal(shape: Shape) -> object:
-    if shape.type_name == "structure":
-        return {}
-    return [] if shape.type_name == "list" else "a"
-
-
 @cache
 def _schema(resource_type: str) -> Mapping[str, Any] | None:
     if not resource_type.startswith("AWS::"):
@@ -141,25 +79,26 @@ def operation(resource_type: str) -> StructureShape | None:
     """Return the input of the operation whose names overlap most with a type's properties; None if none fits."""
     schema = _schema(resource_type)
     session = botocore.session.get_session()
-    names = {_norm(service): service for service in session.get_available_services()} | _SERVICES
-    service = names.get(_norm(resource_type.split("::")[1]))
+    names = {norm(service): service for service in session.get_available_services()} | _SERVICES
+    service = names.get(norm(resource_type.split("::")[1]))
     if schema is None or service is None:
         return None
-    properties, noun = {_norm(name) for name in schema["properties"]}, _norm(resource_type.split("::")[2])
+    properties, noun = {norm(name) for name in schema["properties"]}, norm(resource_type.split("::")[2])
     model = session.get_service_model(service)
     best: tuple[float, StructureShape | None] = (0.0, None)
     for name in filter(_WRITES.match, model.operation_names):
         shape = model.operation_model(name).input_shape
         if isinstance(shape, StructureShape):
-            members = {_norm(member) for member in shape.members}
+            members = {norm(member) for member in shape.members}
             common = len(members & properties)
-            score = common / (len(members) + len(properties)) + (noun in _norm(name))
+            score = common / (len(members) + len(properties)) + (noun in norm(name))
             if common >= _LEAST_OVERLAP and score > best[0]:
                 best = (score, shape)
     return best[1]
 
 
-def _norm(name: str) -> str:
+def norm(name: str) -> str:
+    """Return a name by which a property of CloudFormation and a member of an API are compared."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
@@ -169,7 +108,9 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
     return schema
 
 
-def _of_schema(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_) -> Iterator[tuple[Path_, Any, Mapping[str, Any]]]:
+def _of_schema(
+    value: Tree, schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_
+) -> Iterator[tuple[Path_, Any, Mapping[str, Any]]]:
     """Yield path, value and schema of each literal scalar."""
     schema = _resolve(schema, root)
     if is_intrinsic(value):
@@ -185,7 +126,9 @@ def _of_schema(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], p
         yield path, value, schema
 
 
-def _required_of_schema(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_) -> Iterator[Path_]:
+def _required_of_schema(
+    value: Tree, schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_
+) -> Iterator[Path_]:
     schema = _resolve(schema, root)
     if isinstance(value, Mapping) and not is_intrinsic(value):
         for key, item in value.items():
@@ -197,27 +140,29 @@ def _required_of_schema(value: Any, schema: Mapping[str, Any], root: Mapping[str
             yield from _required_of_schema(item, schema.get("items", {}), root, (*path, index))
 
 
-def _of_shape(value: Any, shape: Shape, path: Path_) -> Iterator[tuple[Path_, Any, Shape]]:
+def _of_shape(value: Tree, shape: Shape, path: Path_) -> Iterator[tuple[Path_, Any, Shape]]:
     """Yield path, value and shape of each literal scalar whose form is the API's."""
     if is_intrinsic(value):
         return
     if isinstance(shape, StructureShape) and isinstance(value, Mapping):
-        members = {_norm(name): member for name, member in shape.members.items()}
+        members = {norm(name): member for name, member in shape.members.items()}
         for key, item in value.items():
-            if _norm(key) in members:
-                yield from _of_shape(item, members[_norm(key)], (*path, key))
+            if norm(key) in members:
+                yield from _of_shape(item, members[norm(key)], (*path, key))
     elif isinstance(shape, ListShape) and isinstance(value, list):
         for index, item in enumerate(value):
             yield from _of_shape(item, shape.member, (*path, index))
-    elif isinstance(value, str) and shape.type_name == "string" or isinstance(value, int) and shape.type_name in {"integer", "long", "float", "double"}:
+    elif (isinstance(value, str) and shape.type_name == "string") or (
+        isinstance(value, int) and shape.type_name in {"integer", "long", "float", "double"}
+    ):
         yield path, value, shape
 
 
-def _required_of_shape(value: Any, shape: Shape, path: Path_) -> Iterator[Path_]:
+def _required_of_shape(value: Tree, shape: Shape, path: Path_) -> Iterator[Path_]:
     if isinstance(shape, StructureShape) and isinstance(value, Mapping) and not is_intrinsic(value):
-        members = {_norm(name): (name, member) for name, member in shape.members.items()}
+        members = {norm(name): (name, member) for name, member in shape.members.items()}
         for key, item in value.items():
-            name, member = members.get(_norm(key), ("", shape))
+            name, member = members.get(norm(key), ("", shape))
             if name:
                 if name in shape.required_members:
                     yield (*path, key)
@@ -227,26 +172,15 @@ def _required_of_shape(value: Any, shape: Shape, path: Path_) -> Iterator[Path_]
             yield from _required_of_shape(item, shape.member, (*path, index))
 
 
-def _unions(value: Any, shape: Shape, path: Path_) -> Iterator[tuple[Path_, str, StructureShape]]:
-    if isinstance(shape, StructureShape) and isinstance(value, Mapping) and not is_intrinsic(value):
-        members = {_norm(name): member for name, member in shape.members.items()}
-        known = [key for key in value if _norm(key) in members]
-        if shape.is_tagged_union and len(known) == 1:
-            yield path, known[0], shape
-        for key in known:
-            yield from _unions(value[key], members[_norm(key)], (*path, key))
-    elif isinstance(shape, ListShape) and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unions(item, shape.member, (*path, index))
-
-
 Limits = tuple[Any, Any, str, list[Any], bool]
 """Least, most, pattern, enum, and whether least and most are of a length."""
 
 
 def _limits_of_schema(schema: Mapping[str, Any]) -> Limits:
     text = "minLength" in schema or "maxLength" in schema
-    least, most = (schema.get("minLength"), schema.get("maxLength")) if text else (schema.get("minimum"), schema.get("maximum"))
+    least, most = (
+        (schema.get("minLength"), schema.get("maxLength")) if text else (schema.get("minimum"), schema.get("maximum"))
+    )
     return least, most, str(schema.get("pattern", "")), list(schema.get("enum", [])), text
 
 
@@ -257,7 +191,7 @@ def _limits_of_shape(shape: Shape) -> Limits:
     return metadata.get("min"), metadata.get("max"), pattern, enum, shape.type_name == "string"
 
 
-def _bad(value: Any, limits: Limits) -> Iterator[object]:
+def _bad(value: Tree, limits: Limits) -> Iterator[object]:
     """Yield values like a literal one that its limits refuse."""
     least, most, pattern, enum, text = limits
     if isinstance(value, bool):
@@ -285,7 +219,14 @@ def _bad(value: Any, limits: Limits) -> Iterator[object]:
 def _unmatched(value: str, pattern: str) -> Iterator[str]:
     matcher = _matcher(pattern)
     if matcher is not None and matcher.search(value):
-        bad = next((text for text in (f"{value} !", f"\u00fc{value}", f"{value}\u0007") if not matcher.fullmatch(text) and not matcher.search(text)), None)
+        bad = next(
+            (
+                text
+                for text in (f"{value} !", f"\u00fc{value}", f"{value}\u0007")
+                if not matcher.fullmatch(text) and not matcher.search(text)
+            ),
+            None,
+        )
         if bad is not None:
             yield bad
 

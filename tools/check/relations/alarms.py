@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from cdk_sglang.metrics.cloudwatch import cloudwatch_metrics
@@ -35,7 +36,9 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
             yield name, message
         for found in references(properties.get("AlarmActions", [])):
             if found.target in graph.of_type(POLICY):
-                yield from ((name, message) for message in _wakes(properties, graph.resources[found.target]["Properties"]))
+                yield from (
+                    (name, message) for message in _wakes(properties, graph.resources[found.target]["Properties"])
+                )
     for name, policy in graph.of_type(POLICY).items():
         yield from ((name, message) for message in _of_policy(policy["Properties"], graph))
     yield from _asleep(graph)
@@ -44,7 +47,7 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
 def _windows(alarm: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with an alarm's periods: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html."""
     period, number = _number(alarm.get("Period")), _number(alarm.get("EvaluationPeriods"))
-    if period is not None and (period <= 0 or period % 60 and period not in _HIGH_RESOLUTION):
+    if period is not None and (period <= 0 or (period % 60 and period not in _HIGH_RESOLUTION)):
         yield f"Period {period:g} is none of 10, 20, 30 and multiples of 60 seconds"
     if period is not None and number is not None:
         most = _WEEK if period >= _HOUR else _DAY
@@ -64,16 +67,16 @@ def _levels(alarm: Mapping[str, Any]) -> Iterator[str]:
     if threshold is None:
         yield "has no Threshold, and nothing to compare its metric with"
         return
-    if threshold < 0 or threshold == 0 and comparison in {"LessThanThreshold", "GreaterThanOrEqualToThreshold"}:
+    if threshold < 0 or (threshold == 0 and comparison in {"LessThanThreshold", "GreaterThanOrEqualToThreshold"}):
         yield f"{comparison} {threshold:g} holds always or never: the metric is never below 0"
     normalized = metric is not None and metric.unit == "Percent" and metric.name.endswith("Normalized")
-    if normalized and (threshold > _PERCENT or threshold == _PERCENT and comparison == "GreaterThanThreshold"):
+    if normalized and (threshold > _PERCENT or (threshold == _PERCENT and comparison == "GreaterThanThreshold")):
         yield f"{comparison} {threshold:g} never holds: the metric is at most 100"
     if alarm.get("TreatMissingData") == "breaching":
         yield "takes missing data for a breach: its metric has none while nothing happens, or no instance runs"
     if alarm.get("TreatMissingData") is None:
         yield "does not say what missing data is: its metric has none while nothing happens"
-    failures = metric is not None and metric.statistic == "Sum" or metric is None
+    failures = (metric is not None and metric.statistic == "Sum") or metric is None
     if failures and comparison.startswith("LessThan"):
         yield f"{comparison} on a count of failures: it fires while nothing fails"
 
@@ -130,12 +133,12 @@ def _holes(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "has no step"
         return
     ordered = sorted(steps, key=_first)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if _last(one) != _first(other):
             yield f"steps have a hole or overlap between {_last(one):g} and {_first(other):g}"
     if any(_first(step) >= _last(step) for step in steps):
         yield "a step ends before it begins"
-    if _first(ordered[0]) > 0 or _last(ordered[-1]) != float("inf") and _first(ordered[0]) >= 0:
+    if _first(ordered[0]) > 0 or (_last(ordered[-1]) != float("inf") and _first(ordered[0]) >= 0):
         yield "steps do not begin at the threshold and go on without an end"
     if any(_number(step.get("ScalingAdjustment")) == 0 for step in steps):
         yield "a step changes nothing"

@@ -83,7 +83,7 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
     yield from _let_in(graph, environment)
     for resource_type, when, path in TWO:
         for name, resource in graph.of_type(resource_type).items():
-            subnets = [text for text in map(str, at(resource["Properties"], path))]
+            subnets = list(map(str, at(resource["Properties"], path)))
             if when in resource["Properties"] and len(set(subnets)) < 2:  # noqa: PLR2004
                 yield name, f"{path} has {len(set(subnets))}; two subnets in two zones are promised"
     for name, endpoint in graph.of_type("AWS::EC2::VPCEndpoint").items():
@@ -111,8 +111,15 @@ def _expired(graph: Graph) -> Iterator[tuple[str, str]]:
     }
     for name, bucket in graph.of_type("AWS::S3::Bucket").items():
         for rule in listed(bucket["Properties"].get("LifecycleConfiguration", {}).get("Rules")):
-            if name not in logs and rule.get("Status") == "Enabled" and {"ExpirationInDays", "ExpirationDate"} & rule.keys():
+            if (
+                name not in logs
+                and rule.get("Status") == "Enabled"
+                and {"ExpirationInDays", "ExpirationDate"} & rule.keys()
+            ):
                 yield name, "a lifecycle rule expires current objects: weights and reports would be gone"
+            for days in at(rule, "NoncurrentVersionExpiration.NoncurrentDays"):
+                if isinstance(days, int) and days < 1:
+                    yield name, f"NoncurrentDays is {days}: S3 takes 1 and more"
             moves = [*listed(rule.get("Transitions")), *listed(rule.get("Transition"))]
             if any(move.get("StorageClass") in ARCHIVES for move in moves):
                 yield name, "a lifecycle rule archives current objects, which nobody can read then"
@@ -129,7 +136,10 @@ def _shut(graph: Graph) -> Iterator[tuple[str, str]]:
         if str(resource.get("Type")).endswith(("BucketPolicy", "QueuePolicy", "TopicPolicy")):
             for place, statement in statements(resource.get("Properties", {})):
                 condition: Any = statement.get("Condition", {})
-                plain = isinstance(condition, Mapping) and text_of(condition.get("Bool", {}).get("aws:SecureTransport")) == "false"
+                plain = (
+                    isinstance(condition, Mapping)
+                    and text_of(condition.get("Bool", {}).get("aws:SecureTransport")) == "false"
+                )
                 reaches = any(covers(str(one), use) for one in listed(statement.get("Action")) for use in USES)
                 if statement.get("Effect") == "Deny" and reaches and not plain:
                     yield f"{name}.{place}", "denies more than plain HTTP: SageMaker and everybody else may be shut out"
@@ -137,7 +147,9 @@ def _shut(graph: Graph) -> Iterator[tuple[str, str]]:
             administrators = [
                 statement
                 for _, statement in statements(resource.get("Properties", {}))
-                if statement.get("Effect") == "Allow" and "kms:*" in listed(statement.get("Action")) and ":root" in str(statement.get("Principal"))
+                if statement.get("Effect") == "Allow"
+                and "kms:*" in listed(statement.get("Action"))
+                and ":root" in str(statement.get("Principal"))
             ]
             if not administrators:
                 yield name, "nobody may administer the key: allow kms:* to the account's root"

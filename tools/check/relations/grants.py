@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.check.graph import Graph, listed, references
-from tools.check.relations.order import policies_of
 from tools.check.template_text import text_of
 
 
@@ -49,7 +48,9 @@ def grants(role: str, graph: Graph) -> list[Grant]:
     """Return the statements that allow a role something, in its own and in separate policies."""
     properties = graph.resources.get(role, {}).get("Properties", {})
     documents = [policy.get("PolicyDocument", {}) for policy in properties.get("Policies", [])]
-    documents += [graph.resources[name]["Properties"].get("PolicyDocument", {}) for name in policies_of(role, graph)]
+    documents += [
+        graph.resources[name]["Properties"].get("PolicyDocument", {}) for name in graph.policies.get(role, ())
+    ]
     return [
         Grant(
             tuple(str(action) for action in listed(statement.get("Action"))),
@@ -64,7 +65,7 @@ def grants(role: str, graph: Graph) -> list[Grant]:
 
 def _covers(resource: object, target: object) -> bool:
     """Return whether a resource of a statement covers a value: the same, one with `*`, or a reference to the same resource."""
-    if resource == "*" or resource == target:
+    if resource in ("*", target):
         return True
     wanted = {found.target for found in references(target)}
     if wanted:

@@ -77,7 +77,7 @@ def findings(graph: Graph) -> Iterator[tuple[str, str]]:
                 yield later, f"comes after {earlier}: {order.why}; state it with DependsOn"
     for resource_type, path in USERS.items():
         for name, resource in graph.of_type(resource_type).items():
-            for policy in policies_of(role_of(resource, path), graph):
+            for policy in graph.policies.get(role_of(resource, path), ()):
                 if not graph.comes_after(name, policy):
                     yield name, f"comes after {policy}, the policy of its role; state it with DependsOn"
     yield from _watchers(graph)
@@ -119,12 +119,3 @@ def role_of(resource: Mapping[str, Any], path: tuple[str, ...]) -> str:
     for part in path:
         value = value.get(part, {}) if isinstance(value, Mapping) else {}
     return next((found.target for found in references(value)), "")
-
-
-def policies_of(role: str, graph: Graph) -> list[str]:
-    """Return the logical ids of the policies of a role that are resources of their own."""
-    return [
-        name
-        for name, policy in graph.of_type("AWS::IAM::Policy").items()
-        if role and role in {found.target for found in references(policy["Properties"].get("Roles", []))}
-    ]

@@ -36,9 +36,7 @@ _TRACES: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 _PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _SAMPLING: Final = ("xray:GetSamplingRules", "xray:GetSamplingTargets")
 _JOIN: Final = tuple(
-    f"ec2:{verb}{noun}"
-    for verb in ("Create", "Delete")
-    for noun in ("NetworkInterface", "NetworkInterfacePermission")
+    f"ec2:{verb}{noun}" for verb in ("Create", "Delete") for noun in ("NetworkInterface", "NetworkInterfacePermission")
 ) + tuple(
     f"ec2:Describe{noun}"
     for noun in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "VpcEndpoints", "Vpcs")
@@ -136,7 +134,9 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
         for name, resource in graph.of_type(resource_type).items():
             role = role_of(resource, tuple(path.split(".")))
             if role in graph.resources:
-                yield from ((role, f"{name} takes it: {message}") for message in _untrusting(graph, role, service, environment))
+                yield from (
+                    (role, f"{name} takes it: {message}") for message in _untrusting(graph, role, service, environment)
+                )
     yield from _unmet(graph)
     for name, function in graph.of_type(_FUNCTION).items():
         role = role_of(function, ("Role",))
@@ -153,8 +153,14 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
 def _untrusting(graph: Graph, role: str, service: str, environment: Environment) -> Iterator[str]:
     document = graph.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
     for statement in listed(document.get("Statement")):
-        principals = listed(statement.get("Principal", {}).get("Service") if isinstance(statement.get("Principal"), Mapping) else None)
-        if statement.get("Effect") == "Allow" and "sts:AssumeRole" in listed(statement.get("Action")) and service in principals:
+        principals = listed(
+            statement.get("Principal", {}).get("Service") if isinstance(statement.get("Principal"), Mapping) else None
+        )
+        if (
+            statement.get("Effect") == "Allow"
+            and "sts:AssumeRole" in listed(statement.get("Action"))
+            and service in principals
+        ):
             yield from _shut_out(statement.get("Condition", {}), environment)
             return
     yield f"its trust does not allow {service} sts:AssumeRole"
@@ -165,7 +171,12 @@ def _shut_out(condition: Mapping[str, Any], environment: Environment) -> Iterato
     for operator, keys in condition.items():
         for key, values in keys.items():
             for text in map(text_of, listed(values)):
-                if key == "aws:SourceAccount" and environment.account and re.fullmatch(r"\d{12}", text) and text != environment.account:
+                if (
+                    key == "aws:SourceAccount"
+                    and environment.account
+                    and re.fullmatch(r"\d{12}", text)
+                    and text != environment.account
+                ):
                     yield f"{operator} {key} is {text}, and requests come from {environment.account}"
 
 
@@ -182,7 +193,10 @@ def _unmet(graph: Graph) -> Iterator[tuple[str, str]]:
                     for action in need.actions:
                         for target in targets:
                             if not any(grant.allows(action, target) for grant in allowed):
-                                yield role, f"{name} needs {action}{f' on {target}' if target else ''}: the role does not allow it"
+                                yield (
+                                    role,
+                                    f"{name} needs {action}{f' on {target}' if target else ''}: the role does not allow it",
+                                )
 
 
 def _of_role(role: str, graph: Graph, environment: Environment) -> Iterator[tuple[str, str]]:
@@ -203,7 +217,10 @@ def _of_role(role: str, graph: Graph, environment: Environment) -> Iterator[tupl
         for found in (found for one in grant.resources for found in references(one)):
             if grant.names("iam:PassRole") and found.target in graph.of_type("AWS::IAM::Role"):
                 for service in passed:
-                    yield from ((found.target, f"{role} passes it: {message}") for message in _untrusting(graph, found.target, str(service), environment))
+                    yield from (
+                        (found.target, f"{role} passes it: {message}")
+                        for message in _untrusting(graph, found.target, str(service), environment)
+                    )
     yield from _log_groups(role, allowed, graph)
     yield from _tasks(role, allowed, graph)
 
@@ -217,7 +234,10 @@ def _log_groups(role: str, allowed: list[Grant], graph: Graph) -> Iterator[tuple
         name = group["Properties"].get("LogGroupName")
         if isinstance(name, str) and name.startswith("/aws/sagemaker/"):
             for action in (*_LOGS, "logs:DescribeLogStreams"):
-                if not any(grant.names(action) and any(f":{name}" in text_of(one) for one in grant.resources) for grant in allowed):
+                if not any(
+                    grant.names(action) and any(f":{name}" in text_of(one) for one in grant.resources)
+                    for grant in allowed
+                ):
                     yield role, f"{name} is written by SageMaker: the role does not allow {action} on it"
 
 
@@ -240,7 +260,9 @@ def _invoked(graph: Graph) -> Iterator[tuple[str, str]]:
     """
     for role in graph.of_type("AWS::IAM::Role"):
         for action in ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"):
-            resources = [text_of(one) for grant in grants(role, graph) if grant.names(action) for one in grant.resources]
+            resources = [
+                text_of(one) for grant in grants(role, graph) if grant.names(action) for one in grant.resources
+            ]
             kinds = {text.rpartition(":")[2].partition("/")[0] for text in resources}
             for missing in {"endpoint", "inference-component"} - kinds:
                 if kinds & {"endpoint", "inference-component"}:

@@ -33,4 +33,7 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
             for region in sorted(set(_REGION.findall(text)) - {environment.region}):
                 yield f"{name}.{dotted(path)}", f"names the Region {region}, and the stack is in {environment.region}"
             for account in sorted(set(_ACCOUNT.findall(text)) - accounts) if environment.account else ():
-                yield f"{name}.{dotted(path)}", f"names the account {account}, and the stack is in {environment.account}"
+                yield (
+                    f"{name}.{dotted(path)}",
+                    f"names the account {account}, and the stack is in {environment.account}",
+                )
