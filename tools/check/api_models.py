@@ -32,11 +32,15 @@ _EITHER: Final = re.compile(r"\beither (\w+) or (\w+)\b")
 _NOT_BOTH: Final = re.compile(r"[^.]*(?:not both|(?:can't|cannot) (?:specify|use|include|set) both)[^.]*\.")
 
 EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "ContainerDefinition": (("modeldatasource", "modeldataurl"),),
+    "CreateModelInput": (("containers", "primarycontainer"),),
+    "CreateStateMachineInput": (("definition", "definitionstring"),),
     "ProductionVariant": (("instancetype", "instancepools"),),
     "Target": (("input", "inputpath"), ("input", "inputtransformer"), ("inputpath", "inputtransformer")),
 }
-"""Members, in lower case, that exclude each other by the page of their shape where the model says nothing:
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html and
+"""Members or properties, in lower case, that exclude each other by the page of their shape or type where the model says nothing:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html, API_ContainerDefinition.html and API_ProductionVariant.html there,
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html and
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html (read 2026-11)."""
 
 BEHIND: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {

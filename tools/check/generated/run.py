@@ -163,7 +163,7 @@ def examine(
         folders: Cloud assemblies by environment.
         per_kind: Mutants of each kind.
         others: Whether to ask every other checker, for the figures without the derived rules.
-        seconds: Time after which no further mutant is examined; None for all.
+        seconds: Time after which no further mutant is examined, once each kind has had one; None for all.
     """
     start = time.monotonic()
     templates = sources(folders)
@@ -179,7 +179,7 @@ def examine(
             f"{source.name}: {name} finds something" for source in templates for name in examiner.unchanged(source)
         ]
     for candidate in _in_turns(samples(templates, per_kind)):
-        if seconds is not None and time.monotonic() - start > seconds:
+        if seconds is not None and len(verdicts) >= len(KINDS) and time.monotonic() - start > seconds:
             break
         verdicts.append(examiner.verdict(candidate, others=others))
     return verdicts, problems

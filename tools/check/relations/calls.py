@@ -113,7 +113,7 @@ class _Module:
             for node in ast.walk(tree)
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "client"
+            and node.func.attr in {"client", "resource"}
             and node.args
             and isinstance(node.args[0], ast.Constant)
         }
