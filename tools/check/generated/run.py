@@ -30,7 +30,7 @@ LEAST: Final = 0.85
 SAMPLE: Final = 8
 """Mutants of each kind in `make check`."""
 
-SECONDS: Final = 15.0
+SECONDS: Final = 12.0
 """Time after which the sample of `make check` is cut."""
 
 MAKERS: Final[tuple[Callable[[Source], Iterator[Candidate]], ...]] = (
@@ -83,8 +83,9 @@ class Verdict:
 
 def sources(folders: Mapping[str, Path]) -> list[Source]:
     """Return the templates of cloud assemblies by their environments' names."""
+    environments = {name: environment_of(folder) for name, folder in folders.items()}
     return [
-        Source(stack.name, json.loads(stack.template.read_text(encoding="utf-8")), environment_of(folder))
+        Source(stack.name, json.loads(stack.template.read_text(encoding="utf-8")), environments[name])
         for name, folder in folders.items()
         for stack in Assembly(environment=name, folder=folder).stacks
     ]
@@ -157,12 +158,13 @@ def _finds(look: Callable[[], bool]) -> bool:
 def examine(
     folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds: float | None = None
 ) -> tuple[list[Verdict], list[str]]:
-    """Return the verdicts of a sample, and the findings of derived rules in the unchanged templates.
+    """Return the verdicts of a sample, and the findings in the unchanged templates.
 
     Args:
         folders: Cloud assemblies by environment.
         per_kind: Mutants of each kind.
-        others: Whether to ask every other checker, for the figures without the derived rules.
+        others: Whether to ask every other checker, for the figures without the derived rules, and all of them about the unchanged templates, as
+            `make check` does by itself.
         seconds: Time after which no further mutant is examined, once each kind has had one; None for all.
     """
     start = time.monotonic()
@@ -173,9 +175,9 @@ def examine(
         for _, rule, _ in Assembly(environment=name, folder=folder).acknowledgements()
     )
     examiner, verdicts = Examiner(acknowledged), list[Verdict]()
-    problems = unchanged_problems(templates)
+    problems: list[str] = []
     if others:
-        problems += [
+        problems = unchanged_problems(templates) + [
             f"{source.name}: {name} finds something" for source in templates for name in examiner.unchanged(source)
         ]
     for candidate in _in_turns(samples(templates, per_kind)):
