@@ -115,8 +115,9 @@ check: setup ## format, lint, types, layers, and every checker over every enviro
 	@python -m tools.check
 
 .PHONY: mutants
-mutants: setup ## faults put into our own templates, and the checker that finds each
+mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind)
 	@python -m tools.check.mutants
+	@python -m tools.check.generated $(COUNT)
 
 .PHONY: fuzz
 fuzz: setup ## 2,000 random environments through synth and CDK's validation: make fuzz COUNT=200

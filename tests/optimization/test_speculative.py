@@ -126,7 +126,7 @@ def test_one_asset_has_all_functions_and_nothing_else(whole: Pipeline) -> None:
     ("group", "mine", "others"),
     [
         ("Inputs", "states:ListExecutions", ["sagemaker:CreateOptimizationJob", "cloudformation:UpdateStack"]),
-        ("Training", "sagemaker:CreateOptimizationJob", ["s3:PutObject", "sagemaker:CreateModel"]),
+        ("Training", "sagemaker:CreateOptimizationJob", ["s3:DeleteObject", "sagemaker:CreateModel"]),
         ("Draft", "s3:PutObject", ["sagemaker:CreateModel", "s3:DeleteObject", "iam:PassRole"]),
         ("Gate", "sagemaker:CreateInferenceComponent", ["s3:PutObject", "cloudformation:UpdateStack"]),
         ("Bench", "sagemaker:CreateAIBenchmarkJob", ["sagemaker:DeleteInferenceComponent", "s3:DeleteObject"]),

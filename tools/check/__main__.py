@@ -11,10 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tools.check import cfn_lint, drift, metric_names, metric_uses, mutants, workflows
+from tools.check import api_models, cfn_lint, drift, metric_names, metric_uses, mutants, workflows
 from tools.check.assemblies import MAX_RESOURCES, Assembly, by_rule
 from tools.check.commands import ROOT
+from tools.check.generated import run as generated
+from tools.check.graph import environment_of
 from tools.check.outcomes import Checks, Outcome
+from tools.check.relations import checker as relations
 from tools.check.synthesis import Synthesis, differences, synthesise
 
 
@@ -45,6 +48,9 @@ def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -
     checks.run("cfn-lint", lambda: _linted(assemblies))
     checks.run("state machines", lambda: _state_machines(assemblies))
     checks.run("names of metrics", lambda: _metric_names(assemblies))
+    checks.run("values that the APIs take", lambda: _api_values(assemblies))
+    checks.run("relations between resources", lambda: _relations(assemblies))
+    checks.run("generated faults are found", lambda: _generated(assemblies))
     table: list[str] = []
     prod = next(assembly.folder for assembly in assemblies if assembly.environment == mutants.ENVIRONMENT)
     checks.run("faults in templates are found", lambda: mutants.check(prod, table.append))
@@ -125,6 +131,37 @@ def _metric_names(assemblies: Sequence[Assembly]) -> Outcome:
             for place, message in metric_names.findings(template, published=published)
         ],
     )
+
+
+def _api_values(assemblies: Sequence[Assembly]) -> Outcome:
+    problems = [
+        f"{stack.name}: {place}: {message}"
+        for assembly in assemblies
+        for stack in assembly.stacks
+        for place, message in api_models.findings(json.loads(stack.template.read_text(encoding="utf-8")))
+    ]
+    return Outcome(figures=f"{len(api_models.BEHIND)} types, by botocore's models", problems=problems)
+
+
+def _relations(assemblies: Sequence[Assembly]) -> Outcome:
+    problems = []
+    for assembly in assemblies:
+        environment = environment_of(assembly.folder)
+        for stack in assembly.stacks:
+            template = json.loads(stack.template.read_text(encoding="utf-8"))
+            problems += [
+                f"{stack.name}: {place}: {message}" for place, message in relations.findings(template, environment)
+            ]
+    return Outcome(
+        figures="order, references, roles and their code, places, alarms and scaling, data", problems=problems
+    )
+
+
+def _generated(assemblies: Sequence[Assembly]) -> Outcome:
+    """Run a sample in a bounded time; `make mutants` takes more, and prints the figures by kind."""
+    folders = {assembly.environment: assembly.folder for assembly in assemblies}
+    verdicts, problems = generated.examine(folders, generated.SAMPLE, others=False, seconds=generated.SECONDS)
+    return generated.outcome(verdicts, problems)
 
 
 def _each(assemblies: Sequence[Assembly], problems: Callable[[Assembly], list[str]]) -> Outcome:

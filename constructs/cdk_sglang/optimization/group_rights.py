@@ -77,6 +77,7 @@ def _training(places: Places) -> list[Right]:
             resources=places.jobs,
             reason=_OF_A_RUN,
         ),
+        *write(places, places.runs),  # a record of the job for the clean-up; whether a completed job has left a draft
         pass_role(places.job_role_arn),
     ]
 
@@ -154,7 +155,11 @@ def _bench(places: Places) -> list[Right]:
             resources=places.benchmarks,
             reason=_OF_A_RUN,
         ),
-        Right(actions=("sagemaker:ListAIBenchmarkJobs",), resources=["*"], reason=NO_RESOURCE),
+        Right(
+            actions=("sagemaker:ListAIBenchmarkJobs", "sagemaker:ListAIWorkloadConfigs"),
+            resources=["*"],
+            reason=NO_RESOURCE,
+        ),
         Right(
             actions=permissions.DESCRIBE_COMPONENT, resources=places.canaries("inference-component"), reason=_OF_A_RUN
         ),

@@ -1,0 +1,1 @@
+"""A generator of faults over the synthesised templates: kinds and rules, no list of cases."""
