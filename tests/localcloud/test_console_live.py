@@ -66,7 +66,10 @@ def test_all_pages_share_one_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_PERIOD_S", 1000)
     made: list[int] = []
     streams = Streams(lambda: {"number": made.append(1) or len(made)})
-    assert [parsed(next(streams.open(never)[0])) for _ in range(3)] == [("fleet", {"number": 1})] * 3
+    pages = [streams.open(never)[0] for _ in range(3)]
+    assert [parsed(next(page)) for page in pages] == [("fleet", {"number": 1})] * 3
+    late = streams.open(never)[0]  # whose page has drawn what is newer
+    assert parsed(next(late)) == ("fleet", {"number": 2})
 
 
 def test_no_more_streams_are_opened_than_there_are_threads_for_and_those_of_pages_that_have_gone_do_not_count() -> None:
