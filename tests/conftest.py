@@ -5,12 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as for what a shell runs in the background: no child of the tests would notice a Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Imports only add objects: looking for garbage among them again and again was a third of the collection's time.
 gc.disable()
