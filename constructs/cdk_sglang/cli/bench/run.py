@@ -13,6 +13,7 @@ import typer
 from cdk_sglang.cli.aws import client as aws_client
 from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.bench.environment import history_location, read_environment
+from cdk_sglang.cli.bench.options import Aiperf, Api, History, Tokenizer
 from cdk_sglang.cli.bench.waking import NoAnswerError, seconds_until_answer
 from cdk_sglang.cli.own import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -30,19 +31,11 @@ def run(
     *,
     component: Annotated[str | None, typer.Option(help="Component, such as chat/llama.")] = None,
     workload: Annotated[str | None, typer.Option(help="Workload of the environment's bench.")] = None,
-    api: Annotated[
-        str, typer.Option(help="SageMaker's API: openai, or streaming through a relay that signs.")
-    ] = "openai",
-    history: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix of results; .bench/history by default.")
-    ] = None,
+    api: Api = "openai",
+    history: History = None,
     environments: Annotated[Path | None, typer.Option(help="Folder of the environments.")] = None,
-    aiperf: Annotated[
-        Path | None, typer.Option(help="AIPerf's program; that of `make bench-tools` by default.")
-    ] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Folder or Hugging Face repository; that of the weights by default.")
-    ] = None,
+    aiperf: Aiperf = None,
+    tokenizer: Tokenizer = None,
     repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,
     max_usd: Annotated[float | None, typer.Option(min=0.01, help="Instead of the workload's ceiling.")] = None,
     runner: Annotated[str, typer.Option(help="aiperf on this machine, or sagemaker: AI benchmark jobs.")] = "aiperf",

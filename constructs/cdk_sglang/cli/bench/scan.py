@@ -12,6 +12,7 @@ from rich.table import Table
 from cdk_sglang.checks import did_you_mean, raise_if_any
 from cdk_sglang.cli.aws import failures_of
 from cdk_sglang.cli.bench.environment import history_location
+from cdk_sglang.cli.bench.options import Aiperf, Api, History, Tokenizer
 from cdk_sglang.cli.bench.report import number
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
@@ -57,18 +58,10 @@ def scan(
     start_minutes: Annotated[
         float, typer.Option(min=1, max=240, help="Minutes until an endpoint that does not start is given up.")
     ] = 45,
-    api: Annotated[
-        str, typer.Option(help="SageMaker's API: openai, or streaming through a relay that signs.")
-    ] = "openai",
-    aiperf: Annotated[
-        Path | None, typer.Option(help="AIPerf's program; that of `make bench-tools` by default.")
-    ] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Folder or Hugging Face repository; that of the weights by default.")
-    ] = None,
-    history: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix of results; .bench/history by default.")
-    ] = None,
+    api: Api = "openai",
+    aiperf: Aiperf = None,
+    tokenizer: Tokenizer = None,
+    history: History = None,
 ) -> None:
     """Measure a model on instance types, on an endpoint of each, one after the other, and print what a million tokens cost.
 

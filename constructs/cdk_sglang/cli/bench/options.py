@@ -1,0 +1,17 @@
+"""Options that several commands of `cdk-sglang bench` take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Api = Annotated[str, typer.Option(help="SageMaker's API: openai, or streaming through a relay that signs.")]
+History = Annotated[
+    str | None, typer.Option(help="Folder or s3://bucket/prefix of results; .bench/history by default.")
+]
+Aiperf = Annotated[Path | None, typer.Option(help="AIPerf's program; that of `make bench-tools` by default.")]
+Tokenizer = Annotated[
+    str | None, typer.Option(help="Folder or Hugging Face repository; that of the weights by default.")
+]
