@@ -21,10 +21,10 @@ class ClientSources(BuildHookInterface[Any]):
             build_data: What the build is made of; changed here.
 
         Raises:
-            NotImplementedError: An editable install, which cannot give a folder another name.
+            ValueError: An editable install, which cannot give a folder another name.
         """
         if version == "editable":
-            raise NotImplementedError(
+            raise ValueError(
                 "cdk-sglang-client has no editable install; that of cdk-sglang, one folder up, has the same code"
             )
         root = Path(self.root)
