@@ -11,7 +11,7 @@ from tests.agent.gateway_stand_in import GatewayStandIn
 from tests.agent.memory_stand_in import MEMORY, MemoryStandIn
 from tests.agent.model_stand_in import COMPONENT, ENDPOINT, ModelStandIn
 from tests.agent.otlp_sink import OtlpSink
-from tests.agent.process import VENV, AgentProcess, agent
+from tests.agent.process import VENV, AgentProcess, agent, exporting_to
 from tests.agent.stand_in import CREDENTIALS, StandIn
 
 WAKE_SECONDS = 3
@@ -52,15 +52,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "CDK_SGLANG_PROMPT_VERSION": "1",
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime.url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": events.url,
-            "AGENT_OBSERVABILITY_ENABLED": "true",
-            "OTEL_PYTHON_DISTRO": "aws_distro",
-            "OTEL_PYTHON_CONFIGURATOR": "aws_configurator",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces",
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{collector.url}/v1/logs",
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
-            "OTEL_BLRP_SCHEDULE_DELAY": "200",
+            **exporting_to(collector.url),
             "OTEL_RESOURCE_ATTRIBUTES": "service.name=test_agent.DEFAULT",
         }
         with agent(log, instrument=True, **variables) as process:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.agent.model_stand_in import COMPONENT, ENDPOINT, Answer, ModelStandIn
 from tests.agent.otlp_sink import OtlpSink
-from tests.agent.process import VENV, agent
+from tests.agent.process import VENV, agent, exporting_to
 from tests.agent.stand_in import CREDENTIALS, Request, Response, StandIn
 
 _SPAN = re.compile(rb"\x0a\x10.{16}\x12\x08(.{8})", re.DOTALL)
@@ -62,15 +62,7 @@ def test_every_span_leaves_once_and_mlflow_keeps_the_turn_once_without_a_word_of
             "CDK_SGLANG_ENDPOINT": ENDPOINT,
             "CDK_SGLANG_COMPONENT": COMPONENT,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime.url,
-            "AGENT_OBSERVABILITY_ENABLED": "true",
-            "OTEL_PYTHON_DISTRO": "aws_distro",
-            "OTEL_PYTHON_CONFIGURATOR": "aws_configurator",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces",
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{collector.url}/v1/logs",
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
-            "OTEL_BLRP_SCHEDULE_DELAY": "200",
+            **exporting_to(collector.url),
             "MLFLOW_TRACKING_URI": tracking.url,
             "MLFLOW_ENABLE_OTLP_EXPORTER": "false",  # as the runtime has it, see tests/stacks/agent
         }
