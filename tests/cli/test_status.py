@@ -9,7 +9,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -123,13 +123,22 @@ class World:
             ],
         )
 
-    def alarm(self, name: str, *, component: str | None = None, firing: bool = True) -> None:
+    def alarm(
+        self,
+        name: str,
+        *,
+        component: str | None = None,
+        firing: bool = True,
+        metric: str = "Invocations",
+        actions: Sequence[str] = (),
+    ) -> None:
         dimensions = [{"Name": "InferenceComponentName", "Value": component}] if component else []
         self.cloudwatch.put_metric_alarm(
             AlarmName=name,
             AlarmDescription="Copies do not start.\nRead the log; runbook: docs/runbooks/copies.md",
             Namespace="AWS/SageMaker",
-            MetricName="Invocations",
+            MetricName=metric,
+            AlarmActions=list(actions),
             Dimensions=dimensions,
             Statistic="Sum",
             Period=60,
@@ -239,6 +248,28 @@ def test_alarms_are_those_of_the_environments_stacks_and_names_with_their_next_s
     ]  # fmt: skip
     assert report["alarms"][0]["next_step"] == "Copies do not start. Read the log; runbook: docs/runbooks/copies.md"
     assert "runbook" in world.run().stdout
+
+
+def test_an_alarm_that_only_scales_is_no_fault(world: World) -> None:
+    world.deploy()
+    policy = f"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/sagemaker/inference-component/{QWEN}:policyName/p"
+    topic = "arn:aws:sns:us-east-1:123456789012:people"
+    world.alarm(f"TargetTracking-inference-component/{QWEN}-AlarmLow-1", component=QWEN, actions=[policy])
+    assert world.report()["alarms"] == []
+    assert world.run().exit_code == 0
+    world.alarm("pages-too", component=QWEN, actions=[policy, topic])
+    assert [one["name"] for one in world.report()["alarms"]] == ["pages-too"]
+    assert world.run().exit_code == 1
+
+
+def test_a_deployment_that_runs_is_a_note_and_no_fault(world: World) -> None:
+    world.deploy()
+    world.alarm("cdk-sglang-prod-chat-DeploymentsRunning1A2B3C4D-AbCdEfGhIjKl", metric="DeploymentRunning")
+    done = world.run()
+    assert (done.exit_code, world.report()["problems"]) == (0, [])
+    assert "note: Copies do not start." in done.stdout  # the alarm's description
+    assert "ALARM" not in done.stdout
+    assert [one["is_fault"] for one in world.report()["alarms"]] == [False]
 
 
 def test_the_error_budget_is_that_of_all_days_of_the_promise(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

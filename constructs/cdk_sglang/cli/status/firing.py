@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_sglang.cli.status.report import FiringAlarm
+from cdk_sglang.observability.alarms.catalogue import DEPLOYMENT_METRIC
 
 if TYPE_CHECKING:
     from cdk_sglang.observability.observed_fleet import ObservedFleet
@@ -15,10 +16,15 @@ _DIMENSIONS: Final = frozenset({"EndpointName", "InferenceComponentName"})
 _GENERATED: Final = r"-[A-Za-z0-9]+-[A-Za-z0-9]{8,}"
 """What CloudFormation puts behind a stack's name: a logical id and random characters, neither with a hyphen in it, so that the alarms of
 prod-eu are not taken for those of prod."""
+_SCALING_POLICY: Final = re.compile(r"arn:[^:]*:autoscaling:[^:]*:[^:]*:scalingPolicy:")
+"""Beginning of the ARN of a policy of Application Auto Scaling, as an alarm's action
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html, read 2026-12)."""
 
 
 def firing_alarms(cloudwatch: Any, fleet: ObservedFleet) -> tuple[FiringAlarm, ...]:  # noqa: ANN401  boto3's client
     """Return the environment's alarms in ALARM: those of its stacks, and those on metrics of its endpoints and components.
+
+    Alarms that only scale are left out: one of the two of a policy is in ALARM whenever a component could do with fewer copies.
 
     Args:
         cloudwatch: boto3's client of CloudWatch.
@@ -36,11 +42,20 @@ def firing_alarms(cloudwatch: Any, fleet: ObservedFleet) -> tuple[FiringAlarm, .
             name=alarm["AlarmName"],
             since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
             next_step=" ".join(alarm.get("AlarmDescription", "").split()),
+            is_fault=alarm.get("MetricName") != DEPLOYMENT_METRIC,
         )
         for alarm in sorted(alarms, key=lambda alarm: str(alarm["AlarmName"]))
-        if any(stack.fullmatch(alarm["AlarmName"]) for stack in stacks)
-        or any(name in names for name in _watched(alarm))
+        if not _only_scales(alarm)
+        and (
+            any(stack.fullmatch(alarm["AlarmName"]) for stack in stacks)
+            or any(name in names for name in _watched(alarm))
+        )
     )
+
+
+def _only_scales(alarm: dict[str, Any]) -> bool:
+    actions = alarm.get("AlarmActions") or ()
+    return bool(actions) and all(_SCALING_POLICY.match(action) for action in actions)
 
 
 def _watched(alarm: dict[str, Any]) -> Iterator[str]:

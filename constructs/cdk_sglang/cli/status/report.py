@@ -211,11 +211,13 @@ class FiringAlarm:
         name: Name of the alarm.
         since: Time since which it fires.
         next_step: Its description, which says what to do.
+        is_fault: Whether something is wrong; not of the alarm that is on while a deployment runs.
     """
 
     name: str
     since: dt.datetime | None
     next_step: str
+    is_fault: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +260,7 @@ class StatusReport:
                     found.append(f"{where}: {component.state}")
                 if component.error_budget_left is not None and component.error_budget_left <= 0:
                     found.append(f"{where}: the error budget of {component.error_budget_days} days is spent")
-        found += [f"alarm {alarm.name}" for alarm in self.alarms]
+        found += [f"alarm {alarm.name}" for alarm in self.alarms if alarm.is_fault]
         return [*found, *(f"not read: {what}" for what in self.not_read)]
 
     def as_json(self) -> dict[str, Any]:

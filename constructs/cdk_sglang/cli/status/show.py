@@ -191,6 +191,9 @@ def _budget(one: ComponentStatus) -> str:
 
 def _end(report: StatusReport) -> Iterator[RenderableType]:
     for alarm in report.alarms:
+        if not alarm.is_fault:
+            yield _line("note", alarm.next_step)
+            continue
         yield Text("ALARM ", style="bold red").append(_alarm(alarm), style="default")
         if alarm.next_step:
             yield _line(

@@ -19,6 +19,9 @@ _ASLEEP: Final = "an endpoint or component at zero publishes nothing, and sleepi
 _NO_LINE: Final = "the metric is published only when such a line is logged, so no data is no failure"
 _PROMQL: Final = "a series that is not there is not returned, and what is not returned is well"
 
+DEPLOYMENT_METRIC: Final = "DeploymentRunning"
+"""Metric that is 1 while a deployment of an endpoint runs; its alarm keeps the others from paging, and is no fault."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmKind:

@@ -14,6 +14,7 @@ from typing import Final
 import aws_cdk as cdk
 from constructs import Construct
 
+from cdk_sglang.observability.alarms.catalogue import DEPLOYMENT_METRIC
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.log_options import LogOptions
@@ -21,7 +22,6 @@ from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
 NAMESPACE: Final = "cdk-sglang/Deployments"
-METRIC: Final = "DeploymentRunning"
 _TIMEOUT: Final = cdk.Duration.seconds(50)
 _EVENT_SECONDS: Final = 60
 _STACK_ID: Final = "CloudFormation completes the ARN of a stack, given by name, with an id that it makes"
@@ -107,7 +107,7 @@ class DeploymentWatch(Construct):
                     f"A deployment of {endpoint_name} runs: while it does, its alarms page nobody. This alarm tells nobody by itself"
                 ),
                 "Namespace": NAMESPACE,
-                "MetricName": METRIC,
+                "MetricName": DEPLOYMENT_METRIC,
                 "Dimensions": [{"Name": "EndpointName", "Value": endpoint_name}],
                 "Statistic": "Maximum",
                 "Period": 60,

@@ -137,6 +137,9 @@ class AlarmNow(Spec):
     next_step: str
     """What to do."""
 
+    is_fault: bool
+    """Whether something is wrong; not of the alarm that is on while a deployment runs."""
+
 
 class Status(Spec):
     """An environment at one moment."""
@@ -249,7 +252,10 @@ def _component(endpoint: str, component: ComponentStatus) -> ComponentNow:
 
 def _alarm(alarm: FiringAlarm) -> AlarmNow:
     return AlarmNow(
-        name=alarm.name, since=None if alarm.since is None else alarm.since.isoformat(), next_step=alarm.next_step
+        name=alarm.name,
+        since=None if alarm.since is None else alarm.since.isoformat(),
+        next_step=alarm.next_step,
+        is_fault=alarm.is_fault,
     )
 
 
