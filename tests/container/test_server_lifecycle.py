@@ -85,12 +85,12 @@ def _stops_in_order(server: EngineServer) -> None:
         server.process.send_signal(signal.SIGTERM)
         stopped = time.monotonic()
         while server.ping() == 200:
-            assert time.monotonic() < stopped + 10
+            assert time.monotonic() < stopped + 60
         assert server.chat().status == 503
         assert [reply.result().status for reply in replies] == [200] * 4
         assert {reply.result().json["usage"]["completion_tokens"] for reply in replies} == {80}
-    server.process.wait(timeout=stopped + 30 - time.monotonic())
-    assert not psutil.wait_procs(tree, timeout=5)[1]
+    server.process.wait(timeout=stopped + 120 - time.monotonic())
+    assert not psutil.wait_procs(tree, timeout=20)[1]
 
 
 def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
