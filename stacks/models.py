@@ -13,13 +13,13 @@ from constructs import Construct
 
 from cdk_sglang import AdapterSource, InferenceComponent, ModelSource
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.spec.adapter import Adapter
 from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.image import Image, ImageBuild
-from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager

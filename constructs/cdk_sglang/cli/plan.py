@@ -2,7 +2,7 @@
 
 This package does not know the settings of an app. The app registers a function that turns an
 environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in
-`CDK_SGLANG_ENVIRONMENTS`; the default is `stacks.planning:fleet_request` in the current directory. The function gets `--environments` as
+`CDK_SGLANG_ENVIRONMENTS`; the default is `cdk_sglang.environments.planning:fleet_request` in the current directory. The function gets `--environments` as
 `folder`, and adds the user's own models and prices; for one model, the command reads those beside the environments.
 """
 
@@ -40,7 +40,7 @@ from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
 """Takes an environment's name, and with `--environments` the folder of environments as `folder`."""
-_DEFAULT_READER = "stacks.planning:fleet_request"
+_DEFAULT_READER = "cdk_sglang.environments.planning:fleet_request"
 _reader: list[EnvironmentReader] = []
 
 

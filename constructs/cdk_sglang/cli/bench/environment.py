@@ -1,6 +1,6 @@
 """What can be measured: read by a function of the app, since this package does not know the settings of an app.
 
-The default is `stacks.bench:bench_environment` in the current directory; `CDK_SGLANG_BENCH` names another as `module:function`.
+The default is `cdk_sglang.environments.bench:bench_environment` in the current directory; `CDK_SGLANG_BENCH` names another as `module:function`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READER: Final = "CDK_SGLANG_BENCH"
 HISTORY: Final = "CDK_SGLANG_BENCH_HISTORY"
-DEFAULT_READER: Final = "stacks.bench:bench_environment"
+DEFAULT_READER: Final = "cdk_sglang.environments.bench:bench_environment"
 DEFAULT_HISTORY: Final = ".bench/history"
 
 

@@ -13,11 +13,11 @@ from cdk_sglang.cli.source import from_app
 from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from cdk_sglang.cli.doctor.needs import Needs
+    from cdk_sglang.environments.account_needs import Needs
 
 VARIABLE: Final = "CDK_SGLANG_NEEDS"
 """Environment variable with `module:function` of an app's own reader."""
-_DEFAULT: Final = "stacks.needs:environment_needs"
+_DEFAULT: Final = "cdk_sglang.environments.needs:environment_needs"
 
 
 def doctor(

@@ -10,7 +10,7 @@ from cdk_sglang.observability.observed_fleet import ObservedFleet
 
 VARIABLE: Final = "CDK_SGLANG_OBSERVED"
 """Environment variable with `module:function` of an app's own reader."""
-_DEFAULT: Final = "stacks.planning:observed_fleet"
+_DEFAULT: Final = "cdk_sglang.environments.planning:observed_fleet"
 
 
 def observed_fleet(environment: str, folder: Path | None) -> ObservedFleet:
