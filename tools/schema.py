@@ -18,7 +18,7 @@ def schema_text() -> str:
 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "generated from stacks/settings.py by `make schema`; do not edit",
+        "$comment": "generated from constructs/cdk_sglang/environments/settings.py by `make schema`; do not edit",
         **_on_one_line(Environment.model_json_schema()),
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -13,7 +13,7 @@ from cdk_sglang.environments.reading import FOLDER, load
 
 
 def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
-    """Return the components and workloads of an environment of this app.
+    """Return the components and workloads of an environment.
 
     Args:
         name: The environment.

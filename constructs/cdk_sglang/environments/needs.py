@@ -1,4 +1,4 @@
-"""What an environment of this app needs of its account; what `cdk-sglang doctor --env` asks for. No CDK."""
+"""What an environment needs of its account; what `cdk-sglang doctor --env` asks for. No CDK."""
 
 from __future__ import annotations
 

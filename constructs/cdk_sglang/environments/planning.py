@@ -47,7 +47,7 @@ class ResolvedFleet:
 
 
 def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
-    """Return what is to be planned for an environment of this app; what `cdk-sglang plan --env` asks for.
+    """Return what is to be planned for an environment; what `cdk-sglang plan --env` asks for.
 
     Args:
         name: The environment.
@@ -69,7 +69,7 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
 
 
 def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
-    """Return what is observed of an environment of this app; what `cdk-sglang status --env` asks for.
+    """Return what is observed of an environment; what `cdk-sglang status --env` asks for.
 
     Args:
         name: The environment.
