@@ -135,7 +135,7 @@ def cdk_program(command: str) -> str:
     Raises:
         ConfigurationError: There is no app here that it could run, or it is not installed.
     """
-    if not _has_app():
+    if not has_app():
         text = (
             "this folder holds no app (no cdk.json), and the stacks are made by one; run it in a checkout of cdk-sglang, with --environments PATH "
             "for environments that are elsewhere"
@@ -148,7 +148,7 @@ def cdk_program(command: str) -> str:
     return executable
 
 
-def _has_app() -> bool:
+def has_app() -> bool:
     """Return whether the CDK CLI finds an app: by a file here, the user's own file, or a variable (aws-cdk 2.1148.1)."""
     return Path("cdk.json").is_file() or "CDK_APP" in os.environ or Path("~/.cdk.json").expanduser().is_file()
 
