@@ -17,10 +17,10 @@ import aws_cdk as cdk
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.environments.own import own_facts
+from cdk_sglang.environments.reading import FOLDER, cdk_json_context, load
 from stacks.checks import add_checks
-from stacks.environments import FOLDER, cdk_json_context, load
 from stacks.fleet import add_fleet
-from stacks.own import own_facts
 from stacks.report import print_fleet, write_plan
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from cdk_sglang.cli.layers import read_layers
+from cdk_sglang.environments.layers import read_layers
 from cdk_sglang.errors import ConfigurationError
 from localcloud.background import ROOT, LocalError
 

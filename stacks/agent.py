@@ -21,6 +21,9 @@ from cdk_sglang.agents.runtime import AgentModel, AgentRuntime
 from cdk_sglang.agents.schemas import read_tools
 from cdk_sglang.agents.tools import ClinicalTools
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import endpoint_name, parameter_name
+from cdk_sglang.environments.settings import Environment
+from cdk_sglang.environments.settings_agent import agent_region_problems
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware.agent_regions import agentcore_zone_ids
 from cdk_sglang.metrics.agentcore import AgentMetrics
@@ -28,11 +31,8 @@ from cdk_sglang.observability.dashboards.agent_dashboard import AgentDashboard
 from cdk_sglang.serving.shared.log_options import retention_of
 from cdk_sglang.spec.agent import Agent
 from stacks.alarms import alarm_choice
-from stacks.naming import endpoint_name, parameter_name
 from stacks.network import endpoint_network
 from stacks.options import StackOptions
-from stacks.settings import Environment
-from stacks.settings_agent import agent_region_problems
 
 _WAKE_SECONDS: Final = 900
 """A component that sleeps has a copy again in minutes; after this the agent says that it is not there."""

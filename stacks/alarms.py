@@ -11,12 +11,12 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang import Alarms, ConfigurationError, EndpointAlarms, NoAlarms
+from cdk_sglang.environments.naming import parameter_name
+from cdk_sglang.environments.settings import Environment
+from cdk_sglang.environments.settings_alarms import Alarms as AlarmSettings
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.observed import ObservedEndpoint
-from stacks.naming import parameter_name
 from stacks.options import StackOptions
-from stacks.settings import Environment
-from stacks.settings_alarms import Alarms as AlarmSettings
 
 _ID: Final = "Alarms"
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}

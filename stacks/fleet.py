@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import endpoint_name, environment_name_problems, stack_name
+from cdk_sglang.environments.planning import ResolvedFleet, resolve_fleet
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.serving.shared.names import name_problems
 from stacks.alarms import AlarmsStack
 from stacks.deletion import empty_buckets
 from stacks.foundation import FoundationStack
-from stacks.naming import endpoint_name, environment_name_problems, stack_name
-from stacks.planning import ResolvedFleet, resolve_fleet
 from stacks.serving import ServingStack
-from stacks.settings import Environment
 from stacks.watching import add_watching, stack_name_problems
 
 

@@ -17,6 +17,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.kinds import is_zone_id
+from cdk_sglang.environments.naming import endpoint_name, parameter_name
+from cdk_sglang.environments.settings import Environment, Network
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.endpoint.inference_route import InferenceRoute, RouteDestination
 from cdk_sglang.serving.image.build import ServingImageBuild
@@ -27,11 +30,8 @@ from cdk_sglang.serving.shared.log_keys import let_logs_use
 from cdk_sglang.serving.shared.log_options import LogOptions, retention_of
 from cdk_sglang.serving.shared.logs import kept_under_a_name
 from cdk_sglang.serving.shared.trust import trust_account_alone
-from stacks.kinds import is_zone_id
 from stacks.models import builds_of, secret_named
-from stacks.naming import endpoint_name, parameter_name
 from stacks.options import StackOptions
-from stacks.settings import Environment, Network
 
 _DEFAULT_CIDR: Final = "10.64.0.0/16"
 _ZONES: Final = 2

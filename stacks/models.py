@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,13 @@ from constructs import Construct
 
 from cdk_sglang import AdapterSource, InferenceComponent, ModelSource
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import digest_parameter
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning import ResolvedComponent
 from cdk_sglang.spec.adapter import Adapter
 from cdk_sglang.spec.component import Component
-from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.image import Image, ImageBuild
-from stacks.settings import Environment
 
 if TYPE_CHECKING:
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -31,11 +30,6 @@ def builds_of(settings: Environment) -> dict[str, ImageBuild]:
     builds = [image.build for image in images if isinstance(image, Image) and image.build is not None]
     builds.sort(key=lambda build: build.docker_hub_secret is not None)  # of one base, the build with credentials wins
     return {digest_parameter(build.container_base): build for build in builds}
-
-
-def digest_parameter(base: ContainerBase) -> str:
-    """Return the name under which the foundation publishes the digest of the image that is built on a base."""
-    return f"image-digest-{hashlib.sha256(base.name.encode()).hexdigest()[:8]}"
 
 
 def needs_bucket(component: Component) -> bool:

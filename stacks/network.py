@@ -7,7 +7,7 @@ from collections.abc import Callable
 import aws_cdk as cdk
 
 from cdk_sglang import EndpointNetwork
-from stacks.settings import Network
+from cdk_sglang.environments.settings import Network
 
 
 def endpoint_network(network: Network, read: Callable[[str], str]) -> EndpointNetwork | None:

@@ -10,6 +10,8 @@ from typing import Unpack
 import aws_cdk as cdk
 from constructs import Construct
 
+from cdk_sglang.environments.planning import ResolvedFleet, observed_endpoints
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.observability.alarms.fleet_budget import FleetBudgetAlarm
 from cdk_sglang.observability.dashboards.fleet_dashboards import FleetDashboards
 from cdk_sglang.observability.enrichment import OtelEnrichment
@@ -17,8 +19,6 @@ from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
 from cdk_sglang.observability.traces.transaction_search import TransactionSearch
 from stacks.alarms import alarm_choice
 from stacks.options import StackOptions
-from stacks.planning import ResolvedFleet, observed_endpoints
-from stacks.settings import Environment
 
 
 class ObservabilityStack(cdk.Stack):

@@ -24,16 +24,16 @@ from cdk_sglang import (
     SglangDlc,
 )
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import digest_parameter, endpoint_name, parameter_name
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning import ResolvedEndpoint
 from cdk_sglang.serving.shared.log_keys import LOG_KEY_WARNING
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
-from stacks.models import add_adapters, digest_parameter, model_source, needs_bucket
-from stacks.naming import endpoint_name, parameter_name
+from stacks.models import add_adapters, model_source, needs_bucket
 from stacks.network import endpoint_network
 from stacks.options import StackOptions
-from stacks.settings import Environment
 
 _LOG_REMOVAL: Final = {"retain": cdk.RemovalPolicy.RETAIN, "destroy": cdk.RemovalPolicy.DESTROY}
 

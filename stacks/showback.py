@@ -12,12 +12,12 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_sglang import Alarms, NoAlarms
+from cdk_sglang.environments.naming import parameter_name
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.hardware import PriceTable
 from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.observability.showback.showback import Showback
-from stacks.naming import parameter_name
 from stacks.options import StackOptions
-from stacks.settings import Environment
 
 
 class ShowbackStack(cdk.Stack):

@@ -21,11 +21,11 @@ from cdk_sglang import (
     SpeculativeOptimization,
 )
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import endpoint_name, parameter_name, stack_name
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import Problem
 from cdk_sglang.planning import ResolvedComponent, ResolvedEndpoint
-from stacks.naming import endpoint_name, parameter_name, stack_name
 from stacks.options import StackOptions
-from stacks.settings import Environment
 
 DRAFTS_MAX: Final = 7
 """Pipelines of one stack: each has about 65 resources, of the 500 that a stack may have

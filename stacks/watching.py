@@ -8,14 +8,14 @@ from typing import Final
 
 import aws_cdk as cdk
 
+from cdk_sglang.environments.naming import stack_name
+from cdk_sglang.environments.planning import ResolvedFleet, observed_endpoints
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import PriceTable
 from cdk_sglang.observability.observed import ObservedEndpoint
 from stacks.alarms import AlarmsStack
-from stacks.naming import stack_name
 from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
-from stacks.planning import ResolvedFleet, observed_endpoints
-from stacks.settings import Environment
 
 RESERVED: Final = {
     "foundation": "what all endpoints share",

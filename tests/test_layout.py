@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cdk_sglang.cli.main import app
 from tools.check.metric_names import findings
 
 IGNORED = shutil.ignore_patterns(
@@ -177,6 +179,93 @@ def test_elsewhere_the_wheels_own_files_are_used(other_app: Run) -> None:
     assert own == "True True"
     assert int(instances) > 30
     assert stacks == "None", "stacks is the app's own folder, not ours"
+
+
+@pytest.fixture
+def installed(root: Path, elsewhere: Path, tmp_path: Path) -> Run:
+    """Run an installed program in a folder of environments, where a folder `stacks` is somebody else's."""
+    (tmp_path / "environments").mkdir()
+    shutil.copy(root / "environments" / "dev.yaml", tmp_path / "environments")
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "planning.py").write_text(
+        "raise RuntimeError('a file of the app was taken for the library')\n"
+    )
+
+    def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        kept = {key: value for key, value in os.environ.items() if key.partition("_")[0] not in {"AWS", "CDK"}}
+        kept.pop("PYTHONPATH", None)
+        return subprocess.run(
+            [elsewhere.with_name(program), *arguments],
+            cwd=tmp_path,
+            env={**kept, "HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    return run
+
+
+def test_the_installed_program_plans_an_environment_as_the_checkout_does(
+    root: Path, installed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = installed("cdk-sglang", "plan", "--env", "dev", "--json", "--html", "plan.html")
+    monkeypatch.chdir(root)
+    here = CliRunner().invoke(app, ["plan", "--env", "dev", "--json", "--html", str(tmp_path / "here.html")])
+    assert (done.returncode, done.stdout, done.stderr) == (0, here.stdout, here.stderr)
+    assert json.loads(done.stdout)["endpoints"][0]["instance"] == "ml.g6e.2xlarge"
+    assert (tmp_path / "plan.html").read_text() == (tmp_path / "here.html").read_text()
+
+
+WITHOUT_EXTRAS = """
+import json, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"boto3", "botocore", "openai", "duckdb", "mcp", "grafana_foundation_sdk"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from cdk_sglang.cli.entry import main
+from cdk_sglang.cli.mcp.call import call
+from cdk_sglang.cli.mcp.workspace import Workspace
+
+INIT = "init --env mine --model Qwen/Qwen3-8B --users 20 --instance ml.g6e.2xlarge"
+for words in (INIT, "plan --env mine", "show --env mine", "deploy --env mine", "status --env dev", "bench clean"):
+    sys.argv = ["cdk-sglang", *words.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        print(words.split()[0], ended.code or 0, file=sys.stderr)
+for name in ("check_environment", "diff_environment"):
+    print(json.dumps(call(name, {"environment": "mine"}, Workspace.current()).content))
+"""
+
+
+def test_installed_without_any_extra_it_plans_what_it_writes_and_a_command_that_needs_more_says_so_in_a_line(
+    installed: Run, tmp_path: Path
+) -> None:
+    done = installed("python", "-P", "-c", WITHOUT_EXTRAS)
+    assert done.returncode == 0, done.stderr
+    folder = (tmp_path / "environments").resolve()
+    assert f"in a checkout of cdk-sglang: cdk-sglang deploy --env mine --environments {folder}" in done.stdout
+    said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert said[:3] == ["init 0", "plan 0", "show 0"]
+    assert said[3].startswith(
+        "deploy: this folder holds no app (no cdk.json), and the stacks are made by one; run it in"
+    )
+    assert said[4:] == [
+        "deploy 2",
+        "status: needs botocore; pip install 'cdk-sglang[client]'",
+        "status 2",
+        "this command needs botocore; pip install 'cdk-sglang[client]'",
+        "bench 2",
+    ]
+    checked, compared = map(json.loads, done.stdout.splitlines()[-2:])
+    assert (checked["may_be_deployed"], checked["endpoints"][0]["instance_types"]) == (True, ["ml.g6e.2xlarge"])
+    assert [problem["path"] for problem in compared["problems"]] == ["diff"]
 
 
 def test_the_editable_install_finds_the_checkout_from_anywhere(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ TARGET: Final = ROOT / "environments" / "schema.json"
 
 def schema_text() -> str:
     """Return the JSON Schema of an environment, the same bytes every time."""
-    from stacks.settings import Environment  # noqa: PLC0415  run as a script, after sys.path is set below
+    from cdk_sglang.environments.settings import Environment  # noqa: PLC0415  run as a script, after sys.path is set below
 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "generated from stacks/settings.py by `make schema`; do not edit",
+        "$comment": "generated from constructs/cdk_sglang/environments/settings.py by `make schema`; do not edit",
         **_on_one_line(Environment.model_json_schema()),
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -9,9 +9,9 @@ def main(side: str, outdir: str) -> None:
     """Build and synthesise: `without` dashboards, or with those of `classic` metrics or of `promql`."""
     import aws_cdk as cdk
 
-    from stacks.environments import cdk_json_context
+    from cdk_sglang.environments.reading import cdk_json_context
+    from cdk_sglang.environments.settings import Environment
     from stacks.fleet import add_fleet
-    from stacks.settings import Environment
 
     component = {
         "model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"},

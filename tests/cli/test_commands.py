@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 from cdk_sglang.cli import main
 from cdk_sglang.cli.plan import _reader, use_environments
 from cdk_sglang.cli.predict import predict
+from cdk_sglang.environments.planning import fleet_request
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest
-from stacks.planning import fleet_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -278,8 +278,34 @@ def test_the_local_environment_never_goes_to_aws(
 def test_no_cdk_cli_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "cdk.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="the CDK CLI is not installed; run `make setup`"):
         CliRunner().invoke(app, ["deploy", "--env", "dev"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["synth", "--env", "dev"],
+        ["deploy", "--env", "dev"],
+        ["diff", "--env", "dev"],
+        ["diff", "--env", "dev", "--against", "main"],
+    ],
+)
+def test_a_folder_without_an_app_is_one_line_with_the_next_step(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CDK_APP", raising=False)
+    with pytest.raises(ConfigurationError) as refused:
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    line = f"{words[0]}: this folder holds no app (no cdk.json), and the stacks are made by one; run it in a checkout of cdk-sglang, with "
+    assert list(refused.value.problems) == [f"{line}--environments PATH for environments that are elsewhere"]
+    monkeypatch.setenv("CDK_APP", "python app.py")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="the CDK CLI is not installed"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 # --- what changes -----------------------------------------------------------------------------------------------------

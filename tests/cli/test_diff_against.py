@@ -315,6 +315,7 @@ def test_an_app_in_a_folder_of_its_repository_has_a_comment_of_its_own(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(repository.folder / "environments")
+    monkeypatch.setenv("CDK_APP", "python app.py")  # as cdk.json would name it
     done = repository.diff("--env", "x", "--against", "before", "--markdown")
     assert done.stdout.splitlines()[0] == "<!-- cdk-sglang diff environments -->"
 

@@ -21,16 +21,16 @@ from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError
 from cdk_sglang.cli.doctor.check import Check, Finding, Outcome, Result, failure, ok, unknown, warning
 from cdk_sglang.cli.doctor.examination import Examination
 from cdk_sglang.cli.doctor.identity import BOOTSTRAP_VERSION
-from cdk_sglang.cli.doctor.needs import EndpointNeeds, Needs, NetworkNeeds
 from cdk_sglang.cli.doctor.run import run_checks
 from cdk_sglang.cli.doctor.show import print_examination
 from cdk_sglang.cli.main import app
+from cdk_sglang.environments.account_needs import EndpointNeeds, Needs, NetworkNeeds
+from cdk_sglang.environments.needs import _AGENT_SERVICES, environment_needs
+from cdk_sglang.environments.reading import cdk_json_context, load
 from cdk_sglang.planning.own import NOTHING_OWN
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX
-from stacks.environments import cdk_json_context, load
 from stacks.fleet import add_fleet
 from stacks.foundation import _AGENT_ENDPOINTS, _INTERFACE_ENDPOINTS
-from stacks.needs import _AGENT_SERVICES, environment_needs
 
 
 def test_a_check_that_hangs_is_bounded_and_holds_up_no_other() -> None:
@@ -231,7 +231,7 @@ def test_an_app_of_ones_own_is_examined_by_its_reader(monkeypatch: pytest.Monkey
         seen.append(needs)
         return EXAMINATION
 
-    (tmp_path / "myapp.py").write_text("from stacks.needs import environment_needs as mine\n")
+    (tmp_path / "myapp.py").write_text("from cdk_sglang.environments.needs import environment_needs as mine\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("CDK_SGLANG_NEEDS", "myapp:mine")
     monkeypatch.setattr(examination_module, "examine", examine)

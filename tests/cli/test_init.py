@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from cdk_sglang.cli.init import command
 from cdk_sglang.cli.main import app
+from cdk_sglang.environments.planning import fleet_request
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning import plan_fleet
-from stacks.planning import fleet_request
 
 CHAT = ("--model", "Qwen/Qwen3-8B", "--users", "600")
 

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cdk_sglang.cli.main import app
+from cdk_sglang.environments.planning import fleet_request
+from cdk_sglang.environments.reading import cdk_json_context, load
 from cdk_sglang.planning import plan_fleet
-from stacks.environments import cdk_json_context, load
 from stacks.fleet import add_fleet
-from stacks.planning import fleet_request
 from tests.localcloud.helpers import ROOT
 
 PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/peak"

@@ -443,7 +443,7 @@ def test_an_unknown_environment_is_a_mistake_of_the_settings(tmp_path: Any, monk
 
 
 def test_the_apps_own_environments_can_be_observed(root: Any) -> None:
-    from stacks.planning import observed_fleet
+    from cdk_sglang.environments.planning import observed_fleet
 
     fleet = observed_fleet("prod", folder=root / "environments")
     assert all(endpoint.endpoint_name == f"prod-{endpoint.name}" for endpoint in fleet.endpoints)

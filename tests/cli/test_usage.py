@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cdk_sglang.cli import entry, synth
+from cdk_sglang.cli.running import run as run_app
 
 MISTAKES = [
     (
@@ -91,3 +92,21 @@ def test_the_apps_error_is_the_last_word_and_its_exit_code_is_kept(
 ) -> None:
     assert synth.run_synth(["/bin/sh", "-c", program]) == code
     assert capfd.readouterr().err == last
+
+
+def test_a_missing_package_of_an_extra_is_one_line_with_the_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    def app() -> None:
+        raise ModuleNotFoundError("No module named 'botocore'", name="botocore.exceptions")
+
+    with pytest.raises(SystemExit) as left:
+        run_app(app)  # type: ignore[arg-type]
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "this command needs botocore; pip install 'cdk-sglang[client]'\n"
+
+
+def test_a_missing_module_that_is_no_extra_is_no_mistake_of_the_user() -> None:
+    def app() -> None:
+        raise ModuleNotFoundError("No module named 'gone'", name="gone")
+
+    with pytest.raises(ModuleNotFoundError, match="gone"):
+        run_app(app)  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ def test_the_examples_run_as_they_stand(deployed: None, cloud: Any) -> None:
 
 
 def test_the_example_of_a_route_is_accepted(root: Path) -> None:
-    from stacks.settings import Environment
+    from cdk_sglang.environments.settings import Environment
 
     (text,) = (text for kind, text in BLOCKS if kind == "yaml")
     endpoint = {

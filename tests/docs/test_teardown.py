@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.fleet import add_fleet
 from tests.docs.blocks import ROOT
 from tests.support.diffs import BASE

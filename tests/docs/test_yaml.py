@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from cdk_sglang import ConfigurationError
-from cdk_sglang.cli.layers import Layer, Layers
-from stacks.environments import FOLDER, cdk_json_context, check
+from cdk_sglang.environments.layers import Layer, Layers
+from cdk_sglang.environments.reading import FOLDER, cdk_json_context, check
 from stacks.fleet import add_fleet
 from tests.docs.blocks import blocks
 

@@ -254,7 +254,7 @@ def test_clean_deletes_all_of_scans_and_nothing_else_and_may_be_repeated(
         stacks.create(candidate.endpoint, scan=SCAN, deadline=world.clock.utc())
     others = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     world.cloudformation.create_stack(StackName=f"{PREFIX}lookalike", TemplateBody=json.dumps(others))
-    monkeypatch.setattr("cdk_sglang.cli.bench.clean.scan_stacks", lambda _: stacks)
+    monkeypatch.setattr("cdk_sglang.cli.bench.scan_measure.scan_stacks", lambda _: stacks)
     unasked = CliRunner().invoke(app, ["bench", "clean"])
     assert isinstance(unasked.exception, ConfigurationError)
     assert len(world.names()) == 2

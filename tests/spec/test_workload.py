@@ -8,7 +8,7 @@ import pydantic
 import pytest
 
 from cdk_sglang import ConfigurationError, Dataset, Goodput, SharedPrefix, Turns, Workload
-from stacks.settings import Environment
+from cdk_sglang.environments.settings import Environment
 
 FINE: dict[str, Any] = {
     "account": "123456789012",

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from aws_cdk.assertions import Template
 
-from stacks.environments import cdk_json_context, load
+from cdk_sglang.environments.reading import cdk_json_context, load
 from stacks.fleet import add_fleet
 from tests.support.weights import adapter_folder  # noqa: F401  fixture
 

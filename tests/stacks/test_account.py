@@ -9,7 +9,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.fleet import add_fleet
 
 REVISION = "0cb88a4f764b7a12671c53f0838cd831a0843b95"

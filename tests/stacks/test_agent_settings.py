@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import check
+from cdk_sglang.environments.reading import check
 
 Check = Callable[..., list[str]]
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:visits"

@@ -9,9 +9,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.environments.reading import cdk_json_context, check
+from cdk_sglang.environments.settings import Environment
 from stacks.fleet import Fleet, add_fleet
-from stacks.settings import Environment
 from tests.support.fleets import problems
 
 PAGES = "arn:aws:sns:us-east-1:111122223333:pages"

@@ -12,9 +12,9 @@ import yaml
 
 import app
 from cdk_sglang import ConfigurationError
-from stacks.environments import cdk_json_context, load, parse
+from cdk_sglang.environments.reading import cdk_json_context, load, parse
+from cdk_sglang.environments.settings import Environment
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 
 LLAMA = ("endpoints", "chat", "components", "llama")
 

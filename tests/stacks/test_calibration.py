@@ -28,17 +28,17 @@ from cdk_sglang.benchmarking.calibration import MOST_ROWS, MeasurementFiles
 from cdk_sglang.benchmarking.history.parquet import duckdb_module, write_parquet
 from cdk_sglang.benchmarking.result import Measurement
 from cdk_sglang.cli.main import app
+from cdk_sglang.environments.bench import bench_environment
+from cdk_sglang.environments.needs import environment_needs
+from cdk_sglang.environments.own import own_facts
+from cdk_sglang.environments.planning import fleet_request
+from cdk_sglang.environments.reading import cdk_json_context, load
 from cdk_sglang.planning.curves import curve
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
-from stacks.bench import bench_environment
-from stacks.environments import cdk_json_context, load
 from stacks.fleet import add_fleet
-from stacks.needs import environment_needs
-from stacks.own import own_facts
-from stacks.planning import fleet_request
 from tests.support.measurements import distribution, measurement
 
 SLOWER = 3.0

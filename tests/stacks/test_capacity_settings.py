@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from cdk_sglang import Capacity, ConfigurationError
-from stacks.environments import parse
-from stacks.planning import resolve_fleet
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import parse
 
 RESERVED = """
 training_plan: arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak

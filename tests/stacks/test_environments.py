@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import cdk_json_context, load, parse
-from stacks.settings import Environment
+from cdk_sglang.environments.reading import cdk_json_context, load, parse
+from cdk_sglang.environments.settings import Environment
 
 FINE = """\
 network: {vpc: none}
@@ -201,7 +201,7 @@ def test_both_strict_flags_of_the_validation_are_on(root: Path) -> None:
 def test_reading_and_planning_an_environment_starts_no_cdk(root: Path) -> None:
     """CDK starts a node process, which takes a second and writes to the terminal when it is interrupted."""
     code = (
-        "import sys; from stacks.planning import fleet_request, observed_fleet; fleet_request('prod'); "
+        "import sys; from cdk_sglang.environments.planning import fleet_request, observed_fleet; fleet_request('prod'); "
         "observed_fleet('prod'); print('aws_cdk' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": f"{root / 'constructs'}:{root}"}

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cdk_sglang.cli.layers import read_layers
 from cdk_sglang.cli.main import app
 from cdk_sglang.cli.region import region_of
+from cdk_sglang.environments.layers import read_layers
+from cdk_sglang.environments.reading import load, parse
 from cdk_sglang.errors import ConfigurationError
-from stacks.environments import load, parse
 
 BASE = """\
 region: us-east-1

@@ -13,11 +13,11 @@ import pytest
 from aws_cdk.assertions import Template
 from rich.console import Console
 
-from stacks.environments import cdk_json_context
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from stacks.fleet import add_fleet
-from stacks.planning import resolve_fleet
 from stacks.report import print_fleet
-from stacks.settings import Environment
 
 Synthesise = Callable[[dict[str, Any]], cdk.cx_api.CloudAssembly]
 

@@ -10,13 +10,13 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import cdk_json_context, check, load
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning import FleetPlan
 from cdk_sglang.planning.own import Own, read_own
 from cdk_sglang.planning.presentation import origins
-from stacks.environments import cdk_json_context, check, load
 from stacks.fleet import add_fleet
-from stacks.planning import resolve_fleet
 
 RunApp = Callable[..., Any]
 CONFIG = {

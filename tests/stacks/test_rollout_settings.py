@@ -10,7 +10,7 @@ import yaml
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import cdk_json_context, parse
+from cdk_sglang.environments.reading import cdk_json_context, parse
 from stacks.fleet import add_fleet
 
 FLAGS = cdk_json_context()

@@ -14,9 +14,9 @@ from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.client.route import _destinations, parameter_name
-from stacks.environments import cdk_json_context
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from stacks.settings import Environment
+from cdk_sglang.environments.settings import Environment
 from tools.schema import schema_text
 
 

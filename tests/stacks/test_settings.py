@@ -7,11 +7,11 @@ from typing import Any
 import pydantic
 import pytest
 
+from cdk_sglang.environments import kinds
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.kinds import InstanceType, Name
-from stacks import kinds
-from stacks.settings import Environment
 
 
 def test_what_is_left_out_has_safe_defaults(fine: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import check, parse
-from stacks.settings import Environment
+from cdk_sglang.environments.reading import check, parse
+from cdk_sglang.environments.settings import Environment
 from tools.fuzz.environments import environments
 
 SOURCE = "environments/fuzz.yaml"

@@ -14,10 +14,10 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from stacks.checks import add_checks
-from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 
 NAME = "cdk-sglang-test-showback"
 Synthesise = Callable[..., dict[str, dict[str, Any]]]
@@ -112,7 +112,7 @@ def test_no_endpoint_may_have_the_name_of_its_stack(synthesise: Synthesise, fine
 def test_wrong_settings_are_refused_with_their_path(
     fine: dict[str, Any], settings: dict[str, Any], problem: str
 ) -> None:
-    from stacks.environments import check
+    from cdk_sglang.environments.reading import check
 
     with pytest.raises(ConfigurationError) as error:
         check(fine | {"observability": {"showback": settings}}, source="e.yaml")
@@ -121,7 +121,7 @@ def test_wrong_settings_are_refused_with_their_path(
 
 
 def test_a_team_is_a_name(fine: dict[str, Any]) -> None:
-    from stacks.environments import check
+    from cdk_sglang.environments.reading import check
 
     fine["endpoints"]["chat"]["components"]["llama"]["team"] = "Search & Ads"
     with pytest.raises(

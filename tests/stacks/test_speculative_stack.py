@@ -16,8 +16,8 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.checks import add_checks
-from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
 from tools.check.cfn_lint import findings
 

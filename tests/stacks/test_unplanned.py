@@ -9,10 +9,10 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.environments.planning import fleet_request, resolve_fleet
+from cdk_sglang.environments.reading import cdk_json_context, parse
 from cdk_sglang.planning.export import plan_json
-from stacks.environments import cdk_json_context, parse
 from stacks.fleet import add_fleet
-from stacks.planning import fleet_request, resolve_fleet
 
 REVISION = "6f6073b423013f6a7d4d9f39144961bfbfbc386b"
 

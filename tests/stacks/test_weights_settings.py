@@ -11,10 +11,10 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.checks import nag_packs
-from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
-from stacks.planning import resolve_fleet
 
 REVISION = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 LORA = {"max_rank": 16, "target_modules": ["all"]}

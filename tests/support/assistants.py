@@ -42,9 +42,10 @@ artifact = {{
 
 
 def app_folder(folder: Path) -> Path:
-    """Make a folder with an environment and a CDK CLI of its own; return it without symbolic links."""
+    """Make a folder with an environment, an app and a CDK CLI of its own; return it without symbolic links."""
     (folder / "environments").mkdir()
     shutil.copy(ROOT / "environments" / "dev.yaml", folder / "environments")
+    (folder / "cdk.json").write_text("{}", encoding="utf-8")
     program = folder / "bin" / "cdk"
     program.parent.mkdir()
     program.write_text(_CDK)

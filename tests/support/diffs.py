@@ -14,7 +14,7 @@ import yaml
 from cdk_sglang.cli.assembly import read_assembly
 from cdk_sglang.cli.diff.folders import report_of
 from cdk_sglang.cli.diff.report import DiffReport, Item
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.fleet import add_fleet
 from stacks.report import write_plan
 

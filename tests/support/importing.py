@@ -15,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cdk_sglang.cli.main import app
-from stacks.environments import cdk_json_context, check
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.fleet import add_fleet
 from tests.localcloud.helpers import ROOT, eventually
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import aws_cdk as cdk
 import yaml
 
+from cdk_sglang.environments.reading import cdk_json_context, check
 from cdk_sglang.serving.shared.acknowledge import shown
-from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
 
 ROOT: Final = Path(__file__).parents[2]

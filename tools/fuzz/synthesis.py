@@ -14,8 +14,8 @@ import aws_cdk as cdk
 from hypothesis import Phase, given, settings
 
 from cdk_sglang import ConfigurationError
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.checks import cloudformation_validation
-from stacks.environments import cdk_json_context, check
 from stacks.fleet import add_fleet
 from tools.fuzz.environments import environments
 

@@ -1,19 +1,15 @@
 """`cdk-sglang plan`: the plan of an environment, or of one model on one instance type.
 
-This package does not know the settings of an app. The app registers a function that turns an
-environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in
-`CDK_SGLANG_ENVIRONMENTS`; the default is `stacks.planning:fleet_request` in the current directory. The function gets `--environments` as
-`folder`, and adds the user's own models and prices; for one model, the command reads those beside the environments.
+Environments are read and checked by `cdk_sglang.environments.planning.fleet_request`. An app with settings of its own registers another function
+that turns an environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in `CDK_SGLANG_ENVIRONMENTS`.
+The function gets `--environments` as `folder`, and adds the user's own models and prices; for one model, the command reads those beside the
+environments.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import importlib
-import inspect
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path  # typer reads annotations when it runs
 from typing import Annotated
@@ -24,6 +20,7 @@ from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
+from cdk_sglang.cli.source import reader_of, told_by
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
@@ -40,7 +37,8 @@ from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
 """Takes an environment's name, and with `--environments` the folder of environments as `folder`."""
-_DEFAULT_READER = "stacks.planning:fleet_request"
+VARIABLE = "CDK_SGLANG_ENVIRONMENTS"
+"""Environment variable with `module:function` of an app's own reader."""
 _reader: list[EnvironmentReader] = []
 
 
@@ -219,46 +217,25 @@ def print_plan(fleet_plan: FleetPlan, console: Console | None = None) -> None:
 
 
 def read_environment(name: str, folder: Path | None) -> FleetRequest:
-    """Return the fleet of an environment, checked by the app whose it is.
+    """Return the fleet of an environment, checked by its reader.
 
     Args:
         name: Name of the environment.
-        folder: Folder of the environments; the app's own by default.
+        folder: Folder of the environments; the reader's own by default.
 
     Raises:
         ConfigurationError: The environment is wrong; one problem per mistake.
     """
-    reader = environment_reader()
-    if folder is None:
-        return reader(name)
-    if "folder" not in inspect.signature(reader).parameters:
-        raise ConfigurationError(
-            [
-                Problem(
-                    "--environments",
-                    "this app's reader of environments takes no folder; leave the option out, or give the reader an argument `folder`",
-                )
-            ]
-        )
-    return reader(name, folder=folder)
+    return told_by(environment_reader(), name, folder)
 
 
 def environment_reader() -> EnvironmentReader:
-    """Return the registered reader, else the one that CDK_SGLANG_ENVIRONMENTS names, else the default."""
+    """Return the registered reader, else the one that CDK_SGLANG_ENVIRONMENTS names, else the library's."""
     if _reader:
         return _reader[0]
-    reference = os.environ.get("CDK_SGLANG_ENVIRONMENTS", _DEFAULT_READER)
-    module_name, _, function = reference.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        reader: EnvironmentReader = getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError) as error:
-        advice = "run it in the app's root, or name module:function in CDK_SGLANG_ENVIRONMENTS"
-        raise ConfigurationError(
-            [Problem("--env", f"no reader of environments at {reference} ({error}); {advice}")]
-        ) from error
-    return reader
+    from cdk_sglang.environments.planning import fleet_request
+
+    return reader_of(VARIABLE, fleet_request)
 
 
 def model_request(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cdk_sglang.cli.layers import read_layers
 from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.environments.layers import read_layers
 
 
 def region_of(environment: str | None, region: str | None, *, folder: Path = ENVIRONMENTS) -> str | None:

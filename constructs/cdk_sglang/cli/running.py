@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import typer
+
+_EXTRAS: Final = {"boto3": "client", "botocore": "client", "openai": "client", "duckdb": "bench"}
+"""Extras of pyproject.toml by the packages that commands import from them."""
 
 
 def run(app: typer.Typer) -> None:
@@ -25,6 +28,12 @@ def run(app: typer.Typer) -> None:
     except ConfigurationError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
+        raise SystemExit(2) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)  # noqa: T201  as above
         raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cdk_sglang.cli.layers import read_layers
 from cdk_sglang.cli.own import ENVIRONMENTS
 from cdk_sglang.cli.plan import read_environment
+from cdk_sglang.environments.layers import read_layers
 
 
 def show(

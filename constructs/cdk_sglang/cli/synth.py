@@ -133,13 +133,24 @@ def cdk_program(command: str) -> str:
         command: Command of this program that needs it; begins the problem.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: There is no app here that it could run, or it is not installed.
     """
+    if not has_app():
+        text = (
+            "this folder holds no app (no cdk.json), and the stacks are made by one; run it in a checkout of cdk-sglang, with --environments PATH "
+            "for environments that are elsewhere"
+        )
+        raise ConfigurationError([Problem(command, text)])
     executable = shutil.which("cdk") or shutil.which("node_modules/.bin/cdk")
     if executable is None:
         text = "the CDK CLI is not installed; run `make setup`, or put `cdk` on PATH (npm install aws-cdk)"
         raise ConfigurationError([Problem(command, text)])
     return executable
+
+
+def has_app() -> bool:
+    """Return whether the CDK CLI finds an app: by a file here, the user's own file, or a variable (aws-cdk 2.1148.1)."""
+    return Path("cdk.json").is_file() or "CDK_APP" in os.environ or Path("~/.cdk.json").expanduser().is_file()
 
 
 def synth_command(cdk: str, env: str, output: Path, *, environments: Path | None) -> list[str]:

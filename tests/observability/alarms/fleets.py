@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.planning import plan_fleet
-from stacks.planning import resolve_fleet
-from stacks.settings import Environment
 
 
 def observed(components: Mapping[str, Mapping[str, Any]], **endpoint: Any) -> ObservedEndpoint:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cdk_sglang.environments.planning import observed_endpoints, resolve_fleet
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.observed import ObservedEndpoint
-from stacks.planning import observed_endpoints, resolve_fleet
-from stacks.settings import Environment
 
 LLAMA = "meta-llama/Llama-3.2-3B-Instruct"
 COMPONENT: dict[str, Any] = {

@@ -8,11 +8,11 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.observability.traces.transaction_search import TransactionSearch
-from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 
 HERE = cdk.Environment(account="111122223333", region="us-east-1")
 

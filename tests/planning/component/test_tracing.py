@@ -41,8 +41,8 @@ def test_the_container_itself_is_no_collector(endpoint: str) -> None:
 
 
 def test_an_environment_says_it_at_its_own_path() -> None:
-    from stacks.planning import resolve_fleet
-    from stacks.settings import Environment
+    from cdk_sglang.environments.planning import resolve_fleet
+    from cdk_sglang.environments.settings import Environment
 
     component = {
         "model": {"s3": "s3://models/llama/", "weights_gib": 15},

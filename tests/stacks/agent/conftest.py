@@ -9,10 +9,10 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from stacks.checks import add_checks
-from stacks.environments import cdk_json_context
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 from tests.support.agents import NAME, VISITS, Synthesise, agent_folder, content
 
 

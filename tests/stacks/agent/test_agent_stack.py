@@ -12,9 +12,9 @@ import aws_cdk as cdk
 import pytest
 
 from cdk_sglang import ConfigurationError
-from stacks.environments import cdk_json_context
+from cdk_sglang.environments.reading import cdk_json_context
+from cdk_sglang.environments.settings import Environment
 from stacks.fleet import add_fleet
-from stacks.settings import Environment
 from tests.support.agents import NAME, VISITS, Synthesise, content
 from tests.support.templates import of_type
 from tools.check.metric_names import findings
@@ -36,7 +36,7 @@ def test_it_is_a_stack_of_its_own_after_foundation_and_endpoint(root: Path, fold
 def test_an_environment_without_an_agent_neither_has_nor_loads_one(root: Path) -> None:
     program = (
         "import sys, aws_cdk as cdk\n"
-        "from stacks.environments import cdk_json_context, load\n"
+        "from cdk_sglang.environments.reading import cdk_json_context, load\n"
         "from stacks.fleet import add_fleet\n"
         "settings = load('dev')\n"
         "app = cdk.App(context=cdk_json_context())\n"

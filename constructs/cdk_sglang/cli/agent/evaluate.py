@@ -14,8 +14,8 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.agent.package import own_folder
 from cdk_sglang.cli.ask import ComponentOption, EndpointOption, RegionOption
 from cdk_sglang.cli.destination import Place, deployed
-from cdk_sglang.cli.layers import read_layers
 from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.environments.layers import read_layers
 from cdk_sglang.errors import Problem
 
 _PROGRAM: Final = "evals"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cdk_sglang.cli.aws import failures_of
-from cdk_sglang.cli.bench.scan_measure import confirm, scan_stacks
 
 if TYPE_CHECKING:
     from cdk_sglang.benchmarking.scan_stacks import ScanStacks
@@ -23,6 +22,8 @@ def clean(
 
     Exit code 1: one could not be deleted, or the answer was no.
     """
+    from cdk_sglang.cli.bench.scan_measure import confirm, scan_stacks
+
     stacks = scan_stacks(region)
     with failures_of("cloudformation:DescribeStacks"):
         found = stacks.left()

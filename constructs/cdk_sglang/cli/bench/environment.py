@@ -1,6 +1,6 @@
-"""What can be measured: read by a function of the app, since this package does not know the settings of an app.
+"""What can be measured: read by `cdk_sglang.environments.bench.bench_environment`, or by a function of an app with settings of its own.
 
-The default is `stacks.bench:bench_environment` in the current directory; `CDK_SGLANG_BENCH` names another as `module:function`.
+`CDK_SGLANG_BENCH` names that function as `module:function`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 READER: Final = "CDK_SGLANG_BENCH"
 HISTORY: Final = "CDK_SGLANG_BENCH_HISTORY"
-DEFAULT_READER: Final = "stacks.bench:bench_environment"
 DEFAULT_HISTORY: Final = ".bench/history"
 
 
@@ -28,18 +28,26 @@ def read_environment(name: str, folder: Path | None) -> BenchEnvironment:
 
     Args:
         name: The environment.
-        folder: Folder of the environments; the app's own by default.
+        folder: Folder of the environments; `environments` by default.
 
     Raises:
-        ConfigurationError: There is no app here, or the environment is wrong.
+        ConfigurationError: The variable names no function, or the environment is wrong.
     """
-    place = os.environ.get(READER, DEFAULT_READER)
+    return _reader()(name, folder=folder or ENVIRONMENTS)
+
+
+def _reader() -> Callable[..., BenchEnvironment]:
+    place = os.environ.get(READER)
+    if not place:
+        from cdk_sglang.environments.bench import bench_environment
+
+        return bench_environment
     module_name, _, function = place.partition(":")
     directory = str(Path.cwd())
     if directory not in sys.path:
         sys.path.insert(0, directory)
     try:
-        reader = getattr(importlib.import_module(module_name), function)
+        reader: Callable[..., BenchEnvironment] = getattr(importlib.import_module(module_name), function)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             [
@@ -49,8 +57,7 @@ def read_environment(name: str, folder: Path | None) -> BenchEnvironment:
                 )
             ]
         ) from None
-    found: BenchEnvironment = reader(name, folder=folder or ENVIRONMENTS)
-    return found
+    return reader
 
 
 def history_location(given: str | None) -> str:

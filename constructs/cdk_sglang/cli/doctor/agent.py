@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, Once, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
-from cdk_sglang.cli.doctor.needs import AgentNeeds, Needs, NetworkNeeds
+from cdk_sglang.environments.account_needs import AgentNeeds, Needs, NetworkNeeds
 from cdk_sglang.hardware.agent_regions import AgentCorePart, agentcore_region_problem, agentcore_zone_ids
 
 _CONTROL: Final = "bedrock-agentcore-control"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path  # typer reads annotations when it runs
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -12,12 +12,8 @@ from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.source import from_app
 from cdk_sglang.errors import ConfigurationError, Problem
 
-if TYPE_CHECKING:
-    from cdk_sglang.cli.doctor.needs import Needs
-
 VARIABLE: Final = "CDK_SGLANG_NEEDS"
 """Environment variable with `module:function` of an app's own reader."""
-_DEFAULT: Final = "stacks.needs:environment_needs"
 
 
 def doctor(
@@ -46,7 +42,9 @@ def doctor(
     Each check is ok, a warning, a failure, or could not be made, with the next step. Exit code 0: none failed.
     Exit code 1: at least one failed.
     """
-    needs: Needs = from_app(env, environments, variable=VARIABLE, default=_DEFAULT)
+    from cdk_sglang.environments.needs import environment_needs
+
+    needs = from_app(env, environments, variable=VARIABLE, default=environment_needs)
     try:
         from cdk_sglang.cli.doctor.examination import examine
     except ModuleNotFoundError as error:

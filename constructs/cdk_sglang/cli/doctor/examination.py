@@ -22,8 +22,8 @@ from cdk_sglang.cli.doctor import (
 )
 from cdk_sglang.cli.doctor.account import Account
 from cdk_sglang.cli.doctor.check import Outcome, Result
-from cdk_sglang.cli.doctor.needs import Needs
 from cdk_sglang.cli.doctor.run import LIMIT_SECONDS, run_checks
+from cdk_sglang.environments.account_needs import Needs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
-from cdk_sglang.cli.doctor.needs import HubNeeds, Needs
+from cdk_sglang.environments.account_needs import HubNeeds, Needs
 from cdk_sglang.errors import ConfigurationError, Problem
 
 HUGGING_FACE: Final = "https://huggingface.co"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import DEFAULT_QUALIFIER, Needs
+from cdk_sglang.environments.account_needs import DEFAULT_QUALIFIER, Needs
 
 BOOTSTRAP_VERSION: Final = 6
 """Lowest version of the bootstrap stack that the templates accept: their rule CheckBootstrapVersion (aws-cdk-lib 2.275.0)."""

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok
-from cdk_sglang.cli.doctor.needs import UNKNOWN_REGISTRY, ImageNeeds, Needs
 from cdk_sglang.cli.image import NoImageError, look_up
+from cdk_sglang.environments.account_needs import UNKNOWN_REGISTRY, ImageNeeds, Needs
 from cdk_sglang.errors import ConfigurationError
 
 _DIGITS: Final = 12

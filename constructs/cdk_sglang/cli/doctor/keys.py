@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok
-from cdk_sglang.cli.doctor.needs import Needs
+from cdk_sglang.environments.account_needs import Needs
 
 _ENABLED: Final = "Enabled"
 

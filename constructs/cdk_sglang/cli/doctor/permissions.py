@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import AgentNeeds, Needs
+from cdk_sglang.environments.account_needs import AgentNeeds, Needs
 
 _ASSUMED: Final = re.compile(r"arn:[\w-]+:sts::[0-9]{12}:assumed-role/([^/]+)/.+")
 _SCALING_ROLE: Final = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"

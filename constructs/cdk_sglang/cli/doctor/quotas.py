@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, Once, message_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown
-from cdk_sglang.cli.doctor.needs import EndpointNeeds, Needs
 from cdk_sglang.cli.status.hosting import instances_of
+from cdk_sglang.environments.account_needs import EndpointNeeds, Needs
 
 _PER_TYPE: Final = "{} for endpoint usage"
 """Name of a type's quota, as the refusals of CreateEndpoint have it."""

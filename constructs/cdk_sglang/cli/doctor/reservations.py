@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok
-from cdk_sglang.cli.doctor.needs import Needs
 from cdk_sglang.cli.offerings import moment
 from cdk_sglang.cli.plans import PlanStatus, plan_status
+from cdk_sglang.environments.account_needs import Needs
 from cdk_sglang.spec.reservation import Reservation
 
 _ENDPOINTS: Final = "endpoint"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, code_of, message_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import EndpointNeeds, Needs
+from cdk_sglang.environments.account_needs import EndpointNeeds, Needs
 
 _MADE_AGAIN: Final = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
 """States of a stack that was never complete: it cannot be updated, and the CDK CLI deletes it and creates it anew (aws-cdk 2.1148,

@@ -7,7 +7,7 @@ from functools import partial
 
 from cdk_sglang.cli.doctor.account import Account
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok
-from cdk_sglang.cli.doctor.needs import Needs
+from cdk_sglang.environments.account_needs import Needs
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, Once, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import Needs, WeightsNeeds
 from cdk_sglang.cli.weights import UnreadableWeightsError, problems_below
+from cdk_sglang.environments.account_needs import Needs, WeightsNeeds
 
 _NOT_THERE: Final = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 _SHOWN: Final = 3

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, Once, code_of, message_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
-from cdk_sglang.cli.doctor.needs import Needs, NetworkNeeds
+from cdk_sglang.environments.account_needs import Needs, NetworkNeeds
 
 _DEFAULT_ZONES: Final = 2
 _HINT: Final = "by EC2's list; SageMaker publishes none, so this is a hint, and no promise of capacity"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from cdk_sglang.cli.importing.notes import Notes
 from cdk_sglang.engine.rendering import PREFIX
+from cdk_sglang.environments.naming import digest_parameter
 from cdk_sglang.hardware import dlc_account
 from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.image import Image
@@ -176,7 +176,7 @@ def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -
         "upstream": ContainerBase.upstream(unpinned=_UNPINNED),
         "dlc": ContainerBase.dlc(unpinned=_UNPINNED),
     }
-    published = {one: parameters.get(_digest_parameter(base)) for one, base in bases.items()}
+    published = {one: parameters.get(digest_parameter(base)) for one, base in bases.items()}
     found = next((one for one, value in published.items() if value is not None and value == digest), None)
     notes.changed(
         "image.build",
@@ -186,11 +186,6 @@ def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -
     kind = found or "upstream"
     build = {**({} if kind == "upstream" else {"base": kind}), "unpinned": _UNPINNED}
     return ImportedImage(content={"build": build}, facts=bases[kind].facts)
-
-
-def _digest_parameter(base: ContainerBase) -> str:
-    """As `digest_parameter` of stacks/models.py, which this package does not know."""
-    return f"image-digest-{hashlib.sha256(base.name.encode()).hexdigest()[:8]}"
 
 
 def _repository(

@@ -17,6 +17,7 @@ from cdk_sglang.cli.init.outside import save_unknown
 from cdk_sglang.cli.models import HUB
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import ENVIRONMENTS, write_text
+from cdk_sglang.cli.synth import has_app
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.wish import Wish
@@ -155,8 +156,13 @@ def init(
     write_text(file, chosen.text)
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    deploy = f"make deploy ENV={name}"
+    if not has_app():
+        deploy = (
+            f"and in a checkout of cdk-sglang: cdk-sglang deploy --env {name} --environments {environments.resolve()}"
+        )
     typer.echo(
-        f"wrote {file}; next: cdk-sglang plan --env {name}, cdk-sglang doctor --env {name} with your AWS credentials, make deploy ENV={name}"
+        f"wrote {file}; next: cdk-sglang plan --env {name}, cdk-sglang doctor --env {name} with your AWS credentials, {deploy}"
     )
 
 

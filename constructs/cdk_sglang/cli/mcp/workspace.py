@@ -85,7 +85,7 @@ class Workspace:
 
     def _check_chain(self, path: Path) -> None:
         """Look at an environment's file and at those that it extends."""
-        from cdk_sglang.cli.layers import read_layers
+        from cdk_sglang.environments.layers import read_layers
 
         self._check(path)
         read_layers(path, folder=path.parent, read=self._content)

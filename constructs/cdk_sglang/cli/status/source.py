@@ -1,4 +1,4 @@
-"""Where the command learns what an environment should be: a function of the app, as for `cdk-sglang plan --env`."""
+"""Where the command learns what an environment should be: from its reader, as `cdk-sglang plan --env`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from cdk_sglang.observability.observed_fleet import ObservedFleet
 
 VARIABLE: Final = "CDK_SGLANG_OBSERVED"
 """Environment variable with `module:function` of an app's own reader."""
-_DEFAULT: Final = "stacks.planning:observed_fleet"
 
 
 def observed_fleet(environment: str, folder: Path | None) -> ObservedFleet:
@@ -18,10 +17,11 @@ def observed_fleet(environment: str, folder: Path | None) -> ObservedFleet:
 
     Args:
         environment: Name of the environment.
-        folder: Folder of the environments; the app's own by default.
+        folder: Folder of the environments; the reader's own by default.
 
     Raises:
         ConfigurationError: There is no reader, or the environment's settings are wrong.
     """
-    fleet: ObservedFleet = from_app(environment, folder, variable=VARIABLE, default=_DEFAULT)
-    return fleet
+    from cdk_sglang.environments import planning
+
+    return from_app(environment, folder, variable=VARIABLE, default=planning.observed_fleet)

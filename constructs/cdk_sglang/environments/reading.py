@@ -11,11 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.cli.layers import EXTENDS, read_layers
+from cdk_sglang.environments.layers import EXTENDS, read_layers
+from cdk_sglang.environments.naming import environment_name_problems
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.validation import one_line, problems_of
-from stacks.naming import environment_name_problems
-from stacks.settings import Environment
 
 FOLDER: Final = Path("environments")
 _NODES_MAX: Final = 100_000

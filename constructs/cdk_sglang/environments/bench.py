@@ -6,14 +6,14 @@ from pathlib import Path
 
 from cdk_sglang.benchmarking.target import BenchEnvironment, target_of
 from cdk_sglang.checks import raise_if_any
-from stacks.environments import FOLDER, load
-from stacks.naming import endpoint_name
-from stacks.own import own_facts
-from stacks.planning import resolve_fleet
+from cdk_sglang.environments.naming import endpoint_name
+from cdk_sglang.environments.own import own_facts
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import FOLDER, load
 
 
 def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
-    """Return the components and workloads of an environment of this app.
+    """Return the components and workloads of an environment.
 
     Args:
         name: The environment.

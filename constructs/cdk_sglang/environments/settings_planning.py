@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from stacks.settings_base import Settings
+from cdk_sglang.environments.settings_base import Settings
 
 
 def _below(value: str) -> str:

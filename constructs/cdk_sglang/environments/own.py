@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import Own, read_own
-from stacks.settings import Environment
 
 _CALIBRATION: Final = "planning.calibration"
 

@@ -10,16 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.cli.layers import EXTENDS
-from cdk_sglang.errors import Problem
-from cdk_sglang.spec.agent import Agent
-from cdk_sglang.spec.endpoint import Endpoint
-from cdk_sglang.spec.image import Image
-from cdk_sglang.spec.kinds import Count, Name, unique
-from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
-from cdk_sglang.spec.observability import Observability
-from cdk_sglang.spec.workload import Workload
-from stacks.kinds import (
+from cdk_sglang.environments.kinds import (
     AccountId,
     Cidr,
     Region,
@@ -31,13 +22,22 @@ from stacks.kinds import (
     Zone,
     is_zone_id,
 )
-from stacks.settings_agent import agent_problems
-from stacks.settings_alarms import Alarms
-from stacks.settings_base import Settings
-from stacks.settings_bench import workload_problems
-from stacks.settings_places import place_problems
-from stacks.settings_planning import Planning
-from stacks.settings_routes import Destinations, route_problems
+from cdk_sglang.environments.layers import EXTENDS
+from cdk_sglang.environments.settings_agent import agent_problems
+from cdk_sglang.environments.settings_alarms import Alarms
+from cdk_sglang.environments.settings_base import Settings
+from cdk_sglang.environments.settings_bench import workload_problems
+from cdk_sglang.environments.settings_places import place_problems
+from cdk_sglang.environments.settings_planning import Planning
+from cdk_sglang.environments.settings_routes import Destinations, route_problems
+from cdk_sglang.errors import Problem
+from cdk_sglang.spec.agent import Agent
+from cdk_sglang.spec.endpoint import Endpoint
+from cdk_sglang.spec.image import Image
+from cdk_sglang.spec.kinds import Count, Name, unique
+from cdk_sglang.spec.network import SECURITY_GROUPS, SUBNETS
+from cdk_sglang.spec.observability import Observability
+from cdk_sglang.spec.workload import Workload
 
 _MAX_TAGS: Final = 46
 """A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); four are the library's."""

@@ -1,4 +1,4 @@
-"""What an environment of this app needs of its account; what `cdk-sglang doctor --env` asks for. No CDK."""
+"""What an environment needs of its account; what `cdk-sglang doctor --env` asks for. No CDK."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from cdk_sglang import hardware
 from cdk_sglang.agents import names
-from cdk_sglang.cli.doctor.needs import (
+from cdk_sglang.environments.account_needs import (
     DEFAULT_QUALIFIER,
     UNKNOWN_REGISTRY,
     AgentNeeds,
@@ -20,15 +20,15 @@ from cdk_sglang.cli.doctor.needs import (
     NetworkNeeds,
     WeightsNeeds,
 )
+from cdk_sglang.environments.naming import endpoint_name, parameter_name, stack_name
+from cdk_sglang.environments.own import own_facts
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import FOLDER, cdk_json_context, load
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.planning.cost import BUDGET
 from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
-from stacks.environments import FOLDER, cdk_json_context, load
-from stacks.naming import endpoint_name, parameter_name, stack_name
-from stacks.own import own_facts
-from stacks.planning import resolve_fleet
-from stacks.settings import Environment
 
 _LOGS_OF_ENDPOINT: Final = "/aws/sagemaker/Endpoints/"
 _LOGS_OF_COMPONENT: Final = "/aws/sagemaker/InferenceComponents/"

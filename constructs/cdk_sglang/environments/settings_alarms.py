@@ -8,11 +8,11 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, WithJsonSchema, model_validator
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.settings_base import Settings
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alarm_rules import AlarmRules
 from cdk_sglang.spec.alarms import SilenceReason
 from cdk_sglang.spec.alternatives import exactly_one_of
-from stacks.settings_base import Settings
 
 _TOPIC: Final = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 """A standard topic (CloudWatch refuses FIFO ones):

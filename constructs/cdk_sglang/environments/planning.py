@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.naming import endpoint_name, stack_name
+from cdk_sglang.environments.own import own_facts
+from cdk_sglang.environments.reading import FOLDER, load
+from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
@@ -16,10 +20,6 @@ from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.planning.price import REGION
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.model import Model
-from stacks.environments import FOLDER, load
-from stacks.naming import endpoint_name, stack_name
-from stacks.own import own_facts
-from stacks.settings import Environment
 
 _MIB_PER_GIB: Final = 1024
 
@@ -47,7 +47,7 @@ class ResolvedFleet:
 
 
 def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
-    """Return what is to be planned for an environment of this app; what `cdk-sglang plan --env` asks for.
+    """Return what is to be planned for an environment; what `cdk-sglang plan --env` asks for.
 
     Args:
         name: The environment.
@@ -69,7 +69,7 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
 
 
 def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
-    """Return what is observed of an environment of this app; what `cdk-sglang status --env` asks for.
+    """Return what is observed of an environment; what `cdk-sglang status --env` asks for.
 
     Args:
         name: The environment.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from cdk_sglang.environments.settings_alarms import Alarms
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware.regions import unknown_region
 from cdk_sglang.spec.endpoint import Endpoint
-from stacks.settings_alarms import Alarms
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from cdk_sglang.errors import Problem
+from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 
 
@@ -24,6 +26,11 @@ def parameter_name(environment: str, value: str) -> str:
     Parameters, not exports: an exported value cannot change while another stack reads it, which deadlocks an update.
     """
     return f"/cdk-sglang/{environment}/{value}"
+
+
+def digest_parameter(base: ContainerBase) -> str:
+    """Return the name under which the foundation publishes the digest of the image that is built on a base."""
+    return f"image-digest-{hashlib.sha256(base.name.encode()).hexdigest()[:8]}"
 
 
 def environment_name_problems(name: str) -> list[Problem]:
