@@ -33,8 +33,8 @@ _CONTEXT: Final = 8192
 """Tokens for a system prompt, a question and an answer: the random model's tokens are characters."""
 _ANSWER_TOKENS: Final = 96
 """Tokens of one answer: at the agent's own limit of 2048 the small model, which often repeats itself to the end, takes minutes on a CPU."""
-_CUT_OFF: Final = "(answer_cut)"
-"""End of the line with which the CLI tells that an answer reached its limit."""
+_OF_THE_MODEL: Final = ("(answer_cut)", "(model_answer)", "(tool_limit)", "(token_budget)")
+"""Ends of the lines with which the CLI tells what a model got wrong: a small one may, and the path is whole nevertheless."""
 _NO_PACKAGES: Final = "# --hash=sha256: of nothing: on this machine the packages are those of .venv-agent\n"
 _LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", ".*", "evals", "*_example", "requirements*")
 _ENDS: Final = "0123456789!#$%&()*+,-/:;<=>?@[]^_`{|}~"
@@ -195,7 +195,7 @@ def _print(*words: str, environment: Mapping[str, str]) -> None:
 
 
 def _cli(*words: str, environment: Mapping[str, str]) -> str:
-    """Run a command of the CLI; its output, what goes to stderr among it. An answer that reached its limit is shown as far as it came."""
+    """Run a command of the CLI; its output, what goes to stderr among it. A turn that the model spoilt is shown as far as it came."""
     command = [str(ROOT / ".venv/bin/cdk-sglang"), *words]
     process = subprocess.run(
         command,
@@ -208,6 +208,6 @@ def _cli(*words: str, environment: Mapping[str, str]) -> str:
         timeout=_ASK_SECONDS,
         check=False,
     )
-    if process.returncode and _CUT_OFF not in process.stdout:
+    if process.returncode and not any(code in process.stdout for code in _OF_THE_MODEL):
         raise LocalError(f"cdk-sglang {' '.join(words)} failed:\n{process.stdout.strip()}")
     return process.stdout

@@ -27,7 +27,6 @@ ENVIRONMENT: dict[str, Any] = {
         }
     },
 }
-CUT = "text that\nagent: The model's answer was longer than allowed and was cut off. (answer_cut)\n"
 COMPONENT = "local-chat-tiny"
 
 
@@ -138,9 +137,10 @@ def test_an_agent_of_ones_own_that_saves_nothing_is_not_said_to_have_saved_somet
     assert screen.show().endswith("no report was saved")
 
 
-def test_an_answer_that_the_model_does_not_end_is_shown_as_far_as_it_came(screen: Screen) -> None:
-    screen.invoke = (1, CUT)
-    assert "text that agent: The model's answer was longer than allowed and was cut off. (answer_cut)" in screen.show()
+@pytest.mark.parametrize("code", ["answer_cut", "model_answer", "tool_limit", "token_budget"])
+def test_a_turn_that_the_model_spoils_is_shown_as_far_as_it_came(screen: Screen, code: str) -> None:
+    screen.invoke = (1, f"I can help you with\nagent: What the model did, and what to do. ({code})\n")
+    assert f"I can help you with agent: What the model did, and what to do. ({code})" in screen.show()
 
 
 def test_any_other_failure_ends_the_run_with_the_agents_reason(screen: Screen) -> None:
