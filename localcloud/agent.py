@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import yaml
 from cdk_sglang.agents.patients import synthetic_patients
 from localcloud.aws.credentials import Credentials
 from localcloud.background import ROOT, STATE, LocalError, console, step
+from localcloud.model import Kind
 from localcloud.scripted import ScriptedModel, standing_in
 from localcloud.served import read_environment, served
 
@@ -30,13 +31,16 @@ _CODE: Final = "code"
 _ENVIRONMENTS: Final = "environments"
 _CONTEXT: Final = 8192
 """Tokens for a system prompt, a question and an answer: the random model's tokens are characters."""
-_PREFIX: Final = "weights/tiny-random/"
-"""Place of the random model: the small one takes minutes on a CPU for an answer to the agent's prompt, and is too small for tools as well."""
+_ANSWER_TOKENS: Final = 96
+"""Tokens of one answer: at the agent's own limit of 2048 the small model, which often repeats itself to the end, takes minutes on a CPU."""
+_OF_THE_MODEL: Final = ("(answer_cut)", "(model_answer)", "(tool_limit)", "(token_budget)")
+"""Ends of the lines with which the CLI tells what a model got wrong: a small one may, and the path is whole nevertheless."""
 _NO_PACKAGES: Final = "# --hash=sha256: of nothing: on this machine the packages are those of .venv-agent\n"
 _LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", ".*", "evals", "*_example", "requirements*")
 _ENDS: Final = "0123456789!#$%&()*+,-/:;<=>?@[]^_`{|}~"
 """Characters at which the random model's answer to the agent ends; by itself it never ends one, and the agent calls that cut off."""
-_HELLO: Final = "Hello, what can you do for me?"
+_PLAIN: Final = "In one short sentence: what can you do for me?"
+"""A question that the small model answers in a sentence and ends by itself; without the first words it rambles."""
 _INTAKE: Final = "Please look up {name} and save an intake report: headache for three days, no fever."
 _ASK_SECONDS: Final = 300
 
@@ -73,11 +77,13 @@ def prepare(*, root: Path = ROOT, folder: Path = FOLDER) -> Path:
     file = root / "environments" / "local.yaml"
     target = served(file)
     settings = read_environment(file)
-    agent: dict[str, Any] = {"component": f"{target.endpoint}/{target.component}"} | (settings.get("agent") or {})
+    agent: dict[str, Any] = {
+        "component": f"{target.endpoint}/{target.component}",
+        "answer_tokens": _ANSWER_TOKENS,
+    } | (settings.get("agent") or {})
     code(Path(agent.get("code") or root / "agent"), folder / _CODE)
     settings["agent"] = agent | {"enabled": True, "code": str(folder / _CODE)}
     component = settings["endpoints"][target.endpoint]["components"][target.component]
-    component["model"] = component["model"] | {"prefix": _PREFIX}
     server = component["server"] = component.get("server") or {}
     server.setdefault("tool_call_parser", "llama3")
     server["context_length"] = max(int(server.get("context_length", 0)), _CONTEXT)
@@ -104,14 +110,24 @@ def ending_model(base: Path) -> tuple[str, bytes]:
     return "config.json", json.dumps(config).encode()
 
 
-def show(environment: Mapping[str, str], credentials: Credentials, *, url: str, component: str) -> None:
-    """Seed patients, and ask the agent two questions.
+def show(
+    environment: Mapping[str, str],
+    credentials: Credentials,
+    *,
+    url: str,
+    component: str,
+    kind: Kind,
+    reports: Callable[[], set[str]],
+) -> None:
+    """Seed patients, ask the agent two questions, and print the place of the report that came of the second.
 
     Args:
         environment: Environment of the commands.
         credentials: Credentials of the embedded AWS.
         url: Its address.
         component: SageMaker's name of the component that answers the agent.
+        kind: The model that the component serves.
+        reports: Returns the addresses of the reports in the embedded S3.
 
     Raises:
         LocalError: A command failed.
@@ -120,15 +136,17 @@ def show(environment: Mapping[str, str], credentials: Credentials, *, url: str, 
     step("writing invented patients into the agent's table")
     _cli("agent", "seed", "--env", "local", environment=environment)
     name = _patient()
+    step(f"asking the agent; {component} answers: {_what_answers(kind)}")
+    _print("agent", "invoke", _PLAIN, "--env", "local", environment=environment)
     step(
-        f"asking the agent; {component} answers: the real engine, whose random model knows no language and calls no tools"
+        "asking the agent again; a script answers in the model's place, since this one calls no tools: no model writes this"
     )
-    _print("agent", "invoke", _HELLO, "--env", "local", environment=environment)
-    step(
-        "asking the agent again; a script stands in for the model, since it takes one that knows language to call tools"
-    )
+    before = reports()
     with ScriptedModel() as model, standing_in(url, credentials.secret_access_key, component, model):
         _print("agent", "invoke", _INTAKE.format(name=name), "--env", "local", environment=environment)
+    made = sorted(reports() - before)
+    for line in [f"the report in the embedded S3: {report}" for report in made] or ["no report was saved"]:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def print_hints() -> None:
@@ -137,7 +155,7 @@ def print_hints() -> None:
     for line in (
         "",
         "try next with the agent (source .local/state/credentials.sh first)",
-        "  .venv/bin/cdk-sglang agent chat --env local       # the random model answers",
+        "  .venv/bin/cdk-sglang agent chat --env local       # the real engine answers",
         "  .venv/bin/python -m localcloud.scripted           # in another terminal: a script answers in its place until Ctrl-C",
         f"  .venv/bin/cdk-sglang agent invoke --env local 'Please look up {name}'",
         "  aws s3 ls --recursive s3://<ReportsBucket>        # reports; aws cloudformation describe-stacks names the bucket",
@@ -150,6 +168,15 @@ def print_hints() -> None:
 def forget() -> None:
     """Forget that the agent was deployed."""
     _DEPLOYED.unlink(missing_ok=True)
+
+
+def _what_answers(kind: Kind) -> str:
+    if kind.knows_language:
+        return (
+            f"the real engine with {kind.title}, too small for an agent, so believe none of its words; the agent offers its "
+            "tools, and the model's chat template leaves them out"
+        )
+    return f"the real engine with {kind.title}, which knows no language and calls no tools"
 
 
 def _patient() -> str:
@@ -168,7 +195,7 @@ def _print(*words: str, environment: Mapping[str, str]) -> None:
 
 
 def _cli(*words: str, environment: Mapping[str, str]) -> str:
-    """Run a command of the CLI; its output, what goes to stderr among it."""
+    """Run a command of the CLI; its output, what goes to stderr among it. A turn that the model spoilt is shown as far as it came."""
     command = [str(ROOT / ".venv/bin/cdk-sglang"), *words]
     process = subprocess.run(
         command,
@@ -181,6 +208,6 @@ def _cli(*words: str, environment: Mapping[str, str]) -> str:
         timeout=_ASK_SECONDS,
         check=False,
     )
-    if process.returncode:
+    if process.returncode and not any(code in process.stdout for code in _OF_THE_MODEL):
         raise LocalError(f"cdk-sglang {' '.join(words)} failed:\n{process.stdout.strip()}")
     return process.stdout

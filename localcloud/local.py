@@ -41,6 +41,7 @@ from localcloud.served import served, stacks
 _ASSEMBLY: Final = STATE / "cdk.out"
 _ACCOUNT: Final = "123456789012"  # moto's
 _FOUNDATION: Final = "cdk-sglang-local-foundation"
+_AGENT: Final = "cdk-sglang-local-agent"
 _OTHER_STACKS: Final = ("Foundation", "Observability", agent.STACK)
 """Stacks that are deployed before and after the endpoint's."""
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
@@ -85,7 +86,7 @@ def up(port: int) -> None:
     cloudformation = session.client("cloudformation", endpoint_url=url)
     # Model, bootstrap stack and templates do not depend on each other, so all three are created in parallel.
     with ThreadPoolExecutor() as pool:
-        prepared = pool.submit(model.prepare, python, random=with_agent)
+        prepared = pool.submit(model.prepare, python)
         step(f"synthesising environments/local.yaml{' with the agent' if with_agent else ''}")
         templates = pool.submit(_synth, environment, environments)
         if "CDKToolkit" not in _stacks(cloudformation):
@@ -113,7 +114,14 @@ def up(port: int) -> None:
     if with_agent:
         step("cdk deploy the agent")
         _deploy(agent.STACK, environment=environment)
-        agent.show(environment, server_credentials, url=url, component=target.component_name)
+        agent.show(
+            environment,
+            server_credentials,
+            url=url,
+            component=target.component_name,
+            kind=kinds[0],
+            reports=lambda: _reports(session, url),
+        )
     print_result(answer, server_credentials, target, kinds[0], url=url, seconds=time.monotonic() - start)
     if with_agent:
         agent.print_hints()
@@ -219,6 +227,15 @@ def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     """The outputs of a stack, by key."""
     outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+def _reports(session: boto3.session.Session, url: str) -> set[str]:
+    """Addresses of the agent's reports; none where the agent has no reference tools."""
+    bucket = outputs(session.client("cloudformation", endpoint_url=url), _AGENT).get("ReportsBucket")
+    if bucket is None:
+        return set()
+    pages = session.client("s3", endpoint_url=url).get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return {f"s3://{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", ())}
 
 
 def _session(server_credentials: Credentials) -> boto3.session.Session:

@@ -99,19 +99,16 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     return Path(cache, "cdk-sglang", "models", f"{SMALL.key}-{made_of[:12]}")
 
 
-def prepare(python: Path, *, random: bool = False, folder: Path | None = None) -> LocalModel:
+def prepare(python: Path, *, folder: Path | None = None) -> LocalModel:
     """Return the small model, downloaded and converted where that is still to do; the random one, with the reason, where it cannot be had.
 
     Args:
         python: Interpreter of the engine's environment.
-        random: Whether the random model is wanted.
         folder: Folder of the small model; that in the user's cache by default.
 
     Raises:
         LocalError: Neither can be made.
     """
-    if random:
-        return LocalModel(kind=RANDOM, folder=random_model(python))
     try:
         return LocalModel(kind=SMALL, folder=_small(python, cache_folder() if folder is None else folder))
     except _NotMadeError as error:

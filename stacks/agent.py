@@ -181,6 +181,7 @@ class AgentStack(cdk.Stack):
                 "CDK_SGLANG_WAKE_SECONDS": str(_WAKE_SECONDS),
                 **({"CDK_SGLANG_ADAPTER": adapter[0]} if adapter else {}),
                 **({"CDK_SGLANG_PROMPT_VERSION": agent.prompt_version} if agent.prompt_version else {}),
+                **({"CDK_SGLANG_ANSWER_TOKENS": str(agent.answer_tokens)} if agent.answer_tokens else {}),
             },
             redact=agent.redact,
             key=self._key,

@@ -19,7 +19,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from intake import aws, refusals, sse, telemetry
 from intake.answers import checked
 from intake.errors import TurnError
-from intake.settings import MAX_ANSWER_TOKENS, READ_SECONDS, Settings
+from intake.settings import READ_SECONDS, Settings
 
 _END: Final = object()
 
@@ -39,7 +39,7 @@ class SageMakerRoute(SageMakerAIModel):
                 "region_name": settings.region,
             },
             payload_config={
-                "max_tokens": MAX_ANSWER_TOKENS,
+                "max_tokens": settings.answer_tokens,
                 "temperature": 0.0,
                 "stream": True,
                 "additional_args": {"stream_options": {"include_usage": True}},

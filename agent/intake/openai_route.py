@@ -17,7 +17,7 @@ from strands.types.exceptions import ContextWindowOverflowException, ModelThrott
 from intake import aws, refusals, telemetry
 from intake.answers import checked
 from intake.errors import TurnError
-from intake.settings import MAX_ANSWER_TOKENS, READ_SECONDS, Settings
+from intake.settings import READ_SECONDS, Settings
 
 _TOKEN_SECONDS: Final = 900
 """Life of a bearer token: whoever has one may invoke as the agent does."""
@@ -48,7 +48,7 @@ class OpenAIRoute(OpenAIModel):
                 "timeout": READ_SECONDS,
             },
             model_id="",  # the path names the model
-            params={"max_tokens": MAX_ANSWER_TOKENS, "temperature": 0.0},
+            params={"max_tokens": settings.answer_tokens, "temperature": 0.0},
         )
         self.malformed: set[str] = set()
 

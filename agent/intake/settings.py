@@ -11,7 +11,7 @@ from intake import prompts
 from intake.errors import TurnError
 
 MAX_ANSWER_TOKENS: Final = 2048
-"""Tokens of one answer: a report of three pages."""
+"""Tokens of one answer, unless the environment says otherwise: a report of three pages."""
 READ_SECONDS: Final = 120
 """Longest silence of the endpoint; SageMaker itself ends a response stream after 8 minutes."""
 
@@ -33,6 +33,7 @@ class Settings:
         memory_id: Id of the AgentCore memory; empty for none.
         max_tool_calls: Tool calls of one turn.
         token_budget: Tokens of one turn, read and written.
+        answer_tokens: Tokens of one answer of the model, at which it is cut off.
         wake_seconds: Seconds for which a turn waits for a component without a copy.
         prompt_version: Version of the system prompt in `prompts/`; the newest if the variable is missing.
         environment: Name of the environment, for traces.
@@ -47,6 +48,7 @@ class Settings:
     memory_id: str = ""
     max_tool_calls: int = 8
     token_budget: int = 20_000
+    answer_tokens: int = MAX_ANSWER_TOKENS
     wake_seconds: int = 900
     prompt_version: str = "1"
     environment: str = ""
@@ -71,8 +73,15 @@ class Settings:
             problems.append("CDK_SGLANG_PROMPT_VERSION has characters other than letters, digits, '.', '_', '-'")
         numbers = {
             name: _number(environment, f"CDK_SGLANG_{name.upper()}", default, problems)
-            for name, default in (("max_tool_calls", 8), ("token_budget", 20_000), ("wake_seconds", 900))
+            for name, default in (
+                ("max_tool_calls", 8),
+                ("token_budget", 20_000),
+                ("answer_tokens", MAX_ANSWER_TOKENS),
+                ("wake_seconds", 900),
+            )
         }
+        if numbers["answer_tokens"] == 0:
+            problems.append("CDK_SGLANG_ANSWER_TOKENS is '0', and an answer has 1 token or more")
         if problems:
             raise TurnError(
                 "settings", f"The agent is not set up: {'; '.join(problems)}. Deploy the agent's stack again."

@@ -17,6 +17,7 @@ from tests.agent.stand_in import CREDENTIALS, StandIn
 WAKE_SECONDS = 3
 TOOL_CALLS = 3
 TOKEN_BUDGET = 1000
+ANSWER_TOKENS = 300
 
 
 @dataclass
@@ -48,6 +49,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "CDK_SGLANG_MEMORY_ID": MEMORY,
             "CDK_SGLANG_MAX_TOOL_CALLS": str(TOOL_CALLS),
             "CDK_SGLANG_TOKEN_BUDGET": str(TOKEN_BUDGET),
+            "CDK_SGLANG_ANSWER_TOKENS": str(ANSWER_TOKENS),
             "CDK_SGLANG_WAKE_SECONDS": str(WAKE_SECONDS),
             "CDK_SGLANG_PROMPT_VERSION": "1",
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime.url,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.conftest import WAKE_SECONDS, World
+from tests.agent.conftest import ANSWER_TOKENS, WAKE_SECONDS, World
 from tests.agent.model_stand_in import Answer, asleep
 from tests.agent.process import no_trace_of
 
@@ -132,6 +132,7 @@ def test_an_answer_that_is_too_long_is_said_to_be_cut(world: World) -> None:
     reply = world.agent.ask("Hello")
     assert reply.error is not None
     assert reply.error[0] == "answer_cut"
+    assert [body["max_tokens"] for body in world.model.bodies] == [ANSWER_TOKENS]
 
 
 def test_an_empty_answer_is_not_passed_off_as_one(world: World) -> None:

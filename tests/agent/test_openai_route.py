@@ -26,7 +26,7 @@ def second(shared_world: World, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces",
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{collector.url}/v1/logs",
         }
-        for name in ("OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR"):
+        for name in ("OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR", "CDK_SGLANG_ANSWER_TOKENS"):
             del variables[name]
         with agent(log, **variables) as process:
             yield replace(shared_world, agent=process, sink=sink, variables=variables)
@@ -44,7 +44,7 @@ def test_a_turn_on_the_openai_path_calls_tools_and_counts_tokens_with_a_new_toke
     assert reply.tools == [("patient_search", "started"), ("patient_search", "ended")]
     assert reply.text.strip() == "Found → mäh."
     assert reply.done["usage"]["total_tokens"] == 30
-    assert {body["model"] for body in openai.model.bodies} == {""}
+    assert {(body["model"], body["max_tokens"]) for body in openai.model.bodies} == {("", 2048)}  # the default
     tokens = [request.headers["authorization"] for request in openai.model.requests]
     assert all(token.startswith("Bearer sagemaker-api-key-") for token in tokens)
     assert openai.model.requests[0].headers["x-amzn-sagemaker-custom-attributes"].startswith("traceparent=00-")

@@ -44,6 +44,13 @@ def test_an_agent_that_is_not_set_up_starts_within_its_budget_and_says_what_is_m
     assert done["stop_reason"] == "error"
 
 
+def test_an_answer_of_no_tokens_is_a_mistake_in_the_settings() -> None:
+    place = {"CDK_SGLANG_ENDPOINT": "e", "CDK_SGLANG_COMPONENT": "c", "CDK_SGLANG_ANSWER_TOKENS": "0"}
+    command = [str(VENV / "bin" / "python"), "-c", f"from intake.settings import Settings; Settings.read({place})"]
+    run = subprocess.run(command, cwd=AGENT, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert "CDK_SGLANG_ANSWER_TOKENS is '0', and an answer has 1 token or more" in run.stderr
+
+
 def _imports(file: Path) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]

@@ -123,6 +123,7 @@ def test_what_is_off_is_not_held_against_the_rest(fine: dict[str, Any]) -> None:
         ),
         ({"failed_turns_alarm": 0}, "agent.failed_turns_alarm: 0 is not allowed; use a value >= 1"),
         ({"max_tool_calls": 0}, "agent.max_tool_calls: 0 is not allowed; use a value >= 1"),
+        ({"answer_tokens": 0}, "agent.answer_tokens: 0 is not allowed; use a value >= 16"),
         ({"modell": "x"}, "agent.modell: unknown key; did you mean 'model_api'"),
     ],
 )  # fmt: skip

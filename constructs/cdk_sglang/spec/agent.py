@@ -211,6 +211,8 @@ class Agent(Spec):
     """Calls of tools in one turn, after which the agent stops and says so."""
     token_budget: int = Field(default=20_000, ge=500, le=1_000_000)
     """Tokens of one turn, input and output of all its model calls, after which the agent stops and says so."""
+    answer_tokens: int | None = Field(default=None, ge=16, le=1_000_000)
+    """Tokens of one answer, at which the model is cut off and the agent says so; the agent's own limit by default, 2048 of the project's."""
     failed_turns_alarm: int | None = Field(default=None, ge=1, le=1_000_000)
     """Failed turns within 15 minutes, of one endpoint of the runtime, at which an alarm notifies; no alarm by default."""
     redact: bool = True

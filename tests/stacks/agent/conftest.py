@@ -67,6 +67,7 @@ def everything(synthesise: Synthesise, folder: Path, tmp_path_factory: pytest.Te
         session={"idle_minutes": 5, "max_hours": 1},
         endpoints={"stable": 3},
         prompt_version="v2",
+        answer_tokens=512,
         mlflow=True,
     )
     asked["network"] = {"vpc": "create"}

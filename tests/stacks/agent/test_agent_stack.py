@@ -133,10 +133,12 @@ def test_the_agent_is_told_its_place(plain: dict[str, Any], everything: dict[str
         "CDK_SGLANG_MEMORY_ID",
         "CDK_SGLANG_ADAPTER",
         "CDK_SGLANG_PROMPT_VERSION",
+        "CDK_SGLANG_ANSWER_TOKENS",
         "MLFLOW_TRACKING_URI",
         "MLFLOW_ENABLE_OTLP_EXPORTER",
     }
     assert more["CDK_SGLANG_COMPONENT"] == "test-chat-llama-triage"
+    assert more["CDK_SGLANG_ANSWER_TOKENS"] == "512"
     assert more["MLFLOW_ENABLE_OTLP_EXPORTER"] == "false"  # ADOT exports every span already
 
 
