@@ -109,6 +109,7 @@ class Deployment:
                 account=self.stack.account_id,
                 region=self.stack.region_name,
             )
+            resource.cf_resource_type = wanted["Type"]  # which a custom resource says in its first request, too
             resource.create()
         else:
             name_property = wanted["Properties"].get(cls.cloudformation_name_type() or "")
