@@ -115,6 +115,49 @@ def test_a_resource_that_cannot_be_deleted_is_a_finding(tmp_path: Path) -> None:
     assert finding.startswith("dev/Serving: Endpoint (AWS::SageMaker::Endpoint) is not deleted: ")
 
 
+def reading(folder: Path, *, needs: dict[str, list[str]]) -> Assembly:
+    """Write an assembly of a stack that reads a parameter of SSM, and of one that writes it."""
+    name = {"Name": "/fleet/queue", "Type": "String", "Value": {"Ref": "Queue"}}
+    written = {"Queue": QUEUE, "Name": {"Type": "AWS::SSM::Parameter", "Properties": name}}
+    made = assembly(folder, {"Writer": written, "Reader": {"Queue": QUEUE}}, needs=needs)
+    template = json.loads((folder / "Reader.json").read_text())
+    template["Parameters"]["Queue"] = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/fleet/queue"}
+    (folder / "Reader.json").write_text(json.dumps(template))
+    return made
+
+
+def test_a_stack_that_reads_what_another_writes_has_to_depend_on_it(tmp_path: Path) -> None:
+    (finding,) = stacks.findings(reading(tmp_path, needs={}))
+    assert finding.startswith(
+        "dev/Reader: the stack is in ROLLBACK_COMPLETE: Unable to fetch parameters [/fleet/queue]"
+    )
+    assert stacks.findings(reading(tmp_path, needs={"Reader": ["Writer"]})) == []
+
+
+def test_resources_that_wait_for_each_other_by_their_order_alone_are_a_finding(tmp_path: Path) -> None:
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+        "ResourceId": "inference-component/llama",
+        "MinCapacity": 1,
+        "MaxCapacity": 2,
+    }
+    named = {**endpoint(), "Component": component(InferenceComponentName="llama")}
+    copies = {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": target}
+    made = assembly(tmp_path, {"S": {**named, "Copies": copies}})
+    (finding,) = stacks.findings(made)
+    assert finding.startswith("dev/S: Copies (AWS::ApplicationAutoScaling::ScalableTarget) is not created: ")
+    ordered = json.dumps({"Resources": {**named, "Copies": {**copies, "DependsOn": "Component"}}})
+    assert stacks.findings(made, changed={"S": ordered}) == []
+
+
+def test_properties_of_a_type_that_moto_implements_are_held_to_the_registry(tmp_path: Path) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"MessageRetentionPeriods": 60}}
+    (finding,) = stacks.findings(assembly(tmp_path, {"S": {"Queue": queue}}))
+    assert finding.startswith("dev/S: Queue (AWS::SQS::Queue) is not created: Model validation failed (")
+    assert "MessageRetentionPeriods" in finding
+
+
 def test_one_stack_is_deployed_after_what_it_depends_on_alone(tmp_path: Path) -> None:
     lost = {"Lost": component(EndpointName="nobodys")}
     made = assembly(tmp_path, {"A": {"Queue": QUEUE}, "B": {"Queue": QUEUE}, "C": lost}, needs={"B": ["A"]})

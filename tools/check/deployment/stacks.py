@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -55,7 +56,10 @@ def findings(assembly: Assembly, *, changed: Mapping[str, str] | None = None, on
 
 
 def ordered(assembly: Assembly, changed: Mapping[str, str]) -> list[Part]:
-    """Return an environment's stacks, dependencies first.
+    """Return an environment's stacks, dependencies first, and what nothing holds back in the opposite of its order in the assembly.
+
+    CDK writes what is needed before what needs it, and AWS creates side by side whatever it may: in the opposite order, a dependency that
+    nothing declares is a refusal. The same holds for the resources of a template.
 
     Args:
         assembly: Cloud assembly of the environment.
@@ -66,17 +70,27 @@ def ordered(assembly: Assembly, changed: Mapping[str, str]) -> list[Part]:
         for name, artifact in assembly.manifest["artifacts"].items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    needs = {name: set(artifacts) & set(artifact.get("dependencies", [])) for name, artifact in artifacts.items()}
+    needs = {
+        name: set(artifacts) & set(artifact.get("dependencies", [])) for name, artifact in reversed(artifacts.items())
+    }
     return [
         Part(
             name,
             artifacts[name]["properties"].get("stackName", name),
-            changed.get(name)
-            or (assembly.folder / artifacts[name]["properties"]["templateFile"]).read_text(encoding="utf-8"),
+            _backwards(
+                changed.get(name)
+                or (assembly.folder / artifacts[name]["properties"]["templateFile"]).read_text(encoding="utf-8")
+            ),
             frozenset(needs[name]),
         )
         for name in TopologicalSorter(needs).static_order()
     ]
+
+
+def _backwards(text: str) -> str:
+    """Turn the order of a template's resources round."""
+    template = json.loads(text)
+    return json.dumps({**template, "Resources": dict(reversed(template["Resources"].items()))})
 
 
 def _closure(parts: Sequence[Part], only: str) -> list[Part]:
