@@ -86,10 +86,9 @@ def world(assembly: Assembly) -> Iterator[World]:
     os.environ["MOTO_ACCOUNT_ID"] = account
     try:
         with mock_aws():
-            session = boto3.Session("local", "local", region_name=region)
-            here = World(
-                clock, lambda service: session.client(service, config=Config(retries={"total_max_attempts": 1}))
-            )
+            session: Any = boto3.Session("local", "local", region_name=region)
+            once = Config(retries={"total_max_attempts": 1})
+            here = World(clock, lambda service: session.client(service, config=once))
             _bootstrap(here, assembly, account, region)
             _buy_plans(here, assembly)
             yield here
@@ -191,7 +190,8 @@ def _answer(function: LambdaFunction, event: str) -> functions.Outcome:
     if problem := _unrunnable(function):
         answer |= {"Status": "FAILED", "Reason": problem}
     else:
-        data = _ANSWERS.get(request["ResourceType"], lambda _: {})(request["ResourceProperties"])
+        attributes = _ANSWERS.get(request["ResourceType"])
+        data = attributes(request["ResourceProperties"]) if attributes else {}
         answer |= {"Status": "SUCCESS", "PhysicalResourceId": physical, "Data": data}
     custom.take(request["ResponseURL"].partition("?")[0].rpartition("/")[2], json.dumps(answer).encode())
     return functions.Outcome("null")
