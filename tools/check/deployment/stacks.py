@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from itertools import pairwise
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.aws.cloudformation.templates import dependencies
 from tools.check.assemblies import Assembly
 from tools.check.deployment.world import World, world
 
@@ -56,10 +57,10 @@ def findings(assembly: Assembly, *, changed: Mapping[str, str] | None = None, on
 
 
 def ordered(assembly: Assembly, changed: Mapping[str, str]) -> list[Part]:
-    """Return an environment's stacks, dependencies first, and what nothing holds back in the opposite of its order in the assembly.
+    """Return an environment's stacks, dependencies first, and each as late as they allow.
 
-    CDK writes what is needed before what needs it, and AWS creates side by side whatever it may: in the opposite order, a dependency that
-    nothing declares is a refusal. The same holds for the resources of a template.
+    CDK writes what is needed before what needs it, and AWS creates side by side whatever it may: with the last of what nothing holds back
+    first, a dependency that nothing declares is a refusal. The same holds for the resources of a template.
 
     Args:
         assembly: Cloud assembly of the environment.
@@ -70,27 +71,39 @@ def ordered(assembly: Assembly, changed: Mapping[str, str]) -> list[Part]:
         for name, artifact in assembly.manifest["artifacts"].items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    needs = {
-        name: set(artifacts) & set(artifact.get("dependencies", [])) for name, artifact in reversed(artifacts.items())
-    }
+    needs = {name: set(artifacts) & set(artifact.get("dependencies", [])) for name, artifact in artifacts.items()}
     return [
         Part(
             name,
             artifacts[name]["properties"].get("stackName", name),
-            _backwards(
+            _in_a_row(
                 changed.get(name)
                 or (assembly.folder / artifacts[name]["properties"]["templateFile"]).read_text(encoding="utf-8")
             ),
             frozenset(needs[name]),
         )
-        for name in TopologicalSorter(needs).static_order()
+        for name in _last_first(needs)
     ]
 
 
-def _backwards(text: str) -> str:
-    """Turn the order of a template's resources round."""
+def _in_a_row(text: str) -> str:
+    """Let each resource of a template wait for the one before it, in an order that its dependencies allow."""
     template = json.loads(text)
-    return json.dumps({**template, "Resources": dict(reversed(template["Resources"].items()))})
+    resources = template["Resources"]
+    order = _last_first(dependencies(template))
+    for before, name in pairwise(order):
+        explicit = resources[name].get("DependsOn", [])
+        resources[name]["DependsOn"] = [*([explicit] if isinstance(explicit, str) else explicit), before]
+    return json.dumps(template)
+
+
+def _last_first(needs: Mapping[str, set[str]]) -> list[str]:
+    """Return names, dependencies first, and of those that nothing holds back the last first; fewer if some wait for each other."""
+    remaining, order = dict(needs), list[str]()
+    while free := next((name for name in reversed(remaining) if not needs[name] & remaining.keys()), None):
+        order.append(free)
+        del remaining[free]
+    return order
 
 
 def _closure(parts: Sequence[Part], only: str) -> list[Part]:
