@@ -115,9 +115,9 @@ check: setup ## format, lint, types, layers, and every checker over every enviro
 	@python -m tools.check
 
 .PHONY: mutants
-mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind)
-	@python -m tools.check.mutants
-	@python -m tools.check.generated $(COUNT)
+mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind, DEPLOY=1: the embedded AWS too)
+	@python -m tools.check.mutants $(if $(DEPLOY),--deploy)
+	@python -m tools.check.generated $(COUNT) $(if $(DEPLOY),--deploy)
 
 .PHONY: fuzz
 fuzz: setup ## 2,000 random environments through synth and CDK's validation: make fuzz COUNT=200

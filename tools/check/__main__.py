@@ -14,6 +14,7 @@ from pathlib import Path
 from tools.check import api_models, cfn_lint, drift, metric_names, metric_uses, mutants, workflows
 from tools.check.assemblies import MAX_RESOURCES, Assembly, by_rule
 from tools.check.commands import ROOT
+from tools.check.deployment import checker as deployment
 from tools.check.generated import run as generated
 from tools.check.graph import environment_of
 from tools.check.outcomes import Checks, Outcome
@@ -50,6 +51,7 @@ def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -
     checks.run("names of metrics", lambda: _metric_names(assemblies))
     checks.run("values that the APIs take", lambda: _api_values(assemblies))
     checks.run("relations between resources", lambda: _relations(assemblies))
+    checks.run("an embedded AWS takes and deletes them", lambda: deployment.check(assemblies))
     checks.run("generated faults are found", lambda: _generated(assemblies))
     table: list[str] = []
     prod = next(assembly.folder for assembly in assemblies if assembly.environment == mutants.ENVIRONMENT)

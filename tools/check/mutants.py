@@ -1,4 +1,4 @@
-"""Test the checkers with templates of one fault each; run `python -m tools.check.mutants` from the repository root.
+"""Test the checkers with templates of one fault each; run `python -m tools.check.mutants` from the repository root, with `--deploy` to deploy them, too.
 
 A fault that no checker finds is a gap in `make check`. The unchanged templates are checked first: a checker with a finding there would
 seem to find every fault.
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tools.check import cfn_lint, metric_names, validation, workflows
 from tools.check.assemblies import Assembly
+from tools.check.deployment import mutants as deployed
 from tools.check.faults import (
     ADAPTER,
     FAULTS,
@@ -263,6 +264,17 @@ def unneeded_problems(found: Sequence[Result]) -> list[str]:
     ]
 
 
+def _deployed(assembly: Path) -> Iterator[str]:
+    """Deploy the faults in the environment's own templates, and yield the table of it; `check` demands that others find each of them."""
+    faulty, _ = mutants(originals(assembly))
+    some = [
+        deployed.Mutant("planted", ENVIRONMENT, fault.on, json.dumps(template), found=True, what=fault.what)
+        for fault, template in faulty
+        if fault.on in {ONE_TYPE, POOL, FOUNDATION}
+    ]
+    return deployed.table(some, deployed.refusals({ENVIRONMENT: assembly}, some))
+
+
 def main() -> int:
     """Synthesise, run the table, print it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -272,6 +284,8 @@ def main() -> int:
             outcome = check(synthesis.folder, print)
             print(outcome.figures)
             problems = outcome.problems
+            if "--deploy" in sys.argv[1:]:
+                print(*_deployed(synthesis.folder), sep="\n")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

@@ -12,11 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.cloudformation import models, parsing
+from moto.cloudformation.exceptions import ValidationError
+from moto.ssm.models import ssm_backends
 
 from localcloud.aws.cloudformation import schemas
 from localcloud.aws.cloudformation.resources.base import TYPES, Resource
 from localcloud.aws.cloudformation.resources.generic import schema_type
 from localcloud.aws.cloudformation.templates import order
+
+_BOOTSTRAP = "/cdk-bootstrap/"
 
 
 class Deployment:
@@ -38,10 +42,29 @@ class Deployment:
         self.map.resolved_parameters = {}
         self.map.load_mapping()
         self.map.load_parameters()
+        self._refuse_missing(template.get("Parameters", {}), parameters)
         self.map.load_conditions()
         for name in order(template):
             if _exists(self.map, template["Resources"][name]):
                 self._apply_one(name, template["Resources"][name])
+
+    def _refuse_missing(self, slots: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Refuse parameters of SSM that do not exist, but not that of CDK's bootstrap stack, which the CDK CLI looks at itself."""
+        asked = [
+            str(parameters.get(name, slot.get("Default", "")))
+            for name, slot in slots.items()
+            if slot["Type"].startswith("AWS::SSM::Parameter::Value")
+        ]
+        backend = ssm_backends[self.stack.account_id][self.stack.region_name]
+        missing = [
+            name
+            for name in asked
+            if name.startswith("/") and not name.startswith(_BOOTSTRAP) and backend.get_parameter(name) is None
+        ]
+        if missing:
+            raise ValidationError(
+                message=f"Unable to fetch parameters [{','.join(missing)}] from parameter store for this account."
+            )
 
     def clean_up(self, template: dict[str, Any], order_before: list[str], *, undone: bool = False) -> None:
         """Remove the resources that were replaced or are no longer in the template, dependents first.
@@ -99,9 +122,8 @@ class Deployment:
 
     def _create(self, name: str, wanted: dict[str, Any], after: dict[str, Any]) -> Any:
         cls = resource_class(wanted["Type"])
+        schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
         if issubclass(cls, Resource):
-            if not wanted["Type"].startswith("Custom::"):
-                schemas.check(wanted["Type"], wanted["Properties"])
             resource: Any = cls(
                 logical_id=name,
                 stack_id=self.stack.stack_id,
@@ -109,6 +131,7 @@ class Deployment:
                 account=self.stack.account_id,
                 region=self.stack.region_name,
             )
+            resource.cf_resource_type = wanted["Type"]  # which a custom resource says in its first request, too
             resource.create()
         else:
             name_property = wanted["Properties"].get(cls.cloudformation_name_type() or "")
@@ -127,8 +150,8 @@ class Deployment:
             replacement = self._create(name, wanted, {})
             self.replaced.append((name, original, before))
             return replacement
+        schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
         if issubclass(cls, Resource):
-            schemas.check(wanted["Type"], wanted["Properties"])
             original.properties, old = wanted["Properties"], original.properties
             try:
                 original._update(old)

@@ -26,9 +26,19 @@ def schema(type_name: str) -> dict[str, Any] | None:
     return usable
 
 
-def check(type_name: str, properties: dict[str, Any]) -> None:
-    """Refuse properties that the registry schema does not allow."""
+def check(type_name: str, properties: dict[str, Any], *, known: bool = False) -> None:
+    """Refuse properties that the registry schema does not allow; custom resources have none.
+
+    Args:
+        type_name: Resource type.
+        properties: Its properties.
+        known: Whether the type exists although the registry has no schema of it.
+    """
+    if type_name.startswith("Custom::"):
+        return
     found = schema(type_name)
+    if found is None and known:
+        return
     if found is None:
         raise ValidationError(f"Template format error: Unrecognized resource types: [{type_name}]")
     errors = sorted(

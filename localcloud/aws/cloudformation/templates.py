@@ -11,13 +11,18 @@ _SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 
 def order(template: dict[str, Any]) -> list[str]:
     """Logical ids, dependencies first."""
+    return list(TopologicalSorter(dependencies(template)).static_order())
+
+
+def dependencies(template: dict[str, Any]) -> dict[str, set[str]]:
+    """Logical ids of the resources that each resource waits for."""
     resources = template.get("Resources", {})
     graph = {}
     for name, body in resources.items():
         explicit = body.get("DependsOn", [])
         needs = {explicit} if isinstance(explicit, str) else set(explicit)
         graph[name] = {need for need in needs | references(body.get("Properties", {})) if need in resources}
-    return list(TopologicalSorter(graph).static_order())
+    return graph
 
 
 def references(node: Any) -> set[str]:

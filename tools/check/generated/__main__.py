@@ -1,38 +1,47 @@
 """`make mutants`: synthesise every environment, make mutants of its templates, print the figures by kind and the faults that nothing finds.
 
-`python -m tools.check.generated 60` takes 60 of each kind; `make check` takes fewer.
+`python -m tools.check.generated 60` takes 60 of each kind; `make check` takes fewer. With `--deploy` each mutant is deployed to an embedded AWS,
+too, which takes a second or two, and a second table says how many that finds, and how many it alone finds.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tools.check.commands import ROOT
+from tools.check.deployment import mutants as deployed
 from tools.check.generated import run
 from tools.check.synthesis import synthesise
 
 _PER_KIND: Final = 30
+_DEPLOY: Final = "--deploy"
 
 
 def main() -> int:
     """Run and print; exit status 1 if too few faults are found or a template without faults has a finding."""
-    if len(sys.argv) > 2 or (sys.argv[1:] and not sys.argv[1].isdigit()):  # noqa: PLR2004
-        print("usage: python -m tools.check.generated [mutants of each kind]", file=sys.stderr)
+    words = [word for word in sys.argv[1:] if word != _DEPLOY]
+    if len(words) > 1 or not all(word.isdigit() for word in words):
+        print(f"usage: python -m tools.check.generated [mutants of each kind] [{_DEPLOY}]", file=sys.stderr)
         return 2
-    per_kind = int(sys.argv[1]) if sys.argv[1:] else _PER_KIND
+    per_kind = int(words[0]) if words else _PER_KIND
     environments = sorted(file.stem for file in (ROOT / "environments").glob("*.yaml"))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         syntheses = synthesise(environments, Path(folder))
         problems = [line for synthesis in syntheses for line in synthesis.problems()]
         if not problems:
-            verdicts, findings = run.examine({one.environment: one.folder for one in syntheses}, per_kind, others=True)
+            folders = {one.environment: one.folder for one in syntheses}
+            verdicts, findings = run.examine(folders, per_kind, others=True)
             print(*run.table(verdicts), sep="\n")
             print(*(f"nothing finds {one.candidate}" for one in verdicts if not one.finder), sep="\n")
             result = run.outcome(verdicts, findings)
             print(result.figures)
+            if _DEPLOY in sys.argv[1:]:
+                _deploy(verdicts, folders)
             problems = [line for line in result.problems if not line.startswith("no checker finds")]
             problems += (
                 [] if run.enough(verdicts) else [f"fewer than {run.LEAST:.0%} of the generated faults are found"]
@@ -40,6 +49,20 @@ def main() -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def _deploy(verdicts: Sequence[run.Verdict], folders: Mapping[str, Path]) -> None:
+    """Deploy every mutant, and print the table of it."""
+    mutants = []
+    for verdict in verdicts:
+        environment, _, artifact = verdict.candidate.source.name.partition("/")
+        text = json.dumps(verdict.candidate.mutant())
+        mutants.append(
+            deployed.Mutant(
+                verdict.candidate.kind, environment, artifact, text, bool(verdict.finder), str(verdict.candidate)
+            )
+        )
+    print(*deployed.table(mutants, deployed.refusals(folders, mutants)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,210 @@
+"""An embedded AWS in this process, on a driven clock, without containers and without a server, and what a stack expects to find there.
+
+Functions do not run. A custom resource is answered with success at once: its function checks what is not here (weights in S3, engines that
+answer), its code has tests of its own, and CDK's provider framework would start a Node process for each request. What CloudFormation and Lambda
+look at before a function runs is checked: the functions behind a custom resource exist, and their code has the file of their handler.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+from moto.awslambda.models import LambdaFunction
+from moto.awslambda.utils import get_backend
+
+from localcloud.aws import clock as clocks
+from localcloud.aws import extension, settings
+from localcloud.aws.clock import Clock
+from localcloud.aws.cloudformation.resources import custom
+from localcloud.aws.compute import functions
+from tools.check.assemblies import Assembly, Stack
+
+_ACCOUNT: Final = "123456789012"
+_REGION: Final = "us-east-1"
+"""Account and Region of an environment that leaves them to the CLI."""
+
+_NO_SERVER: Final = "http://localhost:9"
+"""Address without a server: with an address, stacks are deployed in the background, as on AWS, and custom resources get an answer."""
+
+_PROVIDER_FUNCTIONS: Final = ("USER_ON_EVENT_FUNCTION_ARN", "USER_IS_COMPLETE_FUNCTION_ARN")
+"""Variables in which CDK's provider framework has the functions that it calls."""
+
+_BOOTSTRAP: Final = "/cdk-bootstrap/"
+_BOOTSTRAP_VERSION: Final = "30"
+"""Version of CDK's bootstrap stack; templates demand 6 or later."""
+
+_HANDLER_ENDINGS: Final = (".py", ".js", ".mjs", ".cjs")
+_PLAN_HOURS: Final = 24
+_PLAN_COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Instances of a training plan (reserve-capacity-with-training-plans page, read 2026-11-21)."""
+
+Properties = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class World:
+    """The embedded AWS of one environment.
+
+    Attributes:
+        clock: Its clock.
+        client: Returns the client of a service.
+    """
+
+    clock: Clock
+    client: Callable[[str], Any]
+
+
+_ANSWERS: Final[Mapping[str, Callable[[Properties], dict[str, Any]]]] = {
+    "Custom::CdkSglangBuild": lambda _: {"Digest": f"sha256:{'0' * 64}"},
+    "Custom::CdkSglangCopies": lambda properties: {"Copies": properties["Initial"]},
+}
+"""Attributes by type of custom resource, for the types whose attributes templates read."""
+
+
+@contextmanager
+def world(assembly: Assembly) -> Iterator[World]:
+    """An empty embedded AWS with what an environment expects: bootstrap, assets, training plans; nothing is left of it afterwards."""
+    account, region = _place(assembly)
+    before = clocks.clock(), settings.current(), os.environ.get("MOTO_ACCOUNT_ID")
+    extension.install()
+    runner = functions.use_runner(_answer)
+    settings.configure()
+    settings.configure(base_url=_NO_SERVER)
+    clock = clocks.use(Clock(driven=True))
+    os.environ["MOTO_ACCOUNT_ID"] = account
+    try:
+        with mock_aws():
+            session: Any = boto3.Session("local", "local", region_name=region)
+            once = Config(retries={"total_max_attempts": 1})
+            here = World(clock, lambda service: session.client(service, config=once))
+            _bootstrap(here, assembly, account, region)
+            _buy_plans(here, assembly)
+            yield here
+    finally:
+        functions.use_runner(runner)
+        clocks.use(before[0])
+        settings.restore(before[1])
+        os.environ.pop("MOTO_ACCOUNT_ID")
+        if before[2] is not None:
+            os.environ["MOTO_ACCOUNT_ID"] = before[2]
+
+
+def _place(assembly: Assembly) -> tuple[str, str]:
+    """Account and Region of an environment's first stack."""
+    for artifact in assembly.manifest["artifacts"].values():
+        if artifact["type"] == "aws:cloudformation:stack":
+            account, _, region = artifact["environment"].removeprefix("aws://").partition("/")
+            return (
+                account if account.isdigit() else _ACCOUNT,
+                _REGION if region.startswith("unknown") else region,
+            )
+    return _ACCOUNT, _REGION
+
+
+def _bootstrap(here: World, assembly: Assembly, account: str, region: str) -> None:
+    """Put in place what `cdk bootstrap` and the publishing of assets do."""
+    for name in sorted(
+        {name for stack in assembly.stacks for name in _parameters(stack) if name.startswith(_BOOTSTRAP)}
+    ):
+        here.client("ssm").put_parameter(Name=name, Value=_BOOTSTRAP_VERSION, Type="String")
+    storage, buckets = here.client("s3"), set[str]()
+    for file in sorted(assembly.folder.glob("*.assets.json")):
+        for asset in json.loads(file.read_text(encoding="utf-8")).get("files", {}).values():
+            source = asset["source"]
+            if source.get("packaging", "zip") != "zip":
+                continue  # templates, which are given to CloudFormation as they are
+            # Some archives, such as an agent's, are made at deployment alone.
+            content = _packed(assembly.folder / source["path"]) if "path" in source else b""
+            for place in asset["destinations"].values():
+                bucket = place["bucketName"].replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
+                if bucket not in buckets:
+                    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+                    storage.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else elsewhere))
+                    buckets.add(bucket)
+                storage.put_object(Bucket=bucket, Key=place["objectKey"], Body=content)
+
+
+def _parameters(stack: Stack) -> Iterator[str]:
+    """Names of the SSM parameters that a template reads."""
+    parameters = json.loads(stack.template.read_text(encoding="utf-8")).get("Parameters", {})
+    for parameter in parameters.values():
+        if parameter["Type"].startswith("AWS::SSM::Parameter::Value") and "Default" in parameter:
+            yield parameter["Default"]
+
+
+def _packed(source: Path) -> bytes:
+    if source.is_file():
+        return source.read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in sorted(source.rglob("*")):
+            if file.is_file():
+                packed.write(file, file.relative_to(source))
+    return archive.getvalue()
+
+
+def _buy_plans(here: World, assembly: Assembly) -> None:
+    """Buy the training plans of an environment's variants, as the user did before, and wait until they are active."""
+    plans = dict(plan for stack in assembly.stacks for plan in _plans(stack))
+    sagemaker = here.client("sagemaker")
+    for name, (instance_type, count) in plans.items():
+        offer, *_ = sagemaker.search_training_plan_offerings(
+            InstanceType=instance_type,
+            InstanceCount=next((some for some in _PLAN_COUNTS if some >= count), _PLAN_COUNTS[-1]),
+            DurationHours=_PLAN_HOURS,
+            TargetResources=["endpoint"],
+        )["TrainingPlanOfferings"]
+        sagemaker.create_training_plan(TrainingPlanName=name, TrainingPlanOfferingId=offer["TrainingPlanOfferingId"])
+    if plans:
+        here.clock.advance(timedelta(hours=1).total_seconds(), step_s=600)
+
+
+def _plans(stack: Stack) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Name, instance type and instances of each training plan that a template names."""
+    for resource in stack.resources.values():
+        for variant in resource.get("Properties", {}).get("ProductionVariants", []):
+            arn = variant.get("CapacityReservationConfig", {}).get("MlReservationArn")
+            if isinstance(arn, str) and isinstance(variant.get("InstanceType"), str):
+                yield arn.rpartition("/")[2], (variant["InstanceType"], int(variant.get("InitialInstanceCount", 1)))
+
+
+def _answer(function: LambdaFunction, event: str) -> functions.Outcome:
+    """Stand in for a function: answer a custom resource, and do nothing else."""
+    request = json.loads(event)
+    if not isinstance(request, dict) or "ResponseURL" not in request:
+        return functions.Outcome("null")
+    answer = {name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    physical = request.get("PhysicalResourceId") or request["LogicalResourceId"]
+    if problem := _unrunnable(function):
+        answer |= {"Status": "FAILED", "Reason": problem}
+    else:
+        attributes = _ANSWERS.get(request["ResourceType"])
+        data = attributes(request["ResourceProperties"]) if attributes else {}
+        answer |= {"Status": "SUCCESS", "PhysicalResourceId": physical, "Data": data}
+    custom.take(request["ResponseURL"].partition("?")[0].rpartition("/")[2], json.dumps(answer).encode())
+    return functions.Outcome("null")
+
+
+def _unrunnable(function: LambdaFunction) -> str:
+    """Why a function, or one that it calls for a custom resource, could not even start; empty if it could."""
+    backend = get_backend(function.account_id, function.region)
+    named = [function.environment_vars[name] for name in _PROVIDER_FUNCTIONS if name in function.environment_vars]
+    for one in (function, *(backend.get_function(name) for name in named)):
+        module = str(one.handler).rpartition(".")[0]
+        with zipfile.ZipFile(io.BytesIO(one.code_bytes)) as code:
+            files = set(code.namelist())
+        if not files & {module.replace(".", "/") + ending for ending in _HANDLER_ENDINGS}:
+            return f"Unable to import module '{module}': the code of {one.function_name} has no such file"
+    return ""
