@@ -134,15 +134,16 @@ def _wait(copy: Copy, process: subprocess.Popen[bytes], log: Path) -> None:
     raise SystemExit(f"the engine did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
-def answer(copy: Copy, text: str, tokens: int) -> Answer:
+def answer(copy: Copy, text: str, tokens: int, *, to_the_end: bool) -> Answer:
     """Ask for a greedy continuation, as a stream.
 
     Args:
         copy: The copy to ask.
         text: Prompt.
-        tokens: Length of the answer.
+        tokens: Largest length of the answer.
+        to_the_end: Whether an answer that ends earlier goes on: one of random weights may end anywhere.
     """
-    sampling = {"temperature": 0, "max_new_tokens": tokens, "ignore_eos": True}
+    sampling = {"temperature": 0, "max_new_tokens": tokens, "ignore_eos": to_the_end}
     began = time.perf_counter()
     response = copy.request("POST", "/generate", {"text": text, "sampling_params": sampling, "stream": True})
     first, last = None, b"{}"

@@ -44,6 +44,7 @@ def draft_config(base: dict[str, Any], algorithm: str) -> dict[str, Any]:
     if algorithm == "EAGLE3":
         layers = aux_layers(base["num_hidden_layers"])
         config["draft_vocab_size"] = base["vocab_size"]
+        config["tie_word_embeddings"] = False  # SGLang would take the embedding instead of the head's own `lm_head`
         config["eagle_config"] = {"use_aux_hidden_state": True, "eagle_aux_hidden_state_layer_ids": layers}
     return config
 
@@ -91,10 +92,20 @@ def make_draft(base: Path, folder: Path, *, algorithm: str) -> Path:
         folder: Folder of the draft; made when missing.
         algorithm: EAGLE or EAGLE3.
     """
+    config = draft_config(json.loads((base / "config.json").read_text(encoding="utf-8")), algorithm)
+    return write_draft(folder, config=config, state=random_tensors(config, algorithm))
+
+
+def random_tensors(config: dict[str, Any], algorithm: str) -> dict[str, Any]:
+    """Return a head's tensors of random weights, the same ones every time.
+
+    Args:
+        config: From `draft_config`.
+        algorithm: EAGLE or EAGLE3.
+    """
     import numpy as np
     import torch
 
-    config = draft_config(json.loads((base / "config.json").read_text(encoding="utf-8")), algorithm)
     random = np.random.Generator(np.random.PCG64(SEEDS[algorithm]))
     state = {}
     for name, shape in tensor_shapes(config, algorithm).items():
@@ -103,7 +114,7 @@ def make_draft(base: Path, folder: Path, *, algorithm: str) -> Path:
         else:
             values = random.standard_normal(shape, dtype=np.float32) / np.sqrt(shape[-1], dtype=np.float32)
         state[name] = torch.from_numpy(values).to(torch.bfloat16)
-    return write_draft(folder, config=config, state=state)
+    return state
 
 
 def write_draft(folder: Path, *, config: dict[str, Any], state: dict[str, Any]) -> Path:
