@@ -88,16 +88,18 @@ def read(places: Places, bucket_arn: str, prefix: str) -> list[Right]:
     return rights
 
 
-def write(places: Places, prefix: str) -> list[Right]:
+def write(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
     """Return the rights to list a prefix of the weights bucket, and to read and write what is below.
 
     Args:
         places: Where everything of the component's pipeline is.
         prefix: The prefix.
+        parts: Whether an upload in parts that fails is given up. Default: none is.
     """
+    actions = ("s3:AbortMultipartUpload", "s3:PutObject") if parts else ("s3:PutObject",)
     rights = [
         *read(places, places.bucket_arn, prefix),
-        Right(actions=permissions.WRITE_WEIGHTS, resources=[f"{places.bucket_arn}/{prefix}*"], reason=FILES),
+        Right(actions=actions, resources=[f"{places.bucket_arn}/{prefix}*"], reason=FILES),
     ]
     if places.key_arn is not None:
         rights.append(Right(actions=permissions.ENCRYPT, resources=[places.key_arn]))
