@@ -14,7 +14,7 @@ from typing import Any
 from moto.cloudformation import models, parsing
 
 from localcloud.aws.cloudformation import schemas
-from localcloud.aws.cloudformation.resources.base import TYPES, Resource
+from localcloud.aws.cloudformation.resources.base import TYPES, CancelledError, Resource, cancelled
 from localcloud.aws.cloudformation.resources.generic import schema_type
 from localcloud.aws.cloudformation.templates import order
 
@@ -40,6 +40,8 @@ class Deployment:
         self.map.load_parameters()
         self.map.load_conditions()
         for name in order(template):
+            if self.stack.stack_id in cancelled:
+                raise CancelledError
             if _exists(self.map, template["Resources"][name]):
                 self._apply_one(name, template["Resources"][name])
 
