@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,19 +125,23 @@ def down(port: int) -> None:
         forget()
         console.print("nothing is running")
         return
-    url, pid = server["url"], int(server["pid"])
+    url, pid, refused = server["url"], int(server["pid"]), ""
     if healthy(url) and (_assembly() / "manifest.json").exists():
         step("cdk destroy")
-        with suppress(LocalError):  # stopping the server removes everything in it anyway
-            server_credentials = credentials()
-            environment = aws_environment(url, server_credentials)
-            _empty_buckets(url, server_credentials)
+        try:
+            environment = aws_environment(url, credentials())
             _cdk("destroy", "--all", "--force", "--app", str(_assembly()), environment=environment)
+        except LocalError as error:
+            refused = str(error)
     step("stopping the embedded AWS and the model")
     stop(pid)
     forget()
     agent.forget()
     console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
+    if refused:
+        raise LocalError(
+            f"{refused}\nit is gone with the embedded AWS; on AWS it would have stayed, so look at the reason first"
+        )
     del port
 
 
@@ -227,13 +230,6 @@ def _session(server_credentials: Credentials) -> boto3.session.Session:
         aws_secret_access_key=server_credentials.secret_access_key,
         region_name=REGION,
     )
-
-
-def _empty_buckets(url: str, server_credentials: Credentials) -> None:
-    s3 = _session(server_credentials).resource("s3", endpoint_url=url)
-    for bucket in s3.buckets.all():
-        if bucket.name.startswith("cdk-sglang-local"):
-            bucket.object_versions.all().delete()
 
 
 if __name__ == "__main__":
