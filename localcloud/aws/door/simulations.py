@@ -144,6 +144,8 @@ def _text(policy: Any) -> str:
         return policy
     if isinstance(policy, Policy):
         return next(str(version.document) for version in policy.versions if version.is_default)
+    if isinstance(policy, dict) and "Statement" in policy:  # of a role of a template, the document itself
+        return json.dumps(policy)
     return str(policy["policy_document"] if isinstance(policy, dict) else policy.document)
 
 

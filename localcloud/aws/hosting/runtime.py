@@ -107,8 +107,8 @@ def _answer(request: Request, match: re.Match[str], denial: Callable[[str], str 
     if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
         message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
         raise RuntimeFailureError("AccessDeniedException", message)
-    if (message := denial(f"sagemaker:{operation}")) is not None:
-        raise RuntimeFailureError("AccessDeniedException", message)
+    if (denied := denial(f"sagemaker:{operation}")) is not None:
+        raise RuntimeFailureError("AccessDeniedException", denied)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:
