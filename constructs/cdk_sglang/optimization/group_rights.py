@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.optimization.rights import FILES, NO_RESOURCE, Right, pass_role, read, write
+from cdk_sglang.optimization.rights import FILES, NO_RESOURCE, Right, lists, pass_role, put, read, write
 from cdk_sglang.serving.shared import permissions
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _training(places: Places) -> list[Right]:
             resources=places.jobs,
             reason=_OF_A_RUN,
         ),
-        *write(places, places.runs),  # a record of the job for the clean-up; whether a completed job has left a draft
+        *put(places, places.runs),  # a record of the job for the clean-up
+        lists(places.bucket_arn, places.runs),  # whether a completed job has left a draft
         pass_role(places.job_role_arn),
     ]
 
@@ -183,7 +184,7 @@ def _verdict(places: Places) -> list[Right]:
 
 def _approval(places: Places) -> list[Right]:
     assert places.topic_arn is not None
-    return [*write(places, places.runs), Right(actions=("sns:Publish",), resources=[places.topic_arn])]
+    return [*put(places, places.runs), Right(actions=("sns:Publish",), resources=[places.topic_arn])]
 
 
 def _promotion(places: Places) -> list[Right]:

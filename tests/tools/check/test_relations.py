@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tools.check.graph import Environment, Graph
-from tools.check.relations import alarms, checker, unused
+from tools.check.relations import alarms, checker, removals, unused
 from tools.check.relations.calls import calls
 
 ENVIRONMENT = Environment(
@@ -250,6 +250,21 @@ def test_an_action_that_no_code_of_the_roles_functions_needs_is_found(tmp_path: 
         ("Role", "s3:DeleteObject is allowed, and the code of Function never needs it")
     ]
     assert not list(unused.findings(Graph(template), ENVIRONMENT)), "without the code nothing is known"
+
+
+def test_a_right_that_is_taken_away_is_missed_unless_nothing_needs_it(tmp_path: Path) -> None:
+    environment = _code(
+        tmp_path, "import boto3\n_s3 = boto3.client('s3')\ndef look(event, _): _s3.put_object(Bucket='b', Key='k')\n"
+    )
+    template = {"Resources": _with("s3:PutObject", "s3:DeleteObject")}
+    verdicts = {action: noticed for _, action, noticed in removals.findings(template, environment)}
+    assert verdicts == {
+        "logs:CreateLogStream": True,
+        "logs:PutLogEvents": True,
+        "sqs:SendMessage": True,
+        "s3:PutObject": True,
+        "s3:DeleteObject": False,
+    }
 
 
 def test_what_aws_asks_for_behind_a_call_is_needed(tmp_path: Path) -> None:

@@ -15,13 +15,12 @@ _FUNCTION: Final = "AWS::Lambda::Function"
 
 BEHIND: Final[Mapping[str, tuple[str, ...]]] = {
     "s3:DeleteObjectVersion": ("s3:ListBucketVersions",),
-    "s3:GetObject": ("s3:PutObject",),
-    "s3:ListBucket": ("s3:GetObject", "s3:PutObject"),
+    "s3:ListBucket": ("s3:GetObject",),
     "kms:Decrypt": ("s3:GetObject", "s3:PutObject", "sqs:SendMessage", "sns:Publish", "secretsmanager:GetSecretValue"),
     "kms:GenerateDataKey": ("s3:PutObject", "sqs:SendMessage", "sns:Publish"),
 }
 """Actions that no call is named after, and the actions behind which AWS asks for them: what is deleted by its
-version; the source of a copy; whether a file is missing, which is
+version; whether a file is missing, which is
 403 instead of 404 without ListBucket; encryption in the name of the caller.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, API_CopyObject.html there,
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html (read 2026-12)."""
@@ -39,18 +38,24 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
 
     Roles that something other than a function takes, and roles of functions whose code is not known, are passed over.
     """
-    functions = graph.of_type(_FUNCTION)
-    for role in graph.of_type("AWS::IAM::Role"):
-        takers = {name: one["Properties"] for name, one in functions.items() if role_of(one, ("Role",)) == role}
-        code = [called(properties, environment.folder) for properties in takers.values()]
-        if not takers or None in code or _others(role, graph):
-            continue
-        calls = frozenset[str]().union(*(one for one in code if one is not None))
+    for role, takers, calls in roles_of_functions(graph, environment):
         needed = _needed(calls, list(takers.values()))
         for grant in grants(role, graph):
             for action in grant.actions:
                 if not any(covers(action, one) for one in needed):
                     yield role, f"{action} is allowed, and the code of {', '.join(sorted(takers))} never needs it"
+
+
+def roles_of_functions(
+    graph: Graph, environment: Environment
+) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any]], frozenset[str]]]:
+    """Yield each role that functions alone take and whose code is known, the functions' properties, and their calls."""
+    functions = graph.of_type(_FUNCTION)
+    for role in graph.of_type("AWS::IAM::Role"):
+        takers = {name: one["Properties"] for name, one in functions.items() if role_of(one, ("Role",)) == role}
+        code = [called(properties, environment.folder) for properties in takers.values()]
+        if takers and None not in code and not _others(role, graph):
+            yield role, takers, frozenset[str]().union(*(one for one in code if one is not None))
 
 
 def _needed(calls: frozenset[str], functions: Sequence[Mapping[str, Any]]) -> frozenset[str]:
