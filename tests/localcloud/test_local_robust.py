@@ -219,6 +219,29 @@ def test_a_port_that_is_none_is_a_line(
     assert capsys.readouterr().err == f"PORT: {port!r} is not a port; use a number from 1 to 65535, for example 4566\n"
 
 
+def test_a_stack_that_would_stay_on_aws_is_told_and_the_server_stopped_all_the_same(
+    stub: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stopped: list[int] = []
+    (tmp_path / "manifest.json").write_text("{}")
+    monkeypatch.setattr(local, "_assembly", lambda: tmp_path)
+    monkeypatch.setattr(local, "running", lambda: {"url": "http://localhost:1", "pid": 7})
+    monkeypatch.setattr(local, "healthy", lambda _: True)
+    monkeypatch.setattr(local, "stop", stopped.append)
+    monkeypatch.setattr(local, "forget", lambda: None)
+    monkeypatch.setattr(local.agent, "forget", lambda: None)
+    monkeypatch.setattr(
+        local, "_cdk", _raising(LocalError("cdk destroy failed:\nThe bucket you tried to delete is not empty"))
+    )
+    assert local.main(["down"]) == 1
+    assert stopped == [7]
+    assert capsys.readouterr().err.splitlines() == [
+        "cdk destroy failed:",
+        "The bucket you tried to delete is not empty",
+        "it is gone with the embedded AWS; on AWS it would have stayed, so look at the reason first",
+    ]
+
+
 # --- containers ----------------------------------------------------------------------------------------------------
 
 

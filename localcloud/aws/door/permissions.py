@@ -1,7 +1,7 @@
 """What a role's sessions may do: an action that none of the role's policies allows is refused, as by IAM.
 
 Only sessions of roles are judged, such as those of functions and agents: whoever has the credentials of the start may do everything, and so may
-users. Resources are compared for S3 and Lambda; for other services a statement about another resource is enough. A condition of a statement
+users. Resources are compared for S3; for other services a statement about another resource is enough. A condition of a statement
 that allows is taken as met, one of a statement that denies as not met. Policies of buckets count if they name the role; boundaries, session
 policies, policies of keys and of other resources do not.
 """
