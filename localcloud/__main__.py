@@ -37,6 +37,9 @@ def _serve(port: int, state_dir: Path) -> int:
     except (StateInUseError, PrivateFolderError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except OverflowError:
+        sys.stderr.write(f"port {port} is not a port; use --port with a number up to 65535\n")
+        return 2
     except OSError as error:
         port_message = f"port {port} is taken; use --port with another, or stop what listens there"
         text = port_message if error.errno == errno.EADDRINUSE else f"cannot start: {error}"

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ SERVER_STATE: Final = STATE / "state"
 CREDENTIALS_FILE: Final = SERVER_STATE / FILE
 _SERVER_FILE: Final = STATE / "server.json"
 _SERVER_LOG: Final = STATE / "server.log"
+_PORT: Final = 4566
+_ENGINE_LINES: Final = 10
 _STARTS_WITHIN_S: Final = 30.0
 _STOPS_WITHIN_S: Final = 40.0
 
@@ -45,23 +48,34 @@ def running() -> dict[str, Any] | None:
         command = Path(f"/proc/{server['pid']}/cmdline")
         if command.exists() and b"localcloud" not in command.read_bytes():
             return None  # the process id belongs to another program by now
+        os.kill(int(server["pid"]), signal.SIGCONT)  # it may have been suspended, and then answers nothing
     except (OSError, ValueError, KeyError):
         return None
     return server
 
 
-def ensure(port: int, python: Path) -> str:
+def ensure(port: int | None, python: Path) -> str:
     """Start the embedded AWS unless an earlier run did; return its address.
 
+    Args:
+        port: Port to listen on. Default: that of an earlier run, else 4566.
+        python: Python of the engine's environment.
+
     Raises:
-        LocalError: The server did not start.
+        LocalError: The server did not start, or an earlier one listens on another port than the one that was asked for.
     """
     earlier = running()
     if earlier is not None and healthy(earlier["url"]):
+        used = int(earlier["url"].rpartition(":")[2])
+        if port not in (None, used):
+            raise LocalError(
+                f"PORT={port}: this checkout's embedded AWS is on port {used}; `make local-down` first, or go on with `make local PORT={used}`"
+            )
         console.print(f"[dim]embedded AWS is up on {earlier['url']}[/dim]")
         return str(earlier["url"])
     if earlier is not None:
         stop(int(earlier["pid"]))
+    port = port or _PORT
     try:
         private_folder(STATE)
     except PrivateFolderError as error:
@@ -81,17 +95,46 @@ def ensure(port: int, python: Path) -> str:
             start_new_session=True,  # Ctrl-C here must not stop the server: `make local-down` does
         )
     url = f"http://localhost:{port}"
-    _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
+    try:
+        _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
+    except BaseException:  # a full disk, or Ctrl-C: nobody would find the server again
+        process.terminate()
+        raise
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             _SERVER_FILE.unlink(missing_ok=True)
-            last = _SERVER_LOG.read_text(encoding="utf-8").strip().splitlines()[-1:]
-            raise LocalError(f"the embedded AWS did not start: {' '.join(last)}; try `make local PORT={port + 1}`")
+            raise LocalError(_not_started(port))
         if healthy(url):
             return url
         time.sleep(0.1)
     raise LocalError(f"the embedded AWS did not answer within {_STARTS_WITHIN_S:.0f} s; see {_SERVER_LOG}")
+
+
+def _not_started(port: int) -> str:
+    """Return why the server ended at its start, in one line with the next step."""
+    last = (_SERVER_LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+    if "is taken" in last:
+        return f"the embedded AWS did not start: port {port} is taken, perhaps by another checkout or user; try `make local PORT={_free_port()}`"
+    return f"the embedded AWS did not start: {last}; the whole log: {_SERVER_LOG.relative_to(ROOT)}"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def last_lines_of_engine(*, since: float) -> list[str]:
+    """Return the last lines that a container has written, as `make local` shows them after a failed start.
+
+    Args:
+        since: Seconds since the epoch; logs without a line since then are passed over.
+    """
+    logs = [path for path in (SERVER_STATE / "logs").rglob("*.log") if path.stat().st_mtime >= since]
+    if not logs:
+        return []
+    text = max(logs, key=lambda path: path.stat().st_mtime).read_text(encoding="utf-8", errors="replace")
+    return [f"  {line}" for line in text.strip().splitlines()[-_ENGINE_LINES:]]
 
 
 def container_command(python: Path) -> list[str]:

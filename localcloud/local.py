@@ -5,6 +5,7 @@ Every step checks the current state first, so the next run continues an interrup
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from localcloud.background import (
     ensure,
     forget,
     healthy,
+    last_lines_of_engine,
     running,
     step,
     stop,
@@ -50,22 +51,28 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"(‣ )?\w*Error: |❌ Deployment failed: ")
 """Beginning of the error with which a command of CDK CLI 2.1148.1 ends."""
 _LAST_LINES: Final = 12
+_LAST_PORT: Final = 65535
+_NEEDS_GB: Final = 6
+"""Engine (3 GB), the model's conversion and the two copies of it that the embedded AWS holds (0.5 GB each), CDK's packages and outputs."""
 
 
 def main(arguments: list[str]) -> int:
     """Command line: up or down."""
-    commands: dict[str, Callable[[int], None]] = {"up": up, "down": down}
+    commands: dict[str, Callable[[int | None], None]] = {"up": up, "down": down}
     if len(arguments) != 1 or arguments[0] not in commands:
         print("usage: python -m localcloud.local up|down", file=sys.stderr)
         return _EXIT_USAGE
-    port = os.environ.get("PORT") or "4566"
-    if not port.isdigit():
-        print(f"PORT: {port!r} is not a port; use a number, for example 4566", file=sys.stderr)
+    port = os.environ.get("PORT") or ""
+    if port and not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+        print(f"PORT: {port!r} is not a port; use a number from 1 to {_LAST_PORT}, for example 4566", file=sys.stderr)
         return _EXIT_USAGE
     try:
-        commands[arguments[0]](int(port))
+        commands[arguments[0]](int(port) if port else None)
     except (LocalError, EngineMissingError) as error:
         print(error, file=sys.stderr)
+        return _EXIT_FAILED
+    except OSError as error:
+        print(_about_files(error), file=sys.stderr)
         return _EXIT_FAILED
     except KeyboardInterrupt:
         print("\ninterrupted; `make local` continues from here, `make local-down` removes everything", file=sys.stderr)
@@ -73,8 +80,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def up(port: int) -> None:
-    """Deploy the local environment, ask the model a question, and print commands to try next."""
+def _about_files(error: OSError) -> str:
+    """Return one line about a file that cannot be written or read, with the next step."""
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{place}{error.strerror}; `make local` needs about {_NEEDS_GB} GB: make room, then run it again"
+    return f"{place}{error.strerror or error}; mend that, then run the command again"
+
+
+def up(port: int | None) -> None:
+    """Deploy the local environment, ask the model a question, and print commands to try next.
+
+    Args:
+        port: Port of the embedded AWS. Default: that of an earlier run, else 4566.
+    """
     start = time.monotonic()
     with_agent = agent.enabled()
     environments = agent.prepare() if with_agent else None
@@ -105,7 +124,12 @@ def up(port: int) -> None:
         kinds = [model.upload(weights, s3, bucket, prefix, instead=instead) for prefix in target.prefixes]
     step("cdk deploy the endpoint, alarms and dashboards; its copy is a real SGLang process that has to start")
     folder = agent.ASSEMBLY if with_agent else _ASSEMBLY
-    _deploy(*stacks(folder, without=_OTHER_STACKS), environment=environment)
+    begun = time.time()
+    try:
+        _deploy(*stacks(folder, without=_OTHER_STACKS), environment=environment)
+    except LocalError as error:
+        lines = last_lines_of_engine(since=begun)
+        raise LocalError("\n".join([str(error), *(["the engine's last lines:"] if lines else []), *lines])) from None
     with ThreadPoolExecutor() as pool:
         logs = pool.submit(_deploy, "Observability", environment=environment)  # reads log groups of the endpoint
         step(f"asking {target.component_name} through boto3 sagemaker-runtime")
@@ -127,26 +151,30 @@ def up(port: int) -> None:
         agent.print_hints()
 
 
-def down(port: int) -> None:
+def down(port: int | None) -> None:
     """Destroy the deployment and stop the embedded AWS."""
     server = running()
     if server is None:
         forget()
         console.print("nothing is running")
         return
-    url, pid = server["url"], int(server["pid"])
+    url, pid, refused = server["url"], int(server["pid"]), ""
     if healthy(url) and (_assembly() / "manifest.json").exists():
         step("cdk destroy")
-        with suppress(LocalError):  # stopping the server removes everything in it anyway
-            server_credentials = credentials()
-            environment = aws_environment(url, server_credentials)
-            _empty_buckets(url, server_credentials)
+        try:
+            environment = aws_environment(url, credentials())
             _cdk("destroy", "--all", "--force", "--app", str(_assembly()), environment=environment)
+        except LocalError as error:
+            refused = str(error)
     step("stopping the embedded AWS and the model")
     stop(pid)
     forget()
     agent.forget()
     console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
+    if refused:
+        raise LocalError(
+            f"{refused}\nit is gone with the embedded AWS; on AWS it would have stayed, so look at the reason first"
+        )
     del port
 
 
@@ -244,13 +272,6 @@ def _session(server_credentials: Credentials) -> boto3.session.Session:
         aws_secret_access_key=server_credentials.secret_access_key,
         region_name=REGION,
     )
-
-
-def _empty_buckets(url: str, server_credentials: Credentials) -> None:
-    s3 = _session(server_credentials).resource("s3", endpoint_url=url)
-    for bucket in s3.buckets.all():
-        if bucket.name.startswith("cdk-sglang-local"):
-            bucket.object_versions.all().delete()
 
 
 if __name__ == "__main__":

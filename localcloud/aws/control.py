@@ -13,9 +13,10 @@ from werkzeug.wrappers import Request, Response
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.resources import custom
+from localcloud.aws.compute import quotas
 from localcloud.aws.console import actions, pages
 from localcloud.aws.door.guard import CONSOLE
-from localcloud.aws.hosting import stand_ins
+from localcloud.aws.hosting import limits, stand_ins
 from localcloud.aws.hosting.store import LOCK
 
 PREFIX: Final = "/localcloud/"
@@ -24,6 +25,7 @@ PREFIX: Final = "/localcloud/"
 def reset() -> None:
     """Empty every service, end every fault, and return the clock to the machine's time."""
     faults.clear()
+    limits.clear()
     stand_ins.clear()
     actions.reset()
     with LOCK:  # before moto's lock, as everybody who needs both: the other order would wait for ever
@@ -42,6 +44,8 @@ def answer(request: Request) -> Response:
         ("POST", "faults"): _faults,
         ("DELETE", "faults"): _faults,
         ("POST", "clock"): _clock,
+        ("GET", "quotas"): _quotas,
+        ("POST", "quotas"): _quotas,
         ("POST", "reset"): _reset,
         ("POST", "stand-in"): _stand_in,
         ("PUT", "cfn-response"): lambda response: custom.take(rest, response.get_data()),
@@ -73,6 +77,13 @@ def _stand_in(request: Request) -> dict[str, Any]:
     given = json.loads(request.get_data())
     stand_ins.put(given["component"], given["port"])
     return {"stand-ins": stand_ins.ports()}
+
+
+def _quotas(request: Request) -> dict[str, Any]:
+    if request.method == "POST":
+        given = json.loads(request.get_data())
+        quotas.put(given["quota"], None if given["value"] is None else float(given["value"]))
+    return {"quotas": limits.values()}
 
 
 def _faults(request: Request) -> dict[str, Any]:

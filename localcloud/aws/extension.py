@@ -33,7 +33,7 @@ from localcloud.aws.cloudformation.resources import (
     schedules as schedule_types,
 )
 from localcloud.aws.compute import builds, functions, invocations, jobs, quotas, registries, stepfunctions
-from localcloud.aws.door import refusals, simulations
+from localcloud.aws.door import permissions, refusals, simulations
 from localcloud.aws.hosting import capture, components, endpoints, fleet, operations, packages, plans
 from localcloud.aws.metrics import (
     alarms,
@@ -72,6 +72,7 @@ def install() -> None:
     """Extend moto in this process; a second call changes nothing."""
     operations.install()
     refusals.install()
+    permissions.install()
     simulations.install()
     backend.install()
     buckets.install()

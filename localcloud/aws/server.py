@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -27,7 +28,8 @@ from localcloud.aws.agents.store import stores as agent_stores
 from localcloud.aws.clock import clock
 from localcloud.aws.console.pages import STREAMS
 from localcloud.aws.credentials import FILE, Credentials, private_folder
-from localcloud.aws.door.guard import Guard
+from localcloud.aws.door import permissions
+from localcloud.aws.door.guard import SIGNED, Guard
 from localcloud.aws.door.handler import Handler, closed_in_any_case
 from localcloud.aws.door.sandbox import sandboxed
 from localcloud.aws.hosting import copies, runtime
@@ -156,7 +158,8 @@ def _front(moto: Any, guard: Guard) -> Any:
         elif path.startswith(control.PREFIX):
             answer = control.answer(request)
         elif runtime.serves(path):
-            answer = runtime.answer(request)
+            signed = request.environ[SIGNED]
+            answer = runtime.answer(request, denial=functools.partial(permissions.denial, signed.access_key_id))
         elif agent_invocations.serves(path):
             answer = agent_invocations.answer(request)
         elif gateway.serves(path):

@@ -62,7 +62,13 @@ def test_function_talks_to_the_embedded_services(function: Any, client: Any) -> 
         def handler(event, context):
             return boto3.client("ssm").get_parameter(Name="/x")["Parameter"]["Value"]
     """
-    assert function("index.py", code) == (None, "found")
+    kind = (function("index.py", code)[1] or {}).get("errorType")
+    assert kind == "AccessDeniedException", "the function's role allows nothing"
+    statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("iam").put_role_policy(RoleName="hosting", PolicyName="p", PolicyDocument=policy)
+    answer = client("lambda").invoke(FunctionName="f", Payload="{}")
+    assert json.loads(answer["Payload"].read()) == "found"
 
 
 def test_node_function_runs(function: Any) -> None:

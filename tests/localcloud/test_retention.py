@@ -54,6 +54,9 @@ class Stack:
     def status(self) -> str:
         return str(self._cloudformation.describe_stacks(StackName="S")["Stacks"][0]["StackStatus"])
 
+    def reason(self) -> str:
+        return str(self._cloudformation.describe_stacks(StackName="S")["Stacks"][0]["StackStatusReason"])
+
     def kept(self) -> list[str]:
         return sorted(group["logGroupName"] for group in self._logs.describe_log_groups()["logGroups"])
 
@@ -106,6 +109,30 @@ def test_a_policy_that_alone_has_changed_counts(stack: Stack) -> None:
     assert stack.update({"Delete": groups()["Delete"] | {"DeletionPolicy": "Retain"}}) == "UPDATE_COMPLETE"
     stack.delete()
     assert stack.kept() == ["/Delete"]
+
+
+@pytest.mark.parametrize("left", ["object", "version", "delete marker"])
+def test_a_bucket_that_is_not_empty_stays_with_its_stack(stack: Stack, left: str) -> None:
+    properties = {"BucketName": "files", "VersioningConfiguration": {"Status": "Enabled"}}
+    stack.create({"Files": {"Type": "AWS::S3::Bucket", "Properties": properties}})
+    s3 = SESSION.client("s3")
+    s3.put_object(Bucket="files", Key="a", Body=b"1")
+    if left != "object":
+        s3.delete_object(Bucket="files", Key="a")
+    versions = s3.list_object_versions(Bucket="files")
+    if left == "delete marker":
+        s3.delete_object(Bucket="files", Key="a", VersionId=versions["Versions"][0]["VersionId"])
+    stack.delete()
+    assert stack.status() == "DELETE_FAILED"
+    assert "not empty" in stack.reason()
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["files"]
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket="files")
+    for kind in ("Versions", "DeleteMarkers"):
+        for one in s3.list_object_versions(Bucket="files").get(kind, []):
+            s3.delete_object(Bucket="files", Key="a", VersionId=one["VersionId"])
+    stack.delete()
+    assert s3.list_buckets()["Buckets"] == []
 
 
 @pytest.mark.parametrize(("empties", "status"), [(True, "DELETE_COMPLETE"), (False, "DELETE_FAILED")])

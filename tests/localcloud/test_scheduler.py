@@ -29,6 +29,9 @@ def zipped(code: str) -> bytes:
 
 def make_function(client: Callable[[str], Any], code: str, **more: Any) -> None:
     client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument=TRUST)
+    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("iam").put_role_policy(RoleName="hosting", PolicyName="p", PolicyDocument=policy)
     client("lambda").create_function(
         FunctionName="guard", Runtime="python3.12", Role=ROLE, Handler="index.handler",
         Code={"ZipFile": zipped(code)}, Timeout=20, **more,

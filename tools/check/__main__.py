@@ -19,6 +19,7 @@ from tools.check.generated import run as generated
 from tools.check.graph import environment_of
 from tools.check.outcomes import Checks, Outcome
 from tools.check.relations import checker as relations
+from tools.check.relations import removals
 from tools.check.synthesis import Synthesis, differences, synthesise
 
 
@@ -52,6 +53,7 @@ def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -
     checks.run("values that the APIs take", lambda: _api_values(assemblies))
     checks.run("relations between resources", lambda: _relations(assemblies))
     checks.run("an embedded AWS takes and deletes them", lambda: deployment.check(assemblies))
+    checks.run("rights are missed, one by one", lambda: _removals(assemblies))
     checks.run("generated faults are found", lambda: _generated(assemblies))
     table: list[str] = []
     prod = next(assembly.folder for assembly in assemblies if assembly.environment == mutants.ENVIRONMENT)
@@ -157,6 +159,23 @@ def _relations(assemblies: Sequence[Assembly]) -> Outcome:
     return Outcome(
         figures="order, references, roles and their code, places, alarms and scaling, data", problems=problems
     )
+
+
+def _removals(assemblies: Sequence[Assembly]) -> Outcome:
+    """Take each right of each function's role away; the same role of two environments is looked at once."""
+    seen: dict[tuple[str, str, str], bool] = {}
+    for assembly in assemblies:
+        environment = environment_of(assembly.folder)
+        for stack in assembly.stacks:
+            place = stack.name.partition("/")[2].removeprefix(f"cdk-sglang-{assembly.environment}-")
+            template = json.loads(stack.template.read_text(encoding="utf-8"))
+            for role, action, noticed in removals.findings(template, environment):
+                key = (place, role, action)
+                seen[key] = seen.get(key, True) and noticed
+    problems = [
+        f"{place}: {role}: nothing needs {action}" for (place, role, action), noticed in seen.items() if not noticed
+    ]
+    return Outcome(figures=f"{len(seen)} rights of functions", problems=problems)
 
 
 def _generated(assemblies: Sequence[Assembly]) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.optimization.rights import FILES, NO_RESOURCE, Right, pass_role, read, write
+from cdk_sglang.optimization.rights import FILES, NO_RESOURCE, Right, lists, pass_role, put, read, write
 from cdk_sglang.serving.shared import permissions
 
 if TYPE_CHECKING:
@@ -46,15 +46,11 @@ def rights_of(group: str, places: Places) -> list[Right]:
 def _inputs(places: Places) -> list[Right]:
     rights = [
         Right(actions=("states:ListExecutions",), resources=[places.state_machine_arn]),  # one run at a time
-        Right(actions=permissions.DESCRIBE_ENDPOINT, resources=places.endpoint),
         Right(actions=permissions.DESCRIBE_COMPONENT, resources=places.component),
         _models(places),
         *_base(places),
-        *write(places, places.runs),
+        *write(places, places.runs, parts=True),  # the dataset
         *write(places, places.executions_prefix),
-        *_delete_versions(places),  # of earlier runs that were aborted while they were promoted
-        Right(actions=permissions.READ_OWN_STACK, resources=[places.stack_arn], reason=_STACK),
-        Right(actions=_READ_PACKAGES, resources=places.packages, reason=_OF_A_RUN),
         Right(actions=_READ_QUOTAS, resources=["*"], reason=NO_RESOURCE),
     ]
     for bucket, prefix in places.datasets:
@@ -77,7 +73,8 @@ def _training(places: Places) -> list[Right]:
             resources=places.jobs,
             reason=_OF_A_RUN,
         ),
-        *write(places, places.runs),  # a record of the job for the clean-up; whether a completed job has left a draft
+        *put(places, places.runs),  # a record of the job for the clean-up
+        lists(places.bucket_arn, places.runs),  # whether a completed job has left a draft
         pass_role(places.job_role_arn),
     ]
 
@@ -115,7 +112,6 @@ def _gate(places: Places) -> list[Right]:
         ),
         Right(actions=permissions.LIST_COMPONENTS, resources=["*"], reason=NO_RESOURCE),  # what GPUs are spare
         _models(places),
-        *_base(places),  # manifest and size, for the start-up time-outs
         Right(
             actions=(
                 "sagemaker:AddTags",
@@ -149,7 +145,6 @@ def _bench(places: Places) -> list[Right]:
                 "sagemaker:CreateAIWorkloadConfig",
                 "sagemaker:DeleteAIWorkloadConfig",
                 "sagemaker:DescribeAIBenchmarkJob",
-                "sagemaker:DescribeAIWorkloadConfig",
                 "sagemaker:StopAIBenchmarkJob",
             ),
             resources=places.benchmarks,
@@ -159,9 +154,6 @@ def _bench(places: Places) -> list[Right]:
             actions=("sagemaker:ListAIBenchmarkJobs", "sagemaker:ListAIWorkloadConfigs"),
             resources=["*"],
             reason=NO_RESOURCE,
-        ),
-        Right(
-            actions=permissions.DESCRIBE_COMPONENT, resources=places.canaries("inference-component"), reason=_OF_A_RUN
         ),
         *write(places, places.runs),
         pass_role(places.benchmark_role_arn),
@@ -182,7 +174,6 @@ def _verdict(places: Places) -> list[Right]:
             actions=(
                 "sagemaker:AddTags",
                 "sagemaker:CreateModelPackage",
-                "sagemaker:DescribeModelPackage",
                 "sagemaker:ListModelPackages",
             ),
             resources=places.packages,
@@ -193,7 +184,7 @@ def _verdict(places: Places) -> list[Right]:
 
 def _approval(places: Places) -> list[Right]:
     assert places.topic_arn is not None
-    return [*write(places, places.runs), Right(actions=("sns:Publish",), resources=[places.topic_arn])]
+    return [*put(places, places.runs), Right(actions=("sns:Publish",), resources=[places.topic_arn])]
 
 
 def _promotion(places: Places) -> list[Right]:
@@ -220,11 +211,7 @@ def _promotion(places: Places) -> list[Right]:
             resources=places.stack_parameters,
             reason="parameters of the serving stack: values that the environment's stacks hand to each other, and CDK's bootstrap version",
         ),
-        Right(
-            actions=(*_READ_PACKAGES, "sagemaker:UpdateModelPackage"),
-            resources=places.packages,
-            reason=_OF_A_RUN,
-        ),
+        Right(actions=("sagemaker:UpdateModelPackage",), resources=places.packages, reason=_OF_A_RUN),
     ]
 
 
@@ -238,9 +225,8 @@ def _clean_up(places: Places) -> list[Right]:
             ],
             reason=_OF_A_RUN,
         ),
-        Right(actions=permissions.LIST_COMPONENTS, resources=["*"], reason=NO_RESOURCE),
         *_stop_benchmarks(places),
-        *write(places, places.runs),
+        *read(places, places.bucket_arn, places.runs),
         *read(places, places.bucket_arn, places.executions_prefix),
         *_delete_versions(places),
         Right(
@@ -249,7 +235,6 @@ def _clean_up(places: Places) -> list[Right]:
             reason=_STACK,
         ),
         Right(actions=(*_READ_PACKAGES, "sagemaker:UpdateModelPackage"), resources=places.packages, reason=_OF_A_RUN),
-        Right(actions=("states:DescribeExecution",), resources=[places.executions], reason=_OF_A_RUN),
     ]
     if places.job_role_arn is not None:
         rights.append(
@@ -265,11 +250,7 @@ def _clean_up(places: Places) -> list[Right]:
 def _stop_benchmarks(places: Places) -> list[Right]:
     return [
         Right(
-            actions=(
-                "sagemaker:DeleteAIWorkloadConfig",
-                "sagemaker:DescribeAIBenchmarkJob",
-                "sagemaker:StopAIBenchmarkJob",
-            ),
+            actions=("sagemaker:DeleteAIWorkloadConfig", "sagemaker:StopAIBenchmarkJob"),
             resources=places.benchmarks,
             reason=_OF_A_RUN,
         ),

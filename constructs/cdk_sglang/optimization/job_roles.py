@@ -41,7 +41,7 @@ def make_job_role(scope: Construct, places: Places) -> iam.Role:
     images = places.stack.format_arn(service="ecr", account="*", resource="repository", resource_name="*")
     rights = [
         *read(places, places.base_bucket_arn, places.base_prefix),
-        *write(places, places.runs),
+        *write(places, places.runs, parts=True),
         Right(actions=permissions.WRITE_GATE_LOGS, resources=[*groups, *streams], reason=_JOB_LOGS),
         Right(
             actions=permissions.PUBLISH_METRICS,
@@ -67,7 +67,7 @@ def make_benchmark_role(scope: Construct, places: Places) -> iam.Role:
     invoked = [*places.endpoint, *places.canaries("endpoint"), *places.canaries("inference-component")]
     rights = [
         Right(actions=permissions.INVOKE, resources=invoked, reason=_CANARIES),
-        *write(places, places.runs),
+        *write(places, places.runs, parts=True),
         Right(actions=("servicequotas:GetServiceQuota",), resources=["*"], reason=_QUOTA),
     ]
     grant(scope, role, rights, inline_policy())

@@ -130,11 +130,6 @@ class Places:
         """ARN of the state machine, from its name: its functions exist before it does."""
         return self._states("stateMachine", self.state_machine_name)
 
-    @property
-    def executions(self) -> str:
-        """Executions of the state machine."""
-        return self._states("execution", f"{self.state_machine_name}:*")
-
     def _states(self, resource: str, name: str) -> str:
         return self.stack.format_arn(
             service="states", resource=resource, resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME

@@ -72,11 +72,7 @@ def read(places: Places, bucket_arn: str, prefix: str) -> list[Right]:
     """
     rights = [
         Right(actions=permissions.READ_WEIGHTS, resources=[f"{bucket_arn}/{prefix}*"], reason=FILES),
-        Right(
-            actions=permissions.LIST_WEIGHTS,
-            resources=[bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
-        ),
+        lists(bucket_arn, prefix),
     ]
     if places.key_arn is not None:
         rights.append(Right(actions=permissions.DECRYPT, resources=[places.key_arn]))
@@ -88,17 +84,41 @@ def read(places: Places, bucket_arn: str, prefix: str) -> list[Right]:
     return rights
 
 
-def write(places: Places, prefix: str) -> list[Right]:
+def lists(bucket_arn: str, prefix: str) -> Right:
+    """Return the right to list a prefix.
+
+    Args:
+        bucket_arn: ARN of the bucket.
+        prefix: The prefix.
+    """
+    return Right(
+        actions=permissions.LIST_WEIGHTS,
+        resources=[bucket_arn],
+        conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
+    )
+
+
+def write(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
     """Return the rights to list a prefix of the weights bucket, and to read and write what is below.
 
     Args:
         places: Where everything of the component's pipeline is.
         prefix: The prefix.
+        parts: Whether an upload in parts that fails is given up. Default: none is.
     """
-    rights = [
-        *read(places, places.bucket_arn, prefix),
-        Right(actions=permissions.WRITE_WEIGHTS, resources=[f"{places.bucket_arn}/{prefix}*"], reason=FILES),
-    ]
+    return [*read(places, places.bucket_arn, prefix), *put(places, prefix, parts=parts)]
+
+
+def put(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
+    """Return the rights to write below a prefix of the weights bucket, and to read nothing.
+
+    Args:
+        places: Where everything of the component's pipeline is.
+        prefix: The prefix.
+        parts: Whether an upload in parts that fails is given up. Default: none is.
+    """
+    actions = ("s3:AbortMultipartUpload", "s3:PutObject") if parts else ("s3:PutObject",)
+    rights = [Right(actions=actions, resources=[f"{places.bucket_arn}/{prefix}*"], reason=FILES)]
     if places.key_arn is not None:
         rights.append(Right(actions=permissions.ENCRYPT, resources=[places.key_arn]))
     return rights

@@ -18,7 +18,7 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ecr.models import Repository, ecr_backends
 from moto.ssm.models import ssm_backends
 
-from localcloud.aws.cloudformation import stacks, updates
+from localcloud.aws.cloudformation import names, stacks, updates
 from localcloud.aws.cloudformation.templates import references, sub_variables
 
 _Backend = models.CloudFormationBackend
@@ -140,10 +140,13 @@ def _answer_delete_change_set(self: CloudFormationResponse) -> ActionResult:
 def _delete_stack(self: Any, name_or_stack_id: str) -> None:
     for stack in list(self.stacks.values()):
         if name_or_stack_id in (stack.name, stack.stack_id):
+            done = functools.partial(_forget, self, stack)
+            if stack.status == "DELETE_IN_PROGRESS" or stacks.cancel_creation(stack, done):
+                continue
             if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
                 raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
             stack.status = "DELETE_IN_PROGRESS"
-            stacks.run(functools.partial(stacks.destroy, stack, functools.partial(_forget, self, stack)), stack)
+            stacks.run(functools.partial(stacks.destroy, stack, done), stack)
 
 
 def _forget(backend: Any, stack: Any) -> None:
@@ -214,21 +217,6 @@ def _delete_repository(self: Any, account_id: str, region: str) -> None:
 _moto_create_change_set = _Backend.create_change_set
 
 
-_moto_name = parsing.generate_resource_name
-_NAME_MAX = {"AWS::StepFunctions::StateMachine": 80}
-"""Longest names of types whose length moto checks (CreateStateMachine, API reference, read 2026-11)."""
-
-
-def _generated_name(resource_type: str, stack_name: str, logical_id: str) -> str:
-    """Generate a name as CloudFormation does, shortened to the service's limit without its random end."""
-    name = str(_moto_name(resource_type, stack_name, logical_id))
-    most = _NAME_MAX.get(resource_type, len(name))
-    if len(name) <= most:
-        return name
-    start, _, end = name.rpartition("-")
-    return f"{start[: most - len(end) - 1]}-{end}"
-
-
 def install() -> None:
     """Replace moto's handling of stacks by this one."""
     _Backend.create_stack = _create_stack
@@ -247,7 +235,7 @@ def install() -> None:
     )
     models.Stack.stack_parameters = property(_raw_parameters)
     models.Stack.parse_template = staticmethod(_parse_template)
-    parsing.generate_resource_name = _generated_name
+    parsing.generate_resource_name = names.generated
     parsing.ResourceMap.__getitem__ = _get_resource
     parsing.ResourceMap.parse_ssm_parameter = _parse_ssm_parameter
     parsing.ResourceMap.validate_outputs = lambda _: None  # outputs are resolved when their resources exist

@@ -16,7 +16,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.ssm.models import ssm_backends
 
 from localcloud.aws.cloudformation import schemas
-from localcloud.aws.cloudformation.resources.base import TYPES, Resource
+from localcloud.aws.cloudformation.resources.base import TYPES, CancelledError, Resource, cancelled
 from localcloud.aws.cloudformation.resources.generic import schema_type
 from localcloud.aws.cloudformation.templates import order
 
@@ -45,6 +45,8 @@ class Deployment:
         self._refuse_missing(template.get("Parameters", {}), parameters)
         self.map.load_conditions()
         for name in order(template):
+            if self.stack.stack_id in cancelled:
+                raise CancelledError
             if _exists(self.map, template["Resources"][name]):
                 self._apply_one(name, template["Resources"][name])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,14 @@ from moto.cloudformation import models
 
 from localcloud.aws.clock import clock
 from localcloud.aws.cloudformation.deployment import Deployment, failure_of, text_of
+from localcloud.aws.cloudformation.resources.base import cancelled
 from localcloud.aws.cloudformation.templates import order
 from localcloud.aws.settings import current
 
 _NOTHING: dict[str, Any] = {"Resources": {}}
+_DECIDING = threading.Lock()
+"""Held where a creation is given up, and where it is decided how it has ended."""
+_MOMENT_S = 60.0
 
 
 def run(work: Callable[[], None], stack: Any) -> None:
@@ -30,9 +35,18 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     new = models.Stack.parse_template(template)
     if verb == "CREATE":
         stack.template = template
-    stack.status = f"{verb}_IN_PROGRESS"
-    stack._add_stack_event(stack.status, resource_status_reason="User Initiated")
-    if error := failure_of(lambda: deployment.apply(new, parameters)):
+    with _DECIDING:
+        if stack.stack_id not in cancelled:
+            stack.status = f"{verb}_IN_PROGRESS"
+    stack._add_stack_event(f"{verb}_IN_PROGRESS", resource_status_reason="User Initiated")
+    error = failure_of(lambda: deployment.apply(new, parameters))
+    with _DECIDING:
+        stack.__dict__["decided"] = True
+        given_up = stack.__dict__.get("given_up")
+    if given_up is not None:
+        destroy(stack, given_up)
+        return
+    if error:
         _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=text_of(error))
         return
     stack.template, stack.template_dict, stack.parameters = template, new, parameters
@@ -43,6 +57,26 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     if error := failure_of(lambda: deployment.clean_up(new, order(old))):  # as on AWS, this does not fail the update
         stack._add_stack_event("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", resource_status_reason=text_of(error))
     _finish(stack, f"{verb}_COMPLETE")
+
+
+def cancel_creation(stack: Any, done: Callable[[], None]) -> bool:
+    """Give up the creation of a stack for its deletion; what is being created is cancelled and removed with the rest.
+
+    Args:
+        stack: The stack.
+        done: What is called when everything has been removed.
+
+    Returns:
+        Whether the stack is being created.
+    """
+    with _DECIDING:
+        if stack.status == "CREATE_IN_PROGRESS" and not stack.__dict__.get("decided"):
+            stack.__dict__["given_up"], stack.status = done, "DELETE_IN_PROGRESS"
+            cancelled.add(stack.stack_id)
+            return True
+    if stack.status == "CREATE_IN_PROGRESS":  # for a moment only: everything exists, or it is about to be rolled back
+        clock().wait_until(lambda: stack.status != "CREATE_IN_PROGRESS", timeout_s=_MOMENT_S, what=stack.name)
+    return False
 
 
 def _roll_back(
@@ -68,6 +102,7 @@ def _roll_back(
 
 def destroy(stack: Any, done: Callable[[], None]) -> None:
     """Remove every resource, dependents first."""
+    cancelled.discard(stack.stack_id)
     _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
     deployment = Deployment(stack)
     if error := failure_of(lambda: deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))):

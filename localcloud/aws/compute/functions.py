@@ -22,6 +22,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction
 
 from localcloud.aws.compute import warm
+from localcloud.aws.door import permissions
 from localcloud.aws.settings import REPOSITORY, current
 
 _PYTHON = """
@@ -203,7 +204,7 @@ def environment(function: Any, answer: Path, client_context: dict[str, Any] | No
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
         "AWS_REGION": str(function.region),
         "AWS_DEFAULT_REGION": str(function.region),
-        **current().credentials.environment,
+        **(permissions.session_of(str(function.role), str(function.region)) or current().credentials.environment),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": current().base_url,
         "AWS_ENDPOINT_URL_S3": current().base_url,

@@ -18,7 +18,7 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from localcloud.aws import faults
-from localcloud.aws.hosting import validation
+from localcloud.aws.hosting import limits, validation
 from localcloud.aws.hosting.instances import quota_message
 
 _PAGE = 100
@@ -27,15 +27,27 @@ _ENDPOINTS = "{} for endpoint usage"
 _ONE_ENDPOINT = (
     "Maximum instances per endpoint"  # as AWS's page of quotas words it; the name in Service Quotas was not seen
 )
-_ALL_ENDPOINTS = "Number of instances across active endpoints"
 _BENCHMARKS = "Number of parallel AI benchmark jobs"
-_VALUES = {_ONE_ENDPOINT: 4.0, _ALL_ENDPOINTS: 20.0, _BENCHMARKS: 2.0}
+_VALUES = {_ONE_ENDPOINT: 4.0, limits.ALL_ENDPOINTS: 20.0, _BENCHMARKS: 2.0}
 _OF_A_TYPE = 4.0
 _AGENTCORE = "bedrock-agentcore"
 _AGENTS = "Total agents per account"
 _MOST_AGENTS = 1000.0
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html (read 2026-12)."""
 _SERVICES = {"sagemaker": "Amazon SageMaker", _AGENTCORE: "Amazon Bedrock AgentCore"}
+
+
+def put(name: str, value: float | None) -> None:
+    """Set a quota of SageMaker, or with None give it back its default.
+
+    Raises:
+        ValueError: There is no such quota, or the value is negative.
+    """
+    if name not in _names():
+        raise ValueError(
+            f"quota: SageMaker has no {name!r}; take a name from `aws service-quotas list-service-quotas --service-code sagemaker`"
+        )
+    limits.put(name, value)
 
 
 def check_job(instance_type: str | None) -> None:
@@ -66,7 +78,16 @@ def _quota(name: str, region: str, account: str, *, service: str, default: bool 
     fault, kind = _names_of(service)[name]
     owner = "" if default else account
     is_zero = kind and not default and faults.stands(fault, kind)
-    value = 0.0 if is_zero else _MOST_AGENTS if name == _AGENTS else _VALUES.get(name, _OF_A_TYPE)
+    own = {} if default else limits.values()
+    value = (
+        0.0
+        if is_zero
+        else own[name]
+        if name in own
+        else _MOST_AGENTS
+        if name == _AGENTS
+        else _VALUES.get(name, _OF_A_TYPE)
+    )
     return {
         "ServiceCode": service,
         "ServiceName": _SERVICES[service],

@@ -1,4 +1,7 @@
-"""Refusals by injected faults: any operation of any service is throttled or denied. S3 is not covered: moto routes it differently."""
+"""Refusals by a role's policies and by injected faults: any operation of any service is throttled or denied.
+
+S3, which moto routes differently, has no injected faults; `permissions` judges its callers.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import get_service_model
 
 from localcloud.aws import faults
+from localcloud.aws.door import permissions
 from localcloud.aws.hosting.operations import HANDLERS
 
 _PREFIXES = {"monitoring": "cloudwatch"}
@@ -36,10 +40,21 @@ def refusal(service: ServiceModel, action: str) -> RefusedError | None:
     return None
 
 
+def _denied(service: ServiceModel, action: str, response: BaseResponse) -> RefusedError | None:
+    """Error of a caller whose role does not allow the action, None if it does."""
+    name = _PREFIXES.get(service.signing_name, service.signing_name)
+    message = permissions.denial(response.get_access_key(), f"{name}:{action}")
+    if message is None:
+        return None
+    is_xml = service.metadata["protocol"] in ("query", "ec2")
+    return RefusedError("AccessDenied" if is_xml else "AccessDeniedException", message)
+
+
 def _call_action(self: BaseResponse) -> Any:
-    refused = None
-    if any(fault.name in _CODES for fault in faults.active()):
-        refused = refusal(get_service_model(self.boto3_service_name), self._get_action() or "")
+    service, action = get_service_model(self.boto3_service_name), self._get_action() or ""
+    refused = _denied(service, action, self)
+    if refused is None and any(fault.name in _CODES for fault in faults.active()):
+        refused = refusal(service, action)
     if refused is None:
         return _moto_call_action(self)
     status, headers, body = self.serialized(ActionResult(refused))

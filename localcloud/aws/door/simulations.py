@@ -29,9 +29,9 @@ _MANAGED = "localcloud_managed_policy_arns"
 
 
 def _simulate(self: IamResponse) -> ActionResult:
-    documents = _documents(self.backend, str(self._get_param("PolicySourceArn")))
+    policies = documents(self.backend, str(self._get_param("PolicySourceArn")))
     resources = self._get_param("ResourceArns") or []
-    results = [_of_all(documents, action, resources) for action in self._get_param("ActionNames")]
+    results = [_of_all(policies, action, resources) for action in self._get_param("ActionNames")]
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
 
@@ -88,7 +88,7 @@ def _unconditional(statement: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in statement.items() if key != "Condition"}
 
 
-def _documents(backend: Any, arn: str) -> list[dict[str, Any]]:
+def documents(backend: Any, arn: str) -> list[dict[str, Any]]:
     """Return the policies of a principal, inline and attached; of a user, those of the groups too.
 
     Raises:
@@ -144,6 +144,8 @@ def _text(policy: Any) -> str:
         return policy
     if isinstance(policy, Policy):
         return next(str(version.document) for version in policy.versions if version.is_default)
+    if isinstance(policy, dict) and "Statement" in policy:  # of a role of a template, the document itself
+        return json.dumps(policy)
     return str(policy["policy_document"] if isinstance(policy, dict) else policy.document)
 
 

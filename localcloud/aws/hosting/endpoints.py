@@ -106,7 +106,7 @@ def create_endpoint(state: Store, **request: Any) -> dict[str, Any]:
         raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
     configuration = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, configuration)
-    instances.check_quotas(configuration["ProductionVariants"])
+    instances.check_quotas(state, configuration["ProductionVariants"])
     now = clock().utc()
     data = {
         "EndpointName": name,
@@ -157,7 +157,7 @@ def update_endpoint(state: Store, **request: Any) -> dict[str, Any]:
     _require_settled(record)
     configuration = config(state, request["EndpointConfigName"]).data
     _check_reservation(state, configuration)
-    instances.check_quotas(configuration["ProductionVariants"])
+    instances.check_quotas(state, configuration["ProductionVariants"], besides=record)
     variants = {variant["VariantName"] for variant in configuration["ProductionVariants"]}
     for component in state.components.values():
         on_it = component.data["EndpointName"] == request["EndpointName"] and not component.base

@@ -8,6 +8,7 @@ from moto.sagemaker.exceptions import SagemakerClientError
 
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
+from localcloud.aws.hosting import limits
 from localcloud.aws.hosting.copies import Copy
 from localcloud.aws.hosting.plans import plan_now
 from localcloud.aws.hosting.records import Component, Endpoint, Instance, gpus_of
@@ -38,13 +39,15 @@ def out_of_capacity(endpoint: str, instance_type: str) -> bool:
     )
 
 
-def check_quotas(variants: list[dict[str, Any]]) -> None:
+def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpoint | None = None) -> None:
     """Refuse a configuration whose instances the account may not run, as CreateEndpoint and UpdateEndpoint do.
 
     Of a variant with several types, one that has a quota is enough.
 
     Args:
+        state: SageMaker of one account and Region.
         variants: Production variants of the configuration.
+        besides: Endpoint that is updated, whose instances do not count. Default: all count.
     """
     for variant in variants:
         types = instance_types(variant)
@@ -52,6 +55,11 @@ def check_quotas(variants: list[dict[str, Any]]) -> None:
             faults.strikes("endpoint-quota-zero", types[0])
             count = variant.get("InitialInstanceCount", 1)
             raise SagemakerClientError("ResourceLimitExceeded", quota_message(f"{types[0]} for endpoint usage", count))
+        if types:
+            most = max(
+                types, key=lambda kind: limits.room(state, kind, besides=besides)
+            )  # the first of those that have the same
+            limits.check(state, most, int(variant.get("InitialInstanceCount", 1)), besides=besides)
 
 
 def quota_message(quota: str, count: int = 1) -> str:
@@ -115,7 +123,7 @@ def place(state: Store, component: Component) -> tuple[Instance | None, str | No
     if not _reservation_has(state, variant, len(instances) + 1):
         return None, NO_CAPACITY
     for instance_type in instance_types(variant):
-        if not out_of_capacity(endpoint.data["EndpointName"], instance_type):
+        if limits.room(state, instance_type) >= 1 and not out_of_capacity(endpoint.data["EndpointName"], instance_type):
             instances.append(_instance(instance_type, delay_s=current().instance_s))
             return None, ""
     state.refused[component.data["EndpointName"], component.data["VariantName"]] = clock().now()

@@ -30,12 +30,13 @@ def lines(account: str, region: str, *, group: str, name: str, path: Path) -> It
     would bring back a group that its stack has just deleted, and the next deployment would fail on it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("ab", buffering=0) as file:
         has_begun = False
 
         def write(line: str) -> None:
             nonlocal has_begun
-            print(line, file=file, flush=True)
+            with contextlib.suppress(OSError):  # a full disk must not stop the engine, whose output is read here
+                file.write(f"{line}\n".encode())
             backend = logs_backends[account][region]
             if not has_begun:
                 has_begun = True

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -80,12 +80,17 @@ def serves(path: str) -> bool:
     return _PATH.match(path) is not None
 
 
-def answer(request: Request) -> Response:
-    """Answer one invocation."""
+def answer(request: Request, *, denial: Callable[[str], str | None] = lambda _: None) -> Response:
+    """Answer one invocation.
+
+    Args:
+        request: The request.
+        denial: Returns the message if the caller may not perform an action. Default: every caller may.
+    """
     match = _PATH.match(request.path)
     assert match is not None
     try:
-        return _answer(request, match)
+        return _answer(request, match, denial)
     except RuntimeFailureError as failure:
         body = json.dumps(failure.members)
         response = Response(body, status=_STATUS[failure.code], content_type="application/json")
@@ -93,7 +98,7 @@ def answer(request: Request) -> Response:
         return response
 
 
-def _answer(request: Request, match: re.Match[str]) -> Response:
+def _answer(request: Request, match: re.Match[str], denial: Callable[[str], str | None]) -> Response:
     streams = match["verb"] == "invocations-response-stream"
     operation = "InvokeEndpointWithResponseStream" if streams else "InvokeEndpoint"
     state = store(DEFAULT_ACCOUNT_ID, _region(request))
@@ -102,6 +107,8 @@ def _answer(request: Request, match: re.Match[str]) -> Response:
     if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
         message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
         raise RuntimeFailureError("AccessDeniedException", message)
+    if (denied := denial(f"sagemaker:{operation}")) is not None:
+        raise RuntimeFailureError("AccessDeniedException", denied)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:

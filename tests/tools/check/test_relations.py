@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tools.check.graph import Environment, Graph
-from tools.check.relations import alarms, checker
+from tools.check.relations import alarms, checker, removals, unused
 from tools.check.relations.calls import calls
 
 ENVIRONMENT = Environment(
@@ -221,3 +221,67 @@ def test_the_actions_of_a_function_are_read_from_its_code(tmp_path: Path) -> Non
         "the code of Function needs sagemaker:DescribeEndpoint, which the role does not allow",
         "the code of Function needs s3:ListBucket, which the role does not allow",
     ]
+
+
+def _code(folder: Path, text: str) -> Environment:
+    package = folder / "asset.a" / "look"
+    package.mkdir(parents=True)
+    (package / "handler.py").write_text(text)
+    return Environment(region="us-east-1", account="111122223333", folder=folder)
+
+
+def _with(*actions: str) -> dict[str, Any]:
+    resources = copy.deepcopy(SOUND)
+    resources["Function"]["Properties"]["Handler"] = "look.handler.look"
+    statements = resources["Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements.append({"Effect": "Allow", "Action": list(actions), "Resource": "arn:aws:s3:::b/*"})
+    return resources
+
+
+def test_an_action_that_no_code_of_the_roles_functions_needs_is_found(tmp_path: Path) -> None:
+    environment = _code(
+        tmp_path,
+        "import boto3\n_s3 = boto3.client('s3')\n"
+        "def look(event, _):\n    for name in ('list_objects_v2', 'list_multipart_uploads'): _s3.get_paginator(name)\n"
+        "def other(event, _): _s3.delete_object(Bucket='b', Key='k')\n",
+    )
+    template = {"Resources": _with("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:DeleteObject")}
+    assert list(unused.findings(Graph(template), environment)) == [
+        ("Role", "s3:DeleteObject is allowed, and the code of Function never needs it")
+    ]
+    assert not list(unused.findings(Graph(template), ENVIRONMENT)), "without the code nothing is known"
+
+
+def test_a_right_that_is_taken_away_is_missed_unless_nothing_needs_it(tmp_path: Path) -> None:
+    environment = _code(
+        tmp_path, "import boto3\n_s3 = boto3.client('s3')\ndef look(event, _): _s3.put_object(Bucket='b', Key='k')\n"
+    )
+    template = {"Resources": _with("s3:PutObject", "s3:DeleteObject")}
+    verdicts = {action: noticed for _, action, noticed in removals.findings(template, environment)}
+    assert verdicts == {
+        "logs:CreateLogStream": True,
+        "logs:PutLogEvents": True,
+        "sqs:SendMessage": True,
+        "s3:PutObject": True,
+        "s3:DeleteObject": False,
+    }
+
+
+def test_what_aws_asks_for_behind_a_call_is_needed(tmp_path: Path) -> None:
+    environment = _code(
+        tmp_path, "import boto3\n_s3 = boto3.client('s3')\ndef look(event, _): _s3.put_object(Bucket='b', Key='k')\n"
+    )
+    needed = ("s3:PutObject", "kms:GenerateDataKey", "kms:Decrypt")
+    assert not list(unused.findings(Graph({"Resources": _with(*needed)}), environment))
+    found = list(unused.findings(Graph({"Resources": _with("s3:*", "kms:CreateGrant")}), environment))
+    assert found == [("Role", "kms:CreateGrant is allowed, and the code of Function never needs it")]
+
+
+def test_a_role_that_something_else_takes_too_is_passed_over(tmp_path: Path) -> None:
+    environment = _code(tmp_path, "def look(event, _): return None\n")
+    resources = _with("s3:GetObject")
+    resources["Model"] = {
+        "Type": "AWS::SageMaker::Model",
+        "Properties": {"ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
+    }
+    assert not list(unused.findings(Graph({"Resources": resources}), environment))

@@ -51,13 +51,30 @@ def calls(function: Mapping[str, Any], assembly: Path | None) -> list[frozenset[
         function: Properties of the function.
         assembly: Cloud assembly with its asset; nothing is known without it, nor of code that is not Python.
     """
+    return [choice for choice in _needed(function, assembly) or () if not choice & OPTIONAL.keys()]
+
+
+def called(function: Mapping[str, Any], assembly: Path | None) -> frozenset[str] | None:
+    """Return every action that a function's code may call, under any setting.
+
+    Args:
+        function: Properties of the function.
+        assembly: Cloud assembly with its asset.
+
+    Returns:
+        The actions; None if nothing is known of the code, since it is not in the assembly or not Python.
+    """
+    needed = _needed(function, assembly)
+    return None if needed is None else frozenset().union(*needed)
+
+
+def _needed(function: Mapping[str, Any], assembly: Path | None) -> tuple[frozenset[str], ...] | None:
     key, handler = function.get("Code", {}).get("S3Key"), function.get("Handler")
     if assembly is None or not isinstance(key, str) or not isinstance(handler, str):
-        return []
+        return None
     module, _, entry = handler.rpartition(".")
     package = assembly / f"asset.{key.removesuffix('.zip')}" / module.partition(".")[0]
-    needed = _of_package(package, module.rpartition(".")[2], entry) if package.is_dir() else ()
-    return [choice for choice in needed if not choice & OPTIONAL.keys()]
+    return _of_package(package, module.rpartition(".")[2], entry) if package.is_dir() else None
 
 
 @cache
@@ -136,11 +153,13 @@ class _Module:
 
 
 def _attributes(node: ast.AST) -> set[str]:
-    """Return the names of attributes, and the texts given to `get_paginator` and `get_waiter`."""
+    """Return the names of attributes, and the texts given to `get_paginator`."""
     found = {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+    texts = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
     for one in ast.walk(node):
         if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "get_paginator":
-            found |= {str(one.args[0].value)} if isinstance(one.args[0], ast.Constant) else set()
+            # a name that is computed is one of the definition's texts
+            found |= {str(one.args[0].value)} if isinstance(one.args[0], ast.Constant) else texts
     return found
 
 

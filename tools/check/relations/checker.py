@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tools.check.graph import Environment, Graph, Template
-from tools.check.relations import alarms, data, meant, order, permissions, places
+from tools.check.relations import alarms, data, meant, order, permissions, places, unused
 
 
 def findings(template: Template, environment: Environment) -> Iterator[tuple[str, str]]:
@@ -17,5 +17,5 @@ def findings(template: Template, environment: Environment) -> Iterator[tuple[str
     """
     graph = Graph(template)
     yield from order.findings(graph)
-    for part in (meant, permissions, places, alarms, data):
+    for part in (meant, permissions, unused, places, alarms, data):
         yield from part.findings(graph, environment)

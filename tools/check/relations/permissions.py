@@ -125,7 +125,7 @@ IMPLIES: Final[tuple[tuple[str, tuple[str, ...], bool], ...]] = (
 """Action, those that it needs beside it, and whether on the same resources: dependent actions of the Service Authorization Reference, the key
 of this project's buckets, and tags, which everything here has."""
 
-_STATEMENTS_OF_ASSETS: Final = "cdk-"
+_STATEMENTS_OF_ASSETS: Final = "-assets-"
 
 
 def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
-import string
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -12,11 +10,23 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.core.common_models import CloudFormationModel
 
 from localcloud.aws.clock import clock
+from localcloud.aws.cloudformation import names
 from localcloud.aws.hosting import operations, validation
 
 _THROTTLED_ATTEMPTS, _THROTTLED_PAUSE_S = 10, 1
 HANDLER_TIMEOUT_S = 7200
 """CloudFormation's limit for a handler without one of its own (2 h); handlers of SageMaker's types override it."""
+
+cancelled: set[str] = set()
+"""Ids of stacks whose creation has been given up for their deletion."""
+
+
+class CancelledError(Exception):
+    """The stack is deleted while it is created."""
+
+    def __init__(self) -> None:
+        super().__init__("Resource creation cancelled")
+
 
 TYPES: dict[str, type[Resource]] = {}
 """Resource types that exist here, by name."""
@@ -28,10 +38,12 @@ class Resource(CloudFormationModel):
     Attributes:
         TYPE: Resource type, for example AWS::S3::BucketPolicy; a subclass that sets it is registered in `TYPES`.
         NAME: Property with the resource's name. Default: the name is generated.
+        NAMED_AFTER_STACK: Whether a generated name begins with the stack's. Default: it does.
     """
 
     TYPE: ClassVar[str] = ""
     NAME: ClassVar[str] = ""
+    NAMED_AFTER_STACK: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -48,7 +60,13 @@ class Resource(CloudFormationModel):
         self.region = region
         self.physical_resource_id = ""
         self.attributes: dict[str, Any] = {}
-        self.name = str(properties.get(self.NAME) or f"{logical_id[:40]}-{suffix()}")
+        self.name = str(properties.get(self.NAME) or self._generated_name())
+        self._creating = False
+
+    def _generated_name(self) -> str:
+        if self.NAMED_AFTER_STACK:
+            return names.generated(self.TYPE, names.stack_of(self.stack_id), self.logical_resource_id)
+        return f"{self.logical_resource_id[:40]}-{names.suffix()}"
 
     def _create(self) -> None:
         """Create the resource; set `physical_resource_id` as soon as there is something to remove."""
@@ -97,19 +115,28 @@ class Resource(CloudFormationModel):
 
     def create(self) -> None:
         """Create the resource, and leave nothing behind if that fails."""
+        self._creating = True
         try:
             self._create()
         except Exception:
+            self._creating = False  # so that the removal is waited for
             if self.physical_resource_id:
                 with contextlib.suppress(Exception):
                     self._remove()
             raise
+        finally:
+            self._creating = False
 
     def stabilize(self, busy: Callable[[], str | None], *, timeout_s: float = HANDLER_TIMEOUT_S) -> None:
-        """Wait while `busy` returns a status."""
-        clock().wait_until(lambda: busy() is None, timeout_s=timeout_s, what=f"{self.TYPE} {self.name}")
+        """Wait while `busy` returns a status; a creation is not waited for any longer once its stack is to be deleted.
 
+        Raises:
+            CancelledError: The stack is to be deleted.
+        """
 
-def suffix() -> str:
-    """Random end of a generated name, as CloudFormation's."""
-    return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(12))
+        def done() -> bool:
+            return busy() is None or (self._creating and self.stack_id in cancelled)
+
+        clock().wait_until(done, timeout_s=timeout_s, what=f"{self.TYPE} {self.name}")
+        if self._creating and self.stack_id in cancelled:
+            raise CancelledError

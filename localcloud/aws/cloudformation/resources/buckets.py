@@ -1,12 +1,16 @@
-"""CloudFormation's bucket policies, and how S3 judges a request by them."""
+"""CloudFormation's bucket policies, how S3 judges a request by them, versions of objects, and buckets that are not empty."""
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.exceptions import BucketNotEmpty
 from moto.s3.models import FakeBucket, s3_backends
+from moto.utilities.utils import get_partition
 
 from localcloud.aws.cloudformation.resources.base import Resource
 
@@ -41,6 +45,37 @@ def _permission(self: FakeBucket, action: str, resource: str) -> Any:
     return IAMPolicy(json.dumps(policy | {"Statement": statements})).is_action_permitted(action, resource)
 
 
+_moto_create = FakeBucket.create_from_cloudformation_json
+_moto_update = FakeBucket.update_from_cloudformation_json
+
+
+def _delete(
+    cls: type[FakeBucket], resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
+) -> None:
+    """Delete a bucket with its stack, which S3 refuses while it has objects, versions or delete markers; moto would keep it and say nothing."""
+    del cls, cloudformation_json
+    backend = s3_backends[account_id][get_partition(region_name)]
+    if resource_name in backend.buckets and backend.delete_bucket(resource_name) is None:
+        raise BucketNotEmpty(bucket_name=resource_name)
+
+
+def _with_versions(create: Callable[..., FakeBucket]) -> Callable[..., FakeBucket]:
+    """Keep the versions of objects where the template says so, which moto's CloudFormation passes over."""
+
+    @functools.wraps(create)
+    def made(*arguments: Any, **options: Any) -> FakeBucket:
+        body = options.get("cloudformation_json") or arguments[1]
+        bucket = create(*arguments, **options)
+        status = (body.get("Properties") or {}).get("VersioningConfiguration", {}).get("Status")
+        bucket.versioning_status = status or ("Suspended" if bucket.versioning_status else None)
+        return bucket
+
+    return made
+
+
 def install() -> None:
-    """Put the judgement above in place of moto's."""
+    """Put the judgement and the deletion above in place of moto's, and versions into its buckets."""
+    FakeBucket.create_from_cloudformation_json = _with_versions(_moto_create)
+    FakeBucket.update_from_cloudformation_json = _with_versions(_moto_update)
     FakeBucket.get_permission = _permission
+    FakeBucket.delete_from_cloudformation_json = classmethod(_delete)

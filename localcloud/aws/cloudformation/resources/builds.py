@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.aws.cloudformation.resources.base import Resource, suffix
+from localcloud.aws.cloudformation.resources.base import Resource
 from localcloud.aws.compute.builds import PROJECTS
 
 
@@ -13,9 +13,10 @@ class Project(Resource):
 
     TYPE = "AWS::CodeBuild::Project"
     NAME = "Name"
+    NAMED_AFTER_STACK = False
 
     def _create(self) -> None:
-        self.physical_resource_id = str(self.properties.get("Name") or f"{self.logical_resource_id[:60]}-{suffix()}")
+        self.physical_resource_id = self.name
         arn = f"arn:aws:codebuild:{self.region}:{self.account}:project/{self.physical_resource_id}"
         self.attributes = {"Arn": arn, "Id": self.physical_resource_id}
         PROJECTS[self.physical_resource_id] = self.properties

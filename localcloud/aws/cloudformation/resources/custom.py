@@ -9,7 +9,8 @@ from typing import Any
 
 from moto.awslambda.utils import get_backend
 
-from localcloud.aws.cloudformation.resources.base import Resource, suffix
+from localcloud.aws.cloudformation.names import suffix
+from localcloud.aws.cloudformation.resources.base import Resource
 from localcloud.aws.settings import current
 
 _SERVICE_TIMEOUT_S = 3600

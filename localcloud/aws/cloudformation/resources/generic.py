@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.aws.cloudformation import schemas
-from localcloud.aws.cloudformation.resources.base import Resource, suffix
+from localcloud.aws.cloudformation.names import suffix
+from localcloud.aws.cloudformation.resources.base import Resource
 
 
 def schema_type(type_name: str) -> type[Resource]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, ClassVar
 
-from localcloud.aws.cloudformation.resources.base import HANDLER_TIMEOUT_S, Resource, suffix
+from localcloud.aws.cloudformation.resources.base import HANDLER_TIMEOUT_S, Resource
 from localcloud.aws.hosting import operations, validation
 
 
@@ -14,6 +14,7 @@ class Model(Resource):
 
     TYPE = "AWS::SageMaker::Model"
     NAME = "ModelName"
+    NAMED_AFTER_STACK = False
 
     def _create(self) -> None:
         arn = self.call("CreateModel", **self.properties | {"ModelName": self.name})["ModelArn"]
@@ -29,6 +30,7 @@ class EndpointConfig(Resource):
 
     TYPE = "AWS::SageMaker::EndpointConfig"
     NAME = "EndpointConfigName"
+    NAMED_AFTER_STACK = False
 
     def _create(self) -> None:
         response = self.call("CreateEndpointConfig", **self.properties | {"EndpointConfigName": self.name})
@@ -45,6 +47,7 @@ class Endpoint(Resource):
 
     TYPE = "AWS::SageMaker::Endpoint"
     NAME = "EndpointName"
+    NAMED_AFTER_STACK = False
     _CREATE_S: ClassVar[int] = 160 * 60  # registry schema of 2026-10-20, handlers
     _UPDATE_S: ClassVar[int] = 970 * 60
 
@@ -86,6 +89,7 @@ class InferenceComponent(Resource):
 
     TYPE = "AWS::SageMaker::InferenceComponent"
     NAME = "InferenceComponentName"
+    NAMED_AFTER_STACK = False
     _UPDATE_S: ClassVar[int] = 490 * 60  # registry schema of 2026-10-20, handlers
     _FIXED = ("InferenceComponentName", "EndpointName", "VariantName")
 
@@ -138,9 +142,10 @@ class WorkloadConfig(Resource):
 
     TYPE = "AWS::SageMaker::AIWorkloadConfig"
     NAME = "AIWorkloadConfigName"
+    NAMED_AFTER_STACK = False
 
     def _create(self) -> None:
-        self.name = str(self.properties.get(self.NAME) or f"{self.logical_resource_id[:40]}-{suffix()}").lower()
+        self.name = self.name.lower()
         request = self.properties | {self.NAME: self.name}
         self.physical_resource_id = self.call("CreateAIWorkloadConfig", **request)["AIWorkloadConfigArn"]
         self.attributes = {"AIWorkloadConfigArn": self.physical_resource_id}
@@ -157,6 +162,7 @@ class ModelPackageGroup(Resource):
 
     TYPE = "AWS::SageMaker::ModelPackageGroup"
     NAME = "ModelPackageGroupName"
+    NAMED_AFTER_STACK = False
 
     def _create(self) -> None:
         arn = self.call("CreateModelPackageGroup", **self.properties | {self.NAME: self.name})["ModelPackageGroupArn"]
