@@ -9,6 +9,17 @@ import pytest
 from tools.docs import roles
 
 
+def _statements(resource: dict[str, Any]) -> list[Any]:
+    """Return the statements of a policy, or of the policies in a role."""
+    properties = resource.get("Properties", {})
+    policies = {
+        "AWS::IAM::Policy": [properties],
+        "AWS::IAM::ManagedPolicy": [properties],
+        "AWS::IAM::Role": properties.get("Policies", []),
+    }
+    return [one for policy in policies.get(resource["Type"], ()) for one in policy["PolicyDocument"]["Statement"]]
+
+
 @pytest.fixture(scope="module")
 def stacks() -> dict[str, Any]:
     return dict(roles.templates())
@@ -22,9 +33,7 @@ def test_every_action_of_every_policy_is_on_the_page(stacks: dict[str, Any]) -> 
     page = roles.PAGE.read_text(encoding="utf-8")
     for resources in stacks.values():
         for resource in resources.values():
-            if resource["Type"] != "AWS::IAM::Policy":
-                continue
-            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            for statement in _statements(resource):
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 assert all(f"`{action}`" in page for action in actions)
 
@@ -40,8 +49,7 @@ def test_a_wildcard_as_resource_is_for_actions_without_a_resource_type_alone(sta
         action
         for resources in stacks.values()
         for resource in resources.values()
-        if resource["Type"] == "AWS::IAM::Policy"
-        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+        for statement in _statements(resource)
         if statement["Resource"] == "*"
         for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
     }

@@ -28,6 +28,7 @@ from cdk_sglang.serving.shared.drafts import parameter_id
 from cdk_sglang.spec.model import Model
 from tests.support.fleets import problems
 from tests.support.pipelines import COMPONENT, MODEL, Pipeline, flat
+from tests.support.policies import policies_of
 
 ARN = "arn:<AWS::Partition>:sagemaker:us-east-1:111122223333"
 WRITTEN = "arn:<AWS::Partition>:s3:::weights-bucket"
@@ -147,7 +148,7 @@ def test_a_group_may_do_its_own_and_not_what_others_do(
 def test_the_base_is_read_with_the_key_that_the_model_names() -> None:
     key = "arn:aws:kms:us-east-1:444455556666:key/0e1c0a5e-0000-4000-8000-000000000000"
     model = Model(id=MODEL, s3="s3://models/llama/", kms_key=key)
-    policies = Pipeline(model=model).template().find_resources("AWS::IAM::Policy").values()
+    policies = policies_of(Pipeline(model=model).template()).values()
     readers = {
         str(policy["Properties"]["Roles"])
         for policy in policies
@@ -179,7 +180,7 @@ def test_canaries_can_be_deleted_and_the_component_cannot(whole: Pipeline) -> No
 
 
 def test_roles_are_passed_to_sagemaker_alone(whole: Pipeline) -> None:
-    for name, policy in whole.own("AWS::IAM::Policy").items():
+    for name, policy in whole.policies().items():
         for statement in policy["PolicyDocument"]["Statement"]:
             if statement["Action"] == "iam:PassRole":
                 assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}, (

@@ -168,7 +168,7 @@ WORDS = {
     "InferenceComponent": "component",
     "LogGroup": "log group",
     "Model": "model",
-    "Policy": "policy of a role",
+    "Role": "rights of a role",
     "ScalableTarget": "bounds of scaling",
     "ScalingPolicy": "scaling policy",
 }

@@ -26,6 +26,7 @@ from cdk_sglang import (
     SpeculativeOptimization,
 )
 from cdk_sglang.spec.model import Model
+from tests.support.policies import policies_of
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPONENT = "prod-chat-llama"
@@ -84,6 +85,11 @@ class Pipeline:
         found = self.template().find_resources(kind)
         return {name: one["Properties"] for name, one in found.items() if name.startswith("Drafts")}
 
+    def policies(self) -> dict[str, Any]:
+        """Return the policies of the pipeline's roles, by logical id or by that of their role."""
+        found = policies_of(self.template())
+        return {name: one["Properties"] for name, one in found.items() if name.startswith("Drafts")}
+
     def states(self) -> dict[str, Any]:
         """Return the states of the machine."""
         (machine,) = self.own("AWS::StepFunctions::StateMachine").values()
@@ -103,7 +109,7 @@ class Pipeline:
     def rights(self, group: str) -> dict[str, list[Any]]:
         """Return resources by action of a group's role."""
         found: dict[str, list[Any]] = {}
-        for name, policy in self.own("AWS::IAM::Policy").items():
+        for name, policy in self.policies().items():
             if not name.startswith(f"Drafts{group}Role"):
                 continue
             for statement in policy["PolicyDocument"]["Statement"]:

@@ -22,13 +22,20 @@ def plain(value: Any) -> Any:
     return [plain(part) for part in value] if isinstance(value, list) else value
 
 
+def policies_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Return every policy of a template's roles as if each were an `AWS::IAM::Policy`; one in a role by the role's logical id and its own name."""
+    found = {**template.find_resources("AWS::IAM::Policy"), **template.find_resources("AWS::IAM::ManagedPolicy")}
+    for name, role in template.find_resources("AWS::IAM::Role").items():
+        for policy in role["Properties"].get("Policies", ()):
+            found[f"{name}/{policy['PolicyName']}"] = {"Properties": {**policy, "Roles": [{"Ref": name}]}}
+    return found
+
+
 def documents(template: Template, role: str) -> list[dict[str, Any]]:
     """Return the policy documents of a role, inline and managed, by a part of its logical id."""
-    kinds = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
-    policies = [policy for kind in kinds for policy in template.find_resources(kind).values()]
     return [
         plain(policy["Properties"]["PolicyDocument"])
-        for policy in policies
+        for policy in policies_of(template).values()
         if role in json.dumps(policy["Properties"]["Roles"])
     ]
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.shared.keys import only_through
+from cdk_sglang.serving.shared.own_policy import give
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -57,7 +58,7 @@ def grant(scope: Construct, role: iam.Role, rights: Iterable[Right], *accepted: 
     """
     reasons: dict[str, str] = {}
     for right in rights:
-        role.add_to_policy(right.statement)
+        give(role, right.statement)
         reasons.update({arn: right.reason for arn in right.resources if "*" in arn})
     acknowledge_all(role, *accepted, *(wildcards(scope, [arn], reason) for arn, reason in reasons.items()))
 

@@ -15,6 +15,7 @@ from cdk_sglang.serving.alarms.alarms import make_alarm
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.drafts import accept_length_alarm
 from cdk_sglang.serving.shared.log_options import LogOptions
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
@@ -44,7 +45,9 @@ def clean_up_after(scope: Construct, places: Places, clean_up: lambda_.Function)
         clean_up: The function.
     """
     queue = make_failed_queue(scope, keep=_KEEP)
-    clean_up.add_to_role_policy(allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
+    role = clean_up.role
+    assert role is not None
+    give(role, allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
     keep_failed_calls(clean_up, queue)
     events.Rule(
         scope,

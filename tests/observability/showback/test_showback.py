@@ -23,6 +23,7 @@ from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.observability import ShowbackSettings
+from tests.support.policies import policies_of
 
 PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 KEY = "arn:aws:kms:us-east-1:111122223333:key/abc"
@@ -63,7 +64,7 @@ def allowed(template: Template) -> dict[str, tuple[Any, Any]]:
     (function,) = template.find_resources("AWS::Lambda::Function").values()
     role = function["Properties"]["Role"]["Fn::GetAtt"][0]
     found = {}
-    for policy in template.find_resources("AWS::IAM::Policy").values():
+    for policy in policies_of(template).values():
         if {"Ref": role} in policy["Properties"]["Roles"]:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 actions = statement["Action"]

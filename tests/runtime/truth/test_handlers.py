@@ -196,6 +196,17 @@ def test_deleting_checks_nothing(truth: Any) -> None:
     assert truth.is_complete(asking("Delete"), None) == {"IsComplete": True}
 
 
+def test_one_function_begins_a_check_and_continues_it(truth: Any, sagemaker: Any) -> None:
+    any_endpoint(sagemaker)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
+    request = {name: value for name, value in asking().items() if name != "Data"}
+    begun = truth.verify(request, context)
+    assert "IsComplete" not in begun
+    assert truth.verify(request | begun, context) == {"IsComplete": False}
+    deleted = {"PhysicalResourceId": "fleet/truth/1", "IsComplete": True}
+    assert truth.verify(request | {"RequestType": "Delete"}, context) == deleted
+
+
 def test_what_is_missing_is_logged_without_the_question(
     truth: Any, sagemaker: Any, driven: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,6 +28,7 @@ from cdk_sglang import (
     SglangOptions,
 )
 from cdk_sglang.spec.adapter import Adapter
+from tests.support.policies import policies_of
 
 LORA = LoraOptions(max_rank=16, target_modules=("q_proj", "k_proj", "v_proj", "o_proj"))
 MODEL = "meta-llama/Llama-3.2-3B-Instruct"
@@ -113,10 +114,11 @@ def test_the_role_may_read_the_folder_of_adapters_once() -> None:
     for name in ("triage", "billing"):
         component.add_adapter(name, AdapterSource.from_s3(f"s3://models/adapters/{name}.tar.gz"))
 
-    policies = template_of(component).find_resources("AWS::IAM::Policy")
-    (policy,) = (policy for name, policy in policies.items() if name.startswith("ChatExecutionRole"))
+    policies = policies_of(template_of(component))
     readable = [
         part
+        for name, policy in policies.items()
+        if name.startswith("ChatExecutionRole")
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         for part in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
         if "adapters" in str(part)
@@ -129,7 +131,7 @@ def test_the_role_may_list_the_folder_of_adapters_and_nothing_beside_it() -> Non
     component = any_component()
     component.add_adapter("triage", AdapterSource.from_s3("s3://models/adapters/triage.tar.gz"))
     component.add_adapter("loose", AdapterSource.from_s3("s3://models/loose.tar.gz"))
-    policies = template_of(component).find_resources("AWS::IAM::Policy").values()
+    policies = policies_of(template_of(component)).values()
     statements = [s for policy in policies for s in policy["Properties"]["PolicyDocument"]["Statement"]]
     listed = [s["Condition"]["StringLike"]["s3:prefix"] for s in statements if s["Action"] == "s3:ListBucket"]
     assert ["adapters/*"] in listed
@@ -393,7 +395,7 @@ def test_the_role_may_use_the_keys_of_archives_in_other_buckets_once_each() -> N
         component.add_adapter(
             f"a{index}", AdapterSource(Adapter(s3=f"s3://models/a/{index}.tar.gz", kms_key=key + str(digit)))
         )
-    policies = template_of(component).find_resources("AWS::IAM::Policy").values()
+    policies = policies_of(template_of(component)).values()
     statements = [s for policy in policies for s in policy["Properties"]["PolicyDocument"]["Statement"]]
     used = [s for s in statements if s["Action"] == "kms:Decrypt"]
     assert [s["Resource"] for s in used] == [f"{key}1", f"{key}2"]
@@ -406,7 +408,7 @@ def test_a_bucket_brings_its_key() -> None:
     bucket = s3.Bucket(stack, "Adapters", encryption=s3.BucketEncryption.KMS)
     component.add_adapter("triage", AdapterSource.from_bucket(bucket, "adapters/triage.tar.gz"))
 
-    assert "kms:Decrypt" in str(template_of(component).find_resources("AWS::IAM::Policy"))
+    assert "kms:Decrypt" in str(policies_of(template_of(component)))
 
 
 def test_three_hundred_adapters_ask_jsii_no_more_than_their_resources_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import Alarms, Capacity, InferenceEndpoint, NoAlarms, OnDemandMove, ServingImage
 from cdk_sglang.serving.capacity.reservation import copy_prefix
+from tests.support.policies import policies_of
 
 PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 CONFIGS = "arn:aws:sagemaker:us-east-1:111122223333:endpoint-config"
@@ -59,7 +60,7 @@ def allowed(template: Template, entry: str) -> dict[str, Any]:
     """Return resources and condition by action, for the role of a function."""
     role = function(template, entry)["Role"]["Fn::GetAtt"][0]
     found = {}
-    for policy in resources(template, "AWS::IAM::Policy").values():
+    for policy in policies_of(template).values():
         if {"Ref": role} in policy["Properties"]["Roles"]:
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 actions = statement["Action"]

@@ -27,6 +27,7 @@ from cdk_sglang import (
 from cdk_sglang.serving.shared.drafts import ALLOWED_VALUES, BASE_VALUE, parameter_id
 from cdk_sglang.spec.model import Model
 from tests.support.fleets import problems
+from tests.support.policies import policies_of
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 EAGLE = Speculative(eagle=EagleTraining(dataset="built_in", max_usd=200))
@@ -174,7 +175,7 @@ def test_the_parameter_refuses_what_sglang_would(value: str, allowed: bool) -> N
 
 
 def test_the_role_may_read_versions_of_its_own_component(trained: Template) -> None:
-    text = json.dumps(trained.find_resources("AWS::IAM::Policy"))
+    text = json.dumps(policies_of(trained))
     assert "/speculative/chat-llama/versions/*" in text
 
 

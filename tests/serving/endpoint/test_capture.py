@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_sglang import EagleTraining, InferenceEndpoint, ModelSource, SglangOptions, Speculative
+from tests.support.policies import policies_of
 
 
 def _add(endpoint: InferenceEndpoint, bucket: s3.IBucket, name: str, **training: Any) -> None:
@@ -66,7 +67,7 @@ def test_the_endpoint_may_write_below_its_own_prefix_alone_and_says_so(
     _add(any_endpoint(), bucket, "llama", dataset="captured")
     statements = [
         statement
-        for policy in Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+        for policy in policies_of(Template.from_stack(stack)).values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if statement["Action"] == "s3:PutObject"
     ]

@@ -8,12 +8,12 @@ import pytest
 from aws_cdk.assertions import Template
 
 from cdk_sglang.serving.shared import permissions
-from tests.support.policies import plain
+from tests.support.policies import plain, policies_of
 
 
 @pytest.fixture(scope="module")
 def statements(chat: Template) -> dict[str, Any]:
-    (policy,) = chat.find_resources("AWS::IAM::Policy").values()
+    (policy,) = policies_of(chat).values()
     return {s.get("Sid", str(s["Action"])): s for s in policy["Properties"]["PolicyDocument"]["Statement"]}
 
 

@@ -13,6 +13,7 @@ from aws_cdk.assertions import Match, Template
 
 from cdk_sglang import Capacity, ConfigurationError, InferenceComponent, InferenceEndpoint, ServingImage, SglangDlc
 from cdk_sglang.hardware import dlc_account
+from tests.support.policies import policies_of
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -133,17 +134,14 @@ def test_the_role_may_pull_from_the_images_repository_alone(
                             "Resource": stack.resolve(repository.repository_arn),
                             "Sid": "PullImage",
                         },
-                        {
-                            "Action": "ecr:GetAuthorizationToken",
-                            "Effect": "Allow",
-                            "Resource": "*",
-                            "Sid": "RegistryLogin",
-                        },
                     ]
                 )
             }
         },
     )
+    login = {"Action": "ecr:GetAuthorizationToken", "Effect": "Allow", "Resource": "*", "Sid": "RegistryLogin"}
+    documents = [one["Properties"]["PolicyDocument"] for one in policies_of(Template.from_stack(stack)).values()]
+    assert sum(document["Statement"].count(login) for document in documents) == 1
 
 
 @pytest.mark.parametrize("reference", [{"digest": DIGEST}, {"tag": "v1"}])

@@ -26,6 +26,7 @@ from cdk_sglang import (
 )
 from cdk_sglang.assets import find_folder
 from cdk_sglang.serving.image.build import _SCRIPT, ServingImageBuild
+from tests.support.policies import policies_of
 
 PINNED = ContainerBase.upstream(digest=f"sha256:{'a' * 64}")
 
@@ -123,9 +124,7 @@ def test_the_build_may_push_to_one_repository_and_read_one_archive(content: Path
     template = synth(content)
     role = next(key for key in template.find_resources("AWS::IAM::Role") if "Project" in key)
     policy = next(
-        policy
-        for policy in template.find_resources("AWS::IAM::Policy").values()
-        if policy["Properties"]["Roles"] == [{"Ref": role}]
+        policy for policy in policies_of(template).values() if policy["Properties"]["Roles"] == [{"Ref": role}]
     )
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
 
@@ -156,7 +155,7 @@ def test_awss_container_as_a_base_comes_from_the_registry_of_the_region(content:
     asked = jobs(template)[0]
     assert asked["variables"]["BASE_IMAGE"].startswith("763104351884.dkr.ecr.us-east-1.")
     assert asked["variables"]["BASE_IMAGE"].endswith("/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
-    assert "763104351884:repository/sglang" in str(template.find_resources("AWS::IAM::Policy"))
+    assert "763104351884:repository/sglang" in str(policies_of(template))
 
 
 def test_a_base_digest_must_be_one() -> None:
@@ -300,7 +299,7 @@ def test_a_build_with_credentials_may_read_them_and_use_their_key(content: Path)
     ServingImageBuild(
         stack, "Build", repository=ecr.Repository(stack, "Images"), base=PINNED, source=content, docker_hub=hub
     )
-    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    policies = policies_of(Template.from_stack(stack)).values()
     statements = [s for p in policies for s in p["Properties"]["PolicyDocument"]["Statement"]]
     assert [s["Resource"] for s in statements if s["Action"] == "kms:Decrypt"] == [key]
     assert any("secretsmanager:GetSecretValue" in s["Action"] for s in statements)

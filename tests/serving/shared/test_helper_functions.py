@@ -19,6 +19,7 @@ from cdk_sglang import (
     ModelSource,
     ServingImage,
 )
+from tests.support.policies import policies_of
 
 ENV = cdk.Environment(account="111122223333", region="us-east-1")
 KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"
@@ -149,13 +150,13 @@ class TestTheirNetwork:
             for name, function in template.find_resources("AWS::Lambda::Function").items()
             if name.startswith("CdkSglang")
         }
-        assert len(functions) == 7
+        assert len(functions) == 6
         for properties in functions.values():
             assert len(properties["VpcConfig"]["SubnetIds"]) == 2
             assert len(properties["VpcConfig"]["SecurityGroupIds"]) == 1
         allowed = [
             statement
-            for policy in template.find_resources("AWS::IAM::Policy").values()
+            for policy in policies_of(template).values()
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             if "ec2:CreateNetworkInterface" in statement["Action"]
         ]

@@ -30,7 +30,7 @@ from tests.localcloud.conftest import driven, sagemaker  # noqa: F401  fixtures
 from tests.localcloud.helpers import any_component as live_component
 from tests.localcloud.helpers import any_endpoint as live_endpoint
 from tests.serving.conftest import own_image
-from tests.support.policies import Rights, plain
+from tests.support.policies import Rights, plain, policies_of
 
 ACCOUNT = "123456789012"  # of the embedded AWS
 PLAN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:training-plan/june"
@@ -86,7 +86,7 @@ def capitals(stack: cdk.Stack) -> dict[str, iam.Role]:
 
 
 def _statements(stack: cdk.Stack) -> list[dict[str, Any]]:
-    policies = Template.from_stack(stack).find_resources("AWS::IAM::Policy").values()
+    policies = policies_of(Template.from_stack(stack)).values()
     return [plain(s) for policy in policies for s in policy["Properties"]["PolicyDocument"]["Statement"]]
 
 

@@ -24,6 +24,7 @@ from cdk_sglang import (
     Window,
 )
 from tests.support.fleets import Built, problems
+from tests.support.policies import policies_of
 
 
 def scaling(low: int = 2, high: int = 8, **more: Any) -> ComponentScaling:
@@ -36,7 +37,7 @@ def test_the_functions_may_describe_this_endpoint_alone() -> None:
     built.add("odd", component_name="elsewhere", scaling=scaling())
     statements = {
         tuple([actions] if isinstance(actions := statement["Action"], str) else actions): statement
-        for name, policy in built.all("AWS::IAM::Policy").items()
+        for name, policy in policies_of(built.template()).items()
         if "Truth" in name or "CopiesFunction" in name
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     }

@@ -16,6 +16,7 @@ from aws_cdk.assertions import Template
 
 from cdk_sglang import Capacity, ConfigurationError, InferenceEndpoint, ModelSource, NoVerification, ServingImage
 from cdk_sglang.serving.weights.staging import _SCRIPT
+from tests.support.policies import policies_of
 
 REPO, REVISION = "meta-llama/Llama-3.2-3B-Instruct", "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 
@@ -87,7 +88,7 @@ def test_the_token_is_a_secrets_arn_and_nothing_else(staged: Template) -> None:
     variables = asked(staged, "Custom::CdkSglangBuild")[0]["variables"]
 
     assert variables["TOKEN_SECRET"] == "TOKEN"
-    assert "secretsmanager:GetSecretValue" in str(staged.find_resources("AWS::IAM::Policy"))
+    assert "secretsmanager:GetSecretValue" in str(policies_of(staged))
     assert "resolve:secretsmanager" not in json.dumps(staged.to_json())
 
 

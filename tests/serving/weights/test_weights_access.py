@@ -11,17 +11,19 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from cdk_sglang import Capacity, InferenceEndpoint, ModelSource
+from tests.support.policies import policies_of
 
 MakeEndpoint = Callable[..., InferenceEndpoint]
 BIG = Capacity.on_demand("ml.g6e.48xlarge", max_instances=20)
 
 
 def _statements(template: Template, action: str) -> list[dict[str, Any]]:
-    policies = [
-        *template.find_resources("AWS::IAM::Policy").values(),
-        *template.find_resources("AWS::IAM::ManagedPolicy").values(),
+    return [
+        s
+        for p in policies_of(template).values()
+        for s in p["Properties"]["PolicyDocument"]["Statement"]
+        if s["Action"] == action
     ]
-    return [s for p in policies for s in p["Properties"]["PolicyDocument"]["Statement"] if s["Action"] == action]
 
 
 def _as_list(value: Any) -> list[Any]:

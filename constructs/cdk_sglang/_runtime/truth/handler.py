@@ -1,4 +1,4 @@
-"""Entry points of the verification, called by CDK's provider framework."""
+"""Entry point of the verification, called by CDK's provider framework."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ _aws = logic.Clients(
     scaling=boto3.client("application-autoscaling", config=_retries),
     runtime=_runtime,
 )
+
+
+def verify(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Begin a check, or continue one that has begun: the framework calls one function for both."""
+    if event["RequestType"] == "Delete":
+        return {**on_event(event, context), **is_complete(event, context)}
+    return is_complete(event, context) if "Begun" in event.get("Data", {}) else on_event(event, context)
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.keys import use_key
 from cdk_sglang.serving.shared.other_accounts import share_with_account
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.spec.adapter import ARCHIVE_SUFFIX, Adapter
 from cdk_sglang.weights import AdapterConfig, AdapterFiles
 
@@ -147,21 +148,22 @@ class AdapterSource:
         key_arn = self._key_arn if encrypted is None else encrypted.key_arn
         if key_arn is not None and key_arn not in readable:
             readable.add(key_arn)
-            role.add_to_principal_policy(use_key(cdk.Stack.of(scope), key_arn, permissions.DECRYPT, through="s3"))
+            give(role, use_key(cdk.Stack.of(scope), key_arn, permissions.DECRYPT, through="s3"))
         return f"s3://{name}/{key}"
 
 
 def _grant_read(scope: Construct, role: iam.IRole, *, bucket_arn: str, folder: str, key: str) -> None:
     files = f"{bucket_arn}/{folder}/*{ARCHIVE_SUFFIX}" if folder else f"{bucket_arn}/{key}"
-    role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
-    role.add_to_principal_policy(
+    give(role, iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[files]))
+    give(
+        role,
         iam.PolicyStatement(
             actions=list(
                 permissions.LIST_WEIGHTS
             ),  # without it, an archive that is missing looks like one that is forbidden
             resources=[bucket_arn],
             conditions={"StringLike": {"s3:prefix": [f"{folder}/*" if folder else key]}},
-        )
+        ),
     )
     if folder:
         acknowledge_wildcards(scope, role, [files], _ONE_FOLDER)
@@ -187,5 +189,5 @@ def _bind_files(files: AdapterFiles, scope: Construct, role: iam.IRole, readable
     arn = f"arn:{stack.partition}:s3:::{asset.bucket_name}/{asset.object_key}"
     if arn not in readable:
         readable.add(arn)
-        role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[arn]))
+        give(role, iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=[arn]))
     return f"s3://{asset.bucket_name}/{asset.object_key}"

@@ -32,6 +32,7 @@ from cdk_sglang.serving.shared.drafts import (
     versions_prefix,
 )
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns
+from cdk_sglang.serving.shared.own_policy import give
 
 if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
@@ -144,8 +145,8 @@ class PromotedDraft:
             endpoint.weights.read(known.arn, versions_prefix(self._component_name), known.key_arn)
         groups = log_group_arns(self._stack, f"{ENDPOINT_LOG_PREFIX}gate-*", f"{COMPONENT_LOG_PREFIX}gate-*")
         streams = [f"{group}:*" for group in groups]
-        endpoint.role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(permissions.WRITE_GATE_LOGS), resources=[*groups, *streams])
+        give(
+            endpoint.role, iam.PolicyStatement(actions=list(permissions.WRITE_GATE_LOGS), resources=[*groups, *streams])
         )
         acknowledge_wildcards(self._stack, endpoint.role, [*groups, *streams], _GATE_LOGS)
 

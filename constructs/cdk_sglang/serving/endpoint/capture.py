@@ -11,6 +11,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.drafts import captured_prefix
+from cdk_sglang.serving.shared.own_policy import give
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,9 +65,7 @@ def keep_sample(
 
 def _allow(endpoint: EndpointContext, bucket: s3.IBucket, files: str) -> None:
     role = endpoint.role
-    role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.WRITE_CAPTURE), resources=[files]))
+    give(role, iam.PolicyStatement(actions=list(permissions.WRITE_CAPTURE), resources=[files]))
     if bucket.encryption_key is not None:
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=list(permissions.ENCRYPT), resources=[bucket.encryption_key.key_arn])
-        )
+        give(role, iam.PolicyStatement(actions=list(permissions.ENCRYPT), resources=[bucket.encryption_key.key_arn]))
     acknowledge_wildcards(endpoint.scope, role, [files], _FILES)

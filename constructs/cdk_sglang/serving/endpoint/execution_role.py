@@ -11,6 +11,7 @@ from constructs import Construct
 from cdk_sglang.serving.endpoint.network import EndpointNetwork
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, inline_policy, wildcards
+from cdk_sglang.serving.shared.own_policy import keep_rights_inside
 from cdk_sglang.serving.shared.statements import allow_in_role
 
 _NO_RESOURCE_TYPE: Final = (
@@ -55,7 +56,7 @@ def make_execution_role(
 
 
 def _make_role(scope: Construct, construct_id: str, stack: cdk.Stack) -> iam.Role:
-    return iam.Role(
+    role = iam.Role(
         scope,
         construct_id,
         description="Runs one SageMaker endpoint: its image, weights, logs and metrics",
@@ -69,6 +70,7 @@ def _make_role(scope: Construct, construct_id: str, stack: cdk.Stack) -> iam.Rol
             },
         ),
     )
+    return keep_rights_inside(role, references=False)
 
 
 def _statements(

@@ -17,6 +17,7 @@ from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_project import BuildProject
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.keys import use_key
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
@@ -120,10 +121,10 @@ class BuildJobs(Construct):
                 [bucket_arn],
                 conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
             )
-            if key_arn is not None:
-                function.add_to_role_policy(use_key(cdk.Stack.of(self), key_arn, permissions.DECRYPT, through="s3"))
             role = function.role
             assert role is not None
+            if key_arn is not None:
+                give(role, use_key(cdk.Stack.of(self), key_arn, permissions.DECRYPT, through="s3"))
             acknowledge_wildcards(self, role, [files], reason)
 
     def run(
@@ -196,9 +197,9 @@ class BuildJobs(Construct):
         resources: list[str],
         conditions: Mapping[str, Mapping[str, list[str]]] | None = None,
     ) -> None:
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=list(actions), resources=resources, conditions=conditions)
-        )
+        role = function.role
+        assert role is not None
+        give(role, iam.PolicyStatement(actions=list(actions), resources=resources, conditions=conditions))
 
 
 def _rendered(result: ImageResult | ManifestResult) -> dict[str, object]:

@@ -12,6 +12,7 @@ from constructs import Construct
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.log_options import LogOptions
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
@@ -67,9 +68,7 @@ class BucketEmptying(Construct):
         objects = bucket.arn_for_objects("*")
         role = self._function.role
         assert isinstance(role, iam.Role)
-        role.add_to_policy(
-            iam.PolicyStatement(actions=list(permissions.EMPTY_BUCKET), resources=[bucket.bucket_arn, objects])
-        )
+        give(role, iam.PolicyStatement(actions=list(permissions.EMPTY_BUCKET), resources=[bucket.bucket_arn, objects]))
         acknowledge_wildcards(self, role, [objects], _ALL)
         resource = cdk.CustomResource(
             bucket,

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.own_policy import give
 
 if TYPE_CHECKING:  # loading a service's constructs takes time, and these are only named in annotations
     from aws_cdk import aws_secretsmanager as secretsmanager
@@ -60,4 +61,4 @@ def grant_secret(
     key = secret.encryption_key
     arn = key_arn if key is None else key.key_arn
     if arn is not None:
-        role.add_to_principal_policy(use_key(stack, arn, permissions.DECRYPT, through="secretsmanager"))
+        give(role, use_key(stack, arn, permissions.DECRYPT, through="secretsmanager"))

@@ -14,6 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import IConstruct
 
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.own_policy import give
 
 _ARNS_PER_STATEMENT: Final = 40
 """Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
@@ -52,7 +53,7 @@ class LateAccess:
         self._written.update(added)
         for begin in range(0, len(added), _ARNS_PER_STATEMENT):
             resources = added[begin : begin + _ARNS_PER_STATEMENT]
-            self._role.add_to_principal_policy(iam.PolicyStatement(actions=self._actions, resources=resources))
+            give(self._role, iam.PolicyStatement(actions=self._actions, resources=resources))
         patterns = [arn for arn in added if arn.endswith("*")]
         if patterns:
             acknowledge_wildcards(cdk.Stack.of(self._role), self._role, patterns, self._reason)

@@ -205,6 +205,15 @@ KEEP_FAILED_EVENTS: Final = ("sqs:SendMessage",)
 INVOKE_FUNCTION: Final = ("lambda:InvokeFunction",)
 """On the one function."""
 
+LOOK_AT_FUNCTION: Final = ("lambda:GetFunction",)
+"""On a function that CDK's provider framework calls: it waits until the function is active."""
+
+START_WAITER: Final = ("states:StartExecution",)
+"""On the state machine that polls for CDK's provider framework."""
+
+WRITE_FUNCTION_LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
+"""On the log group of a function (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html); the group is made beforehand."""
+
 READ_ROUTE: Final = ("ssm:GetParameter",)
 """On the one parameter that holds a route's destinations; they are names, no secrets."""
 

@@ -19,6 +19,7 @@ from cdk_sglang.serving.shared.acknowledge import wildcards as accepted_wildcard
 from cdk_sglang.serving.shared.helper_functions import FunctionNetwork, function_network
 from cdk_sglang.serving.shared.log_keys import let_logs_use
 from cdk_sglang.serving.shared.log_options import LogOptions, known_retention
+from cdk_sglang.serving.shared.own_policy import give, keep_rights_inside
 from cdk_sglang.serving.shared.trust import trust_account_alone
 
 _SOURCES: Final = Path(__file__).parents[2] / "_runtime"
@@ -147,15 +148,10 @@ def make_role(
         statements: What they may do besides logging.
         principal: Who may assume it; Lambda by default.
     """
-    role = iam.Role(
-        scope,
-        construct_id,
-        description=description,
-        assumed_by=principal or iam.ServicePrincipal("lambda.amazonaws.com"),
-    )
-    group.grant_write(role)
-    for statement in statements:
-        role.add_to_policy(statement)
+    assumed_by = principal or iam.ServicePrincipal("lambda.amazonaws.com")
+    role = keep_rights_inside(iam.Role(scope, construct_id, description=description, assumed_by=assumed_by))
+    for statement in (_write_logs(group), *statements):
+        give(role, statement)
     return role
 
 
@@ -226,19 +222,20 @@ def make_provider(
     total_timeout: cdk.Duration | None = None,
     log_options: LogOptions,
 ) -> custom_resources.Provider:
-    """Create CDK's provider framework around one function, or around one that begins and one that is asked until it is done."""
+    """Create CDK's provider framework around one function, or around one that begins and one that is asked until it is done; both may be the same."""
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
-    handlers = [on_event, *([is_complete] if is_complete else [])]
+    handlers = [on_event, *([is_complete] if is_complete is not None and is_complete is not on_event else [])]
     versions = accepted_wildcards(scope, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
-    roles, network = {}, function_network(scope)
+    roles: dict[str, iam.Role] = {}
+    network = function_network(scope)
     for part in ("OnEvent", *(("IsComplete",) if is_complete else ())):
-        role = iam.Role(
+        role = make_role(
             scope,
             f"{construct_id}{part}Role",
             description="Runs CDK's provider framework for one custom resource",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            group=group,
+            statements=[statement for handler in handlers for statement in _call(handler)],
         )
-        group.grant_write(role)
         acknowledge_all(role, inline_policy(), versions)
         if network is not None:
             _let_join(scope, role)
@@ -250,8 +247,9 @@ def make_provider(
         is_complete_handler=is_complete,
         query_interval=query_interval,
         total_timeout=total_timeout,
-        framework_on_event_role=roles["OnEvent"],
-        framework_complete_and_timeout_role=roles.get("IsComplete"),
+        # What CDK adds to the roles is in them already, where it takes no policy beside each.
+        framework_on_event_role=roles["OnEvent"].without_policy_updates(),
+        framework_complete_and_timeout_role=roles["IsComplete"].without_policy_updates() if is_complete else None,
         log_group=group,
         **_joined(network),
     )
@@ -266,7 +264,23 @@ def make_provider(
     waiter = provider.node.try_find_child("waiter-state-machine")
     if waiter is not None:
         trust_account_alone(waiter.node.find_child("Role"))
+        machine = waiter.node.find_child("Resource")
+        assert isinstance(machine, cdk.CfnResource)
+        give(roles["OnEvent"], iam.PolicyStatement(actions=list(permissions.START_WAITER), resources=[machine.ref]))
     return provider
+
+
+def _write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(permissions.WRITE_FUNCTION_LOGS), resources=[group.log_group_arn])
+
+
+def _call(handler: lambda_.IFunction) -> list[iam.PolicyStatement]:
+    """Return what CDK's provider framework may do with a function that it calls, as `Provider` would allow it."""
+    arn = handler.function_arn
+    return [
+        iam.PolicyStatement(actions=list(permissions.INVOKE_FUNCTION), resources=[arn, f"{arn}:*"]),
+        iam.PolicyStatement(actions=list(permissions.LOOK_AT_FUNCTION), resources=[arn]),
+    ]
 
 
 def _of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
@@ -276,7 +290,7 @@ def _of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
 
 def _let_join(scope: Construct, role: iam.Role) -> None:
     """Let Lambda attach a function to a VPC with its role."""
-    role.add_to_policy(iam.PolicyStatement(actions=list(permissions.JOIN_FUNCTION_NETWORK), resources=["*"]))
+    give(role, iam.PolicyStatement(actions=list(permissions.JOIN_FUNCTION_NETWORK), resources=["*"]))
     acknowledge_all(role, accepted_wildcards(scope, ["*"], _INTERFACES))
 
 

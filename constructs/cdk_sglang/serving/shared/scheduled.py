@@ -14,6 +14,7 @@ from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, acknowledge_inline_policy
+from cdk_sglang.serving.shared.own_policy import give, keep_rights_inside
 
 _LAST_QUEUE: Final = "it is itself the queue of what could not be delivered"
 
@@ -79,7 +80,7 @@ class Schedules:
         # A role can be held to a schedule group, not to a schedule:
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html (read 2026-11)
         group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
-        self._role = iam.Role(
+        role = iam.Role(
             scope,
             "ScheduleRole",
             description=description,
@@ -88,8 +89,9 @@ class Schedules:
                 conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group}},
             ),
         )
-        self._role.add_to_policy(allow(permissions.INVOKE_FUNCTION, [function.function_arn]))
-        self._role.add_to_policy(allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
+        self._role = keep_rights_inside(role)
+        give(self._role, allow(permissions.INVOKE_FUNCTION, [function.function_arn]))
+        give(self._role, allow(permissions.KEEP_FAILED_EVENTS, [queue.queue_arn]))
         acknowledge_inline_policy(self._role)
 
     def add(

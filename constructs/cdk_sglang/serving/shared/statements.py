@@ -5,6 +5,8 @@ from __future__ import annotations
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from cdk_sglang.serving.shared.own_policy import give
+
 
 def allow_in_role(scope: Construct, role: iam.IRole, sid: str, statement: iam.PolicyStatement) -> None:
     """Add a statement to a role, with its sid where the role is the endpoint's own.
@@ -19,4 +21,4 @@ def allow_in_role(scope: Construct, role: iam.IRole, sid: str, statement: iam.Po
     """
     if role.node.scope is scope:
         statement.sid = sid
-    role.add_to_principal_policy(statement)
+    give(role, statement)

@@ -1,4 +1,4 @@
-"""The functions that compare what is live with the specification: what they may do, and the provider that calls them."""
+"""The function that compares what is live with the specification: what it may do, and the provider that calls it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.late_access import LateAccess
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.singletons import singleton
@@ -38,26 +39,16 @@ _WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's o
 
 
 class VerificationFunctions(Construct):
-    """The functions that verify deployments: one pair in a stack, for all endpoints of it."""
+    """The function that verifies deployments, and its provider: one of each in a stack, for all endpoints of it."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         log_options = shared_log_options(self)
-        begin = make_function(
-            self,
-            "Begin",
-            source="truth",
-            entry="on_event",
-            description="Notes when the check of a deployment began",
-            timeout=cdk.Duration.minutes(1),
-            log_options=log_options,
-            statements=[],
-        )
         self._look = make_function(
             self,
             "Look",
             source="truth",
-            entry="is_complete",
+            entry="verify",
             description="Compares what an endpoint serves with what was asked, and asks its components one question",
             timeout=_LOOK_TIMEOUT,
             log_options=log_options,
@@ -74,7 +65,7 @@ class VerificationFunctions(Construct):
         self._provider = make_provider(
             self,
             "Provider",
-            on_event=begin,
+            on_event=self._look,
             is_complete=self._look,
             query_interval=_QUERY_INTERVAL,
             total_timeout=_PROVIDER_TIMEOUT,
@@ -112,5 +103,5 @@ class VerificationFunctions(Construct):
                 conditions={"StringEquals": {"aws:ResourceTag/cdk-sglang:endpoint": endpoint_name}},
             ),
         ):
-            self._role.add_to_policy(statement)
+            give(self._role, statement)
         acknowledge_all(self._role, wildcards(self, models, _MODELS))

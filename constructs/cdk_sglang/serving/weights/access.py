@@ -17,6 +17,7 @@ from constructs import Construct, IConstruct
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, shown, wildcard_finding
 from cdk_sglang.serving.shared.keys import use_key
+from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.weights.prepared import PreparedModel
 
@@ -99,7 +100,7 @@ class WeightsAccess:
         """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
         if key_arn is not None and key_arn not in self._keys:
             self._keys.add(key_arn)
-            self._role.add_to_principal_policy(use_key(self._stack, key_arn, permissions.DECRYPT, through="s3"))
+            give(self._role, use_key(self._stack, key_arn, permissions.DECRYPT, through="s3"))
         if (bucket_arn, prefix) not in self._written:
             self._written.add((bucket_arn, prefix))
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
@@ -115,13 +116,14 @@ class WeightsAccess:
 
     def _allow(self, bucket_arn: str, prefixes: list[str]) -> None:
         files = [f"{bucket_arn}/{prefix}" for prefix in prefixes]
-        self._role.add_to_principal_policy(iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
-        self._role.add_to_principal_policy(
+        give(self._role, iam.PolicyStatement(actions=list(permissions.READ_WEIGHTS), resources=files))
+        give(
+            self._role,
             iam.PolicyStatement(
                 actions=list(permissions.LIST_WEIGHTS),
                 resources=[bucket_arn],
                 conditions={"StringLike": {"s3:prefix": prefixes}},
-            )
+            ),
         )
 
     def _acknowledge(self, bucket_arn: str, prefixes: list[str]) -> None:

@@ -1,0 +1,139 @@
+"""Rights that the library gives to a role of its own: in the role itself, so that they are no resource beside it.
+
+A stack holds 500 resources, and CDK's policy of a role, its `DefaultPolicy`, is one. What an author grants to a role goes there as ever.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from constructs import IConstruct
+
+POLICY_NAME: Final = "Library"
+"""Name of the policy in the role."""
+
+_INLINE_MAX: Final = 3_000
+"""Characters of the policy in the role.
+
+Inline policies of a role have 10,240 characters in all (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read
+2026-12-01), CDK lets a `DefaultPolicy` grow to 10,000 of them, and an update that moves rights into the role has both policies until
+CloudFormation cleans up: rights that are many stay in the `DefaultPolicy`.
+"""
+_ROLE_MAX: Final = 10_000
+"""Characters of a role's inline policies, with those of the role counted twice, for the update that moves them there."""
+
+_REFERENCE: Final = 170
+"""Characters that a reference to a resource may become, such as the ARN of a log group with a long name."""
+
+_PSEUDO_PARAMETERS: Final = {"AWS::Partition": 16, "AWS::Region": 16, "AWS::AccountId": 12, "AWS::URLSuffix": 24}
+"""Characters that CloudFormation's own parameters may become; the longest partition is `aws-us-gov`."""
+
+_AFTER_LATE_ACCESS: Final = 150
+"""Priority of the aspect: after those that write rights when the app is synthesised (100), before CDK's own, which moves what is too much
+for a `DefaultPolicy` into managed policies (200)."""
+
+
+class _OwnPolicy:
+    """What the library allows one role.
+
+    Args:
+        references: Whether rights on resources of the app may be in the role. Not where authors know the role: a key or a repository whose policy
+            names the role would wait for the role, and the role for it.
+    """
+
+    def __init__(self, *, references: bool) -> None:
+        self._references = references
+        self._statements: list[iam.PolicyStatement] | None = []
+
+    def add(self, role: iam.IRole, statement: iam.PolicyStatement) -> None:
+        """Add a statement; to CDK's policy once the role has been written."""
+        if self._statements is None:
+            role.add_to_principal_policy(statement)
+        else:
+            self._statements.append(statement)
+
+    def settle(self, role: iam.Role) -> None:
+        """Write the statements into the role, or into CDK's policy where they cannot be there."""
+        statements, self._statements = self._statements or [], None
+        stack, resource = cdk.Stack.of(role), role.node.default_child
+        rendered: list[Any] = stack.resolve([statement.to_statement_json() for statement in statements])
+        kept = [self._references or not _refers(content) for content in rendered]
+        inside = sum(_size(content) for content, keep in zip(rendered, kept, strict=True) if keep)
+        in_all = sum(map(_size, rendered)) + _default_size(stack, role)
+        # A role that the author makes beforehand (`Role.customize_roles`) is no resource of the stack.
+        fits = inside <= _INLINE_MAX and inside + in_all <= _ROLE_MAX and isinstance(resource, iam.CfnRole)
+        document = iam.PolicyDocument()
+        for statement, keep in zip(statements, kept, strict=True):
+            if fits and keep:
+                document.add_statements(statement)
+            else:
+                role.add_to_principal_policy(statement)
+        if not document.is_empty:
+            assert isinstance(resource, iam.CfnRole)
+            resource.policies = [iam.CfnRole.PolicyProperty(policy_name=POLICY_NAME, policy_document=document)]
+
+
+_OWN: WeakKeyDictionary[IConstruct, _OwnPolicy] = WeakKeyDictionary()
+
+
+def keep_rights_inside(role: iam.Role, *, references: bool = True) -> iam.Role:
+    """Keep what `give` allows to a new role in the role itself, and return the role.
+
+    Rights move to the role's `DefaultPolicy` where they are more than 3,000 characters, or would pass IAM's limit with what authors granted.
+
+    Args:
+        role: The role, which has no inline policies.
+        references: Whether rights on resources of the app may be in the role; not where authors know the role.
+    """
+    _OWN[role] = own = _OwnPolicy(references=references)
+    cdk.Aspects.of(role).add(_Settle(own, role), priority=_AFTER_LATE_ACCESS)
+    return role
+
+
+def give(role: iam.IRole, statement: iam.PolicyStatement) -> None:
+    """Add a statement to what the library allows a role; to the role's `DefaultPolicy` where the role is the author's."""
+    own = _OWN.get(role)
+    if own is None:
+        role.add_to_principal_policy(statement)
+    else:
+        own.add(role, statement)
+
+
+def _refers(content: object) -> bool:
+    """Return whether a resolved value has an attribute of a resource, as the ARNs of keys, repositories and buckets are."""
+    if isinstance(content, dict):
+        return "Fn::GetAtt" in content or any(map(_refers, content.values()))
+    return isinstance(content, list) and any(map(_refers, content))
+
+
+def _size(content: object) -> int:
+    """Return the most characters that a resolved value may become, without white space, which IAM does not count."""
+    if isinstance(content, dict):
+        if len(content) == 1 and next(iter(content)).startswith(("Ref", "Fn::")):
+            ((kind, value),) = content.items()
+            return _size(value[1]) if kind == "Fn::Join" else _PSEUDO_PARAMETERS.get(str(value), _REFERENCE)
+        return 2 + sum(_size(key) + _size(value) + 2 for key, value in content.items())
+    if isinstance(content, list):
+        return 2 + sum(_size(one) + 1 for one in content)
+    return len(json.dumps(content))
+
+
+def _default_size(stack: cdk.Stack, role: iam.Role) -> int:
+    policy = role.node.try_find_child("DefaultPolicy")
+    return _size(stack.resolve(policy.document)) if isinstance(policy, iam.Policy) else 0
+
+
+@jsii.implements(cdk.IAspect)
+class _Settle:
+    def __init__(self, own: _OwnPolicy, role: iam.Role) -> None:
+        self._own = own
+        self._role = role
+
+    def visit(self, node: IConstruct) -> None:
+        if node is self._role:  # and not its children
+            self._own.settle(self._role)
