@@ -79,12 +79,29 @@ def test_inline_policies_keep_iams_limit_however_many_rights_there_are(
         role.add_to_policy(_statement(1000 + number))
     assert _inline(stack) <= _ROLE_MAX
     inside, _ = _documents(stack)
-    assert bool(inside) == (library <= 10 and author <= 10)
+    assert bool(inside) == (library + author <= 40)
     # An update that moves rights into the role has them twice, until CloudFormation cleans up.
     assert len(json.dumps(inside)) + _inline(stack) <= _ROLE_MAX or not inside
     rights = Rights(stack, role)
     given = [(number, library) for number in range(library)] + [(1000 + number, author) for number in range(author)]
     assert all(rights.permits("s3:GetObject", f"arn:aws:s3:::bucket/{f'{one}-'.ljust(100, 'x')}") for one, _ in given)
+
+
+def test_one_more_right_moves_none_out_of_the_role() -> None:
+    """CloudFormation would take it from the role before it writes the policy beside it."""
+    counts = range(10, 31, 5)
+    written = []
+    for count in counts:
+        stack = cdk.Stack(cdk.App(), "Test")
+        role = _role(stack)
+        for number in range(count):
+            give(role, _statement(number))
+        inside, beside = _documents(stack)
+        written.append(inside[0]["PolicyDocument"]["Statement"])
+        others = [one for policy in beside for one in policy["PolicyDocument"]["Statement"]]
+        assert len(written[-1]) + len(others) == count
+    assert written[0] == written[-1][: len(written[0])]
+    assert all(len(one) > 10 and one == written[-1] for one in written[2:])
 
 
 def test_what_an_author_grants_is_beside_the_role_and_waited_for(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:

@@ -6,6 +6,7 @@ A stack holds 500 resources, and CDK's policy of a role, its `DefaultPolicy`, is
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ _INLINE_MAX: Final = 3_000
 
 Inline policies of a role have 10,240 characters in all (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read
 2026-12-01), CDK lets a `DefaultPolicy` grow to 10,000 of them, and an update that moves rights into the role has both policies until
-CloudFormation cleans up: rights that are many stay in the `DefaultPolicy`.
+CloudFormation cleans up: rights beyond the first of these stay in the `DefaultPolicy`.
 """
 _ROLE_MAX: Final = 10_000
 """Characters of a role's inline policies, with those of the role counted twice, for the update that moves them there."""
@@ -62,11 +63,11 @@ class _OwnPolicy:
         statements, self._statements = self._statements or [], None
         stack, resource = cdk.Stack.of(role), role.node.default_child
         rendered: list[Any] = stack.resolve([statement.to_statement_json() for statement in statements])
-        kept = [self._references or not _refers(content) for content in rendered]
+        kept = _kept(rendered, references=self._references)
         inside = sum(_size(content) for content, keep in zip(rendered, kept, strict=True) if keep)
         in_all = sum(map(_size, rendered)) + _default_size(stack, role)
         # A role that the author makes beforehand (`Role.customize_roles`) is no resource of the stack.
-        fits = inside <= _INLINE_MAX and inside + in_all <= _ROLE_MAX and isinstance(resource, iam.CfnRole)
+        fits = inside + in_all <= _ROLE_MAX and isinstance(resource, iam.CfnRole)
         document = iam.PolicyDocument()
         for statement, keep in zip(statements, kept, strict=True):
             if fits and keep:
@@ -84,7 +85,8 @@ _OWN: WeakKeyDictionary[IConstruct, _OwnPolicy] = WeakKeyDictionary()
 def keep_rights_inside(role: iam.Role, *, references: bool = True) -> iam.Role:
     """Keep what `give` allows to a new role in the role itself, and return the role.
 
-    Rights move to the role's `DefaultPolicy` where they are more than 3,000 characters, or would pass IAM's limit with what authors granted.
+    The first 3,000 characters are in the role and the others in its `DefaultPolicy`, all of them where they would pass IAM's limit with what
+    authors granted.
 
     Args:
         role: The role, which has no inline policies.
@@ -102,6 +104,16 @@ def give(role: iam.IRole, statement: iam.PolicyStatement) -> None:
         role.add_to_principal_policy(statement)
     else:
         own.add(role, statement)
+
+
+def _kept(statements: Sequence[object], *, references: bool) -> list[bool]:
+    """Return which resolved statements are in the role: from the first until they are too many, so that later ones move none."""
+    kept, room = [], _INLINE_MAX
+    for content in statements:
+        may_be = references or not _refers(content)
+        room -= _size(content) if may_be else 0
+        kept.append(may_be and room >= 0)
+    return kept
 
 
 def _refers(content: object) -> bool:
