@@ -124,6 +124,7 @@ def _forward(session: Session, request: Request, headers: dict[str, str]) -> Res
         upstream = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
+        session.settle()
         raise _broken(502) from error
     if upstream.status >= http.client.BAD_REQUEST:
         upstream.read()

@@ -123,6 +123,9 @@ class Session(Protocol):
     def pid(self) -> int | None:
         """Process id; None without a process."""
 
+    def settle(self) -> None:
+        """Wait a moment for a process that is ending."""
+
     def ensure(self) -> None:
         """Start the process unless it runs, and wait until it listens."""
 

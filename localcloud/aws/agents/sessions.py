@@ -30,6 +30,7 @@ _IDLE_S, _LIFETIME_S = 900, 28800
 """Defaults of LifecycleConfiguration (AgentCore's API reference, read 2026-11)."""
 _PING_S = 2
 _STOP_S = 5
+_SETTLE_S = 1
 _SEE_LOGS = "Please check your CloudWatch logs for more information."
 
 
@@ -59,6 +60,12 @@ class ProcessSession:
     def pid(self) -> int | None:
         """Process id; None without a process."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def settle(self) -> None:
+        """Wait a moment for a process that is ending: the end of its connections is seen before its own."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SETTLE_S)
 
     def ensure(self) -> None:
         """Start the process unless it runs, and wait until it listens.
