@@ -12,7 +12,17 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
+_LEFT = {
+    "Inspected target navigated or closed",
+    "Cannot find context with specified id",
+    "Execution context was destroyed.",
+}
+"""What Chromium's protocol says of an expression whose page was left meanwhile."""
 _WITHIN_S = 30
+
+
+class PageLeftError(AssertionError):
+    """The page was left while it was asked."""
 
 
 class Page:
@@ -80,9 +90,15 @@ class Page:
         """Return once a condition in JavaScript holds; a page that is still loading has none that does."""
         deadline = time.monotonic() + _WITHIN_S
         guarded = f"(() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }})()"
-        while not self.value(guarded):
+        while not self._holds(guarded):
             assert time.monotonic() < deadline, (condition, self.problems, self.value("document.body.innerText"))
             time.sleep(0.05)
+
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.value(condition))
+        except PageLeftError:  # a click led to another page, which is asked next
+            return False
 
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole page."""
@@ -99,7 +115,10 @@ class Page:
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
-                assert "error" not in answer, (method, answer["error"])
+                left = answer.get("error", {}).get("message") in _LEFT
+                assert left or "error" not in answer, (method, answer["error"])
+                if left:
+                    raise PageLeftError(answer["error"]["message"])
                 result: dict[str, Any] = answer["result"]
                 return result
             self._note(answer)
