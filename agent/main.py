@@ -11,7 +11,7 @@ from intake import telemetry
 
 telemetry.start()  # before the modules that it instruments are imported
 
-from intake.app import app  # noqa: E402
+from intake.app import app
 
 if __name__ == "__main__":
     app.run(port=int(os.environ.get("PORT", "8080")), host=os.environ.get("HOST"))

@@ -27,7 +27,7 @@ import aws_cdk as cdk
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "constructs"))
 
-from cdk_sglang import (  # noqa: E402
+from cdk_sglang import (
     Capacity,
     ComponentScaling,
     InferenceEndpoint,

@@ -123,7 +123,7 @@ def _add_drafts(
     components = (one for endpoint in settings.endpoints.values() for one in endpoint.components.values())
     if all(component.speculative is None for component in components):
         return []
-    from stacks.speculative import SpeculativeStack  # noqa: PLC0415  loading it takes time, and few fleets have it
+    from stacks.speculative import SpeculativeStack
 
     try:
         stack = SpeculativeStack(
@@ -154,7 +154,7 @@ def _add_agent(
     """Add the agent, where there is one; return what is wrong with it."""
     if not settings.agent.enabled or settings.agent.component is None:
         return []
-    from stacks.agent import AgentStack  # noqa: PLC0415  loading it takes time, and not every fleet has one
+    from stacks.agent import AgentStack
 
     try:
         agent = AgentStack(

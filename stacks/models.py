@@ -98,7 +98,7 @@ def secret_named(
     """
     if name is None:
         return None
-    from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: PLC0415  loading it takes time, and few need it
+    from aws_cdk import aws_secretsmanager as secretsmanager
 
     key = None if kms_key is None else kms.Key.from_key_arn(scope, f"{construct_id}Key", kms_key)
     if name.startswith("arn:"):

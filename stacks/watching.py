@@ -140,7 +140,7 @@ def _add_showback(
     env: cdk.Environment,
     prices: PriceTable | None,
 ) -> None:
-    from stacks.showback import ShowbackStack  # noqa: PLC0415  loading it takes time, and not every fleet has it
+    from stacks.showback import ShowbackStack
 
     showback = ShowbackStack(
         app,

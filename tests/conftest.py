@@ -29,12 +29,12 @@ os.environ["CDK_VALIDATION"] = "false"  # the built-in engine takes seconds; tes
 os.environ.pop("CDK_CONTEXT_JSON", None)
 os.environ.pop("CDK_OUTDIR", None)
 
-import botocore.session  # noqa: E402
-import pytest  # noqa: E402
-import pytest_socket  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import botocore.session
+import pytest
+import pytest_socket
+from hypothesis import HealthCheck, settings
 
-from tests.support.scheduling import pytest_xdist_make_scheduler  # noqa: E402, F401  a hook
+pytest_plugins = ("tests.support.embedded_aws", "tests.support.scheduling")
 
 # Every test has a session of its own, and each session would parse the models of its services anew: SageMaker's takes a quarter of a second.
 botocore.session.create_loader = cache(botocore.session.create_loader)

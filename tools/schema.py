@@ -14,7 +14,7 @@ TARGET: Final = ROOT / "environments" / "schema.json"
 
 def schema_text() -> str:
     """Return the JSON Schema of an environment, the same bytes every time."""
-    from cdk_sglang.environments.settings import Environment  # noqa: PLC0415  run as a script, after sys.path is set below
+    from cdk_sglang.environments.settings import Environment
 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -66,7 +66,7 @@ class SageMakerRoute(SageMakerAIModel):
         tool_specs: Any = None,
         system_prompt: str | None = None,
         tool_choice: Any = None,
-        **kwargs: Any,  # noqa: ARG002  the interface's
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """Return the parameters of InvokeEndpointWithResponseStream."""
         payload = {

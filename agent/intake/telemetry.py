@@ -91,7 +91,7 @@ class Redactor:
         self._labels = labels
         self._pattern = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns)) if patterns else None
 
-    def on_start(self, span: Any, parent_context: Any = None) -> None:  # noqa: ARG002  the interface's
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
         """Add the labels."""
         span.set_attributes(self._labels)
         if current := session.get():
@@ -106,9 +106,9 @@ class Redactor:
             return
         from opentelemetry.trace import Status
 
-        for attributes in (span._attributes, *(event._attributes for event in span.events)):  # noqa: SLF001
+        for attributes in (span._attributes, *(event._attributes for event in span.events)):
             self._replace(attributes)
-        span._status = Status(span.status.status_code)  # noqa: SLF001
+        span._status = Status(span.status.status_code)
 
     def _replace(self, attributes: Any) -> None:
         values: MutableMapping[str, Any] | None = getattr(attributes, "_dict", attributes)
@@ -119,7 +119,7 @@ class Redactor:
     def shutdown(self) -> None:
         """Do nothing: nothing is held."""
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002  the interface's
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Do nothing: nothing is held."""
         return True
 
@@ -158,7 +158,7 @@ def _add_processor() -> None:
     processor = Redactor(labels(), [name.strip() for name in names if name.strip()])
     combined = getattr(trace.get_tracer_provider(), "_active_span_processor", None)
     if combined is not None:  # first, since those after it hand spans to exporters
-        combined._span_processors = (processor, *combined._span_processors)  # noqa: SLF001
+        combined._span_processors = (processor, *combined._span_processors)
 
 
 def _quiet_logs() -> None:
@@ -233,7 +233,7 @@ def _guard_mlflow() -> None:
 
     combined = getattr(trace.get_tracer_provider(), "_active_span_processor", None)
     if combined is not None:
-        combined._span_processors = tuple(  # noqa: SLF001
+        combined._span_processors = tuple(
             Guarded(processor) if type(processor).__module__.startswith("mlflow") else processor
-            for processor in combined._span_processors  # noqa: SLF001
+            for processor in combined._span_processors
         )

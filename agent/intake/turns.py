@@ -107,7 +107,7 @@ class Limits(HookProvider):
         self._malformed = malformed
         self._refused = refused
 
-    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:  # noqa: ARG002  the interface's
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Register with Strands."""
         registry.add_callback(BeforeModelCallEvent, self.before_model)
         registry.add_callback(AfterModelCallEvent, self.after_model)

@@ -37,7 +37,7 @@ class Patience(HookProvider):
         self._asked = 0
         self._throttled = 0
 
-    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:  # noqa: ARG002  the interface's
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Register with Strands."""
         registry.add_callback(AfterModelCallEvent, self.after)
 

@@ -12,7 +12,7 @@ import enum
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -104,9 +104,9 @@ class _Items(Kind):
         return isinstance(value, self._outer) and not isinstance(value, str | bytes)
 
     def takes(self, value: object) -> bool:
-        return self.fits_outside(value) and all(map(self._item.takes, value))  # type: ignore[call-overload]
+        return isinstance(value, Iterable) and self.fits_outside(value) and all(map(self._item.takes, value))
 
-    def problems(self, path: str, value: Any) -> list[Problem]:  # noqa: ANN401
+    def problems(self, path: str, value: Any) -> list[Problem]:
         if not self.fits_outside(value):
             return super().problems(path, value)
         odd = [(index, item) for index, item in enumerate(value) if not self._item.takes(item)]
@@ -127,7 +127,7 @@ class _Pairs(Kind):
     def takes(self, value: object) -> bool:
         return isinstance(value, Mapping) and all(self._key.takes(k) and self._item.takes(v) for k, v in value.items())
 
-    def problems(self, path: str, value: Any) -> list[Problem]:  # noqa: ANN401
+    def problems(self, path: str, value: Any) -> list[Problem]:
         if not self.fits_outside(value):
             return super().problems(path, value)
         keys = [line for key in value if not self._key.takes(key) for line in self._key.problems(f"{path}, key", key)]

@@ -96,5 +96,5 @@ def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[
 
 def checked_fields(cls: C) -> C:
     """Hold what a dataclass is made with to the annotations of its fields, before `__post_init__` computes with it."""
-    cls.__init__ = checked(cls.__name__)(cls.__init__)  # type: ignore[misc]
+    cls.__init__ = checked(cls.__name__)(cls.__init__)  # type: ignore[misc]  # a constructor is replaced
     return cls

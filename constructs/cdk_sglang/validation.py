@@ -170,7 +170,7 @@ def _without(values: dict[str, object], places: Iterable[tuple[int | str, ...]])
     return left
 
 
-def _token_or_valid(value: Any, validate: Callable[[Any], Any]) -> Any:  # noqa: ANN401  pydantic's signature
+def _token_or_valid(value: Any, validate: Callable[[Any], Any]) -> Any:
     return value if is_number_token(value) else validate(value)
 
 
@@ -322,7 +322,7 @@ def _is_model(place: object) -> bool:
     return isinstance(place, type) and issubclass(place, BaseModel)
 
 
-def _inner(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
+def _inner(annotation: Any) -> Any:
     """Return an annotation without its metadata; of alternatives the first that is not None."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _inner(typing.get_args(annotation)[0])

@@ -49,7 +49,7 @@ def main() -> int:
         server_args = prepare(settings)
     except RefusedError as refused:
         for problem in refused.problems:
-            print(f"cdk-sglang-container: {problem}", file=sys.stderr, flush=True)  # noqa: T201  the last words of this process
+            print(f"cdk-sglang-container: {problem}", file=sys.stderr, flush=True)
         return refused.exit_code
     return _serve(server_args)
 

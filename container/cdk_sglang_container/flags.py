@@ -63,7 +63,7 @@ class Flags:
     @classmethod
     def from_parser(cls, parser: argparse.ArgumentParser) -> Flags:
         """Read a parser that SGLang has filled (`ServerArgs.add_cli_args`)."""
-        actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]  # noqa: SLF001  argparse shows its options in no other way
+        actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         return cls(
             Flag(
                 dest=action.dest,

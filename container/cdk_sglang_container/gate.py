@@ -67,7 +67,7 @@ def guard_dispatch(
         roundtrip: Encode a message and decode it by the types that SGLang declares. SGLang 0.5.23 itself pickles what it sends
             to its scheduler (SGLANG_USE_PICKLE_IPC), which takes any type, and ends of it. Default: types are not checked.
     """
-    dispatch = manager._dispatch_to_scheduler  # noqa: SLF001  no public method sees every message
+    dispatch = manager._dispatch_to_scheduler
 
     def checked(message: object) -> None:
         requests: Sequence[Any] = getattr(message, "batch", None) or (message,)
@@ -79,7 +79,7 @@ def guard_dispatch(
         note_dispatch()
         dispatch(message)
 
-    manager._dispatch_to_scheduler = checked  # noqa: SLF001  as above
+    manager._dispatch_to_scheduler = checked
 
 
 def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:

@@ -177,4 +177,4 @@ def _has_instance_store(root: Path = Path("/sys/class/nvme")) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps(probe()))  # noqa: T201  the answer of this program
+    print(json.dumps(probe()))

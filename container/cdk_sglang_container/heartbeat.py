@@ -93,11 +93,11 @@ def run_scheduler(*arguments: Any, **options: Any) -> None:
     scheduler.run_scheduler_process(*arguments, **options)
 
 
-def _beat_with_batches(scheduler: Any, beat: Callable[[], None]) -> None:  # noqa: ANN401  SGLang's class
+def _beat_with_batches(scheduler: Any, beat: Callable[[], None]) -> None:
     run_batch = scheduler.run_batch
 
     @functools.wraps(run_batch)
-    def beating(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  as SGLang's
+    def beating(*arguments: Any, **options: Any) -> Any:
         beat()
         result = run_batch(*arguments, **options)
         beat()
@@ -106,14 +106,14 @@ def _beat_with_batches(scheduler: Any, beat: Callable[[], None]) -> None:  # noq
     scheduler.run_batch = beating
 
 
-def _beat_with_layers(model_runner: Any, beat: Callable[[], None]) -> None:  # noqa: ANN401  SGLang's class
+def _beat_with_layers(model_runner: Any, beat: Callable[[], None]) -> None:
     """On a CPU alone: a GPU's passes are short, and captured or compiled ones take no hooks."""
     from torch import nn
 
     load_model = model_runner.load_model
 
     @functools.wraps(load_model)
-    def loading(runner: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  as SGLang's
+    def loading(runner: Any, *arguments: Any, **options: Any) -> Any:
         result = load_model(runner, *arguments, **options)
         if runner.device == "cpu":
             for module in runner.model.modules():

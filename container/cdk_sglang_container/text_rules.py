@@ -52,6 +52,9 @@ _PART_BYTES: Final = 1024 * 1024
 _WHOLE_MAX_BYTES: Final = 64 * 1024 * 1024
 _STRING_MAX_BYTES: Final = 8 * 1024 * 1024
 _OVERLAP_BYTES: Final = 64
+_LENGTH_DELIMITED: Final = (
+    2  # the wire type of a length and as many bytes (https://protobuf.dev/programming-guides/encoding/)
+)
 _PIECES: Final = 0x0A  # a ModelProto begins with its pieces (google/sentencepiece, src/sentencepiece_model.proto)
 
 _OUTSIDE: Final = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
@@ -207,7 +210,7 @@ def _is_whole_message(body: bytes) -> bool:
             kind = tag & 7
             if kind == 0:
                 _, place = _varint(body, place)
-            elif kind == 2:  # noqa: PLR2004  a length and as many bytes
+            elif kind == _LENGTH_DELIMITED:
                 length, place = _varint(body, place)
                 place += length
             elif kind in {1, 5}:
@@ -226,5 +229,5 @@ def _varint(body: bytes, place: int) -> tuple[int, int]:
         place += 1
         value |= (byte & 0x7F) << shift
         shift += 7
-        if byte < 0x80:  # noqa: PLR2004  the last byte of a number has no high bit
+        if not byte & 0x80:  # the last byte of a number has no high bit
             return value, place

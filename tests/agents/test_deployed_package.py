@@ -13,8 +13,6 @@ import pytest
 from aws_cdk import aws_sqs as sqs
 
 from cdk_sglang.agents.artifact import AgentCode
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.support.agents import agent_folder, stand_in_for_uv
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,8 +20,8 @@ BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
 
 
 def test_the_cdk_cli_uploads_the_zip_under_the_hash_of_its_sources_and_no_other(
-    cdk_cli: Any,  # noqa: F811
-    client: Any,  # noqa: F811
+    cdk_cli: Any,
+    client: Any,
     tmp_path: Path,
     root: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -73,7 +73,7 @@ class Account:
 
     def __init__(self) -> None:
         keys = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-        self.sagemaker, self.s3 = boto3.client("sagemaker", **keys), boto3.client("s3", **keys)  # type: ignore[call-overload]
+        self.sagemaker, self.s3 = boto3.client("sagemaker", **keys), boto3.client("s3", **keys)
         self.stub, self.s3_stub = Stubber(self.sagemaker), Stubber(self.s3)
         self.slept: list[float] = []
         self.jobs = JobRunner(

@@ -40,7 +40,7 @@ class Runtime(BaseHTTPRequestHandler):
     """A runtime that streams two parts, or refuses what asks for it."""
 
     protocol_version = "HTTP/1.1"
-    seen: list[dict[str, str]] = []  # noqa: RUF012  one server at a time
+    seen: list[dict[str, str]] = []
 
     def do_POST(self) -> None:
         self.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})

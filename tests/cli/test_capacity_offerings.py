@@ -91,7 +91,7 @@ def test_search_asks_for_every_page_and_sorts_by_start() -> None:
         }
 
     class Paged:
-        asked: list[str | None] = []  # noqa: RUF012
+        asked: list[str | None] = []
 
         def search_training_plan_offerings(self, **request: Any) -> dict[str, Any]:
             token = request.get("NextToken")

@@ -18,7 +18,6 @@ import pytest
 import typer
 
 from cdk_sglang.cli import capacity
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROOT
 from tests.support.reservations import bought
 
@@ -34,7 +33,7 @@ PRICE = re.compile(r"Type the price to buy it \(([0-9.]+)\), anything else to st
 
 
 @pytest.fixture
-def talk(cloud: Any, tmp_path: Path) -> Talk:  # noqa: F811
+def talk(cloud: Any, tmp_path: Path) -> Talk:
     """Run `cdk-sglang capacity reserve` at a pseudo terminal; answer each question as given; return exit code and screen."""
 
     def run(*answers: str, more: tuple[str, ...] = ()) -> tuple[int, str]:
@@ -84,7 +83,7 @@ def talk(cloud: Any, tmp_path: Path) -> Talk:  # noqa: F811
 
 
 @pytest.fixture
-def plans(client: Any) -> Callable[[], list[str]]:  # noqa: F811
+def plans(client: Any) -> Callable[[], list[str]]:
     sagemaker = client("sagemaker")
     return lambda: [plan["TrainingPlanName"] for plan in sagemaker.list_training_plans()["TrainingPlanSummaries"]]
 
@@ -115,7 +114,7 @@ def test_anything_else_buys_nothing(talk: Talk, plans: Any, answer: str) -> None
     assert plans() == []
 
 
-def test_a_quota_that_is_used_up_says_where_it_is_raised(talk: Talk, plans: Any, client: Any) -> None:  # noqa: F811
+def test_a_quota_that_is_used_up_says_where_it_is_raised(talk: Talk, plans: Any, client: Any) -> None:
     for number in range(25):
         bought(client("sagemaker"), name=f"plan-{number}", hours=24)
     code, screen = talk("1\n", "{price}\n")

@@ -247,7 +247,7 @@ def test_the_table_fits_a_narrow_and_a_wide_terminal(width: int) -> None:
     rows = [row(endpoint="a-rather-long-endpoint", component="a-rather-long-component-name-of-forty-ch")]
     console = Console(width=width, file=io.StringIO())
     console.print(cost_table(add_up(rows, By.COMPONENT), width=width))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "157.44" in text
     assert ("tokens out" in text) == (width == 140)

@@ -219,7 +219,7 @@ def test_the_only_copy_without_room_is_down_for_one_start(environments: Environm
     start = next(one for one in plan["endpoints"] if one["name"] == "small")["components"][0]["start_up"]
     assert item.down_minutes == pytest.approx((start["download"] + start["load"] + start["engine"]) / 60)
     assert "max_instances: 2 makes room" in item.notes[0]
-    roomy: Edit = lambda s: s["endpoints"]["small"]["capacity"].update(max_instances=2)  # noqa: E731
+    roomy: Edit = lambda s: s["endpoints"]["small"]["capacity"].update(max_instances=2)
 
     def both(settings: Settings) -> None:
         roomy(settings)
@@ -286,7 +286,7 @@ def test_another_key_of_the_foundation_reaches_logs_and_no_container(
     assert not report.questions()
 
 
-NO_NETWORK: Edit = lambda s: s.update(network={"vpc": "none"})  # noqa: E731
+NO_NETWORK: Edit = lambda s: s.update(network={"vpc": "none"})
 
 
 def zones(*names: str, **more: Any) -> Edit:

@@ -104,7 +104,7 @@ def no_quota(_: World) -> None:
 
 def quota_in_use(world: World) -> None:
     any_endpoint(world.client("sagemaker"), "elsewhere", InitialInstanceCount=3)
-    running = lambda: sum(  # noqa: E731
+    running = lambda: sum(
         variant["CurrentInstanceCount"]
         for variant in world.client("sagemaker").describe_endpoint(EndpointName="elsewhere")["ProductionVariants"]
     )

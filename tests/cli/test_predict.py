@@ -168,7 +168,7 @@ class Wrong(io.TextIOBase):
         self._lines = iter(["row_id,model,gpu\n"])
         self._rows = (f"{number},,,\n" for number in range(rows))
 
-    def readline(self, _size: int = -1, /) -> str:  # type: ignore[override]
+    def readline(self, _size: int = -1, /) -> str:
         """Give the next line."""
         return next(self._lines, None) or next(self._rows, "")
 

@@ -44,7 +44,7 @@ class Promql:
 
     def answer(self, query: str, authorization: str) -> bytes:
         self.asked.append(query)
-        self.scopes.add(re.search(r"Credential=[^/]+/\d{8}/([^/]+/[^/]+)/aws4_request", authorization)[1])  # type: ignore[index]
+        self.scopes.add(re.search(r"Credential=[^/]+/\d{8}/([^/]+/[^/]+)/aws4_request", authorization)[1])
         by_query = {text: name for name, (text, _) in measure.engine_queries("prod-chat").items()}
         found = [
             {"metric": {COMPONENT: component}, "value": [0, str(values[by_query[query]])]}
@@ -100,7 +100,7 @@ class World:
             what="the endpoint",
         )
         for name in names:
-            self.clock.wait_until(lambda: status(name) in {"InService", "Failed"}, timeout_s=7200, what=name)  # noqa: B023
+            self.clock.wait_until(lambda: status(name) in {"InService", "Failed"}, timeout_s=7200, what=name)
 
     def deploy(self, *, llama: int = 1, qwen: int = 1) -> None:
         any_endpoint(self.sagemaker, "prod-chat")
@@ -275,7 +275,7 @@ def test_a_deployment_that_runs_is_a_note_and_no_fault(world: World) -> None:
 def test_the_error_budget_is_that_of_all_days_of_the_promise(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deploy()
     promise = measure.Promise(objective=0.99, days=30)
-    is_llama = lambda one: promise if one.component_name == LLAMA else None  # noqa: E731
+    is_llama = lambda one: promise if one.component_name == LLAMA else None
     monkeypatch.setattr(measure, "promise_of", is_llama)
     monkeypatch.setattr(collect, "promise_of", is_llama)
     for days_ago in (1, 20, 40):

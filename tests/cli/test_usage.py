@@ -99,7 +99,7 @@ def test_a_missing_package_of_an_extra_is_one_line_with_the_extra(capsys: pytest
         raise ModuleNotFoundError("No module named 'botocore'", name="botocore.exceptions")
 
     with pytest.raises(SystemExit) as left:
-        run_app(app)  # type: ignore[arg-type]
+        run_app(app)
     assert left.value.code == 2
     assert capsys.readouterr().err == "this command needs botocore; pip install 'cdk-sglang[client]'\n"
 
@@ -109,4 +109,4 @@ def test_a_missing_module_that_is_no_extra_is_no_mistake_of_the_user() -> None:
         raise ModuleNotFoundError("No module named 'gone'", name="gone")
 
     with pytest.raises(ModuleNotFoundError, match="gone"):
-        run_app(app)  # type: ignore[arg-type]
+        run_app(app)

@@ -70,7 +70,7 @@ def test_the_progress_bar_follows_the_bytes_on_a_terminal(hub: HubServer, s3: ob
     arguments = ["stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, "--workers", "2"]
     seen: list[dict[str, Any]] = []
     with weights._program_events(arguments) as events:
-        kept = (seen.append(event) or event for event in events)  # type: ignore[func-returns-value]
+        kept = (seen.append(event) or event for event in events)
         weights._show_progress(kept, Console(file=terminal, force_terminal=True, width=160))
 
     total = next(event["bytes"] for event in seen if event["event"] == "plan")

@@ -16,12 +16,6 @@ from anyio import to_thread
 from cdk_sglang.client import InferenceClient, Progress
 from cdk_sglang.client.errors import WaitCancelledError
 from localcloud.aws.hosting.store import stores
-from tests.localcloud.conftest import (  # noqa: F401  fixtures
-    admin,
-    client,
-    cloud,
-    serving,
-)
 from tests.localcloud.helpers import CREDENTIALS, SESSION, eventually
 
 
@@ -80,7 +74,7 @@ def _answering(component: Any) -> int:
 
 
 @pytest.fixture
-def time_of(cloud: Any) -> CloudTime:  # noqa: F811  fixture
+def time_of(cloud: Any) -> CloudTime:
     return CloudTime(cloud.url)
 
 
@@ -89,7 +83,7 @@ def steps() -> list[Progress]:
     return []
 
 
-def wakes(client: Any, component: str) -> None:  # noqa: F811
+def wakes(client: Any, component: str) -> None:
     """Give a component what wakes it from zero: the alarm and step policy of AWS's example, at one failure."""
     scaling = client("application-autoscaling")
     resource = {
@@ -138,7 +132,7 @@ def to_zero(sagemaker: Any, component: str) -> None:
 
 
 @pytest.fixture
-def asleep(serving: Any, client: Any) -> Any:  # noqa: F811
+def asleep(serving: Any, client: Any) -> Any:
     """The component `llama` at zero copies, which a request wakes."""
     to_zero(serving, "llama")
     wakes(client, "llama")
@@ -146,13 +140,13 @@ def asleep(serving: Any, client: Any) -> Any:  # noqa: F811
 
 
 @pytest.fixture
-def options(cloud: Any, time_of: CloudTime, steps: list[Progress]) -> dict[str, Any]:  # noqa: F811
+def options(cloud: Any, time_of: CloudTime, steps: list[Progress]) -> dict[str, Any]:
     """What every client here is made with."""
     return {"session": SESSION, "endpoint_url": cloud.url, "clock": time_of, "on_progress": steps.append}
 
 
 @pytest.fixture
-def seen(client: Any) -> Callable[..., int]:  # noqa: F811
+def seen(client: Any) -> Callable[..., int]:
     """How many requests containers have begun to answer, by their logs, which are written a moment after the answer."""
 
     def lines(component: str, pattern: str) -> list[str]:

@@ -20,8 +20,8 @@ from localcloud.aws import faults
 @pytest.fixture
 def aws(cloud: object, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
-        "AWS_ENDPOINT_URL": cloud.url,  # type: ignore[attr-defined]
-        **cloud.credentials.environment,  # type: ignore[attr-defined]
+        "AWS_ENDPOINT_URL": cloud.url,
+        **cloud.credentials.environment,
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
@@ -38,7 +38,7 @@ def ask_for(*pieces: dict[str, object] | str) -> Result:
     real = InferenceClient.stream_chat
 
     def stream_chat(client: InferenceClient, messages: object, **options: object) -> object:
-        return real(client, messages, **options, pieces=given)  # type: ignore[arg-type]
+        return real(client, messages, **options, pieces=given)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(InferenceClient, "stream_chat", stream_chat)
@@ -147,7 +147,7 @@ def test_the_question_may_come_through_a_pipe(serving: object, aws: None, argume
 
     def stream_chat(client: InferenceClient, messages: object, **options: object) -> object:
         sent.append(messages)
-        return real(client, messages, **options)  # type: ignore[arg-type]
+        return real(client, messages, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(InferenceClient, "stream_chat", stream_chat)

@@ -116,7 +116,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, *, after: int) -> list[bool]:
                 yield chunk
         finally:
             closed.append(True)
-            chunks.close()  # type: ignore[attr-defined]
+            chunks.close()
 
     monkeypatch.setattr(InferenceClient, "stream_chat", stream)
     return closed

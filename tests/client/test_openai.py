@@ -204,7 +204,7 @@ def test_tokens_are_made_anew_before_their_credentials_can_end(monkeypatch: pyte
     clock.at = 301
     made: list[float] = []
     real = SESSION.get_credentials
-    monkeypatch.setattr(SESSION, "get_credentials", lambda: (made.append(clock.at), real())[1])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(SESSION, "get_credentials", lambda: (made.append(clock.at), real())[1])
     tokens.token()
     tokens.token()
     assert made == [301]

@@ -158,7 +158,7 @@ def test_a_stream_keeps_its_place_until_it_ends(
     if end == "read":
         assert len(list(stream)) == 2
     elif end == "closed":
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
     else:
         del stream
     client.chat(HELLO)
@@ -186,7 +186,7 @@ def test_places_are_given_back_once() -> None:
         def now(self) -> float:
             return 0.0
 
-    router = Router(Route(destinations=(RESERVED, BURST), max_in_flight=1), Still())  # type: ignore[arg-type]
+    router = Router(Route(destinations=(RESERVED, BURST), max_in_flight=1), Still())
     first, second = router.lease(), router.lease()
     assert (first.destination, second.destination, second.is_last) == (RESERVED, BURST, True)
     first.release()

@@ -21,7 +21,7 @@ def span(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A current span, as opentelemetry-api 1.45 shows it."""
     context = SimpleNamespace(is_valid=True, trace_id=TRACE, span_id=SPAN, trace_flags=1)
     module = ModuleType("opentelemetry.trace")
-    module.get_current_span = lambda: SimpleNamespace(get_span_context=lambda: context)  # type: ignore[attr-defined]
+    module.get_current_span = lambda: SimpleNamespace(get_span_context=lambda: context)
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
     return context
 
@@ -69,9 +69,9 @@ def test_each_request_carries_the_span_to_the_container(
 def test_the_openai_client_sends_it_too(span: SimpleNamespace, serving: Any, options: dict[str, Any]) -> None:
     seen: list[str | None] = []
     with openai_client("fleet", "llama", **options) as client:
-        client._client._transport._inner.handle_request = _recording(  # type: ignore[attr-defined]
+        client._client._transport._inner.handle_request = _recording(
             client._client._transport._inner.handle_request,
-            seen,  # type: ignore[attr-defined]
+            seen,
         )
         client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "hello"}])
     assert seen == [f"traceparent={PARENT}"]

@@ -15,9 +15,9 @@ from typing import Any
 real_stdout = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # SGLang prints
 
-import torch  # noqa: E402
-from sglang.srt.lora.lora import LoRAAdapter  # noqa: E402
-from sglang.srt.mem_cache.storage.file.lru_file_evictor import _parse_size_to_bytes  # noqa: E402
+import torch
+from sglang.srt.lora.lora import LoRAAdapter
+from sglang.srt.mem_cache.storage.file.lru_file_evictor import _parse_size_to_bytes
 
 
 def _shapes(config: dict[str, Any]) -> dict[str, tuple[str, int, int, int]]:

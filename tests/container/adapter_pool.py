@@ -16,9 +16,9 @@ from typing import Any
 real_stdout = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # SGLang prints
 
-import torch  # noqa: E402
-from sglang.srt.lora.mem_pool import LoRAMemoryPool  # noqa: E402
-from sglang.srt.lora.utils import get_normalized_target_modules  # noqa: E402
+import torch
+from sglang.srt.lora.mem_pool import LoRAMemoryPool
+from sglang.srt.lora.utils import get_normalized_target_modules
 
 
 class _Parameters(torch.nn.Module):

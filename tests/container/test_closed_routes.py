@@ -64,7 +64,7 @@ def test_an_sglang_that_marks_none_is_refused() -> None:
 
 def test_the_routes_can_be_left_open_on_a_machine_of_ones_own() -> None:
     app = SimpleNamespace(routes=[], add_middleware=None)
-    close_admin_routes(app, {"CDK_SGLANG_ADMIN_ROUTES": "open"})  # type: ignore[arg-type]
+    close_admin_routes(app, {"CDK_SGLANG_ADMIN_ROUTES": "open"})
 
 
 def test_sglang_marks_what_changes_weights_caches_and_profiles_and_nothing_that_the_contract_needs() -> None:

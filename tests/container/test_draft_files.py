@@ -93,7 +93,7 @@ def test_weights_that_cannot_be_read_are_a_line(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_small_model_drafts_for_a_base_of_its_vocabulary_alone(tmp_path: Path) -> None:
-    other = Draft(name="", algorithm="STANDALONE", config={**EAGLE.config, "vocab_size": 512}, tensors=EAGLE.tensors)  # type: ignore[dict-item]
+    other = Draft(name="", algorithm="STANDALONE", config={**EAGLE.config, "vocab_size": 512}, tensors=EAGLE.tensors)
     assert problems(tmp_path, other) == [
         (
             "config.json: vocab_size is 512, the base model's is 261; STANDALONE needs a model with the base's vocabulary, "

@@ -71,9 +71,9 @@ def test_an_installed_engine_is_left_alone(checkout: Path, capsys: pytest.Captur
     ],
 )
 def test_what_cannot_work_is_said_before_it_starts(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    (problem,) = installer.preflight(root=tmp_path, **{**GOOD, **change})  # type: ignore[arg-type]
+    (problem,) = installer.preflight(root=tmp_path, **{**GOOD, **change})
     assert message in problem
-    assert installer.preflight(root=tmp_path, **GOOD) == []  # type: ignore[arg-type]
+    assert installer.preflight(root=tmp_path, **GOOD) == []
 
 
 def _fake_pip(monkeypatch: pytest.MonkeyPatch, *results: tuple[int, str]) -> list[tuple[str, ...]]:

@@ -25,7 +25,7 @@ class Pulse:
         self.under_way += 1
         assert self.under_way == 1, "one probe at a time"
         try:
-            while not self.alive:  # noqa: ASYNC110
+            while not self.alive:
                 await asyncio.sleep(0.002)
         except asyncio.CancelledError:
             self.given_up += 1
@@ -52,7 +52,7 @@ def _health(
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -19,11 +19,11 @@ from typing import Any
 real_stdout = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # SGLang prints
 
-from cdk_sglang_container import __main__ as entry  # noqa: E402
-from cdk_sglang_container.arguments import RESERVED  # noqa: E402
-from cdk_sglang_container.refused import RefusedError  # noqa: E402
-from cdk_sglang_container.rules import check_combination  # noqa: E402
-from cdk_sglang_container.settings import Settings  # noqa: E402
+from cdk_sglang_container import __main__ as entry
+from cdk_sglang_container.arguments import RESERVED
+from cdk_sglang_container.refused import RefusedError
+from cdk_sglang_container.rules import check_combination
+from cdk_sglang_container.settings import Settings
 
 
 def check(request: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _add(parser: argparse.ArgumentParser, spec: FlagSpec) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> None:
         raise AssertionError(message)
 
 

@@ -116,7 +116,7 @@ def test_what_is_refused_for_the_aws_container_really_breaks_there(
             {"extra": {"enable_tf32_matmul": False, "decode_attention_backend": "cutlass_mla"}},
             (
                 "extra.decode_attention_backend: the image has SGLang 0.5.22, which does not take cutlass_mla; choose from "
-                f"{', '.join(map(str, release_of('0.5.22').option('decode_attention_backend').choices))} "  # type: ignore[union-attr]
+                f"{', '.join(map(str, release_of('0.5.22').option('decode_attention_backend').choices))} "
                 "or use an image with SGLang 0.5.17 to 0.5.19"
             ),
         ),
@@ -125,7 +125,7 @@ def test_what_is_refused_for_the_aws_container_really_breaks_there(
             {"load_format": "expert_pack"},
             (
                 "load_format: the image has SGLang 0.5.16 (held against 0.5.17), which does not take expert_pack; choose from "
-                f"{', '.join(map(str, release_of('0.5.17').option('load_format').choices))} "  # type: ignore[union-attr]
+                f"{', '.join(map(str, release_of('0.5.17').option('load_format').choices))} "
                 "or use an image with SGLang 0.5.19 or newer"
             ),
         ),

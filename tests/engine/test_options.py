@@ -15,7 +15,7 @@ class _Component(pydantic.BaseModel):
 
 def _lines(**wrong: object) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        SglangOptions(**wrong)  # type: ignore[arg-type]
+        SglangOptions(**wrong)
     return list(caught.value.problems)
 
 
@@ -91,7 +91,7 @@ def test_an_algorithm_is_taken_in_any_case() -> None:
 
 def test_is_frozen() -> None:
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        SglangOptions().tp_size = 2  # type: ignore[misc]
+        SglangOptions().tp_size = 2
 
 
 def test_survives_a_round_trip_without_changing_the_environment() -> None:

@@ -12,7 +12,7 @@ from cdk_sglang.models.facts import all_models
 
 def test_jobs_train_on_the_types_that_the_api_takes() -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
-    taken = set(model.shape_for("OptimizationJobDeploymentInstanceType").enum)  # type: ignore[attr-defined]
+    taken = set(model.shape_for("OptimizationJobDeploymentInstanceType").enum)
     assert set(job_types()) == {instance.name for instance in GpuInstance.all()} & taken
 
 

@@ -51,7 +51,7 @@ def test_templates_are_made_again_after_a_synth_that_failed(checkout: Path) -> N
     with pytest.raises(RuntimeError):
         refresh(assembly, root=checkout, synth=broken)
     made: list[int] = []
-    refresh(assembly, root=checkout, synth=lambda: (made.append(1), assembly.mkdir()))  # type: ignore[func-returns-value]
+    refresh(assembly, root=checkout, synth=lambda: (made.append(1), assembly.mkdir()))
     assert made == [1]
 
 

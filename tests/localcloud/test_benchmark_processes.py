@@ -89,7 +89,7 @@ def ended(sagemaker: Any, name: str) -> dict[str, Any]:
 def archived(client: Callable[[str], Any], name: str) -> dict[str, bytes]:
     body = client("s3").get_object(Bucket="results-1", Key=f"jobs/{name}/output/output.tar.gz")["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as files:
-        return {member.name: files.extractfile(member).read() for member in files}  # type: ignore[union-attr]
+        return {member.name: files.extractfile(member).read() for member in files}
 
 
 def test_a_job_sends_requests_fails_with_the_programs_words_and_keeps_what_a_stopped_one_has(
@@ -121,7 +121,7 @@ def test_a_job_sends_requests_fails_with_the_programs_words_and_keeps_what_a_sto
 def test_every_parameter_of_a_workload_is_an_option_of_aiperf() -> None:
     shown = subprocess.run([str(AIPERF), "profile", "--help"], capture_output=True, text=True, check=True).stdout
     for values in ({"concurrency": (1,)}, {"request_rate": (2.0,), "seconds": 30}):
-        workload = resolve_workload("a", Workload(**values, goodput=Goodput(ttft_ms=1)), load=Load(), slo=None)  # type: ignore[arg-type]
+        workload = resolve_workload("a", Workload(**values, goodput=Goodput(ttft_ms=1)), load=Load(), slo=None)
         text = workload_specification(workload, workload.steps[0], tokenizer="me/m")
         words = benchmark_processes.options(json.loads(text)["parameters"])
         missing = [word for word in words if word.startswith("--") and word not in shown]

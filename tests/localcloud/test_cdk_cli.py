@@ -163,18 +163,18 @@ def deployed(cdk_cli: Cdk, folder: str) -> CompletedProcess[str]:
 
 
 @pytest.fixture
-def bootstrapped(cdk: Cdk) -> Cdk:
-    done = cdk("bootstrap", "aws://123456789012/us-east-1")
+def bootstrapped(cdk_cli: Cdk) -> Cdk:
+    done = cdk_cli("bootstrap", "aws://123456789012/us-east-1")
     assert done.returncode == 0, done.stderr
-    return cdk
+    return cdk_cli
 
 
 @pytest.fixture
-def prepared(cdk: Cdk, client: Any) -> Cdk:
+def prepared(cdk_cli: Cdk, client: Any) -> Cdk:
     """What `cdk bootstrap` leaves that a deployment of files needs, made in a moment."""
     client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
-    return cdk
+    return cdk_cli
 
 
 def test_life_of_a_fleet(bootstrapped: Cdk, assembly: Any, invoke: Any, client: Any) -> None:

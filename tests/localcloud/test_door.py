@@ -206,7 +206,7 @@ def test_credentials_of_another_start_are_refused_in_the_words_of_the_service(
 ) -> None:
     key, secret = OTHERS[whose]
     other = boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         endpoint_url=cloud.url,
         region_name="us-east-1",
         aws_access_key_id=key,

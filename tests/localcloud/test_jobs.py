@@ -153,7 +153,7 @@ def workload(sagemaker: Any, driven: Any, s3: Any) -> dict[str, Any]:
 def archived(s3: Any, name: str) -> dict[str, bytes]:
     body = s3.get_object(Bucket="models", Key=f"bench/{name}/output/output.tar.gz")["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as files:
-        return {member.name: files.extractfile(member).read() for member in files}  # type: ignore[union-attr]
+        return {member.name: files.extractfile(member).read() for member in files}
 
 
 def test_a_benchmark_job_leaves_the_records_that_the_library_reads(

@@ -348,9 +348,7 @@ def test_query_gives_what_prometheus_gives(prometheus: str, query: str) -> None:
     assert {k: (ours[k], theirs[k]) for k in ours if not _same(ours[k], theirs[k])} == {}
     if query.startswith(("sort", "topk(")):
         assert [one["metric"] for one in data["result"]] == [
-            dict(s.labels)
-            for s in evaluator.instant(SOURCE, query, AT)
-            if isinstance(s, Sample)  # type: ignore[union-attr]
+            dict(s.labels) for s in evaluator.instant(SOURCE, query, AT) if isinstance(s, Sample)
         ]
 
 

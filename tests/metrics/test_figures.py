@@ -124,7 +124,7 @@ def test_a_whole_fleet_has_no_classic_form() -> None:
 
 
 def test_requests_without_capacity_are_failures_only_where_a_copy_is_promised() -> None:
-    names = lambda figure: {metric.metric.name for metric in figure.classic.metrics.values()}  # noqa: E731
+    names = lambda figure: {metric.metric.name for metric in figure.classic.metrics.values()}
     asleep, awake = (figures.error_ratio(LLAMA, no_capacity=promised) for promised in (False, True))
     assert names(asleep) == {"Invocations", "Invocation5XXErrors", "MidStreamErrors"}
     assert names(awake) == {*names(asleep), "NoCapacityInvocationFailures"}

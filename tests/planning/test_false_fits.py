@@ -27,7 +27,7 @@ def plan(model: str, instance: str, tp_size: int, context: int = 8192, **asked: 
         facts=catalogue(model),
         tp_size=tp_size,
         context_length=context,
-        **asked,  # type: ignore[arg-type]
+        **asked,
     )
     endpoint = EndpointRequest(name="e", instances=(GpuInstance.named(instance),), components=(component,))
     return plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,)))

@@ -29,9 +29,9 @@ def fleet(**changes: object) -> FleetRequest:
         max_copies=4,
         slo=Slo(ttft_ms=1500, tpot_ms=60, at_concurrency=64),
     )
-    qwen = dataclasses.replace(qwen, **changes.pop("qwen", {}))  # type: ignore[arg-type,call-overload]
+    qwen = dataclasses.replace(qwen, **changes.pop("qwen", {}))
     reasoning = EndpointRequest(name="reasoning", instances=(GpuInstance.P5EN_48XLARGE,), components=(qwen,))
-    reasoning = dataclasses.replace(reasoning, **changes.pop("reasoning", {}))  # type: ignore[arg-type,call-overload]
+    reasoning = dataclasses.replace(reasoning, **changes.pop("reasoning", {}))
     chat = EndpointRequest(
         name="chat",
         instances=(GpuInstance.G6E_12XLARGE, GpuInstance.G6E_24XLARGE),
@@ -50,7 +50,7 @@ def fleet(**changes: object) -> FleetRequest:
             ),
         ),
     )
-    return FleetRequest(environment="prod", region="us-east-2", endpoints=(reasoning, chat), **changes)  # type: ignore[arg-type]
+    return FleetRequest(environment="prod", region="us-east-2", endpoints=(reasoning, chat), **changes)
 
 
 def test_a_fleet_that_fits_has_no_problems_and_a_price() -> None:

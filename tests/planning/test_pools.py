@@ -35,7 +35,7 @@ def planned(model: str, gpu: str, tp: int = 1, given: str | None = None, **optio
         card,
         Parallelism(gpus=tp),
         kv_dtype=cache_format(shape, card, given),
-        options=EngineOptions(**options),  # type: ignore[arg-type]
+        options=EngineOptions(**options),
     )
 
 
@@ -171,7 +171,7 @@ def test_compressed_attention_has_pools_of_its_own(model: str, gpu: str, per_tok
 
 def line_of(model: str, instance: str, tp_size: int, **asked: object) -> str:
     """Plan one copy and return the line about its memory."""
-    component = ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, **asked)  # type: ignore[arg-type]
+    component = ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, **asked)
     endpoint = EndpointRequest(name="e", instances=(GpuInstance.named(instance),), components=(component,))
     plan = plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,)))
     return plan.endpoints[0].components[0].memory_line

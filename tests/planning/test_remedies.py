@@ -19,7 +19,7 @@ from cdk_sglang.spec.slo import Slo
 
 def component(model: str, tp_size: int | None, context: int, **asked: object) -> ComponentRequest:
     """One copy."""
-    return ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, context_length=context, **asked)  # type: ignore[arg-type]
+    return ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, context_length=context, **asked)
 
 
 def refusal(asked: ComponentRequest, instance: GpuInstance) -> str:

@@ -156,7 +156,7 @@ def outlook_of(model: str, gpu: str, tp: int, concurrency: float, **speculation:
         "isl": "1000",
         "osl": "300",
     }
-    drafting = Speculation(**{"kind": DraftKind.HEAD, **speculation})  # type: ignore[arg-type]
+    drafting = Speculation(**{"kind": DraftKind.HEAD, **speculation})
     found = outlook(dataclasses.replace(read_question(cells), speculation=drafting), concurrency=concurrency)
     assert found is not None
     return found

@@ -59,7 +59,7 @@ TABLES = [
     ids=[f"{r[0]} {r[3]} tp {r[4]}" for r in TABLES],
 )
 def test_the_default_share_is_the_engines_own(model: object, version: str, gpu: str, tp: int, share: float) -> None:
-    found = sglang_fraction(model, Gpu.of(gpu), Parallelism(gpus=tp), EngineOptions(version=version))  # type: ignore[arg-type]
+    found = sglang_fraction(model, Gpu.of(gpu), Parallelism(gpus=tp), EngineOptions(version=version))
     assert found == pytest.approx(share, abs=5e-4)
 
 
@@ -105,7 +105,7 @@ def test_a_release_that_was_not_read_takes_the_nearest_ones_rule_and_says_so(
 def test_options_move_the_default_as_they_do_in_the_engine(
     gpu: str, split: dict[str, int], options: dict[str, object], share: float
 ) -> None:
-    given = EngineOptions(**{"version": "0.5.23", **options})  # type: ignore[arg-type]
+    given = EngineOptions(**{"version": "0.5.23", **options})
     assert sglang_fraction(DENSE, Gpu.of(gpu), Parallelism(**split), given) == pytest.approx(share, abs=5e-4)
 
 
@@ -136,7 +136,7 @@ def test_deepep_buffers_come_on_top_of_what_is_kept_at_least() -> None:
     ],
 )
 def test_images_take_their_share(model: str, gpu: str, options: dict[str, object], share: float) -> None:
-    given = EngineOptions(**options)  # type: ignore[arg-type]
+    given = EngineOptions(**options)
     found = sglang_fraction(catalogue(model).architecture, Gpu.of(gpu), Parallelism(), given)
     assert found == pytest.approx(share, abs=5e-5 + 5e-4 * (share == round(share, 3)))
 

@@ -22,7 +22,7 @@ HOUR = 72.795
 
 def request(model: str, gpus: int, **changes: object) -> FleetRequest:
     asked = {"tp_size": gpus, "context_length": 16384, "min_copies": 1, "max_copies": 1} | changes
-    component = ComponentRequest(name="c", facts=catalogue(model), **asked)  # type: ignore[arg-type]
+    component = ComponentRequest(name="c", facts=catalogue(model), **asked)
     endpoint = EndpointRequest(name="e", instances=(P5EN,), components=(component,))
     return FleetRequest(environment="test", region="us-east-2", endpoints=(endpoint,))
 

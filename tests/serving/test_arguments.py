@@ -396,7 +396,7 @@ def _function(name: str) -> Callable[..., Any]:
     found = getattr(cdk_sglang, owner)
     if member:
         found = getattr(OBJECTS.get(owner, found), member)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _annotations(name: str) -> Mapping[str, str]:
@@ -577,13 +577,13 @@ def test_the_line_says_what_was_got_and_what_to_do(name: str, arguments: dict[st
 
 def test_every_argument_that_does_not_fit_is_said_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        ENDPOINT.add_component("qwen", model=None, copies=1.5, server={"tp_size": 1})  # type: ignore[arg-type]
+        ENDPOINT.add_component("qwen", model=None, copies=1.5, server={"tp_size": 1})
     assert [line.partition(":")[0] for line in caught.value.problems] == ["qwen.model", "qwen.server", "qwen.copies"]
 
 
 def test_what_may_be_a_secret_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        ModelSource.from_bucket("hf_" + "a" * 30, "llama/")  # type: ignore[arg-type]
+        ModelSource.from_bucket("hf_" + "a" * 30, "llama/")
     assert "a" * 30 not in str(caught.value)
 
 
@@ -639,7 +639,7 @@ def test_what_cdk_encodes_and_what_it_imports_is_taken(stack: cdk.Stack) -> None
         network=cdk_sglang.EndpointNetwork.of(vpc, security_groups=[group]),
         log_key=key,
         metric_frequency_seconds=number,
-        verification=Verification(smoke=SmokeRequest(timeout_seconds=number)),  # type: ignore[arg-type]
+        verification=Verification(smoke=SmokeRequest(timeout_seconds=number)),
     )
     model = ModelSource.from_hugging_face("Qwen/Qwen3-8B", revision="a" * 40, bucket=bucket, token=secret)
     component = endpoint.add_component("qwen", model=model, environment={"A": cdk.Lazy.string(_Text())})

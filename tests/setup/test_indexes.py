@@ -10,18 +10,16 @@ STRATEGY = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def test_settings_are_read_as_pip_install_reads_them() -> None:
-    listing = "\n".join(  # noqa: FLY002  one setting a line
-        [
-            ":env:.index-url='https://environment.example/simple'",
-            "download.find-links='/not-for-install'",
-            "global.extra_index_url='https://a.example/simple\\nhttps://b.example/simple'",
-            "global.index-url='https://file.example/simple'",
-            "install.timeout='30'",
-            "global.timeout='15'",
-            "a line that is none",
-        ]
+    lines = (
+        ":env:.index-url='https://environment.example/simple'",
+        "download.find-links='/not-for-install'",
+        "global.extra_index_url='https://a.example/simple\\nhttps://b.example/simple'",
+        "global.index-url='https://file.example/simple'",
+        "install.timeout='30'",
+        "global.timeout='15'",
+        "a line that is none",
     )
-    assert pip_settings(listing) == {
+    assert pip_settings("\n".join(lines)) == {
         "index-url": "https://environment.example/simple",
         "extra-index-url": "https://a.example/simple https://b.example/simple",
         "timeout": "30",

@@ -98,14 +98,14 @@ def test_a_mistake_is_the_same_line_in_python_after_the_noun(model: type[Spec], 
 def test_a_near_miss_of_a_key_is_found_below_a_key_that_python_names_otherwise() -> None:
     plan = {("trainig_plan" if key == "training_plan" else key): value for key, value in RESERVED.items()}
     with pytest.raises(ConfigurationError) as error:
-        Capacity(reserved=plan)  # type: ignore[arg-type]
+        Capacity(reserved=plan)
     assert "capacity.reserved.trainig_plan: unknown key; did you mean 'training_plan'" in error.value.problems
 
 
 @pytest.mark.parametrize("name", ["lower_bound", "upper_bound", "pool_types", "reservation"])
 def test_a_file_cannot_use_the_names_of_python(name: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"capacity\.{name}: unknown key"):
-        Capacity(**{"type": GpuInstance.G6E_XLARGE, "max_instances": 1, name: None})  # type: ignore[arg-type]
+        Capacity(**{"type": GpuInstance.G6E_XLARGE, "max_instances": 1, name: None})
 
 
 def test_a_copy_with_other_bounds_is_validated_like_a_new_value() -> None:

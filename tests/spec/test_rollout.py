@@ -131,7 +131,7 @@ def test_the_file_and_python_spell_the_same_values() -> None:
         alarms=RollbackAlarms(no_capacity=None),
     )
     assert read == written
-    assert BatchSize(copies_value=1) == BatchSize(copies=1) == BatchSize.copies(1)  # type: ignore[call-arg]
+    assert BatchSize(copies_value=1) == BatchSize(copies=1) == BatchSize.copies(1)
     assert EndpointRollout.model_validate({"strategy": "canary", "percent": 20}) == EndpointRollout(
         strategy="canary", percent=20
     )
@@ -147,9 +147,9 @@ def test_a_rollout_can_be_copied_with_another_value() -> None:
 @pytest.mark.parametrize(
     ("make", "place"),
     [
-        (lambda: BatchSize.percent(TOKEN), "BatchSize.percent"),  # type: ignore[arg-type]
+        (lambda: BatchSize.percent(TOKEN), "BatchSize.percent"),
         (lambda: RollbackAlarms(p99_latency_ms=TOKEN), "rollout.alarms.p99_latency_ms"),
-        (lambda: EndpointRollout(strategy="canary", percent=TOKEN), "rollout.percent"),  # type: ignore[arg-type]
+        (lambda: EndpointRollout(strategy="canary", percent=TOKEN), "rollout.percent"),
     ],
 )
 def test_what_the_synth_computes_with_must_be_known(make: Callable[[], object], place: str) -> None:
@@ -159,13 +159,13 @@ def test_what_the_synth_computes_with_must_be_known(make: Callable[[], object], 
 def test_what_goes_to_cloudformation_untouched_may_be_known_at_deployment_alone() -> None:
     rollout = EndpointRollout.linear(
         percent=10,
-        wait_seconds=TOKEN,  # type: ignore[arg-type]
-        timeout_seconds=TOKEN,  # type: ignore[arg-type]
-        alarms=RollbackAlarms(server_errors=TOKEN, minutes=TOKEN),  # type: ignore[arg-type]
+        wait_seconds=TOKEN,
+        timeout_seconds=TOKEN,
+        alarms=RollbackAlarms(server_errors=TOKEN, minutes=TOKEN),
     )
     assert (rollout.wait_seconds, rollout.timeout_seconds, rollout.alarms.minutes) == (TOKEN, TOKEN, TOKEN)
-    ComponentRollout.rolling(max_batch=HALF, wait_seconds=TOKEN, timeout_seconds=600)  # type: ignore[arg-type]
-    ComponentRollout.rolling(max_batch=HALF, wait_seconds=600, timeout_seconds=TOKEN)  # type: ignore[arg-type]
+    ComponentRollout.rolling(max_batch=HALF, wait_seconds=TOKEN, timeout_seconds=600)
+    ComponentRollout.rolling(max_batch=HALF, wait_seconds=600, timeout_seconds=TOKEN)
 
 
 def test_a_request_that_wakes_a_copy_is_no_reason_for_a_rollback() -> None:

@@ -13,7 +13,7 @@ WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
 
 def problems_of(**given: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
-        ComponentScaling(**({"min_copies": 1, "max_copies": 4} | given))  # type: ignore[arg-type]
+        ComponentScaling(**({"min_copies": 1, "max_copies": 4} | given))
     return error.value.problems
 
 
@@ -78,7 +78,7 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
 )
 def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        Window.weekly(**({"min_copies": 2} | given))  # type: ignore[arg-type]
+        Window.weekly(**({"min_copies": 2} | given))
     assert problem in error.value.problems
 
 
@@ -167,7 +167,7 @@ def test_a_nightly_stop_reports_everything_at_once() -> None:
 )
 def test_a_nightly_stop_on_no_day_or_an_unknown_one_is_one_line(days: list[Day], problem: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        NightlyStop(begins="22:00", ends="06:00", days=days)  # type: ignore[arg-type]  # as an environment file has it
+        NightlyStop(begins="22:00", ends="06:00", days=days)
     assert error.value.problems == (problem,)
 
 

@@ -90,7 +90,7 @@ def test_a_key_that_a_terminal_would_obey_is_shown_as_text() -> None:
 def test_a_number_known_at_deployment_passes_where_synth_does_not_need_it() -> None:
     token = cdk.Token.as_number({"Ref": "Seconds"})
     assert is_number_token(token)
-    assert Outer(name="x", seconds=token).seconds == token  # type: ignore[arg-type]
+    assert Outer(name="x", seconds=token).seconds == token
     assert problems_in_python(name="x", low=token) == [
         "outer.low: must be known at synth, got a token; give the number itself"
     ]
@@ -112,7 +112,7 @@ def test_a_copy_with_other_values_is_validated() -> None:
 def test_a_specification_is_frozen_and_survives_copy_and_pickle() -> None:
     one = Inner(size=2)
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        one.size = 3  # type: ignore[misc]
+        one.size = 3
     assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one
 
 

@@ -35,7 +35,7 @@ def problems(make: Callable[[], object]) -> list[str]:
             ["verification.timeout_minutes: 4 is not allowed; use a value >= 5"],
         ),
         (
-            lambda: Verification(timeout_minutes=TOKEN),  # type: ignore[arg-type]
+            lambda: Verification(timeout_minutes=TOKEN),
             ["verification.timeout_minutes: must be known at synth, got a token; give the number itself"],
         ),
         (
@@ -86,7 +86,7 @@ def test_a_request_says_what_is_sent_when_nobody_says() -> None:
 
 def test_a_request_is_sent_as_stated() -> None:
     body: Mapping[str, Any] = MappingProxyType({"messages": []})
-    request = SmokeRequest(body=body, expect=["id"], timeout_seconds=TOKEN)  # type: ignore[arg-type]
+    request = SmokeRequest(body=body, expect=["id"], timeout_seconds=TOKEN)
     assert request.as_sent() == {"body": {"messages": []}, "expect": ["id"], "timeout_seconds": TOKEN}
 
 

@@ -18,7 +18,7 @@ from aws_cdk.assertions import Template
 
 from cdk_sglang.environments.reading import cdk_json_context, load
 from stacks.fleet import add_fleet
-from tests.support.weights import adapter_folder  # noqa: F401  fixture
+from tests.support.weights import adapter_folder
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 

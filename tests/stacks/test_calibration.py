@@ -153,9 +153,9 @@ def test_a_plan_without_measurements_is_the_same_byte_for_byte(calibrated: Path)
 
 @pytest.mark.parametrize("far", [{"model": "meta-llama/Llama-3.2-1B-Instruct"}, {"kind": "p5.4xlarge"}])
 def test_another_model_or_gpu_is_planned_as_before(calibrated: Path, far: dict[str, str]) -> None:
-    environment(calibrated, calibration="measured.parquet", ttft_ms=5000, **far)  # type: ignore[arg-type]
+    environment(calibrated, calibration="measured.parquet", ttft_ms=5000, **far)
     after = planned(calibrated)
-    environment(calibrated, ttft_ms=5000, **far)  # type: ignore[arg-type]
+    environment(calibrated, ttft_ms=5000, **far)
     before = planned(calibrated)
     assert after.calibrations
     # Other instance types that would do as well may be the measured one.
@@ -259,7 +259,7 @@ def test_a_folder_of_runs_is_taken_as_it_lies(calibrated: Path) -> None:
 
 
 def test_more_rows_than_can_be_learned_from_are_refused() -> None:
-    files = MeasurementFiles(place="many", rows=[None] * (MOST_ROWS + 1), unread=(), left_out=())  # type: ignore[list-item]
+    files = MeasurementFiles(place="many", rows=[None] * (MOST_ROWS + 1), unread=(), left_out=())
     with pytest.raises(ConfigurationError, match="many: 2,001 rows to learn from, at most 2,000 are"):
         files.calibration()
 
@@ -292,7 +292,7 @@ def test_python_takes_the_same_measurements(calibrated: Path) -> None:
 
 def test_python_is_told_of_a_wrong_argument() -> None:
     with pytest.raises(ConfigurationError, match=r"read_measurements.path: takes .*, got 5"):
-        read_measurements(5)  # type: ignore[arg-type]
+        read_measurements(5)
 
 
 def test_a_plan_of_one_model_takes_them_too(calibrated: Path, tmp_path: Path) -> None:

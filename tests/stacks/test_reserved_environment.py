@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cdk_sglang import __all__ as public
-from tests.stacks.conftest import run_app  # noqa: F401  fixture
 from tests.stacks.test_capacity_settings import content, reserved
 
 
-def test_a_reserved_environment_passes_every_check_of_the_synth(run_app: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_reserved_environment_passes_every_check_of_the_synth(run_app: Any, tmp_path: Path) -> None:
     asked = content(reserved(on_expiry="on_demand") | {"scale_in": {"strategy": "idle_release"}})
     done = run_app(asked)
     assert done.code == 0, done.err[-3000:]
@@ -21,7 +20,7 @@ def test_a_reserved_environment_passes_every_check_of_the_synth(run_app: Any, tm
     assert kinds.count("AWS::Scheduler::Schedule") == 1
 
 
-def test_a_plan_of_another_account_stops_the_synth_with_the_place_in_the_file(run_app: Any) -> None:  # noqa: F811
+def test_a_plan_of_another_account_stops_the_synth_with_the_place_in_the_file(run_app: Any) -> None:
     plan = "arn:aws:sagemaker:eu-west-1:999988887777:training-plan/peak"
     done = run_app(content(reserved(training_plan=plan)))
     assert done.code == 2

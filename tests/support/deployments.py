@@ -28,13 +28,6 @@ from cdk_sglang import (
     SglangOptions,
     Verification,
 )
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import (  # noqa: F401  fixtures
-    client,
-    cloud,
-    driven,
-    sagemaker,
-)
 from tests.localcloud.helpers import eventually
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
@@ -78,7 +71,7 @@ def _ends(event: dict[str, Any]) -> bool:
 class Fleet:
     """Deploys versions, and says what is there."""
 
-    def __init__(self, cdk_cli: Any, client: Any, folder: Path) -> None:  # noqa: F811  values of fixtures
+    def __init__(self, cdk_cli: Any, client: Any, folder: Path) -> None:
         self._cdk, self.client, self._folder, self._runs = cdk_cli, client, folder, 0
 
     def synth(self, wanted: Wanted) -> str:
@@ -197,7 +190,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(cdk_cli: Callable[..., Any], client: Any, tmp_path: Path) -> Fleet:  # noqa: F811  fixtures
+def fleet(cdk_cli: Callable[..., Any], client: Any, tmp_path: Path) -> Fleet:
     client("s3").create_bucket(Bucket=BUCKET)
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     client("s3").create_bucket(Bucket="models")

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from moto.cloudwatch.models import cloudwatch_backends
 
-from tests.localcloud.conftest import driven, sagemaker  # noqa: F401  fixtures
 from tests.localcloud.helpers import ROLE, SESSION
 
 RUNTIME = Path(__file__).parents[2] / "constructs" / "cdk_sglang" / "_runtime"
@@ -86,7 +85,7 @@ class Fleet:
         ]
 
 
-def bought(sagemaker: Any, *, name: str = "peak", hours: int = 24 * 7, count: int = 2, kind: str = TYPE) -> str:  # noqa: F811
+def bought(sagemaker: Any, *, name: str = "peak", hours: int = 24 * 7, count: int = 2, kind: str = TYPE) -> str:
     offering, *_ = sagemaker.search_training_plan_offerings(
         TargetResources=["endpoint"], InstanceType=kind, InstanceCount=count, DurationHours=hours
     )["TrainingPlanOfferings"]
@@ -97,7 +96,7 @@ def bought(sagemaker: Any, *, name: str = "peak", hours: int = 24 * 7, count: in
 
 
 @pytest.fixture
-def fleet(driven: Any, sagemaker: Any) -> Fleet:  # noqa: F811
+def fleet(driven: Any, sagemaker: Any) -> Fleet:
     plan_arn = bought(sagemaker)
     driven._now += 31 * 60
     driven.advance(1)
@@ -141,7 +140,7 @@ def fleet(driven: Any, sagemaker: Any) -> Fleet:  # noqa: F811
     return made
 
 
-def component(sagemaker: Any) -> dict[str, Any]:  # noqa: F811
+def component(sagemaker: Any) -> dict[str, Any]:
     return dict(sagemaker.describe_inference_component(InferenceComponentName="chat-qwen"))
 
 

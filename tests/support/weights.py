@@ -107,7 +107,8 @@ def s3(weights: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cloud() -> Iterator[str]:
+def endpoint_url() -> Iterator[str]:
+    """Address of moto, as a server in this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -27,6 +27,7 @@ _CLASSES: Final = {r"\p{L}": "a-zA-Z\u00aa-\uffdc", r"\p{N}": r"\d", r"\p{Z}": r
 _NUMBERS: Final = ("integer", "long", "float", "double")
 
 _SHOWN: Final = 8
+_PAIR: Final = 2
 _TAG: Final = re.compile(r"<[^>]+>")
 _EITHER: Final = re.compile(r"\beither (\w+) or (\w+)\b")
 _NOT_BOTH: Final = re.compile(r"[^.]*(?:not both|(?:can't|cannot) (?:specify|use|include|set) both)[^.]*\.")
@@ -210,7 +211,7 @@ def _pairs(name: str, members: tuple[tuple[str, Shape], ...]) -> frozenset[froze
                 if stated
                 else {one for one, _ in members if re.search(rf"\b{one}\b", sentence)} | {member}
             )
-            if len(words) == 2 and words <= {one for one, _ in members}:  # noqa: PLR2004
+            if len(words) == _PAIR and words <= {one for one, _ in members}:
                 found.add(frozenset(word.lower() for word in words))
     return frozenset(found)
 

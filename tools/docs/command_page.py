@@ -79,7 +79,7 @@ def _names(parameter: Parameter) -> str:
     return ", ".join([*parameter.opts, *parameter.secondary_opts])
 
 
-def _type(parameter: Parameter, kind: Any) -> str:  # noqa: ANN401  a type of the typing module
+def _type(parameter: Parameter, kind: Any) -> str:
     """Return a parameter's type as Markdown.
 
     Args:

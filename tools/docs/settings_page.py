@@ -53,7 +53,7 @@ def reachable(schema: Schema) -> list[str]:
     """Return the names of the types below the environment, each once, in the order in which a reader meets them."""
     names: dict[str, None] = {}
 
-    def visit(part: Any) -> None:  # noqa: ANN401  any part of a JSON document
+    def visit(part: Any) -> None:
         if isinstance(part, dict):
             name = _name(part)
             if name and name not in names:

@@ -98,7 +98,7 @@ def _text(origin: str) -> str:
     return (ROOT / origin).read_text(encoding="utf-8")
 
 
-def _filled(part: Any, lists: dict[str, Any]) -> Any:  # noqa: ANN401  any part of the navigation
+def _filled(part: Any, lists: dict[str, Any]) -> Any:
     """Return the navigation with every `[NAME]` replaced by the list of that name."""
     if isinstance(part, dict):
         return {title: _filled(value, lists) for title, value in part.items()}

@@ -59,7 +59,7 @@ def text_of(data: Mapping[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
-def _lines(value: Any) -> str:  # noqa: ANN401  JSON
+def _lines(value: Any) -> str:
     if isinstance(value, Mapping) and value:
         return "{\n" + ",\n".join(f"{json.dumps(name)}:{_compact(item)}" for name, item in value.items()) + "\n}"
     if isinstance(value, list) and value:
@@ -67,5 +67,5 @@ def _lines(value: Any) -> str:  # noqa: ANN401  JSON
     return _compact(value)
 
 
-def _compact(value: Any) -> str:  # noqa: ANN401  JSON
+def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))

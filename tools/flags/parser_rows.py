@@ -17,8 +17,8 @@ from typing import Any
 def rows_of(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
     """Return one row for each option, in the parser's order; a key without a value is left out."""
     rows = []
-    for action in parser._actions:  # noqa: SLF001  argparse shows its options in no other way
-        if isinstance(action, argparse._HelpAction):  # noqa: SLF001  as above
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction):
             continue
         row = {
             "flags": list(action.option_strings),
@@ -33,7 +33,7 @@ def rows_of(parser: argparse.ArgumentParser) -> list[dict[str, Any]]:
     return rows
 
 
-def _choices(choices: Any) -> list[Any] | None:  # noqa: ANN401  argparse takes any container
+def _choices(choices: Any) -> list[Any] | None:
     if choices is None:
         return None
     return sorted(choices) if isinstance(choices, set | frozenset) else list(choices)
@@ -43,14 +43,14 @@ def _set_aside_what_hinders() -> None:
     """Hide platform plug-ins, which are made for one release, and let SGLang register models that transformers knows by now."""
     entry_points = importlib.metadata.entry_points
 
-    def without_plug_ins(**selection: Any) -> Any:  # noqa: ANN401  importlib's own signature
+    def without_plug_ins(**selection: Any) -> Any:
         found = entry_points(**selection)
         return [] if str(selection.get("group", "")).startswith("sglang") else found
 
     importlib.metadata.entry_points = without_plug_ins
-    mapping: Any = importlib.import_module("transformers.models.auto.configuration_auto")._LazyConfigMapping  # noqa: SLF001
+    mapping: Any = importlib.import_module("transformers.models.auto.configuration_auto")._LazyConfigMapping
     register = mapping.register
-    mapping.register = lambda self, key, value, exist_ok=False: register(self, key, value, exist_ok=True)  # noqa: ARG005
+    mapping.register = lambda self, key, value, exist_ok=False: register(self, key, value, exist_ok=True)  # noqa: ARG005  the signature is transformers'
 
 
 def main() -> None:

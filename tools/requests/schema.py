@@ -105,7 +105,7 @@ def _pruned(schema: Schema) -> Schema:
     return kept
 
 
-def _part(key: str, value: Any) -> Any:  # noqa: ANN401  JSON
+def _part(key: str, value: Any) -> Any:
     if key == "$ref":
         return _last(value)
     if isinstance(value, dict):

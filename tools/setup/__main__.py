@@ -10,7 +10,7 @@ from tools.setup.project import main
 _EXIT_USAGE = 2
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:  # noqa: PLR2004  the program and its argument
+    if len(sys.argv) != 2:
         print("usage: python3 -m tools.setup STAMP", file=sys.stderr)
         sys.exit(_EXIT_USAGE)
     sys.exit(main(Path(sys.argv[1])))

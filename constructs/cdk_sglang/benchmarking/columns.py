@@ -51,7 +51,7 @@ def columns() -> tuple[Column, ...]:
     return tuple(_columns(Measurement, ""))
 
 
-def _columns(kind: Any, prefix: str) -> list[Column]:  # noqa: ANN401  any of the schema's dataclasses
+def _columns(kind: Any, prefix: str) -> list[Column]:
     found = []
     for field, annotation in _fields(kind):
         plain = _without_none(annotation)
@@ -69,7 +69,7 @@ def row_of(measurement: Measurement) -> dict[str, Any]:
     return row
 
 
-def _row(value: Any, prefix: str) -> dict[str, Any]:  # noqa: ANN401  any of the schema's dataclasses
+def _row(value: Any, prefix: str) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         part = getattr(value, field.name)
@@ -94,7 +94,7 @@ def measurement_of(row: Mapping[str, Any]) -> Measurement:
     return found
 
 
-def _built(kind: Any, row: Mapping[str, Any], prefix: str) -> Any:  # noqa: ANN401  any of the schema's dataclasses
+def _built(kind: Any, row: Mapping[str, Any], prefix: str) -> Any:
     values: dict[str, Any] = {}
     for field, annotation in _fields(kind):
         plain, name = _without_none(annotation), prefix + field
@@ -110,7 +110,7 @@ def _built(kind: Any, row: Mapping[str, Any], prefix: str) -> Any:  # noqa: ANN4
     return kind(**values)
 
 
-def _read(kind: Any, value: Any) -> Any:  # noqa: ANN401  annotations and their values
+def _read(kind: Any, value: Any) -> Any:
     if typing.get_origin(kind) is dict:
         return json.loads(value)
     if kind is dt.datetime:
@@ -119,17 +119,17 @@ def _read(kind: Any, value: Any) -> Any:  # noqa: ANN401  annotations and their 
 
 
 @cache
-def _fields(kind: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  as above
+def _fields(kind: Any) -> list[tuple[str, Any]]:
     hints = typing.get_type_hints(kind)
     return [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
 
 
-def _without_none(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
+def _without_none(annotation: Any) -> Any:
     if isinstance(annotation, types.UnionType):
         return next(part for part in typing.get_args(annotation) if part is not type(None))
     return annotation
 
 
-def _stored_kind(kind: Any) -> type:  # noqa: ANN401  as above
+def _stored_kind(kind: Any) -> type:
     is_text = typing.get_origin(kind) is dict or issubclass(kind, Enum)
     return str if is_text else kind

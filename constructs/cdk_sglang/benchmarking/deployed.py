@@ -15,7 +15,7 @@ _OPTIONS: Final = "SM_SGLANG_"
 _IN_SERVICE: Final = "InService"
 
 
-def describe(sagemaker: Any, target: Target) -> Deployed:  # noqa: ANN401  a boto3 client
+def describe(sagemaker: Any, target: Target) -> Deployed:
     """Return what answers requests to a component.
 
     Args:
@@ -47,7 +47,7 @@ def describe(sagemaker: Any, target: Target) -> Deployed:  # noqa: ANN401  a bot
     )
 
 
-def has_ended(sagemaker: Any, target: Target) -> str | None:  # noqa: ANN401  as above
+def has_ended(sagemaker: Any, target: Target) -> str | None:
     """Return in words that endpoint or component are gone or out of service; None while both serve, or if nobody may look.
 
     Args:
@@ -76,7 +76,7 @@ def has_ended(sagemaker: Any, target: Target) -> str | None:  # noqa: ANN401  as
     return None
 
 
-def _container(sagemaker: Any, specification: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  as above
+def _container(sagemaker: Any, specification: Mapping[str, Any]) -> dict[str, Any]:
     """Return image, environment and place of the weights, of the component's own container or of its model."""
     if "ModelName" in specification:
         model = sagemaker.describe_model(ModelName=specification["ModelName"])

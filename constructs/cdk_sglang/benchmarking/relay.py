@@ -135,7 +135,7 @@ def _handler(
             overhead.before.append((getattr(sent, "at", arrived) - arrived) * 1000)
             self._forward(answer["Body"])
 
-        def _forward(self, events: Any) -> None:  # noqa: ANN401  an event stream of botocore
+        def _forward(self, events: Any) -> None:
             spent = 0.0
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

@@ -23,7 +23,7 @@ _FILES: Final = (
 _MAX_BYTES: Final = 200 * 1024 * 1024
 
 
-def fetch_tokenizer(s3: Any, uri: str, folder: Path) -> str:  # noqa: ANN401  a boto3 client
+def fetch_tokenizer(s3: Any, uri: str, folder: Path) -> str:
     """Copy a model's tokenizer from S3; return the folder, or `BUILT_IN` if the weights have none there.
 
     Args:

@@ -64,7 +64,7 @@ def ask(
             problem = str(error)
         screen.end()
     if problem is not None:
-        print(f"ask: {problem}", file=sys.stderr)  # noqa: T201  the command's own stderr
+        print(f"ask: {problem}", file=sys.stderr)
         raise typer.Exit(1)
 
 

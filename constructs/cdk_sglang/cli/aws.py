@@ -72,8 +72,8 @@ def client(
     attempts: int = 6,
     read_timeout_s: int = 60,
     profile: str | None = None,
-    session: Any = None,  # noqa: ANN401  boto3's
-) -> Any:  # noqa: ANN401  a client of any service
+    session: Any = None,
+) -> Any:
     """Return a client of boto3, which is an optional dependency.
 
     Args:
@@ -90,7 +90,7 @@ def client(
     return _made("client", service, region, attempts, read_timeout_s=read_timeout_s, profile=profile, session=session)
 
 
-def resource(service: str, *, region: str | None) -> Any:  # noqa: ANN401  a resource of any service
+def resource(service: str, *, region: str | None) -> Any:
     """Return a resource of boto3, with whose tables and buckets no types need be written; otherwise as `client`."""
     return _made("resource", service, region, 6)
 
@@ -103,8 +103,8 @@ def _made(
     *,
     read_timeout_s: int = 60,
     profile: str | None = None,
-    session: Any = None,  # noqa: ANN401  boto3's
-) -> Any:  # noqa: ANN401  as above
+    session: Any = None,
+) -> Any:
     try:
         boto3, config = importlib.import_module("boto3"), importlib.import_module("botocore.config")
     except ImportError:
@@ -131,7 +131,7 @@ def _made(
     return made
 
 
-def _refuse_changes(model: Any, **_: object) -> None:  # noqa: ANN401  botocore's OperationModel
+def _refuse_changes(model: Any, **_: object) -> None:
     """Refuse an operation before its request is built.
 
     Raises:

@@ -177,7 +177,7 @@ def _fetch(hub: str, repository: str, revision: str) -> tuple[dict[str, Any], st
     if not url.startswith(("https://", "http://")):
         raise ConfigurationError([Problem(hub, "the hub's address must start with https://")])
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310  scheme checked above
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as reply:
             body = reply.read(MAX_CONFIG_BYTES + 1)
     except urllib.error.HTTPError as error:
         error.close()  # the error is also the reply, and keeps its socket

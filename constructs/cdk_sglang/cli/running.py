@@ -27,13 +27,13 @@ def run(app: typer.Typer) -> None:
         app()
     except ConfigurationError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)  # noqa: T201  the command's own stderr
+            print(problem, file=sys.stderr)
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:
             raise
-        print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)  # noqa: T201  as above
+        print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.

@@ -53,9 +53,7 @@ def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:
     """
     code, said = None, False
     sys.stdout.flush()
-    program = subprocess.Popen(  # noqa: S603  a list; its program was found on PATH
-        command, env=_environment(), stdout=2 if silent_stdout else None, stderr=subprocess.PIPE
-    )
+    program = subprocess.Popen(command, env=_environment(), stdout=2 if silent_stdout else None, stderr=subprocess.PIPE)
     with program:
         assert program.stderr is not None
         for line in program.stderr:
@@ -77,7 +75,7 @@ def run_cdk(command: Sequence[str]) -> int:
     Args:
         command: Program and arguments.
     """
-    return subprocess.run(command, check=False, env=_environment()).returncode  # noqa: S603  a list; its program was found on PATH
+    return subprocess.run(command, check=False, env=_environment()).returncode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,7 @@ def run_cdk_within(command: Sequence[str], *, seconds: float) -> Ended:
         command: Program and arguments.
         seconds: Time after which the CLI and every process that it started are killed.
     """
-    process = subprocess.Popen(  # noqa: S603  as above
+    process = subprocess.Popen(
         command,
         env=_environment(),
         stdin=subprocess.DEVNULL,

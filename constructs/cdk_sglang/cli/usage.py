@@ -33,7 +33,7 @@ class OneLineErrors(TyperGroup):
         standalone_mode: bool = True,  # noqa: FBT001  Typer's signature
         windows_expand_args: bool = True,  # noqa: FBT001  as above
         **extra: Any,
-    ) -> Any:  # noqa: ANN401  as above
+    ) -> Any:
         """Run a command as Typer does, and print its usage errors in one line, with exit code 2.
 
         Args:
@@ -52,19 +52,19 @@ class OneLineErrors(TyperGroup):
             if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is its help
                 error.show()
             else:
-                print(usage_line(error, sys.argv[1:] if args is None else args), file=sys.stderr)  # noqa: T201  the command's own stderr
+                print(usage_line(error, sys.argv[1:] if args is None else args), file=sys.stderr)
             sys.exit(error.exit_code)
         except typer.Abort:
             if not standalone_mode:
                 raise
-            print("stopped", file=sys.stderr)  # noqa: T201  as above
+            print("stopped", file=sys.stderr)
             sys.exit(1)
         if standalone_mode:
             sys.exit(result if isinstance(result, int) else 0)
         return result
 
 
-def usage_line(error: Any, words: Sequence[str]) -> str:  # noqa: ANN401  Click's ClickException, of either Click
+def usage_line(error: Any, words: Sequence[str]) -> str:
     """Return a usage error as one line.
 
     Args:

@@ -137,7 +137,7 @@ def _start(arguments: Sequence[str], *, region: str | None = None) -> subprocess
         raise ConfigurationError([Problem("", "boto3 is not installed; run pip install 'cdk-sglang[client]'")])
     region = region or os.environ.get("AWS_REGION")  # which the CDK CLI reads, and boto3 does not
     where = {} if region is None else {"AWS_DEFAULT_REGION": region}
-    return subprocess.Popen(  # noqa: S603  a list; the program is the library's own
+    return subprocess.Popen(
         [sys.executable, "-m", "weights", "--json", *arguments],
         env={**os.environ, **where, "PYTHONPATH": str(_RUNTIME), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str], r
     return found
 
 
-def _problem(name: str, value: Any, *, path: str, typed: Mapping[str, str], release: Release) -> str | None:  # noqa: ANN401 (user's)
+def _problem(name: str, value: Any, *, path: str, typed: Mapping[str, str], release: Release) -> str | None:
     bare = name.lstrip("-")
     if bare != name:
         return f"write it without dashes in front: extra.{bare}"

@@ -39,7 +39,7 @@ from cdk_sglang.engine.model_base import OptionsModel, Setting, settings_of, typ
 from cdk_sglang.validation import shown
 
 
-def _extra_value(value: Any) -> Any:  # noqa: ANN401 (whatever a settings file holds)
+def _extra_value(value: Any) -> Any:
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, bool | int | float | str) for item in items):
         raise PydanticCustomError("options", "takes text, a number, true, false or a list of text and numbers")
@@ -207,7 +207,7 @@ class OptionFields(OptionsModel):
     def _settings(self) -> tuple[Setting, ...]:
         return (*settings_of(self), *extra.settings_of(self.extra))
 
-    def get(self, dest: str) -> Any:  # noqa: ANN401 (any option's value)
+    def get(self, dest: str) -> Any:
         """Return an option's value by SGLang's name, typed or extra; the newest SGLang's default when it is not set.
 
         Args:

@@ -45,7 +45,7 @@ UNO is left out: it needs a LoRA path of its own and tp_size 1 (arg_groups/specu
 _NOT_ALGORITHMS: Final = {"MTP": "NEXTN"}  # SGLang 0.5.23 raises on MTP; people know the technique by that name
 
 
-def _algorithm(value: Any) -> Any:  # noqa: ANN401 (whatever a settings file holds)
+def _algorithm(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     name = value.upper()  # SGLang ignores case

@@ -60,7 +60,7 @@ class _Lack:
     releases: list[str]
 
 
-def _absent(dest: str, value: Any, *, release: Release) -> _Lack | None:  # noqa: ANN401 (any option's value)
+def _absent(dest: str, value: Any, *, release: Release) -> _Lack | None:
     spec = flag_of(dest)
     if dest == "attn_dp_size" and spells_attention_groups_by_switch(release):
         return None
@@ -76,7 +76,7 @@ def _absent(dest: str, value: Any, *, release: Release) -> _Lack | None:  # noqa
     return _Lack(what=f"has no {flag}{nearest}{got}", instead="leave it out", releases=having)
 
 
-def _choice(spec: FlagSpec, value: Any) -> _Lack | None:  # noqa: ANN401 (any option's value)
+def _choice(spec: FlagSpec, value: Any) -> _Lack | None:
     if spec.is_switch or not spec.choices:
         return None
     for item in value if isinstance(value, list | tuple) else [value]:
@@ -101,7 +101,7 @@ def _image_with(releases: list[str], image_kind: ImageKind) -> str:
     return f"use an image with SGLang {span}{ours}"
 
 
-def _entry(spec: FlagSpec, value: Any) -> str | None:  # noqa: ANN401 (any option's value)
+def _entry(spec: FlagSpec, value: Any) -> str | None:
     """Say what the AWS container's entry script cannot hand over."""
     if spec.is_switch:
         return None

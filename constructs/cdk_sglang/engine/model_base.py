@@ -32,7 +32,7 @@ class OptionsModel(Spec):
         return cls._switch
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  a type expression
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part)) is not None), None)

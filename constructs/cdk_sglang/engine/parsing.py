@@ -104,14 +104,14 @@ def _switched_off(variable: str, name: str, *, bare: bool, release: Release) -> 
     return _Found(variable=variable, spec=spec, value=False) if bare else _NO_VALUE
 
 
-def _value(text: str, spec: FlagSpec) -> Any:  # noqa: ANN401  any option's value
+def _value(text: str, spec: FlagSpec) -> Any:
     if spec.takes_list:
         values = [_one(item, spec) for item in text.split()]
         return values if len(values) > 1 else values[0]
     return _one(text, spec)
 
 
-def _one(text: str, spec: FlagSpec) -> Any:  # noqa: ANN401  as above
+def _one(text: str, spec: FlagSpec) -> Any:
     if spec.value_type in _WHOLE:
         return int(text)
     return float(text) if spec.value_type == "float" else text
@@ -162,7 +162,7 @@ def _group_of(name: str) -> type[OptionsModel] | None:
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, OptionsModel)), None)
 
 
-def _typed(group: str | None, name: str, value: Any) -> Any:  # noqa: ANN401  any option's value
+def _typed(group: str | None, name: str, value: Any) -> Any:
     """Return a value as its field takes it: a list where one is asked for, a mapping of JSON text."""
     model: type[BaseModel] | None = SglangOptions if group is None else _group_of(group)
     assert model is not None
@@ -242,5 +242,5 @@ def _set_aside(
         place.pop(names[-1], None)
     where = ".".join(names)
     for known, variables in of_path.items():
-        if known == where or known.startswith(f"{where}.") or (len(names) > 2 and where.startswith(f"{known}.")):  # noqa: PLR2004
+        if known == where or known.startswith(f"{where}.") or (names[2:] and where.startswith(f"{known}.")):
             left.update(dict.fromkeys(variables, text))

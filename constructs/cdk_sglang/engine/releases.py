@@ -105,7 +105,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def _data(version: str) -> Any:  # noqa: ANN401 (JSON)
+def _data(version: str) -> Any:
     file = importlib.resources.files(__package__).joinpath("data", data_file(version))
     return json.loads(file.read_text(encoding="utf-8"))
 

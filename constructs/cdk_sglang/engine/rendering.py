@@ -75,7 +75,7 @@ def spells_attention_groups_by_switch(release: Release) -> bool:
     return release.option("attn_dp_size") is None
 
 
-def text_of(value: Any, *, spec: FlagSpec) -> str:  # noqa: ANN401 (any option's value)
+def text_of(value: Any, *, spec: FlagSpec) -> str:
     """Return a value as the one line the variable holds."""
     if isinstance(value, dict):
         return json.dumps(value, separators=(",", ":"), sort_keys=True)
@@ -115,7 +115,7 @@ def _text_problem(text: str) -> str | None:
     return None
 
 
-def _list_problem(value: Any, *, spec: FlagSpec) -> str | None:  # noqa: ANN401 (any option's value)
+def _list_problem(value: Any, *, spec: FlagSpec) -> str | None:
     if not spec.takes_list:
         return None
     items = value if isinstance(value, list | tuple) else [value]

@@ -90,7 +90,7 @@ def _spanning_experts(options: OptionFields, _: Context) -> Iterator[Problem]:
 @_BOOK.rule("a2a-attention-groups", source="arg_groups/moe_hook.py, _handle_a2a_moe (assertions)")
 def _a2a_attention_groups(options: OptionFields, context: Context) -> Iterator[Problem]:
     groups, tp_size = options.attn_dp_size, options.tp_size
-    if options.moe_a2a_backend == "pplx" and groups < 2:  # noqa: PLR2004
+    if options.moe_a2a_backend == "pplx" and groups in {0, 1}:
         yield Problem(path="attn_dp_size", text=f"moe_a2a_backend pplx needs 2 attention groups or more, got {groups}")
     # Muse Spark's sequence-parallel prefill is SGLang's one exception, since 0.5.23; it sets enable_layernorm_sp.
     sliced = options.get("enable_layernorm_sp") and (tp_size, options.ep_size) in {(4, 4), (8, 8)} and groups == 1

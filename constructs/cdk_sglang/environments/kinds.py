@@ -22,6 +22,10 @@ _TAG_SIGNS: Final = frozenset("_.:/=+-@")
 
 _OWN_TAGS: Final = "cdk-sglang:"
 
+_PREFIX_LENGTHS: Final = range(16, 25)
+"""A VPC takes /16 to /28; below /24 four subnets leave no room for instances and VPC endpoints
+(https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, read 2026-11)."""
+
 
 AccountId = Annotated[str, *matching(r"[0-9]{12}", "12 digits in quotes")]
 Region = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
@@ -44,9 +48,7 @@ def _cidr(value: str) -> str:
         network = ipaddress.IPv4Network(value)
     except ValueError:
         network = None
-    # A VPC takes /16 to /28; below /24 four subnets leave no room for instances and VPC endpoints
-    # (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, read 2026-11).
-    if network is None or str(network) != value or not 16 <= network.prefixlen <= 24:  # noqa: PLR2004
+    if network is None or str(network) != value or network.prefixlen not in _PREFIX_LENGTHS:
         raise ValueError(f"{value!r} is not allowed; use an IPv4 range from /16 to /24, such as 10.64.0.0/16")
     return value
 

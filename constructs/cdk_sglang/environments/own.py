@@ -28,7 +28,7 @@ def own_facts(settings: Environment, *, name: str, folder: Path) -> Own:
     place = settings.planning.calibration
     if place is None:
         return own
-    from cdk_sglang.benchmarking.calibration import read_measurements  # noqa: PLC0415  numpy and DuckDB, which few environments need
+    from cdk_sglang.benchmarking.calibration import read_measurements
 
     try:
         return dataclasses.replace(own, calibration=read_measurements(folder / place, models=own.models))

@@ -137,19 +137,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     only so much: a file of 2 KB can stand for gigabytes.
     """
 
-    def get_single_node(self) -> Any:  # noqa: ANN401  the base's signature
+    def get_single_node(self) -> Any:
         """Return the document, unless its aliases make it too large, or a part of itself."""
         node = super().get_single_node()
         if node is not None:
             _count(node, {}, within=set())
         return node
 
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401  a number, or a text
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
         """Return a number; a text for digits with a zero in front."""
         text = str(self.construct_scalar(node))
         return text if len(text) > 1 and text.isdigit() and text[0] == "0" else super().construct_yaml_int(node)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  the base's signature
         seen: dict[object, int] = {}
         problems = []
         for key_node, _ in node.value:

@@ -93,7 +93,7 @@ class _Sdk:
             page = page.with_panel(panel.grid_pos(self._models.GridPos(x=place.x, y=place.y, **size)))
         return json.dumps(page.build(), cls=self._encoder, indent=1, sort_keys=True) + "\n"
 
-    def _panel(self, panel: AnyPanel) -> Any:  # noqa: ANN401  the library has a builder for each kind
+    def _panel(self, panel: AnyPanel) -> Any:
         if isinstance(panel, Text):
             return self._builders["text"].Panel().content(_CONSOLE_LINK.sub("", panel.markdown)).transparent(True)
         kind = _PLOTS.get(panel.view, "timeseries")

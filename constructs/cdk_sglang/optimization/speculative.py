@@ -208,8 +208,8 @@ class SpeculativeOptimization(Construct):
         draft = self._component.speculative.draft
         if draft is None or draft.hugging_face is None:
             return
-        from cdk_sglang.serving.weights.hub import StagingOrder  # noqa: PLC0415  few pipelines have a draft of a hub
-        from cdk_sglang.serving.weights.staging import WeightsStaging  # noqa: PLC0415
+        from cdk_sglang.serving.weights.hub import StagingOrder
+        from cdk_sglang.serving.weights.staging import WeightsStaging
 
         assert draft.revision is not None
         staged = WeightsStaging.of(self).stage(

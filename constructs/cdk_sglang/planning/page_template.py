@@ -17,7 +17,7 @@ def page_template(name: str, *, package: str, filters: Mapping[str, Callable[...
         package: Package whose folder `templates` has it.
         filters: Filters by name.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  only a page needs jinja2
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("cdk_sglang.planning")]),

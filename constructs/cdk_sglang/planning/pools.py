@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.static_fraction import EngineOptions
 
 _BLACKWELL: Final = 10.0
+_BLACKWELL_OF_WORKSTATIONS: Final = 12
 """Compute capability from which sparse attention caches in fp8 when nobody says (`_dsa_kv_cache_dtype_default`)."""
 
 SLIDING_POOL_RATIO: Final = 0.8
@@ -65,7 +66,7 @@ def has_plain_fp8_latent(model: ModelArchitecture, gpu: Gpu) -> bool:
         gpu: Each GPU.
     """
     major = int(float(gpu.compute_capability))
-    is_glm_on_sm120 = major == 12 and model.model_type.startswith("glm")  # noqa: PLR2004  # compute capability
+    is_glm_on_sm120 = major == _BLACKWELL_OF_WORKSTATIONS and model.model_type.startswith("glm")
     return major >= _BLACKWELL and not is_glm_on_sm120
 
 

@@ -84,7 +84,7 @@ class ResolvedEndpoint:
         drafted = {name: one for name, one in self.components.items() if one.component.speculative is not None}
         if not drafted:
             return []
-        from cdk_sglang.planning.component.canaries import canary_problems  # noqa: PLC0415  few components have a draft
+        from cdk_sglang.planning.component.canaries import canary_problems
 
         return [
             problem
@@ -101,7 +101,7 @@ class ResolvedEndpoint:
         """
         if budget_usd_per_hour is None:
             return []
-        from cdk_sglang.planning.plan import plan_fleet  # noqa: PLC0415  numpy, which few endpoints need at synth
+        from cdk_sglang.planning.plan import plan_fleet
 
         plan = plan_fleet(
             FleetRequest(

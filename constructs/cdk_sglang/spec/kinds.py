@@ -58,7 +58,7 @@ def one_of(
         unknown: Returns the message for any other value.
     """
 
-    def check(value: Any) -> Any:  # noqa: ANN401  text or number
+    def check(value: Any) -> Any:
         if value not in values:
             raise ValueError(unknown(value))
         return value

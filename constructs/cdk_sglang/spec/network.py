@@ -16,7 +16,7 @@ SECURITY_GROUPS: Final = (Strict(False), Count(1, 5, "security groups"), AfterVa
 """One to five security groups (botocore 1.44.5, sagemaker VpcConfig)."""
 
 
-def _known_length(ids: Any) -> Any:  # noqa: ANN401  before validation
+def _known_length(ids: Any) -> Any:
     """Refuse a list that is one token as a whole, which CDK encodes as its only item."""
     if isinstance(ids, list | tuple) and any(isinstance(item, str) and item.startswith("#{Token[") for item in ids):
         raise ValueError(

@@ -194,7 +194,7 @@ class _Datetime(dt.datetime):
     """`datetime` whose present is the clock's."""
 
     @classmethod
-    def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+    def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]  # the base returns its own class
         return clock().utc() if tz else clock().utc().replace(tzinfo=None)
 
 

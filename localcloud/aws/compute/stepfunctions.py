@@ -146,7 +146,7 @@ def _client(*, service_name: str, region_name: str, config: Any, endpoint_url: s
     credentials = current().credentials
     key = (service_name, region_name, endpoint_url, credentials.access_key_id)
     if key not in _clients:
-        _clients[key] = boto3.client(  # type: ignore[call-overload]
+        _clients[key] = boto3.client(  # type: ignore[call-overload]  # any service
             service_name,
             region_name=region_name,
             config=config,

@@ -121,7 +121,7 @@ def _managed(backend: Any, arn: str) -> Any:
 
 @functools.cache
 def _policies_of_aws() -> dict[str, Any]:
-    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415  4 MB that most runs never ask for
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     policies: dict[str, Any] = json.loads(aws_managed_policies_data)
     return policies

@@ -6,7 +6,7 @@ its actions ran runs none, neither for the change nor for the way back.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
@@ -16,6 +16,8 @@ from moto.core.responses import ActionResult, EmptyResult
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting.store import LOCK, Store, store
 from localcloud.aws.metrics import alarm_rules, notifications, states
+
+_SUPPRESSOR_PERIODS: Final = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
 
 def put(state: Store, parameters: dict[str, Any]) -> Any:
@@ -76,10 +78,8 @@ def _checked(backend: Any, name: str, parameters: dict[str, Any], suppressor: st
         )
     if name in rule.names:
         raise ValidationError(f"AlarmRule must not name the alarm itself: {name}")
-    periods = [
-        p for p in ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod") if parameters.get(p) is not None
-    ]
-    if suppressor and len(periods) != 2:  # noqa: PLR2004 -- both of them
+    periods = [period for period in _SUPPRESSOR_PERIODS if parameters.get(period) is not None]
+    if suppressor and len(periods) < len(_SUPPRESSOR_PERIODS):
         raise ValidationError(
             "ActionsSuppressor needs ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod"
         )

@@ -186,8 +186,7 @@ class _JsonPattern:
         if comparison in _ORDER:
             return self._ordered(path, _ORDER[comparison], value)
         if kind == "regex":
-            expression = _regex(value)
-            equal: Callable[[Any], bool] = lambda found: isinstance(found, str) and expression.search(found) is not None  # noqa: E731
+            equal = _matching(_regex(value))
         elif kind in ("quoted", "word"):
             equal = _equal_to(value)
         else:
@@ -211,6 +210,10 @@ class _JsonPattern:
             return isinstance(found, int | float) and not isinstance(found, bool) and order(found, bound)
 
         return holds
+
+
+def _matching(expression: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, str) and expression.search(found) is not None
 
 
 def _equal_to(value: str) -> Callable[[Any], bool]:

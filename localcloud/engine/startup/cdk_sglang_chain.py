@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Attention in PyTorch for EAGLE with top-k 1: SGLang's `torch_native` backend, which 0.5.23 has for everything but EAGLE.
 
 Triton's own kernels run in its interpreter too, and a step of EAGLE then takes 3 s (`--attention-backend triton`, measured 2026-11). With
@@ -80,8 +79,8 @@ class _Lengths:
 
 
 def _backend_class() -> Any:
-    import torch  # noqa: PLC0415  what it extends is imported with the module that is changed
-    from sglang.srt.layers.attention.torch_native_backend import TorchNativeAttnBackend  # noqa: PLC0415
+    import torch
+    from sglang.srt.layers.attention.torch_native_backend import TorchNativeAttnBackend
 
     class ChainBackend(TorchNativeAttnBackend):  # type: ignore[misc] # SGLang ships no type information
         needs_cpu_seq_lens = False

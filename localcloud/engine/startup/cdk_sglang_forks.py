@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Fork SGLang's scheduler and detokenizer off its server, which has imported all they need.
 
 SGLang spawns them (sglang 0.5.23, srt/entrypoints/engine.py: `mp.set_start_method("spawn", force=True)`), since CUDA does not survive a

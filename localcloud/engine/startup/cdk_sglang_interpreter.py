@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Let EAGLE run where Triton's kernels are interpreted.
 
 SGLang 0.5.23 builds and verifies the tree of a draft with CUDA kernels, and has Triton ones for Intel's GPUs; an out-of-tree platform

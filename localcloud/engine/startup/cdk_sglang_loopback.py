@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Keep PyTorch's store on loopback.
 
 `init_process_group("tcp://127.0.0.1:…")` listens on every interface whatever address it is given (torch 2.13.0: its

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Import SGLang before there is a copy to start, and wait for what the copy's container gets: its environment and its folder.
 
 `localcloud/aws/hosting/standby.py` is the other end. What comes after this module is a start like any other: Python goes on with the
@@ -40,7 +39,7 @@ def become(copy: dict[str, object]) -> None:
         copy: `environment`, `folder`. What the container's command sets itself, the environment of this process, wins, as it does
             where the command is started with a copy's environment.
     """
-    os.environ.update({**dict(copy["environment"]), **os.environ})  # type: ignore[call-overload]
+    os.environ.update({**dict(copy["environment"]), **os.environ})  # type: ignore[call-overload]  # JSON
     os.chdir(str(copy["folder"]))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

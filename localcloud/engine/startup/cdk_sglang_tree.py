@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Bookkeeping of a draft that is a chain (top-k 1), in PyTorch: SGLang's Triton kernels for it take a GPU microseconds.
 
 In Triton's interpreter they are two fifths of a step (measured with py-spy, 2026-11), which says nothing about drafts. Each function does
@@ -46,7 +45,7 @@ def change_places(module: ModuleType) -> None:
 
 
 def _building(plain: Function) -> Function:
-    import torch  # noqa: PLC0415  imported already by the module that is changed
+    import torch
 
     def build(
         parents: Any,
@@ -75,7 +74,7 @@ def _building(plain: Function) -> Function:
 
 
 def _verifying(plain: Function) -> Function:
-    import torch  # noqa: PLC0415
+    import torch
 
     def verify(
         predicts: Any,
@@ -121,7 +120,7 @@ def _assign(rows: Any, table: Any, starts: Any, ends: Any, places: Any, batch: i
 
 
 def _reading(plain: Function) -> Function:
-    import torch  # noqa: PLC0415
+    import torch
 
     def read(
         rows: Any, table: Any, lengths: Any, out: Any, topk: int, columns: int, positions: Any = None, mrope: Any = None

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  a folder on PYTHONPATH, not a package
 """Python runs this first in every process of the engine, since its folder is on PYTHONPATH."""
 
 import gc

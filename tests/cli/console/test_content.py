@@ -43,7 +43,7 @@ class World:
             what="the endpoint",
         )
         for name in names:
-            self.clock.wait_until(lambda: status(name) in {"InService", "Failed"}, timeout_s=7200, what=name)  # noqa: B023
+            self.clock.wait_until(lambda: status(name) in {"InService", "Failed"}, timeout_s=7200, what=name)
 
     def deploy(self) -> None:
         sagemaker = SESSION.client("sagemaker")
@@ -62,7 +62,7 @@ def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(beside, "engine_values", lambda *_: ENGINE)  # nothing here answers PromQL
     monkeypatch.setattr(content, "read_gpus", lambda *_: [])
     world = World(driven)
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    original = BaseClient._make_api_call
 
     def call(self: Any, operation: str, arguments: Any) -> Any:
         if operation in world.denied:

@@ -20,7 +20,7 @@ class Events:
     def __init__(self) -> None:
         self.asked = 0
 
-    def describe_stack_events(self, *, StackName: str) -> Any:  # noqa: N803  boto3's
+    def describe_stack_events(self, *, StackName: str) -> Any:
         def event(logical: str, kind: str, status: str) -> dict[str, Any]:
             self.asked += 1
             at = dt.datetime(2026, 11, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=self.asked)

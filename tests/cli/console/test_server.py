@@ -27,7 +27,7 @@ SECRET = "what only the holder of the key may read"
 class Nothing:
     """A fleet of which there is one sentence."""
 
-    choices = {"acts": False, "title": SECRET}  # noqa: RUF012
+    choices = {"acts": False, "title": SECRET}
     idle = True
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Nothing:
 
 @pytest.fixture
 def server() -> Iterator[ConsoleServer]:
-    server = ConsoleServer(0, Nothing())  # type: ignore[arg-type]
+    server = ConsoleServer(0, Nothing())
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
     server.streams.end()
@@ -190,7 +190,7 @@ def test_what_is_no_request_is_refused_and_not_repeated(server: ConsoleServer, g
 
 def test_nothing_listens_beyond_loopback_and_every_start_has_a_key_of_its_own(server: ConsoleServer) -> None:
     assert server.socket.getsockname()[0] == "127.0.0.1"
-    with ConsoleServer(0, Nothing()) as other:  # type: ignore[arg-type]
+    with ConsoleServer(0, Nothing()) as other:
         assert other.key != server.key
     assert len(server.key) >= 43
     assert server.address.partition("#")[2] == f"key={server.key}"

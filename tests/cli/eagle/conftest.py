@@ -10,12 +10,11 @@ import pytest
 
 from cdk_sglang.cli.eagle import update
 from localcloud.aws.compute import functions
-from tests.localcloud.conftest import driven  # noqa: F401  a fixture
 from tests.support.eagle_world import World
 
 
 @pytest.fixture
-def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:  # noqa: F811
+def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(clock=driven, monkeypatch=monkeypatch)
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setattr(update, "_sleep", driven.advance)

@@ -14,7 +14,7 @@ VERSION = "SM_TEST_VERSION"
 
 def wanted(version: str = "old", **more: object) -> Wanted:
     given = {"variables": {VERSION: version}, "scaling": scaling(), "check": UNCHECKED} | more
-    return Wanted(**given)  # type: ignore[arg-type]  test data
+    return Wanted(**given)
 
 
 def scaled(fleet: Fleet, copies: int) -> None:

@@ -25,7 +25,7 @@ def test_a_failed_first_deployment_leaves_no_log_group_in_the_way_of_the_next(fl
 
     faults.clear()
     fleet.client("cloudformation").delete_stack(StackName="Fleet")  # as the CDK CLI does before it tries again
-    gone = lambda: fleet.client("cloudformation").list_stacks(StackStatusFilter=["ROLLBACK_COMPLETE"])  # noqa: E731
+    gone = lambda: fleet.client("cloudformation").list_stacks(StackStatusFilter=["ROLLBACK_COMPLETE"])
     eventually(lambda: gone()["StackSummaries"] == [])
     fleet.deployed(Wanted(check=UNCHECKED))
     assert _groups(fleet) == GROUPS

@@ -171,7 +171,7 @@ def test_the_first_deployment_runs_as_written(terminal: Terminal, client: Callab
         uploads.append(said[1])
         return ""
 
-    agree: Answer = lambda _: "y\n"  # noqa: E731
+    agree: Answer = lambda _: "y\n"
     answers: Mapping[str, Answer] = {
         r"\(y/n\)": agree,  # the CDK CLI's, before permissions are created and before stacks are deleted
         r"(?s)upload with: (aws s3 sync .*?/)\s*\n(?=waiting)": upload,

@@ -20,7 +20,6 @@ from cdk_sglang import Capacity, ComponentScaling, Concurrency, InferenceEndpoin
 from cdk_sglang.client import InferenceClient, Progress, Wait
 from localcloud.aws.hosting.store import stores
 from tests.client.conftest import CloudTime
-from tests.localcloud.conftest import admin, cdk, client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import SESSION, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -29,7 +28,7 @@ BUSY = {"messages": [{"role": "user", "content": "slowly"}], "sleep_s": 4}
 
 
 @pytest.fixture
-def deployed(cdk: Any, client: Any, tmp_path: Path) -> None:  # noqa: F811  fixtures
+def deployed(cdk_cli: Any, client: Any, tmp_path: Path) -> None:
     client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     client("s3").create_bucket(Bucket="models")
@@ -57,7 +56,7 @@ def deployed(cdk: Any, client: Any, tmp_path: Path) -> None:  # noqa: F811  fixt
             ),
         )
     app.synth()
-    done = cdk("deploy", "Fleet", "--app", str(tmp_path / "assembly"), "--require-approval", "never")
+    done = cdk_cli("deploy", "Fleet", "--app", str(tmp_path / "assembly"), "--require-approval", "never")
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -70,7 +69,7 @@ def instances() -> int:
 
 
 @contextmanager
-def load(client: Any, component: str, requests: int) -> Iterator[None]:  # noqa: F811
+def load(client: Any, component: str, requests: int) -> Iterator[None]:
     """Keep so many requests in flight on a component."""
     over = threading.Event()
     runtime = client("sagemaker-runtime")
@@ -108,8 +107,8 @@ def until(clock: CloudTime, holds: Callable[[], bool], *, minutes: int) -> int:
 
 def test_one_component_scales_alone_then_both_go_and_one_request_brings_one_back(
     deployed: None,
-    client: Any,  # noqa: F811  fixtures
-    cloud: Any,  # noqa: F811
+    client: Any,
+    cloud: Any,
 ) -> None:
     clock = CloudTime(cloud.url)
     assert (copies(LLAMA), copies(QWEN), instances()) == (1, 1, 1)

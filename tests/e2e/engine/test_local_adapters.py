@@ -56,7 +56,7 @@ def bare_sglang(model: Path, **adapters: Path) -> Iterator[str]:
     startup = str(ROOT / "localcloud/engine/startup")
     environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": startup})
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen([*command, str(port), *lora], env=environment, **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen([*command, str(port), *lora], env=environment, **quiet)
     try:
         deadline = time.monotonic() + 180
         while not is_up(f"http://127.0.0.1:{port}/ping"):

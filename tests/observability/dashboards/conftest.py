@@ -13,6 +13,7 @@ from cdk_sglang.environments.planning import observed_endpoints, resolve_fleet
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.observed import ObservedEndpoint
+from tests.metrics.conftest import promtool
 
 LLAMA = "meta-llama/Llama-3.2-3B-Instruct"
 COMPONENT: dict[str, Any] = {

@@ -16,7 +16,7 @@ from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.dashboards.layout import placed
 from cdk_sglang.observability.dashboards.limits import body_json
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text
-from tests.metrics.conftest import Promtool, promtool, with_plain_labels  # noqa: F401  fixture
+from tests.metrics.conftest import Promtool, with_plain_labels
 from tests.observability.dashboards.conftest import COMPONENT, many, observe
 from tools.check.metric_names import findings
 from tools.check.metric_uses import uses
@@ -157,7 +157,7 @@ def test_with_enrichment_the_panels_of_aws_are_not_drawn_again(context: Make) ->
     assert not names & {"ModelLatency", "GPUUtilizationNormalized", "GPUMemoryUtilizationNormalized"}
 
 
-def test_prometheus_reads_every_query_as_cloudwatch_gets_it(context: Make, promtool: Promtool) -> None:  # noqa: F811
+def test_prometheus_reads_every_query_as_cloudwatch_gets_it(context: Make, promtool: Promtool) -> None:
     made = context(**{**ADAPTED, "server": {**ADAPTED["server"], **DRAFTED["server"]}})
     queries = {
         query["query"]

@@ -14,7 +14,6 @@ from cdk_sglang.observability.logs.endpoint_logs import EndpointLogs
 from cdk_sglang.observability.logs.failures import engine_failures
 from localcloud.aws.hosting import logs as container_logs
 from localcloud.aws.hosting.store import store
-from tests.localcloud.conftest import driven  # noqa: F401  a fixture
 from tests.localcloud.helpers import SESSION
 from tests.observability.logs.test_endpoint_logs import observed
 
@@ -38,7 +37,7 @@ def counted() -> Counter[str]:
     return Counter(datum.name for datum in data if datum.namespace == "cdk-sglang/prod-chat" and datum.value)
 
 
-def test_each_failure_of_a_copy_is_counted_under_its_name(driven: Any) -> None:  # noqa: F811  the fixture
+def test_each_failure_of_a_copy_is_counted_under_its_name(driven: Any) -> None:
     deploy()
     with container_logs.stream("123456789012", "us-east-1", COMPONENT, "copy") as write:
         write("[2026-11-30 12:16:10] The server is fired up and ready to roll!")
@@ -50,7 +49,7 @@ def test_each_failure_of_a_copy_is_counted_under_its_name(driven: Any) -> None: 
     )
 
 
-def test_the_queries_are_saved(driven: Any) -> None:  # noqa: F811  the fixture
+def test_the_queries_are_saved(driven: Any) -> None:
     deploy()
     saved = SESSION.client("logs").describe_query_definitions()["queryDefinitions"]
     assert len(saved) == 6

@@ -26,19 +26,19 @@ os.dup2(2, 1)  # SGLang prints
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 
-import torch  # noqa: E402
-from sglang.srt import platforms, runtime_context  # noqa: E402
-from sglang.srt.arg_groups import memory_hook  # noqa: E402, F401  # this and the layers import CUDA packages where is_cuda(), so before any fake
-from sglang.srt.arg_groups.overrides import model_config_of, resolution_result, use_mla_backend  # noqa: E402
-from sglang.srt.configs import model_config  # noqa: E402
-from sglang.srt.configs.hybrid_arch import hybrid_gdn_config, hybrid_kda_config, mambaish_config  # noqa: E402
-from sglang.srt.layers import layernorm, quantization  # noqa: E402, F401
-from sglang.srt.layers.layer_boundary import construction  # noqa: E402, F401
-from sglang.srt.mem_cache import kv_cache_configurator  # noqa: E402
-from sglang.srt.mem_cache.kv_cache_dtype import configure_kv_cache_dtype  # noqa: E402
-from sglang.srt.model_executor.pool_configurator import create_memory_pool_configurator  # noqa: E402
-from sglang.srt.server_args import ServerArgs  # noqa: E402
-from sglang.srt.speculative.spec_info import SpeculativeAlgorithm  # noqa: E402
+import torch
+from sglang.srt import platforms, runtime_context
+from sglang.srt.arg_groups import memory_hook  # noqa: F401  # this and the layers import CUDA packages where is_cuda(), so before any fake
+from sglang.srt.arg_groups.overrides import model_config_of, resolution_result, use_mla_backend
+from sglang.srt.configs import model_config
+from sglang.srt.configs.hybrid_arch import hybrid_gdn_config, hybrid_kda_config, mambaish_config
+from sglang.srt.layers import layernorm, quantization  # noqa: F401  as above
+from sglang.srt.layers.layer_boundary import construction  # noqa: F401  as above
+from sglang.srt.mem_cache import kv_cache_configurator
+from sglang.srt.mem_cache.kv_cache_dtype import configure_kv_cache_dtype
+from sglang.srt.model_executor.pool_configurator import create_memory_pool_configurator
+from sglang.srt.server_args import ServerArgs
+from sglang.srt.speculative.spec_info import SpeculativeAlgorithm
 
 Case = Mapping[str, Any]
 GIB = 2**30
@@ -225,7 +225,7 @@ gc.freeze()  # SGLang collects garbage before it sizes a pool, which takes a sec
 for line in sys.stdin:
     try:
         answer: dict[str, Any] = sizes(json.loads(line))
-    except Exception as error:  # the test names what SGLang could not resolve  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  the test names what SGLang could not resolve
         import traceback
 
         answer = {"error": f"{type(error).__name__}: {str(error)[:300]}", "at": traceback.format_exc()[-700:]}

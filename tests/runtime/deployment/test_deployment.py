@@ -18,7 +18,7 @@ KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "
 
 
 def _client(service: str) -> tuple[Any, Stubber]:
-    client = boto3.client(service, **KEYS)  # type: ignore[call-overload]
+    client = boto3.client(service, **KEYS)
     return client, Stubber(client)
 
 

@@ -12,15 +12,13 @@ import pytest
 from aws_cdk import aws_s3 as s3
 
 from stacks.deletion import empty_buckets
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.timeout(600)
 Cli = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(cdk_cli: Any, client: Any, tmp_path: Path) -> Cli:  # noqa: F811  fixtures
+def run(cdk_cli: Any, client: Any, tmp_path: Path) -> Cli:
     client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     count = iter(range(100))
@@ -41,7 +39,7 @@ def run(cdk_cli: Any, client: Any, tmp_path: Path) -> Cli:  # noqa: F811  fixtur
     return cli
 
 
-def fill(client: Any) -> None:  # noqa: F811  a fixture
+def fill(client: Any) -> None:
     # moto's CloudFormation leaves VersioningConfiguration out.
     client("s3").put_bucket_versioning(Bucket="weights", VersioningConfiguration={"Status": "Enabled"})
     for body in (b"1", b"2"):
@@ -49,11 +47,11 @@ def fill(client: Any) -> None:  # noqa: F811  a fixture
     client("s3").delete_object(Bucket="weights", Key="model")
 
 
-def buckets(client: Any) -> set[str]:  # noqa: F811  a fixture
+def buckets(client: Any) -> set[str]:
     return {bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]}
 
 
-def test_a_stack_with_versioned_objects_can_be_deleted(run: Cli, client: Any) -> None:  # noqa: F811
+def test_a_stack_with_versioned_objects_can_be_deleted(run: Cli, client: Any) -> None:
     assert run("deploy", destroy=True).returncode == 0
     fill(client)
     gone = run("destroy", destroy=True)
@@ -61,7 +59,7 @@ def test_a_stack_with_versioned_objects_can_be_deleted(run: Cli, client: Any) ->
     assert "weights" not in buckets(client)
 
 
-def test_data_that_are_to_be_kept_by_now_are_kept(run: Cli, client: Any) -> None:  # noqa: F811
+def test_data_that_are_to_be_kept_by_now_are_kept(run: Cli, client: Any) -> None:
     assert run("deploy", destroy=True).returncode == 0
     fill(client)
     kept = run("deploy", destroy=False)

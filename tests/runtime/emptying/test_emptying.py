@@ -68,7 +68,7 @@ def test_a_bucket_that_is_gone_is_empty(s3: Any) -> None:
 )
 def test_only_a_stack_that_goes_takes_its_data_along(status: str, goes: bool) -> None:
     class CloudFormation:
-        def describe_stacks(self, StackName: str) -> Any:  # noqa: N803  as boto3 has it
+        def describe_stacks(self, StackName: str) -> Any:
             assert StackName == "arn:stack"
             return {"Stacks": [{"StackStatus": status}]}
 

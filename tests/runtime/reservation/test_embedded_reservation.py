@@ -23,8 +23,6 @@ from cdk_sglang import (
     SglangOptions,
 )
 from localcloud.aws.clock import clock
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import eventually
 from tests.support.reservations import TYPE, bought
 
@@ -34,7 +32,7 @@ FILES = {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": b"w
 
 
 @pytest.fixture
-def deploy(cdk_cli: Any, client: Any, tmp_path: Path) -> Deploy:  # noqa: F811  fixtures
+def deploy(cdk_cli: Any, client: Any, tmp_path: Path) -> Deploy:
     for bucket in ("cdk-hnb659fds-assets-123456789012-us-east-1", "models"):
         client("s3").create_bucket(Bucket=bucket)
     for name, body in FILES.items():
@@ -81,7 +79,7 @@ def jump(to: float, *, looks: int = 0) -> None:
     clock().tick()
 
 
-def test_a_plan_that_is_not_active_fails_the_deployment_before_it_makes_a_config(deploy: Deploy, client: Any) -> None:  # noqa: F811
+def test_a_plan_that_is_not_active_fails_the_deployment_before_it_makes_a_config(deploy: Deploy, client: Any) -> None:
     sagemaker = client("sagemaker")
     plan = bought(sagemaker)
     eventually(lambda: sagemaker.describe_training_plan(TrainingPlanName=plan)["Status"] == "Scheduled")
@@ -91,7 +89,7 @@ def test_a_plan_that_is_not_active_fails_the_deployment_before_it_makes_a_config
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
 
 
-def test_an_endpoint_lives_through_the_end_of_its_plan(deploy: Deploy, client: Any) -> None:  # noqa: F811
+def test_an_endpoint_lives_through_the_end_of_its_plan(deploy: Deploy, client: Any) -> None:
     sagemaker, runtime, cloudwatch = client("sagemaker"), client("sagemaker-runtime"), client("cloudwatch")
 
     def answers() -> bool:

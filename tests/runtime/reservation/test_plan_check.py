@@ -222,7 +222,7 @@ def test_a_role_without_a_permission_fails_the_call_and_moves_nothing(
 def denied(monkeypatch: pytest.MonkeyPatch, client: Any, operation: str) -> None:
     def refuse(**_: Any) -> None:
         error = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized to perform this action"}}
-        raise ClientError(error, operation)  # type: ignore[arg-type]
+        raise ClientError(error, operation)
 
     monkeypatch.setattr(client, operation, refuse)
 

@@ -1,3 +1,3 @@
 """Fixtures of these tests, from tests/support."""
 
-from tests.support.reservations import driven, fleet, sagemaker  # noqa: F401  fixtures
+from tests.support.reservations import fleet

@@ -22,8 +22,6 @@ from cdk_sglang.spec.image import Image
 from cdk_sglang.spec.model import Model
 from localcloud.aws.clock import clock
 from localcloud.aws.server import LocalCloud
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.localcloud.helpers import any_component, any_endpoint, eventually, in_service
 
 pytestmark = pytest.mark.timeout(300)
@@ -65,9 +63,9 @@ def jump(to: dt.datetime) -> None:
 
 
 def test_costs_of_a_fleet_from_its_deployment_to_the_command(
-    cdk_cli: Any,  # noqa: F811  fixtures
-    client: Any,  # noqa: F811
-    cloud: LocalCloud,  # noqa: F811
+    cdk_cli: Any,
+    client: Any,
+    cloud: LocalCloud,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

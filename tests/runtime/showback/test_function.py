@@ -213,7 +213,7 @@ def test_both_fleets_of_a_deployment_are_in_the_sample(serving: logic.Aws, drive
         def describe_endpoint(self, **request: Any) -> Any:
             return serving.sagemaker.describe_endpoint(**request) | {"PendingDeploymentSummary": pending}
 
-    sample, _ = observation.take(Deploying(), [observation.Watched.parse(watched())], at=driven.utc())  # type: ignore[arg-type]
+    sample, _ = observation.take(Deploying(), [observation.Watched.parse(watched())], at=driven.utc())
     counts = [(one.type, one.count) for one in sample.endpoints["fleet"].instances]
     assert counts == [(G6E, 1), ("ml.p5.48xlarge", 1), (G6E, 2)]
 

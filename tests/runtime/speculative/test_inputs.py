@@ -35,7 +35,7 @@ QUOTA = "ml.g6e.12xlarge for training job usage"
 
 def sagemaker() -> SageMakerStandIn:
     made = SageMakerStandIn()
-    made.meta = client("sagemaker").meta  # type: ignore[attr-defined]
+    made.meta = client("sagemaker").meta
     return live(made)
 
 

@@ -28,8 +28,6 @@ from cdk_sglang import (
     SglangOptions,
 )
 from localcloud.aws.compute import builds
-from tests.localcloud.conftest import cdk as cdk_cli  # noqa: F401  fixtures
-from tests.localcloud.conftest import client, cloud  # noqa: F401  fixtures
 from tests.support.model_folders import TOKENIZER
 from tests.support.weights import safetensors_bytes
 
@@ -65,7 +63,7 @@ def content(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def deploy(cdk_cli: Any, client: Any, tmp_path: Path, content: Path) -> Deploy:  # noqa: F811  fixtures
+def deploy(cdk_cli: Any, client: Any, tmp_path: Path, content: Path) -> Deploy:
     client("s3").create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     client("s3").create_bucket(Bucket="models")
@@ -101,7 +99,7 @@ def deploy(cdk_cli: Any, client: Any, tmp_path: Path, content: Path) -> Deploy: 
     return run
 
 
-def image_of(client: Any) -> str:  # noqa: F811
+def image_of(client: Any) -> str:
     (model,) = client("sagemaker").list_models()["Models"]
     found = client("sagemaker").describe_model(ModelName=model["ModelName"])
     return str(found["PrimaryContainer"]["Image"])
@@ -109,7 +107,7 @@ def image_of(client: Any) -> str:  # noqa: F811
 
 def test_changed_content_is_built_once_and_served_by_its_digest(
     deploy: Deploy,
-    client: Any,  # noqa: F811
+    client: Any,
     built: list[builds.Build],
     content: Path,
 ) -> None:
@@ -135,7 +133,7 @@ def test_changed_content_is_built_once_and_served_by_its_digest(
 
 def test_a_build_that_fails_fails_the_deployment_with_its_reason(
     deploy: Deploy,
-    client: Any,  # noqa: F811
+    client: Any,
     built: list[builds.Build],
 ) -> None:
     def broken(build: builds.Build) -> None:
@@ -151,7 +149,7 @@ def test_a_build_that_fails_fails_the_deployment_with_its_reason(
 
 def test_half_a_model_fails_the_deployment_with_the_files_name(
     deploy: Deploy,
-    client: Any,  # noqa: F811
+    client: Any,
     built: list[builds.Build],
 ) -> None:
     client("s3").put_object(Bucket="models", Key="llama/model.safetensors", Body=FILES["model.safetensors"][:-1])
@@ -166,7 +164,7 @@ def test_half_a_model_fails_the_deployment_with_the_files_name(
 
 def test_adapters_come_answer_and_go_while_their_base_serves(
     deploy: Deploy,
-    client: Any,  # noqa: F811
+    client: Any,
     built: list[builds.Build],
     adapter_folder: Callable[..., Path],
 ) -> None:

@@ -437,7 +437,7 @@ def test_fewer_files_at_once_where_memory_is_short(weights: Any) -> None:
 
 
 def run_program(
-    cloud: str, *arguments: str, full_disk: bool = False, **environment: str
+    endpoint_url: str, *arguments: str, full_disk: bool = False, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     def no_byte_on_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -448,7 +448,7 @@ def run_program(
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(RUNTIME),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "AWS_ENDPOINT_URL": cloud,
+            "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -462,37 +462,39 @@ def run_program(
     )
 
 
-def client(cloud: str, service: str) -> Any:
+def client(endpoint_url: str, service: Any) -> Any:
     return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=cloud,
+        service,
+        endpoint_url=endpoint_url,
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
 
 
-def test_a_full_disk_does_not_stop_staging(hub: HubServer, cloud: str) -> None:
+def test_a_full_disk_does_not_stop_staging(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(1, rows=5 * MIB)
-    client(cloud, "s3").create_bucket(Bucket="models")
+    client(endpoint_url, "s3").create_bucket(Bucket="models")
 
     done = run_program(
-        cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, full_disk=True
+        endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, full_disk=True
     )
 
     assert done.returncode == 0, done.stderr
     assert "staged 5 files, 0.02 GB" in done.stdout
 
 
-def test_the_program_reads_its_token_from_secrets_manager(hub: HubServer, cloud: str) -> None:
+def test_the_program_reads_its_token_from_secrets_manager(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(1)
     hub.models[REPO].gated = True
     hub.tokens["hf_mine"] = {REPO}
-    client(cloud, "s3").create_bucket(Bucket="models")
-    secret = client(cloud, "secretsmanager").create_secret(Name="hub", SecretString='{"token": "hf_mine"}')["ARN"]
+    client(endpoint_url, "s3").create_bucket(Bucket="models")
+    secret = client(endpoint_url, "secretsmanager").create_secret(Name="hub", SecretString='{"token": "hf_mine"}')[
+        "ARN"
+    ]
 
     done = run_program(
-        cloud,
+        endpoint_url,
         "--json",
         "stage",
         REPO,
@@ -511,8 +513,8 @@ def test_the_program_reads_its_token_from_secrets_manager(hub: HubServer, cloud:
     assert "hf_mine" not in done.stdout + done.stderr
 
 
-def test_a_token_in_the_environment_is_refused(cloud: str) -> None:
-    done = run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", HF_TOKEN="hf_mine")
+def test_a_token_in_the_environment_is_refused(endpoint_url: str) -> None:
+    done = run_program(endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", HF_TOKEN="hf_mine")
 
     assert done.returncode == 2
     assert done.stderr == (
@@ -521,26 +523,26 @@ def test_a_token_in_the_environment_is_refused(cloud: str) -> None:
     )
 
 
-def test_verify_knows_a_draft_by_its_record(hub: HubServer, cloud: str) -> None:
+def test_verify_knows_a_draft_by_its_record(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(1)
     del hub.models[REPO].files["tokenizer.json"]
-    client(cloud, "s3").create_bucket(Bucket="models")
+    client(endpoint_url, "s3").create_bucket(Bucket="models")
     order = ("--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
-    staged = run_program(cloud, "stage", REPO, *order, "--draft")
+    staged = run_program(endpoint_url, "stage", REPO, *order, "--draft")
     assert staged.returncode == 0, staged.stderr
-    assert run_program(cloud, "verify", "--bucket", "models", "--prefix", PREFIX).returncode == 0
+    assert run_program(endpoint_url, "verify", "--bucket", "models", "--prefix", PREFIX).returncode == 0
 
 
-def test_verify_names_what_has_changed_since_staging(hub: HubServer, cloud: str) -> None:
+def test_verify_names_what_has_changed_since_staging(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(2)
-    s3 = client(cloud, "s3")
+    s3 = client(endpoint_url, "s3")
     s3.create_bucket(Bucket="models")
-    run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
-    assert run_program(cloud, "verify", "--bucket", "models", "--prefix", PREFIX).returncode == 0
+    run_program(endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
+    assert run_program(endpoint_url, "verify", "--bucket", "models", "--prefix", PREFIX).returncode == 0
 
     name = "model-00001-of-00002.safetensors"
     s3.put_object(Bucket="models", Key=f"{PREFIX}{name}", Body=hub.models[REPO].files[name][:-10])
-    done = run_program(cloud, "verify", "--bucket", "models", "--prefix", PREFIX)
+    done = run_program(endpoint_url, "verify", "--bucket", "models", "--prefix", PREFIX)
 
     size = len(hub.models[REPO].files[name])
     assert done.returncode == 1
@@ -550,19 +552,19 @@ def test_verify_names_what_has_changed_since_staging(hub: HubServer, cloud: str)
     ]
 
 
-def test_list_shows_what_is_staged(hub: HubServer, cloud: str) -> None:
+def test_list_shows_what_is_staged(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(2)
-    client(cloud, "s3").create_bucket(Bucket="models")
-    run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
+    client(endpoint_url, "s3").create_bucket(Bucket="models")
+    run_program(endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
 
-    (line,) = run_program(cloud, "--json", "list", "--bucket", "models").stdout.splitlines()
+    (line,) = run_program(endpoint_url, "--json", "list", "--bucket", "models").stdout.splitlines()
 
     shown = json.loads(line)
     assert (shown["repo"], shown["revision"], shown["files"]) == (REPO, REVISION, 6)
 
 
-def test_a_bucket_that_is_not_there_is_one_line(cloud: str) -> None:
-    done = run_program(cloud, "list", "--bucket", "nowhere")
+def test_a_bucket_that_is_not_there_is_one_line(endpoint_url: str) -> None:
+    done = run_program(endpoint_url, "list", "--bucket", "nowhere")
 
     assert done.returncode == 1
     assert done.stderr.startswith("error: AWS: ")

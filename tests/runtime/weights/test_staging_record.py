@@ -159,29 +159,29 @@ def test_an_answer_that_is_no_list_of_files_is_a_line(
     assert f"{REPO}: {hub.url} answered no list of files (" in Run(weights, hub, s3).refused()
 
 
-def test_verify_names_what_the_record_does_not(hub: HubServer, cloud: str) -> None:
+def test_verify_names_what_the_record_does_not(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(2)
-    s3 = client(cloud, "s3")
+    s3 = client(endpoint_url, "s3")
     s3.create_bucket(Bucket="models")
-    run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
+    run_program(endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
     s3.put_object(Bucket="models", Key=f"{PREFIX}extra.py", Body=b"x")
-    done = run_program(cloud, "verify", "--bucket", "models", "--prefix", PREFIX)
+    done = run_program(endpoint_url, "verify", "--bucket", "models", "--prefix", PREFIX)
 
     assert done.returncode == 1
     assert done.stderr == f"error: s3://models/{PREFIX}extra.py: is there, and the manifest does not name it\n"
 
 
-def test_a_forged_record_is_neither_listed_nor_verified(hub: HubServer, cloud: str) -> None:
+def test_a_forged_record_is_neither_listed_nor_verified(hub: HubServer, endpoint_url: str) -> None:
     hub.models[REPO] = a_model(2)
-    s3 = client(cloud, "s3")
+    s3 = client(endpoint_url, "s3")
     s3.create_bucket(Bucket="models")
-    run_program(cloud, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
+    run_program(endpoint_url, "stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url)
     forged = f"weights/Evil/Model/{REVISION}/"
     record = s3.get_object(Bucket="models", Key=f"{PREFIX}{RECORD}")["Body"].read()
     s3.put_object(Bucket="models", Key=f"{forged}{RECORD}", Body=record)
 
-    listed = run_program(cloud, "--json", "list", "--bucket", "models")
-    verified = run_program(cloud, "verify", "--bucket", "models", "--prefix", forged)
+    listed = run_program(endpoint_url, "--json", "list", "--bucket", "models")
+    verified = run_program(endpoint_url, "verify", "--bucket", "models", "--prefix", forged)
 
     events = [json.loads(line) for line in listed.stdout.splitlines()]
     assert sorted(event["event"] for event in events) == ["model", "unread"]

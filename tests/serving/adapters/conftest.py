@@ -1,3 +1,3 @@
 """Fixtures of these tests, from tests/support."""
 
-from tests.support.weights import adapter_folder, s3, weights  # noqa: F401  fixtures
+from tests.support.weights import adapter_folder, s3, weights

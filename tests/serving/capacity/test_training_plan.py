@@ -125,7 +125,7 @@ def test_an_end_as_text_is_the_day_it_names() -> None:
 
 def test_the_end_must_be_given() -> None:
     with pytest.raises(TypeError, match="until"):
-        Capacity.reserved(PLAN, "ml.p5en.48xlarge", 2)  # type: ignore[call-arg]
+        Capacity.reserved(PLAN, "ml.p5en.48xlarge", 2)
 
 
 def test_reports_every_problem_of_a_move_at_once() -> None:

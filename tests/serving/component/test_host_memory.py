@@ -223,7 +223,7 @@ def test_without_a_limit_the_buffer_holds_all_weights_up_to_40_gb(endpoint: Infe
 
 def test_memory_that_is_known_at_deployment_alone_is_not_checked(endpoint: InferenceEndpoint, stack: cdk.Stack) -> None:
     token = cdk.CfnParameter(stack, "Memory", type="Number").value_as_number
-    memory = HostResources(cpu_cores=4, memory_mib=token)  # type: ignore[arg-type]
+    memory = HostResources(cpu_cores=4, memory_mib=token)
     component = add(endpoint, server=streamed(lora=lora(max_loaded_loras=10_000)), resources=memory)
     assert component.variants[0].memory_mib == token
 

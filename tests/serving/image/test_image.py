@@ -26,7 +26,7 @@ def repository(stack: cdk.Stack) -> ecr.Repository:
 @pytest.mark.parametrize("reference", [{}, {"digest": DIGEST, "tag": "v1"}])
 def test_rejects_anything_but_one_of_digest_and_tag(repository: ecr.Repository, reference: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as error:
-        ServingImage.from_repository(repository, cuda="13.0", sglang_version="0.5.23", **reference)  # type: ignore[arg-type]
+        ServingImage.from_repository(repository, cuda="13.0", sglang_version="0.5.23", **reference)
     assert error.value.problems == (
         "image: give exactly one of digest and tag; a digest cannot move under a running endpoint",
     )
@@ -152,7 +152,7 @@ def test_an_image_of_ones_own_is_named_by_digest_or_tag(
     stack: cdk.Stack,
     reference: dict[str, str],
 ) -> None:
-    image = ServingImage.from_repository(repository, cuda="13.0", sglang_version="0.5.23", **reference)  # type: ignore[arg-type]
+    image = ServingImage.from_repository(repository, cuda="13.0", sglang_version="0.5.23", **reference)
     any_component(endpoint=any_endpoint(image=image))
     (uri,) = _images(stack)
     assert uri["Fn::Join"][1][-1] == (f"@{DIGEST}" if "digest" in reference else ":v1")

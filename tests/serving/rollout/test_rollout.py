@@ -237,7 +237,7 @@ def test_the_count_is_asked_for_again_exactly_when_the_component_changes() -> No
 def test_a_threshold_that_is_known_at_deployment_alone_is_in_the_alarm_and_its_description() -> None:
     built = Built()
     errors = cdk.CfnParameter(built.stack, "Errors", type="Number")
-    alarms = RollbackAlarms(server_errors=errors.value_as_number, model_errors=None)  # type: ignore[arg-type]
+    alarms = RollbackAlarms(server_errors=errors.value_as_number, model_errors=None)
     built.add(copies=4, rollout=ROLLING(max_batch=HALF, alarms=alarms))
     (alarm,) = (
         alarm["Properties"]
@@ -253,6 +253,6 @@ def test_a_threshold_that_is_known_at_deployment_alone_is_in_the_alarm_and_its_d
 def test_a_wait_that_is_known_at_deployment_alone_is_in_the_policy() -> None:
     built = Built()
     wait = cdk.CfnParameter(built.stack, "Wait", type="Number").value_as_number
-    built.add(copies=4, rollout=ROLLING(max_batch=HALF, wait_seconds=wait))  # type: ignore[arg-type]
+    built.add(copies=4, rollout=ROLLING(max_batch=HALF, wait_seconds=wait))
     policy = built.one("AWS::SageMaker::InferenceComponent")["DeploymentConfig"]["RollingUpdatePolicy"]
     assert policy["WaitIntervalInSeconds"] == {"Ref": "Wait"}

@@ -18,7 +18,7 @@ MINUTES_OF_A_WEEK = 7 * 24 * 60
 
 def when(action: Action) -> list[int]:
     """Minutes of the week at which a weekly action runs."""
-    minute, hour, days = re.fullmatch(r"cron\((\d+) (\d+) \? \* ([A-Z,]+) \*\)", action.schedule).groups()  # type: ignore[union-attr]
+    minute, hour, days = re.fullmatch(r"cron\((\d+) (\d+) \? \* ([A-Z,]+) \*\)", action.schedule).groups()
     return [DAYS.index(day.lower()) * 1440 + int(hour) * 60 + int(minute) for day in days.split(",")]
 
 

@@ -26,7 +26,6 @@ from cdk_sglang import (
     SglangOptions,
 )
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
-from tests.localcloud.conftest import driven, sagemaker  # noqa: F401  fixtures
 from tests.localcloud.helpers import any_component as live_component
 from tests.localcloud.helpers import any_endpoint as live_endpoint
 from tests.serving.conftest import own_image
@@ -45,7 +44,7 @@ def stack() -> cdk.Stack:
 
 
 @pytest.fixture
-def live(sagemaker: Any, driven: Any) -> Any:  # noqa: F811
+def live(sagemaker: Any, driven: Any) -> Any:
     """The embedded AWS with an endpoint whose name has capitals."""
     live_endpoint(sagemaker, "Prod-Chat")
     driven.advance(5)

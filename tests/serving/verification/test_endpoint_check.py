@@ -184,6 +184,6 @@ def test_a_verification_under_both_names_is_refused_before_anything_exists() -> 
 def test_the_time_for_an_answer_may_be_known_at_deployment_alone() -> None:
     built = Built(verification=Verification())
     seconds = cdk.CfnParameter(built.stack, "Seconds", type="Number")
-    built.add(smoke=SmokeRequest(timeout_seconds=seconds.value_as_number))  # type: ignore[arg-type]
+    built.add(smoke=SmokeRequest(timeout_seconds=seconds.value_as_number))
     (resource,) = built.all("Custom::CdkSglangTruth").values()
     assert {"Ref": "Seconds"} in resource["Properties"]["Asked"]["Fn::Join"][1]

@@ -154,7 +154,7 @@ def test_the_check_can_be_left_out() -> None:
 def test_a_token_that_is_no_secret_is_refused_beside_all_other_mistakes() -> None:
     stack = cdk.Stack(cdk.App(), "Fleet")
     with pytest.raises(ConfigurationError) as caught:
-        ModelSource.from_hugging_face("llama", revision="main", bucket=s3.Bucket(stack, "Weights"), token="hf_x")  # type: ignore[arg-type]
+        ModelSource.from_hugging_face("llama", revision="main", bucket=s3.Bucket(stack, "Weights"), token="hf_x")
     assert [problem.path for problem in caught.value.problems] == [
         "model.hugging_face",
         "model.revision",

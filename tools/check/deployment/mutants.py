@@ -56,7 +56,7 @@ def refusals(folders: Mapping[str, Path], mutants: Sequence[Mutant]) -> list[str
 
 
 def _refusal(folder: str, environment: str, artifact: str, text: str) -> str:
-    from tools.check.deployment import stacks  # noqa: PLC0415 -- the embedded AWS is loaded in processes that need it
+    from tools.check.deployment import stacks
 
     assembly = Assembly(environment=environment, folder=Path(folder))
     return next(iter(stacks.findings(assembly, changed={artifact: text}, only=artifact)), "")

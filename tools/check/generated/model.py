@@ -137,4 +137,4 @@ def _place(path: Path_) -> str:
 
 def _short(value: object) -> str:
     text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}... ({len(text)} characters)"  # noqa: PLR2004
+    return text if len(text) <= 40 else f"{text[:40]}... ({len(text)} characters)"

@@ -60,7 +60,7 @@ def required(source: Source) -> Iterator[Candidate]:
         if shape is not None:
             given = set(schema.get("required", [])) if schema else set()
             for path in _required_of_shape(properties, shape, ("Properties",)):
-                made = len(path) == 2 and str(path[-1]).endswith("Name") and path[-1] not in given  # noqa: PLR2004
+                made = len(path) == 2 and str(path[-1]).endswith("Name") and path[-1] not in given
                 if not made:
                     paths[path] = None
         yield from (removal(REQUIRED, source, name, path) for path in paths)
@@ -203,7 +203,7 @@ def _bad(value: Tree, limits: Limits) -> Iterator[object]:
         yield max(enum) + 1
         return
     if isinstance(value, str) and text:
-        if most is not None and most < 100_000:  # noqa: PLR2004
+        if most is not None and most < 100_000:
             yield (value or "a") * (most // len(value or "a") + 1)
         if least:
             yield ""

@@ -84,7 +84,7 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
     for resource_type, when, path in TWO:
         for name, resource in graph.of_type(resource_type).items():
             subnets = list(map(str, at(resource["Properties"], path)))
-            if when in resource["Properties"] and len(set(subnets)) < 2:  # noqa: PLR2004
+            if when in resource["Properties"] and len(set(subnets)) < 2:
                 yield name, f"{path} has {len(set(subnets))}; two subnets in two zones are promised"
     for name, endpoint in graph.of_type("AWS::EC2::VPCEndpoint").items():
         vpc = reference(endpoint["Properties"].get("VpcId"))

@@ -55,8 +55,8 @@ def spans(samples: Sequence[tuple[int, T]], *, start: int, end: int, period: int
     for index, (moment, value) in enumerate(samples):
         before = samples[index - 1][0] if index else None
         after = samples[index + 1][0] if index + 1 < len(samples) else None
-        first = moment - half if _apart(before, moment, period) else (before + moment) // 2  # type: ignore[operator]
-        last = moment + half if _apart(moment, after, period) else (moment + after) // 2  # type: ignore[operator]
+        first = moment - half if before is None or _apart(before, moment, period) else (before + moment) // 2
+        last = moment + half if after is None or _apart(moment, after, period) else (moment + after) // 2
         for begin, stop, interpolated in (
             (first, min(moment - near, last), True),
             (max(first, moment - near), min(last, moment + near), False),
@@ -67,8 +67,8 @@ def spans(samples: Sequence[tuple[int, T]], *, start: int, end: int, period: int
     return found
 
 
-def _apart(one: int | None, other: int | None, period: int) -> bool:
-    return one is None or other is None or other - one > max(LONGEST_GAP_SECONDS, period)
+def _apart(one: int, other: int, period: int) -> bool:
+    return other - one > max(LONGEST_GAP_SECONDS, period)
 
 
 def _hours(start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -163,8 +163,8 @@ def _query_at(session: Any, url: str, query: str, at: dt.datetime) -> Sequence[M
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     request = AWSRequest(method="POST", url=url, data=body, headers=headers)
     SigV4Auth(session.get_credentials(), "monitoring", session.region_name).add_auth(request)
-    sent = urllib.request.Request(url, data=body.encode(), headers=dict(request.headers), method="POST")  # noqa: S310  AWS's address
-    with urllib.request.urlopen(sent, timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310  as above
+    sent = urllib.request.Request(url, data=body.encode(), headers=dict(request.headers), method="POST")
+    with urllib.request.urlopen(sent, timeout=_TIMEOUT_SECONDS) as reply:
         answer = json.load(reply)
     if answer["status"] != "success":
         raise ValueError(answer.get("error", "no success"))

@@ -37,7 +37,10 @@ class Speculation:
     @classmethod
     def of(cls, draft: Mapping[str, Any]) -> Speculation:
         """Read the result of `read_draft`."""
-        return cls(**{key: draft.get(key) for key in ("algorithm", "steps", "topk", "draft_tokens", "prefix")})  # type: ignore[arg-type]
+        values: dict[str, Any] = {
+            key: draft.get(key) for key in ("algorithm", "steps", "topk", "draft_tokens", "prefix")
+        }
+        return cls(**values)
 
     def environment(self, *, kind: str) -> dict[str, str]:
         """Return the container's variables.

@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from .formats import COMPLETIONS, RecordError, converted
@@ -49,7 +50,7 @@ def conversation(record: Mapping[str, Any], *, component: str = "") -> tuple[str
         if component and named != component:
             raise OtherComponentError
         code = metadata.get("statusCode", metadata.get("httpStatusCode", 200))
-        if isinstance(code, int) and code >= 400:  # noqa: PLR2004  HTTP
+        if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST:
             raise RecordError(f"was answered with status {code}")
     content = record["captureData"]
     if not isinstance(content, Mapping):

@@ -108,7 +108,7 @@ def _training(aws: Aws, config: Config, model: base_model.BaseModel, problems: l
 def _instance_types(aws: Aws) -> set[str]:
     """Return the types that CreateOptimizationJob takes, from the service's own description in botocore."""
     shape = aws.sagemaker.meta.service_model.operation_model("CreateOptimizationJob").input_shape
-    return set(shape.members["DeploymentInstanceType"].enum) if shape is not None else set()  # type: ignore[attr-defined]
+    return set(shape.members["DeploymentInstanceType"].enum) if shape is not None else set()  # type: ignore[attr-defined]  # a string shape has its enum
 
 
 def _refused(problems: list[str]) -> EndError:

@@ -138,7 +138,7 @@ def request(
         },
         "OutputConfig": {"S3OutputLocation": f"s3://{config.bucket}/{output_prefix(config, run, name)}"},
         "RoleArn": config.benchmark_role_arn,
-        "Tags": tags(run, config),  # type: ignore[typeddict-item]
+        "Tags": tags(run, config),  # type: ignore[typeddict-item]  # keys and values, as every service takes them
     }
 
 

@@ -1,7 +1,5 @@
 """`python -m weights stage|verify|list`: lines for people, or JSON lines for the program that shows a progress bar."""
 
-# ruff: noqa: T201  standard output is the interface
-
 from __future__ import annotations
 
 import argparse

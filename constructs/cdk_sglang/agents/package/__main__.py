@@ -29,14 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
         raise_if_any(_changes(sources, options.expect))
         output = cached_zip(sources, os.environ)
         if not output.is_file():
-            print(f"agent: {build(sources, output).sizes()}", file=sys.stderr)  # noqa: T201  the CLI shows stderr if the command fails
+            print(f"agent: {build(sources, output).sizes()}", file=sys.stderr)
     except ConfigurationError as error:
         for problem in error.problems:
-            print(f"agent: {problem}", file=sys.stderr)  # noqa: T201  as above
+            print(f"agent: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(output)  # noqa: T201  what the CLI reads
+    print(output)
     return 0
 
 

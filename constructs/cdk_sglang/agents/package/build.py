@@ -118,7 +118,7 @@ def start_seconds(sources: AgentSources, python: Path) -> float:
             ]
         )
     begin = time.monotonic()
-    done = subprocess.run(  # noqa: S603  a list; its program is named by the user
+    done = subprocess.run(
         [str(program), "-c", "import main"], cwd=sources.folder, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
@@ -128,7 +128,7 @@ def start_seconds(sources: AgentSources, python: Path) -> float:
 
 def _install(uv: Path, sources: AgentSources, packages: Path, environment: Mapping[str, str]) -> None:
     command = install_command(uv, sources, packages)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment))  # noqa: S603  a list
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment))
     if done.returncode != 0:
         raise ConfigurationError(
             [

@@ -76,7 +76,7 @@ def find_aiperf(path: Path | None = None) -> Path:
 def version_of(executable: Path) -> str:
     """Return the version that AIPerf reports; empty if it reports none."""
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run([str(executable), "--version"], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603  a list
+        done = subprocess.run([str(executable), "--version"], capture_output=True, text=True, check=False, timeout=120)
         words = done.stdout.split()
         return words[-1] if words else ""
     return ""
@@ -104,7 +104,7 @@ def run_aiperf(
     command = [str(executable), "profile", "--config", str(configuration)]
     reason: str | None = None
     with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(  # noqa: S603  a list
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,

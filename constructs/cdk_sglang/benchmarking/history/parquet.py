@@ -68,7 +68,7 @@ def write_parquet(path: Path, measurements: Sequence[Measurement]) -> None:
     draft.replace(path)
 
 
-def _stored(value: Any) -> Any:  # noqa: ANN401  values of any column
+def _stored(value: Any) -> Any:
     return value.astimezone(dt.UTC).replace(tzinfo=None) if isinstance(value, dt.datetime) else value
 
 

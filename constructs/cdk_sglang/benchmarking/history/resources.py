@@ -24,6 +24,7 @@ QUERIES: Final = "queries/"
 TABLE: Final = "measurements"
 _FIRST_DAY: Final = "2026-01-01"
 _GIB: Final = 2**30
+_MOST_SCAN_GIB: Final = 1024
 _SCAN_MIN_BYTES: Final = 10_000_000
 """Least bytes of a scan limit (https://docs.aws.amazon.com/athena/latest/ug/workgroups-setting-control-limits-cloudwatch.html, read 2026-11)."""
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -201,6 +202,8 @@ def _problems(construct_id: str, database_name: str, workgroup_name: str, scan_l
                 f"{workgroup_name!r} is not allowed; use letters, digits, dots, underscores and hyphens, up to 128",
             )
         )
-    if not 1 <= scan_limit_gib <= 1024:  # noqa: PLR2004  the bounds that the message states
-        problems.append(Problem(f"{construct_id}.scan_limit_gib", f"{scan_limit_gib:g} is not allowed; use 1 to 1024"))
+    if not 1 <= scan_limit_gib <= _MOST_SCAN_GIB:
+        problems.append(
+            Problem(f"{construct_id}.scan_limit_gib", f"{scan_limit_gib:g} is not allowed; use 1 to {_MOST_SCAN_GIB}")
+        )
     return problems

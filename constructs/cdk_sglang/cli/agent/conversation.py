@@ -89,14 +89,14 @@ class Conversation:
             return
 
 
-def _named(user: str) -> Any:  # noqa: ANN401  a handler of botocore's events
-    def add(request: Any, **_: object) -> None:  # noqa: ANN401  botocore's request
+def _named(user: str) -> Any:
+    def add(request: Any, **_: object) -> None:
         request.headers[USER_HEADER] = user
 
     return add
 
 
-def _events(body: Any) -> Iterator[Event]:  # noqa: ANN401  botocore's stream
+def _events(body: Any) -> Iterator[Event]:
     from botocore.exceptions import BotoCoreError
     from urllib3.exceptions import HTTPError
 

@@ -91,7 +91,7 @@ def evaluate(
 
 def _run(command: list[str], folder: Path) -> int:
     try:
-        status = subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603  a list; the user names its program
+        status = subprocess.run(command, cwd=folder, check=False).returncode
     except KeyboardInterrupt:
         return _INTERRUPTED
     return status if status in _STATUSES else 2

@@ -117,14 +117,14 @@ def new_identifier() -> str:
     return f"{dt.datetime.now(tz=dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _described(sagemaker: Any, target: Target) -> Any:  # noqa: ANN401  a client, and Deployed
+def _described(sagemaker: Any, target: Target) -> Any:
     from cdk_sglang.benchmarking.deployed import describe
 
     with failures_of(f"sagemaker:DescribeInferenceComponent {target.component_name}"):
         return describe(sagemaker, target)
 
 
-def _ended(sagemaker: Any, target: Target) -> str | None:  # noqa: ANN401  a client
+def _ended(sagemaker: Any, target: Target) -> str | None:
     from cdk_sglang.benchmarking.deployed import has_ended
 
     return has_ended(sagemaker, target)

@@ -121,7 +121,7 @@ def aiperf_sender(request: Request, *, api: str, executable: Path | None, weight
     return Sender(send=sender, name=f"aiperf-{api}", tool_version=version, notes=way.notes)
 
 
-def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, timeout_seconds: float) -> Sender:  # noqa: ANN401  a client
+def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, timeout_seconds: float) -> Sender:
     """Return a sender with SageMaker AI benchmark jobs.
 
     Args:

@@ -84,7 +84,7 @@ class Clients:
         self.calls = 0
         self.turn = 0
 
-    def __getitem__(self, service: str) -> Any:  # noqa: ANN401  boto3's client
+    def __getitem__(self, service: str) -> Any:
         """A client that refuses every operation that does more than read.
 
         Raises:
@@ -121,7 +121,7 @@ class Clients:
 class _CountedPromql(PromqlApi):
     """The PromQL API, whose queries are calls like others."""
 
-    def __init__(self, address: str, region: str, *, credentials: Any, count: Callable[[], None]) -> None:  # noqa: ANN401  botocore's
+    def __init__(self, address: str, region: str, *, credentials: Any, count: Callable[[], None]) -> None:
         super().__init__(address, region, credentials=credentials)
         self._count = count
 

@@ -41,7 +41,7 @@ class AlarmReader:
         self._names: list[str] = []
         self._listed = float("-inf")
 
-    def read(self, cloudwatch: Any, cloudformation: Any) -> list[dict[str, Any]]:  # noqa: ANN401  boto3's clients
+    def read(self, cloudwatch: Any, cloudformation: Any) -> list[dict[str, Any]]:
         """Return the environment's alarms: those in ALARM first, those of scaling policies last.
 
         Args:
@@ -59,7 +59,7 @@ class AlarmReader:
         order = len(_ORDER)
         return sorted(found.values(), key=lambda one: (one["scaling"], _ORDER.get(one["state"], order), one["name"]))
 
-    def _described(self, cloudwatch: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401  boto3's client
+    def _described(self, cloudwatch: Any) -> Iterator[Mapping[str, Any]]:
         for first in range(0, len(self._names), _AT_ONCE):
             yield from _pages(cloudwatch, AlarmNames=self._names[first : first + _AT_ONCE])
         for endpoint in self._fleet.endpoints:
@@ -70,13 +70,13 @@ class AlarmReader:
                     yield alarm
 
 
-def _pages(cloudwatch: Any, **which: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401  boto3's client
+def _pages(cloudwatch: Any, **which: Any) -> Iterator[Mapping[str, Any]]:
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"], **which)
     for page in pages:
         yield from (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ()))
 
 
-def _alarms_of(cloudformation: Any, stack: str) -> list[str]:  # noqa: ANN401  boto3's client
+def _alarms_of(cloudformation: Any, stack: str) -> list[str]:
     """Names of a stack's alarms; none of a stack that does not exist."""
     try:
         pages = list(cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack))

@@ -14,7 +14,7 @@ _BEGINS: Final = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRES
 _STACK: Final = "AWS::CloudFormation::Stack"
 
 
-def read_events(cloudformation: Any, stacks: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ANN401  boto3's client
+def read_events(cloudformation: Any, stacks: Sequence[str]) -> list[dict[str, Any]]:
     """Return the events of the last operation of each stack, the newest first; failures before those that only fill the list.
 
     Args:
@@ -28,7 +28,7 @@ def read_events(cloudformation: Any, stacks: Sequence[str]) -> list[dict[str, An
     return [_content(event) for event in found if id(event) in kept]
 
 
-def _events(cloudformation: Any, stack: str) -> list[Mapping[str, Any]]:  # noqa: ANN401  boto3's client
+def _events(cloudformation: Any, stack: str) -> list[Mapping[str, Any]]:
     """The newest events of a stack: one page, of which AWS decides the length."""
     try:
         found: list[Mapping[str, Any]] = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]

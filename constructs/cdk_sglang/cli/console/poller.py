@@ -102,7 +102,7 @@ class Poller:
         for state in self._states.values():
             state.done.wait(max(0.0, until - time.monotonic()))
 
-    def value(self, name: str) -> Any:  # noqa: ANN401  what the source reads
+    def value(self, name: str) -> Any:
         """Return what a source has read last, None if it never could.
 
         Args:

@@ -21,7 +21,7 @@ _SUSPENDED: Final = {
 }
 
 
-def read_decisions(scaling: Any, components: Collection[str]) -> list[dict[str, Any]]:  # noqa: ANN401  boto3's client
+def read_decisions(scaling: Any, components: Collection[str]) -> list[dict[str, Any]]:
     """Return the newest activities of components, those that changed nothing included.
 
     Args:
@@ -74,7 +74,7 @@ def _after(one: Mapping[str, Any]) -> int | None:
     return int(match[1]) if match else None
 
 
-def read_bounds(scaling: Any, components: Collection[str]) -> dict[str, dict[str, Any]]:  # noqa: ANN401  boto3's client
+def read_bounds(scaling: Any, components: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return bounds and policies of components that scale.
 
     Args:

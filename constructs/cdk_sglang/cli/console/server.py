@@ -122,7 +122,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._file(path.removeprefix("/"))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  http.server's methods
+    def __getattr__(self, name: str) -> Any:
         """Let the guard see a request of any method: http.server looks for `do_POST` and the like."""
         if name.startswith("do_"):
             return self.do_GET
@@ -167,7 +167,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kind = mimetypes.guess_type(name)[0] if name else "text/html"
         self._send(http.HTTPStatus.OK, f"{kind}; charset=utf-8", body)
 
-    def _json(self, body: Any, status: int = http.HTTPStatus.OK) -> None:  # noqa: ANN401  any JSON
+    def _json(self, body: Any, status: int = http.HTTPStatus.OK) -> None:
         self._send(status, "application/json", json.dumps(body).encode())
 
     def _problem(self, status: int, message: str) -> None:

@@ -27,7 +27,7 @@ _QUERIES_MAX: Final = 500
 
 
 def read_traffic(
-    cloudwatch: Any,  # noqa: ANN401  boto3's client
+    cloudwatch: Any,
     endpoints: Mapping[str, Sequence[str]],
     now: dt.datetime,
 ) -> dict[str, dict[str, Any]]:

@@ -66,7 +66,7 @@ def _check_account(accounts: Collection[str | None], *, region: str | None) -> N
         fail(f"diff: the environment is of account {wanted}, the AWS credentials of {mine}; set AWS_PROFILE", code=2)
 
 
-def _names(cloudformation: Any, names: set[str], environment: str) -> Iterator[str]:  # noqa: ANN401  boto3's client
+def _names(cloudformation: Any, names: set[str], environment: str) -> Iterator[str]:
     for page in cloudformation.get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
             tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())}
@@ -75,7 +75,7 @@ def _names(cloudformation: Any, names: set[str], environment: str) -> Iterator[s
                 yield stack["StackName"]
 
 
-def _template(cloudformation: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401  boto3's client
+def _template(cloudformation: Any, name: str) -> Mapping[str, Any]:
     """Return a stack's template: boto3 parses JSON, and the CDK CLI sends small templates as YAML."""
     body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     if not isinstance(body, str):

@@ -161,7 +161,7 @@ def _git(*arguments: str) -> str:
         raise ConfigurationError([Problem(AGAINST, "git is not installed; install it, or give --from and --to")])
     command: Sequence[str] = [program, *arguments]
     # A session of its own: Ctrl-C, which a terminal sends to every process, must not end git while it cleans up.
-    done = subprocess.run(  # noqa: S603  a list; its program was found on PATH
+    done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=_without_hooks(), start_new_session=True
     )
     if done.returncode != 0:

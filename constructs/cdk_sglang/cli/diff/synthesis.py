@@ -82,7 +82,7 @@ def begin(
     log = folder.with_name(f"{folder.name}.log")
     with log.open("wb") as said:
         # A group of its own: stopped as a whole, before its files are removed.
-        process = subprocess.Popen(  # noqa: S603  a list; its program was found on PATH
+        process = subprocess.Popen(
             command, cwd=app, env=known, stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True
         )
     return Synthesis(folder=folder, log=log, process=process)

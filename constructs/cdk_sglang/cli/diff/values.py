@@ -92,7 +92,7 @@ def parameter_values(template: Mapping[str, Any]) -> Mapping[str, Mapping[str, s
     }
 
 
-def normal(value: object, parameters: Mapping[str, Mapping[str, str]]) -> Any:  # noqa: ANN401  JSON
+def normal(value: object, parameters: Mapping[str, Mapping[str, str]]) -> Any:
     """Return a value that is equal in two templates if it means the same, whatever their parameters are called.
 
     Characters beyond ASCII become question marks, as in the templates that CloudFormation returns

@@ -137,7 +137,7 @@ class Account:
                 f"{service} was not reached: {error}", "check the network and the Region, then run it again"
             ) from error
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401  a client of any service
+    def _client(self, service: str) -> Any:
         with self._lock:  # boto3 makes clients of one session one after another
             if service not in self._clients:
                 self._clients[service] = client(

@@ -74,22 +74,22 @@ class Pipeline:
     region: str
 
     @cached_property
-    def states(self) -> Any:  # noqa: ANN401  a client
+    def states(self) -> Any:
         """Client of Step Functions."""
         return client("stepfunctions", region=self.region)
 
     @cached_property
-    def s3(self) -> Any:  # noqa: ANN401  a client
+    def s3(self) -> Any:
         """Client of S3."""
         return client("s3", region=self.region)
 
     @cached_property
-    def sagemaker(self) -> Any:  # noqa: ANN401  a client
+    def sagemaker(self) -> Any:
         """Client of SageMaker."""
         return client("sagemaker", region=self.region)
 
     @cached_property
-    def cloudformation(self) -> Any:  # noqa: ANN401  a client
+    def cloudformation(self) -> Any:
         """Client of CloudFormation."""
         return client("cloudformation", region=self.region)
 

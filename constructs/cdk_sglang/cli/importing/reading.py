@@ -225,7 +225,7 @@ class Reader:
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401  boto3's client
+    def _client(self, service: str) -> Any:
         if service not in self._clients:
             self._clients[service] = client(service, region=self._region, profile=self._profile)
         return self._clients[service]

@@ -66,7 +66,9 @@ def imported_scaling(
         if "schedules" in content:  # hours that do not exist, or bounds that contradict each other
             notes.lost(f"{path}.schedules", ", ".join(schedules.windows), f"none: {said}")
             content = {name: value for name, value in content.items() if name not in {"schedules", "time_zone"}}
-    if len(content) == 2 and low == high:  # noqa: PLR2004  a target without a policy whose bounds are one number
+    if (
+        content.keys() <= {"min_copies", "max_copies"} and low == high
+    ):  # a target without a policy whose bounds are one number
         return {}
     return content
 

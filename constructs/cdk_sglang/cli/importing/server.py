@@ -13,6 +13,7 @@ from cdk_sglang.engine.parsing import parse
 from cdk_sglang.engine.rendering import PREFIX
 from cdk_sglang.spec.image_facts import ImageFacts
 
+_SHOWN_MAX: Final = 40
 _OF_THE_MODEL: Final = frozenset({*MODEL_PATH_VARIABLES, f"{PREFIX}REVISION"})
 _WE_SET: Final = frozenset({f"{PREFIX}HOST", f"{PREFIX}PORT"})
 """Variables whose usual values the entry scripts give anyway."""
@@ -76,4 +77,4 @@ def imported_server(
 
 def _shown(variable: str, value: str) -> str:
     text = " ".join(value.split())
-    return f"{variable}={text if len(text) <= 40 else f'{text[:39]}…'}"  # noqa: PLR2004  of a cell
+    return f"{variable}={text if len(text) <= _SHOWN_MAX else f'{text[: _SHOWN_MAX - 1]}…'}"

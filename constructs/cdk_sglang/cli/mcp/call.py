@@ -72,7 +72,7 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; look at the server's log on stderr"))])
 
 
-def _shortened(value: Any) -> Any:  # noqa: ANN401  any part of an answer
+def _shortened(value: Any) -> Any:
     """Return an answer with six digits in every number that is not whole."""
     if isinstance(value, float):
         return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -50,14 +50,14 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
     )
     limiter = anyio.CapacityLimiter(_AT_ONCE)
 
-    @server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]
+    @server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]  # the SDK's decorators have no types
     async def list_tools() -> list[types.Tool]:
         from cdk_sglang.cli.mcp.catalogue import TOOLS
 
         return [_described(tool) for tool in TOOLS.values()]
 
     # Not the SDK's check of arguments: their own models check them, and say what to do.
-    @server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]
+    @server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]  # as above
     async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         from cdk_sglang.cli.mcp.call import call
 
@@ -70,7 +70,7 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
             content=[types.TextContent(type="text", text=text)], structuredContent=content, isError=outcome.is_error
         )
 
-    @server.list_resources()  # type: ignore[no-untyped-call, untyped-decorator]
+    @server.list_resources()  # type: ignore[no-untyped-call, untyped-decorator]  # the SDK's decorators have no types
     async def list_resources() -> list[types.Resource]:
         return [
             types.Resource(
@@ -79,7 +79,7 @@ def build_server(workspace: Workspace) -> Server[Any, Any]:
             for one in documents().values()
         ]
 
-    @server.read_resource()  # type: ignore[no-untyped-call, untyped-decorator]
+    @server.read_resource()  # type: ignore[no-untyped-call, untyped-decorator]  # the SDK's decorators have no types
     async def read_resource(uri: AnyUrl) -> Iterable[ReadResourceContents]:
         document = documents().get(str(uri))
         if document is None:

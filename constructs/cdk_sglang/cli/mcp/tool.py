@@ -90,7 +90,7 @@ class ProblemRow(Spec):
     """What to do about it; empty if the problem says it all."""
 
 
-def band(value: Any) -> Band | None:  # noqa: ANN401  any of the library's types with a value, its low and its high end
+def band(value: Any) -> Band | None:
     """Return a band of an answer; None for None.
 
     Args:
@@ -99,7 +99,7 @@ def band(value: Any) -> Band | None:  # noqa: ANN401  any of the library's types
     return None if value is None else Band(value=value.value, low=value.low, high=value.high)
 
 
-def span(value: Any) -> Range | None:  # noqa: ANN401  as above
+def span(value: Any) -> Range | None:
     """Return a range of an answer; None for None.
 
     Args:

@@ -21,7 +21,7 @@ _SCALING_POLICY: Final = re.compile(r"arn:[^:]*:autoscaling:[^:]*:[^:]*:scalingP
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html, read 2026-12)."""
 
 
-def firing_alarms(cloudwatch: Any, fleet: ObservedFleet) -> tuple[FiringAlarm, ...]:  # noqa: ANN401  boto3's client
+def firing_alarms(cloudwatch: Any, fleet: ObservedFleet) -> tuple[FiringAlarm, ...]:
     """Return the environment's alarms in ALARM: those of its stacks, and those on metrics of its endpoints and components.
 
     Alarms that only scale are left out: one of the two of a policy is in ALARM whenever a component could do with fewer copies.

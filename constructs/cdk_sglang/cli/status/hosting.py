@@ -44,7 +44,7 @@ _COMPONENT_STATES: Final[Mapping[str, State]] = {
 
 
 def read_endpoint(
-    sagemaker: Any,  # noqa: ANN401  boto3's client
+    sagemaker: Any,
     observed: ObservedEndpoint,
     *,
     environment: str,
@@ -88,7 +88,7 @@ def read_endpoint(
     )
 
 
-def _is_missing(error: Any) -> bool:  # noqa: ANN401  botocore's ClientError
+def _is_missing(error: Any) -> bool:
     details = error.response.get("Error", {})
     return details.get("Code") == "ValidationException" and "could not find" in details.get("Message", "").lower()
 
@@ -100,7 +100,7 @@ def _endpoint_state(status: str, instances: Sequence[InstancesStatus], component
 
 
 def instances_of(
-    sagemaker: Any,  # noqa: ANN401  boto3's client
+    sagemaker: Any,
     described: Mapping[str, Any],
     *,
     region: str,
@@ -147,7 +147,7 @@ def _priced(name: str, running: int, *, region: str, prices: PriceTable | None) 
     )
 
 
-def _components(sagemaker: Any, observed: ObservedEndpoint) -> tuple[ComponentStatus, ...]:  # noqa: ANN401  boto3's client
+def _components(sagemaker: Any, observed: ObservedEndpoint) -> tuple[ComponentStatus, ...]:
     pages = sagemaker.get_paginator("list_inference_components").paginate(EndpointNameEquals=observed.endpoint_name)
     names = [one["InferenceComponentName"] for page in pages for one in page["InferenceComponents"]]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -175,7 +175,7 @@ def _components(sagemaker: Any, observed: ObservedEndpoint) -> tuple[ComponentSt
     )
 
 
-def _described(sagemaker: Any, name: str) -> Mapping[str, Any] | None:  # noqa: ANN401  boto3's client
+def _described(sagemaker: Any, name: str) -> Mapping[str, Any] | None:
     try:
         described: Mapping[str, Any] = sagemaker.describe_inference_component(InferenceComponentName=name)
     except sagemaker.exceptions.ClientError as error:

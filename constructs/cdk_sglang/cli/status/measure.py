@@ -99,7 +99,7 @@ class ClassicReader:
         now: Moment up to which is read.
     """
 
-    def __init__(self, cloudwatch: Any, now: dt.datetime) -> None:  # noqa: ANN401  boto3's client
+    def __init__(self, cloudwatch: Any, now: dt.datetime) -> None:
         self._cloudwatch = cloudwatch
         self._now = now.replace(second=0, microsecond=0)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -42,7 +43,7 @@ class PromqlApi:
         region: str,
         *,
         timeout_seconds: int = TIMEOUT_SECONDS,
-        credentials: Any = None,  # noqa: ANN401  botocore's
+        credentials: Any = None,
     ) -> None:
         self._url = f"{address.rstrip('/')}/prometheus/api/v1/query"
         self._region = region
@@ -101,6 +102,6 @@ def _refusal(status: int, content: bytes) -> str:
     text = content.decode(errors="replace")
     if "AccessDenied" in text or status in {401, 403}:
         return "not allowed; ask for the permission cloudwatch:QueryMetrics"
-    if status == 404:  # noqa: PLR2004
+    if status == HTTPStatus.NOT_FOUND:
         return "this address has no PromQL API"
     return f"CloudWatch's PromQL API answers {status}"

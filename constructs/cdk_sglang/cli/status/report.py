@@ -274,7 +274,7 @@ class StatusReport:
         return plain
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  any part of the report
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

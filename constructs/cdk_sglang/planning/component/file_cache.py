@@ -100,14 +100,14 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
     ]
 
 
-def _bound(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON
+def _bound(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:
     """Return a bound as written; the setting counts before the variable."""
     assert server.hicache is not None
     value = (server.hicache.storage_extra_config or {}).get(name)
     return added.get(_VARIABLES[name]) if value is None else value
 
 
-def _bytes_of(value: Any) -> float | None:  # noqa: ANN401  JSON
+def _bytes_of(value: Any) -> float | None:
     """Return a size as SGLang 0.5.23 reads it (utils/common.py, human_readable_int); None for what it does not understand."""
     if value is None:
         return 0

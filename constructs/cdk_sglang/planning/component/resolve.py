@@ -233,7 +233,7 @@ def resolve_component(
     for variant in variants:
         problems += variant.problems(path, image=hosting.image, added=component.environment)
     if component.speculative is not None:
-        from cdk_sglang.planning.component.speculative import speculative_problems  # noqa: PLC0415  few components have a draft
+        from cdk_sglang.planning.component.speculative import speculative_problems
 
         problems += speculative_problems(path, component, hosting, facts=known.facts, variants=variants)
     problems += tracing_problems(path, component.server, network_isolation=hosting.network_isolation)

@@ -77,7 +77,7 @@ def _planned(
     if not facts.architecture.kv_known:
         text = f"the cache of {facts.id} is not known; give a number: scaling.concurrency: 16"
         raise ConfigurationError([Problem(setting, text)])
-    from cdk_sglang.planning.concurrency import target_concurrency  # noqa: PLC0415  numpy, which only predictions need
+    from cdk_sglang.planning.concurrency import target_concurrency
 
     server = variants[0].server
     request = component_request(

@@ -67,7 +67,7 @@ def wildcard_finding(arn: str) -> str:
     return f"AwsSolutions-IAM5[Resource::{arn}]"
 
 
-def shown(value: Any) -> str:  # noqa: ANN401  a resolved CloudFormation value
+def shown(value: Any) -> str:
     """Write a CloudFormation value as cdk-nag writes it: `<LogicalId.Attribute>` for what is known at deployment."""
     if isinstance(value, str):
         return value
