@@ -69,3 +69,8 @@ def test_a_wildcard_as_resource_is_for_actions_without_a_resource_type_alone(sta
         for action in found
         if action.startswith(("ec2", "sagemaker"))
     )
+
+
+def test_an_assets_digest_is_left_out_whichever_digits_it_has() -> None:
+    digest = "0b5e7f1c" * 6 + "0b5e7abc" + "12345678"  # eight digits before a dot look like the end of a logical id
+    assert roles._cell(f"arn:aws:s3:::assets/{digest}.zip") == "`arn:aws:s3:::assets/….zip`"

@@ -111,7 +111,7 @@ def _cell(text: str) -> str:
     """Return a value in a code span, without digests that follow from its place or its content."""
     text = _PART.sub(r"<part \1 of \2>", text)
     text = _PARAMETER.sub(r"<parameter \1>", text)
-    text = _LONG_HEX.sub("…", _REFERENCE_DIGEST.sub("", text)).replace("|", "\\|")
+    text = _REFERENCE_DIGEST.sub("", _LONG_HEX.sub("…", text)).replace("|", "\\|")
     return f"`{text}`"
 
 
