@@ -100,6 +100,7 @@ class DashboardsStack(cdk.Stack):
             enrichment=settings.observability.enrichment != "none",
             runbooks=settings.observability.runbooks_url,
             agent=settings.agent.enabled,
+            showback=settings.observability.showback if settings.observability.showback.enabled else None,
         )
         cdk.CfnOutput(self, "FleetDashboard", value=self.dashboards.names[0])
         # CDK warns from 800 kB on; FleetDashboards draws less before its template is full, and nothing else is in it.

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from cdk_sglang.metrics import series as facts
-from cdk_sglang.metrics.cloudwatch import cloudwatch_metrics
+from cdk_sglang.metrics.cloudwatch import published_metric
 from tools.check.metric_uses import ClassicUse, PromqlUse, own_metrics, uses
 
 _STATISTIC: Final = re.compile(
@@ -55,7 +55,7 @@ def _of_metric(use: ClassicUse, own: Collection[tuple[str, str]]) -> Iterator[st
         return
     if use.statistic is not None and not _STATISTIC.fullmatch(use.statistic):
         yield f"{use.namespace} {use.name}: CloudWatch has no statistic {use.statistic!r}; use one such as Sum or p99"
-    metric = cloudwatch_metrics().get((use.namespace, use.name))
+    metric = published_metric(use.namespace, use.name)
     if metric is None:
         yield (
             f"nobody publishes {use.namespace} {use.name or 'a metric without a name'}; correct it, or add it with its source to "

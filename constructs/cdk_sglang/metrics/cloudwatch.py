@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 INVOCATIONS: Final = "AWS/SageMaker"
 ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
 COMPONENTS: Final = "/aws/sagemaker/InferenceComponents"
+SCALING: Final = "cdk-sglang/Scaling"
+"""Namespace of copies and of what scales them, which the function that samples costs publishes."""
+OWN: Final = "cdk-sglang/<environment>"
+"""Namespace of an environment's own figures in the table; once deployed, it has the environment's name."""
 AGENTCORE: Final = "AWS/Bedrock-AgentCore"
 """Namespace of runtimes, gateways and memories. AWS's pages name dimensions, but not the sets of them: those are what aws-cdk-lib 2.275.0
 reads (aws-bedrockagentcore/lib, runtime-base.js, gateway-base.js, memory.js; read 2026-11)."""
@@ -44,6 +48,23 @@ class CloudWatchMetric:
     source: str
 
 
+def own_namespace(environment: str) -> str:
+    """Return the namespace of the figures that the project itself publishes of an environment."""
+    return f"cdk-sglang/{environment}"
+
+
+def published_metric(namespace: str, name: str) -> CloudWatchMetric | None:
+    """Return a metric by the namespace that it has once deployed; None if nobody publishes it.
+
+    Args:
+        namespace: CloudWatch namespace; that of an environment's own figures has the environment's name.
+        name: Name under which it is published.
+    """
+    known = cloudwatch_metrics()
+    own = (OWN, name) if namespace.startswith(own_namespace("")) else None
+    return known.get((namespace, name)) or (known.get(own) if own else None)
+
+
 @cache
 def cloudwatch_metrics() -> Mapping[tuple[str, str], CloudWatchMetric]:
     """Return every classic metric by namespace and name."""
@@ -63,5 +84,5 @@ def cloudwatch_metrics() -> Mapping[tuple[str, str], CloudWatchMetric]:
 
 
 def _sets(cell: str) -> frozenset[frozenset[str]]:
-    """Parse "A+B A+B+C" into sets of names."""
-    return frozenset(frozenset(one.split("+")) for one in cell.split())
+    """Parse "A+B A+B+C" into sets of names; a set without any is written "-"."""
+    return frozenset(frozenset(() if one == "-" else one.split("+")) for one in cell.split())

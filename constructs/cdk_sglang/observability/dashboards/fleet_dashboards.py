@@ -19,7 +19,9 @@ from cdk_sglang.observability.observed import ObservedEndpoint
 from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
+from cdk_sglang.spec.observability import ShowbackSettings
 
+_MINUTE: Final = 60
 _LEFT_OUT: Final[Mapping[Detail, str]] = {
     "endpoints": "every component, which have their lines on the dashboards of endpoints alone",
     "fleet": "every endpoint, which have their rows on those of the fleet alone",
@@ -48,6 +50,8 @@ class FleetDashboards(Construct):
         region: Region of the metrics; that of the stack by default.
         runbooks: Address of runbooks, or their folder in a repository, named on every dashboard; none by default.
         agent: Whether an `AgentDashboard` of the same name is deployed, which the fleet's links to; no by default.
+        showback: Settings of the `Showback` of the same environment name, whose costs, copies and scaling decisions are then drawn, costs on
+            `<name>_costs`; none by default.
 
     Attributes:
         names: Names of the dashboards.
@@ -68,6 +72,7 @@ class FleetDashboards(Construct):
         region: str | None = None,
         runbooks: str | None = None,
         agent: bool = False,
+        showback: ShowbackSettings | None = None,
     ) -> None:
         watched = tuple(
             planned_construct(endpoint) if isinstance(endpoint, InferenceEndpoint) else endpoint
@@ -75,7 +80,14 @@ class FleetDashboards(Construct):
         )
         raise_if_any([*_name_problems(construct_id, name), *_endpoint_problems(construct_id, watched)])
         super().__init__(scope, construct_id)
-        context = DashboardContext(name=name, endpoints=watched, enrichment=enrichment, runbooks=runbooks, agent=agent)
+        context = DashboardContext(
+            name=name,
+            endpoints=watched,
+            enrichment=enrichment,
+            runbooks=runbooks,
+            agent=agent,
+            sampled_seconds=None if showback is None else showback.sample_minutes * _MINUTE,
+        )
         place = cdk.Stack.of(self).region if region is None else region
         bodies = fitting_bodies(context, region=place, path=construct_id)
         self.names: tuple[str, ...] = tuple(bodies.texts)
