@@ -11,14 +11,8 @@ from functools import cache
 from typing import Any, Final
 
 from cdk_sglang.metrics import series as facts
-from cdk_sglang.metrics.cloudwatch import published_metric
+from cdk_sglang.metrics.cloudwatch import STATISTIC, published_metric
 from tools.check.metric_uses import ClassicUse, PromqlUse, own_metrics, uses
-
-_STATISTIC: Final = re.compile(
-    r"SampleCount|Average|Sum|Minimum|Maximum|IQM|p\d{1,2}(\.\d{1,10})?|p100|(tm|wm|tc|ts)\d{1,2}(\.\d+)?"
-    r"|(PR|TM|WM|TC|TS)\([\d.%]*:[\d.%]*\)"
-)
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (read 2026-11)."""
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _SELECTOR: Final = re.compile(rf"(?P<name>[A-Za-z_:][\w:]*)?\s*\{{(?P<matchers>(?:[^\"{{}}]|{_STRING})*)\}}")
@@ -53,7 +47,7 @@ def findings(template: Mapping[str, Any], *, published: Collection[tuple[str, st
 def _of_metric(use: ClassicUse, own: Collection[tuple[str, str]]) -> Iterator[str]:
     if (use.namespace, use.name) in own:
         return
-    if use.statistic is not None and not _STATISTIC.fullmatch(use.statistic):
+    if use.statistic is not None and not STATISTIC.fullmatch(use.statistic):
         yield f"{use.namespace} {use.name}: CloudWatch has no statistic {use.statistic!r}; use one such as Sum or p99"
     metric = published_metric(use.namespace, use.name)
     if metric is None:

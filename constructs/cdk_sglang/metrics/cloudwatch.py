@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+STATISTIC: Final = re.compile(
+    r"SampleCount|Average|Sum|Minimum|Maximum|IQM|p\d{1,2}(\.\d{1,10})?|p100|(tm|wm|tc|ts)\d{1,2}(\.\d+)?"
+    r"|(PR|TM|WM|TC|TS)\([\d.%]*:[\d.%]*\)"
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (read 2026-11)."""
+_OTHER_SPELLINGS: Final = re.compile(r"average|avg|minimum|min|maximum|max|samplecount|n|sum|iqm", re.IGNORECASE)
+"""What CDK takes for the same."""
+_ALIKE: Final = 0.85
+"""Likeness, 0 to 1, from which a name is taken for a misspelt one: `Invocations5xx` is none, `Invocation5xxErrors` is."""
 
 INVOCATIONS: Final = "AWS/SageMaker"
 ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
@@ -63,6 +76,43 @@ def published_metric(namespace: str, name: str) -> CloudWatchMetric | None:
     known = cloudwatch_metrics()
     own = (OWN, name) if namespace.startswith(own_namespace("")) else None
     return known.get((namespace, name)) or (known.get(own) if own else None)
+
+
+def statistic_problems(path: str, statistic: str) -> list[Problem]:
+    """Say what is wrong with a statistic.
+
+    Args:
+        path: Path of the option.
+        statistic: CloudWatch's name of it, or another that CDK takes.
+    """
+    if STATISTIC.fullmatch(statistic) or _OTHER_SPELLINGS.fullmatch(statistic):
+        return []
+    return [
+        Problem(path, f"CloudWatch has no statistic {statistic!r}; use one such as Sum, Average, Maximum, p99 or tm95")
+    ]
+
+
+def metric_problems(path: str, namespace: str, name: str, dimensions: frozenset[str]) -> Iterator[Problem]:
+    """Say why nobody publishes a metric of SageMaker's; names unlike every known one are believed, as AWS adds metrics.
+
+    Args:
+        path: Path of the option.
+        namespace: CloudWatch namespace; nothing is known of those that are not SageMaker's.
+        name: Name of the metric.
+        dimensions: Names of its dimensions.
+    """
+    if namespace not in {INVOCATIONS, ENDPOINTS, COMPONENTS}:
+        return
+    known = {other: metric for (space, other), metric in cloudwatch_metrics().items() if space == namespace}
+    if name not in known:
+        for alike in difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
+            yield Problem(path, f"AWS publishes no {name} in {namespace}; did you mean {alike}?")
+        return
+    allowed = known[name].dimensions | known[name].enhanced
+    if dimensions not in allowed:
+        sets = " or ".join(sorted("+".join(sorted(one)) for one in allowed))
+        text = f"AWS publishes {name} with {sets}, got {'+'.join(sorted(dimensions))}"
+        yield Problem(path, f"{text}; use the metrics of an endpoint or component that has these dimensions")
 
 
 @cache
