@@ -40,7 +40,7 @@ def main(side: str, outdir: str) -> None:
         }
     )
     if side == "nothing":
-        fleet.add_watching = lambda *_, **__: Watching()
+        vars(fleet)["add_watching"] = lambda *_, **__: Watching()
     app = cdk.App(outdir=outdir, context=cdk_json_context())
     env = cdk.Environment(account=settings.account, region=settings.region)
     fleet.add_fleet(app, name="bench", settings=settings, source="bench.yaml", env=env)

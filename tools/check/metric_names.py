@@ -13,6 +13,7 @@ from typing import Any, Final
 from cdk_sglang.metrics import series as facts
 from cdk_sglang.metrics.cloudwatch import STATISTIC, published_metric
 from tools.check.metric_uses import ClassicUse, PromqlUse, own_metrics, uses
+from tools.check.template_text import UNKNOWN
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _SELECTOR: Final = re.compile(rf"(?P<name>[A-Za-z_:][\w:]*)?\s*\{{(?P<matchers>(?:[^\"{{}}]|{_STRING})*)\}}")
@@ -93,7 +94,8 @@ def _labels() -> frozenset[str]:
 
 
 def _queried_names(query: str) -> Iterator[str]:
-    """Yield the names of the series that a query reads."""
+    """Yield the names of the series that a query reads; a value that only a deployment knows is a number of the query."""
+    query = query.replace(UNKNOWN, "0")
     for selector in _SELECTOR.finditer(query):
         if selector["name"]:
             yield selector["name"]
