@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from moto.cloudwatch.models import cloudwatch_backends
 from cdk_sglang._runtime.showback import logic
 from cdk_sglang._runtime.showback import scaling as scaled
 from cdk_sglang._runtime.showback.store import Store
+from cdk_sglang.metrics.classic import Classic
 from cdk_sglang.metrics.cloudwatch import SCALING, cloudwatch_metrics
-from cdk_sglang.metrics.figures.copies import SCALING_REASONS
+from cdk_sglang.metrics.figures.copies import SCALING_REASONS, copies_short, decisions_made
+from cdk_sglang.metrics.promql import Place
 from tests.localcloud.helpers import SESSION
 from tests.localcloud.test_scaling import RESOURCE, load, scaling, track
 from tests.runtime.showback.test_function import BUCKET, plenty, refusing, settings, watched
@@ -57,6 +60,35 @@ def total(name: str, **dimensions: str) -> float:
     return sum(points().get((name, tuple(sorted(dimensions.items()))), {}).values())
 
 
+def drawn(aws: logic.Aws, figure: Callable[..., Classic | None], now: dt.datetime) -> list[float]:
+    """Return what a panel's metric math shows of the component, the newest first."""
+    classic = figure(Place(component="llama"), period_seconds=300)
+    assert classic is not None
+    stats: list[Any] = [
+        {
+            "Id": key,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": one.metric.namespace,
+                    "MetricName": one.metric.name,
+                    "Dimensions": [{"Name": name, "Value": value} for name, value in one.dimensions.items()],
+                },
+                "Period": one.period_seconds,
+                "Stat": one.statistic,
+            },
+            "ReturnData": False,
+        }
+        for key, one in classic.metrics.items()
+    ]
+    shown = {"Id": "shown", "Expression": classic.expression, "ReturnData": True}
+    answer = aws.cloudwatch.get_metric_data(
+        MetricDataQueries=[*stats, shown],
+        StartTime=now - dt.timedelta(hours=1),
+        EndTime=now + dt.timedelta(minutes=5),
+    )
+    return list(answer["MetricDataResults"][0]["Values"])
+
+
 def sample(aws: logic.Aws, driven: Any) -> dict[str, Any]:
     return logic.sample(aws, CONTENT, due=driven.utc(), now=driven.utc(), seconds_left=plenty)
 
@@ -68,6 +100,7 @@ def test_copies_wanted_differ_from_copies_running_while_instances_are_missing(aw
     wanted, running = (total(name, InferenceComponentName="llama") for name in ("CopiesWanted", "CopiesRunning"))
     assert wanted == 9
     assert 1 <= running < wanted
+    assert drawn(aws, copies_short, driven.utc()) == [wanted - running]
 
 
 def test_decisions_are_counted_once_by_their_reason_however_often_a_run_is_repeated(
@@ -89,6 +122,7 @@ def test_decisions_are_counted_once_by_their_reason_however_often_a_run_is_repea
     for reason in SCALING_REASONS:
         assert total("ScalingDecisions", InferenceComponentName="llama", Reason=reason) == reasons.count(reason), reason
     assert total("ScalingDecisions", InferenceComponentName="llama") == len(reasons)
+    assert sum(drawn(aws, decisions_made, driven.utc())) == len(reasons)
 
 
 def test_a_run_that_was_missed_is_made_up_for(aws: logic.Aws, driven: Any) -> None:

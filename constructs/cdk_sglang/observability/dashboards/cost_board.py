@@ -20,8 +20,8 @@ _COMPONENTS_PER_BOARD: Final = 2_000
 UNALLOCATED: Final = "(unallocated)"
 """Component of what nobody reserved, in the reports of showback."""
 _HOW: Final = (
-    "Days are whole days in UTC: open a week or more. The same figures, with instance types, adapters, tokens and where each price is from: "
-    "`cdk-sglang costs`."
+    "Days are whole days in UTC, each there from 01:00 of the next: open a week or more. The same figures, with instance types, adapters, "
+    "tokens and where each price is from: `cdk-sglang costs`."
 )
 
 
@@ -59,7 +59,7 @@ def _now(context: DashboardContext, period: int) -> Panel:
     endpoints = context.endpoints[:MOST_COMPONENTS]
     return Panel(
         title="US dollars per hour now",
-        advice="Above the plan: see what scaled, and `cdk-sglang costs`; without load: lower min_copies.",
+        advice="Above the plan: see what scaled; without load: lower min_copies.",
         unit="USD/h",
         maths=tuple(
             _line(context, "UsdPerHour", {"Endpoint": endpoint.name}, period=period, label=endpoint.name)
@@ -86,7 +86,7 @@ def _teams(context: DashboardContext) -> Iterator[Panel]:
     if teams:
         yield Panel(
             title="US dollars per day, by team",
-            advice="More than agreed: see which component or adapter of the team grew, with `cdk-sglang costs`.",
+            advice="More than agreed: see which component or adapter of the team grew (cdk-sglang costs).",
             unit="USD",
             maths=tuple(_line(context, "CostUsd", {"Team": team}, label=team) for team in teams[:MOST_COMPONENTS]),
             stacked=True,
