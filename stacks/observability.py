@@ -92,6 +92,7 @@ class DashboardsStack(cdk.Stack):
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, construct_id, **options)
+        showback = settings.observability.showback
         self.dashboards = FleetDashboards(
             self,
             "Dashboards",
@@ -100,6 +101,7 @@ class DashboardsStack(cdk.Stack):
             enrichment=settings.observability.enrichment != "none",
             runbooks=settings.observability.runbooks_url,
             agent=settings.agent.enabled,
+            sample_minutes=showback.sample_minutes if showback.enabled else None,
         )
         cdk.CfnOutput(self, "FleetDashboard", value=self.dashboards.names[0])
         # CDK warns from 800 kB on; FleetDashboards draws less before its template is full, and nothing else is in it.

@@ -1,4 +1,4 @@
-"""An environment of 100 planned components, with or without dashboards."""
+"""An environment of 100 planned components, with or without what watches it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 
 
 def main(side: str, outdir: str) -> None:
-    """Build and synthesise: `without` dashboards, or with those of `classic` metrics or of `promql`."""
+    """Build and synthesise one side of the comparison: see `SIDES` of dashboards_scale.py."""
     import aws_cdk as cdk
 
     from cdk_sglang.environments.reading import cdk_json_context
     from cdk_sglang.environments.settings import Environment
-    from stacks.fleet import add_fleet
+    from stacks import fleet
+    from stacks.checks import add_checks
+    from stacks.watching import Watching
 
     component = {
         "model": {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"},
@@ -25,8 +27,8 @@ def main(side: str, outdir: str) -> None:
             "network": {"vpc": "none"},
             "alarms": {"none": "a benchmark of dashboards"},
             "observability": {
-                "dashboards": side != "without",
-                "enrichment": "enabled" if side == "promql" else "none",
+                "dashboards": side in {"classic", "promql"},
+                "enrichment": "enabled" if side in {"alarms", "promql"} else "none",
             },
             "endpoints": {
                 f"endpoint-{number}": {
@@ -37,9 +39,12 @@ def main(side: str, outdir: str) -> None:
             },
         }
     )
+    if side == "nothing":
+        vars(fleet)["add_watching"] = lambda *_, **__: Watching()
     app = cdk.App(outdir=outdir, context=cdk_json_context())
     env = cdk.Environment(account=settings.account, region=settings.region)
-    add_fleet(app, name="bench", settings=settings, source="bench.yaml", env=env)
+    fleet.add_fleet(app, name="bench", settings=settings, source="bench.yaml", env=env)
+    add_checks(app)  # nothing, where validation is off
     app.synth()
 
 

@@ -1,4 +1,4 @@
-"""docs/roles.md holds every role of an environment with everything, as its templates have it."""
+"""An environment with everything: docs/roles.md holds each of its roles, and somebody publishes each metric that its templates name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tools.check.metric_names import findings
+from tools.check.metric_uses import own_metrics, uses
 from tools.docs import roles
 
 
@@ -27,6 +29,14 @@ def stacks() -> dict[str, Any]:
 
 def test_the_page_is_what_the_templates_say(stacks: dict[str, Any]) -> None:
     assert roles.PAGE.read_text(encoding="utf-8") == roles.page(stacks), "run: python -m tools.docs.roles"
+
+
+def test_somebody_publishes_every_metric_that_its_templates_name(stacks: dict[str, Any]) -> None:
+    templates = {name: {"Resources": resources} for name, resources in stacks.items()}
+    published = frozenset[tuple[str, str]]().union(*map(own_metrics, templates.values()))
+    assert sum(len(list(uses(template))) for template in templates.values()) > 300
+    for name, template in templates.items():
+        assert list(findings(template, published=published)) == [], name
 
 
 def test_every_action_of_every_policy_is_on_the_page(stacks: dict[str, Any]) -> None:

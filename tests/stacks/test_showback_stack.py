@@ -18,6 +18,8 @@ from cdk_sglang.environments.reading import cdk_json_context
 from cdk_sglang.environments.settings import Environment
 from stacks.checks import add_checks
 from stacks.fleet import add_fleet
+from tools.check.metric_names import findings
+from tools.check.metric_uses import ClassicUse, own_metrics, uses
 
 NAME = "cdk-sglang-test-showback"
 Synthesise = Callable[..., dict[str, dict[str, Any]]]
@@ -137,3 +139,22 @@ def test_its_template_passes_every_check(
     assert NAME in synthesise(
         on | {"observability": {"showback": {"enabled": True}, "enrichment": "enabled"}}, checks=True
     )
+
+
+def test_what_it_publishes_is_drawn_and_every_metric_that_its_fleet_names_is_one_that_somebody_publishes(
+    synthesise: Synthesise, on: dict[str, Any]
+) -> None:
+    templates = synthesise(on)
+    named = {
+        (use.namespace, use.name) for one in templates.values() for use in uses(one) if isinstance(use, ClassicUse)
+    }
+    assert {
+        ("cdk-sglang/test", "UnreadEndpoints"),
+        ("cdk-sglang/test", "UsdPerHour"),
+        ("cdk-sglang/test", "CostUsd"),
+        ("cdk-sglang/Scaling", "CopiesWanted"),
+        ("cdk-sglang/Scaling", "CopiesRunning"),
+        ("cdk-sglang/Scaling", "ScalingDecisions"),
+    } <= named
+    published = frozenset[tuple[str, str]]().union(*map(own_metrics, templates.values()))
+    assert [found for one in templates.values() for found in findings(one, published=published)] == []

@@ -11,14 +11,9 @@ from functools import cache
 from typing import Any, Final
 
 from cdk_sglang.metrics import series as facts
-from cdk_sglang.metrics.cloudwatch import cloudwatch_metrics
+from cdk_sglang.metrics.cloudwatch import STATISTIC, published_metric
 from tools.check.metric_uses import ClassicUse, PromqlUse, own_metrics, uses
-
-_STATISTIC: Final = re.compile(
-    r"SampleCount|Average|Sum|Minimum|Maximum|IQM|p\d{1,2}(\.\d{1,10})?|p100|(tm|wm|tc|ts)\d{1,2}(\.\d+)?"
-    r"|(PR|TM|WM|TC|TS)\([\d.%]*:[\d.%]*\)"
-)
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (read 2026-11)."""
+from tools.check.template_text import UNKNOWN
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _SELECTOR: Final = re.compile(rf"(?P<name>[A-Za-z_:][\w:]*)?\s*\{{(?P<matchers>(?:[^\"{{}}]|{_STRING})*)\}}")
@@ -53,9 +48,9 @@ def findings(template: Mapping[str, Any], *, published: Collection[tuple[str, st
 def _of_metric(use: ClassicUse, own: Collection[tuple[str, str]]) -> Iterator[str]:
     if (use.namespace, use.name) in own:
         return
-    if use.statistic is not None and not _STATISTIC.fullmatch(use.statistic):
+    if use.statistic is not None and not STATISTIC.fullmatch(use.statistic):
         yield f"{use.namespace} {use.name}: CloudWatch has no statistic {use.statistic!r}; use one such as Sum or p99"
-    metric = cloudwatch_metrics().get((use.namespace, use.name))
+    metric = published_metric(use.namespace, use.name)
     if metric is None:
         yield (
             f"nobody publishes {use.namespace} {use.name or 'a metric without a name'}; correct it, or add it with its source to "
@@ -99,7 +94,8 @@ def _labels() -> frozenset[str]:
 
 
 def _queried_names(query: str) -> Iterator[str]:
-    """Yield the names of the series that a query reads."""
+    """Yield the names of the series that a query reads; a value that only a deployment knows is a number of the query."""
+    query = query.replace(UNKNOWN, "0")
     for selector in _SELECTOR.finditer(query):
         if selector["name"]:
             yield selector["name"]

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from cdk_sglang.errors import Problem
 from cdk_sglang.hardware.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+STATISTIC: Final = re.compile(
+    r"SampleCount|Average|Sum|Minimum|Maximum|IQM|p\d{1,2}(\.\d{1,10})?|p100|(tm|wm|tc|ts)\d{1,2}(\.\d+)?"
+    r"|(PR|TM|WM|TC|TS)\([\d.%]*:[\d.%]*\)"
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (read 2026-11)."""
+_OTHER_SPELLINGS: Final = re.compile(r"average|avg|minimum|min|maximum|max|samplecount|n|sum|iqm", re.IGNORECASE)
+"""What CDK takes for the same."""
+_ALIKE: Final = 0.85
+"""Likeness, 0 to 1, from which a name is taken for a misspelt one: `Invocations5xx` is none, `Invocation5xxErrors` is."""
 
 INVOCATIONS: Final = "AWS/SageMaker"
 ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
 COMPONENTS: Final = "/aws/sagemaker/InferenceComponents"
+SCALING: Final = "cdk-sglang/Scaling"
+"""Namespace of copies and of what scales them, which the function that samples costs publishes."""
+OWN: Final = "cdk-sglang/<environment>"
+"""Namespace of an environment's own figures in the table; once deployed, it has the environment's name."""
 AGENTCORE: Final = "AWS/Bedrock-AgentCore"
 """Namespace of runtimes, gateways and memories. AWS's pages name dimensions, but not the sets of them: those are what aws-cdk-lib 2.275.0
 reads (aws-bedrockagentcore/lib, runtime-base.js, gateway-base.js, memory.js; read 2026-11)."""
@@ -44,6 +61,60 @@ class CloudWatchMetric:
     source: str
 
 
+def own_namespace(environment: str) -> str:
+    """Return the namespace of the figures that the project itself publishes of an environment."""
+    return f"cdk-sglang/{environment}"
+
+
+def published_metric(namespace: str, name: str) -> CloudWatchMetric | None:
+    """Return a metric by the namespace that it has once deployed; None if nobody publishes it.
+
+    Args:
+        namespace: CloudWatch namespace; that of an environment's own figures has the environment's name.
+        name: Name under which it is published.
+    """
+    known = cloudwatch_metrics()
+    own = (OWN, name) if namespace.startswith(own_namespace("")) else None
+    return known.get((namespace, name)) or (known.get(own) if own else None)
+
+
+def statistic_problems(path: str, statistic: str) -> list[Problem]:
+    """Say what is wrong with a statistic.
+
+    Args:
+        path: Path of the option.
+        statistic: CloudWatch's name of it, or another that CDK takes.
+    """
+    if STATISTIC.fullmatch(statistic) or _OTHER_SPELLINGS.fullmatch(statistic):
+        return []
+    return [
+        Problem(path, f"CloudWatch has no statistic {statistic!r}; use one such as Sum, Average, Maximum, p99 or tm95")
+    ]
+
+
+def metric_problems(path: str, namespace: str, name: str, dimensions: frozenset[str]) -> Iterator[Problem]:
+    """Say why nobody publishes a metric of SageMaker's; names unlike every known one are believed, as AWS adds metrics.
+
+    Args:
+        path: Path of the option.
+        namespace: CloudWatch namespace; nothing is known of those that are not SageMaker's.
+        name: Name of the metric.
+        dimensions: Names of its dimensions.
+    """
+    if namespace not in {INVOCATIONS, ENDPOINTS, COMPONENTS}:
+        return
+    known = {other: metric for (space, other), metric in cloudwatch_metrics().items() if space == namespace}
+    if name not in known:
+        for alike in difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
+            yield Problem(path, f"AWS publishes no {name} in {namespace}; did you mean {alike}?")
+        return
+    allowed = known[name].dimensions | known[name].enhanced
+    if dimensions not in allowed:
+        sets = " or ".join(sorted("+".join(sorted(one)) for one in allowed))
+        text = f"AWS publishes {name} with {sets}, got {'+'.join(sorted(dimensions))}"
+        yield Problem(path, f"{text}; use the metrics of an endpoint or component that has these dimensions")
+
+
 @cache
 def cloudwatch_metrics() -> Mapping[tuple[str, str], CloudWatchMetric]:
     """Return every classic metric by namespace and name."""
@@ -63,5 +134,5 @@ def cloudwatch_metrics() -> Mapping[tuple[str, str], CloudWatchMetric]:
 
 
 def _sets(cell: str) -> frozenset[frozenset[str]]:
-    """Parse "A+B A+B+C" into sets of names."""
-    return frozenset(frozenset(one.split("+")) for one in cell.split())
+    """Parse "A+B A+B+C" into sets of names; a set without any is written "-"."""
+    return frozenset(frozenset(() if one == "-" else one.split("+")) for one in cell.split())

@@ -79,12 +79,15 @@ def many(endpoints: int, components: int) -> tuple[ObservedEndpoint, ...]:
 def context() -> Callable[..., DashboardContext]:
     """Return what makes a small fleet's dashboards: one endpoint with a component that has everything."""
 
-    def make(*, enrichment: bool = True, runbooks: str | None = None, **changes: Any) -> DashboardContext:
+    def make(
+        *, enrichment: bool = True, runbooks: str | None = None, sampled: int | None = None, **changes: Any
+    ) -> DashboardContext:
         return DashboardContext(
             name="prod",
             endpoints=observe({"chat": {"llama": {**COMPONENT, **changes}}}),
             enrichment=enrichment,
             runbooks=runbooks,
+            sampled_seconds=sampled,
         )
 
     return make

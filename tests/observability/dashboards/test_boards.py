@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from cdk_sglang.metrics.cloudwatch import cloudwatch_metrics
+from cdk_sglang.metrics.cloudwatch import SCALING, published_metric
 from cdk_sglang.metrics.figures import mean_latency
+from cdk_sglang.metrics.figures.copies import SCALING_REASONS
 from cdk_sglang.observability.dashboards.boards import all_boards
 from cdk_sglang.observability.dashboards.body import dashboard_body
 from cdk_sglang.observability.dashboards.context import DashboardContext
+from cdk_sglang.observability.dashboards.cost_board import cost_boards
 from cdk_sglang.observability.dashboards.layout import placed
-from cdk_sglang.observability.dashboards.limits import body_json
+from cdk_sglang.observability.dashboards.limits import body_json, dashboard_problems
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text
 from tests.metrics.conftest import Promtool, with_plain_labels
 from tests.observability.dashboards.conftest import COMPONENT, many, observe
@@ -80,7 +82,11 @@ def test_the_fleet_has_a_row_for_each_endpoint_with_promise_traffic_latency_cost
 
 
 @pytest.mark.parametrize("enrichment", [True, False])
-@pytest.mark.parametrize("changes", [{}, ADAPTED, DRAFTED, {"slo": None}], ids=["plain", "adapters", "draft", "no slo"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, ADAPTED, DRAFTED, {"slo": None}, {"sampled": 300, "team": "search"}],
+    ids=["plain", "adapters", "draft", "no slo", "sampled"],
+)
 def test_each_panel_has_something_to_draw_and_says_what_to_do(
     context: Make, changes: dict[str, Any], enrichment: bool
 ) -> None:
@@ -189,14 +195,15 @@ def test_classic_metrics_have_names_dimensions_and_statistics_that_aws_documents
 ) -> None:
     rows = [
         row
-        for board in all_boards(context(enrichment=enrichment, **ADAPTED))
+        for board in all_boards(context(enrichment=enrichment, sampled=300, team="search", **ADAPTED))
         for widget in dashboard_body(board, region="us-east-1")["widgets"]
         for row in widget["properties"].get("metrics", ())
         if isinstance(row[0], str)
     ]
     assert rows
     for namespace, name, *dimensions, options in rows:
-        metric = cloudwatch_metrics()[namespace, name]
+        metric = published_metric(namespace, name)
+        assert metric is not None, (namespace, name)
         assert frozenset(dimensions[::2]) in metric.dimensions | metric.enhanced, (namespace, name)
         assert re.fullmatch(r"Sum|Average|Maximum|Minimum|p\d+|PR\(.*\)", options["stat"])
 
@@ -304,3 +311,54 @@ def test_an_endpoint_without_a_promise_says_how_to_make_one(context: Make) -> No
 def test_an_objective_below_the_first_bucket_of_the_histogram_has_no_goodput(context: Make) -> None:
     board = _boards(context(slo={"ttft_ms": 1000, "tpot_ms": 0.001}))["prod-chat_components"]
     assert not [panel for row in board.rows for panel in row if isinstance(panel, Panel) and "Goodput" in panel.title]
+
+
+@pytest.mark.parametrize("enrichment", [True, False])
+def test_where_costs_are_sampled_copies_wanted_and_what_scales_them_are_drawn(context: Make, enrichment: bool) -> None:
+    boards = _boards(context(enrichment=enrichment, sampled=300))
+    copies = _panel(boards["prod-chat_components"], "Copies wanted and running")
+    assert [(one.label, one.metrics["metric"].metric.name) for one in copies.maths] == [
+        ("Copies wanted", "CopiesWanted"),
+        ("Copies running", "CopiesRunning"),
+    ]
+    assert {one.metrics["metric"].dimensions["InferenceComponentName"] for one in copies.maths} == {"prod-chat-llama"}
+    reasons = _panel(boards["prod-chat_components"], "What scaled it, by reason")
+    assert [one.metrics["metric"].dimensions["Reason"] for one in reasons.maths] == list(SCALING_REASONS)
+    assert {one.period_seconds for one in (*copies.maths, *reasons.maths)} == {300}
+    short = _panel(boards["prod-chat"], "Copies wanted that do not run")
+    assert short.maths[0].expression == "wanted - running"
+    assert _panel(boards["prod-chat"], "Scaling decisions").maths[0].label == "llama"
+    assert not any(SCALING in str(panel) for _, panel in _panels(context(enrichment=enrichment)))
+
+
+def test_costs_have_a_dashboard_by_endpoint_component_and_team(context: Make) -> None:
+    adapters = {"triage": {"key": "adapters/triage-v3.tar.gz", "team": "support"}}
+    boards = _boards(context(sampled=300, team="search", **(ADAPTED | {"adapters": adapters})))
+    assert "prod_costs" in _texts(boards["prod_fleet"])
+    board = boards["prod_costs"]
+    lines = {
+        panel.title: [(one.label, one.metrics["metric"].dimensions) for one in panel.maths]
+        for row in board.rows
+        for panel in row
+        if isinstance(panel, Panel)
+    }
+    assert lines == {
+        "US dollars per hour now": [("chat", {"Endpoint": "chat"})],
+        "US dollars per day, by team": [("search", {"Team": "search"}), ("support", {"Team": "support"})],
+        "US dollars per day, by component": [
+            ("chat/llama", {"Endpoint": "chat", "Component": "llama"}),
+            ("chat: GPUs that no copy reserved", {"Endpoint": "chat", "Component": "(unallocated)"}),
+        ],
+    }
+    assert "prod_costs" not in _boards(context())
+
+
+def test_costs_of_many_components_keep_to_what_a_widget_and_a_dashboard_take() -> None:
+    context = DashboardContext(name="prod", endpoints=many(20, 120), enrichment=True, sampled_seconds=300)
+    drawn = list(cost_boards(context))
+    assert [board.name for board in drawn] == ["prod_costs", "prod_costs-2"]
+    titles = [panel.title for board in drawn for row in board.rows for panel in row if isinstance(panel, Panel)]
+    assert titles[-1] == "US dollars per day, by component, 2301 to 2400 of 2400"
+    for board in drawn:
+        problems = dashboard_problems("x", board.name, dashboard_body(board, region="us-east-1"))
+        assert list(problems) == []

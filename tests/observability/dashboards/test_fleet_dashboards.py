@@ -177,3 +177,8 @@ def test_each_limit_of_cloudwatch_is_held() -> None:
     assert dashboard_problems("d", "name", _text(6, metrics=[[]] * 417)) == [
         "d: 2502 metrics, a dashboard takes 2500; split the dashboard"
     ]
+
+
+def test_minutes_between_samples_are_those_that_showback_takes() -> None:
+    with pytest.raises(ConfigurationError, match=r"Dashboards\.sample_minutes: 0 is not allowed; use 1 to 15"):
+        FleetDashboards(_stack(), "Dashboards", name="prod", endpoints=many(1, 1), sample_minutes=0)

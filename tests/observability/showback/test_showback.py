@@ -83,6 +83,7 @@ def test_the_function_may_read_its_endpoints_and_change_nothing(template: Templa
         "sagemaker:DescribeEndpointConfig",
         "sagemaker:DescribeInferenceComponent",
         "sagemaker:ListInferenceComponents",
+        "application-autoscaling:DescribeScalingActivities",
         "cloudwatch:GetMetricData",
         "cloudwatch:PutMetricData",
         "s3:GetObject",
@@ -95,7 +96,8 @@ def test_the_function_may_read_its_endpoints_and_change_nothing(template: Templa
     assert _text(actions["sagemaker:DescribeEndpoint"][0]) == f"{here}:endpoint/prod-chat".replace(
         "aws:", "<AWS::Partition>:", 1
     )
-    assert actions["cloudwatch:PutMetricData"] == ("*", {"StringEquals": {"cloudwatch:namespace": "cdk-sglang/prod"}})
+    own = ["cdk-sglang/prod", "cdk-sglang/Scaling"]
+    assert actions["cloudwatch:PutMetricData"] == ("*", {"StringEquals": {"cloudwatch:namespace": own}})
     assert actions["kms:Decrypt"][0] == KEY
 
 

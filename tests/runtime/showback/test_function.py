@@ -34,6 +34,7 @@ G6E = "ml.g6e.12xlarge"
 def settings(*endpoints: dict[str, Any], **changes: Any) -> dict[str, Any]:
     content = {
         "namespace": NAMESPACE,
+        "scaling_namespace": "cdk-sglang/Scaling",
         "sample_minutes": 15,
         "endpoints": list(endpoints) or [watched()],
         "gpus": {G6E: 4, TYPE: 8},
@@ -64,6 +65,7 @@ def aws(driven: Any, sagemaker: Any) -> logic.Aws:
         cloudwatch=SESSION.client("cloudwatch"),
         session=SESSION,
         store=Store(s3=s3, bucket=BUCKET),
+        scaling=SESSION.client("application-autoscaling"),
     )
 
 
@@ -93,7 +95,7 @@ def next_midnight(driven: Any) -> dt.datetime:
 
 def sample_until(aws: logic.Aws, driven: Any, end: dt.datetime, content: dict[str, Any], *, minutes: int = 15) -> None:
     while driven.utc() < end:
-        logic.sample(aws, content, due=driven.utc(), now=driven.utc())
+        logic.sample(aws, content, due=driven.utc(), now=driven.utc(), seconds_left=plenty)
         driven._now += minutes * 60
 
 
@@ -171,7 +173,7 @@ def test_components_and_adapters_that_the_stack_does_not_know_are_sampled_too(se
 
 
 def test_an_endpoint_that_does_not_exist_is_a_fact_and_no_failure(aws: logic.Aws, driven: Any) -> None:
-    result = logic.sample(aws, settings(), due=driven.utc(), now=driven.utc())
+    result = logic.sample(aws, settings(), due=driven.utc(), now=driven.utc(), seconds_left=plenty)
     assert result["unread"] == []
     assert published("UsdPerHour") == [({"Endpoint": "fleet"}, 0.0)]
 
@@ -220,8 +222,10 @@ def test_both_fleets_of_a_deployment_are_in_the_sample(serving: logic.Aws, drive
 
 def test_a_schedule_that_runs_twice_keeps_one_sample(serving: logic.Aws, driven: Any) -> None:
     due = driven.utc()
-    assert logic.sample(serving, settings(), due=due, now=due)["kept"]
-    assert not logic.sample(serving, settings(), due=due, now=due + dt.timedelta(seconds=40))["kept"]
+    assert logic.sample(serving, settings(), due=due, now=due, seconds_left=plenty)["kept"]
+    assert not logic.sample(serving, settings(), due=due, now=due + dt.timedelta(seconds=40), seconds_left=plenty)[
+        "kept"
+    ]
     (key,) = serving.store._keys("samples/")
     assert key == f"samples/{due:%Y-%m-%d/%H-%M-%S}.json"
 
@@ -235,7 +239,9 @@ def test_an_endpoint_that_cannot_be_read_does_not_lose_the_others(serving: logic
             serving.sagemaker, "describe_endpoint", error, when=lambda asked: asked["EndpointName"] == "other"
         )
         half = dataclasses.replace(serving, sagemaker=client)
-        result = logic.sample(half, settings(watched(), watched("other")), due=driven.utc(), now=driven.utc())
+        result = logic.sample(
+            half, settings(watched(), watched("other")), due=driven.utc(), now=driven.utc(), seconds_left=plenty
+        )
         assert result["unread"] == ["other"]
         assert published("UnreadEndpoints")[-1] == ({}, 1.0)
         driven._now += 900
@@ -245,7 +251,7 @@ def test_an_endpoint_that_cannot_be_read_does_not_lose_the_others(serving: logic
 def test_no_endpoint_at_all_is_a_failure(serving: logic.Aws, driven: Any) -> None:
     faults.inject("throttling", target="DescribeEndpoint")
     with pytest.raises(RuntimeError, match=r"no endpoint could be read: .*ThrottlingException"):
-        logic.sample(serving, settings(), due=driven.utc(), now=driven.utc())
+        logic.sample(serving, settings(), due=driven.utc(), now=driven.utc(), seconds_left=plenty)
     assert published("UnreadEndpoints") == [({}, 1.0)]
 
 
@@ -278,7 +284,13 @@ def test_a_day_is_reported_and_twice_gives_the_same_bytes(serving: logic.Aws, dr
 
 def test_a_report_that_cannot_be_kept_is_published_and_kept_by_the_next_run(serving: logic.Aws, driven: Any) -> None:
     midnight = next_midnight(driven)
-    logic.sample(serving, settings(), due=midnight - dt.timedelta(hours=1), now=midnight - dt.timedelta(hours=1))
+    logic.sample(
+        serving,
+        settings(),
+        due=midnight - dt.timedelta(hours=1),
+        now=midnight - dt.timedelta(hours=1),
+        seconds_left=plenty,
+    )
     denied = ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
     s3 = refusing(serving.store.s3, "put_object", denied, when=lambda asked: asked["Key"].startswith("daily/"))
     full = dataclasses.replace(serving, store=Store(s3=s3, bucket=BUCKET))
@@ -293,7 +305,13 @@ def test_a_report_that_cannot_be_kept_is_published_and_kept_by_the_next_run(serv
 def test_what_has_no_price_has_no_cost_in_cloudwatch(serving: logic.Aws, driven: Any) -> None:
     midnight = next_midnight(driven)
     unpriced = settings(prices={})
-    logic.sample(serving, unpriced, due=midnight - dt.timedelta(hours=1), now=midnight - dt.timedelta(hours=1))
+    logic.sample(
+        serving,
+        unpriced,
+        due=midnight - dt.timedelta(hours=1),
+        now=midnight - dt.timedelta(hours=1),
+        seconds_left=plenty,
+    )
     logic.report_days(serving, unpriced, today=midnight.date(), seconds_left=plenty)
     assert published("CostUsd") == published("UsdPerHour") == []
     assert {row["usd"] for row in rows(serving, midnight.date() - dt.timedelta(days=1))} == {""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -214,6 +215,46 @@ def test_without_a_known_region_a_metric_is_that_of_its_reader(endpoint: Inferen
 def test_any_other_metric_has_a_way(component: InferenceComponent) -> None:
     metric = component.metrics.metric("TimeToFirstToken", namespace="AWS/SageMaker", statistic="p90")
     assert (metric.metric_name, metric.statistic) == ("TimeToFirstToken", "p90")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "problem"),
+    [
+        (
+            "Invocations",
+            {"statistic": "Mean"},
+            "metrics.Invocations.statistic: CloudWatch has no statistic 'Mean'; use",
+        ),
+        ("ModelLatency", {"statistic": "p200"}, "metrics.ModelLatency.statistic: CloudWatch has no statistic 'p200'"),
+        (
+            "Invocation5xxErrors",
+            {},
+            "metrics.Invocation5xxErrors: AWS publishes no Invocation5xxErrors in AWS/SageMaker; did",
+        ),
+        (
+            "InvocationsPerInstance",
+            {},
+            "metrics.InvocationsPerInstance: AWS publishes InvocationsPerInstance with Endpoint",
+        ),
+    ],
+)
+def test_a_metric_or_statistic_that_does_not_exist_is_refused(
+    component: InferenceComponent, name: str, options: Any, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        component.metrics.metric(name, namespace="AWS/SageMaker", **options)
+
+
+@pytest.mark.parametrize("statistic", ["p99.9", "tm95", "TM(10%:90%)", "PR(:2000)", "avg", "Maximum", "max", "IQM"])
+def test_every_statistic_of_cloudwatch_and_cdk_is_taken(component: InferenceComponent, statistic: str) -> None:
+    assert component.metrics.metric("ModelLatency", namespace="AWS/SageMaker", statistic=statistic).metric_name
+
+
+def test_a_statistic_that_does_not_exist_is_refused_of_each_gpu_too(component: InferenceComponent) -> None:
+    with pytest.raises(ConfigurationError, match=r"metrics\.gpus\.statistic: CloudWatch has no statistic 'p200'"):
+        component.metrics.gpus.metric_utilization(statistic="p200")
+    with pytest.raises(ConfigurationError, match=r"metrics\.ModelLatency\.statistic: "):
+        component.metric_model_latency(statistic="Median")
 
 
 def test_metrics_can_be_alarmed_on(any_component: Callable[..., InferenceComponent], stack: cdk.Stack) -> None:

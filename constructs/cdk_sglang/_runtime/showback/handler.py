@@ -27,6 +27,7 @@ def _aws() -> logic.Aws:
         sagemaker=session.client("sagemaker", config=_config),
         cloudwatch=session.client("cloudwatch", config=_config),
         session=session,
+        scaling=session.client("application-autoscaling", config=_config),
         store=Store(s3=session.client("s3", config=_config), bucket=os.environ["BUCKET"]),
     )
 
@@ -44,16 +45,15 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     now = dt.datetime.now(tz=dt.UTC)
     due = dt.datetime.fromisoformat(event["time"]) if event.get("time") else now
     now = max(now, due)  # a slow clock must not date a sample before its schedule
+
+    def seconds_left() -> float:
+        return float(context.get_remaining_time_in_millis()) / 1000
+
     match event["do"]:
         case "sample":
-            result = logic.sample(_aws(), settings, due=due, now=now)
+            result = logic.sample(_aws(), settings, due=due, now=now, seconds_left=seconds_left)
         case "report":
-            result = logic.report_days(
-                _aws(),
-                settings,
-                today=due.date(),
-                seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-            )
+            result = logic.report_days(_aws(), settings, today=due.date(), seconds_left=seconds_left)
         case "today":
             return logic.running_day(_aws(), settings, now=now)
         case other:

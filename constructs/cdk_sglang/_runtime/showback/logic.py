@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import observation, usage
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import observation, scaling, usage
 from .report import Day, Facts, observe, report, total_usd, usd_per_hour
 from .rows import text
+from .samples import Sample
 from .store import Store
 
 BACKLOG_DAYS = 7
@@ -33,9 +36,17 @@ class Aws:
     cloudwatch: Any
     session: Any
     store: Store
+    scaling: Any
 
 
-def sample(aws: Aws, settings: Mapping[str, Any], *, due: dt.datetime, now: dt.datetime) -> dict[str, Any]:
+def sample(
+    aws: Aws,
+    settings: Mapping[str, Any],
+    *,
+    due: dt.datetime,
+    now: dt.datetime,
+    seconds_left: Callable[[], float],
+) -> dict[str, Any]:
     """Take a sample and keep it; endpoints that could not be read are missing in it, and counted in a metric.
 
     Args:
@@ -43,6 +54,7 @@ def sample(aws: Aws, settings: Mapping[str, Any], *, due: dt.datetime, now: dt.d
         settings: Settings of the function.
         due: Moment of the schedule; a second sample of the same moment is dropped.
         now: The moment.
+        seconds_left: Returns the time that is left.
 
     Raises:
         RuntimeError: No endpoint could be read.
@@ -59,7 +71,41 @@ def sample(aws: Aws, settings: Mapping[str, Any], *, due: dt.datetime, now: dt.d
     names = {one.name: one.endpoint for one in watched}
     data = [("UsdPerHour", {"Endpoint": names[name]}, usd) for name, usd in rates.items()]
     _publish(aws, settings, now, [("UnreadEndpoints", {}, float(len(unread))), *data])
-    return {"at": taken.at.isoformat(), "kept": kept, "unread": sorted(unread)}
+    scaled = _publish_scaling(aws, settings, taken, watched, due=due, seconds_left=seconds_left)
+    return {"at": taken.at.isoformat(), "kept": kept, "unread": sorted(unread), "scaling": scaled}
+
+
+def _publish_scaling(
+    aws: Aws,
+    settings: Mapping[str, Any],
+    taken: Sample,
+    watched: Iterable[observation.Watched],
+    *,
+    due: dt.datetime,
+    seconds_left: Callable[[], float],
+) -> str:
+    """Publish copies wanted and running, and what scaled them; costs are sampled whether that can be read or not.
+
+    Counts are those of whole windows, at the windows' beginnings, and are read with the statistic Maximum: a second run counts nothing twice.
+    """
+    known = {member.name for one in watched for member in one.members.values() if not member.adapter}
+    names = settings["scaling_namespace"]
+    _publish(aws, settings, due, scaling.copies(taken, known), namespace=names, unit="Count")
+    try:
+        windows = scaling.decisions(
+            aws.scaling,
+            known,
+            due=due,
+            seconds=int(settings["sample_minutes"]) * 60,
+            seconds_left=seconds_left,
+            enough=ENOUGH_SECONDS,
+        )
+    except (ClientError, BotoCoreError, scaling.TooManyPagesError) as error:
+        _log.error(json.dumps({"unread": "scaling decisions", "error": str(error)}))
+        return "unread"
+    for window in windows:
+        _publish(aws, settings, window.began, scaling.data(window, known), namespace=names, unit="Count")
+    return "read"
 
 
 def report_days(
@@ -134,7 +180,13 @@ def _rows(
 
 
 def _publish(
-    aws: Aws, settings: Mapping[str, Any], at: dt.datetime, data: Iterable[tuple[str, Mapping[str, str], float]]
+    aws: Aws,
+    settings: Mapping[str, Any],
+    at: dt.datetime,
+    data: Iterable[tuple[str, Mapping[str, str], float]],
+    *,
+    namespace: str | None = None,
+    unit: str = "None",
 ) -> None:
     points = [
         {
@@ -142,9 +194,11 @@ def _publish(
             "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
             "Timestamp": at,
             "Value": value,
-            "Unit": "None",
+            "Unit": unit,
         }
         for name, dimensions, value in data
     ]
     for first in range(0, len(points), _DATA):
-        aws.cloudwatch.put_metric_data(Namespace=settings["namespace"], MetricData=points[first : first + _DATA])
+        aws.cloudwatch.put_metric_data(
+            Namespace=namespace or settings["namespace"], MetricData=points[first : first + _DATA]
+        )

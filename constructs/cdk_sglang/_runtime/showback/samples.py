@@ -46,6 +46,7 @@ class Member:
         gpus: GPUs of a copy by instance type; under the empty type for every type.
         input_tokens: Planned tokens of a prompt; 0 if unknown.
         output_tokens: Planned tokens of an answer; 0 if unknown.
+        wanted: Copies that are wanted now; None if unknown. No report reads it, so it is not kept.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Member:
     gpus: Mapping[str, float] = field(default_factory=dict)
     input_tokens: float = 0
     output_tokens: float = 0
+    wanted: int | None = field(default=None, compare=False)
 
     def gpus_on(self, instance_type: str) -> float:
         """Return the GPUs of a copy on a type."""
@@ -111,7 +113,7 @@ class Sample:
 
     def text(self) -> str:
         """Return the sample as JSON, the same bytes for the same sample."""
-        endpoints = {name: dataclasses.asdict(endpoint) for name, endpoint in self.endpoints.items()}
+        endpoints = {name: _kept(endpoint) for name, endpoint in self.endpoints.items()}
         content = {
             "version": VERSION,
             "at": self.at.isoformat(),
@@ -138,6 +140,13 @@ class Sample:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no sample: {error!r}") from error
+
+
+def _kept(endpoint: EndpointSample) -> dict[str, Any]:
+    kept = dataclasses.asdict(endpoint)
+    for member in kept["members"]:
+        del member["wanted"]
+    return kept
 
 
 @lru_cache(maxsize=256)

@@ -4,11 +4,15 @@ Functions take plain values (names, GPUs, prices, numbers of the plan, objective
 """
 
 from cdk_sglang.metrics.figures.copies import (
+    copies_counted,
     copies_missing,
     copies_query,
     copies_running,
+    copies_short,
+    decisions_made,
     instances_query,
     instances_running,
+    scaling_decisions,
 )
 from cdk_sglang.metrics.figures.cost import (
     PricedType,
@@ -66,10 +70,13 @@ __all__ = [
     "burn_rate",
     "cache_hit_rate",
     "component_usd_per_hour",
+    "copies_counted",
     "copies_missing",
     "copies_moved",
     "copies_query",
     "copies_running",
+    "copies_short",
+    "decisions_made",
     "error_budget_left",
     "error_ratio",
     "error_ratio_classic",
@@ -97,6 +104,7 @@ __all__ = [
     "rebalancings_blocked",
     "reservation_days_left",
     "retracted_requests",
+    "scaling_decisions",
     "scaling_events",
     "slow_share",
     "startup_phases",

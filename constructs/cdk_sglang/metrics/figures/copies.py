@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from cdk_sglang.metrics.classic import classic_metric, math
+from collections.abc import Mapping
+from typing import Final
+
+from cdk_sglang.metrics.classic import Classic, classic_metric, math
+from cdk_sglang.metrics.cloudwatch import SCALING
 from cdk_sglang.metrics.figures.figure import Band, Figure, line
 from cdk_sglang.metrics.promql import Place, distinct
 from cdk_sglang.metrics.series import CONTAINER, INSTANCE, INSTANCE_TYPE
+
+SCALING_REASONS: Final[Mapping[str, str]] = {
+    "TargetTracking": "load against the target",
+    "Alarm": "an alarm of a step policy",
+    "ScheduledAction": "a schedule",
+    "PredictiveScaling": "a forecast",
+    "MinCapacity": "min_copies was raised",
+    "MaxCapacity": "max_copies was lowered",
+    "AlreadyAtMaxCapacity": "not: already at max_copies",
+    "AlreadyAtMinCapacity": "not: already at min_copies",
+    "NotScaled": "not: another reason",
+    "Other": "another reason",
+}
+"""Reasons of scaling by their dimension's value, in words: those that the function publishes which samples costs."""
 
 _WITH_TRAFFIC = "The classic form divides requests by requests per {one} and so needs traffic; PromQL counts what published within five minutes."
 
@@ -23,7 +41,8 @@ def instances_query(place: Place, *, by_type: bool = False) -> str:
 def copies_running(place: Place, *, min_copies: int, max_copies: int) -> Figure:
     """Return the copies of a component that run, between the bounds of its scaling.
 
-    The number that Application Auto Scaling wants at the moment is no metric of SageMaker; the bounds are what is always wanted.
+    The number that Application Auto Scaling wants at the moment is no metric of SageMaker (`copies_counted` reads the project's own); the
+    bounds are what is always wanted.
 
     Args:
         place: Component.
@@ -89,3 +108,77 @@ def instances_running(place: Place, *, most: int | None = None) -> Figure:
         bands=line("most", None if most is None else float(most)),
         note=_WITH_TRAFFIC.format(one="instance"),
     )
+
+
+def copies_counted(place: Place, *, period_seconds: int) -> tuple[Figure, Figure]:
+    """Return the copies of a component that are wanted and that run, as SageMaker itself says at every sample of costs.
+
+    Args:
+        place: Component.
+        period_seconds: Seconds between two samples.
+    """
+    advice = "Running below wanted for long: instances cannot be had or copies do not start; look at refused launches and the component's log."
+    wanted, running = (
+        Figure(
+            key=key,
+            title=title,
+            unit="copies",
+            advice=advice,
+            classic=_sampled(name, place, period_seconds, label=title),
+        )
+        for key, name, title in (
+            ("copies_wanted", "CopiesWanted", "Copies wanted"),
+            ("copies_counted", "CopiesRunning", "Copies running"),
+        )
+    )
+    return wanted, running
+
+
+def copies_short(place: Place, *, period_seconds: int) -> Classic | None:
+    """Return metric math for the copies that are wanted and do not run.
+
+    Args:
+        place: Component.
+        period_seconds: Seconds between two samples.
+    """
+    metrics = {
+        key: classic_metric(name, place, namespace=SCALING, period_seconds=period_seconds)
+        for key, name in (("wanted", "CopiesWanted"), ("running", "CopiesRunning"))
+    }
+    return math("wanted - running", metrics, period_seconds=period_seconds)
+
+
+def scaling_decisions(place: Place, *, period_seconds: int) -> tuple[Figure, ...]:
+    """Return what Application Auto Scaling decided of a component between two samples of costs, one figure for each reason.
+
+    Args:
+        place: Component.
+        period_seconds: Seconds between two samples.
+    """
+    return tuple(
+        Figure(
+            key=f"scaling_{reason}",
+            title=words,
+            unit="decisions",
+            advice="Often at its most: raise max_copies. Out and in again within minutes: see scaling.target and the cooldowns.",
+            classic=_sampled("ScalingDecisions", place, period_seconds, label=words, further={"Reason": reason}),
+        )
+        for reason, words in SCALING_REASONS.items()
+    )
+
+
+def decisions_made(place: Place, *, period_seconds: int) -> Classic | None:
+    """Return how many decisions were made of a component between two samples, whatever their reasons.
+
+    Args:
+        place: Component.
+        period_seconds: Seconds between two samples.
+    """
+    return _sampled("ScalingDecisions", place, period_seconds, label="")
+
+
+def _sampled(
+    name: str, place: Place, period_seconds: int, *, label: str, further: Mapping[str, str] | None = None
+) -> Classic | None:
+    metric = classic_metric(name, place, namespace=SCALING, period_seconds=period_seconds, further=further)
+    return math("metric", {"metric": metric}, period_seconds=period_seconds, label=label)

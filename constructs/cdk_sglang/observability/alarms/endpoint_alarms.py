@@ -110,14 +110,14 @@ class EndpointAlarms(Construct):
         super().__init__(scope, construct_id)
         self._endpoint_name, self._runbooks = observed.endpoint_name, runbooks_url
         self._choice = choice
-        paging = [self._single(one) for one in definitions.alarms if one.severity == "page"]
+        paging = [self._alarm(one, "nobody").ref for one in definitions.alarms if one.severity == "page"]
         for one in definitions.alarms:
             if one.severity == "ticket":
-                self._single(one)
+                self._alarm(one, "ticket")
         for windows in definitions.windows:
             alarm = self._windows(windows)
             if windows.severity == "page":
-                paging.append(alarm)
+                paging.append(alarm.ref)
         suppressor = None
         if deployment_stacks and isinstance(choice, Alarms):
             suppressor = DeploymentWatch(
@@ -133,10 +133,7 @@ class EndpointAlarms(Construct):
         """Name of the alarm that pages, as CloudFormation makes it."""
         self._warn(choice, definitions.unwatched, definitions.unwatched_drafts)
 
-    def _single(self, definition: AlarmDefinition) -> str:
-        return self._alarm(definition, "ticket" if definition.severity == "ticket" else "nobody")
-
-    def _alarm(self, definition: AlarmDefinition, told: _Told) -> str:
+    def _alarm(self, definition: AlarmDefinition, told: _Told) -> cdk.CfnResource:
         # A plain resource: the typed ones make a call into jsii of every metric, and there are hundreds of alarms.
         alarm = cdk.CfnResource(
             self,
@@ -154,15 +151,15 @@ class EndpointAlarms(Construct):
         arns = [] if told == "nobody" else topic_arns(self._choice, pages=told == "page")
         return {"AlarmActions": arns, "OKActions": arns} if arns else {}
 
-    def _with_actions(self, alarm: cdk.CfnResource, told: _Told) -> str:
-        """Add what the author chose besides topics, and return the alarm's name."""
+    def _with_actions(self, alarm: cdk.CfnResource, told: _Told) -> cdk.CfnResource:
+        """Add what the author chose besides topics; an alarm's `ref`, its name, is one more call into jsii, for those alone that need it."""
         if told != "nobody":
             add_actions(alarm, self._choice, pages=told == "page")
-        return alarm.ref
+        return alarm
 
-    def _windows(self, definition: WindowsAlarm) -> str:
+    def _windows(self, definition: WindowsAlarm) -> cdk.CfnResource:
         pairs = [
-            f'(ALARM("{self._alarm(pair.long, "nobody")}") AND ALARM("{self._alarm(pair.short, "nobody")}"))'
+            f'(ALARM("{self._alarm(pair.long, "nobody").ref}") AND ALARM("{self._alarm(pair.short, "nobody").ref}"))'
             for pair in definition.pairs
         ]
         return self._composite(
@@ -180,7 +177,7 @@ class EndpointAlarms(Construct):
             for part in parts:
                 number += 1
                 text = f"{self._endpoint_name}: part {number} of the alarms that page; it tells nobody by itself"
-                level.append(self._composite(f"PagePart{number}", _any_of(part), text, told="nobody"))
+                level.append(self._composite(f"PagePart{number}", _any_of(part), text, told="nobody").ref)
         text = (
             f"{self._endpoint_name} breaks a promise, or is about to: one of the alarms in this one's rule is on, and its description says what "
             "to do. This one pages once, however many there are"
@@ -192,7 +189,7 @@ class EndpointAlarms(Construct):
                 "ActionsSuppressorWaitPeriod": _WAIT_SECONDS,
                 "ActionsSuppressorExtensionPeriod": _EXTENSION_SECONDS,
             }
-        return self._composite("Page", _any_of(level), text, told="page", options=options)
+        return self._composite("Page", _any_of(level), text, told="page", options=options).ref
 
     def _composite(
         self,
@@ -202,7 +199,7 @@ class EndpointAlarms(Construct):
         *,
         told: _Told,
         options: Mapping[str, Any] | None = None,
-    ) -> str:
+    ) -> cdk.CfnResource:
         alarm = cdk.CfnResource(
             self,
             construct_id,

@@ -10,6 +10,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.metrics.figures import (
     Figure,
     component_usd_per_hour,
+    copies_counted,
     copies_running,
     error_budget_left,
     goodput,
@@ -18,6 +19,7 @@ from cdk_sglang.metrics.figures import (
     mean_latency,
     output_tokens_per_copy,
     queue_length,
+    scaling_decisions,
     usd_per_million_tokens,
 )
 from cdk_sglang.observability.dashboards.context import (
@@ -42,7 +44,7 @@ from cdk_sglang.observability.dashboards.values import (
 )
 
 COMPONENTS_PER_BOARD: Final = 25
-"""Each has a heading and up to nine panels."""
+"""Each has a heading and up to eleven panels."""
 
 
 def component_boards(context: DashboardContext) -> Iterator[Board]:
@@ -91,6 +93,13 @@ def _rows(context: DashboardContext, watched: Watched) -> Iterator[list[AnyPanel
     for figures in rows:
         panel = partial(figure_panel, enrichment=context.enrichment, width=24 // max(1, len(figures)), height=5)
         yield list(map(panel, figures))
+    if context.detail == "full" and context.sampled_seconds is not None:
+        counted = partial(figure_panel, enrichment=context.enrichment, width=12, height=5)
+        period = context.sampled_seconds
+        yield [
+            counted(*copies_counted(watched.place, period_seconds=period), title="Copies wanted and running"),
+            counted(*scaling_decisions(watched.place, period_seconds=period), title="What scaled it, by reason"),
+        ]
 
 
 def _goodput(watched: Watched) -> Figure | None:

@@ -59,6 +59,7 @@ class DashboardContext:
         runbooks: Address of the runbooks, or their folder in a repository; None if there are none.
         detail: How much is drawn.
         agent: Whether the fleet has an agent, whose dashboard is linked.
+        sampled_seconds: Seconds between two samples of costs, copies and scaling; None if nothing samples them.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DashboardContext:
     runbooks: str | None = None
     detail: Detail = "full"
     agent: bool = False
+    sampled_seconds: int | None = None
 
     @property
     def is_large(self) -> bool:

@@ -11,6 +11,8 @@ from cdk_sglang.metrics.cloudwatch import COMPONENTS
 from cdk_sglang.metrics.figures import (
     Band,
     burn_rate,
+    copies_short,
+    decisions_made,
     error_ratio_classic,
     idle_gpu_hours,
     instances_running,
@@ -64,7 +66,7 @@ def endpoint_boards(context: DashboardContext) -> Iterator[Board]:
             _promise(context, endpoint),
             _traffic(components),
             *(_engine(context, endpoint) if context.enrichment else _classic_only(components)),
-            *([] if context.is_large else [_cost(context, endpoint)]),
+            *([] if context.is_large else [_cost(context, endpoint), _scaling(context, components)]),
         ]
         yield board(endpoint.endpoint_name, title, rows)
 
@@ -253,3 +255,28 @@ def _cost(context: DashboardContext, endpoint: ObservedEndpoint) -> list[AnyPane
     priced = [usd_per_hour(place, types=prices), usd_per_million_tokens(place, types=prices)] if prices else []
     most = endpoint.resolved.hosting.capacity.max_instances
     return list(map(panel, [*priced, idle_gpu_hours(place), instances_running(place, most=most)]))
+
+
+def _scaling(context: DashboardContext, components: tuple[Watched, ...]) -> list[AnyPanel | None]:
+    """Return which copies are missing to those that are wanted, and how often what is wanted was changed; nothing if nothing samples them."""
+    period = context.sampled_seconds
+    if period is None:
+        return []
+    return [
+        classic_panel(
+            "Copies wanted that do not run",
+            components,
+            partial(copies_short, period_seconds=period),
+            unit="copies",
+            advice="Above zero for long: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+            width=12,
+        ),
+        classic_panel(
+            "Scaling decisions",
+            components,
+            partial(decisions_made, period_seconds=period),
+            unit="decisions",
+            advice="Many in a row: see their reasons under Components, then scaling.target and the cooldowns.",
+            width=12,
+        ),
+    ]

@@ -36,6 +36,8 @@ def fleet_boards(context: DashboardContext) -> Iterator[Board]:
     for page, endpoints in pages(context.endpoints, ENDPOINTS_PER_BOARD):
         title = f"Fleet {context.name}"
         links = [board_link("Capacity", context.board_name("capacity")), board_link("GPUs", context.board_name("gpus"))]
+        if context.sampled_seconds is not None:
+            links.append(board_link("Costs", context.board_name("costs")))
         if context.agent:
             links.append(board_link("Agent", context.board_name("agent")))
         if context.detail != "fleet":

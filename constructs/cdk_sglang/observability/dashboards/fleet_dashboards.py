@@ -20,6 +20,8 @@ from cdk_sglang.observability.planned import planned_construct
 from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 
+_MINUTE: Final = 60
+_MOST_MINUTES: Final = 15
 _LEFT_OUT: Final[Mapping[Detail, str]] = {
     "endpoints": "every component, which have their lines on the dashboards of endpoints alone",
     "fleet": "every endpoint, which have their rows on those of the fleet alone",
@@ -48,6 +50,8 @@ class FleetDashboards(Construct):
         region: Region of the metrics; that of the stack by default.
         runbooks: Address of runbooks, or their folder in a repository, named on every dashboard; none by default.
         agent: Whether an `AgentDashboard` of the same name is deployed, which the fleet's links to; no by default.
+        sample_minutes: Minutes between two samples of the environment's showback, whose costs, copies and scaling decisions are then drawn,
+            costs on `<name>_costs`; none by default.
 
     Attributes:
         names: Names of the dashboards.
@@ -68,14 +72,28 @@ class FleetDashboards(Construct):
         region: str | None = None,
         runbooks: str | None = None,
         agent: bool = False,
+        sample_minutes: int | None = None,
     ) -> None:
         watched = tuple(
             planned_construct(endpoint) if isinstance(endpoint, InferenceEndpoint) else endpoint
             for endpoint in endpoints
         )
-        raise_if_any([*_name_problems(construct_id, name), *_endpoint_problems(construct_id, watched)])
+        raise_if_any(
+            [
+                *_name_problems(construct_id, name),
+                *_endpoint_problems(construct_id, watched),
+                *_sample_problems(construct_id, sample_minutes),
+            ]
+        )
         super().__init__(scope, construct_id)
-        context = DashboardContext(name=name, endpoints=watched, enrichment=enrichment, runbooks=runbooks, agent=agent)
+        context = DashboardContext(
+            name=name,
+            endpoints=watched,
+            enrichment=enrichment,
+            runbooks=runbooks,
+            agent=agent,
+            sampled_seconds=None if sample_minutes is None else sample_minutes * _MINUTE,
+        )
         place = cdk.Stack.of(self).region if region is None else region
         bodies = fitting_bodies(context, region=place, path=construct_id)
         self.names: tuple[str, ...] = tuple(bodies.texts)
@@ -91,6 +109,12 @@ def _name_problems(path: str, name: str) -> list[Problem]:
     if len(name) <= NAME_MAX_LENGTH and re.fullmatch(NAME_PATTERN, name):
         return []
     return [Problem(f"{path}.name", f"{name!r} is not allowed; use up to {NAME_MAX_LENGTH} {NAME_WORDS}")]
+
+
+def _sample_problems(path: str, minutes: int | None) -> list[Problem]:
+    if minutes is None or 1 <= minutes <= _MOST_MINUTES:
+        return []
+    return [Problem(f"{path}.sample_minutes", f"{minutes} is not allowed; use 1 to {_MOST_MINUTES}, as the showback's")]
 
 
 def _endpoint_problems(path: str, endpoints: Sequence[ObservedEndpoint]) -> list[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
-from cdk_sglang.metrics.cloudwatch import INVOCATIONS, cloudwatch_metrics
+from cdk_sglang.metrics.cloudwatch import INVOCATIONS, SCALING, cloudwatch_metrics
 from cdk_sglang.metrics.promql import increase
 from cdk_sglang.metrics.series import COMPONENT
 
@@ -43,6 +43,7 @@ def function_settings(
     assert frozenset({_DIMENSION}) in requests.dimensions
     content: dict[str, Any] = {
         "namespace": namespace,
+        "scaling_namespace": SCALING,
         "sample_minutes": sample_minutes,
         "endpoints": [_endpoint(endpoint) for endpoint in endpoints],
         "gpus": {name: instance.gpu_count for name, instance in instances.items()},

@@ -15,6 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_sglang.metrics.cloudwatch import SCALING, own_namespace
 from cdk_sglang.observability.showback.bucket import make_bucket
 from cdk_sglang.observability.showback.schedules import make_schedules
 from cdk_sglang.observability.showback.settings import function_settings, planned_usd_per_hour
@@ -53,18 +54,16 @@ _COMPONENTS: Final = (
 )
 _OBJECTS: Final = "samples and reports have their moment and day in their keys"
 _NO_RESOURCE_TYPE: Final = (
-    "ListInferenceComponents, GetMetricData, PutMetricData and PromQL queries have no resource types: "
-    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html and list_amazoncloudwatch.html"
+    "ListInferenceComponents, DescribeScalingActivities, GetMetricData, PutMetricData and PromQL queries have no resource types: "
+    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html, list_awsapplicationautoscaling.html and "
+    "list_amazoncloudwatch.html"
 )
-
-
-def metric_namespace(environment: str) -> str:
-    """Return the CloudWatch namespace of the figures that the project itself publishes of an environment."""
-    return f"cdk-sglang/{environment}"
 
 
 class Showback(Construct):
     """Samples what endpoints run on every few minutes, and writes a CSV of their costs for every day.
+
+    Every sample also publishes, for each component, its copies wanted and running, and what scaled it by reason (`cdk-sglang/Scaling`).
 
     Nothing of it is in the path of a request, and it changes nothing of the endpoints. `cdk-sglang costs` reads the reports.
 
@@ -110,7 +109,7 @@ class Showback(Construct):
         self._endpoints = tuple(endpoints)
         self._key = key
         self._measures_tokens = measures_tokens
-        self.namespace: str = metric_namespace(environment)
+        self.namespace: str = own_namespace(environment)
         self.bucket: s3.Bucket = make_bucket(self, key=key, keep_days=specification.keep_days, removal=removal)
         asset = self._settings_asset(
             function_settings(
@@ -154,11 +153,13 @@ class Showback(Construct):
             ),
             allow(permissions.READ_ENDPOINT_CONFIGS, [configs]),
             allow(permissions.OBSERVE_COMPONENTS, components),
-            allow((*permissions.LIST_COMPONENTS, *permissions.READ_METRICS), ["*"]),
+            allow(
+                (*permissions.LIST_COMPONENTS, *permissions.READ_SCALING_DECISIONS, *permissions.READ_METRICS), ["*"]
+            ),
             allow(
                 permissions.PUBLISH_METRICS,
                 ["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": self.namespace}},
+                conditions={"StringEquals": {"cloudwatch:namespace": [self.namespace, SCALING]}},
             ),
             allow(permissions.KEEP_REPORTS, objects),
             allow(permissions.LIST_REPORTS, [self.bucket.bucket_arn]),

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Unpack
 import aws_cdk as cdk
 
 from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.metrics.classic import place_dimensions, utilization_namespace
+from cdk_sglang.metrics.cloudwatch import statistic_problems
 from cdk_sglang.metrics.promql import Place
 from cdk_sglang.serving.alarms.metric_methods import SearchOptions
 from cdk_sglang.serving.alarms.metrics import ServingMetrics
@@ -95,6 +97,8 @@ class GpuMetrics:
 
         from cdk_sglang.metrics.figures.gpus import each_gpu
 
+        if "statistic" in options:
+            raise_if_any(statistic_problems("metrics.gpus.statistic", options["statistic"]))
         period = options.get("period", cdk.Duration.minutes(5))
         found = each_gpu(name, self._place, statistic=options.get("statistic"), period_seconds=int(period.to_seconds()))
         assert found is not None, "an endpoint's name is always known"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 import aws_cdk as cdk
 
 from cdk_sglang.arguments import checked
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.metrics import cloudwatch as facts
 from cdk_sglang.serving.alarms.metric_methods import MetricOptions, ServingMetricMethods
@@ -51,9 +52,20 @@ class ServingMetrics(ServingMetricMethods):
             name: SageMaker's name of the metric.
             namespace: CloudWatch namespace of the metric.
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
+
+        Raises:
+            ConfigurationError: CloudWatch has no such statistic, SageMaker publishes the metric with other dimensions, or under a name much like
+                this one.
         """
         from aws_cdk import aws_cloudwatch as cloudwatch
 
+        path = f"metrics.{name}"
+        raise_if_any(
+            [
+                *facts.metric_problems(path, namespace, name, frozenset(self._dimensions)),
+                *facts.statistic_problems(f"{path}.statistic", options.get("statistic", "Average")),
+            ]
+        )
         defaults: MetricOptions = {"statistic": "Average", "period": cdk.Duration.minutes(1)}
         if self._region is not None:
             defaults["region"] = self._region

@@ -230,6 +230,10 @@ LIST_COMPONENTS: Final = ("sagemaker:ListInferenceComponents",)
 """On `*`: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html)."""
 
+READ_SCALING_DECISIONS: Final = ("application-autoscaling:DescribeScalingActivities",)
+"""On `*`: the action has no resource type
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html)."""
+
 READ_METRICS: Final = ("cloudwatch:GetMetricData",)
 """On `*`: the action has no resource type
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html)."""
