@@ -17,30 +17,31 @@ import aws_cdk as cdk
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.environments.location import ENVIRONMENTS, locate
 from cdk_sglang.environments.own import own_facts
-from cdk_sglang.environments.reading import FOLDER, cdk_json_context, load
+from cdk_sglang.environments.reading import cdk_json_context, load
 from stacks.checks import add_checks
 from stacks.fleet import add_fleet
 from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
-    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`.
+    """Synthesise the environment of the context value `env` (`local` by default): a name in the folder `environments`, or a file's path.
 
     Models, prices and measurements of the user's own are read from the same folder.
     """
     app = cdk.App(context=cdk_json_context())
-    name = str(app.node.try_get_context("env") or "local")
-    folder = Path(app.node.try_get_context("environments") or FOLDER)
+    given = app.node.try_get_context("environments")
     try:
+        place = locate(str(app.node.try_get_context("env") or "local"), Path(given) if given else None, option="-c env")
+        name, folder = place.name, place.folder or ENVIRONMENTS
         settings = load(name, folder=folder)
         own = own_facts(settings, name=name, folder=folder)
         env = cdk.Environment(
             account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
         )
-        source = str(folder / f"{name}.yaml")
-        fleet = add_fleet(app, name=name, settings=settings, source=source, env=env, own=own)
+        fleet = add_fleet(app, name=name, settings=settings, source=str(place.file), env=env, own=own)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import read_prices
 from cdk_sglang.models import read_models
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cdk_sglang.models import ModelFacts
     from cdk_sglang.planning.measured_calibration import MeasuredCalibration
 
-ENVIRONMENTS = Path("environments")
 MODELS_FOLDER = ENVIRONMENTS / MODELS
 PRICES_FILE = ENVIRONMENTS / PRICES
 

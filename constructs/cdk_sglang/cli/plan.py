@@ -18,9 +18,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
+from cdk_sglang.cli.own import own_calibration, own_models, own_prices
 from cdk_sglang.cli.source import reader_of, told_by
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
@@ -48,10 +50,8 @@ def use_environments(reader: EnvironmentReader) -> None:
 
 
 def plan(
-    env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    env: Annotated[str | None, env_option("Environment to plan.")] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance."),

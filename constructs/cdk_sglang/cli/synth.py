@@ -16,6 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
@@ -24,10 +25,10 @@ _APP_FAILED: Final = re.compile(rb".*Subprocess exited with error (\d+)\s*")
 
 
 def synth(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
     environments: Annotated[
-        Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
+        Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder of the templates; cdk.out/<environment> by default.")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.environments.naming import endpoint_name, stack_name
 from cdk_sglang.environments.own import own_facts
-from cdk_sglang.environments.reading import FOLDER, load
+from cdk_sglang.environments.reading import load
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import Problem
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
@@ -46,7 +47,7 @@ class ResolvedFleet:
         return [f"{name}.{component}" for name, endpoint in self.endpoints.items() for component in endpoint.unplanned]
 
 
-def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
+def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
     """Return what is to be planned for an environment; what `cdk-sglang plan --env` asks for.
 
     Args:
@@ -68,7 +69,7 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     return _request(name, settings, own, endpoints)
 
 
-def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
+def observed_fleet(name: str, *, folder: Path = ENVIRONMENTS) -> ObservedFleet:
     """Return what is observed of an environment; what `cdk-sglang status --env` asks for.
 
     Args:

@@ -12,18 +12,18 @@ from pydantic import ValidationError
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.environments.layers import EXTENDS, read_layers
+from cdk_sglang.environments.location import ENVIRONMENTS, there_text
 from cdk_sglang.environments.naming import environment_name_problems
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.validation import one_line, problems_of
 
-FOLDER: Final = Path("environments")
 _NODES_MAX: Final = 100_000
 """Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
 _STRUCTURE: Final = ("while parsing", "while scanning")
 
 
-def load(name: str, *, folder: Path = FOLDER) -> Environment:
+def load(name: str, *, folder: Path = ENVIRONMENTS) -> Environment:
     """Read and check one environment.
 
     Args:
@@ -35,12 +35,7 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        there = sorted(file.stem for file in folder.glob("*.yaml"))
-        meant = Path(name).stem  # of a file's path, as a shell completes it
-        hint = f"give its name alone: {meant}; " if meant != name and meant in there else ""
-        raise ConfigurationError(
-            [Problem(path, f"no such file; {hint}environments that exist: {', '.join(there) or 'none yet'}")]
-        )
+        raise ConfigurationError([Problem(path, f"no such file; {there_text(folder)}")])
     raise_if_any(problem.in_file(str(path)) for problem in environment_name_problems(name))
     content = _content(path)
     if not isinstance(content, dict) or EXTENDS not in content:

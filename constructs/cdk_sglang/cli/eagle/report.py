@@ -13,6 +13,7 @@ from rich.table import Table
 from cdk_sglang.cli.eagle.options import Component, Env, Region, check_run
 from cdk_sglang.cli.eagle.pipeline import find_pipeline
 from cdk_sglang.cli.eagle.place import Place
+from cdk_sglang.cli.environment_option import environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import write_text
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -39,7 +40,7 @@ def report(
         Path | None,
         typer.Option("--calibration", help="Folder for the run's figures, for `cdk-sglang predict --calibration`."),
     ] = None,
-    environments: Annotated[Path | None, typer.Option("--environments", help="Folder of the environments.")] = None,
+    environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is kept.")] = False,
 ) -> None:
     """Print the evidence of a run: both sides' figures with their intervals, the verdict and its reasons.
