@@ -20,6 +20,7 @@ from cdk_sglang.cli.output import stdout
 from cdk_sglang.environments.location import ENVIRONMENTS, locate
 from cdk_sglang.environments.own import own_facts
 from cdk_sglang.environments.reading import cdk_json_context, load
+from cdk_sglang.errors import PlanRefusedError
 from stacks.checks import add_checks
 from stacks.fleet import add_fleet
 from stacks.report import print_fleet, write_plan
@@ -44,19 +45,21 @@ def main() -> int:
         fleet = add_fleet(app, name=name, settings=settings, source=str(place.file), env=env, own=own)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, PlanRefusedError) else 2
     add_checks(app)
     assembly = app.synth()
     resolved = fleet.resolved
     write_plan(Path(assembly.directory), request=resolved.request, plan=resolved.plan)
-    if app.node.try_get_context("report"):
+    report = app.node.try_get_context("report")
+    if report:
         print_fleet(
-            stdout(width=140),
+            stdout(width=int(report) if str(report).isdecimal() else 140),
             name=name,
             endpoints=[stack.endpoint for stack in fleet.stacks],
             plan=resolved.plan,
             unplanned=resolved.unplanned,
             templates=[stack.template_full_path for stack in assembly.stacks],
+            page=Path(assembly.directory) / "plan.html",
         )
     return 0
 

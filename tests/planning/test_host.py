@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.cli.plan_tables import print_plan
 from cdk_sglang.hardware import Gpu, GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet

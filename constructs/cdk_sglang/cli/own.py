@@ -64,8 +64,13 @@ def own_calibration(path: Path | None, *, models: tuple[ModelFacts, ...]) -> Mea
         raise ConfigurationError([Problem("--calibration", problem) for problem in error.problems]) from None
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, option: str = "--into") -> None:
     """Write a file, and create the folders above it.
+
+    Args:
+        path: The file.
+        text: What it then holds.
+        option: Option with which another file is named, for the message.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -75,5 +80,5 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            [Problem(path, f"cannot be written: {error.strerror or error}; name another with --into")]
+            [Problem(path, f"cannot be written: {error.strerror or error}; name another with {option}")]
         ) from error

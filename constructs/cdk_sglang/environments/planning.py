@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.fleet_names import fleet_name_problems
 from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.environments.naming import endpoint_name, stack_name
 from cdk_sglang.environments.own import own_facts
 from cdk_sglang.environments.reading import load
 from cdk_sglang.environments.settings import Environment
-from cdk_sglang.errors import Problem
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
@@ -59,14 +59,21 @@ def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
     """
     settings = load(name, folder=folder)
     own = own_facts(settings, name=name, folder=folder)
-    endpoints = _resolved(settings, own, settings.region or REGION)
-    raise_if_any(
-        problem
-        for endpoint in endpoints.values()
-        # The plan itself says what instances lack, but of an endpoint with a model that it knows.
-        for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
-    )
-    return _request(name, settings, own, endpoints)
+    endpoints, source = _resolved(settings, own, settings.region or REGION), str(folder / f"{name}.yaml")
+    request = _request(name, settings, own, endpoints)
+    problems = [
+        *fleet_name_problems(name, settings.endpoints),
+        *(
+            problem
+            for endpoint in endpoints.values()
+            # The plan itself says what instances lack, but of an endpoint with a model that it knows.
+            for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
+        ),
+    ]
+    if problems:  # with what the plan says, so that nothing is told in a second round
+        problems += plan_fleet(request).problems
+        raise ConfigurationError(problem.in_file(source) for problem in dict.fromkeys(problems))
+    return replace(request, source=source)
 
 
 def observed_fleet(name: str, *, folder: Path = ENVIRONMENTS) -> ObservedFleet:
@@ -121,7 +128,8 @@ def resolve_fleet(
     endpoints = _resolved(settings, own, settings.region or region or REGION)
     request = _request(name, settings, own, endpoints)
     plan = plan_fleet(request)
-    problems = [
+    problems = fleet_name_problems(name, settings.endpoints)
+    problems += [
         problem for endpoint in endpoints.values() for problem in [*endpoint.problems, *_room_problems(endpoint)]
     ]
     return ResolvedFleet(

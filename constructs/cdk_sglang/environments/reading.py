@@ -16,6 +16,7 @@ from cdk_sglang.environments.location import ENVIRONMENTS, there_text
 from cdk_sglang.environments.naming import environment_name_problems
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.partial import further_problems
 from cdk_sglang.validation import one_line, problems_of
 
 _NODES_MAX: Final = 100_000
@@ -61,8 +62,13 @@ def _content(path: Path) -> object:
     """Return what a file holds."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(path, f"cannot be read as UTF-8 text: {one_line(str(error))}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        text = f"line {line} holds the byte 0x{error.object[error.start]:02x}, which is not UTF-8 text; save the file as UTF-8"
+        raise ConfigurationError([Problem(path, text)]) from None
+    except OSError as error:
+        text = f"cannot be read: {error.strerror or error}; make it readable, or name another environment"
+        raise ConfigurationError([Problem(path, text)]) from None
     return _read(text, source=str(path))
 
 
@@ -108,7 +114,11 @@ def _checked(content: object) -> Environment:
     try:
         return Environment.model_validate(content, by_alias=True, by_name=False)  # keys of files, not names of Python
     except ValidationError as error:
-        raise ConfigurationError(problems_of(error, Environment)) from None
+        wrong = [
+            detail["loc"] for detail in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        problems = [*problems_of(error, Environment), *further_problems(Environment, content, wrong)]
+        raise ConfigurationError(dict.fromkeys(problems)) from None
 
 
 def _with_place(error: yaml.MarkedYAMLError) -> str:

@@ -183,6 +183,7 @@ class FleetRequest:
         budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
         prices: Prices that win over the package's.
         today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
+        source: File that it was read from, which begins the lines of problems; empty where there is none.
     """
 
     environment: str
@@ -191,3 +192,4 @@ class FleetRequest:
     budget_usd_per_hour: float | None = None
     prices: PriceTable | None = None
     today: dt.date | None = None
+    source: str = ""

@@ -64,7 +64,7 @@ def report(
     if html is not None:
         from cdk_sglang.benchmarking.report.page import report_html
 
-        write_text(html, report_html(env, runs))
+        write_text(html, report_html(env, runs), option="--html")
         typer.echo(f"page: {html}")
 
 

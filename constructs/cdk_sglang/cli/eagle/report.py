@@ -58,7 +58,7 @@ def report(
     if html is not None:
         from cdk_sglang.optimization.page import report_html
 
-        write_text(html, report_html(found, usd_per_hour=_usd_per_hour(found, pipeline.region)))
+        write_text(html, report_html(found, usd_per_hour=_usd_per_hour(found, pipeline.region)), option="--html")
         typer.echo(f"page: {html}", err=as_json)
     if calibration is not None:
         place = _write_calibration(found, pipeline.place, calibration, environments)
@@ -132,5 +132,5 @@ def _write_calibration(found: Report, place: Place, folder: Path, environments: 
         raise ConfigurationError([Problem("--calibration", text)])
     content = gate_content(found, target.request, sglang_version=target.sglang_version)
     path = folder / f"gate-{found.run}.json"
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n", option="--calibration")
     return path

@@ -87,7 +87,7 @@ def import_endpoint(
     if file is None:
         typer.echo(text, nl=False)
     else:
-        write_text(file, text)
+        write_text(file, text, option="--write")
     _report(running, description, notes, problems, name=name, file=file)
     raise typer.Exit(1 if problems else 0)
 

@@ -153,7 +153,7 @@ def init(
     if number > len(drafts):
         raise ConfigurationError([Problem("--choose", f"{number} is not there; there are {len(drafts)}")])
     chosen = drafts[number - 1]
-    write_text(file, chosen.text)
+    write_text(file, chosen.text, option="--env")
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
     deploy = f"make deploy ENV={name}"

@@ -221,7 +221,7 @@ def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> li
             Problem(
                 path,
                 "AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
-                "give the endpoint image=ServingImage.from_build(...)",
+                "use the image that cdk-sglang builds (image.build)",
             )
         )
     if server.lora is None:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.validation import is_token
 
 if TYPE_CHECKING:
     import aws_cdk as cdk
