@@ -241,7 +241,7 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case "literal_error":
             words = re.findall(r"'([^']*)'", context["expected"])
             hint = did_you_mean(str(value), words) if words else f"use {context['expected']}"
-            return f"{got} is not allowed; {hint}"
+            return f"nothing is given; {hint}" if value is None else f"{got} is not allowed; {hint}"
         case "string_type" if isinstance(value, bool | int | float):
             return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
         case "int_type" | "float_type" | "int_parsing" | "float_parsing" if isinstance(value, str):
@@ -295,11 +295,9 @@ def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseMode
             if keys
             else "write one `name: value` a line below it"
         )
-    if kind == "bool_type":
+    if kind == "bool_type" and isinstance(value, str):
         return "write true or false without quotes"
-    if kind == "string_type":
-        return "write one value in quotes"
-    return "write one value"
+    return "change it"
 
 
 _RARER: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {

@@ -64,7 +64,7 @@ def locate(given: str, folder: Path | None = None, *, option: str, folder_option
         return Location(name=name, folder=folder, is_path=False)
     found = Location(name=name, folder=path.parent, is_path=True)
     if given.endswith("/") or not name or (path.is_dir() and not found.file.is_file()):
-        raise ConfigurationError([Problem(option, f"{given!r} is a folder; {there_text(path)}")])
+        raise ConfigurationError([Problem(option, f"{given!r} is a folder; name a file in it, {there_text(path)}")])
     if folder is not None and folder.resolve() != path.parent.resolve():
         text = f"{given!r} is not in {folder}, which {folder_option} names; leave {folder_option} out, or give the name {name} alone"
         raise ConfigurationError([Problem(option, text)])
@@ -74,4 +74,4 @@ def locate(given: str, folder: Path | None = None, *, option: str, folder_option
 def there_text(folder: Path) -> str:
     """Return the environments of a folder as the end of a message."""
     there = sorted(file.stem for file in folder.glob(f"*{_SUFFIX}"))
-    return f"environments that exist in {folder}: {', '.join(there) or 'none yet'}"
+    return f"environments that exist: {', '.join(there) or 'none yet'}"

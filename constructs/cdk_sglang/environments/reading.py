@@ -21,6 +21,13 @@ from cdk_sglang.validation import one_line, problems_of
 
 _NODES_MAX: Final = 100_000
 """Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
+_ADVICE: Final = {
+    "single document": "remove the line --- and what belongs to another environment",
+    "tag": "remove the tag, which begins with an exclamation mark",
+    "alias": "define it with & above, or write the value out",
+    "character": "put the value in quotes, and indent with spaces",
+}
+"""What to do about an error of the parser that tells no structure, by words of it."""
 _STRUCTURE: Final = ("while parsing", "while scanning")
 
 
@@ -130,7 +137,10 @@ def _with_place(error: yaml.MarkedYAMLError) -> str:
     if not within.startswith(
         _STRUCTURE
     ):  # such as "expected a single document in the stream", "but found another document"
-        return place + f"{within} {text}".strip()
+        advice = next(
+            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it otherwise"
+        )
+        return place + f"{within} {text}".strip() + f"; {advice}"
     begin = "" if begun is None else f" that begins on line {begun.line + 1}, column {begun.column + 1}"
     return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
 

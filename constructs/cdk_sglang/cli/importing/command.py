@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cdk_sglang.cli.environment_option import env_option, environments_option
+from cdk_sglang.cli.environment_option import env_option, environments_option, shown_env
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import own_models, write_text
 from cdk_sglang.environments.location import ENVIRONMENTS
@@ -162,8 +162,9 @@ def _report(
         typer.echo(f"{said}; it is of environment {name}: compare it with that one's own file", err=file is None)
         return
     fix = "mend it, then: " if problems else ""
+    named = name if file is None else shown_env(file.stem, file.parent)
     typer.echo(
-        f"{said}; next: {fix}cdk-sglang plan --env {name}, cdk-sglang doctor --env {name}; docs/import.md says how to move callers",
+        f"{said}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",
         err=file is None,
     )
     if description.names.get(running.name) == running.name:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from cdk_sglang.cli.environment_option import env_option, environments_option
+from cdk_sglang.cli.environment_option import env_option, environments_option, shown_env
 from cdk_sglang.cli.init.answers import DEFAULT_REGION, Answers, ask_for_rest
 from cdk_sglang.cli.init.checks import check
 from cdk_sglang.cli.init.drafts import SHOWN, Draft, drafts_of, wish_of
@@ -156,13 +156,14 @@ def init(
     write_text(file, chosen.text, option="--env")
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    deploy = f"make deploy ENV={name}"
+    named = shown_env(name, environments)
+    deploy = f"make deploy ENV={named}"
     if not has_app():
         deploy = (
             f"and in a checkout of cdk-sglang: cdk-sglang deploy --env {name} --environments {environments.resolve()}"
         )
     typer.echo(
-        f"wrote {file}; next: cdk-sglang plan --env {name}, cdk-sglang doctor --env {name} with your AWS credentials, {deploy}"
+        f"wrote {file}; next: cdk-sglang plan --env {named}, cdk-sglang doctor --env {named} with your AWS credentials, {deploy}"
     )
 
 
