@@ -26,7 +26,7 @@ CASES = {
     "costs too much": (1, environment(budget_usd_per_hour=1)),
     "is too slow": (1, environment(component={"slo": {"tpot_ms": 1, "at_concurrency": 16}})),
     "reads more than the model": (1, environment(component={"server": {"context_length": 4_000_000}})),
-    "does not divide": (1, environment(component={"server": {"context_length": 8192, "tp_size": 5}})),
+    "does not divide": (1, environment(component={"server": {"context_length": 8192, "tp_size": 3}})),
     "is too large": (
         1,
         environment(
@@ -40,7 +40,6 @@ CASES = {
         ),
     ),
     "has the name of another stack": (2, environment(endpoint="foundation")),
-    "has a name that is too long": (2, environment(endpoint="chat-" * 7 + "chat", component={"model": LLAMA})),
     "has an unknown model": (2, environment(component={"model": {"id": "meta/llama", "prefix": "weights/l/"}})),
 }
 

@@ -28,7 +28,7 @@ _COMPONENTS: Final = (
     ("component of", "GPUs", "TTFT about", "TPOT about", "$/1M out"),
 )  # fmt: skip
 _COSTS: Final = (
-    ("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max"),
+    ("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max", "$/month"),
     ("of", "min/typical/max", "$/hour min", "typical", "max"),
     ("of", "$/hour min", "typical", "max"),
 )
@@ -134,8 +134,8 @@ def _per_million(one: ComponentPlan | Alternative) -> str:
     return " / ".join(map(money, (one.usd_per_million_input_tokens, one.usd_per_million_output_tokens)))
 
 
-def _costs(endpoint: str, instances: str, counts: str, low: str, typical: str, high: str) -> dict[str, str]:
-    cells = dict(zip(_COSTS[0], (endpoint, instances, counts, low, typical, high), strict=True))
+def _costs(endpoint: str, instances: str, *rest: str) -> dict[str, str]:
+    cells = dict(zip(_COSTS[0], (endpoint, instances, *rest), strict=True))
     return {**cells, "of": instances or "all endpoints"}
 
 

@@ -75,9 +75,8 @@ def print_table(console: Console, table: Table, *, wide: bool = False) -> None:
         table: The table.
         wide: Whether it may be wider than the terminal.
     """
+    width = console.width
     if wide:
-        console.print(
-            table, width=max(console.width, _needed(console, table)), soft_wrap=False, crop=False, no_wrap=True
-        )
-    else:
-        console.print(table)
+        console.width = max(width, _needed(console, table))
+    console.print(table)
+    console.width = width

@@ -188,4 +188,6 @@ def _request(name: str, settings: Environment, own: Own, endpoints: Mapping[str,
         endpoints=tuple(request for request in requests if request.components or with_budget),
         budget_usd_per_hour=settings.budget_usd_per_hour,
         prices=own.prices,
+        routes=settings.routes,
+        unplanned=tuple(f"{short}.{one}" for short, endpoint in endpoints.items() for one in endpoint.unplanned),
     )
