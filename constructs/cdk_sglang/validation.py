@@ -267,15 +267,18 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
 def _as_number(text: str, *, is_whole: bool) -> str:
     """Return how to write a number that was given as text: `32k` as 32000, `800ms` as 800; `32,768` may be two numbers or one."""
     found = _WITH_UNIT.fullmatch(text.strip())
+    if text.strip().isdecimal():
+        return f"{text.strip()} without quotes"
     if found is None or _DIGITS.fullmatch(text):
         has_unit = any(map(str.isdigit, text)) and not _DIGITS.fullmatch(text)
-        return "digits alone, without a unit or a sign" if has_unit else "a number without quotes"
+        return "digits alone, without a unit or a sign" if has_unit else "a number in digits, without quotes"
     number = float(found["number"].replace(",", "").replace("_", ""))
     unit = found["unit"]
     times = _THOUSANDS.get(unit)
     if times is None:
         shown_number = f"{number:g}" if not is_whole or number == int(number) else f"{number:.0f}"
-        return f"digits alone: {shown_number}, without {unit or 'a sign'}"
+        share = f", or {number / 100:g} where a share of 1 is taken" if unit == "%" and not is_whole else ""
+        return f"digits alone: {shown_number}{share}, without {unit or 'a sign'}"
     if times != _THOUSANDS["k"]:
         return f"digits alone: {number * times:.0f}"
     return f"digits alone: {number * times:.0f}, or {number * 1024:.0f} if that is meant"
@@ -314,6 +317,10 @@ def _rarer_text(detail: ErrorDetails, got: str) -> str:
     kind = detail["type"]
     if kind in _RARER:
         return _RARER[kind](got, detail.get("ctx", {}))
+    if kind == "invalid_key":
+        is_digits = isinstance(detail["input"], int) or isinstance(detail["loc"][-1], int)
+        hint = "a comma in the number before it? write that without one" if is_digits else "write it in quotes"
+        return f"unknown key; {hint}"
     if kind.startswith("date_"):
         return f"{got} is not a date; write it as 2027-03-01"
     message = one_line(detail["msg"])

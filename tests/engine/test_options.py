@@ -31,7 +31,7 @@ def test_collects_every_wrong_value_into_one_error() -> None:
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"tp_size": "4"}, "tp_size: '4' is text; write a number without quotes"),
+        ({"tp_size": "4"}, "tp_size: '4' is text; write 4 without quotes"),
         ({"tp_size": True}, "tp_size: takes a whole number, got True; change it"),
         (
             {"context_length": "32k"},

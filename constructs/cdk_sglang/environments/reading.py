@@ -95,6 +95,10 @@ def _read(text: str, *, source: str) -> object:
         raise ConfigurationError(problem.in_file(source) for problem in error.problems) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError([Problem(source, f"not YAML: {_with_place(error)}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"line {line} holds the control character {error.character:#04x}; remove it"
+        raise ConfigurationError([Problem(source, problem)]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([Problem(source, f"not YAML: {one_line(str(error))}")]) from None
     return content
@@ -164,6 +168,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         text = str(self.construct_scalar(node))
         return text if len(text) > 1 and text.isdigit() and text[0] == "0" else super().construct_yaml_int(node)
 
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401  a date, or a moment
+        """Return a date; say where one stands that no calendar has."""
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            text = f"{node.value} is no date of the calendar ({error}); correct it, or write it in quotes"
+            raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", text)]) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         seen: dict[object, int] = {}
         problems = []
@@ -185,6 +197,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_yaml_timestamp)
 
 
 def _count(node: yaml.Node, counted: dict[int, int], *, within: set[int]) -> int:

@@ -41,9 +41,7 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
         routes=request.routes,
         unplanned=request.unplanned,
         version=_version(),
-        engines=", ".join(
-            sorted({one.engine.version for endpoint in request.endpoints for one in endpoint.components})
-        ),
+        engines=", ".join(sorted(_engines(request))),
         today=request.today,
         priced=max(
             (str(one.price.date) for endpoint in plan.endpoints for one in endpoint.types if one.price), default=""
@@ -72,6 +70,12 @@ def _version() -> str:
         return version("cdk-sglang")
     except PackageNotFoundError:
         return ""
+
+
+def _engines(request: FleetRequest) -> set[str]:
+    """Return the releases of SGLang that are planned for, as far as images say."""
+    versions = (one.engine.version for endpoint in request.endpoints for one in endpoint.components)
+    return {version for version in versions if version}
 
 
 def _promises(component: ComponentRequest) -> bool:
