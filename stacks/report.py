@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from rich import box
 from rich.console import Console
 
 from cdk_sglang import InferenceEndpoint
@@ -53,7 +54,7 @@ def print_fleet(
     """
     rows = [row for endpoint in endpoints for row in _rows(endpoint)]
     console.print(f"{name}: endpoints and the GPUs their components ask for", highlight=False)
-    print_table(console, fitting_table(console, rows, _LAYOUTS))
+    print_table(console, fitting_table(console, rows, _LAYOUTS, lines=box.SIMPLE_HEAD))
     if plan.endpoints:
         print_plan(plan, console)
     if unplanned:

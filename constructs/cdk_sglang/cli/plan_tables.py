@@ -45,9 +45,10 @@ def print_plan(plan: FleetPlan, console: Console | None = None, *, wide: bool = 
     Args:
         plan: The plan.
         console: Where to print; stdout by default.
-        wide: Print every column, however narrow the terminal is.
+        wide: Print every column, however narrow the terminal is; without a terminal and a console, always.
     """
     out = console or stdout()
+    wide = wide or (console is None and not out.is_terminal)  # into a file or another program, all of it
     components = [(endpoint.name, one) for endpoint in plan.endpoints for one in endpoint.components]
     table = fitting_table(out, [_component(name, one) for name, one in components], _COMPONENTS, wide=wide)
     print_table(out, table, wide=wide)
@@ -81,6 +82,7 @@ def print_options(options: Sequence[Alternative], *, wide: bool = False) -> None
         wide: Print every column, however narrow the terminal is.
     """
     out = stdout()
+    wide = wide or not out.is_terminal
     rows = [
         {
             "instance": one.instance,

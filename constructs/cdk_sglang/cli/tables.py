@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,8 @@ NUMBERS: Final = frozenset(
         "from zero",
         "typical",
         "$/hour min",
+        "$/month",
+        "min/typical/max",
         "$/h a copy",
         "$/1M in / out",
         "$/1M out",
@@ -33,10 +36,20 @@ NUMBERS: Final = frozenset(
     }
 )
 """Columns whose cells end at the same place."""
+WRAPPED: Final = frozenset({"instances", "model", "of"})
+"""Columns whose cells may take several lines, between words."""
+_WIDEST: Final = 10_000
+_AROUND: Final = 3
+"""Characters of a column beside its cells: a space on both sides, and the line."""
 
 
 def fitting_table(
-    console: Console, rows: Sequence[Mapping[str, str]], layouts: Sequence[Sequence[str]], *, wide: bool = False
+    console: Console,
+    rows: Sequence[Mapping[str, str]],
+    layouts: Sequence[Sequence[str]],
+    *,
+    wide: bool = False,
+    lines: box.Box = box.HEAVY_HEAD,
 ) -> Table:
     """Return a table with the most columns that the console has room for.
 
@@ -45,26 +58,31 @@ def fitting_table(
         rows: Cells by the heading of their column.
         layouts: Headings of each layout, the widest first.
         wide: Take the widest whatever the room.
+        lines: Lines around cells.
     """
-    tables = [_table(rows, headings) for headings in (layouts[:1] if wide else layouts)]
-    for table in tables:
-        if _needed(console, table) <= console.width:
-            return table
-    return tables[-1]
-
-
-def _needed(console: Console, table: Table) -> int:
-    """Return the characters of a line, however narrow the console is."""
-    return console.measure(table, options=console.options.update(width=10_000, max_width=10_000)).maximum
-
-
-def _table(rows: Sequence[Mapping[str, str]], headings: Sequence[str]) -> Table:
-    table = Table()
-    for heading in headings:
-        table.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left")
+    fits = (one for one in layouts if wide or _least_width(rows, one) <= console.width)
+    headings = next(fits, None)
+    table = Table(box=lines)
+    for heading in headings or layouts[-1]:
+        table.add_column(
+            heading,
+            overflow="fold",
+            no_wrap=headings is not None and heading not in WRAPPED,
+            justify="right" if heading in NUMBERS else "left",
+        )
     for row in rows:
-        table.add_row(*(row[heading] for heading in headings))
+        table.add_row(*(row[heading] for heading in headings or layouts[-1]))
     return table
+
+
+def _least_width(rows: Sequence[Mapping[str, str]], headings: Sequence[str]) -> int:
+    """Return the characters of a line in which no word is cut, and only cells of `WRAPPED` take several lines."""
+    width = 1
+    for heading in headings:
+        cells = [heading, *(row[heading] for row in rows)]
+        texts = [word for cell in cells for word in cell.split()] if heading in WRAPPED else cells
+        width += max(map(len, texts), default=0) + _AROUND
+    return width
 
 
 def print_table(console: Console, table: Table, *, wide: bool = False) -> None:
@@ -77,6 +95,7 @@ def print_table(console: Console, table: Table, *, wide: bool = False) -> None:
     """
     width = console.width
     if wide:
-        console.width = max(width, _needed(console, table))
+        options = console.options.update(width=_WIDEST, max_width=_WIDEST)
+        console.width = max(width, console.measure(table, options=options).maximum)
     console.print(table)
     console.width = width
