@@ -42,13 +42,20 @@ def _made(
     """Return a model without the fields that are wrong, after its own validators have said what they can."""
     values: dict[str, Any] = {}
     absent = []
+    keys = {name: field.validation_alias or name for name, field in model.model_fields.items()}
+    # An unknown key may be another one misspelt, whose default is then not what is meant.
+    has_unknown = any(place[0] not in keys.values() for place in wrong)
     for name, field in model.model_fields.items():
-        key = field.validation_alias if isinstance(field.validation_alias, str) else name
+        key = str(keys[name])
         inner = [place[1:] for place in wrong if place[0] == key]
         if key in content:
             value = _value(field, content[key], inner, problems, (*at, key))
         else:
-            value = _NOTHING if inner or field.is_required() else field.get_default(call_default_factory=True)
+            value = (
+                _NOTHING
+                if inner or has_unknown or field.is_required()
+                else field.get_default(call_default_factory=True)
+            )
         if value is _NOTHING:
             absent.append(name)
         else:

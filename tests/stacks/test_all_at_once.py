@@ -57,6 +57,13 @@ def test_what_needs_a_wrong_value_waits_for_it() -> None:
     assert not any("has no component" in line for line in problems(wrong_component))
 
 
+def test_an_unknown_key_may_be_a_known_one_misspelt() -> None:
+    component = "        rollout: {max_batch: {percent_value: 50}}\n"
+    found = problems(f"{MANY}{component}")
+    assert any("percent_value: unknown key" in line for line in found)
+    assert not any("exactly one of percent and copies" in line for line in found)
+
+
 def test_mending_a_wrong_value_brings_no_mistake_that_was_told_before_to_an_end() -> None:
     before, after = problems(MANY), problems(MANY.replace("32k", "32768"))
     assert set(before) - set(after) == {line for line in before if "context_length" in line}

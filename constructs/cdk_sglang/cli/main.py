@@ -17,6 +17,7 @@ from cdk_sglang.cli import (
     chat,
     costs,
     deploy,
+    destroy,
     grafana,
     image,
     models,
@@ -78,6 +79,7 @@ app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)
 app.command("deploy")(deploy.deploy)
+app.command("destroy")(destroy.destroy)
 app.command("diff")(diff.diff)
 app.command("status")(status.status)
 app.command("console")(console.console)
