@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.environments.naming import endpoint_name
 from cdk_sglang.errors import Problem
-from cdk_sglang.serving.shared.names import name_problems
+from cdk_sglang.spec.physical_names import name_problems
 
 if TYPE_CHECKING:
     from cdk_sglang.spec.endpoint import Endpoint
