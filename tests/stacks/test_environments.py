@@ -249,7 +249,7 @@ def test_digits_with_a_zero_in_front_are_no_octal_number() -> None:
             "alarms.topic: arn:aws:sns:us-west-2:444455556666:ops is in us-west-2, the environment in us-east-1; name one of us-east-1",
         ),
         ("budget_usd_per_hour: .inf", "budget_usd_per_hour: inf is not allowed; use a finite number"),
-        ("budget_usd_per_hour: $40", "budget_usd_per_hour: '$40' is text; write digits alone, without a unit or a sign"),
+        ("budget_usd_per_hour: $40", "budget_usd_per_hour: '$40' is text; write digits alone: 40, without a sign"),
         ("routes: {r: [chat/llama]}", "routes.r: ['chat/llama'] has 1 entry; list at least 2"),
     ],
 )  # fmt: skip

@@ -17,11 +17,13 @@ LLAMA = {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}
 def environment(**changes: Any) -> dict[str, Any]:
     component = {"model": LLAMA, "server": {"context_length": 8192}, **changes.pop("component", {})}
     endpoint = {"capacity": {"type": "ml.g6e.12xlarge", "max_instances": 2}, "components": {"llama": component}}
+    endpoint |= {"rollout": changes.pop("rollout")} if "rollout" in changes else {}
     name = changes.pop("endpoint", "chat")
     return {"region": "us-east-1", "network": {"vpc": "none"}, "endpoints": {name: endpoint}, **changes}
 
 
 CASES = {
+    "moves a part of one instance": (2, environment(rollout={"strategy": "canary", "percent": 50})),
     "fits": (0, environment()),
     "costs too much": (1, environment(budget_usd_per_hour=1)),
     "is too slow": (1, environment(component={"slo": {"tpot_ms": 1, "at_concurrency": 16}})),

@@ -14,6 +14,7 @@ from cdk_sglang.environments.own import own_facts
 from cdk_sglang.environments.reading import load
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.hardware.regions import region_problems
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
@@ -63,6 +64,7 @@ def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
     request = _request(name, settings, own, endpoints)
     problems = [
         *fleet_name_problems(name, settings.endpoints),
+        *_endpoint_problems(settings, settings.region or REGION),
         *(
             problem
             for endpoint in endpoints.values()
@@ -129,12 +131,29 @@ def resolve_fleet(
     request = _request(name, settings, own, endpoints)
     plan = plan_fleet(request)
     problems = fleet_name_problems(name, settings.endpoints)
+    problems += _endpoint_problems(settings, settings.region or region or REGION)
     problems += [
         problem for endpoint in endpoints.values() for problem in [*endpoint.problems, *_room_problems(endpoint)]
     ]
     return ResolvedFleet(
         endpoints=endpoints, request=request, plan=plan, problems=tuple(dict.fromkeys([*problems, *plan.problems]))
     )
+
+
+def _endpoint_problems(settings: Environment, region: str) -> list[Problem]:
+    """Return what speaks against an endpoint itself, in the words of its construct: its types there, its routing, its rollout."""
+    problems: list[Problem] = []
+    for name, endpoint in settings.endpoints.items():
+        path, capacity = f"endpoints.{name}", endpoint.capacity
+        types = (problem for instance in capacity.instances for problem in region_problems(region, instance))
+        problems += [Problem(f"{path}.capacity", problem) for problem in dict.fromkeys(types)]
+        if endpoint.routing is not None:
+            of_routing = endpoint.routing.problems(max_instances=capacity.max_instances)
+            problems += [problem.under(f"{path}.routing") for problem in of_routing]
+        if endpoint.rollout is not None:
+            of_rollout = endpoint.rollout.problems(min_instances=capacity.min_instances)
+            problems += [problem.under(f"{path}.rollout") for problem in of_rollout]
+    return problems
 
 
 def _room_problems(endpoint: ResolvedEndpoint) -> list[Problem]:

@@ -97,7 +97,7 @@ def _read(text: str, *, source: str) -> object:
         raise ConfigurationError([Problem(source, f"not YAML: {_with_place(error)}")]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        problem = f"line {line} holds the control character {error.character:#04x}; remove it"
+        problem = f"not YAML: line {line} holds the control character {error.character:#04x}; remove it"
         raise ConfigurationError([Problem(source, problem)]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([Problem(source, f"not YAML: {one_line(str(error))}")]) from None
@@ -174,7 +174,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             return super().construct_yaml_timestamp(node)
         except ValueError as error:
             text = f"{node.value} is no date of the calendar ({error}); correct it, or write it in quotes"
-            raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", text)]) from None
+            raise ConfigurationError([Problem(f"not YAML: line {node.start_mark.line + 1}", text)]) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         seen: dict[object, int] = {}
