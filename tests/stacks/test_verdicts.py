@@ -16,13 +16,17 @@ LLAMA = {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}
 
 def environment(**changes: Any) -> dict[str, Any]:
     component = {"model": LLAMA, "server": {"context_length": 8192}, **changes.pop("component", {})}
-    endpoint = {"capacity": {"type": "ml.g6e.12xlarge", "max_instances": 2}, "components": {"llama": component}}
+    endpoint = {
+        "capacity": {"type": changes.pop("capacity", "ml.g6e.12xlarge"), "max_instances": 2},
+        "components": {"llama": component},
+    }
     endpoint |= {"rollout": changes.pop("rollout")} if "rollout" in changes else {}
     name = changes.pop("endpoint", "chat")
     return {"region": "us-east-1", "network": {"vpc": "none"}, "endpoints": {name: endpoint}, **changes}
 
 
 CASES = {
+    "has a type that the Region lacks": (2, environment(region="ap-southeast-1", capacity="ml.g5.12xlarge")),
     "moves a part of one instance": (2, environment(rollout={"strategy": "canary", "percent": 50})),
     "fits": (0, environment()),
     "costs too much": (1, environment(budget_usd_per_hour=1)),
