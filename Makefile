@@ -51,6 +51,11 @@ deploy: setup ## foundation, weights, fleet of one environment, with your AWS cr
 	@test "$(origin ENV)" != file || { echo "make deploy: say which environment, such as make deploy ENV=dev" >&2; exit 2; }
 	@cdk-sglang deploy --env "$(ENV)" $(ARGS)
 
+.PHONY: destroy
+destroy: setup ## delete the stacks of one environment, with your AWS credentials; says what stays: make destroy ENV=dev
+	@test "$(origin ENV)" != file || { echo "make destroy: say which environment, such as make destroy ENV=dev" >&2; exit 2; }
+	@cdk-sglang destroy --env "$(ENV)" $(ARGS)
+
 .PHONY: engine
 engine: ## the SGLang engine for this machine's CPU in .venv-engine (3 GB, 1 to 5 minutes, once)
 	@$(PYTHON) -m localcloud.engine.install

@@ -17,45 +17,49 @@ import aws_cdk as cdk
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.cli.output import stdout
+from cdk_sglang.environments.location import ENVIRONMENTS, locate
 from cdk_sglang.environments.own import own_facts
-from cdk_sglang.environments.reading import FOLDER, cdk_json_context, load
+from cdk_sglang.environments.reading import cdk_json_context, load
+from cdk_sglang.errors import PlanRefusedError
 from stacks.checks import add_checks
 from stacks.fleet import add_fleet
 from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
-    """Synthesise the environment named by the context value `env` (`local` by default) from the folder `environments`.
+    """Synthesise the environment of the context value `env` (`local` by default): a name in the folder `environments`, or a file's path.
 
     Models, prices and measurements of the user's own are read from the same folder.
     """
     app = cdk.App(context=cdk_json_context())
-    name = str(app.node.try_get_context("env") or "local")
-    folder = Path(app.node.try_get_context("environments") or FOLDER)
+    given = app.node.try_get_context("environments")
     try:
+        place = locate(str(app.node.try_get_context("env") or "local"), Path(given) if given else None, option="-c env")
+        name, folder = place.name, place.folder or ENVIRONMENTS
         settings = load(name, folder=folder)
         own = own_facts(settings, name=name, folder=folder)
         env = cdk.Environment(
             account=settings.account or os.environ.get("CDK_DEFAULT_ACCOUNT"),
             region=settings.region or os.environ.get("CDK_DEFAULT_REGION"),
         )
-        source = str(folder / f"{name}.yaml")
-        fleet = add_fleet(app, name=name, settings=settings, source=source, env=env, own=own)
+        fleet = add_fleet(app, name=name, settings=settings, source=str(place.file), env=env, own=own)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, PlanRefusedError) else 2
     add_checks(app)
     assembly = app.synth()
     resolved = fleet.resolved
     write_plan(Path(assembly.directory), request=resolved.request, plan=resolved.plan)
-    if app.node.try_get_context("report"):
+    report = app.node.try_get_context("report")
+    if report:
         print_fleet(
-            stdout(width=140),
+            stdout(width=int(report) if str(report).isdecimal() else 140),
             name=name,
             endpoints=[stack.endpoint for stack in fleet.stacks],
             plan=resolved.plan,
             unplanned=resolved.unplanned,
             templates=[stack.template_full_path for stack in assembly.stacks],
+            page=Path(assembly.directory) / "plan.html",
         )
     return 0
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aws_cdk as cdk
 
 from cdk_sglang.checks import raise_if_any
-from cdk_sglang.environments.naming import endpoint_name, environment_name_problems, stack_name
+from cdk_sglang.environments.fleet_names import shared_names
+from cdk_sglang.environments.naming import environment_name_problems, stack_name
 from cdk_sglang.environments.planning import ResolvedFleet, resolve_fleet
 from cdk_sglang.environments.settings import Environment
-from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.errors import ConfigurationError, PlanRefusedError, Problem
 from cdk_sglang.planning.own import NOTHING_OWN, Own
-from cdk_sglang.serving.shared.names import name_problems
 from stacks.alarms import AlarmsStack
 from stacks.deletion import empty_buckets
 from stacks.foundation import FoundationStack
 from stacks.serving import ServingStack
-from stacks.watching import add_watching, stack_name_problems
+from stacks.watching import add_watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,13 @@ def add_fleet(
         own: Models and prices of the user's own.
 
     Raises:
+        PlanRefusedError: Nothing of the settings is wrong, and the plan says no: it does not fit, is too slow or costs too much.
         ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
     """
     raise_if_any(problem.in_file(source) for problem in environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
-    shared_names = _shared_names(name, settings)
-    problems = [*_name_problems(name, settings), *shared_names, *resolved.problems]
+    problems = list(resolved.problems)
+    refused = frozenset(shared_names(name, settings.endpoints).values())
     foundation = None
     serving: dict[str, ServingStack] = {}
     alarms: list[AlarmsStack] = []
@@ -73,7 +74,7 @@ def add_fleet(
                 environment=name,
                 plan=plan,
                 settings=settings,
-                refused=frozenset(shared_names.values()),
+                refused=refused,
                 stack_name=stack_name(name, endpoint),
                 env=env,
             )
@@ -100,7 +101,9 @@ def add_fleet(
         if not problems:
             problems += _add_drafts(app, name, settings, resolved, serving=serving, env=env)
         problems += _add_agent(app, name=name, settings=settings, foundation=foundation, serving=serving, env=env)
-    raise_if_any(problem.in_file(source) for problem in dict.fromkeys(problems))
+    if problems:
+        kind = ConfigurationError if set(problems) - set(resolved.plan.problems) else PlanRefusedError
+        raise kind(problem.in_file(source) for problem in dict.fromkeys(problems))
     if settings.data.on_delete == "destroy":
         for child in app.node.children:
             if isinstance(child, cdk.Stack):
@@ -167,34 +170,3 @@ def _add_agent(
     if endpoint in serving:  # so that its first question finds a model
         agent.add_stack_dependency(serving[endpoint])
     return []
-
-
-def _name_problems(name: str, settings: Environment) -> list[Problem]:
-    problems = stack_name_problems(list(settings.endpoints))
-    for endpoint in settings.endpoints:
-        path = f"endpoints.{endpoint}"
-        problems += name_problems(path, endpoint_name(name, endpoint), "endpoint")
-    for path, full, what in _component_names(name, settings):
-        problems += name_problems(path, full, what)
-    return problems
-
-
-def _shared_names(name: str, settings: Environment) -> dict[Problem, str]:
-    """Return a problem for everything whose name another has: components and adapters of an account and Region share theirs."""
-    owner: dict[str, str] = {}
-    problems = {}
-    for path, full, what in _component_names(name, settings):
-        if full in owner:
-            problems[Problem(path, f"{what} name {full!r} is that of {owner[full]} too; rename one")] = full
-        owner.setdefault(full, path)
-    return problems
-
-
-def _component_names(name: str, settings: Environment) -> Iterator[tuple[str, str, str]]:
-    """Yield path, full name and kind of what SageMaker keeps as inference components."""
-    for endpoint, asked in settings.endpoints.items():
-        for component, wanted in asked.components.items():
-            path, full = f"endpoints.{endpoint}.components.{component}", f"{endpoint_name(name, endpoint)}-{component}"
-            yield path, full, "component"
-            for adapter in wanted.adapters:
-                yield f"{path}.adapters.{adapter}", f"{full}-{adapter}", "adapter"

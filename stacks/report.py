@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from cdk_sglang import InferenceEndpoint
-from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.cli.plan_tables import print_plan
+from cdk_sglang.cli.tables import fitting_table, print_table
 from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.layouts import Room
 from cdk_sglang.planning.page import plan_html
+
+_LAYOUTS: Final = (
+    ("endpoint", "component", "copies", "GPUs a copy", "GPUs asked", "instances", "GPUs available"),
+    ("endpoint", "component", "copies", "GPUs asked", "GPUs available"),
+    ("component", "copies", "GPUs asked", "GPUs available"),
+)
+"""Headings of the table of GPUs, for terminals of less and less room."""
 
 
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
@@ -31,6 +39,7 @@ def print_fleet(
     plan: FleetPlan,
     unplanned: Sequence[str],
     templates: Sequence[str],
+    page: Path,
 ) -> None:
     """Print a row per component, with the GPUs its copies ask for and those its endpoint can have.
 
@@ -41,18 +50,11 @@ def print_fleet(
         plan: Its plan.
         unplanned: Components whose model the catalogue does not know, so that nobody knows whether they fit.
         templates: Paths of the templates written.
+        page: Path of the plan's page.
     """
-    table = Table(box=box.SIMPLE_HEAD, title=f"{name}: endpoints and the GPUs their components ask for")
-    for heading in ("endpoint", "component"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("copies", "GPUs a copy", "GPUs asked"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("instances")
-    table.add_column("GPUs available", justify="right")
-    for endpoint in endpoints:
-        _add_rows(table, endpoint)
-        table.add_section()
-    console.print(table)
+    rows = [row for endpoint in endpoints for row in _rows(endpoint)]
+    console.print(f"{name}: endpoints and the GPUs their components ask for", highlight=False)
+    print_table(console, fitting_table(console, rows, _LAYOUTS, lines=box.SIMPLE_HEAD))
     if plan.endpoints:
         print_plan(plan, console)
     if unplanned:
@@ -61,18 +63,23 @@ def print_fleet(
             soft_wrap=True,
         )
     console.print(f"templates: {', '.join(templates)}", soft_wrap=True)
+    console.print(f"plan as a page: {page}", soft_wrap=True)
 
 
-def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
+def _rows(endpoint: InferenceEndpoint) -> Iterator[dict[str, str]]:
     capacity = endpoint.capacity
     components = endpoint.components
     for row, (component_id, component) in enumerate(components.items()):
         least, most = component.copy_bounds
         sizes = [str(count) for count in dict.fromkeys(component.gpus_by_type.values())]
         totals = [str(component.most_copies * count) for count in dict.fromkeys(component.gpus_by_type.values())]
-        copies_shown = str(most) if least == most else f"{least} to {most}"
-        cells = [endpoint.endpoint_name if row == 0 else "", component_id, copies_shown]
-        table.add_row(*cells, " or ".join(sizes), " or ".join(totals), "", "")
+        yield _row(
+            endpoint=endpoint.endpoint_name if row == 0 else "",
+            component=component_id,
+            copies=str(most) if least == most else f"{least} to {most}",
+            a_copy=" or ".join(sizes),
+            asked=" or ".join(totals),
+        )
     room = Room(capacity.instances, (component.plan.needs for component in components.values()))
     needed, _ = room.needed(room.most)
     gpus = [
@@ -80,12 +87,23 @@ def _add_rows(table: Table, endpoint: InferenceEndpoint) -> None:
         for instance in capacity.instances
     ]
     types = " or ".join(instance.name for instance in capacity.instances)
-    table.add_row(
-        "",
-        "all",
-        str(sum(room.most.values())),
-        "",
-        " or ".join(map(str, dict.fromkeys(gpus))),
-        f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
-        str(capacity.max_instances * capacity.gpus_per_instance),
+    yield _row(
+        component="all",
+        copies=str(sum(room.most.values())),
+        asked=" or ".join(map(str, dict.fromkeys(gpus))),
+        instances=f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
+        available=str(capacity.max_instances * capacity.gpus_per_instance),
     )
+
+
+def _row(
+    *,
+    component: str,
+    copies: str,
+    asked: str,
+    endpoint: str = "",
+    a_copy: str = "",
+    instances: str = "",
+    available: str = "",
+) -> dict[str, str]:
+    return dict(zip(_LAYOUTS[0], (endpoint, component, copies, a_copy, asked, instances, available), strict=True))

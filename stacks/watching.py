@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import aws_cdk as cdk
 
@@ -16,31 +15,6 @@ from cdk_sglang.hardware import PriceTable
 from cdk_sglang.observability.observed import ObservedEndpoint
 from stacks.alarms import AlarmsStack
 from stacks.observability import DashboardsStack, EnrichmentStack, ObservabilityStack, TransactionSearchStack
-
-RESERVED: Final = {
-    "foundation": "what all endpoints share",
-    "observability": "what all endpoints' logs say",
-    "dashboards": "the dashboards",
-    "enrichment": "the account's OTel enrichment",
-    "transaction-search": "the account's Transaction Search",
-    "showback": "what the endpoints cost",
-    "speculative": "the drafts of all components",
-    "agent": "the agent",
-}
-"""Names of stacks, which no endpoint may have, with what each holds."""
-
-
-def stack_name_problems(endpoints: Sequence[str]) -> list[Problem]:
-    """Say which endpoints have the name of another stack of their environment."""
-    problems = []
-    for endpoint in endpoints:
-        path, watched = f"endpoints.{endpoint}", endpoint.removesuffix("-alarms")
-        if endpoint in RESERVED:
-            problems.append(Problem(path, f"{endpoint!r} names the stack of {RESERVED[endpoint]}; choose another name"))
-        if watched != endpoint and watched in endpoints:
-            text = f"{endpoint!r} names the stack of the alarms of {watched}; choose another name"
-            problems.append(Problem(path, text))
-    return problems
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,3 +65,10 @@ class ConfigurationError(ValueError):
             parent: Path of the value that holds them.
         """
         return ConfigurationError(problem.under(parent) for problem in self.problems)
+
+
+class PlanRefusedError(ConfigurationError):
+    """Settings without a mistake whose plan says no: they do not fit, are too slow, or cost more than the budget.
+
+    Programs end with exit code 1 for it, and with 2 for every other `ConfigurationError`.
+    """

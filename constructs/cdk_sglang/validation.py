@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
@@ -64,6 +65,9 @@ class Spec(BaseModel):
         # pydantic's own mark (its RootModel uses it): validation of a model inside another one does not go through
         # __init__, so errors keep their place.
         __init__.__pydantic_base_init__ = True
+
+    _parts: ClassVar[tuple[Callable[[Any], Iterator[Problem]], ...]] = ()
+    """Checks of several fields that a validator of its own runs, for a class with many: where a field is wrong, the others are still made."""
 
     @classmethod
     def hint_for(cls, key: str, value: object) -> str | None:  # noqa: ARG003  for classes that know more
@@ -217,6 +221,8 @@ _TYPES: Final = {
     "tuple_type": "a list",
 }
 _DIGITS: Final = re.compile(r"[+-]?[\d.,_]+")
+_WITH_UNIT: Final = re.compile(r"[^\w+-]*(?P<number>[+-]?\d[\d_,]*(\.\d+)?)\s*(?P<unit>[A-Za-z%$]*)")
+_THOUSANDS: Final = {"k": 1_000, "K": 1_000, "ki": 1024, "Ki": 1024, "m": 1_000_000, "M": 1_000_000}
 _SIGNS: Final = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
 
 
@@ -235,19 +241,20 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case "literal_error":
             words = re.findall(r"'([^']*)'", context["expected"])
             hint = did_you_mean(str(value), words) if words else f"use {context['expected']}"
-            return f"{got} is not allowed; {hint}"
+            return f"nothing is given; {hint}" if value is None else f"{got} is not allowed; {hint}"
         case "string_type" if isinstance(value, bool | int | float):
             return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
         case "int_type" | "float_type" | "int_parsing" | "float_parsing" if isinstance(value, str):
-            has_unit = any(map(str.isdigit, value)) and not _DIGITS.fullmatch(value)
-            how = "digits alone, without a unit or a sign" if has_unit else "a number without quotes"
-            return f"{got} is text; write {how}"
+            return f"{got} is text; write {_as_number(value, is_whole=kind.startswith('int'))}"
+        case "int_type" | "int_from_float" if isinstance(value, float) and math.isfinite(value):
+            low, high = math.floor(value), math.ceil(value)
+            return f"takes a whole number, got {got}; use {low if low == high else f'{low} or {high}'}"
         case "model_type":
             keys = ", ".join(_keys(model_at(model, loc))[:_KEYS_SHOWN])
             python = "" if getattr(model, "_is_file", False) else f", in Python {context['class_name']}(...)"
             return f"takes a mapping{python}, got {got}; give keys such as {keys}"
         case _ if kind in _TYPES:
-            return f"takes {_TYPES[kind]}, got {got}; change it"
+            return f"takes {_TYPES[kind]}, got {got}; {_advice(detail, loc, model)}"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             bound = next(iter(context.values()))
             return f"{got} is not allowed; use a value {_SIGNS[kind]} {int(bound) if bound == int(bound) else bound}"
@@ -255,6 +262,45 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
             return detail["msg"]
         case _:
             return _rarer_text(detail, got)
+
+
+def _as_number(text: str, *, is_whole: bool) -> str:
+    """Return how to write a number that was given as text: `32k` as 32000, `800ms` as 800; `32,768` may be two numbers or one."""
+    found = _WITH_UNIT.fullmatch(text.strip())
+    if text.strip().isdecimal():
+        return f"{text.strip()} without quotes"
+    if found is None or _DIGITS.fullmatch(text):
+        has_unit = any(map(str.isdigit, text)) and not _DIGITS.fullmatch(text)
+        return "digits alone, without a unit or a sign" if has_unit else "a number in digits, without quotes"
+    number = float(found["number"].replace(",", "").replace("_", ""))
+    unit = found["unit"]
+    times = _THOUSANDS.get(unit)
+    if times is None:
+        shown_number = f"{number:g}" if not is_whole or number == int(number) else f"{number:.0f}"
+        share = f", or {number / 100:g} where a share of 1 is taken" if unit == "%" and not is_whole else ""
+        return f"digits alone: {shown_number}{share}, without {unit or 'a sign'}"
+    if times != _THOUSANDS["k"]:
+        return f"digits alone: {number * times:.0f}"
+    return f"digits alone: {number * times:.0f}, or {number * 1024:.0f} if that is meant"
+
+
+def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]) -> str:
+    """Return what to write instead of a value of another type."""
+    kind, value = detail["type"], detail["input"]
+    if value is None:
+        return "write it, or remove the key"
+    if kind in {"list_type", "tuple_type"} and isinstance(value, str | int | float):
+        return f"write it in brackets: [{value}]"
+    if kind == "dict_type":
+        keys = ", ".join(_keys(model_at(model, (*loc, "name")))[:_KEYS_SHOWN])
+        return (
+            f"write names below it, each with keys such as {keys}"
+            if keys
+            else "write one `name: value` a line below it"
+        )
+    if kind == "bool_type" and isinstance(value, str):
+        return "write true or false without quotes"
+    return "change it"
 
 
 _RARER: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
@@ -271,6 +317,10 @@ def _rarer_text(detail: ErrorDetails, got: str) -> str:
     kind = detail["type"]
     if kind in _RARER:
         return _RARER[kind](got, detail.get("ctx", {}))
+    if kind == "invalid_key":
+        is_digits = isinstance(detail["input"], int) or isinstance(detail["loc"][-1], int)
+        hint = "a comma in the number before it? write that without one" if is_digits else "write it in quotes"
+        return f"unknown key; {hint}"
     if kind.startswith("date_"):
         return f"{got} is not a date; write it as 2027-03-01"
     message = one_line(detail["msg"])
@@ -288,7 +338,7 @@ def _characters(count: int) -> str:
 
 def shown(value: object) -> str:
     """Return a value as a message shows it."""
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 

@@ -99,9 +99,9 @@ def test_seed_says_that_the_agent_has_no_patients(aws: Any) -> None:
 
 
 def test_seed_refuses_what_is_no_name() -> None:
-    result = CliRunner().invoke(app, ["agent", "seed", "--env", "../dev"])
+    result = CliRunner().invoke(app, ["agent", "seed", "--env", "Dev_1"])
     assert isinstance(result.exception, ConfigurationError)
-    assert "--env: '../dev' is not allowed" in str(result.exception)
+    assert "--env: 'Dev_1' is not allowed" in str(result.exception)
 
 
 def test_patients_are_found_by_the_function_by_family_name() -> None:

@@ -254,7 +254,7 @@ def test_yes_is_handed_on_and_so_is_the_folder_of_environments(world: World) -> 
 
 @pytest.mark.parametrize("name", ["", "a b", "../dev", "dev/", "-c", "dev.yaml;x"])
 def test_what_is_no_name_is_refused_before_anything_runs(world: World, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is not the name of an environment; use a name like dev"):
+    with pytest.raises(ConfigurationError, match=r"^--env: "):
         CliRunner().invoke(app, ["deploy", "--env", name], catch_exceptions=False)
     assert world.events == []
 

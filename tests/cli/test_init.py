@@ -162,7 +162,7 @@ def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
 
 def test_another_proposal_can_be_taken(tmp_path: Path) -> None:
     first = run(tmp_path, *CHAT, env="first")
-    assert "next: cdk-sglang plan --env first" in first.output
+    assert f"next: cdk-sglang plan --env {tmp_path / 'first.yaml'}" in first.output
     run(tmp_path, *CHAT, "--choose", "2", env="second")
     types = [
         yaml.safe_load((tmp_path / f"{name}.yaml").read_text())["endpoints"]["chat"]["capacity"]["type"]

@@ -12,7 +12,8 @@ import yaml
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.environments.layers import Layer, Layers
-from cdk_sglang.environments.reading import FOLDER, cdk_json_context, check
+from cdk_sglang.environments.location import ENVIRONMENTS
+from cdk_sglang.environments.reading import cdk_json_context, check
 from stacks.fleet import add_fleet
 from tests.docs.blocks import blocks
 
@@ -34,7 +35,7 @@ def _whole(shown: dict[str, Any]) -> dict[str, Any]:
     """Put what a document leaves out around what it shows; what it extends is `dev`."""
     if "extends" in shown:
         own = Layer(path=Path("shown"), content={key: value for key, value in shown.items() if key != "extends"})
-        dev = FOLDER / "dev.yaml"
+        dev = ENVIRONMENTS / "dev.yaml"
         shown = Layers(files=(own, Layer(path=dev, content=yaml.safe_load(dev.read_text())))).merged
     content = {"network": {"vpc": "none"}, "account": "111122223333", "region": "us-east-1", **shown}
     if "capacity" in content:

@@ -8,9 +8,9 @@ import pytest
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.engine.releases import release_of
 
-OURS = "use the image of cdk-sglang (ServingImage.from_build)"
+OURS = "use the image that cdk-sglang builds (image.build)"
 OLD = "the image has SGLang 0.5.17"
-NEWER = "use an image with SGLang 0.5.21 or newer, such as that of cdk-sglang (ServingImage.from_build)"
+NEWER = "use an image with SGLang 0.5.21 or newer, such as the one that cdk-sglang builds (image.build)"
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ NEWER = "use an image with SGLang 0.5.21 or newer, such as that of cdk-sglang (S
             {"schedule_policy": "hrrn"},
             (
                 f"schedule_policy: {OLD}, which does not take hrrn; choose from lpm, random, fcfs, dfs-weight, lof, priority, routing-key "
-                "or use an image with SGLang 0.5.20 or newer, such as that of cdk-sglang (ServingImage.from_build)"
+                "or use an image with SGLang 0.5.20 or newer, such as the one that cdk-sglang builds (image.build)"
             ),
         ),
         (
@@ -39,7 +39,7 @@ NEWER = "use an image with SGLang 0.5.21 or newer, such as that of cdk-sglang (S
             {"extra": {"lora_strict_loading": True, "enable_paged_experts": True}},
             (
                 f"extra.enable_paged_experts: {OLD}, which has no --enable-paged-experts; leave it out or use an image with SGLang 0.5.23, "
-                "such as that of cdk-sglang (ServingImage.from_build)"
+                "such as the one that cdk-sglang builds (image.build)"
             ),
         ),
         (

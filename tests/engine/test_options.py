@@ -31,11 +31,11 @@ def test_collects_every_wrong_value_into_one_error() -> None:
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"tp_size": "4"}, "tp_size: '4' is text; write a number without quotes"),
+        ({"tp_size": "4"}, "tp_size: '4' is text; write 4 without quotes"),
         ({"tp_size": True}, "tp_size: takes a whole number, got True; change it"),
         (
             {"context_length": "32k"},
-            "context_length: '32k' is text; write digits alone, without a unit or a sign",
+            "context_length: '32k' is text; write digits alone: 32000, or 32768 if that is meant",
         ),
         ({"trust_remote_code": 1}, "trust_remote_code: takes true or false, got 1; change it"),
         ({"served_model_name": 7}, "served_model_name: 7 is a number here; write it in quotes"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.cli.plan_tables import print_plan
 from cdk_sglang.hardware import Gpu, GpuInstance
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetPlan, FleetRequest, plan_fleet
@@ -54,7 +54,7 @@ def test_the_plan_shows_host_memory_and_an_instance_full_of_copies() -> None:
     assert component.disk.needed_gb == pytest.approx(1216.06, abs=0.01)
     written = json.loads(plan_json(plan))["endpoints"][0]["components"][0]
     assert (written["host"]["adapters_gib"], written["disk"]["cache_gb"]) == (6, 400)
-    page = re.sub(r">\s+<", "><", plan_html(plan, asked))
+    page = re.sub(r" data-label=\"[^\"]*\"", "", re.sub(r">\s+<", "><", plan_html(plan, asked)))
     assert "<td>48.0</td><td>20.0</td><td>6.0</td><td>15.0</td><td>16</td><td>3 x 400</td><td>3,800</td>" in page
 
 
@@ -90,7 +90,8 @@ def test_where_nobody_said_and_without_nvme_the_page_says_so() -> None:
     asked = request(plain)
     plan = plan_fleet(asked)
     assert only(plan).disk is None
-    assert "<td>unknown</td><td>unknown</td><td>none</td>" in plan_html(plan, asked).replace(' class="text"', "")
+    page = re.sub(r' (class|data-label)="[^"]*"', "", plan_html(plan, asked))
+    assert "<td>unknown</td><td>unknown</td><td>none</td>" in page
     unsaid = request(host=None)
     assert only(plan_fleet(unsaid)).host is None
 

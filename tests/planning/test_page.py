@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import math
 import subprocess
 import sys
 import zlib
@@ -12,7 +14,10 @@ import pytest
 from jinja2 import UndefinedError
 
 from cdk_sglang.planning import plan_fleet
-from cdk_sglang.planning.page import _template, plan_html
+from cdk_sglang.planning.chart import log_chart
+from cdk_sglang.planning.page import _copies_of, _template, plan_html
+from cdk_sglang.planning.predict import Band
+from cdk_sglang.spec.slo import Slo
 from tests.planning.test_plan import fleet
 
 
@@ -117,3 +122,44 @@ def test_no_table_is_wider_than_the_page(tmp_path: Path, browser: str) -> None:
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert "<title>cut 0</title>" in done.stdout
+
+
+def test_the_page_tells_copies_apart_and_shows_load_promise_and_month() -> None:
+    request = fleet(qwen={"slo": Slo(ttft_ms=900, tpot_ms=60, at_concurrency=24)})
+    plan = plan_fleet(request)
+    page = plan_html(plan, request)
+    assert {f", copy {number}" in page for number in (1, 2)} == {True}
+    assert "<title>planned: 24</title>" in page
+    assert "<title>slo 900</title>" in page
+    assert "<title>slo 60</title>" in page
+    assert plan.usd_per_hour is not None
+    assert f"{plan.usd_per_hour.typical * 730:,.0f}" in page
+    assert "Cheapest that hold" in page  # of components without a promise
+    assert "Cheapest that are fast enough for qwen" in page
+
+
+def test_a_copy_of_several_gpus_has_one_number() -> None:
+    counted: dict[str, int] = {}
+    first = list(_copies_of(("a", "a", "b", ""), {"a": 2, "b": 1}, counted))
+    assert first == [("a", "1"), ("a", "1"), ("b", "1"), ("", "")]
+    assert list(_copies_of(("a", "a", "b", "c"), {"a": 2, "b": 1}, counted)) == [
+        ("a", "2"), ("a", "2"), ("b", "2"), ("c", ""),
+    ]  # fmt: skip
+
+
+def test_routes_and_what_nobody_plans_are_on_the_page() -> None:
+    request = dataclasses.replace(fleet(), routes={"best": ("chat/qwen", "chat/llama")}, unplanned=("chat.own",))
+    page = plan_html(plan_fleet(request), request)
+    assert "<li>best: chat/qwen, then chat/llama</li>" in page
+    assert "chat.own" in page
+    assert "Routes" not in plan_html(plan_fleet(fleet()), fleet())
+
+
+def test_the_load_stands_between_the_steps_around_it() -> None:
+    bands = [Band(value=10, low=5, high=20)] * 3
+    chart = log_chart("t", (1, 2, 4), bands, now=math.sqrt(8), goal=1000)
+    assert chart.now is not None
+    assert chart.now.at == pytest.approx((chart.steps[1].at + chart.steps[2].at) / 2)
+    assert chart.goal is not None
+    assert chart.decades[-1].label == "1,000"  # the axis reaches the promise
+    assert log_chart("t", (1, 2, 4), bands, now=64).now is None

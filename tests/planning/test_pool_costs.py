@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.cli.plan_tables import print_plan
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 from cdk_sglang.models import catalogue
 from cdk_sglang.planning import ComponentRequest, EndpointRequest, FleetRequest, plan_fleet

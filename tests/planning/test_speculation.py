@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cdk_sglang.cli.plan import print_plan
+from cdk_sglang.cli.plan_tables import print_plan
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.planning import ComponentRequest, plan_fleet
 from cdk_sglang.planning.calibration import calibration

@@ -63,7 +63,7 @@ MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
     ),
     (PulledImage, PULLED, ": give exactly one of digest and tag; a digest cannot move under a running endpoint"),
     (PulledImage, {**PULLED, "tag": "v1", "kind": "vllm"}, ".kind: 'vllm' is not allowed; known: cdk-sglang, dlc"),
-    (ContainerBase, {**BASE, "digest": DIGEST, "is_dlc": "yes"}, ".is_dlc: takes true or false, got 'yes'; change it"),
+    (ContainerBase, {**BASE, "digest": DIGEST, "is_dlc": "yes"}, ".is_dlc: takes true or false, got 'yes'; write true or false without quotes"),
 ]  # fmt: skip
 
 

@@ -59,15 +59,15 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"name": True}, ["name: True is true or false here; write it in quotes"]),
     ({}, ["name: missing; it has no default"]),
     ({"nmae": "x", "name": "x"}, ["nmae: unknown key; did you mean 'name'"]),
-    ({"name": "x", "low": "4"}, ["low: '4' is text; write a number without quotes"]),
+    ({"name": "x", "low": "4"}, ["low: '4' is text; write 4 without quotes"]),
     ({"name": "x", "low": True}, ["low: takes a whole number, got True; change it"]),
-    ({"name": "x", "low": None}, ["low: takes a whole number, got None; change it"]),
+    ({"name": "x", "low": None}, ["low: takes a whole number, got nothing; write it, or remove the key"]),
     ({"name": "x", "parts": {"a": {"sise": 2}}}, ["parts.a.sise: unknown key; did you mean 'size'"]),
     ({"name": "x", "inner": {"sise": 2}}, ["inner.sise: unknown key; did you mean 'size'"]),
     ({"name": "x", "inner": {"size": 0}}, ["inner.size: 0 is not allowed; use a value >= 1"]),
     ({"name": "x", "inner": {"kind": "spred"}}, ["inner.kind: 'spred' is not allowed; did you mean 'spread'"]),
     ({"name": "x", "low": 3, "high": 2}, ["high: 2 is below low 3", "no range"]),
-    ({"name": "x\ny" * 40, "low": "x"}, ["low: 'x' is text; write a number without quotes"]),
+    ({"name": "x\ny" * 40, "low": "x"}, ["low: 'x' is text; write a number in digits, without quotes"]),
 ]
 
 

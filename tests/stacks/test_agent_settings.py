@@ -198,7 +198,7 @@ def test_every_problem_is_told_at_once(with_agent: Callable[..., dict[str, Any]]
 
 
 def test_no_endpoint_may_have_the_name_of_its_stack(fine: dict[str, Any]) -> None:
-    from stacks.watching import stack_name_problems
+    from cdk_sglang.environments.fleet_names import stack_name_problems
 
     assert stack_name_problems(["agent"]) == [
         "endpoints.agent: 'agent' names the stack of the agent; choose another name"

@@ -560,7 +560,7 @@ def test_the_app_reports_a_file_that_is_not_text(run_app: Callable[..., Any]) ->
     run = run_app(b"\xff\xfe\x00")
     assert (run.code, run.out, run.written) == (2, "", [])
     assert run.err.startswith(
-        "environments/test.yaml: cannot be read as UTF-8 text: 'utf-8' codec can't decode byte 0xff"
+        "environments/test.yaml: line 1 holds the byte 0xff, which is not UTF-8 text; save the file as UTF-8"
     )
     assert len(run.err.splitlines()) == 1
 

@@ -177,6 +177,7 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
         plan=fleet.resolved.plan,
         unplanned=fleet.resolved.unplanned,
         templates=["cdk.out/test/a.json"],
+        page=Path("cdk.out/test/plan.html"),
     )
     rows = [line.split() for line in out.getvalue().splitlines() if line.strip()]
     assert ["test-chat", "llama", "1", "1", "1"] in rows
@@ -185,6 +186,7 @@ def test_the_table_says_who_asks_for_which_gpus(fine: dict[str, Any], root: Path
     assert total[:3] == ["all", "4", "7"]
     assert total[-1] == "12"
     assert "templates: cdk.out/test/a.json" in out.getvalue()
+    assert "plan as a page: cdk.out/test/plan.html" in out.getvalue()
     assert (
         "not planned, since the catalogue does not know the model (model.id): chat.llama, chat.qwen" in out.getvalue()
     )

@@ -107,7 +107,7 @@ def test_no_endpoint_may_have_the_name_of_its_stack(synthesise: Synthesise, fine
         ({"sample_minutes": 16}, "sample_minutes: 16 is not allowed; use a value <= 15"),
         ({"sample_minutes": 2.5}, "sample_minutes: "),
         ({"keep_days": 34}, "keep_days: 34 is not allowed; use a value >= 35"),
-        ({"enabled": "yes"}, "enabled: takes true or false, got 'yes'; change it"),
+        ({"enabled": "yes"}, "enabled: takes true or false, got 'yes'; write true or false without quotes"),
         ({"every": 5}, "every: unknown key; "),
     ],
 )

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from cdk_sglang.cli.destination import Place, opened
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.cli.screen import AnswerScreen
 from cdk_sglang.errors import ConfigurationError, Problem
 
-EnvOption = Annotated[
-    str | None, typer.Option("--env", help="Environment, such as prod: its only component, or that of --component.")
-]
+EnvOption = Annotated[str | None, env_option("Environment, such as prod: its only component, or that of --component.")]
 EndpointOption = Annotated[str | None, typer.Option(help="Endpoint, such as prod-chat.")]
 ComponentOption = Annotated[
     str | None, typer.Option(help="Component or adapter, such as prod-chat-llama; with --env also chat/llama.")

@@ -17,6 +17,7 @@ import typer
 
 from cdk_sglang.cli.aws import client, fail, failures_of
 from cdk_sglang.cli.cost_tables import By, Cost, Costs, add_up, cost_table, read_rows
+from cdk_sglang.cli.environment_option import env_option, environments_folder
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.region import region_of
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -51,7 +52,7 @@ class Place:
 
 
 def costs(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
     days: Annotated[int, typer.Option("--days", min=1, max=3653, help="Days back, from yesterday.")] = 7,
     by: Annotated[By, typer.Option("--by", help="What costs are added up by.")] = By.COMPONENT,
@@ -93,7 +94,7 @@ def _place(env: str, region: str | None) -> Place:
         except ssm.exceptions.ParameterNotFound:
             fail(
                 f"{env}: there is no showback in {ssm.meta.region_name}; write `observability: {{showback: {{enabled: true}}}}` in "
-                f"environments/{env}.yaml and deploy, or give another --region",
+                f"{environments_folder() / env}.yaml and deploy, or give another --region",
                 code=1,
             )
     content = json.loads(value)

@@ -20,6 +20,7 @@ import typer
 
 from cdk_sglang.cli import synth
 from cdk_sglang.cli.assembly import FOUNDATION, Stack, Weights, read_assembly
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.weights_wait import Bucket, missing_of, show_missing, wait_for
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -43,7 +44,7 @@ class Step(enum.StrEnum):
 
 
 def deploy(
-    env: Annotated[str, typer.Option("--env", help="Name of an environment, for example dev.")],
+    env: Annotated[str, env_option("Name of an environment, for example dev.")],
     *,
     step: Annotated[
         list[Step] | None, typer.Option("--step", help="Run only this step; repeat the option for several.")
@@ -55,7 +56,7 @@ def deploy(
         typer.Option("--yes", help="Do not ask, neither about what changes nor before permissions or networks do."),
     ] = False,
     environments: Annotated[
-        Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
+        Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,
 ) -> None:
     """Deploy an environment with your AWS credentials: its foundation, then, once the weights are uploaded, its fleet.

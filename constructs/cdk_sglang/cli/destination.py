@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.cli.aws import client, fail, failures_of
-from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.cli.environment_option import environments_folder
 from cdk_sglang.cli.region import region_of
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -155,12 +154,12 @@ def _none_chosen(place: Place, found: list[tuple[str, str]], region: str) -> str
     return f"{where}: {len(found)} components are deployed; give --component, one of {names}"
 
 
-def _names(env: str, *, folder: Path = ENVIRONMENTS) -> set[str]:
+def _names(env: str) -> set[str]:
     """SageMaker's names of the components in an environment's file; empty without a file that can be read."""
     import yaml
 
     try:
-        content = yaml.safe_load((folder / f"{env}.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((environments_folder() / f"{env}.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return set()
     endpoints = content.get("endpoints") if isinstance(content, dict) else None

@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.own import write_text
 from cdk_sglang.cli.status.source import observed_fleet
 
 
 def grafana(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
     into: Annotated[Path, typer.Option("--into", help="Folder for a file of each dashboard; made if it is not there.")],
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
 ) -> None:
     """Write an environment's dashboards for Grafana, a file for each; import them with a Prometheus data source.
 

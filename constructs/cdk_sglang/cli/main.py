@@ -5,6 +5,9 @@ Exit codes: 0 success; 1 failure or a negative answer; 2 wrong usage or bad sett
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from cdk_sglang.cli import (
@@ -14,6 +17,7 @@ from cdk_sglang.cli import (
     chat,
     costs,
     deploy,
+    destroy,
     grafana,
     image,
     models,
@@ -36,6 +40,14 @@ from cdk_sglang.cli.mcp import command as mcp
 from cdk_sglang.cli.running import run
 from cdk_sglang.cli.status import command as status
 from cdk_sglang.cli.usage import OneLineErrors
+from cdk_sglang.engine.releases import SGLANG_VERSION
+
+
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001  Typer's signature
+    if is_asked:
+        typer.echo(f"cdk-sglang {version('cdk-sglang')}, plans for SGLang {SGLANG_VERSION}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="cdk-sglang",
@@ -45,6 +57,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Plan, predict and look up SGLang deployments on Amazon SageMaker."""
+
+
 app.command("init")(init.init)
 app.command("import")(importing.import_endpoint)
 app.command("predict")(predict.predict)
@@ -55,6 +79,7 @@ app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)
 app.command("deploy")(deploy.deploy)
+app.command("destroy")(destroy.destroy)
 app.command("diff")(diff.diff)
 app.command("status")(status.status)
 app.command("console")(console.console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import read_prices
 from cdk_sglang.models import read_models
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cdk_sglang.models import ModelFacts
     from cdk_sglang.planning.measured_calibration import MeasuredCalibration
 
-ENVIRONMENTS = Path("environments")
 MODELS_FOLDER = ENVIRONMENTS / MODELS
 PRICES_FILE = ENVIRONMENTS / PRICES
 
@@ -64,8 +64,13 @@ def own_calibration(path: Path | None, *, models: tuple[ModelFacts, ...]) -> Mea
         raise ConfigurationError([Problem("--calibration", problem) for problem in error.problems]) from None
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, option: str = "--into") -> None:
     """Write a file, and create the folders above it.
+
+    Args:
+        path: The file.
+        text: What it then holds.
+        option: Option with which another file is named, for the message.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -75,5 +80,5 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            [Problem(path, f"cannot be written: {error.strerror or error}; name another with --into")]
+            [Problem(path, f"cannot be written: {error.strerror or error}; name another with {option}")]
         ) from error

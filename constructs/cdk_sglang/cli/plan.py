@@ -10,29 +10,28 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path  # typer reads annotations when it runs
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.cli.environment_option import env_option, environments_option
+from cdk_sglang.cli.own import own_calibration, own_models, own_prices, write_text
+from cdk_sglang.cli.plan_tables import options_json, print_options, print_plan
 from cdk_sglang.cli.source import reader_of, told_by
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
-from cdk_sglang.planning.cost import POOLS_MEAN
+from cdk_sglang.planning.alternatives import holding
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import FleetPlan
 from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
-from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
-from cdk_sglang.planning.presentation import cost_rows, money, origins
-from cdk_sglang.planning.price import PER_MILLION_MEANS
 from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
 
 EnvironmentReader = Callable[..., FleetRequest]
@@ -40,6 +39,8 @@ EnvironmentReader = Callable[..., FleetRequest]
 VARIABLE = "CDK_SGLANG_ENVIRONMENTS"
 """Environment variable with `module:function` of an app's own reader."""
 _reader: list[EnvironmentReader] = []
+_ANY: Final = GpuInstance.all()[0]
+"""Stands for every type where none is given: only the model of its request is used."""
 
 
 def use_environments(reader: EnvironmentReader) -> None:
@@ -48,16 +49,18 @@ def use_environments(reader: EnvironmentReader) -> None:
 
 
 def plan(
-    env: Annotated[str | None, typer.Option("--env", help="Environment to plan.")] = None,
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    env: Annotated[str | None, env_option("Environment to plan.")] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Plan one model, by its id, instead of an environment; needs --instance."),
+        typer.Option("--model", help="Plan one model, by its id, instead of an environment."),
     ] = None,
     instance: Annotated[
-        str | None, typer.Option("--instance", help="With --model: the instance type, for example ml.g6e.2xlarge.")
+        str | None,
+        typer.Option(
+            "--instance",
+            help="With --model: the instance type, for example ml.g6e.2xlarge; all that hold the model, by price, by default.",
+        ),
     ] = None,
     tp_size: Annotated[
         int | None,
@@ -92,8 +95,10 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
 ) -> None:
-    """Print whether the models fit, their speed and their cost; exit 1 if the plan cannot be deployed."""
+    """Print whether the models fit, their speed and their cost; exit code 1: the plan cannot be deployed, 2: the environment is wrong."""
+    _check_usage(env, model=model, instance=instance, html=html)
     if env is not None and models:
         raise ConfigurationError(
             [
@@ -109,10 +114,11 @@ def plan(
         raise ConfigurationError([Problem("--calibration", text)])
     if env is not None:
         request = read_environment(env, environments)
-    elif model and instance:
+    else:
+        assert model is not None
         request = model_request(
             model=model,
-            instance=instance,
+            instance=instance or _ANY.name,
             tp_size=tp_size,
             context_length=context_length,
             concurrency=concurrency,
@@ -121,99 +127,63 @@ def plan(
             models=models,
             calibration=calibration,
         )
-    else:
-        raise ConfigurationError(
-            [Problem("plan", "say what to plan: --env NAME, or --model ID and --instance ml.<type>")]
-        )
     if prices is not None:
         request = dataclasses.replace(request, prices=read_prices(prices))
-    raise typer.Exit(show_plan(_of_today(request), as_json=as_json, html=html))
+    if env is None and instance is None:
+        raise typer.Exit(_show_options(request, tp_size=tp_size, as_json=as_json, wide=wide))
+    raise typer.Exit(show_plan(_of_today(request), as_json=as_json, html=html, wide=wide))
 
 
-def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None) -> int:
+def _check_usage(env: str | None, *, model: str | None, instance: str | None, html: Path | None) -> None:
+    problems = []
+    if (env is None) == (model is None):
+        problems.append(Problem("plan", "say what to plan: --env NAME, or --model ID; one of them"))
+    elif env is not None and instance is not None:
+        text = "goes with --model; an environment's capacity names its instance types"
+        problems.append(Problem("--instance", text))
+    elif env is None and instance is None and html is not None:
+        problems.append(Problem("--html", "is the page of one plan; give --instance too, or --env"))
+    raise_if_any(problems)
+
+
+def _show_options(request: FleetRequest, *, tp_size: int | None, as_json: bool, wide: bool) -> int:
+    """Print the instance types that hold one model, the cheapest first; return the exit code: 1 if there are none."""
+    ((component,),) = (endpoint.components for endpoint in request.endpoints)
+    found = holding(component, request.region, request.prices, tp_size=tp_size)
+    if as_json:
+        typer.echo(json.dumps(options_json(found), indent=2))
+    elif found:
+        print_options(found, wide=wide)
+        typer.echo(f"next: cdk-sglang plan --model {component.facts.id} --instance {found[0].instance}")
+    if not found:
+        size = "" if tp_size is None else f" with tp_size {tp_size}"
+        typer.echo(
+            f"plan: no instance type of a known price in {request.region} holds {component.facts.id}{size}; give a shorter --context-length, "
+            "another --tp-size, or a quantized model",
+            err=True,
+        )
+    return 0 if found else 1
+
+
+def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None = None, wide: bool = False) -> int:
     """Plan a fleet, print the plan, and return the exit code: 0 if the plan may be deployed, else 1.
 
     Args:
         request: The fleet to plan.
         as_json: Print JSON instead of tables.
         html: File for the plan's page; not written by default.
+        wide: Print every column, however narrow the terminal is.
     """
     fleet_plan = plan_fleet(request)
     if html is not None:
-        html.write_text(plan_html(fleet_plan, request), encoding="utf-8")
+        write_text(html, plan_html(fleet_plan, request), option="--html")
     if as_json:
         typer.echo(plan_json(fleet_plan), nl=False)
     else:
-        print_plan(fleet_plan)
+        print_plan(fleet_plan, wide=wide)
     for line in fleet_plan.problems:
-        typer.echo(line, err=True)
+        typer.echo(line.in_file(request.source), err=True)
     return 1 if fleet_plan.problems else 0
-
-
-def print_plan(fleet_plan: FleetPlan, console: Console | None = None) -> None:
-    """Print a plan as tables on stdout or the caller's console, and its warnings on stderr."""
-    out = console or stdout()
-    table = Table(
-        "endpoint",
-        "component",
-        "model",
-        "instance",
-        "GPUs",
-        "weights GiB",
-        "KV tokens",
-        "TTFT ms",
-        "TPOT ms",
-        "$/1M in / out",
-        "from zero",
-    )
-    for endpoint in fleet_plan.endpoints:
-        for component in endpoint.components:
-            times = [
-                f"{b.value:,.0f} ({b.low:,.0f}-{b.high:,.0f})" if b else "unknown"
-                for b in (component.ttft_ms, component.tpot_ms)
-            ]
-            table.add_row(
-                endpoint.name,
-                component.name,
-                component.model,
-                component.instance,
-                str(component.gpus),
-                f"{component.memory.weights_gib:.1f}",
-                f"{component.memory.kv_tokens:,}",
-                *times,
-                " / ".join(
-                    map(money, (component.usd_per_million_input_tokens, component.usd_per_million_output_tokens))
-                ),
-                f"{component.start_up.from_zero:,.0f} s",
-            )
-    out.print(table)
-    out.print(PER_MILLION_MEANS, soft_wrap=True)
-    costs = Table("endpoint", "instances", "min/typical/max", "$/hour min", "typical", "max")
-    for row in cost_rows(fleet_plan):
-        costs.add_row(*row[:-1])  # only the page shows the tail
-    out.print(costs)
-    if any(len(endpoint.types) > 1 for endpoint in fleet_plan.endpoints):
-        out.print(POOLS_MEAN, soft_wrap=True)
-    for endpoint in fleet_plan.endpoints:
-        for note in endpoint.notes:
-            out.print(note, soft_wrap=True)
-        for component in endpoint.components:
-            out.print(f"{endpoint.name}/{component.name} {component.memory_line}", soft_wrap=True)
-            if component.host is not None:
-                line = host_line(component.host, component.disk)
-                out.print(f"a copy of {endpoint.name}/{component.name}: {line}", soft_wrap=True)
-            if component.speculation is not None:
-                out.print(f"{endpoint.name}/{component.name}: {component.speculation.text}", soft_wrap=True)
-            if component.alternatives:
-                options = "; ".join(
-                    f"{a.instance} tp {a.tp_size} at {a.usd_per_hour:.2f} $/h ({a.usd_per_hour_per_copy:.2f} per copy)"
-                    for a in component.alternatives
-                )
-                out.print(f"did you consider for {component.name}: {options}")
-    for line in origins(fleet_plan):
-        out.print(line, soft_wrap=True)
-    for warning in fleet_plan.warnings:
-        typer.echo(f"warning: {warning}", err=True)
 
 
 def read_environment(name: str, folder: Path | None) -> FleetRequest:

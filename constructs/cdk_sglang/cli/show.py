@@ -7,16 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.plan import read_environment
 from cdk_sglang.environments.layers import read_layers
+from cdk_sglang.environments.location import ENVIRONMENTS
 
 
 def show(
-    env: Annotated[str, typer.Option("--env", help="Environment to show.")],
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    env: Annotated[str, env_option("Environment to show.")],
+    environments: Annotated[Path | None, environments_option()] = None,
 ) -> None:
     """Print an environment's settings as YAML, with those of the files that it extends; the settings are checked first."""
     import yaml

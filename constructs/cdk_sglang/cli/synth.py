@@ -16,18 +16,22 @@ from typing import Annotated, Final
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
+from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
+_PIPED_WIDTH: Final = 140
+"""Characters per line of the report where no terminal is."""
 _APP_FAILED: Final = re.compile(rb".*Subprocess exited with error (\d+)\s*")
 """Last line of the CDK CLI (aws-cdk 2.1148.1) after an app has failed and has said why."""
 
 
 def synth(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
     environments: Annotated[
-        Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
+        Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder of the templates; cdk.out/<environment> by default.")
@@ -35,11 +39,13 @@ def synth(
 ) -> None:
     """Write the templates of an environment, check them, and print its plan; nothing is sent to AWS.
 
-    Exit code 2: the environment is wrong; the last lines say what. Exit code 1: the CDK CLI failed.
+    Exit code 2: the environment is wrong; the last lines say what. Exit code 1: it does not fit, is too slow or costs too much, as
+    `cdk-sglang plan` says, or the CDK CLI failed.
     """
     folder = output or Path("cdk.out") / env
     command = synth_command(cdk_program("synth"), env, folder, environments=environments)
-    raise typer.Exit(run_synth([*command, "-c", "report=true"]))
+    width = stdout().width if sys.stdout.isatty() else _PIPED_WIDTH
+    raise typer.Exit(run_synth([*command, "-c", f"report={width}"]))
 
 
 def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:

@@ -14,7 +14,7 @@ from cdk_sglang.engine.releases import KNOWN_RELEASES, SGLANG_VERSION, Release, 
 from cdk_sglang.engine.rendering import ImageKind, spells_attention_groups_by_switch, text_of
 from cdk_sglang.errors import Problem
 
-_OURS: Final = "use the image of cdk-sglang (ServingImage.from_build)"
+_OURS: Final = "use the image that cdk-sglang builds (image.build)"
 
 # The AWS entry script looks for these in its arguments joined by spaces to decide whether to add its own (August 2026).
 _PRESENCE_TEST = re.compile(r"\s--(port|host|model-path)\s")
@@ -94,7 +94,7 @@ def _image_with(releases: list[str], image_kind: ImageKind) -> str:
     first, last = releases[0], releases[-1]
     span = first if first == last else f"{first} or newer" if last == SGLANG_VERSION else f"{first} to {last}"
     ours = (
-        ", such as that of cdk-sglang (ServingImage.from_build)"
+        ", such as the one that cdk-sglang builds (image.build)"
         if image_kind == "dlc" and last == SGLANG_VERSION
         else ""
     )

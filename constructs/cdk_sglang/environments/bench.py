@@ -6,13 +6,14 @@ from pathlib import Path
 
 from cdk_sglang.benchmarking.target import BenchEnvironment, target_of
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.environments.naming import endpoint_name
 from cdk_sglang.environments.own import own_facts
 from cdk_sglang.environments.planning import resolve_fleet
-from cdk_sglang.environments.reading import FOLDER, load
+from cdk_sglang.environments.reading import load
 
 
-def bench_environment(name: str, *, folder: Path = FOLDER) -> BenchEnvironment:
+def bench_environment(name: str, *, folder: Path = ENVIRONMENTS) -> BenchEnvironment:
     """Return the components and workloads of an environment.
 
     Args:

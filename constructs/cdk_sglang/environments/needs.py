@@ -20,10 +20,11 @@ from cdk_sglang.environments.account_needs import (
     NetworkNeeds,
     WeightsNeeds,
 )
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.environments.naming import endpoint_name, parameter_name, stack_name
 from cdk_sglang.environments.own import own_facts
 from cdk_sglang.environments.planning import resolve_fleet
-from cdk_sglang.environments.reading import FOLDER, cdk_json_context, load
+from cdk_sglang.environments.reading import cdk_json_context, load
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.planning.cost import BUDGET
 from cdk_sglang.spec.component import Component
@@ -41,7 +42,7 @@ _QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
 """Context value of cdk.json by which the templates deploy with a bootstrap of another qualifier (aws-cdk-lib 2.275.0)."""
 
 
-def environment_needs(name: str, *, folder: Path = FOLDER) -> Needs:
+def environment_needs(name: str, *, folder: Path = ENVIRONMENTS) -> Needs:
     """Return what an environment needs of its account.
 
     Args:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.fleet_names import fleet_name_problems
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.environments.naming import endpoint_name, stack_name
 from cdk_sglang.environments.own import own_facts
-from cdk_sglang.environments.reading import FOLDER, load
+from cdk_sglang.environments.reading import load
 from cdk_sglang.environments.settings import Environment
-from cdk_sglang.errors import Problem
+from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.hardware.regions import region_problems
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
@@ -46,7 +48,7 @@ class ResolvedFleet:
         return [f"{name}.{component}" for name, endpoint in self.endpoints.items() for component in endpoint.unplanned]
 
 
-def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
+def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
     """Return what is to be planned for an environment; what `cdk-sglang plan --env` asks for.
 
     Args:
@@ -58,17 +60,25 @@ def fleet_request(name: str, *, folder: Path = FOLDER) -> FleetRequest:
     """
     settings = load(name, folder=folder)
     own = own_facts(settings, name=name, folder=folder)
-    endpoints = _resolved(settings, own, settings.region or REGION)
-    raise_if_any(
-        problem
-        for endpoint in endpoints.values()
-        # The plan itself says what instances lack, but of an endpoint with a model that it knows.
-        for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
-    )
-    return _request(name, settings, own, endpoints)
+    endpoints, source = _resolved(settings, own, settings.region or REGION), str(folder / f"{name}.yaml")
+    request = _request(name, settings, own, endpoints)
+    problems = [
+        *fleet_name_problems(name, settings.endpoints),
+        *_endpoint_problems(settings, settings.region or REGION),
+        *(
+            problem
+            for endpoint in endpoints.values()
+            # The plan itself says what instances lack, but of an endpoint with a model that it knows.
+            for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
+        ),
+    ]
+    if problems:  # with what the plan says, so that nothing is told in a second round
+        problems += plan_fleet(request).problems
+        raise ConfigurationError(problem.in_file(source) for problem in dict.fromkeys(problems))
+    return replace(request, source=source)
 
 
-def observed_fleet(name: str, *, folder: Path = FOLDER) -> ObservedFleet:
+def observed_fleet(name: str, *, folder: Path = ENVIRONMENTS) -> ObservedFleet:
     """Return what is observed of an environment; what `cdk-sglang status --env` asks for.
 
     Args:
@@ -120,12 +130,30 @@ def resolve_fleet(
     endpoints = _resolved(settings, own, settings.region or region or REGION)
     request = _request(name, settings, own, endpoints)
     plan = plan_fleet(request)
-    problems = [
+    problems = fleet_name_problems(name, settings.endpoints)
+    problems += _endpoint_problems(settings, settings.region or region or REGION)
+    problems += [
         problem for endpoint in endpoints.values() for problem in [*endpoint.problems, *_room_problems(endpoint)]
     ]
     return ResolvedFleet(
         endpoints=endpoints, request=request, plan=plan, problems=tuple(dict.fromkeys([*problems, *plan.problems]))
     )
+
+
+def _endpoint_problems(settings: Environment, region: str) -> list[Problem]:
+    """Return what speaks against an endpoint itself, in the words of its construct: its types there, its routing, its rollout."""
+    problems: list[Problem] = []
+    for name, endpoint in settings.endpoints.items():
+        path, capacity = f"endpoints.{name}", endpoint.capacity
+        types = (problem for instance in capacity.instances for problem in region_problems(region, instance))
+        problems += [Problem(f"{path}.capacity", problem) for problem in dict.fromkeys(types)]
+        if endpoint.routing is not None:
+            of_routing = endpoint.routing.problems(max_instances=capacity.max_instances)
+            problems += [problem.under(f"{path}.routing") for problem in of_routing]
+        if endpoint.rollout is not None:
+            of_rollout = endpoint.rollout.problems(min_instances=capacity.min_instances)
+            problems += [problem.under(f"{path}.rollout") for problem in of_rollout]
+    return problems
 
 
 def _room_problems(endpoint: ResolvedEndpoint) -> list[Problem]:
@@ -179,4 +207,6 @@ def _request(name: str, settings: Environment, own: Own, endpoints: Mapping[str,
         endpoints=tuple(request for request in requests if request.components or with_budget),
         budget_usd_per_hour=settings.budget_usd_per_hour,
         prices=own.prices,
+        routes=settings.routes,
+        unplanned=tuple(f"{short}.{one}" for short, endpoint in endpoints.items() for one in endpoint.unplanned),
     )

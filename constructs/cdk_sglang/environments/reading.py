@@ -12,18 +12,26 @@ from pydantic import ValidationError
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.environments.layers import EXTENDS, read_layers
+from cdk_sglang.environments.location import ENVIRONMENTS, there_text
 from cdk_sglang.environments.naming import environment_name_problems
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.partial import further_problems
 from cdk_sglang.validation import one_line, problems_of
 
-FOLDER: Final = Path("environments")
 _NODES_MAX: Final = 100_000
 """Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
+_ADVICE: Final = {
+    "single document": "remove the line --- and what belongs to another environment",
+    "tag": "remove the tag, which begins with an exclamation mark",
+    "alias": "define it with & above, or write the value out",
+    "character": "put the value in quotes, and indent with spaces",
+}
+"""What to do about an error of the parser that tells no structure, by words of it."""
 _STRUCTURE: Final = ("while parsing", "while scanning")
 
 
-def load(name: str, *, folder: Path = FOLDER) -> Environment:
+def load(name: str, *, folder: Path = ENVIRONMENTS) -> Environment:
     """Read and check one environment.
 
     Args:
@@ -35,12 +43,7 @@ def load(name: str, *, folder: Path = FOLDER) -> Environment:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        there = sorted(file.stem for file in folder.glob("*.yaml"))
-        meant = Path(name).stem  # of a file's path, as a shell completes it
-        hint = f"give its name alone: {meant}; " if meant != name and meant in there else ""
-        raise ConfigurationError(
-            [Problem(path, f"no such file; {hint}environments that exist: {', '.join(there) or 'none yet'}")]
-        )
+        raise ConfigurationError([Problem(path, f"no such file; {there_text(folder)}")])
     raise_if_any(problem.in_file(str(path)) for problem in environment_name_problems(name))
     content = _content(path)
     if not isinstance(content, dict) or EXTENDS not in content:
@@ -66,8 +69,13 @@ def _content(path: Path) -> object:
     """Return what a file holds."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(path, f"cannot be read as UTF-8 text: {one_line(str(error))}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        text = f"line {line} holds the byte 0x{error.object[error.start]:02x}, which is not UTF-8 text; save the file as UTF-8"
+        raise ConfigurationError([Problem(path, text)]) from None
+    except OSError as error:
+        text = f"cannot be read: {error.strerror or error}; make it readable, or name another environment"
+        raise ConfigurationError([Problem(path, text)]) from None
     return _read(text, source=str(path))
 
 
@@ -87,6 +95,10 @@ def _read(text: str, *, source: str) -> object:
         raise ConfigurationError(problem.in_file(source) for problem in error.problems) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError([Problem(source, f"not YAML: {_with_place(error)}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"not YAML: line {line} holds the control character {error.character:#04x}; remove it"
+        raise ConfigurationError([Problem(source, problem)]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([Problem(source, f"not YAML: {one_line(str(error))}")]) from None
     return content
@@ -113,7 +125,11 @@ def _checked(content: object) -> Environment:
     try:
         return Environment.model_validate(content, by_alias=True, by_name=False)  # keys of files, not names of Python
     except ValidationError as error:
-        raise ConfigurationError(problems_of(error, Environment)) from None
+        wrong = [
+            detail["loc"] for detail in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        problems = [*problems_of(error, Environment), *further_problems(Environment, content, wrong)]
+        raise ConfigurationError(dict.fromkeys(problems)) from None
 
 
 def _with_place(error: yaml.MarkedYAMLError) -> str:
@@ -125,7 +141,10 @@ def _with_place(error: yaml.MarkedYAMLError) -> str:
     if not within.startswith(
         _STRUCTURE
     ):  # such as "expected a single document in the stream", "but found another document"
-        return place + f"{within} {text}".strip()
+        advice = next(
+            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it otherwise"
+        )
+        return place + f"{within} {text}".strip() + f"; {advice}"
     begin = "" if begun is None else f" that begins on line {begun.line + 1}, column {begun.column + 1}"
     return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
 
@@ -149,6 +168,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         text = str(self.construct_scalar(node))
         return text if len(text) > 1 and text.isdigit() and text[0] == "0" else super().construct_yaml_int(node)
 
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        """Return a date; say where one stands that no calendar has."""
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            text = f"{node.value} is no date of the calendar ({error}); correct it, or write it in quotes"
+            raise ConfigurationError([Problem(f"not YAML: line {node.start_mark.line + 1}", text)]) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  the base's signature
         seen: dict[object, int] = {}
         problems = []
@@ -170,6 +197,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_yaml_timestamp)
 
 
 def _count(node: yaml.Node, counted: dict[int, int], *, within: set[int]) -> int:

@@ -5,7 +5,8 @@ Only shapes, bounds and words are here; what needs hardware or model facts is ch
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
 
@@ -31,6 +32,7 @@ from cdk_sglang.environments.settings_places import place_problems
 from cdk_sglang.environments.settings_planning import Planning
 from cdk_sglang.environments.settings_routes import Destinations, route_problems
 from cdk_sglang.errors import Problem
+from cdk_sglang.hardware.regions import unknown_region
 from cdk_sglang.spec.agent import Agent
 from cdk_sglang.spec.endpoint import Endpoint
 from cdk_sglang.spec.image import Image
@@ -136,40 +138,58 @@ class Environment(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        raise_if_any(problem for part in self._parts for problem in part(self))
+        return self
+
+    def _extends_problems(self) -> Iterator[Problem]:
         if self.extends is not None:  # `load` has merged the files, so nobody has here
-            raise_if_any([Problem(EXTENDS, "is followed in files alone, by the name of the environment")])
+            yield Problem(EXTENDS, "is followed in files alone, by the name of the environment")
+
+    def _region_problems(self) -> Iterator[Problem]:
+        if self.region is not None and (unknown := unknown_region(self.region)) is not None:
+            yield Problem("region", unknown)
+
+    def _zone_problems(self) -> Iterator[Problem]:
         zones = self.network.availability_zones or ()
-        problems = [
-            Problem("network.availability_zones", f"{zone} is not in region {self.region}; use zones of that Region")
-            for zone in zones
-            if self.region is not None and not is_zone_id(zone) and zone[:-1] != self.region
-        ]
-        if len({is_zone_id(zone) for zone in zones}) > 1:
-            problems.append(
-                Problem(
-                    "network.availability_zones", "has names and ids, which may be the same zones; use names or ids"
+        for zone in zones:
+            if self._known_region is not None and not is_zone_id(zone) and zone[:-1] != self.region:
+                yield Problem(
+                    "network.availability_zones", f"{zone} is not in region {self.region}; use zones of that Region"
                 )
-            )
+        if len({is_zone_id(zone) for zone in zones}) > 1:
+            text = "has names and ids, which may be the same zones; use names or ids"
+            yield Problem("network.availability_zones", text)
+
+    def _tag_problems(self) -> Iterator[Problem]:
         seen: dict[str, str] = {}
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
             if key.lower() in seen:
-                problems.append(
-                    Problem(
-                        f"tags.{key}", f"differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
-                    )
-                )
+                text = f"differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                yield Problem(f"tags.{key}", text)
             seen.setdefault(key.lower(), key)
-        models = {
-            name: {component: spec.model for component, spec in endpoint.components.items()}
-            for name, endpoint in self.endpoints.items()
-        }
-        places = list(place_problems(self.region, self.account, alarms=self.alarms, endpoints=self.endpoints))
-        known_region = None if any(problem.path == "region" for problem in places) else self.region  # told once
-        problems += places
-        problems += route_problems(self.routes, models)
-        problems += workload_problems(self.bench, self.endpoints)
-        problems += agent_problems(
-            self.agent, self.endpoints, vpc=self.network.vpc, account=self.account, region=known_region
+
+    def _place_problems(self) -> Iterator[Problem]:
+        if self._known_region == self.region:
+            yield from place_problems(self.region, self.account, alarms=self.alarms, endpoints=self.endpoints)
+
+    def _route_problems(self) -> Iterator[Problem]:
+        yield from route_problems(self.routes, {name: endpoint.components for name, endpoint in self.endpoints.items()})
+
+    def _workload_problems(self) -> Iterator[Problem]:
+        yield from workload_problems(self.bench, self.endpoints)
+
+    def _agent_problems(self) -> Iterator[Problem]:
+        yield from agent_problems(
+            self.agent, self.endpoints, vpc=self.network.vpc, account=self.account, region=self._known_region
         )
-        raise_if_any(problems)
-        return self
+
+    @property
+    def _known_region(self) -> str | None:
+        """The Region; None if there is none of that name, which is told once."""
+        return None if self.region is None or unknown_region(self.region) else self.region
+
+    _parts: ClassVar[tuple[Callable[[Environment], Iterator[Problem]], ...]] = (
+        _extends_problems, _region_problems, _zone_problems, _tag_problems, _place_problems, _route_problems, _workload_problems,
+        _agent_problems,
+    )  # fmt: skip
+    """Checks of several fields, each made as far as its fields are right."""

@@ -8,7 +8,6 @@ from typing import Final
 
 from cdk_sglang.environments.settings_alarms import Alarms
 from cdk_sglang.errors import Problem
-from cdk_sglang.hardware.regions import unknown_region
 from cdk_sglang.spec.endpoint import Endpoint
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
@@ -22,14 +21,11 @@ def place_problems(
     Topics, secrets and keys of other accounts are not refused: their policies may allow it.
 
     Args:
-        region: Region of the environment; None if the file does not say.
+        region: Region of the environment, which exists; None if the file does not say.
         account: Its account; None if the file does not say.
         alarms: Who is told.
         endpoints: Endpoints by name.
     """
-    if region is not None and (unknown := unknown_region(region)) is not None:
-        yield Problem("region", unknown)
-        return
     for name, endpoint in endpoints.items():
         reserved = endpoint.capacity.reservation
         if reserved is not None:

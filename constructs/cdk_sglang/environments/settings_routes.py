@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import Problem
+from cdk_sglang.spec.component import Component
 from cdk_sglang.spec.kinds import NAME_PATTERN, unique
 from cdk_sglang.spec.model import Model
 from cdk_sglang.spec.route import DESTINATIONS_MAX, DESTINATIONS_MIN
@@ -34,42 +35,38 @@ Destinations = Annotated[
 """Two to five components with the same model, most wanted first."""
 
 
-def route_problems(routes: Mapping[str, tuple[str, ...]], models: Mapping[str, Mapping[str, Model]]) -> list[Problem]:
-    """Say which routes name what is not in the file, or mix models."""
-    problems = []
+def route_problems(
+    routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str, Mapping[str, Component]]
+) -> Iterator[Problem]:
+    """Yield which routes name what is not in the file, or mix models.
+
+    Args:
+        routes: Destinations of each route.
+        endpoints: Components of each endpoint.
+    """
+    served: dict[str, dict[str, Component]] = {name: {} for name in routes}
     for name, targets in routes.items():
-        served: dict[str, Model] = {}
         for target in targets:
             endpoint, _, component = target.partition("/")
-            if endpoint not in models:
-                problems.append(
-                    Problem(
-                        f"routes.{name}",
-                        f"{target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, models)}",
-                    )
+            if endpoint not in endpoints:
+                text = f"{target}: unknown endpoint {endpoint!r}; {did_you_mean(endpoint, endpoints)}"
+                yield Problem(f"routes.{name}", text)
+            elif component not in endpoints[endpoint]:
+                hint = did_you_mean(component, endpoints[endpoint])
+                text = f"{target}: endpoint {endpoint} has no component {component!r}; {hint}"
+                yield Problem(f"routes.{name}", text)
+            else:
+                served[name][target] = endpoints[endpoint][component]
+    for name, components in served.items():
+        models = {target: component.model for target, component in components.items()}
+        first = next(iter(models), None)
+        for target, model in models.items():
+            if first is not None and not _same(models[first], model):
+                yield Problem(
+                    f"routes.{name}",
+                    f"{first} serves {_shown(models[first])}, {target} serves {_shown(model)}; a route has one model: "
+                    "leave one out, or give both the same model.id if the weights are the same",
                 )
-                continue
-            components = models[endpoint]
-            if component not in components:
-                problems.append(
-                    Problem(
-                        f"routes.{name}",
-                        f"{target}: endpoint {endpoint} has no component {component!r}; {did_you_mean(component, components)}",
-                    )
-                )
-                continue
-            served[target] = components[component]
-        first = next(iter(served), None)
-        problems += [
-            Problem(
-                f"routes.{name}",
-                f"{first} serves {_shown(served[first])}, {target} serves {_shown(model)}; a route has one model: "
-                "leave one out, or give both the same model.id if the weights are the same",
-            )
-            for target, model in served.items()
-            if first is not None and not _same(served[first], model)
-        ]
-    return problems
 
 
 def _place(model: Model) -> str:

@@ -13,6 +13,7 @@ from cdk_sglang.planning.pools import cache_format
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import TokenPrices, copy_usd_per_hour, token_prices
 from cdk_sglang.planning.rows import Question
+from cdk_sglang.planning.splits import context_of
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import PriceTable
@@ -66,7 +67,35 @@ def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: 
 def cheapest_fast_enough(
     component: ComponentRequest, slo: Slo, context: float, region: str, prices: PriceTable | None
 ) -> tuple[Alternative, ...]:
-    """Return three (instance type, tp_size) whose predicted times meet the latency asked: those whose whole instances cost least.
+    """Return three (instance type, tp_size) whose predicted times meet the latency asked: those whose whole instances cost least."""
+    return _by_price(component, slo, context, region, prices)[:SUGGESTIONS]
+
+
+def holding(
+    component: ComponentRequest, region: str, prices: PriceTable | None, *, tp_size: int | None = None
+) -> tuple[Alternative, ...]:
+    """Return every instance type that holds a component, with the tp_size that costs least, the cheapest first.
+
+    Args:
+        component: The component, with a load.
+        region: Region of the prices.
+        prices: Prices that win over the package's.
+        tp_size: The only tensor-parallel size that counts; all by default.
+    """
+    assert component.slo is not None
+    return _by_price(component, component.slo, context_of(component), region, prices, tp_size=tp_size)
+
+
+def _by_price(
+    component: ComponentRequest,
+    slo: Slo,
+    context: float,
+    region: str,
+    prices: PriceTable | None,
+    *,
+    tp_size: int | None = None,
+) -> tuple[Alternative, ...]:
+    """Return the instance types that hold a component and are fast enough, the cheapest first, each with its cheapest tp_size.
 
     Whole instances are paid for: as many as hold the fewest copies of the component, one copy at least.
     """
@@ -75,7 +104,8 @@ def cheapest_fast_enough(
         price = price_usd_per_hour(instance, region, table=prices)
         if price is None:
             continue
-        options += [(instance, split, price) for split in fitting_splits(component, instance, context)]
+        splits = fitting_splits(component, instance, context)
+        options += [(instance, split, price) for split in splits if tp_size in {None, split.tensor}]
     answers = answer(
         [question(component, i, s, concurrency=slo.at_concurrency) for i, s, _ in options],
         using=fitted_of(component.calibration),
@@ -107,4 +137,4 @@ def cheapest_fast_enough(
     for option in fast_enough:
         if all(option.instance != kept.instance for kept in distinct):
             distinct.append(option)
-    return tuple(distinct[:SUGGESTIONS])
+    return tuple(distinct)

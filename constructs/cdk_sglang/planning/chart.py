@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.presentation import spread
@@ -46,6 +47,8 @@ class Chart:
         dots: The predictions.
         line: The predictions as the points of an SVG polyline.
         band: The bounds around them as the points of an SVG polygon.
+        now: Planned value of the horizontal axis, if it is on it.
+        goal: Value that is promised, if one is.
     """
 
     title: str
@@ -54,18 +57,25 @@ class Chart:
     dots: tuple[Dot, ...]
     line: str
     band: str
+    now: Mark | None = None
+    goal: Mark | None = None
 
 
-def log_chart(title: str, steps: Sequence[int], bands: Sequence[Band]) -> Chart:
+def log_chart(
+    title: str, steps: Sequence[int], bands: Sequence[Band], *, now: float | None = None, goal: float | None = None
+) -> Chart:
     """Return the chart of predictions, one for each step.
 
     Args:
         title: Heading, unit included.
         steps: Values on the horizontal axis.
         bands: The prediction at each step; every bound is above zero.
+        now: Value of the horizontal axis that is planned with; none by default.
+        goal: Value that is promised; none by default.
     """
-    bottom = math.floor(math.log10(min(band.low for band in bands)))
-    top = max(bottom + 1, math.ceil(math.log10(max(band.high for band in bands))))
+    goals = [] if goal is None else [goal]
+    bottom = math.floor(math.log10(min([*goals, *(band.low for band in bands)])))
+    top = max(bottom + 1, math.ceil(math.log10(max([*goals, *(band.high for band in bands)]))))
     columns = [LEFT + index * (RIGHT - LEFT) / (len(steps) - 1) for index in range(len(steps))]
 
     def height(value: float) -> float:
@@ -85,4 +95,14 @@ def log_chart(title: str, steps: Sequence[int], bands: Sequence[Band]) -> Chart:
         ),
         line=" ".join(points([band.value for band in bands])),
         band=" ".join(high + low[::-1]),
+        now=None if now is None else _now(now, steps, columns),
+        goal=None if goal is None else Mark(at=height(goal), label=f"slo {goal:g}"),
     )
+
+
+def _now(value: float, steps: Sequence[int], columns: Sequence[float]) -> Mark | None:
+    """Return where a value is between the steps, whose distances are those of their logarithms; None beside them."""
+    for (left, x), (right, end) in pairwise(zip(steps, columns, strict=True)):
+        if left <= value <= right:
+            return Mark(at=x + (end - x) * math.log(value / left) / math.log(right / left), label=f"planned: {value:g}")
+    return None

@@ -183,6 +183,9 @@ class FleetRequest:
         budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
         prices: Prices that win over the package's.
         today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
+        routes: Components behind one name, most wanted first, as <endpoint>/<component>.
+        unplanned: Components of models that nobody knows, as <endpoint>.<component>.
+        source: File that it was read from, which begins the lines of problems; empty where there is none.
     """
 
     environment: str
@@ -191,3 +194,6 @@ class FleetRequest:
     budget_usd_per_hour: float | None = None
     prices: PriceTable | None = None
     today: dt.date | None = None
+    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unplanned: tuple[str, ...] = ()
+    source: str = ""

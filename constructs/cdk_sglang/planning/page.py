@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning import chart
@@ -13,11 +14,13 @@ from cdk_sglang.planning.presentation import cost_rows, money, origins, spread
 from cdk_sglang.planning.price import PER_MILLION_MEANS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from jinja2 import Template
 
     from cdk_sglang.planning.chart import Chart
     from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
-    from cdk_sglang.planning.fleet_request import EndpointRequest, FleetRequest
+    from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 
 COLOURS = 6
 """Colours that the style sheet has for the components of an endpoint."""
@@ -34,6 +37,17 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
     return _template().render(
         plan=plan,
         charts={endpoint.name: _charts(requests[endpoint.name], endpoint.components) for endpoint in plan.endpoints},
+        promised={one.name for endpoint in request.endpoints for one in endpoint.components if _promises(one)},
+        routes=request.routes,
+        unplanned=request.unplanned,
+        version=_version(),
+        engines=", ".join(sorted(_engines(request))),
+        today=request.today,
+        priced=max(
+            (str(one.price.date) for endpoint in plan.endpoints for one in endpoint.types if one.price), default=""
+        ),
+        copies_of=_copies_of,
+        gpus_of=lambda endpoint: {one.name: one.gpus for one in endpoint.components},
         cost_rows=cost_rows(plan),
         origins=origins(plan, with_source=True),
         pools_mean=POOLS_MEAN,
@@ -50,6 +64,42 @@ def _template() -> Template:
     )
 
 
+def _version() -> str:
+    """Return the version of this package; empty where it is not installed."""
+    try:
+        return version("cdk-sglang")
+    except PackageNotFoundError:
+        return ""
+
+
+def _engines(request: FleetRequest) -> set[str]:
+    """Return the releases of SGLang that are planned for, as far as images say."""
+    versions = (one.engine.version for endpoint in request.endpoints for one in endpoint.components)
+    return {version for version in versions if version}
+
+
+def _promises(component: ComponentRequest) -> bool:
+    slo = component.slo
+    return slo is not None and (slo.ttft_ms is not None or slo.tpot_ms is not None)
+
+
+def _copies_of(layout: Sequence[str], gpus: Mapping[str, int], counted: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield the component and the number of the copy on each GPU of an instance; both empty where none is.
+
+    Args:
+        layout: Component on each GPU, or an empty text; GPUs of one copy follow on each other.
+        gpus: GPUs of a copy.
+        counted: GPUs taken so far by component, on the instances before; it is counted on.
+    """
+    for name in layout:
+        if not name:
+            yield "", ""
+            continue
+        taken = counted.get(name, 0)
+        counted[name] = taken + 1
+        yield name, str(taken // gpus[name] + 1) if name in gpus else ""
+
+
 def _number(value: float, digits: int = 0) -> str:
     return f"{value:,.{digits}f}"
 
@@ -60,9 +110,11 @@ def _charts(endpoint: EndpointRequest, components: tuple[ComponentPlan, ...]) ->
     for request, plan in zip(endpoint.components, components, strict=True):
         found = curve(request, endpoint.instances[0], plan.gpus) if request.facts.described else None
         if found is not None:
+            now, slo = plan.concurrency, request.slo
+            ttft, tpot = (None, None) if slo is None else (slo.ttft_ms, slo.tpot_ms)
             charts[plan.name] = (
-                chart.log_chart("time to first token, ms", CONCURRENCIES, found.ttft_ms),
-                chart.log_chart("time per output token, ms", CONCURRENCIES, found.tpot_ms),
-                chart.log_chart("output tokens per second", CONCURRENCIES, found.output_tok_s),
+                chart.log_chart("time to first token, ms", CONCURRENCIES, found.ttft_ms, now=now, goal=ttft),
+                chart.log_chart("time per output token, ms", CONCURRENCIES, found.tpot_ms, now=now, goal=tpot),
+                chart.log_chart("output tokens per second", CONCURRENCIES, found.output_tok_s, now=now),
             )
     return charts

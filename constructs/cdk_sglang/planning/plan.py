@@ -27,6 +27,7 @@ from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
 from cdk_sglang.planning.verdict import component_problems
 from cdk_sglang.planning.words import memory_line
+from cdk_sglang.spec.slo import Slo
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
@@ -138,8 +139,9 @@ def _plan_component(
         notes += list(prediction.notes)
         _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
-    if component.slo is not None and model.kv_known:
-        alternatives = cheapest_fast_enough(component, component.slo, context, request.region, request.prices)
+    if model.kv_known:  # without a promise of latency, those that hold the model
+        slo = component.slo or Slo.model_construct(at_concurrency=concurrency)
+        alternatives = cheapest_fast_enough(component, slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0
     rate = prediction.output_tok_s_per_gpu if prediction and prediction.fits else None
     tokens = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_plan import FleetPlan, Range
@@ -15,6 +15,10 @@ _WHOLE_FROM = 100
 """Predicted numbers from here on are shown without tenths."""
 
 
+HOURS_PER_MONTH: Final = 730
+"""Hours of a month: 365 days of 24 hours over 12 months."""
+
+
 class CostRow(NamedTuple):
     """One row of the cost table, as text.
 
@@ -25,6 +29,7 @@ class CostRow(NamedTuple):
         usd_low: Least dollars per hour.
         usd_typical: Typical dollars per hour.
         usd_high: Most dollars per hour.
+        usd_month: Typical dollars per month of 730 hours.
         tail: Dollars that one instance costs between its last request and its end.
     """
 
@@ -34,6 +39,7 @@ class CostRow(NamedTuple):
     usd_low: str
     usd_typical: str
     usd_high: str
+    usd_month: str
     tail: str = ""
 
 
@@ -60,10 +66,10 @@ def _counts(instances: Range) -> str:
     return f"{instances.low:g} / {instances.typical:g} / {instances.high:g}"
 
 
-def _dollars(usd: Range | None) -> tuple[str, str, str]:
+def _dollars(usd: Range | None) -> tuple[str, str, str, str]:
     if usd is None:
-        return "unknown", "unknown", "unknown"
-    return f"{usd.low:,.2f}", f"{usd.typical:,.2f}", f"{usd.high:,.2f}"
+        return "unknown", "unknown", "unknown", "unknown"
+    return f"{usd.low:,.2f}", f"{usd.typical:,.2f}", f"{usd.high:,.2f}", f"{usd.typical * HOURS_PER_MONTH:,.0f}"
 
 
 def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:

@@ -25,9 +25,18 @@ _UNCHECKED_HEADS: Final = ("mimo_v2", "deepseek_v4")
 """Models whose query, key and value projections skip the check (`skip_block_quant_check` of models/mimo_v2.py), or whose keys and values
 every GPU keeps whole (models/deepseek_v4.py)."""
 
+SIZES_MAX: Final = 16
+"""Largest tensor-parallel size that is proposed where nobody says how many GPUs there are."""
+_PROPOSED: Final = (1, 2, 4, 8, 16)
+
 
 def split_problems(
-    model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions | None = None
+    model: ModelArchitecture,
+    gpu: Gpu,
+    split: Parallelism,
+    options: EngineOptions | None = None,
+    *,
+    gpus: int = SIZES_MAX,
 ) -> list[str]:
     """Return why the engine would refuse this model on these GPUs; each line says what to do instead.
 
@@ -36,16 +45,19 @@ def split_problems(
         gpu: GPU of the instance.
         split: How a copy is spread over GPUs.
         options: SGLang's options; its defaults when None.
+        gpus: GPUs of the instance; the sizes that a line proposes are no larger.
     """
     problems = []
     tp, attention_tp = split.tensor, split.attention_tp
+    kv_heads = model.kv_heads if model.mla is None else attention_tp
+    divides_kv = kv_heads % attention_tp == 0 or attention_tp % kv_heads == 0
     if model.heads % attention_tp:
-        fits = [n for n in (1, 2, 4, 8, 16) if model.heads % n == 0]
+        sizes = [n for n in _PROPOSED if n <= gpus and model.heads % n == 0]
+        fits = [n for n in sizes if model.mla is not None or model.kv_heads % n == 0 or n % model.kv_heads == 0]
         problems.append(
             f"tp {tp} does not divide {model.heads} attention heads; use one of {', '.join(map(str, fits))}"
         )
-    kv_heads = model.kv_heads if model.mla is None else attention_tp
-    if kv_heads % attention_tp and attention_tp % kv_heads:
+    elif not divides_kv:
         problems.append(
             f"tp {tp} and {kv_heads} key/value heads do not divide each other; use {largest_divisor(kv_heads, tp)}"
         )

@@ -86,7 +86,7 @@ def instance_problems(
                 f"{split.gpus} GPUs asked, {instance.name} has {instance.gpu_count}; use {instance.gpu_count} or less",
             )
         )
-    refusals = split_problems(model, instance.gpu, split, component.engine)
+    refusals = split_problems(model, instance.gpu, split, component.engine, gpus=instance.gpu_count)
     problems += [Problem(where, f"{component.facts.id} on {instance.name}: {problem}") for problem in refusals]
     if not model.kv_known:
         return [

@@ -227,7 +227,7 @@ class TestUsage:
             (("invoke", "hello"), "give --env or --runtime-arn, one of them"),
             (("invoke", " ", "--env", "e2e"), "is empty"),
             (("invoke", "hello", "--env", "e2e", "--session", "short"), "5 characters, 33 to 256 are allowed"),
-            (("chat", "--env", "No/Where"), "is not allowed"),
+            (("chat", "--env", "No/Where"), "no such file: No/Where.yaml"),
         ):
             done = fleet.command(*words)
             assert done.returncode == 2

@@ -87,6 +87,11 @@ def test_every_function_has_the_same_copy() -> None:
     assert {path.parent.name for path in RUNTIME.glob("*/propagation.py")} == set(WAITING)
 
 
+def test_the_functions_that_ask_cloudwatch_have_the_same_copy() -> None:
+    one, other = (path.read_text(encoding="utf-8") for path in RUNTIME.glob("*/promql.py"))
+    assert one == other
+
+
 @pytest.mark.parametrize("name", WAITING)
 def test_the_clients_of_a_deployment_wait(name: str) -> None:
     tree = ast.parse((RUNTIME / name / "handler.py").read_text(encoding="utf-8"))

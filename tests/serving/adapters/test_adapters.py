@@ -179,7 +179,7 @@ def test_the_stock_container_has_no_adapter_api() -> None:
     assert said(lambda: component.add_adapter("triage", any_source())) == [
         (
             "llama.adapters.triage: AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
-            "give the endpoint image=ServingImage.from_build(...)"
+            "use the image that cdk-sglang builds (image.build)"
         )
     ]
 

@@ -36,8 +36,8 @@ def test_the_tag_of_the_aws_container_decides_what_can_be_asked(
     assert refused.value.problems == (
         (
             "chat.server.schedule_policy: the image has SGLang 0.5.19, which does not take hrrn; choose from lpm, random, fcfs, "
-            "dfs-weight, lof, priority, routing-key or use an image with SGLang 0.5.20 or newer, such as that of cdk-sglang "
-            "(ServingImage.from_build)"
+            "dfs-weight, lof, priority, routing-key or use an image with SGLang 0.5.20 or newer, such as the one that "
+            "cdk-sglang builds (image.build)"
         ),
     )
     newer = any_endpoint("Newer", image=ServingImage.from_dlc(SglangDlc.V0_5_20_UBUNTU))

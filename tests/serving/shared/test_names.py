@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import botocore.session
 import pytest
 
-from cdk_sglang.serving.shared.names import MAX_NAME_LENGTH, name_problems
+from cdk_sglang.spec.physical_names import MAX_NAME_LENGTH, name_problems
 
 
 def test_the_limit_is_the_apis() -> None:

@@ -5,29 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
+from .promql import series_of
 from .rows import Usage
 from .spans import HOUR_SECONDS
 
 _QUERIES = 500
 """Queries of a GetMetricData call
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html, read 2026-11)."""
-_TIMEOUT_SECONDS = 30
-_PATHS = ("/api/v1/query", "/prometheus/api/v1/query")
-"""Paths of the PromQL API, each from a page of AWS's: CloudWatch's reference of QueryMetrics
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-PromQL-API-QueryMetrics.html, read 2026-11) and SageMaker's guide
-(https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-promql.html, read 2026-11)."""
-_MISSING = (400, 403, 404)
-"""What a path that does not exist may be answered."""
 
 _log = logging.getLogger()
 
@@ -104,7 +92,7 @@ def tokens(
     counted: dict[str, list[int]] = {}
     try:
         for index, key in enumerate(("in", "out")):
-            for series in _query(session, address, queries[key], at):
+            for series in series_of(session, address, queries[key], at):
                 name = next(
                     (series["metric"][one] for one in (label, label.replace(".", "_")) if one in series["metric"]), ""
                 )
@@ -144,32 +132,6 @@ def of_day(
         measured = tokens(session, address, queries, label=settings["tokens"]["label"], at=end)
     counted = requests(cloudwatch, names, metric, start=start, end=end)
     return Usage(requests=counted, tokens={name: pair for name, pair in measured.items() if name in counted})
-
-
-def _query(session: Any, address: str, query: str, at: dt.datetime) -> Sequence[Mapping[str, Any]]:
-    *others, last = _PATHS
-    for path in others:
-        try:
-            return _query_at(session, f"{address.rstrip('/')}{path}", query, at)
-        except urllib.error.HTTPError as error:
-            error.close()  # the error is also the reply, and keeps its socket
-            if error.code not in _MISSING:
-                raise
-    return _query_at(session, f"{address.rstrip('/')}{last}", query, at)
-
-
-def _query_at(session: Any, url: str, query: str, at: dt.datetime) -> Sequence[Mapping[str, Any]]:
-    body = urllib.parse.urlencode({"query": query, "time": int(at.timestamp())})
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = AWSRequest(method="POST", url=url, data=body, headers=headers)
-    SigV4Auth(session.get_credentials(), "monitoring", session.region_name).add_auth(request)
-    sent = urllib.request.Request(url, data=body.encode(), headers=dict(request.headers), method="POST")
-    with urllib.request.urlopen(sent, timeout=_TIMEOUT_SECONDS) as reply:
-        answer = json.load(reply)
-    if answer["status"] != "success":
-        raise ValueError(answer.get("error", "no success"))
-    found: Sequence[Mapping[str, Any]] = answer["data"]["result"]
-    return found
 
 
 def _packs(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -14,7 +14,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.agent.package import own_folder
 from cdk_sglang.cli.ask import ComponentOption, EndpointOption, RegionOption
 from cdk_sglang.cli.destination import Place, deployed
-from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.cli.environment_option import env_option, environments_folder
 from cdk_sglang.environments.layers import read_layers
 from cdk_sglang.errors import Problem
 
@@ -33,7 +33,7 @@ def evaluate(
     *,
     env: Annotated[
         str | None,
-        typer.Option("--env", help="Environment, such as prod: its agent's component, or that of --component."),
+        env_option("Environment, such as prod: its agent's component, or that of --component."),
     ] = None,
     endpoint: EndpointOption = None,
     component: ComponentOption = None,
@@ -137,11 +137,10 @@ def _component_of(environment: str) -> str | None:
     """Return the component of the agent in an environment's file; None where there is none."""
     import yaml
 
-    path = ENVIRONMENTS / f"{environment}.yaml"
+    folder = environments_folder()
+    path = folder / f"{environment}.yaml"
     try:
-        layers = read_layers(
-            path, folder=ENVIRONMENTS, read=lambda file: yaml.safe_load(file.read_text(encoding="utf-8"))
-        )
+        layers = read_layers(path, folder=folder, read=lambda file: yaml.safe_load(file.read_text(encoding="utf-8")))
         found = layers.merged["agent"]["component"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None

@@ -10,10 +10,11 @@ import typer
 from cdk_sglang.cli.agent.conversation import BrokenAnswerError, Conversation
 from cdk_sglang.cli.agent.outputs import output_of, stack_outputs
 from cdk_sglang.cli.agent.show import Screen
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.cli.region import region_of
 from cdk_sglang.errors import ConfigurationError, Problem
 
-_Env = Annotated[str | None, typer.Option("--env", help="Environment, such as prod.")]
+_Env = Annotated[str | None, env_option("Environment, such as prod.")]
 _Arn = Annotated[str | None, typer.Option("--runtime-arn", help="Instead of --env: ARN of the runtime.")]
 _Session = Annotated[str | None, typer.Option("--session", help="Session to go on with; a new one by default.")]
 _User = Annotated[

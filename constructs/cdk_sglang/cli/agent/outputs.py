@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from cdk_sglang.cli.aws import client, fail, failures_of
+from cdk_sglang.cli.environment_option import environments_folder
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.kinds import NAME_PATTERN, NAME_WORDS
 
@@ -36,7 +37,7 @@ def stack_outputs(env: str, region: str | None) -> dict[str, str]:
                 raise
             fail(
                 f"{env}: there is no agent in {cloudformation.meta.region_name}; write `agent: {{enabled: true, component: …}}` in "
-                f"environments/{env}.yaml and deploy, or give another --region",
+                f"{environments_folder() / env}.yaml and deploy, or give another --region",
                 code=1,
             )
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
@@ -53,7 +54,7 @@ def output_of(outputs: dict[str, str], name: str, *, env: str, setting: str) -> 
     """
     if name not in outputs:
         fail(
-            f"{env}: its agent has no {name}; that takes `{setting}` in environments/{env}.yaml and a deployment",
+            f"{env}: its agent has no {name}; that takes `{setting}` in {environments_folder() / env}.yaml and a deployment",
             code=1,
         )
     return outputs[name]

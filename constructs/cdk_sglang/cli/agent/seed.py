@@ -9,12 +9,13 @@ import typer
 from cdk_sglang.agents.patients import synthetic_patients
 from cdk_sglang.cli.agent.outputs import output_of, stack_outputs
 from cdk_sglang.cli.aws import failures_of, resource
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.region import region_of
 
 
 def seed(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as dev.")],
+    env: Annotated[str, env_option("Environment, such as dev.")],
     *,
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many patients.")] = 40,
     number: Annotated[int, typer.Option("--seed", min=0, help="Another number gives other patients.")] = 0,

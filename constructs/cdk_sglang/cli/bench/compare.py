@@ -13,6 +13,7 @@ from cdk_sglang.benchmarking.compare import compare as compared
 from cdk_sglang.benchmarking.figures import label_of, steps_of
 from cdk_sglang.benchmarking.history.store import LAST, PREVIOUS, choose_run
 from cdk_sglang.cli.bench.report import number, read_runs
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.cli.output import stdout
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def compare(
     ] = PREVIOUS,
     after: Annotated[str, typer.Argument(help="Later run: the beginning of its identifier, or last.")] = LAST,
     *,
-    env: Annotated[str, typer.Option("--env", help="Name of an environment.")],
+    env: Annotated[str, env_option("Name of an environment.")],
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,
     tolerance: Annotated[

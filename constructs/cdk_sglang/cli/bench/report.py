@@ -14,6 +14,7 @@ from cdk_sglang.benchmarking.figures import FIGURES, held_against_plan, interval
 from cdk_sglang.benchmarking.history.store import LAST, History, choose_run, runs_of
 from cdk_sglang.cli.aws import client, failures_of
 from cdk_sglang.cli.bench.environment import history_location
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import write_text
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -50,7 +51,7 @@ def read_runs(location: str | None, *, environment: str, component: str | None) 
 
 
 def report(
-    env: Annotated[str, typer.Option("--env", help="Name of an environment.")],
+    env: Annotated[str, env_option("Name of an environment.")],
     *,
     run: Annotated[str, typer.Option(help="A run by its beginning, last or previous.")] = LAST,
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
@@ -63,12 +64,12 @@ def report(
     if html is not None:
         from cdk_sglang.benchmarking.report.page import report_html
 
-        write_text(html, report_html(env, runs))
+        write_text(html, report_html(env, runs), option="--html")
         typer.echo(f"page: {html}")
 
 
 def status(
-    env: Annotated[str, typer.Option("--env", help="Name of an environment.")],
+    env: Annotated[str, env_option("Name of an environment.")],
     *,
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,

@@ -15,7 +15,8 @@ from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.bench.environment import history_location, read_environment
 from cdk_sglang.cli.bench.options import Aiperf, Api, History, Tokenizer
 from cdk_sglang.cli.bench.waking import NoAnswerError, seconds_until_answer
-from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.cli.environment_option import env_option, environments_option
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ FOLDER: Final = Path(".bench/runs")
 
 
 def run(
-    env: Annotated[str, typer.Option("--env", help="Name of an environment, for example dev.")],
+    env: Annotated[str, env_option("Name of an environment, for example dev.")],
     *,
     component: Annotated[str | None, typer.Option(help="Component, such as chat/llama.")] = None,
     workload: Annotated[str | None, typer.Option(help="Workload of the environment's bench.")] = None,
     api: Api = "openai",
     history: History = None,
-    environments: Annotated[Path | None, typer.Option(help="Folder of the environments.")] = None,
+    environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
     aiperf: Aiperf = None,
     tokenizer: Tokenizer = None,
     repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,

@@ -15,7 +15,8 @@ from cdk_sglang.cli.bench.environment import history_location
 from cdk_sglang.cli.bench.options import Aiperf, Api, History, Tokenizer
 from cdk_sglang.cli.bench.report import number
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_calibration, own_models, own_prices
+from cdk_sglang.cli.own import own_calibration, own_models, own_prices
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cdk_sglang.cli.aws import fail, reason_of
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.status.source import observed_fleet
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -26,7 +27,7 @@ _END_S: Final = 1.0
 
 
 def console(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0 for any free one.")
@@ -37,9 +38,7 @@ def console(
     profile: Annotated[
         str | None, typer.Option("--profile", help="Profile of your AWS settings; that of AWS_PROFILE by default.")
     ] = None,
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
 ) -> None:
     """Serve a page of what an environment does now, on this machine alone; read-only, with your AWS credentials. Ctrl-C ends it.
 

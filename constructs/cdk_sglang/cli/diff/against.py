@@ -12,7 +12,7 @@ from cdk_sglang.cli.diff.comparison import Comparison, State, compared, planned
 from cdk_sglang.cli.diff.folders import report_between
 from cdk_sglang.cli.diff.revision import AGAINST, Revision
 from cdk_sglang.cli.diff.synthesis import Synthesis, begin
-from cdk_sglang.cli.own import ENVIRONMENTS
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError
 
 _APP = "cdk.json"

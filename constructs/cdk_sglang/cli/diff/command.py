@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cdk_sglang.cli import synth
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -23,9 +24,7 @@ _WRONG = 2
 
 
 def diff(
-    env: Annotated[
-        list[str] | None, typer.Option("--env", help="Environment, such as prod; repeat the option for several.")
-    ] = None,
+    env: Annotated[list[str] | None, env_option("Environment, such as prod; repeat the option for several.")] = None,
     *,
     against: Annotated[
         str | None,
@@ -40,7 +39,7 @@ def diff(
         Path | None, typer.Option("--to", help="Folder of an assembly instead of a synth of the environment.")
     ] = None,
     environments: Annotated[
-        Path | None, typer.Option(help="Folder of the environments; the app's own by default.")
+        Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of several environments, a list.")] = False,
     markdown: Annotated[

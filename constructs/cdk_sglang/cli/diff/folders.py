@@ -11,7 +11,8 @@ from cdk_sglang.cli.assembly import Stack, read_assembly
 from cdk_sglang.cli.diff.compare import compare
 from cdk_sglang.cli.diff.report import DiffReport
 from cdk_sglang.cli.diff.rollouts import StartSeconds
-from cdk_sglang.cli.own import ENVIRONMENTS, own_prices
+from cdk_sglang.cli.own import own_prices
+from cdk_sglang.environments.location import ENVIRONMENTS
 
 
 def report_of(

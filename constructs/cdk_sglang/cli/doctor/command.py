@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.source import from_app
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -17,11 +18,9 @@ VARIABLE: Final = "CDK_SGLANG_NEEDS"
 
 
 def doctor(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
         str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
     ] = None,

@@ -9,10 +9,11 @@ import typer
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.cli.aws import fail
+from cdk_sglang.cli.environment_option import env_option
 from cdk_sglang.errors import Problem
 from cdk_sglang.optimization.versions import run_problems
 
-Env = Annotated[str, typer.Option("--env", help="Environment, such as prod.")]
+Env = Annotated[str, env_option("Environment, such as prod.")]
 Component = Annotated[
     str | None,
     typer.Option("--component", help="Component with a draft, such as chat/llama; the only one by default."),

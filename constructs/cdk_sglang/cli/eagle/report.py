@@ -13,6 +13,7 @@ from rich.table import Table
 from cdk_sglang.cli.eagle.options import Component, Env, Region, check_run
 from cdk_sglang.cli.eagle.pipeline import find_pipeline
 from cdk_sglang.cli.eagle.place import Place
+from cdk_sglang.cli.environment_option import environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import write_text
 from cdk_sglang.errors import ConfigurationError, Problem
@@ -39,7 +40,7 @@ def report(
         Path | None,
         typer.Option("--calibration", help="Folder for the run's figures, for `cdk-sglang predict --calibration`."),
     ] = None,
-    environments: Annotated[Path | None, typer.Option("--environments", help="Folder of the environments.")] = None,
+    environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is kept.")] = False,
 ) -> None:
     """Print the evidence of a run: both sides' figures with their intervals, the verdict and its reasons.
@@ -57,7 +58,7 @@ def report(
     if html is not None:
         from cdk_sglang.optimization.page import report_html
 
-        write_text(html, report_html(found, usd_per_hour=_usd_per_hour(found, pipeline.region)))
+        write_text(html, report_html(found, usd_per_hour=_usd_per_hour(found, pipeline.region)), option="--html")
         typer.echo(f"page: {html}", err=as_json)
     if calibration is not None:
         place = _write_calibration(found, pipeline.place, calibration, environments)
@@ -131,5 +132,5 @@ def _write_calibration(found: Report, place: Place, folder: Path, environments: 
         raise ConfigurationError([Problem("--calibration", text)])
     content = gate_content(found, target.request, sglang_version=target.sglang_version)
     path = folder / f"gate-{found.run}.json"
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n", option="--calibration")
     return path

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option, shown_env
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, own_models, write_text
+from cdk_sglang.cli.own import own_models, write_text
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.kinds import NAME_MAX_LENGTH, NAME_PATTERN, NAME_WORDS
 
@@ -29,8 +31,8 @@ def import_endpoint(
     *,
     env: Annotated[
         str | None,
-        typer.Option(
-            "--env", help="Name of the environment to write; the one that the endpoint belongs to, else adopted."
+        env_option(
+            "Name of the environment to write; the one that the endpoint belongs to, else adopted.", is_new=True
         ),
     ] = None,
     write: Annotated[
@@ -47,9 +49,7 @@ def import_endpoint(
         str | None, typer.Option("--sglang-version", help="SGLang in an image of your own, such as 0.5.23.")
     ] = None,
     cuda: Annotated[str | None, typer.Option("--cuda", help="CUDA of an image of your own, such as 13.0.")] = None,
-    environments: Annotated[
-        Path, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = ENVIRONMENTS,
+    environments: Annotated[Path, environments_option()] = ENVIRONMENTS,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the environment's file.")] = False,
 ) -> None:
     """Write the environment that describes an endpoint which runs, whatever made it; read-only, with your AWS credentials.
@@ -87,7 +87,7 @@ def import_endpoint(
     if file is None:
         typer.echo(text, nl=False)
     else:
-        write_text(file, text)
+        write_text(file, text, option="--write")
     _report(running, description, notes, problems, name=name, file=file)
     raise typer.Exit(1 if problems else 0)
 
@@ -162,8 +162,9 @@ def _report(
         typer.echo(f"{said}; it is of environment {name}: compare it with that one's own file", err=file is None)
         return
     fix = "mend it, then: " if problems else ""
+    named = name if file is None else shown_env(file.stem, file.parent)
     typer.echo(
-        f"{said}; next: {fix}cdk-sglang plan --env {name}, cdk-sglang doctor --env {name}; docs/import.md says how to move callers",
+        f"{said}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",
         err=file is None,
     )
     if description.names.get(running.name) == running.name:

@@ -10,14 +10,16 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
+from cdk_sglang.cli.environment_option import env_option, environments_option, shown_env
 from cdk_sglang.cli.init.answers import DEFAULT_REGION, Answers, ask_for_rest
 from cdk_sglang.cli.init.checks import check
 from cdk_sglang.cli.init.drafts import SHOWN, Draft, drafts_of, wish_of
 from cdk_sglang.cli.init.outside import save_unknown
 from cdk_sglang.cli.models import HUB
 from cdk_sglang.cli.output import stdout
-from cdk_sglang.cli.own import ENVIRONMENTS, write_text
+from cdk_sglang.cli.own import write_text
 from cdk_sglang.cli.synth import has_app
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.planning.wish import Wish
@@ -28,7 +30,7 @@ _TABLE_WIDTH: Final = 120
 
 
 def init(
-    env: Annotated[str | None, typer.Option("--env", help="Name of the environment to write.")] = None,
+    env: Annotated[str | None, env_option("Name of the environment to write.", is_new=True)] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model, by its id, for example Qwen/Qwen3-8B.")] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="config.json of a model outside the catalogue, which is saved.")
@@ -103,9 +105,7 @@ def init(
         int | None,
         typer.Option("--choose", min=1, max=SHOWN, help="Proposal to write; asked for at a terminal, else 1."),
     ] = None,
-    environments: Annotated[
-        Path, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = ENVIRONMENTS,
+    environments: Annotated[Path, environments_option()] = ENVIRONMENTS,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the environment's file.")] = False,
 ) -> None:
     """Write an environment from what you know of model and callers: three proposals by price, planned as `plan` plans them.
@@ -153,16 +153,17 @@ def init(
     if number > len(drafts):
         raise ConfigurationError([Problem("--choose", f"{number} is not there; there are {len(drafts)}")])
     chosen = drafts[number - 1]
-    write_text(file, chosen.text)
+    write_text(file, chosen.text, option="--env")
     for warning in chosen.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    deploy = f"make deploy ENV={name}"
+    named = shown_env(name, environments)
+    deploy = f"make deploy ENV={named}"
     if not has_app():
         deploy = (
             f"and in a checkout of cdk-sglang: cdk-sglang deploy --env {name} --environments {environments.resolve()}"
         )
     typer.echo(
-        f"wrote {file}; next: cdk-sglang plan --env {name}, cdk-sglang doctor --env {name} with your AWS credentials, {deploy}"
+        f"wrote {file}; next: cdk-sglang plan --env {named}, cdk-sglang doctor --env {named} with your AWS credentials, {deploy}"
     )
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 
 FILE_MAX_BYTES: Final = 1_000_000
 """Largest file that is read; an environment of a hundred components takes some 50,000 bytes."""
-ENVIRONMENTS: Final = Path("environments")
-"""Folder of environments that are named without one, relative to the root."""
 _MODELS: Final = "models"
 _PRICES: Final = "prices.csv"
 _SHOWN: Final = 20

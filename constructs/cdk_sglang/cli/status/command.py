@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdk_sglang.cli.environment_option import env_option, environments_option
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.status.source import observed_fleet
 
@@ -24,11 +25,9 @@ _LEAST_SECONDS = 5.0
 
 
 def status(
-    env: Annotated[str, typer.Option("--env", help="Environment, such as prod.")],
+    env: Annotated[str, env_option("Environment, such as prod.")],
     *,
-    environments: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of environments, with your models and prices.")
-    ] = None,
+    environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
         str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
     ] = None,

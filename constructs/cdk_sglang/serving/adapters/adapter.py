@@ -24,9 +24,10 @@ from cdk_sglang.serving.adapters.source import AdapterSource
 from cdk_sglang.serving.alarms import metric_methods, metrics
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.invocation import grant, grant_invoke
-from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest, name_problems
+from cdk_sglang.serving.shared.names import TEAM_TAG, logical_digest
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.taken_names import TakenNames
+from cdk_sglang.spec.physical_names import name_problems
 from cdk_sglang.weights import AdapterConfig, same_base_model
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> li
             Problem(
                 path,
                 "AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
-                "give the endpoint image=ServingImage.from_build(...)",
+                "use the image that cdk-sglang builds (image.build)",
             )
         )
     if server.lora is None:

@@ -11,8 +11,8 @@ import aws_cdk as cdk
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.component.context import EndpointContext
 from cdk_sglang.serving.rollout.rollback_alarms import ROLLBACK_ALARM_IDS
-from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.verification.endpoint_check import VERIFICATION_ID
+from cdk_sglang.spec.physical_names import name_problems
 
 if TYPE_CHECKING:
     from cdk_sglang.planning import ResolvedComponent

@@ -15,11 +15,11 @@ from cdk_sglang.hardware import ami_problems, inference_ami_for, region_problems
 from cdk_sglang.serving.alarms.actions import action_problems
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.shared.log_options import removal_problems, retention_problems
-from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.shared.tokens import is_token, token_problem
 from cdk_sglang.spec.capacity import Capacity
 from cdk_sglang.spec.image_facts import ImageFacts
+from cdk_sglang.spec.physical_names import name_problems
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""

@@ -12,9 +12,9 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.serving.endpoint.invocable import InvocableComponent, InvocableEndpoint
-from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.spec.physical_names import name_problems
 
 
 class ImportedEndpoint(InvocableEndpoint):

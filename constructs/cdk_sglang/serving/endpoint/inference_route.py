@@ -16,9 +16,9 @@ from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared import permissions
-from cdk_sglang.serving.shared.names import name_problems
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
+from cdk_sglang.spec.physical_names import name_problems
 from cdk_sglang.spec.route import DESTINATIONS_MAX, DESTINATIONS_MIN
 
 CONTENT_VERSION: Final = 1

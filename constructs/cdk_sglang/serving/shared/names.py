@@ -10,50 +10,19 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.tokens import is_token
 
 if TYPE_CHECKING:
     import aws_cdk as cdk
     from constructs import Construct
 
-MAX_NAME_LENGTH: Final = 63
-"""Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
-
 TEAM_TAG: Final = "cdk-sglang:team"
 """Tag of a component's and an adapter's resources: the team that answers for its cost. Not "team" alone, which a tag of the whole
 environment would replace."""
 
-_NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
-"""Pattern of both names (botocore 1.44.5)."""
-
 DERIVED_MAX_LENGTH: Final = 24
 """Of a derived endpoint name; components and adapters add theirs to it, and have 39 of the 63 characters left."""
 _DIGEST_LENGTH: Final = 8
-
-
-def name_problems(path: str, name: str, what: str) -> list[Problem]:
-    """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
-    if is_token(name):
-        return [Problem(path, f"the {what} name must be known at synth, got a token; give a literal string")]
-    problems = []
-    if len(name) > MAX_NAME_LENGTH:
-        over = len(name) - MAX_NAME_LENGTH
-        problems.append(
-            Problem(
-                path,
-                f"{what} name {name!r} has {len(name)} characters, AWS allows {MAX_NAME_LENGTH}; shorten it by {over}",
-            )
-        )
-    if not _NAME.fullmatch(name):
-        problems.append(
-            Problem(
-                path,
-                f"{what} name {name!r} is not allowed; use letters, digits and single hyphens inside, "
-                "starting and ending with a letter or digit",
-            )
-        )
-    return problems
 
 
 def logical_digest(*parts: str) -> str:
