@@ -21,6 +21,7 @@ from localcloud.aws.control import reset
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.agents import PYTHON
 from tests.localcloud.helpers import ROOT, SESSION, any_component, any_endpoint, eventually, in_service
+from tests.support.accounts import LARGE
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def driven() -> Iterator[Any]:
     """moto in this process, without processes, on a clock that only the test moves."""
     before, kept = clocks.clock(), settings.current()
     settings.configure()
+    settings.configure(quotas=LARGE)
     extension.install()
     clock = clocks.use(clocks.Clock(driven=True))
     with mock_aws():

@@ -21,6 +21,7 @@ from localcloud.aws.server import LocalCloud
 from localcloud.scripted import Answer, ScriptedModel, clinical_intake, standing_in
 from tests.e2e.engine.conftest import ROOT, Fleet, component
 from tests.localcloud.helpers import any_component, any_endpoint, eventually, in_service
+from tests.support.accounts import LARGE
 
 COMPONENT = "e2e-chat-tiny"
 
@@ -89,7 +90,7 @@ def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentFleet]:
     folder = tmp_path_factory.mktemp("agent")
-    with LocalCloud(port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2) as cloud:
+    with LocalCloud(port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2, quotas=LARGE) as cloud:
         made = AgentFleet(cloud, folder)
         local_agent.code(ROOT / "agent", folder / "code")
         made.write_agent()

@@ -31,6 +31,7 @@ from tests.support.speculative import (
     trained,
 )
 from tests.support.speculative_stacks import deploy, synthesise
+from tests.support.accounts import LARGE
 
 
 class Assemblies(dict[str, Path]):
@@ -72,7 +73,7 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Assemblies:
 def deployed(assemblies: Assemblies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     before, kept = clocks.clock(), settings.current()
     settings.configure()
-    settings.configure(job_s=JOB_S)
+    settings.configure(job_s=JOB_S, quotas=LARGE)
     extension.install()
     clock = clocks.use(Clock(driven=True))
     runner = InProcess(clock, tmp_path_factory.mktemp("functions"))
