@@ -25,6 +25,9 @@ def packed(name: str | dict[str, str], code: str) -> bytes:
 def function(client: Any) -> Any:
     lambdas = client("lambda")
     client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument="{}")
+    statement = {"Effect": "Allow", "Action": ["logs:*", "lambda:InvokeFunction"], "Resource": "*"}
+    basic = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("iam").put_role_policy(RoleName="hosting", PolicyName="basic", PolicyDocument=basic)
 
     def invoke(
         name: str | dict[str, str], code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any
@@ -181,3 +184,9 @@ def test_a_function_that_ends_its_process_is_an_error_and_the_next_one_runs(func
         FunctionName="f", ZipFile=packed("index.py", "def handler(*_):\n    return 1\n")
     )
     assert json.loads(client("lambda").invoke(FunctionName="f")["Payload"].read()) == 1
+
+
+def test_a_function_whose_role_may_not_log_leaves_no_log(function: Any, client: Any) -> None:
+    client("iam").put_role_policy(RoleName="hosting", PolicyName="basic", PolicyDocument='{"Statement": []}')
+    function("index.py", "def handler(event, context):\n    print('hello')")
+    assert client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/f")["logGroups"] == []

@@ -67,7 +67,11 @@ def _request(self: ServiceQuotasResponse, find: Find) -> str:
         )
     now = clock().now()
     made = _Request(
-        quota=quota, desired=desired, made=now, due=now + current().quota_s, id=f"{uuid.uuid4().hex}{uuid.uuid4().hex[:8]}"
+        quota=quota,
+        desired=desired,
+        made=now,
+        due=now + current().quota_s,
+        id=f"{uuid.uuid4().hex}{uuid.uuid4().hex[:8]}",
     )
     kept.insert(0, made)
     limits.increase(quota["QuotaName"], desired)

@@ -131,9 +131,7 @@ def _get_default(self: ServiceQuotasResponse) -> str:
     request = json.loads(self.body)
     found = _find(request["ServiceCode"], request["QuotaCode"], self.region, self.current_account)
     name, service = found["QuotaName"], request["ServiceCode"]
-    return json.dumps(
-        {"Quota": _quota(name, self.region, self.current_account, service=service, default=True)}
-    )
+    return json.dumps({"Quota": _quota(name, self.region, self.current_account, service=service, default=True)})
 
 
 def _find(service: str, code: str, region: str, account: str) -> dict[str, Any]:

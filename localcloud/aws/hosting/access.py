@@ -91,9 +91,7 @@ def problem(role_arn: str | None, container: dict[str, Any], *, region: str) -> 
     image = str(container.get("Image", ""))
     message = _pulling(role_arn, image)
     if message is not None:
-        return (
-            f"The execution role cannot pull the image {image}: {message}. The role needs ecr:GetAuthorizationToken, {', '.join(_PULLS)}"
-        )
+        return f"The execution role cannot pull the image {image}: {message}. The role needs ecr:GetAuthorizationToken, {', '.join(_PULLS)}"
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     uri = container.get("ModelDataUrl") or source.get("S3Uri")
     if not uri:

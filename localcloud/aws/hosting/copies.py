@@ -246,15 +246,19 @@ class ProcessCopy(Copy):
     def _load(self, name: str, artifact: str) -> None:
         source = self._folder / "adapters" / name
         try:
-            if (message := access.reading(self._role, artifact, region=self._region)) is not None:
-                raise LookupError(access.unreadable(self._role or "", artifact, message, region=self._region))
-            artifacts.extract(self._account, self._region, artifact, source)
+            self._fetch(artifact, source)
             body = json.dumps({"name": name, "src": str(source), "preload": True, "pin": False})
             status, text = self._ask("POST", "/adapters", timeout_s=current().invocation_timeout_s, body=body)
         except (OSError, LookupError, ValueError, http.client.HTTPException) as error:
             self.adapters[name] = str(error)
         else:
             self.adapters[name] = "loaded" if status == http.client.OK else f"POST /adapters answered {status}: {text}"
+
+    def _fetch(self, artifact: str, folder: Path) -> None:
+        message = access.reading(self._role, artifact, region=self._region)
+        if message is not None:
+            raise LookupError(access.unreadable(self._role or "", artifact, message, region=self._region))
+        artifacts.extract(self._account, self._region, artifact, folder)
 
     def _ask(self, method: str, path: str, *, timeout_s: float, body: str | None = None) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)

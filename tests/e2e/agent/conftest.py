@@ -90,7 +90,9 @@ def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentFleet]:
     folder = tmp_path_factory.mktemp("agent")
-    with LocalCloud(port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2, quotas=LARGE) as cloud:
+    with LocalCloud(
+        port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2, quotas=LARGE
+    ) as cloud:
         made = AgentFleet(cloud, folder)
         local_agent.code(ROOT / "agent", folder / "code")
         made.write_agent()

@@ -15,6 +15,7 @@ from localcloud.aws.clock import Clock
 from localcloud.aws.compute import builds, functions, job_outputs
 from tests.localcloud.helpers import SESSION
 from tests.support import drafts
+from tests.support.accounts import LARGE
 from tests.support.functions import InProcess
 from tests.support.hub_server import HubModel, HubServer
 from tests.support.speculative import (
@@ -31,7 +32,6 @@ from tests.support.speculative import (
     trained,
 )
 from tests.support.speculative_stacks import deploy, synthesise
-from tests.support.accounts import LARGE
 
 
 class Assemblies(dict[str, Path]):

@@ -19,9 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from localcloud.aws.clock import Clock
 from tools.check.assemblies import Assembly
 from tools.check.deployment import stacks
 from tools.check.deployment.running import PREFIXES, Running
+from tools.check.deployment.world import World
 from tools.check.graph import listed
 from tools.check.synthesis import synthesise
 
@@ -107,16 +109,17 @@ def found(folder: Path, artifact: str, text: str | None = None) -> list[str]:
     """
     runner: list[Running] = []
 
-    def create(clock: Any) -> Running:
+    def create(clock: Clock) -> Running:
         runner.append(Running(clock, Path(temporary)))
         return runner[0]
+
+    def after(here: World, part: stacks.Part) -> Iterator[str]:
+        return runner[0].after(here, part)
 
     assembly = Assembly(environment=ENVIRONMENT, folder=folder)
     changed = {artifact: text} if text else {}
     with tempfile.TemporaryDirectory() as temporary:
-        return stacks.findings(
-            assembly, changed=changed, only=artifact, runner=create, then=lambda here, part: runner[0].after(here, part)
-        )
+        return stacks.findings(assembly, changed=changed, only=artifact, runner=create, then=after)
 
 
 def judged(folder: Path, baselines: dict[str, list[str]], right: Right) -> Verdict:
@@ -159,7 +162,9 @@ def run(folder: Path, *, every: int = 1) -> list[Verdict]:
     """
     templates = prepared(folder)
     all_rights = [right for name, template in templates.items() for right in rights(name, template)][::every]
-    context = multiprocessing.get_context("fork")  # with everything imported, and each deployment in a process of its own
+    context = multiprocessing.get_context(
+        "fork"
+    )  # with everything imported, and each deployment in a process of its own
     with context.Pool(_AT_ONCE, maxtasksperchild=1) as pool:
         artifacts = sorted({right.artifact for right in all_rights})
         baselines = dict(zip(artifacts, pool.map(partial(found, folder), artifacts, chunksize=1), strict=True))

@@ -21,8 +21,7 @@ from localcloud.aws.compute import functions
 from localcloud.aws.door import permissions
 from localcloud.aws.hosting import fleet, instances, logs
 from localcloud.aws.hosting.store import stores
-from tests.support.functions import InProcess
-from tests.support.model_folders import WHOLE
+from tools.check.deployment.in_process import InProcess
 from tools.check.deployment.stacks import Part
 from tools.check.deployment.world import World
 
@@ -30,6 +29,25 @@ _ANSWER: Final = json.dumps({"choices": [{"message": {"role": "assistant", "cont
 """Answer of every component: nothing is started."""
 _BEGIN: Final = "START RequestId\n"
 """What Lambda itself writes to a function's log, whatever the function says."""
+
+
+PREFIXES: Final[set[str]] = set()
+"""Prefixes of models, below which every bucket of an environment gets a small one."""
+
+
+def _shard(tensor: str) -> bytes:
+    header = json.dumps({tensor: {"dtype": "BF16", "shape": [4, 4], "data_offsets": [0, 32]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(32)
+
+
+_MODEL: Final[dict[str, bytes]] = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer.json": json.dumps(
+        {"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}
+    ).encode(),
+    "model.safetensors": _shard("a"),
+}
+"""Files of a whole model, as the check of weights looks at them."""
 
 
 class Running(InProcess):
@@ -67,7 +85,9 @@ class Running(InProcess):
             if entry == "isComplete":
                 done = self._ask(function, "USER_IS_COMPLETE_FUNCTION_ARN", event)
                 if not done["IsComplete"]:
-                    return functions.Outcome(json.dumps({"errorMessage": json.dumps(event), "errorType": "Retry"}), failed=True)
+                    return functions.Outcome(
+                        json.dumps({"errorMessage": json.dumps(event), "errorType": "Retry"}), failed=True
+                    )
                 return _respond(event, {"Status": "SUCCESS", "Data": event.get("Data", {}) | done.get("Data", {})})
             begun = self._ask(function, "USER_ON_EVENT_FUNCTION_ARN", event)
             physical = begun.get("PhysicalResourceId") or event.get("PhysicalResourceId") or event["RequestId"]
@@ -99,7 +119,7 @@ class Running(InProcess):
         resources = here.client("cloudformation").list_stack_resources(StackName=part.name)["StackResourceSummaries"]
         for one in resources:
             if one["ResourceType"] == "AWS::S3::Bucket":
-                _fill(here.client("s3"), str(one["PhysicalResourceId"]), _prefixes(here))
+                _fill(here.client("s3"), str(one["PhysicalResourceId"]), PREFIXES)
         groups = {str(one["PhysicalResourceId"]) for one in resources if one["ResourceType"] == "AWS::Logs::LogGroup"}
         for state in stores():
             for component in state.components.values():
@@ -112,18 +132,10 @@ class Running(InProcess):
                 yield f"the log group {group} is empty"
 
 
-PREFIXES: Final[set[str]] = set()
-"""Prefixes of models, below which every bucket of an environment gets a small one."""
-
-
-def _prefixes(_: World) -> set[str]:
-    return PREFIXES
-
-
 def _fill(s3: Any, bucket: str, prefixes: set[str]) -> None:
     """Put a small model below each prefix, twice, and begin an upload that nobody ends."""
     for prefix in sorted(prefixes):
-        for name, content in WHOLE.items():
+        for name, content in _MODEL.items():
             for _ in range(2):
                 s3.put_object(Bucket=bucket, Key=f"{prefix}{name}", Body=content)
     s3.create_multipart_upload(Bucket=bucket, Key="never-ended")
