@@ -87,7 +87,8 @@ class Job:
 
     @property
     def _role(self) -> str | None:
-        return self.request.get("RoleArn")
+        role: str | None = self.request.get("RoleArn")
+        return role
 
     def _s3(self) -> Any:
         return s3_backends[self.account][get_partition(self.region)]

@@ -195,8 +195,9 @@ def container_of(state: Store, spec: dict[str, Any]) -> dict[str, Any]:
 def role_of(state: Store, component: Component, spec: dict[str, Any]) -> str | None:
     """Execution role of a component's copies: its model's, else that of the endpoint's configuration."""
     model = state.models().get(spec.get("ModelName", ""))
-    role = getattr(model, "execution_role_arn", None)
-    return role or state.config_of(state.endpoints[component.data["EndpointName"]]).get("ExecutionRoleArn")
+    config = state.config_of(state.endpoints[component.data["EndpointName"]])
+    role: str | None = getattr(model, "execution_role_arn", None) or config.get("ExecutionRoleArn")
+    return role
 
 
 def _adapter(state: Store, adapter: Component) -> None:

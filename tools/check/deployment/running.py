@@ -143,8 +143,8 @@ def _fill(s3: Any, bucket: str, prefixes: set[str]) -> None:
 
 def _client(service: str, function: Any) -> Any:
     keys = permissions.session_of(str(function.role), str(function.region)) or {}
-    return boto3.client(
-        service,  # type: ignore[call-overload]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
         region_name=str(function.region),
         aws_access_key_id=keys.get("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=keys.get("AWS_SECRET_ACCESS_KEY"),
