@@ -190,3 +190,14 @@ def test_a_function_whose_role_may_not_log_leaves_no_log(function: Any, client: 
     client("iam").delete_role_policy(RoleName="hosting", PolicyName="basic")
     function("index.py", "def handler(event, context):\n    print('hello')")
     assert client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/f")["logGroups"] == []
+
+
+def test_a_function_logs_to_the_group_that_it_names(function: Any, client: Any) -> None:
+    code = "def handler(event, context):\n    print('hello')\n    return context.log_group_name"
+    given = {"Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler"}
+    client("lambda").create_function(
+        FunctionName="g", Code={"ZipFile": packed("index.py", code)}, LoggingConfig={"LogGroup": "/mine"}, **given
+    )
+    assert json.loads(client("lambda").invoke(FunctionName="g")["Payload"].read()) == "/mine"
+    events = client("logs").filter_log_events(logGroupName="/mine")["events"]
+    assert [event["message"] for event in events] == ["hello"]

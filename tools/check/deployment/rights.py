@@ -38,7 +38,6 @@ REASONS: Final = {
     "lambda:GetFunction": "the provider framework asks only while a function is inactive, as after weeks without a call",
     "logs:DescribeLogStreams": "SageMaker's documentation demands it of an execution role; no effect is documented",
     "cloudwatch:PutMetricData": "SageMaker's documentation demands it of an execution role; the metrics here are the service's own",
-    "s3:GetBucketTagging": "",
 }
 """Why a right may go unnoticed here, and stays: AWS asks for it where the embedded AWS does not."""
 
