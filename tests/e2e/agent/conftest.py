@@ -76,7 +76,7 @@ class AgentFleet(Fleet):
         files = (self.folder / "state" / "logs").rglob("*.log")
         text = "\n".join(file.read_text() for file in files)
         logs = self.client("logs")
-        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        for group in logs.describe_log_groups()["logGroups"]:
             events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
             text += "\n".join(event["message"] for event in events)
         return text
