@@ -133,12 +133,18 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for each right, the unnoticed ones last, and the figures."""
     for verdict in sorted(verdicts, key=lambda one: not one.finding):
         right = verdict.right
-        said = verdict.finding or REASONS.get(right.action, "") or "nothing notices: it goes, or gets a reason here"
+        said = _in_short(verdict.finding) or REASONS.get(right.action, "") or "nothing notices: it goes, or gets a reason here"
         mark = "noticed  " if verdict.finding else "unnoticed"
         yield f"{mark} {right.role:55} {right.action:40} {said[:160]}"
     noticed = sum(bool(one.finding) for one in verdicts)
     explained = sum(not one.finding and bool(REASONS.get(one.right.action)) for one in verdicts)
     yield f"{noticed} of {len(verdicts)} rights noticed, {explained} with a reason, {len(verdicts) - noticed - explained} with none"
+
+
+def _in_short(finding: str) -> str:
+    """IAM's words where a finding has them."""
+    refusal = finding.find("not authorized to perform")
+    return finding[refusal:] if refusal >= 0 else finding
 
 
 def prepared(folder: Path) -> dict[str, dict[str, Any]]:

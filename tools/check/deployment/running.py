@@ -66,12 +66,14 @@ class Running(InProcess):
 
     @contextlib.contextmanager
     def _environment(self, function: Any) -> Iterator[None]:
-        before = dict(os.environ)
+        before, session = dict(os.environ), boto3.DEFAULT_SESSION
+        boto3.DEFAULT_SESSION = None  # it keeps the credentials of the function that asked first
         os.environ.update(permissions.session_of(str(function.role), str(function.region)) or {})
         try:
             with super()._environment(function):
                 yield
         finally:
+            boto3.DEFAULT_SESSION = session
             os.environ.clear()
             os.environ.update(before)
 
