@@ -133,7 +133,11 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for each right, the unnoticed ones last, and the figures."""
     for verdict in sorted(verdicts, key=lambda one: not one.finding):
         right = verdict.right
-        said = _in_short(verdict.finding) or REASONS.get(right.action, "") or "nothing notices: it goes, or gets a reason here"
+        said = (
+            _in_short(verdict.finding)
+            or REASONS.get(right.action, "")
+            or "nothing notices: it goes, or gets a reason here"
+        )
         mark = "noticed  " if verdict.finding else "unnoticed"
         yield f"{mark} {right.role:55} {right.action:40} {said[:160]}"
     noticed = sum(bool(one.finding) for one in verdicts)
