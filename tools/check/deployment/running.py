@@ -56,7 +56,7 @@ class Running(InProcess):
     def __init__(self, clock: Clock, folder: Path) -> None:
         super().__init__(clock, folder)
         self.groups: set[str] = set()
-        SageMakerRuntimeBackend.invoke_endpoint = lambda *_: (_ANSWER, "application/json", "main", "")
+        SageMakerRuntimeBackend.invoke_endpoint = lambda *_, **__: (_ANSWER, "application/json", "main", "")
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
