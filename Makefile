@@ -124,6 +124,10 @@ mutants: setup ## faults put into our own templates, planted and generated, and 
 	@python -m tools.check.mutants $(if $(DEPLOY),--deploy)
 	@python -m tools.check.generated $(COUNT) $(if $(DEPLOY),--deploy)
 
+.PHONY: rights
+rights: setup ## each right of the local environment's roles taken away, deployed and called in the embedded AWS (EVERY=8: every eighth)
+	@python -m tools.check.deployment.rights $(EVERY)
+
 .PHONY: fuzz
 fuzz: setup ## 2,000 random environments through synth and CDK's validation: make fuzz COUNT=200
 	@python -m tools.fuzz $(COUNT)

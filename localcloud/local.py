@@ -37,6 +37,7 @@ from localcloud.background import (
 )
 from localcloud.engine.recipe import EngineMissingError, engine_python
 from localcloud.question import ask, print_result
+from localcloud.quotas import grant
 from localcloud.served import served, stacks
 
 _ASSEMBLY: Final = STATE / "cdk.out"
@@ -112,6 +113,7 @@ def up(port: int | None) -> None:
             step("cdk bootstrap")
             _bootstrap(environment)
         templates.result()
+        grant(session, url, agent.ASSEMBLY if with_agent else _ASSEMBLY)
         # after the synth, which says what is wrong with the file
         target = served() if environments is None else served(environments / "local.yaml")
         step("cdk deploy Foundation")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,10 +31,12 @@ class Asked:
     Attributes:
         answer: What the model sent.
         speed: How fast it came, in words.
+        counted: What the engine said of this request, in words: its id, the tokens it read and wrote, and why it ended.
     """
 
     answer: ChatAnswer
     speed: str
+    counted: str = ""
 
 
 def ask(session: boto3.session.Session, url: str, target: Served, kind: Kind) -> Asked:
@@ -55,19 +57,45 @@ def ask(session: boto3.session.Session, url: str, target: Served, kind: Kind) ->
     messages = [{"role": "user", "content": QUESTION}]
     try:
         with InferenceClient(endpoint, component, session=session, endpoint_url=url, wait=_WAIT) as client:
-            speed = AnswerSpeed()
+            speed, counts = AnswerSpeed(), EngineCounts()
             chunks = client.stream_chat(messages, max_tokens=tokens, temperature=0, **WITH_USAGE)
             with closing(cast("Generator[dict[str, object]]", chunks)):
                 for chunk in chunks:
                     speed.add(chunk)
                     answer.add(chunk)
+                    counts.add(chunk)
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         raise LocalError(f"no answer from {component}: {error}") from None
     command = f"cdk-sglang ask --endpoint {endpoint} --component {component}"
     problem = answer.problem(tokens=tokens, more=f"ask for more with `{command} --max-tokens 512 'hello'`")
     if problem is not None:
         raise LocalError(f"{component} is deployed and replied: {problem}")
-    return Asked(answer=answer, speed=str(speed))
+    return Asked(answer=answer, speed=str(speed), counted=str(counts))
+
+
+class EngineCounts:
+    """What the engine says of one streamed request in its chunks."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._ended = ""
+        self._usage: Mapping[str, Any] = {}
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Note a chunk."""
+        self._id = str(chunk.get("id") or self._id)
+        self._usage = chunk.get("usage") or self._usage
+        for choice in chunk.get("choices") or ():
+            self._ended = str(choice.get("finish_reason") or self._ended)
+
+    def __str__(self) -> str:
+        if not self._usage:
+            return f"request {self._id}: the engine counted no tokens"
+        cached = (self._usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+        read = f"{self._usage.get('prompt_tokens', 0):,} tokens read"
+        read += "" if cached is None else f" ({cached:,} from its prefix cache)"
+        written = f"{self._usage.get('completion_tokens', 0):,} written"
+        return f"request {self._id}: {read}, {written}, ended by {self._ended or 'nothing'}"
 
 
 def print_result(
@@ -91,7 +119,7 @@ def print_result(
     text = asked.answer.text.strip() if kind.knows_language else repr(asked.answer.text)
     console.print(f"answer    {text}", markup=False, soft_wrap=True)
     console.print(f"speed     {asked.speed}, on this machine's CPU", markup=False)
-    console.print(f"engine    {_engine_line()}", markup=False, soft_wrap=True)
+    console.print(f"engine    {asked.counted}", markup=False, soft_wrap=True)
     console.print(f"took      {seconds:.0f} s")
     console.print()
     console.print(
@@ -110,11 +138,3 @@ def print_result(
     console.print("  edit environments/local.yaml, then make local  # an update, as in AWS")
     console.print(f"  tail -f {(SERVER_STATE / 'logs').relative_to(ROOT)}/*     # the logs of SGLang")
     console.print("  make local-down                                # destroy and stop it")
-
-
-def _engine_line() -> str:
-    """The engine's own log line about the request that was just answered."""
-    logs = sorted((SERVER_STATE / "logs").rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    matches = [line for line in lines if "POST /invocations" in line or "Prefill batch" in line]
-    return matches[-1].strip() if matches else "no line of the engine found"

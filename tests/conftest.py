@@ -105,6 +105,7 @@ def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Itera
     from localcloud.aws import clock
     from localcloud.aws.server import LocalCloud
     from tests.localcloud.helpers import CREDENTIALS
+    from tests.support.accounts import LARGE
 
     clock._TICK_S = 0.08  # hundreds of tests wait for the next tick of an endpoint, and for that of its component
     command = (
@@ -116,6 +117,7 @@ def session_cloud(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Itera
         port=0,
         state_dir=tmp_path_factory.mktemp("localcloud"),
         credentials=CREDENTIALS,
+        quotas=LARGE,
         images=(("*", command),),
         endpoint_s=0.05,
         instance_s=0.05,

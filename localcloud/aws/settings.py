@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ class Settings:
             it jobs send nothing and write stand-ins.
         agent_python: Python whose environment has what agents import.
         agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; more here, since two cores do everything).
+        quotas: Service quotas of the account that differ from AWS's defaults for a new one, by shell pattern of their name; the first that
+            matches counts.
+        quota_s: Seconds until a requested increase of a quota is granted.
         health_timeout_s: Seconds to the first healthy ``/ping`` unless the component sets its own limit (SageMaker: 480).
     """
 
@@ -85,6 +89,8 @@ class Settings:
     aiperf: Path | None = field(default_factory=_default_aiperf)
     agent_python: Path = REPOSITORY / ".venv-agent" / "bin" / "python"
     agent_start_s: float = 120
+    quotas: Mapping[str, float] = field(default_factory=dict)
+    quota_s: float = 0
 
     @property
     def folder(self) -> Path:

@@ -25,6 +25,7 @@ from localcloud.aws.hosting.store import store
 from localcloud.aws.metrics.prometheus_api import query
 from localcloud.engine.recipe import engine_environment, engine_python
 from tests.localcloud import helpers
+from tests.support.accounts import LARGE
 from tests.support.log_queries import rows
 
 if TYPE_CHECKING:
@@ -423,6 +424,7 @@ def test_sglang_publishes_its_metrics_under_the_names_that_queries_read(
 def test_metrics_are_scraped_and_answer_promql(server: EngineServer) -> None:
     """The embedded AWS, in this process and on a clock that the test moves, takes this server for the copy of a component."""
     settings.configure()
+    settings.configure(quotas=LARGE)
     extension.install()
     before, clock = clocks.clock(), clocks.use(clocks.Clock(driven=True))
     try:

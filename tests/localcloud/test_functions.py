@@ -25,6 +25,9 @@ def packed(name: str | dict[str, str], code: str) -> bytes:
 def function(client: Any) -> Any:
     lambdas = client("lambda")
     client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument="{}")
+    statement = {"Effect": "Allow", "Action": ["logs:*", "lambda:InvokeFunction"], "Resource": "*"}
+    basic = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("iam").put_role_policy(RoleName="hosting", PolicyName="basic", PolicyDocument=basic)
 
     def invoke(
         name: str | dict[str, str], code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any
@@ -181,3 +184,20 @@ def test_a_function_that_ends_its_process_is_an_error_and_the_next_one_runs(func
         FunctionName="f", ZipFile=packed("index.py", "def handler(*_):\n    return 1\n")
     )
     assert json.loads(client("lambda").invoke(FunctionName="f")["Payload"].read()) == 1
+
+
+def test_a_function_whose_role_may_not_log_leaves_no_log(function: Any, client: Any) -> None:
+    client("iam").delete_role_policy(RoleName="hosting", PolicyName="basic")
+    function("index.py", "def handler(event, context):\n    print('hello')")
+    assert client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/f")["logGroups"] == []
+
+
+def test_a_function_logs_to_the_group_that_it_names(function: Any, client: Any) -> None:
+    code = "def handler(event, context):\n    print('hello')\n    return context.log_group_name"
+    given = {"Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler"}
+    client("lambda").create_function(
+        FunctionName="g", Code={"ZipFile": packed("index.py", code)}, LoggingConfig={"LogGroup": "/mine"}, **given
+    )
+    assert json.loads(client("lambda").invoke(FunctionName="g")["Payload"].read()) == "/mine"
+    events = client("logs").filter_log_events(logGroupName="/mine")["events"]
+    assert [event["message"] for event in events] == ["hello"]

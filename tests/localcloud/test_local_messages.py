@@ -145,6 +145,7 @@ def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.
     monkeypatch.setattr(local, "outputs", lambda *_: {"WeightsBucket": "bucket"})
     monkeypatch.setattr(local, "_deploy", lambda *names, **_: deployed.append(names))
     monkeypatch.setattr(local, "print_result", lambda *_, **__: None)
+    monkeypatch.setattr(local, "grant", lambda *_: None)
 
     def upload(model: LocalModel, _s3: object, _bucket: str, prefix: str, **_: object) -> Kind:
         uploaded.append(prefix)
@@ -162,6 +163,15 @@ def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.
     assert deployed == [("Foundation",), ("Serving-talk",), ("Observability",)]
     assert uploaded == ["weights/a/", "weights/b/"]
     assert asked == [("local-talk", "local-talk-llama")]
+
+
+def test_the_engine_line_says_what_the_engine_counted_for_this_request() -> None:
+    counts = question.EngineCounts()
+    counts.add({"id": "5d0c", "choices": [{"delta": {"content": "Paris"}, "finish_reason": None}]})
+    counts.add({"id": "5d0c", "choices": [{"delta": {}, "finish_reason": "stop"}]})
+    usage = {"prompt_tokens": 37, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 0}}
+    counts.add({"id": "5d0c", "choices": [], "usage": usage})
+    assert str(counts) == "request 5d0c: 37 tokens read (0 from its prefix cache), 8 written, ended by stop"
 
 
 def shown(kind: Kind, **message: str) -> str:

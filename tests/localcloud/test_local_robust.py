@@ -146,6 +146,7 @@ STEPS = (
     "_synth",
     "_stacks",
     "_bootstrap",
+    "grant",
     "outputs",
     "_deploy",
     "ask",

@@ -29,7 +29,7 @@ def zipped(code: str) -> bytes:
 
 def make_function(client: Callable[[str], Any], code: str, **more: Any) -> None:
     client("iam").create_role(RoleName="hosting", AssumeRolePolicyDocument=TRUST)
-    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": ["sqs:SendMessage", "lambda:InvokeFunction", "logs:*"], "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     client("iam").put_role_policy(RoleName="hosting", PolicyName="p", PolicyDocument=policy)
     client("lambda").create_function(

@@ -58,9 +58,11 @@ def driven() -> Iterator[Any]:
 
     from localcloud.aws import clock as clocks
     from localcloud.aws import extension, faults, settings
+    from tests.support.accounts import LARGE
 
     before, kept = clocks.clock(), settings.current()
     settings.configure()
+    settings.configure(quotas=LARGE)
     extension.install()
     clock = clocks.use(clocks.Clock(driven=True))
     with mock_aws():

@@ -20,6 +20,8 @@ from moto.ecr.models import ecr_backends
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
+from localcloud.aws.hosting import access
+
 MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 Step = Callable[["Build"], None]
@@ -106,12 +108,20 @@ def _start_build(self: CodeBuildResponse) -> ActionResult:
     }
     _builds[build_id] = build
     try:
+        _check_role(project.get("ServiceRole"), source, region=self.region)
         _step(Build(account=self.current_account, region=self.region, variables=variables, source=source))
         build["buildStatus"] = "SUCCEEDED"
     except BuildFailedError as error:
         build["buildStatus"] = "FAILED"
         build["phases"] = [{"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [{"message": str(error)}]}]
     return ActionResult({"build": _shown(build)})
+
+
+def _check_role(role: str | None, source: str, *, region: str) -> None:
+    """Refuse a build whose role may not read its source; its commands would not even begin."""
+    denial = access.reading(role, f"s3://{source}", region=region)
+    if denial is not None:
+        raise BuildFailedError(f"CLIENT_ERROR: AccessDenied: {denial} for primary source and source version")
 
 
 def _batch_get_builds(self: CodeBuildResponse) -> ActionResult:

@@ -51,6 +51,12 @@ class _UnwindError(BaseException):
     """Passes through a state's retriers and catchers, which do not apply when the execution itself has ended."""
 
 
+def role() -> str:
+    """Role of the state machine whose execution runs in this thread; empty outside of executions."""
+    env = getattr(_here, "env", None)
+    return "" if env is None else str(env.aws_execution_details.role_arn)
+
+
 def _pause(env: Any, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
     """Let time pass until `until` holds, but no longer than the execution runs."""
     end, root = clock().now() + max(0.0, seconds), getattr(_here, "env", env)

@@ -23,6 +23,7 @@ from moto.awslambda.models import LambdaFunction
 
 from localcloud.aws.compute import warm
 from localcloud.aws.door import permissions
+from localcloud.aws.hosting import logs
 from localcloud.aws.settings import REPOSITORY, current
 
 _PYTHON = """
@@ -170,9 +171,11 @@ def invoke(
     """
     text = event if isinstance(event, str) else json.dumps(event or {})
     done = _runner(function, text) if client_context is None else run_in_a_subprocess(function, text, client_context)
-    function.logs_backend.ensure_log_group(function.logs_group_name)
-    if lines := done.output or (done.result if done.failed else ""):  # an answer may say what must not be logged
-        function.save_logs(lines)
+    lines = done.output or (done.result if done.failed else "")  # an answer may say what must not be logged
+    if logs.may_log(function.role, function.account_id, function.region, function.logs_group_name):
+        function.logs_backend.ensure_log_group(function.logs_group_name)
+        if lines:
+            function.save_logs(lines)
     return done.result, done.failed, done.output
 
 

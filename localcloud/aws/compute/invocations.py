@@ -116,9 +116,10 @@ def send(account: str, arn: str, body: str, attributes: dict[str, str]) -> None:
 
 
 def _function(self: Any, account_id: str, spec: dict[str, Any], *args: Any, **options: Any) -> None:
-    """Keep the dead-letter queue of a function, which moto drops."""
+    """Keep the dead-letter queue and the log group of a function, which moto drops."""
     _moto_function(self, account_id, spec, *args, **options)
     self.dead_letter_arn = spec.get("DeadLetterConfig", {}).get("TargetArn")
+    self.logs_group_name = spec.get("LoggingConfig", {}).get("LogGroup") or self.logs_group_name
 
 
 def _function_of_template(
@@ -131,10 +132,10 @@ def _function_of_template(
     **options: Any,
 ) -> Any:
     function = _moto_function_of_template(cls, resource_name, cloudformation_json, account_id, region_name, **options)
-    dead_letters = cloudformation_json["Properties"].get("DeadLetterConfig", {})
-    get_backend(account_id, region_name).get_function(function.function_name).dead_letter_arn = dead_letters.get(
-        "TargetArn"
-    )
+    properties = cloudformation_json["Properties"]
+    kept = get_backend(account_id, region_name).get_function(function.function_name)
+    kept.dead_letter_arn = properties.get("DeadLetterConfig", {}).get("TargetArn")
+    kept.logs_group_name = properties.get("LoggingConfig", {}).get("LogGroup") or kept.logs_group_name
     return function
 
 
@@ -143,6 +144,6 @@ _moto_function_of_template = LambdaFunction.create_from_cloudformation_json.__fu
 
 
 def install() -> None:
-    """Teach moto's functions their dead-letter queues."""
+    """Teach moto's functions their dead-letter queues and log groups."""
     LambdaFunction.__init__ = _function
     LambdaFunction.create_from_cloudformation_json = classmethod(_function_of_template)

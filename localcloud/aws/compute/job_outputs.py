@@ -19,6 +19,7 @@ from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from localcloud.aws.clock import clock
+from localcloud.aws.hosting import access
 
 _DRAFT_MAX_BYTES = 64 * 2**20
 _BYTES = {"BF16": 2, "I64": 8, "BOOL": 1}
@@ -55,6 +56,7 @@ class Job:
         """Write an object below the job's output location; fails the job if the bucket does not exist."""
         place = urlsplit(self.request["OutputConfig"]["S3OutputLocation"])
         key = f"{place.path.strip('/')}/{path}".lstrip("/")
+        self.allowed(access.writing(self._role, f"s3://{place.netloc}/{key}", region=self.region))
         try:
             self._s3().put_object(place.netloc, key, content)
         except S3ClientError as error:
@@ -62,12 +64,31 @@ class Job:
 
     def read(self, uri: str) -> bytes | None:
         """Read an object; None if it does not exist."""
+        self.allowed(access.reading(self._role, uri, region=self.region))
         place = urlsplit(uri)
         try:
             stored = self._s3().get_object(place.netloc, place.path.lstrip("/"))
         except S3ClientError:
             return None
         return bytes(stored.value) if stored else None
+
+    def allowed(self, denial: str | None) -> None:
+        """Fail the job if its role may not do something.
+
+        Args:
+            denial: IAM's message; None if the role may.
+        """
+        if denial is not None:
+            raise JobFailedError(f"ClientError: AccessDenied: {denial}")
+
+    def may(self, action: str) -> None:
+        """Fail the job unless its role may perform an action."""
+        self.allowed(access.denied(self._role, action))
+
+    @property
+    def _role(self) -> str | None:
+        role: str | None = self.request.get("RoleArn")
+        return role
 
     def _s3(self) -> Any:
         return s3_backends[self.account][get_partition(self.region)]
@@ -169,6 +190,7 @@ def benchmark(job: Job, speed: Speed = Speed(), *, failed: int = 0) -> None:
         speed: Figures of every request.
         failed: Number of requests at the beginning that the endpoint refuses.
     """
+    job.may("sagemaker:InvokeEndpoint")
     records = list(_records(job, speed, failed))
     summary: dict[str, Any] = {"schema_version": "1.4", "aiperf_version": "0.13.0"} | STAND_IN
     summary["request_count"] = {"unit": "requests", "avg": float(len(records) - failed)}

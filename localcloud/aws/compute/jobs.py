@@ -17,7 +17,7 @@ from localcloud.aws import faults
 from localcloud.aws.clock import clock
 from localcloud.aws.compute import job_outputs, quotas
 from localcloud.aws.compute.benchmark_processes import BenchmarkProcess
-from localcloud.aws.hosting import validation
+from localcloud.aws.hosting import limits, validation
 from localcloud.aws.hosting.operations import Handler, handles, listing, missing, taken
 from localcloud.aws.hosting.records import Record
 from localcloud.aws.hosting.store import LOCK, Store, stores
@@ -55,8 +55,6 @@ _OPTIMIZATION = _Kind(
     end="OptimizationEndTime",
     fault="optimization-job",
 )
-_PARALLEL_BENCHMARKS = 2
-"""AI benchmark jobs of an account that run at a time (AWS General Reference, SageMaker quotas, read 2026-11)."""
 _UNLIMITED_S = 86400
 """Longest run of a job without a stopping condition."""
 _BENCHMARK = _Kind(
@@ -123,7 +121,10 @@ def _create(kind: _Kind) -> Handler:
             raise taken(f"Create{kind.noun}", f"{kind.noun} {name} already exists")
         if kind is _BENCHMARK:
             _check_benchmark(state, request)
-        quotas.check_job(request.get("DeploymentInstanceType"))
+        kind_of_instance = request.get("DeploymentInstanceType")
+        going = [job for job in jobs.values() if clock().now() < job.data["_ends"]]
+        used = sum(job.data.get("DeploymentInstanceType") == kind_of_instance for job in going)
+        quotas.check_job(kind_of_instance, running=used)
         now, result, lasts = clock().utc(), kind.completed, current().job_s
         if faults.strikes(f"{kind.fault}-failed", name):
             result = kind.failed
@@ -183,10 +184,12 @@ def _check_benchmark(state: Store, request: dict[str, Any]) -> None:
             raise missing("CreateAIBenchmarkJob", f"Could not find inference component {name}")
     _find(state, "AIWorkloadConfig", "CreateAIBenchmarkJob", request["AIWorkloadConfigIdentifier"].rsplit("/", 1)[-1])
     jobs = state.jobs.get("AIBenchmarkJob", {}).values()
-    if sum(clock().now() < job.data["_ends"] for job in jobs) >= _PARALLEL_BENCHMARKS:
+    limit = limits.value(quotas.BENCHMARKS)
+    running = sum(clock().now() < job.data["_ends"] for job in jobs)
+    if running >= limit:
         message = (
-            "The account-level service limit 'Number of parallel AI benchmark jobs' is "
-            f"{_PARALLEL_BENCHMARKS}, with current utilization of {_PARALLEL_BENCHMARKS} and a request delta of 1."
+            f"The account-level service limit '{quotas.BENCHMARKS}' is {limit:g}, with current utilization of {running} and a request "
+            "delta of 1."
         )
         raise SagemakerClientError("ResourceLimitExceeded", message)
 

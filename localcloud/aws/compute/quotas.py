@@ -2,7 +2,7 @@
 
 Of Bedrock AgentCore it has agents.
 
-The names are AWS's; codes and values are invented, since AWS gives both per account and Region. The faults `endpoint-quota-zero` and
+Names and values are AWS's (`hosting.limits`); a code that nobody has seen is invented. The faults `endpoint-quota-zero` and
 `job-quota-zero` make the quota of a type zero, for whoever asks, for endpoints and for jobs; `agent-quota-zero` that of AgentCore's agents.
 """
 
@@ -18,27 +18,19 @@ from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from localcloud.aws import faults
+from localcloud.aws.compute import quota_requests
 from localcloud.aws.hosting import limits, validation
-from localcloud.aws.hosting.instances import quota_message
 
 _PAGE = 100
-_JOBS = "{} for training job usage"
-_ENDPOINTS = "{} for endpoint usage"
-_ONE_ENDPOINT = (
-    "Maximum instances per endpoint"  # as AWS's page of quotas words it; the name in Service Quotas was not seen
-)
-_BENCHMARKS = "Number of parallel AI benchmark jobs"
-_VALUES = {_ONE_ENDPOINT: 4.0, limits.ALL_ENDPOINTS: 20.0, _BENCHMARKS: 2.0}
-_OF_A_TYPE = 4.0
+BENCHMARKS = "Number of parallel AI benchmark jobs"
+_OTHERS = (limits.ONE_ENDPOINT, limits.ALL_ENDPOINTS, BENCHMARKS)
 _AGENTCORE = "bedrock-agentcore"
 _AGENTS = "Total agents per account"
-_MOST_AGENTS = 1000.0
-"""https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html (read 2026-12)."""
 _SERVICES = {"sagemaker": "Amazon SageMaker", _AGENTCORE: "Amazon Bedrock AgentCore"}
 
 
 def put(name: str, value: float | None) -> None:
-    """Set a quota of SageMaker, or with None give it back its default.
+    """Set a quota of SageMaker, or with None give it back the value that it had.
 
     Raises:
         ValueError: There is no such quota, or the value is negative.
@@ -50,10 +42,19 @@ def put(name: str, value: float | None) -> None:
     limits.put(name, value)
 
 
-def check_job(instance_type: str | None) -> None:
-    """Refuse a job whose instance type has a quota of zero, as CreateOptimizationJob does."""
-    if instance_type and faults.strikes("job-quota-zero", instance_type):
-        raise SagemakerClientError("ResourceLimitExceeded", quota_message(_JOBS.format(instance_type)))
+def check_job(instance_type: str | None, *, running: int) -> None:
+    """Refuse a job whose instance type has no room in its quota, as CreateOptimizationJob does.
+
+    Args:
+        instance_type: Type of the job's instance. Default: nothing is checked.
+        running: Jobs that run on this type.
+    """
+    if not instance_type:
+        return
+    name = limits.OF_JOBS.format(instance_type)
+    limit = 0.0 if faults.strikes("job-quota-zero", instance_type) else limits.value(name)
+    if running + 1 > limit:
+        raise SagemakerClientError("ResourceLimitExceeded", limits.message(name, limit, used=running))
 
 
 @functools.cache
@@ -63,9 +64,9 @@ def _names() -> dict[str, tuple[str, str]]:
     variants = validation.operation("CreateEndpointConfig").input_shape.members["ProductionVariants"]
     endpoints = variants.member.members["InstanceType"].enum
     return {
-        **{_JOBS.format(kind): ("job-quota-zero", kind) for kind in jobs},
-        **{_ENDPOINTS.format(kind): ("endpoint-quota-zero", kind) for kind in endpoints},
-        **dict.fromkeys(_VALUES, ("", "")),
+        **{limits.OF_JOBS.format(kind): ("job-quota-zero", kind) for kind in jobs},
+        **{limits.OF_A_TYPE.format(kind): ("endpoint-quota-zero", kind) for kind in endpoints},
+        **dict.fromkeys(_OTHERS, ("", "")),
     }
 
 
@@ -74,20 +75,12 @@ def _names_of(service: str) -> dict[str, tuple[str, str]]:
 
 
 def _quota(name: str, region: str, account: str, *, service: str, default: bool = False) -> dict[str, Any]:
-    code = f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
+    known = limits.defaults().get(name)
+    code = (known and known.code) or f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
     fault, kind = _names_of(service)[name]
     owner = "" if default else account
     is_zero = kind and not default and faults.stands(fault, kind)
-    own = {} if default else limits.values()
-    value = (
-        0.0
-        if is_zero
-        else own[name]
-        if name in own
-        else _MOST_AGENTS
-        if name == _AGENTS
-        else _VALUES.get(name, _OF_A_TYPE)
-    )
+    value = 0.0 if is_zero else limits.default(name) if default else limits.value(name)
     return {
         "ServiceCode": service,
         "ServiceName": _SERVICES[service],
@@ -129,13 +122,23 @@ def _page(self: ServiceQuotasResponse, *, default: bool) -> str:
 
 def _get(self: ServiceQuotasResponse) -> str:
     request = json.loads(self.body)
-    service = request["ServiceCode"]
-    if service not in _SERVICES:
+    if request["ServiceCode"] not in _SERVICES:
         return str(_moto_get(self))
-    for name in _names_of(service):
-        quota = _quota(name, self.region, self.current_account, service=service)
-        if quota["QuotaCode"] == request["QuotaCode"]:
-            return json.dumps({"Quota": quota})
+    return json.dumps({"Quota": _find(request["ServiceCode"], request["QuotaCode"], self.region, self.current_account)})
+
+
+def _get_default(self: ServiceQuotasResponse) -> str:
+    request = json.loads(self.body)
+    found = _find(request["ServiceCode"], request["QuotaCode"], self.region, self.current_account)
+    name, service = found["QuotaName"], request["ServiceCode"]
+    return json.dumps({"Quota": _quota(name, self.region, self.current_account, service=service, default=True)})
+
+
+def _find(service: str, code: str, region: str, account: str) -> dict[str, Any]:
+    for name in _names_of(service) if service in _SERVICES else ():
+        quota = _quota(name, region, account, service=service)
+        if quota["QuotaCode"] == code:
+            return quota
     raise NoSuchResource
 
 
@@ -146,5 +149,7 @@ _moto_defaults = ServiceQuotasResponse.list_aws_default_service_quotas
 def install() -> None:
     """Let moto's Service Quotas know SageMaker's."""
     ServiceQuotasResponse.get_service_quota = _get
+    ServiceQuotasResponse.get_aws_default_service_quota = _get_default
     ServiceQuotasResponse.list_aws_default_service_quotas = _list_defaults
     ServiceQuotasResponse.list_service_quotas = _list
+    quota_requests.install(_find)

@@ -22,6 +22,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.aws.clock import clock
 from localcloud.aws.compute import event_rules, executions
+from localcloud.aws.door import permissions
 from localcloud.aws.settings import current
 
 
@@ -142,17 +143,21 @@ def _answer(self: StepFunctionResponse, outcome: Any) -> ActionResult:
 
 
 def _client(*, service_name: str, region_name: str, config: Any, endpoint_url: str | None = None, **_: Any) -> Any:
-    """Client of a state machine's tasks, with the credentials of this start; moto's has credentials that the door refuses."""
-    credentials = current().credentials
-    key = (service_name, region_name, endpoint_url, credentials.access_key_id)
+    """Client of a state machine's tasks with a session of its role, with the credentials of this start if there is no such role.
+
+    moto's own has credentials that the door refuses.
+    """
+    keys = permissions.session_of(executions.role(), region_name) or current().credentials.environment
+    key = (service_name, region_name, endpoint_url, keys["AWS_ACCESS_KEY_ID"])
     if key not in _clients:
         _clients[key] = boto3.client(  # type: ignore[call-overload]  # any service
             service_name,
             region_name=region_name,
             config=config,
             endpoint_url=endpoint_url,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=keys.get("AWS_SESSION_TOKEN"),
         )
     return _clients[key]
 

@@ -1,30 +1,31 @@
-"""What a role's sessions may do: an action that none of the role's policies allows is refused, as by IAM.
+"""What a role may do: an action that none of the role's policies allows is refused, as by IAM.
 
-Only sessions of roles are judged, such as those of functions and agents: whoever has the credentials of the start may do everything, and so may
-users. Resources are compared for S3; for other services a statement about another resource is enough. A condition of a statement
-that allows is taken as met, one of a statement that denies as not met. Policies of buckets count if they name the role; boundaries, session
-policies, policies of keys and of other resources do not.
+Roles are judged, whoever acts for them: functions and agents with sessions, state machines in their tasks, EventBridge Scheduler when it
+delivers, SageMaker when it reads and writes for an endpoint or a job, CodeBuild when it builds. Whoever has the credentials of the start
+may do everything, and so may users. Resources are compared where a request names them: S3, SageMaker, Lambda (`targets`); for others a
+statement about another resource is enough. Policies of buckets and keys count if they name the role; boundaries, session policies and
+policies of other resources do not.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
 from moto.s3.exceptions import BucketAccessDeniedError
 from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
 from moto.sts.models import AssumedRole, sts_backends
 from moto.utilities.utils import get_partition
 
-from localcloud.aws.door import simulations
+from localcloud.aws.door import policies, simulations
+from localcloud.aws.hosting import access
 
 _SESSION_SECONDS: Final = 12 * 3600
 _UNRESTRICTED: Final = ("sts:GetCallerIdentity",)
@@ -32,6 +33,8 @@ _UNRESTRICTED: Final = ("sts:GetCallerIdentity",)
 _ACTIONS: Final = {"lambda:Invoke": "lambda:InvokeFunction", "lambda:InvokeAsync": "lambda:InvokeFunction"}
 """Actions whose names are not those of the operations: the Service Authorization Reference (read 2026-12)."""
 _S3_ACTIONS: Final = {"s3:HeadBucket": "s3:ListBucket"}
+_KEY_ACTIONS: Final = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+"""Right on the key that S3 wants of the caller too: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html (read 2026-12)."""
 
 
 def session_of(role_arn: str, region: str) -> Mapping[str, str] | None:
@@ -51,7 +54,7 @@ def session_of(role_arn: str, region: str) -> Mapping[str, str] | None:
     if role_arn not in known:  # one for all invocations: keys do not expire here
         known[role_arn] = backend.assume_role(
             region_name=region,
-            role_session_name=f"function-{uuid.uuid4().hex[:8]}",
+            role_session_name=f"session-{uuid.uuid4().hex[:8]}",
             role_arn=role_arn,
             policy="",
             duration=_SESSION_SECONDS,
@@ -74,18 +77,36 @@ def denial(access_key_id: str, action: str, resource: str = "") -> str | None:
         resource: ARN of the resource. Default: any of the role's resources is enough.
     """
     session = _session(access_key_id)
+    if session is None:
+        return None
+    return _denial(session.role_arn, session.arn, action, resource)
+
+
+def denial_of_role(role_arn: str, action: str, resource: str = "") -> str | None:
+    """Return IAM's message if a role that a service has taken on may not perform an action, None if it may.
+
+    Args:
+        role_arn: ARN of the role; one that does not exist may do everything.
+        action: Prefix of the service and name of the operation.
+        resource: ARN of the resource. Default: any of the role's resources is enough.
+    """
+    account, _, path = role_arn.partition("::")[2].partition(":")
+    caller = f"arn:aws:sts::{account}:assumed-role/{path.rpartition('/')[2]}/service"
+    return _denial(role_arn, caller, action, resource)
+
+
+def _denial(role_arn: str, caller: str, action: str, resource: str) -> str | None:
     action = _ACTIONS.get(action, action)
-    if session is None or action in _UNRESTRICTED:
+    if action in _UNRESTRICTED:
         return None
     try:
-        backend = iam_backends[session.account_id][get_partition(session.region_name)]
-        documents = simulations.documents(backend, session.role_arn)
+        documents = simulations.documents(iam_backends[DEFAULT_ACCOUNT_ID][get_partition("")], role_arn)
     except NotFoundException:
         return None  # a role that was only named, by a test or before its deletion
-    if _allowed(documents, action, resource) or _by_bucket(session.role_arn, action, resource):
+    if policies.allow([*documents, {"Statement": list(_by_resource(role_arn, action, resource))}], action, resource):
         return None
     return (
-        f"User: {session.arn} is not authorized to perform: {action}{f' on resource: {resource}' if resource else ''} "
+        f"User: {caller} is not authorized to perform: {action}{f' on resource: {resource}' if resource else ''} "
         f"because no identity-based policy allows the {action} action"
     )
 
@@ -98,51 +119,19 @@ def _session(access_key_id: str) -> AssumedRole | None:
     return None
 
 
-def _allowed(documents: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:
-    is_allowed = False
-    for document in documents:
-        for statement in _listed(document.get("Statement")):
-            if not _matches(statement, action, resource):
-                continue
-            if statement["Effect"] == "Allow":
-                is_allowed = True
-            elif not statement.get("Condition") and (resource or "*" in _listed(statement.get("Resource"))):
-                return False
-    return is_allowed
-
-
-def _matches(statement: Mapping[str, Any], action: str, resource: str) -> bool:
-    if "NotAction" in statement:
-        named = not any(_covers(one.lower(), action.lower()) for one in _listed(statement["NotAction"]))
-    else:
-        named = any(_covers(one.lower(), action.lower()) for one in _listed(statement.get("Action")))
-    return named and (not resource or any(_covers(one, resource) for one in _listed(statement.get("Resource", "*"))))
-
-
-def _by_bucket(role_arn: str, action: str, resource: str) -> bool:
-    """Whether the policy of a bucket allows a role of the same account what its own policies do not."""
-    if not action.startswith("s3:"):
-        return False
-    bucket = s3_backends[DEFAULT_ACCOUNT_ID][get_partition("")].buckets.get(
-        resource.rpartition(":")[2].partition("/")[0]
-    )
-    policy = getattr(bucket, "policy", None)
-    statements = _listed(json.loads(policy)["Statement"]) if policy else []
-    named = [one for one in statements if role_arn in json.dumps(one.get("Principal", ""))]
-    return _allowed([{"Statement": named}], action, resource)
-
-
-@functools.cache
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
-
-
-def _covers(pattern: str, value: str) -> bool:
-    return _pattern(pattern).fullmatch(value) is not None
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+def _by_resource(role_arn: str, action: str, resource: str) -> Iterator[Mapping[str, Any]]:
+    """Statements with which the policy of a bucket or a key names a role of the same account."""
+    policy: Any = None
+    if action.startswith("s3:"):
+        name = resource.rpartition(":")[2].partition("/")[0]
+        policy = getattr(s3_backends[DEFAULT_ACCOUNT_ID][get_partition("")].buckets.get(name), "policy", None)
+    elif action.startswith("kms:") and resource:
+        key = kms_backends[DEFAULT_ACCOUNT_ID][resource.split(":")[3]].keys.get(resource.rpartition("/")[2])
+        policy = getattr(key, "policy", None)
+    for statement in policies.listed(json.loads(policy)["Statement"]) if policy else ():
+        if role_arn in json.dumps(statement.get("Principal", "")):
+            # "*" in the policy of a key is the key
+            yield statement | ({"Resource": resource} if statement.get("Resource") == "*" else {})
 
 
 class _DeniedError(BucketAccessDeniedError):
@@ -158,10 +147,14 @@ def _authorize_s3(self: S3Response, bucket_name: str | None = None, key_name: st
     if action == "s3:DeleteObject" and not key_name:
         place = f"{bucket_name}/*"  # many at once: the files are in the body
     message = denial(self.get_access_key(), action, f"arn:aws:s3:::{place}")
+    if message is None and key_name and self.method != "HEAD" and action in _KEY_ACTIONS:
+        key = access.key_of(bucket_name or "", self.region)
+        message = denial(self.get_access_key(), _KEY_ACTIONS[action], key) if key else None
     if message is not None:
         raise _DeniedError(bucket_name or "", message)
 
 
 def install() -> None:
-    """Let S3 ask for the caller's permissions; `refusals` does for every other service."""
+    """Let S3 and SageMaker's hosting ask for permissions; `refusals` does for every other service."""
     S3Response._authenticate_and_authorize_s3_action = _authorize_s3
+    access.use_judge(denial_of_role)

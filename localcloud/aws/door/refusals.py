@@ -14,7 +14,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import get_service_model
 
 from localcloud.aws import faults
-from localcloud.aws.door import permissions
+from localcloud.aws.door import permissions, targets
 from localcloud.aws.hosting.operations import HANDLERS
 
 _PREFIXES = {"monitoring": "cloudwatch"}
@@ -42,8 +42,10 @@ def refusal(service: ServiceModel, action: str) -> RefusedError | None:
 
 def _denied(service: ServiceModel, action: str, response: BaseResponse) -> RefusedError | None:
     """Error of a caller whose role does not allow the action, None if it does."""
-    name = _PREFIXES.get(service.signing_name, service.signing_name)
-    message = permissions.denial(response.get_access_key(), f"{name}:{action}")
+    name, key = _PREFIXES.get(service.signing_name, service.signing_name), response.get_access_key()
+    message = permissions.denial(key, f"{name}:{action}", targets.resource(name, action, response))
+    passed = (permissions.denial(key, "iam:PassRole", role) for role in targets.passed_roles(name, response))
+    message = message or next((one for one in passed if one is not None), None)
     if message is None:
         return None
     is_xml = service.metadata["protocol"] in ("query", "ec2")

@@ -23,6 +23,7 @@ from moto.utilities.utils import get_partition
 from werkzeug.wrappers import Request, Response
 
 from localcloud.aws.clock import clock
+from localcloud.aws.hosting import access
 from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, stores
 
@@ -39,11 +40,13 @@ class Captured:
         destination: Bucket and prefix of the endpoint's files.
         moment: Time of the inference, in seconds on the clock.
         line: Line of the file.
+        role: Execution role of the endpoint, with which the file is written. Default: none is asked.
     """
 
     destination: str
     moment: float
     line: str
+    role: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,8 @@ def capture(
     line = json.dumps({"captureData": data, "eventMetadata": metadata, "eventVersion": "0"})
     destination = f"{config['DestinationS3Uri'].rstrip('/')}/{endpoint}/{component.data['VariantName']}"
     with LOCK:
-        state.captured.append(Captured(destination=destination, moment=clock().now(), line=line))
+        role = state.config_of(state.endpoints[endpoint]).get("ExecutionRoleArn")
+        state.captured.append(Captured(destination=destination, moment=clock().now(), line=line, role=role))
 
 
 def _side(config: dict[str, Any], message: Message, mode: str) -> dict[str, Any]:
@@ -168,6 +172,8 @@ def _write(state: Store, records: list[Captured]) -> None:
         name = f"{first:%M-%S}-{first.microsecond // 1000:03}-{uuid.uuid4()}.jsonl"
         body = "".join(f"{record.line}\n" for record in found).encode()
         backend = s3_backends[state.account][get_partition(state.region)]
+        if access.writing(found[0].role, f"{folder}/{name}", region=state.region) is not None:
+            continue
         try:
             backend.put_object(place.netloc, f"{place.path.strip('/')}/{name}", body)
         except S3ClientError:  # SageMaker serves on when the bucket is gone

@@ -19,7 +19,7 @@ import psutil
 from typing_extensions import override
 
 from localcloud.aws.clock import clock
-from localcloud.aws.hosting import artifacts, logs
+from localcloud.aws.hosting import access, artifacts, logs
 from localcloud.aws.hosting.standby import base_environment, standby
 from localcloud.aws.settings import current
 
@@ -100,9 +100,11 @@ class Copy:
 class ProcessCopy(Copy):
     """One copy that is a process, with model folder, environment, ``/ping``, and SIGTERM then SIGKILL at its end."""
 
-    def __init__(self, *, account: str, region: str, container: dict[str, Any], **options: Any) -> None:
+    def __init__(
+        self, *, account: str, region: str, container: dict[str, Any], role: str | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._account, self._region, self._container = account, region, container
+        self._account, self._region, self._container, self._role = account, region, container, role
         self._process: subprocess.Popen[bytes] | None = None
         self._halt = threading.Event()
         self._drain = False
@@ -207,7 +209,7 @@ class ProcessCopy(Copy):
         return base_environment() | contract | own
 
     def _follow(self, pipe: IO[bytes]) -> None:
-        with pipe, logs.stream(self._account, self._region, self.component, self.id) as write:
+        with pipe, logs.stream(self._account, self._region, self.component, self.id, role=self._role) as write:
             for line in pipe:
                 write(line.decode(errors="replace").rstrip("\n"))
 
@@ -244,13 +246,19 @@ class ProcessCopy(Copy):
     def _load(self, name: str, artifact: str) -> None:
         source = self._folder / "adapters" / name
         try:
-            artifacts.extract(self._account, self._region, artifact, source)
+            self._fetch(artifact, source)
             body = json.dumps({"name": name, "src": str(source), "preload": True, "pin": False})
             status, text = self._ask("POST", "/adapters", timeout_s=current().invocation_timeout_s, body=body)
         except (OSError, LookupError, ValueError, http.client.HTTPException) as error:
             self.adapters[name] = str(error)
         else:
             self.adapters[name] = "loaded" if status == http.client.OK else f"POST /adapters answered {status}: {text}"
+
+    def _fetch(self, artifact: str, folder: Path) -> None:
+        message = access.reading(self._role, artifact, region=self._region)
+        if message is not None:
+            raise LookupError(access.unreadable(self._role or "", artifact, message, region=self._region))
+        artifacts.extract(self._account, self._region, artifact, folder)
 
     def _ask(self, method: str, path: str, *, timeout_s: float, body: str | None = None) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.aws import faults
 from localcloud.aws.clock import clock
-from localcloud.aws.hosting import instances, rollouts
+from localcloud.aws.hosting import access, instances, rollouts
 from localcloud.aws.hosting.copies import Copy, ProcessCopy
 from localcloud.aws.hosting.records import Component, Endpoint
 from localcloud.aws.hosting.store import LOCK, Store, stores
@@ -165,11 +165,14 @@ def _start(state: Store, component: Component, current_copies: list[Copy]) -> st
         "gpus": instances.need(spec),
         "spec": spec,
     }
+    role = role_of(state, component, spec)
     copy: Copy = Copy(**options)
     if current().processes:
-        copy = ProcessCopy(account=state.account, region=state.region, container=container, **options)
+        copy = ProcessCopy(account=state.account, region=state.region, container=container, role=role, **options)
     if faults.strikes("component-health-check", component.name):
         copy.state, copy.failure = "failed", "no healthy /ping within the start-up time (injected fault)"
+    elif (reason := access.problem(role, container, region=state.region)) is not None:
+        copy.state, copy.failure = "failed", reason
     else:
         copy.start()
     component.copies.append(copy)
@@ -187,6 +190,14 @@ def container_of(state: Store, spec: dict[str, Any]) -> dict[str, Any]:
     environment = container.get("Environment", {}) | own.get("Environment", {})
     result: dict[str, Any] = container | own | {"Environment": environment}
     return result
+
+
+def role_of(state: Store, component: Component, spec: dict[str, Any]) -> str | None:
+    """Execution role of a component's copies: its model's, else that of the endpoint's configuration."""
+    model = state.models().get(spec.get("ModelName", ""))
+    config = state.config_of(state.endpoints[component.data["EndpointName"]])
+    role: str | None = getattr(model, "execution_role_arn", None) or config.get("ExecutionRoleArn")
+    return role
 
 
 def _adapter(state: Store, adapter: Component) -> None:

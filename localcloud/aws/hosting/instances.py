@@ -49,30 +49,26 @@ def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpo
         variants: Production variants of the configuration.
         besides: Endpoint that is updated, whose instances do not count. Default: all count.
     """
+    asked: list[tuple[str, int]] = []
     for variant in variants:
-        types = instance_types(variant)
+        types, count = instance_types(variant), int(variant.get("InitialInstanceCount", 1))
+        if plan_of(variant):
+            continue  # instances of a training plan are no instances on demand
         if types and all(faults.stands("endpoint-quota-zero", kind) for kind in types):
             faults.strikes("endpoint-quota-zero", types[0])
-            count = variant.get("InitialInstanceCount", 1)
-            raise SagemakerClientError("ResourceLimitExceeded", quota_message(f"{types[0]} for endpoint usage", count))
+            message = limits.message(limits.OF_A_TYPE.format(types[0]), count=count)
+            raise SagemakerClientError("ResourceLimitExceeded", message)
         if types:
             most = max(
                 types, key=lambda kind: limits.room(state, kind, besides=besides)
             )  # the first of those that have the same
-            limits.check(state, most, int(variant.get("InitialInstanceCount", 1)), besides=besides)
+            limits.check(state, most, count, besides=besides, more=asked)
+            asked.append((most, count))
 
 
-def quota_message(quota: str, count: int = 1) -> str:
-    """Return SageMaker's message about a quota of zero.
-
-    Args:
-        quota: Name of the quota.
-        count: Number of instances requested.
-    """
-    return (
-        f"The account-level service limit '{quota}' is 0 Instances, with current utilization of 0 Instances and a request delta "
-        f"of {count} Instances. Please use AWS Service Quotas to request an increase for this quota."
-    )
+def plan_of(variant: dict[str, Any]) -> str:
+    """ARN of the training plan whose instances a variant uses; empty for one on demand."""
+    return str(variant.get("CapacityReservationConfig", {}).get("MlReservationArn", ""))
 
 
 def spec_for(specs: list[dict[str, Any]], instance_type: str) -> dict[str, Any]:
@@ -123,7 +119,8 @@ def place(state: Store, component: Component) -> tuple[Instance | None, str | No
     if not _reservation_has(state, variant, len(instances) + 1):
         return None, NO_CAPACITY
     for instance_type in instance_types(variant):
-        if limits.room(state, instance_type) >= 1 and not out_of_capacity(endpoint.data["EndpointName"], instance_type):
+        has_room = bool(plan_of(variant)) or limits.room(state, instance_type, of=endpoint) >= 1
+        if has_room and not out_of_capacity(endpoint.data["EndpointName"], instance_type):
             instances.append(_instance(instance_type, delay_s=current().instance_s))
             return None, ""
     state.refused[component.data["EndpointName"], component.data["VariantName"]] = clock().now()

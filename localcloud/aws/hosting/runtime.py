@@ -80,12 +80,12 @@ def serves(path: str) -> bool:
     return _PATH.match(path) is not None
 
 
-def answer(request: Request, *, denial: Callable[[str], str | None] = lambda _: None) -> Response:
+def answer(request: Request, *, denial: Callable[[str, str], str | None] = lambda *_: None) -> Response:
     """Answer one invocation.
 
     Args:
         request: The request.
-        denial: Returns the message if the caller may not perform an action. Default: every caller may.
+        denial: Returns the message if the caller may not perform an action on a resource. Default: every caller may.
     """
     match = _PATH.match(request.path)
     assert match is not None
@@ -98,7 +98,7 @@ def answer(request: Request, *, denial: Callable[[str], str | None] = lambda _: 
         return response
 
 
-def _answer(request: Request, match: re.Match[str], denial: Callable[[str], str | None]) -> Response:
+def _answer(request: Request, match: re.Match[str], denial: Callable[[str, str], str | None]) -> Response:
     streams = match["verb"] == "invocations-response-stream"
     operation = "InvokeEndpointWithResponseStream" if streams else "InvokeEndpoint"
     state = store(DEFAULT_ACCOUNT_ID, _region(request))
@@ -107,7 +107,7 @@ def _answer(request: Request, match: re.Match[str], denial: Callable[[str], str 
     if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
         message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
         raise RuntimeFailureError("AccessDeniedException", message)
-    if (denied := denial(f"sagemaker:{operation}")) is not None:
+    if (denied := denial(f"sagemaker:{operation}", state.arn("endpoint", match["endpoint"]))) is not None:
         raise RuntimeFailureError("AccessDeniedException", denied)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")

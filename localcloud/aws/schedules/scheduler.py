@@ -17,10 +17,14 @@ from werkzeug.exceptions import HTTPException
 
 from localcloud.aws.clock import clock
 from localcloud.aws.compute import invocations
+from localcloud.aws.door import permissions
 from localcloud.aws.schedules import expressions
 
 _BACK_OFF_S, _BACK_OFF_MAX_S = 60, 3600
 """Seconds between two attempts, doubled each time. AWS says only that it backs off exponentially."""
+_ACTIONS = {"lambda": "lambda:InvokeFunction", "sqs": "sqs:SendMessage", "sns": "sns:Publish"}
+"""Right of the schedule's role by service of the target, and of the dead-letter queue
+(https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html and configuring-schedule-dlq.html, read 2026-12)."""
 _lock = threading.Lock()
 
 
@@ -79,13 +83,16 @@ def _deliver(delivery: _Delivery) -> None:
     delivery.attempt += 1
     payload = _payload(delivery)
     try:
-        _send(delivery.account, target["Arn"], payload)
+        _send(delivery.account, target["Arn"], payload, role=target.get("RoleArn", ""))
     except invocations.InvokeError as error:
         _retry_or_drop(delivery, payload, error)
 
 
-def _send(account: str, arn: str, payload: str) -> None:
+def _send(account: str, arn: str, payload: str, *, role: str) -> None:
     service, region = arn.split(":")[2:4]
+    denial = permissions.denial_of_role(role, _ACTIONS[service], arn) if service in _ACTIONS else None
+    if denial is not None:
+        raise invocations.InvokeError("AccessDeniedException", denial)
     if service == "lambda":
         invocations.submit(invocations.find(account, region, arn), payload)
         return
@@ -139,7 +146,8 @@ def _retry_or_drop(delivery: _Delivery, payload: str, error: invocations.InvokeE
         "SCHEDULE_ARN": schedule.arn,
         "TARGET_ARN": schedule.target["Arn"],
     }
-    if arn := schedule.target.get("DeadLetterConfig", {}).get("Arn"):
+    arn = schedule.target.get("DeadLetterConfig", {}).get("Arn")
+    if arn and permissions.denial_of_role(schedule.target.get("RoleArn", ""), _ACTIONS["sqs"], arn) is None:
         invocations.send(delivery.account, arn, payload, attributes)
 
 

@@ -116,6 +116,7 @@ def test_the_page_shows_what_was_deployed_at_every_width_and_in_both_colours_and
 
 
 SHOWN = (
+    "This page reads the account and changes nothing, so it has neither buttons nor a chat",
     "13.12 USD an hour now",
     "calls to AWS in the last minute, for all tabs",
     "1 \N{MULTIPLICATION SIGN} ml.g6e.12xlarge",

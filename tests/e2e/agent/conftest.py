@@ -21,6 +21,7 @@ from localcloud.aws.server import LocalCloud
 from localcloud.scripted import Answer, ScriptedModel, clinical_intake, standing_in
 from tests.e2e.engine.conftest import ROOT, Fleet, component
 from tests.localcloud.helpers import any_component, any_endpoint, eventually, in_service
+from tests.support.accounts import LARGE
 
 COMPONENT = "e2e-chat-tiny"
 
@@ -75,7 +76,7 @@ class AgentFleet(Fleet):
         files = (self.folder / "state" / "logs").rglob("*.log")
         text = "\n".join(file.read_text() for file in files)
         logs = self.client("logs")
-        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        for group in logs.describe_log_groups()["logGroups"]:
             events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
             text += "\n".join(event["message"] for event in events)
         return text
@@ -89,7 +90,9 @@ def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentFleet]:
     folder = tmp_path_factory.mktemp("agent")
-    with LocalCloud(port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2) as cloud:
+    with LocalCloud(
+        port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2, quotas=LARGE
+    ) as cloud:
         made = AgentFleet(cloud, folder)
         local_agent.code(ROOT / "agent", folder / "code")
         made.write_agent()

@@ -21,6 +21,7 @@ from localcloud.aws.server import LocalCloud
 from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_python
 from tests.localcloud.helpers import session_with
+from tests.support.accounts import LARGE
 
 ROOT = Path(__file__).parents[3]
 FOUNDATION = "cdk-sglang-e2e-foundation"
@@ -138,7 +139,7 @@ def models(tiny_models: Path) -> Path:
 def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any) -> Iterator[Fleet]:
     """A fleet with the tiny model; nothing of it outlives the block."""
     command = tuple(container_command(engine_python()))
-    with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),)) as cloud:
+    with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),), quotas=LARGE) as cloud:
         made = Fleet(cloud, folder)
         made.write(components, **more)
         bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)

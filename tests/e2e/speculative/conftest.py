@@ -15,6 +15,7 @@ from localcloud.aws.clock import Clock
 from localcloud.aws.compute import builds, functions, job_outputs
 from tests.localcloud.helpers import SESSION
 from tests.support import drafts
+from tests.support.accounts import LARGE
 from tests.support.functions import InProcess
 from tests.support.hub_server import HubModel, HubServer
 from tests.support.speculative import (
@@ -72,7 +73,7 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Assemblies:
 def deployed(assemblies: Assemblies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     before, kept = clocks.clock(), settings.current()
     settings.configure()
-    settings.configure(job_s=JOB_S)
+    settings.configure(job_s=JOB_S, quotas=LARGE)
     extension.install()
     clock = clocks.use(Clock(driven=True))
     runner = InProcess(clock, tmp_path_factory.mktemp("functions"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.aws.clock import Clock
 from localcloud.aws.cloudformation.templates import dependencies
+from localcloud.aws.compute import functions
 from tools.check.assemblies import Assembly
 from tools.check.deployment.world import World, world
 
@@ -39,7 +41,14 @@ class Part:
     needs: frozenset[str] = field(default_factory=frozenset)
 
 
-def findings(assembly: Assembly, *, changed: Mapping[str, str] | None = None, only: str = "") -> list[str]:
+def findings(
+    assembly: Assembly,
+    *,
+    changed: Mapping[str, str] | None = None,
+    only: str = "",
+    runner: Callable[[Clock], functions.Runner] | None = None,
+    then: Callable[[World, Part], Iterator[str]] | None = None,
+) -> list[str]:
     """Return what the embedded AWS refuses to create or cannot delete: place, problem and reason, one line each.
 
     A stack whose dependencies were refused is not deployed.
@@ -48,12 +57,14 @@ def findings(assembly: Assembly, *, changed: Mapping[str, str] | None = None, on
         assembly: Cloud assembly of the environment.
         changed: Templates to deploy in place of those of the assembly, by artifact.
         only: Artifact that is deployed alone, after what it depends on. Default: all are.
+        runner: Creates what runs functions. Default: they do not run, and custom resources succeed.
+        then: Called when a stack has been created; yields further findings. Default: nothing is looked at.
     """
     parts = ordered(assembly, changed or {})
     if only:
         parts = _closure(parts, only)
-    with world(assembly) as here:
-        return [f"{assembly.environment}/{line}" for line in _tried(here, parts)]
+    with world(assembly, runner=runner) as here:
+        return [f"{assembly.environment}/{line}" for line in _tried(here, parts, then or (lambda *_: iter(())))]
 
 
 def ordered(assembly: Assembly, changed: Mapping[str, str]) -> list[Part]:
@@ -114,7 +125,7 @@ def _closure(parts: Sequence[Part], only: str) -> list[Part]:
     return [part for part in parts if part.artifact in wanted]
 
 
-def _tried(here: World, parts: Sequence[Part]) -> Iterator[str]:
+def _tried(here: World, parts: Sequence[Part], then: Callable[[World, Part], Iterator[str]]) -> Iterator[str]:
     there: dict[str, str] = {}
     deployed: set[str] = set()
     for part in parts:
@@ -123,6 +134,7 @@ def _tried(here: World, parts: Sequence[Part]) -> Iterator[str]:
             yield from (f"{part.artifact}: {problem}" for problem in problems)
             if not problems:
                 deployed.add(part.artifact)
+                yield from (f"{part.artifact}: {problem}" for problem in then(here, part))
     for part in reversed(parts):
         if part.artifact in there:
             yield from (f"{part.artifact}: {problem}" for problem in _delete(here, there[part.artifact]))

@@ -38,6 +38,9 @@ _REGION: Final = "us-east-1"
 _NO_SERVER: Final = "http://localhost:9"
 """Address without a server: with an address, stacks are deployed in the background, as on AWS, and custom resources get an answer."""
 
+_ANY_FLEET: Final = {"*": 1000.0}
+"""Service quotas of an account that has asked for them: those of a new one would refuse every GPU, whatever the template says."""
+
 _PROVIDER_FUNCTIONS: Final = ("USER_ON_EVENT_FUNCTION_ARN", "USER_IS_COMPLETE_FUNCTION_ARN")
 """Variables in which CDK's provider framework has the functions that it calls."""
 
@@ -74,15 +77,22 @@ _ANSWERS: Final[Mapping[str, Callable[[Properties], dict[str, Any]]]] = {
 
 
 @contextmanager
-def world(assembly: Assembly) -> Iterator[World]:
-    """An empty embedded AWS with what an environment expects: bootstrap, assets, training plans; nothing is left of it afterwards."""
+def world(assembly: Assembly, *, runner: Callable[[Clock], functions.Runner] | None = None) -> Iterator[World]:
+    """An empty embedded AWS with what an environment expects: bootstrap, assets, training plans; nothing is left of it afterwards.
+
+    Args:
+        assembly: Cloud assembly of the environment.
+        runner: Creates what runs functions on the world's clock. Default: a stand-in that answers custom resources with success.
+    """
     account, region = _place(assembly)
     before = clocks.clock(), settings.current(), os.environ.get("MOTO_ACCOUNT_ID")
     extension.install()
-    runner = functions.use_runner(_answer)
+    earlier = functions.use_runner(_answer)
     settings.configure()
-    settings.configure(base_url=_NO_SERVER)
+    settings.configure(base_url=_NO_SERVER, quotas=_ANY_FLEET)
     clock = clocks.use(Clock(driven=True))
+    if runner is not None:
+        functions.use_runner(runner(clock))
     os.environ["MOTO_ACCOUNT_ID"] = account
     try:
         with mock_aws():
@@ -93,7 +103,7 @@ def world(assembly: Assembly) -> Iterator[World]:
             _buy_plans(here, assembly)
             yield here
     finally:
-        functions.use_runner(runner)
+        functions.use_runner(earlier)
         clocks.use(before[0])
         settings.restore(before[1])
         os.environ.pop("MOTO_ACCOUNT_ID")

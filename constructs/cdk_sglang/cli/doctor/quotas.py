@@ -20,7 +20,7 @@ _PER_TYPE: Final = "{} for endpoint usage"
 _ALL: Final = "Number of instances across active endpoints"
 """Name of the quota of all types together, from the same refusals."""
 _PER_ENDPOINT: Final = re.compile("instances per endpoint", re.IGNORECASE)
-"""Of the name of the quota of a single endpoint, which AWS's page words otherwise than Service Quotas words its neighbour."""
+"""Of the name of the quota of a single endpoint: "Maximum number of instances per endpoint" (L-ED8DEE9B) in us-east-1, 2024-02."""
 _CONSOLE: Final = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 
 

@@ -19,7 +19,7 @@ const AWS = {
   title: "cdk-sglang console",
   silent: "the console does not answer; start it again with `cdk-sglang console`",
   key: ["Open the address that ", "cdk-sglang console", " prints, or paste it here. A restarted console has a new key."],
-  reads: "",
+  reads: "This page reads the account and changes nothing, so it has neither buttons nor a chat; `cdk-sglang chat` talks to a model.",
   noEndpoint: "The environment has no endpoint.",
   noInstance: "No instance runs: nothing is paid for.",
   noDecision: "Application Auto Scaling has decided nothing about these components in its last six weeks.",
