@@ -63,6 +63,7 @@ class Settings:
             it jobs send nothing and write stand-ins.
         agent_python: Python whose environment has what agents import.
         agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; more here, since two cores do everything).
+        judges_roles: Whether CloudFormation refuses resources whose roles their services refuse, see `cloudformation.roles`. Default: it does not.
         health_timeout_s: Seconds to the first healthy ``/ping`` unless the component sets its own limit (SageMaker: 480).
     """
 
@@ -82,6 +83,7 @@ class Settings:
     ping_timeout_s: float = 2
     ping_interval_s: float = 2
     health_timeout_s: float = 480
+    judges_roles: bool = False
     aiperf: Path | None = field(default_factory=_default_aiperf)
     agent_python: Path = REPOSITORY / ".venv-agent" / "bin" / "python"
     agent_start_s: float = 120

@@ -41,12 +41,12 @@ def session_of(role_arn: str, region: str) -> Mapping[str, str] | None:
         role_arn: ARN of the role.
         region: Region of the caller.
     """
-    partition = get_partition(region)
+    partition, account = get_partition(region), _account(role_arn)
     try:
-        iam_backends[DEFAULT_ACCOUNT_ID][partition].get_role(role_arn.rpartition("/")[2])
+        iam_backends[account][partition].get_role(role_arn.rpartition("/")[2])
     except NotFoundException:
         return None
-    backend = sts_backends[DEFAULT_ACCOUNT_ID][partition]
+    backend = sts_backends[account][partition]
     known: dict[str, AssumedRole] = backend.__dict__.setdefault("localcloud_sessions", {})
     if role_arn not in known:  # one for all invocations: keys do not expire here
         known[role_arn] = backend.assume_role(
@@ -90,6 +90,26 @@ def denial(access_key_id: str, action: str, resource: str = "") -> str | None:
     )
 
 
+def allows(role_arn: str, action: str, resource: str = "") -> bool:
+    """Return whether a role that exists here may perform an action; one that does not may.
+
+    Args:
+        role_arn: ARN of the role.
+        action: Prefix of the service and name of the action as IAM has it, such as "sqs:SendMessage".
+        resource: ARN of the resource. Default: any of the role's resources is enough.
+    """
+    try:
+        documents = simulations.documents(iam_backends[_account(role_arn)][get_partition("")], role_arn)
+    except NotFoundException:
+        return True
+    return _allowed(documents, action, resource) or _by_bucket(role_arn, action, resource)
+
+
+def _account(role_arn: str) -> str:
+    fields = role_arn.split(":")
+    return fields[4] if len(fields) > 4 and fields[4] else DEFAULT_ACCOUNT_ID  # noqa: PLR2004, the account's place in an ARN
+
+
 def _session(access_key_id: str) -> AssumedRole | None:
     for _, _, backend in list(sts_backends.iter_backends()):
         found = backend.get_assumed_role_from_access_key(access_key_id)
@@ -123,7 +143,7 @@ def _by_bucket(role_arn: str, action: str, resource: str) -> bool:
     """Whether the policy of a bucket allows a role of the same account what its own policies do not."""
     if not action.startswith("s3:"):
         return False
-    bucket = s3_backends[DEFAULT_ACCOUNT_ID][get_partition("")].buckets.get(
+    bucket = s3_backends[_account(role_arn)][get_partition("")].buckets.get(
         resource.rpartition(":")[2].partition("/")[0]
     )
     policy = getattr(bucket, "policy", None)
