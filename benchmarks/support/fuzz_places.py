@@ -24,7 +24,7 @@ from tools.requests.endpoints import EndpointTarget
 from tools.requests.run import HttpTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mypy_boto3_sagemaker import SageMakerClient
 
@@ -179,8 +179,8 @@ class Component:
         adapter = {"BaseInferenceComponentName": _COMPONENT, "Container": artifact}
         self._add(sagemaker, f"{_COMPONENT}-{ADAPTER}", adapter)
 
-    def _add(self, sagemaker: SageMakerClient, name: str, specification: Mapping[str, Any]) -> None:
-        runtime = {} if "BaseInferenceComponentName" in specification else {"RuntimeConfig": {"CopyCount": 1}}
+    def _add(self, sagemaker: SageMakerClient, name: str, specification: Any) -> None:  # noqa: ANN401, a request's member
+        runtime: Any = {} if "BaseInferenceComponentName" in specification else {"RuntimeConfig": {"CopyCount": 1}}
         sagemaker.create_inference_component(
             InferenceComponentName=name,
             EndpointName=_ENDPOINT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 
@@ -36,7 +36,7 @@ class EndpointTarget:
         Raises:
             OSError: No answer came in time, or the connection broke.
         """
-        request = {**self._where, "ContentType": "application/json", "Body": body.content}
+        request: Any = {**self._where, "ContentType": "application/json", "Body": body.content}
         try:
             if _streams(body.content):
                 events = self._runtime.invoke_endpoint_with_response_stream(**request)["Body"]
@@ -46,9 +46,10 @@ class EndpointTarget:
         except EventStreamError as error:
             return 500, str(error).encode()
         except ClientError as error:
-            if "OriginalStatusCode" in error.response:
-                return error.response["OriginalStatusCode"], error.response["OriginalMessage"].encode()
-            return error.response["ResponseMetadata"]["HTTPStatusCode"], str(error).encode()
+            response: Any = error.response
+            if "OriginalStatusCode" in response:
+                return response["OriginalStatusCode"], response["OriginalMessage"].encode()
+            return response["ResponseMetadata"]["HTTPStatusCode"], str(error).encode()
         except BotoCoreError as error:
             raise OSError(f"{type(error).__name__}: {error}") from error
 

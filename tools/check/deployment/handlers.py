@@ -30,6 +30,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from localcloud.aws.compute import functions
 from localcloud.aws.door import permissions
+from localcloud.aws.settings import current
 from tools.check.relations.calls import calls
 
 RUN: Final = frozenset({"Custom::CdkSglangCopies", "Custom::CdkSglangEmptied", "Custom::CdkSglangReservation"})
@@ -144,7 +145,7 @@ def _as_lambda(function: LambdaFunction) -> Iterator[Path]:
 
 
 def _unpacked(code: bytes) -> Path:
-    folder = functions.current().folder / "handlers" / hashlib.sha256(code).hexdigest()[:16]
+    folder = current().folder / "handlers" / hashlib.sha256(code).hexdigest()[:16]
     if not folder.exists():
         folder.mkdir(parents=True)
         functions.unpack(code, folder)
