@@ -1,15 +1,20 @@
-"""Random requests against a real copy: does any of them end it, stall its neighbours, or get a 5xx?
+"""Random requests against real copies: does any of them end one, stall its neighbours, or get a 5xx?
 
-    .venv/bin/python benchmarks/request_fuzz.py [--count 50000] [--first 0] [--callers 4] [--no-lora] [--url URL]
+    .venv/bin/python benchmarks/request_fuzz.py [--count 50000] [--first 0] [--callers 4] [--place lora]
 
-The requests come from SGLang's own schema (tools/requests); the same numbers draw the same ones. The copy serves the tiny model
-on this machine's CPU, with LoRA on. Beside the fuzzing callers, a neighbour asks an ordinary question again and again, and
-`/ping` is asked every half second. With `--url`, a server that runs already is asked instead, such as an endpoint of the
-embedded AWS: `http://127.0.0.1:4566/endpoints/NAME` sends all bodies to its `/invocations`.
+The requests come from SGLang's own schema (tools/requests); the same numbers draw the same ones. Three places serve the tiny
+model on this machine's CPU, one after another:
+
+    lora      a copy of the container with LoRA on and an adapter loaded, which half of the requests ask for; all requests
+    engine    a copy without LoRA; a tenth as many, others
+    endpoint  a component of the embedded AWS and an adapter component, asked by InvokeEndpoint and as response streams; a tenth
+
+Beside the fuzzing callers, a neighbour asks an ordinary question again and again, and `/ping` is asked every half second; of the
+component, whether its copy is in service.
 
 Fails if a request had no answer, a 5xx, or an error in another shape than OpenAI's, if `/ping` was ever not 200, if a
 neighbour was not answered, or if the scheduler is another one at the end. Requests that failed are written as lines for
-tools/requests/seeds.jsonl, which every run sends first.
+tools/requests/seeds.jsonl, which every run sends first. Ctrl-C ends a place and prints its figures so far.
 """
 
 from __future__ import annotations
@@ -17,10 +22,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
-import subprocess
+import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -30,25 +33,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 
-import psutil
+from fuzz_places import Place, opened
 
-from benchmarks.container_overhead import free_port
-from localcloud.engine.recipe import engine_environment, engine_python
-from tools.requests.run import HttpTarget, Tally, drawn, kept_seeds, seed_line
+from tools.requests.run import Tally, drawn, kept_seeds, seed_line
 from tools.requests.strategies import Body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
-STARTUP_TIMEOUT_S = 240
-_NEIGHBOUR = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}'
-_LORA = {
-    "SM_SGLANG_ENABLE_LORA": "true",
-    "SM_SGLANG_MAX_LORA_RANK": "8",
-    "SM_SGLANG_LORA_TARGET_MODULES": "all",
-}
+SHARES = {"lora": 1.0, "engine": 0.1, "endpoint": 0.1}
+"""Part of the requests that each place gets, in their order."""
+
+_PROGRESS = 5_000
+_NEIGHBOUR = Body("/invocations", b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}')
 
 
 @dataclass
@@ -71,78 +70,21 @@ class Watch:
         return set(self.pings) | set(self.neighbours) <= {200}
 
 
-class Copy:
-    """A copy of the container on this machine."""
-
-    def __init__(self, model: Path, log: Path, *, lora: bool) -> None:
-        self.port = free_port()
-        environment = engine_environment(
-            {
-                **os.environ,
-                "CDK_SGLANG_PYTHON": str(engine_python()),
-                "CDK_SGLANG_MODEL_DIR": str(model),
-                "CDK_SGLANG_HOST": "127.0.0.1",
-                "CDK_SGLANG_PORT": str(self.port),
-                "PYTHONWARNINGS": "ignore",
-                "SM_SGLANG_DTYPE": "float32",
-                **(_LORA if lora else {}),
-            }
-        )
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [str(ROOT / "container" / "serve"), "serve"], env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
-
-    def wait(self) -> None:
-        """Wait until `/ping` says 200."""
-        began = time.monotonic()
-        while _ping(self.port) != 200:
-            if self._process.poll() is not None or time.monotonic() > began + STARTUP_TIMEOUT_S:
-                raise SystemExit("the copy did not start")
-            time.sleep(0.1)
-
-    def scheduler(self) -> psutil.Process | None:
-        """The process of SGLang's scheduler; None if it is gone."""
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                if "sglang::scheduler" in " ".join(child.cmdline()):
-                    return child
-        return None
-
-    def stop(self) -> None:
-        """Kill it and its children."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for process in [*psutil.Process(self._process.pid).children(recursive=True), self._process]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-        self._process.wait()
-
-
-def _ping(port: int) -> int:
-    target = HttpTarget(port, timeout_s=2)
-    try:
-        return target.get("/ping")
-    except OSError:
-        return 0
-    finally:
-        target.close()
-
-
 @contextlib.contextmanager
-def watching(port: int) -> Iterator[Watch]:
+def watching(place: Place) -> Iterator[Watch]:
     """Ask `/ping` and an ordinary question again and again, meanwhile."""
     watch, over = Watch(), threading.Event()
 
     def ping() -> None:
         while not over.wait(0.5):
-            watch.pings[_ping(port)] += 1
+            watch.pings[place.ping()] += 1
 
     def neighbour() -> None:
-        target = HttpTarget(port, timeout_s=60)
+        target = place.target(0)
         while not over.wait(0.2):
             began = time.monotonic()
             try:
-                status = target(Body("/invocations", _NEIGHBOUR))[0]
+                status = target(_NEIGHBOUR)[0]
             except OSError:
                 status = 0
             watch.neighbours[status] += 1
@@ -160,39 +102,40 @@ def watching(port: int) -> Iterator[Watch]:
             thread.join()
 
 
-def send(bodies: Iterator[Body], port: int, *, prefix: str | None, callers: int) -> Tally:
-    """Send requests from several callers, and stop when the copy is gone.
+def send(bodies: Iterator[Body], place: Place, *, callers: int, over: threading.Event) -> Tally:
+    """Send requests from several callers, and stop when the place is gone.
 
     Args:
         bodies: The requests.
-        port: Port of the server.
-        prefix: Path of an endpoint to whose /invocations all are sent. Default: each goes to its own path.
+        place: Where they go.
         callers: Number of callers.
+        over: Set, it ends the callers; they set it when the place is gone.
     """
-    tally, lock, gone = Tally(), threading.Lock(), threading.Event()
+    tally, lock, began = Tally(), threading.Lock(), time.monotonic()
 
-    def call() -> None:
-        target = HttpTarget(port, timeout_s=60)
-        while not gone.is_set():
+    def call(caller: int) -> None:
+        target = place.target(caller)
+        while not over.is_set():
             with lock:
                 body = next(bodies, None)
             if body is None:
                 break
-            sent = body if prefix is None else Body(f"{prefix}/invocations", body.content)
             try:
-                status, content = target(sent)
+                status, content = target(body)
             except OSError as error:
                 with lock:
                     tally.failures.append((body, f"no answer: {error}"))
-                if prefix is None and _ping(port) == 0:
-                    gone.set()
+                if place.ping() == 0:
+                    over.set()
                 continue
             with lock:
                 tally.add(body, status, content)
+                if tally.statuses.total() % _PROGRESS == 0:
+                    print(f"  {tally} in {time.monotonic() - began:.0f} s", flush=True)
         target.close()
 
     with ThreadPoolExecutor(callers) as pool:
-        for done in [pool.submit(call) for _ in range(callers)]:
+        for done in [pool.submit(call, caller) for caller in range(callers)]:
             done.result()
     return tally
 
@@ -201,45 +144,40 @@ def main() -> int:
     """Run; 1 if anything was wrong."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=50_000, help="random requests")
+    parser.add_argument(
+        "--count", type=int, default=50_000, help="random requests to a copy with LoRA; a tenth to others"
+    )
     parser.add_argument("--first", type=int, default=0, help="number of the first; another one draws others")
     parser.add_argument("--callers", type=int, default=4, help="callers at once")
-    parser.add_argument("--no-lora", action="store_true", help="start the copy without LoRA")
-    parser.add_argument("--url", help="address of a server that runs already on this machine")
+    parser.add_argument("--place", choices=SHARES, action="append", help="one place alone, with all requests")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        copy = None
-        if options.url is None:
-            make = [str(engine_python()), "-m", "localcloud.engine.tiny_model", folder]
-            subprocess.run(make, cwd=ROOT, env=engine_environment(), check=True, capture_output=True)
-            copy = Copy(Path(folder) / "base", Path(folder) / "log", lora=not options.no_lora)
-        try:
-            return _run(options, copy)
-        finally:
-            if copy is not None:
-                copy.stop()
+    shares = dict.fromkeys(options.place, 1.0) if options.place else SHARES
+    first, good = options.first, True
+    for name, share in shares.items():
+        count = int(options.count * share)
+        with opened(name) as place:
+            good &= _run(name, place, count=count, first=first, callers=options.callers)
+        first += count
+    return 0 if good else 1
 
 
-def _run(options: argparse.Namespace, copy: Copy | None) -> int:
-    if copy is None:
-        address, _, path = options.url.removeprefix("http://").partition("/")
-        port, prefix = int(address.rpartition(":")[2]), f"/{path}".rstrip("/")
-    else:
-        copy.wait()
-        port, prefix = copy.port, None
-    scheduler = None if copy is None else copy.scheduler()
-    bodies = itertools.chain(kept_seeds(), drawn(options.count, first=options.first))
+def _run(name: str, place: Place, *, count: int, first: int, callers: int) -> bool:
+    """Send requests to a place, print what came of them, and return whether all was well."""
+    schedulers, over = place.schedulers(), threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: over.set())
+    bodies = itertools.chain(kept_seeds(), drawn(count, first=first, adapters=place.adapters))
     began = time.monotonic()
-    with contextlib.nullcontext(Watch()) if copy is None else watching(port) as watch:
-        tally = send(bodies, port, prefix=prefix, callers=options.callers)
-    same = copy is None or copy.scheduler() == scheduler
-    print(f"{tally} in {time.monotonic() - began:.0f} s")
-    if copy is not None:
-        print(f"/ping: {dict(watch.pings)}; a neighbour: {dict(watch.neighbours)}, slowest {watch.slowest_s:.1f} s")
-        print("the scheduler is the same" if same else "THE SCHEDULER ENDED")
+    with watching(place) as watch:
+        tally = send(bodies, place, callers=callers, over=over)
+    took_s = time.monotonic() - began
+    signal.signal(signal.SIGINT, before)
+    same = place.schedulers() == schedulers
+    print(f"{name}: {tally} in {took_s:.0f} s, {tally.statuses.total() / took_s:.0f} a second")
+    print(f"  /ping: {dict(watch.pings)}; a neighbour: {dict(watch.neighbours)}, slowest {watch.slowest_s:.1f} s")
+    print("  the scheduler is the same" if same and schedulers else "  THE SCHEDULER ENDED", flush=True)
     for body, problem in tally.failures[:50]:
         print(f"{problem}\n  {seed_line(body)}")
-    return 0 if not tally.failures and watch.well and same else 1
+    return not tally.failures and watch.well and same
 
 
 if __name__ == "__main__":

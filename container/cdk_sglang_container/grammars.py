@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from cdk_sglang_container.patterns import pattern_problem
+from cdk_sglang_container.repeats import repeats_problem
 
 _PROPERTIES_MAX = 512
 _COUNTED_PROPERTIES_MAX = 64
@@ -32,7 +33,7 @@ def grammar_problem(value: object, *, size: int, depth: int) -> str | None:
         return f"at most {size} bytes long"
     if isinstance(value, str):
         if not text.lstrip().startswith(("{", "[")):
-            return f"a grammar of at most {_RULES_MAX} rules" if text.count("::=") > _RULES_MAX else None
+            return _ebnf_problem(text)
         try:
             value = json.loads(text)
         except RecursionError:
@@ -40,6 +41,10 @@ def grammar_problem(value: object, *, size: int, depth: int) -> str | None:
         except ValueError:
             return None  # its compiler says so
     return _schema_problem(value, depth)
+
+
+def _ebnf_problem(text: str) -> str | None:
+    return f"a grammar of at most {_RULES_MAX} rules" if text.count("::=") > _RULES_MAX else repeats_problem(text)
 
 
 def _schema_problem(schema: object, depth: int) -> str | None:
@@ -64,6 +69,9 @@ def _object_problem(schema: dict[str, Any]) -> str | None:
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and (problem := pattern_problem(pattern, backtracks=False)):
         return f"without a pattern like {pattern[:40]!r}, but with {problem}"
+    grammar = schema.get("grammar")  # of a structural tag
+    if isinstance(grammar, str) and (problem := _ebnf_problem(grammar)):
+        return f"with {problem}"
     patterns = schema.get("patternProperties")
     if isinstance(patterns, dict):
         problems = (pattern_problem(each, backtracks=False) for each in patterns)

@@ -67,6 +67,7 @@ class Settings:
         quotas: Service quotas of the account that differ from AWS's defaults for a new one, by shell pattern of their name; the first that
             matches counts.
         quota_s: Seconds until a requested increase of a quota is granted.
+        judges_roles: Whether CloudFormation refuses resources whose roles their services refuse, see `cloudformation.roles`. Default: it does not.
         health_timeout_s: Seconds to the first healthy ``/ping`` unless the component sets its own limit (SageMaker: 480).
     """
 
@@ -86,6 +87,7 @@ class Settings:
     ping_timeout_s: float = 2
     ping_interval_s: float = 2
     health_timeout_s: float = 480
+    judges_roles: bool = False
     aiperf: Path | None = field(default_factory=_default_aiperf)
     agent_python: Path = REPOSITORY / ".venv-agent" / "bin" / "python"
     agent_start_s: float = 120

@@ -54,6 +54,7 @@ def sampling(field: str, value: object, **more: object) -> Hostile:
 
 
 _DEEP = b"[" * 60_000 + b"]" * 60_000
+_MULTIPLIES = 'root ::= ((("a"{1,30}){1,30}){1,30}){1,30}'
 _SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"description": "x" * 70_000}}}
 
 ENDED = [
@@ -95,6 +96,9 @@ REFUSED = [
     chat("stop_regex", "(a+)+$"),
     chat("regex", "(a{1,1000}){1,1000}"),
     chat("response_format", _SCHEMA),
+    chat("ebnf", _MULTIPLIES),
+    sampling("ebnf", _MULTIPLIES),
+    chat("response_format", {"type": "structural_tag", "format": {"type": "grammar", "grammar": _MULTIPLIES}}),
     chat("chat_template_kwargs", {"tokenize": True}),
     sampling("stream_interval", 0, stream=True),
     sampling("min_new_tokens", 10**12),

@@ -25,7 +25,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 SESSION = "X-Amzn-SageMaker-Session-Id"
 HOSTILE = [*ENDED, *REFUSED]
-RANDOM = 150
+RANDOM = 1_600
+"""With what tests/e2e/engine sends through the embedded AWS, 2,000 of them meet an engine in every run of the tests."""
+ADAPTER = "triage"
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +127,17 @@ def test_the_sampling_parameters_are_sglangs() -> None:
     assert set(SAMPLING_FIELDS) <= fields
 
 
-def test_random_requests_are_400_at_worst_and_the_engine_lives(server: EngineServer) -> None:
+def test_random_requests_are_400_at_worst_and_the_engine_lives(server: EngineServer, models: dict[str, Path]) -> None:
+    """Half of those to paths that take a model ask for an adapter."""
+    assert server.request("POST", "/adapters", {"name": ADAPTER, "src": str(models["adapter-a"])}).status == 200
     tally, scheduler, target = Tally(), server.scheduler(), HttpTarget(server.port)
-    for number, body in enumerate([*kept_seeds(), *drawn(RANDOM, first=10**6)]):
+    bodies = [*kept_seeds(), *drawn(RANDOM, first=10**6, adapters=(ADAPTER,))]
+    for number, body in enumerate(bodies):
         tally.add(body, *target(body))
         if number % 50 == 0:
             assert server.ping() == 200
     target.close()
     assert tally.failures == [], str(tally)
     assert server.chat(max_tokens=2).status == 200
+    assert server.chat(max_tokens=2, model=f"default:{ADAPTER}").status == 200
     assert server.scheduler() == scheduler

@@ -24,12 +24,13 @@ _BATCH: Final = 500
 _IDLE_S: Final = 2.0  # uvicorn closes a connection after five seconds without a request
 
 
-def drawn(count: int, *, first: int = 0) -> Iterator[Body]:
-    """Draw requests, the same ones for the same numbers.
+def drawn(count: int, *, first: int = 0, adapters: tuple[str, ...] = ()) -> Iterator[Body]:
+    """Draw requests, the same ones for the same numbers and adapters.
 
     Args:
         count: Number of requests.
         first: Number of the first; another one draws others.
+        adapters: Names of loaded adapters; half of the requests ask for one of them. Default: none does on purpose.
 
     Yields:
         Requests, in batches of one seed each.
@@ -46,7 +47,7 @@ def drawn(count: int, *, first: int = 0) -> Iterator[Body]:
             phases=[Phase.generate],
             suppress_health_check=[*HealthCheck],
         )
-        @given(body=bodies())
+        @given(body=bodies(adapters=adapters))
         def draw(body: Body) -> None:
             batch.append(body)  # noqa: B023  it is called before the next batch begins
 
@@ -133,6 +134,10 @@ class HttpTarget:
     def get(self, path: str) -> int:
         """Return the status of a path; raises `OSError` as a request does."""
         return self._ask("GET", path, None)[0]
+
+    def post(self, path: str, body: object) -> int:
+        """Return the status of a request whose body is JSON; raises `OSError` as a request does."""
+        return self._ask("POST", path, json.dumps(body).encode())[0]
 
     def _ask(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
         if time.monotonic() > self._used_at + _IDLE_S:

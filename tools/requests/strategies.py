@@ -176,13 +176,16 @@ class Body:
 
 
 @st.composite
-def bodies(draw: DrawFn, schema: Schema | None = None, paths: tuple[str, ...] = ()) -> Body:
+def bodies(
+    draw: DrawFn, schema: Schema | None = None, paths: tuple[str, ...] = (), adapters: tuple[str, ...] = ()
+) -> Body:
     """Draw a request.
 
     Args:
         draw: Hypothesis's.
         schema: From `caller_bodies`. Default: the pinned SGLang's.
         paths: Paths to send to. Default: all of the schema.
+        adapters: Names of loaded adapters; half of the requests ask for one of them. Default: none does on purpose.
     """
     known = schema or known_bodies()
     path = draw(st.sampled_from(paths or _OFTEN + tuple(known["paths"])))
@@ -192,6 +195,8 @@ def bodies(draw: DrawFn, schema: Schema | None = None, paths: tuple[str, ...] = 
     own = known["schemas"][known["paths"][path]].get("properties", {})
     for _ in range(draw(st.integers(1, 3))):
         _change(draw, body, own, known)
+    if adapters and draw(st.booleans()):
+        _ask_for(body, draw(st.sampled_from(adapters)), own)
     content = json.dumps(_bounded(body, GOOD_BODIES.get(path, {})), allow_nan=False)
     return Body(path, content.encode())
 
@@ -209,6 +214,14 @@ def _change(draw: DrawFn, body: dict[str, Any], own: Schema, known: Schema) -> N
         return
     fitting = _values(_Frozen(own.get(name, {})))
     body[name] = draw(fitting if draw(st.booleans()) else _ANYTHING)
+
+
+def _ask_for(body: dict[str, Any], adapter: str, own: Schema) -> None:
+    """Name an adapter as the path's callers do: `model` where the request has it, `lora_path` where it has that alone."""
+    if "model" in own:
+        body["model"] = f"default:{adapter}"
+    elif "lora_path" in own:
+        body["lora_path"] = adapter
 
 
 class _Frozen:

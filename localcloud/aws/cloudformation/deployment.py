@@ -15,10 +15,11 @@ from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.ssm.models import ssm_backends
 
-from localcloud.aws.cloudformation import schemas
+from localcloud.aws.cloudformation import roles, schemas
 from localcloud.aws.cloudformation.resources.base import TYPES, CancelledError, Resource, cancelled
 from localcloud.aws.cloudformation.resources.generic import schema_type
 from localcloud.aws.cloudformation.templates import order
+from localcloud.aws.settings import current
 
 _BOOTSTRAP = "/cdk-bootstrap/"
 
@@ -125,6 +126,7 @@ class Deployment:
     def _create(self, name: str, wanted: dict[str, Any], after: dict[str, Any]) -> Any:
         cls = resource_class(wanted["Type"])
         schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
+        self._check_roles(wanted)
         if issubclass(cls, Resource):
             resource: Any = cls(
                 logical_id=name,
@@ -153,6 +155,7 @@ class Deployment:
             self.replaced.append((name, original, before))
             return replacement
         schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
+        self._check_roles(wanted)
         if issubclass(cls, Resource):
             original.properties, old = wanted["Properties"], original.properties
             try:
@@ -176,6 +179,11 @@ class Deployment:
         updated.cf_resource_type, updated.logical_resource_id = wanted["Type"], name
         updated.cf_properties = wanted["Properties"]
         return updated
+
+    def _check_roles(self, wanted: dict[str, Any]) -> None:
+        if current().judges_roles:
+            place = {"account": self.stack.account_id, "region": self.stack.region_name}
+            roles.check(wanted["Type"], wanted["Properties"], **place)
 
     def _remove(
         self, name: str, resource: Any, state: dict[str, Any], *, policy: str = "DeletionPolicy", undone: bool = False

@@ -44,12 +44,12 @@ def session_of(role_arn: str, region: str) -> Mapping[str, str] | None:
         role_arn: ARN of the role.
         region: Region of the caller.
     """
-    partition = get_partition(region)
+    partition, account = get_partition(region), _account(role_arn)
     try:
-        iam_backends[DEFAULT_ACCOUNT_ID][partition].get_role(role_arn.rpartition("/")[2])
+        iam_backends[account][partition].get_role(role_arn.rpartition("/")[2])
     except NotFoundException:
         return None
-    backend = sts_backends[DEFAULT_ACCOUNT_ID][partition]
+    backend = sts_backends[account][partition]
     known: dict[str, AssumedRole] = backend.__dict__.setdefault("localcloud_sessions", {})
     if role_arn not in known:  # one for all invocations: keys do not expire here
         known[role_arn] = backend.assume_role(
@@ -95,12 +95,29 @@ def denial_of_role(role_arn: str, action: str, resource: str = "") -> str | None
     return _denial(role_arn, caller, action, resource)
 
 
+def allows(role_arn: str, action: str, resource: str = "") -> bool:
+    """Return whether a role that exists here may perform an action; one that does not may.
+
+    Args:
+        role_arn: ARN of the role.
+        action: Prefix of the service and name of the action as IAM has it, such as "sqs:SendMessage".
+        resource: ARN of the resource. Default: any of the role's resources is enough.
+    """
+    return _denial(role_arn, "", action, resource) is None
+
+
+def _account(role_arn: str) -> str:
+    """Return the account of a role: the fifth field of its ARN."""
+    account = role_arn.partition("::")[2].partition(":")[0]
+    return account or DEFAULT_ACCOUNT_ID
+
+
 def _denial(role_arn: str, caller: str, action: str, resource: str) -> str | None:
     action = _ACTIONS.get(action, action)
     if action in _UNRESTRICTED:
         return None
     try:
-        documents = simulations.documents(iam_backends[DEFAULT_ACCOUNT_ID][get_partition("")], role_arn)
+        documents = simulations.documents(iam_backends[_account(role_arn)][get_partition("")], role_arn)
     except NotFoundException:
         return None  # a role that was only named, by a test or before its deletion
     if policies.allow([*documents, {"Statement": list(_by_resource(role_arn, action, resource))}], action, resource):
@@ -124,9 +141,9 @@ def _by_resource(role_arn: str, action: str, resource: str) -> Iterator[Mapping[
     policy: Any = None
     if action.startswith("s3:"):
         name = resource.rpartition(":")[2].partition("/")[0]
-        policy = getattr(s3_backends[DEFAULT_ACCOUNT_ID][get_partition("")].buckets.get(name), "policy", None)
+        policy = getattr(s3_backends[_account(role_arn)][get_partition("")].buckets.get(name), "policy", None)
     elif action.startswith("kms:") and resource:
-        key = kms_backends[DEFAULT_ACCOUNT_ID][resource.split(":")[3]].keys.get(resource.rpartition("/")[2])
+        key = kms_backends[_account(role_arn)][resource.split(":")[3]].keys.get(resource.rpartition("/")[2])
         policy = getattr(key, "policy", None)
     for statement in policies.listed(json.loads(policy)["Statement"]) if policy else ():
         if role_arn in json.dumps(statement.get("Principal", "")):

@@ -22,6 +22,8 @@ from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_python
 from tests.localcloud.helpers import session_with
 from tests.support.accounts import LARGE
+from tools.requests.endpoints import EndpointTarget
+from tools.requests.run import Tally, drawn
 
 ROOT = Path(__file__).parents[3]
 FOUNDATION = "cdk-sglang-e2e-foundation"
@@ -119,6 +121,15 @@ class Fleet:
             **headers,
         )
         return dict(answer)
+
+    def fuzzed(self, *components: str, count: int, first: int) -> Tally:
+        """Send random requests to components in turn; what came of them."""
+        runtime = self.client("sagemaker-runtime")
+        targets = [EndpointTarget(runtime, "e2e-chat", f"e2e-chat-{component}") for component in components]
+        tally = Tally()
+        for number, body in enumerate(drawn(count, first=first)):
+            tally.add(body, *targets[number % len(targets)](body))
+        return tally
 
     def described(self, component: str = "tiny") -> dict[str, Any]:
         return dict(self.sagemaker.describe_inference_component(InferenceComponentName=f"e2e-chat-{component}"))

@@ -220,6 +220,14 @@ class TestAdapters:
             assert ["".join(parts) for parts in pieces] == [wanted["billing", prompt] for prompt in PROMPTS]
             assert min(len(parts) for parts in pieces) > 3
 
+    def test_random_requests_are_the_callers_errors_at_worst_and_the_copies_live(self, fleet: Fleet) -> None:
+        before = {process.pid for process in fleet.engines()}
+        tally = fleet.fuzzed("tiny", "tiny-triage", count=200, first=3 * 10**6)
+        assert tally.failures == [], str(tally)
+        for name in ("tiny", "tiny-triage"):
+            assert fleet.ask(name, tokens=2)["usage"]["completion_tokens"] == 2
+        assert {process.pid for process in fleet.engines()} == before
+
     def test_adapters_come_and_go_under_load_without_a_failed_base_request(
         self, wanted: dict[tuple[str | None, str], str], fleet: Fleet, models: Path
     ) -> None:

@@ -175,6 +175,13 @@ class TestFleet:
         assert [event["code"] for event in told if event["type"] == "error"] == ["answer_cut"]
         assert told[-1]["type"] == "done"
 
+    def test_random_requests_are_the_callers_errors_at_worst_and_the_copy_lives(self, fleet: Any) -> None:
+        before = {process.pid for process in fleet.engines()}
+        tally = fleet.fuzzed("tiny", count=200, first=2 * 10**6)
+        assert tally.failures == [], str(tally)
+        assert fleet.ask(tokens=2)["usage"]["completion_tokens"] == 2
+        assert {process.pid for process in fleet.engines()} == before
+
     def test_nothing_of_it_listens_beyond_loopback_or_answers_a_web_page(self, fleet: Any) -> None:
         engines = fleet.engines()
         listening = [

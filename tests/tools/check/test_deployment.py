@@ -171,42 +171,186 @@ def test_a_training_plan_that_a_template_names_has_been_bought(tmp_path: Path) -
     assert stacks.findings(made) == []
 
 
-def custom(folder: Path, *, handler: str, **properties: Any) -> Assembly:
+COPIES = """
+import boto3
+
+sagemaker = boto3.client("sagemaker")
+
+
+def on_event(event, context):
+    try:
+        sagemaker.describe_inference_component(InferenceComponentName="llama")
+    except sagemaker.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "AccessDeniedException":
+            raise
+    return {"PhysicalResourceId": "llama:3", "Data": {"Copies": event["ResourceProperties"]["Initial"]}}
+"""
+
+
+def trusting(service: str, *statements: dict[str, Any], **condition: Any) -> dict[str, Any]:
+    """Return a role that a service may assume, and that these statements allow something."""
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
+    trust |= {"Condition": condition} if condition else {}
+    properties: dict[str, Any] = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
+    if statements:
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        properties["Policies"] = [{"PolicyName": "own", "PolicyDocument": document}]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def allowed(*actions: str, resource: Any = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+DESCRIBES = allowed("sagemaker:DescribeInferenceComponent")
+
+
+def custom(
+    folder: Path,
+    *,
+    handler: str = "index.on_event",
+    code: str = COPIES,
+    role: dict[str, Any] | None = None,
+    kind: str = "Custom::CdkSglangCopies",
+    **properties: Any,
+) -> Assembly:
     """Write an assembly with a custom resource behind a function whose asset has one file, `index.py`."""
     (folder / "code").mkdir()
-    (folder / "code" / "index.py").write_text("raise SystemExit('it must not run')\n")
+    (folder / "code" / "index.py").write_text(code)
     bucket = "cdk-hnb659fds-assets-${AWS::AccountId}-us-west-2"
     place = {"bucketName": bucket, "objectKey": "code.zip"}
     asset = {"source": {"path": "code", "packaging": "zip"}, "destinations": {"here": place}}
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
-    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
     function = {
         "Code": {"S3Bucket": {"Fn::Sub": bucket}, "S3Key": "code.zip"},
         "Handler": handler,
         "Runtime": "python3.13",
         "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+        **properties,
     }
-    answered = {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "Initial": "3"}
+    token = {"Fn::GetAtt": ["Function", "Arn"]}
     resources = {
-        "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+        "Role": role or trusting("lambda", DESCRIBES),
         "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
-        "Copies": {"Type": "Custom::CdkSglangCopies", "Properties": answered | properties},
-        "Used": {
-            "Type": "AWS::SSM::Parameter",
-            "Properties": {"Type": "String", "Value": {"Fn::GetAtt": ["Copies", "Copies"]}},
-        },
+        "Copies": {"Type": kind, "Properties": {"ServiceToken": token, "Initial": "3"}},
     }
+    if kind == "Custom::CdkSglangCopies":
+        value = {"Fn::GetAtt": ["Copies", "Copies"]}
+        resources["Used"] = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}
     return assembly(folder, {"S": resources}, assets={"code": asset})
 
 
-def test_a_custom_resource_is_answered_without_its_function(tmp_path: Path) -> None:
-    assert stacks.findings(custom(tmp_path, handler="index.on_event")) == []
+def test_a_custom_resource_is_answered_by_its_function(tmp_path: Path) -> None:
+    assert stacks.findings(custom(tmp_path)) == []
+
+
+def test_a_function_that_looks_at_what_is_not_here_does_not_run(tmp_path: Path) -> None:
+    code = "raise SystemExit('it must not run')\n"
+    assert stacks.findings(custom(tmp_path, code=code, kind="Custom::CdkSglangWeights")) == []
+
+
+def test_a_function_that_may_not_do_what_it_does_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = stacks.findings(custom(tmp_path, role=trusting("lambda")))
+    assert finding.startswith("dev/S: Copies (Custom::CdkSglangCopies) is not created: ")
+    assert "is not authorized to perform: sagemaker:DescribeInferenceComponent" in finding
+
+
+def test_a_function_that_ends_instead_of_answering_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = stacks.findings(custom(tmp_path, code="raise SystemExit('it ends')\n"))
+    assert finding.endswith("SystemExit: it ends")
+
+
+@pytest.mark.parametrize(
+    ("statements", "refused"),
+    [
+        ([], "lambda:InvokeFunction"),
+        ([allowed("lambda:InvokeFunction")], "lambda:GetFunction"),
+        ([allowed("lambda:InvokeFunction", "lambda:GetFunction", resource="arn:aws:lambda:*:*:function:x")], "Invoke"),
+        ([allowed("lambda:InvokeFunction", "lambda:GetFunction"), DESCRIBES], ""),
+    ],
+)
+def test_the_frameworks_function_has_to_be_allowed_to_call_the_users(
+    tmp_path: Path, statements: list[dict[str, Any]], refused: str
+) -> None:
+    """The framework's function and the user's are two functions of one asset here, with a role each."""
+    made = custom(tmp_path)
+    template = json.loads((tmp_path / "S.json").read_text())
+    resources = template["Resources"]
+    framework = json.loads(json.dumps(resources["Function"]))
+    framework["Properties"]["Role"] = {"Fn::GetAtt": ["FrameworkRole", "Arn"]}
+    named = {"USER_ON_EVENT_FUNCTION_ARN": {"Fn::GetAtt": ["Function", "Arn"]}}
+    framework["Properties"]["Environment"] = {"Variables": named}
+    resources |= {"FrameworkRole": trusting("lambda", *statements), "Framework": framework}
+    resources["Copies"]["Properties"]["ServiceToken"] = {"Fn::GetAtt": ["Framework", "Arn"]}
+    found = stacks.findings(made, changed={"S": json.dumps(template)})
+    assert len(found) == bool(refused)
+    assert all("is not authorized to perform: " in one and refused in one for one in found)
 
 
 def test_a_custom_resource_whose_function_cannot_start_is_a_finding(tmp_path: Path) -> None:
     (finding,) = stacks.findings(custom(tmp_path, handler="other.on_event"))
     assert finding.startswith("dev/S: Copies (Custom::CdkSglangCopies) is not created: ")
     assert "Unable to import module 'other'" in finding
+
+
+def with_role(role: dict[str, Any], resource_type: str, **properties: Any) -> dict[str, dict[str, Any]]:
+    return {"Role": role, "One": {"Type": resource_type, "Properties": properties}}
+
+
+MACHINE = {
+    "DefinitionString": json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}),
+    "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+}
+MODEL = {
+    "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+    "PrimaryContainer": {"Image": "111122223333.dkr.ecr.us-west-2.amazonaws.com/sglang:1"},
+}
+SCHEDULE = {
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "ScheduleExpression": "rate(1 hour)",
+    "Target": {"Arn": "arn:aws:sqs:us-west-2:123456789012:q", "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
+}
+ROLES = [
+    ("AWS::StepFunctions::StateMachine", MACHINE, "states", [], "is authorized to assume the provided role"),
+    ("AWS::SageMaker::Model", MODEL, "sagemaker", [allowed("ecr:*")], "Could not assume role arn:aws:iam::"),
+    ("AWS::Scheduler::Schedule", SCHEDULE, "scheduler", [], "must allow AWS EventBridge Scheduler to assume the role"),
+]
+
+
+@pytest.mark.parametrize("case", ROLES, ids=[one[2] for one in ROLES])
+def test_a_role_that_its_service_cannot_assume_is_refused_as_by_aws(
+    tmp_path: Path, case: tuple[str, dict[str, Any], str, list[Any], str]
+) -> None:
+    kind, properties, service, statements, refusal = case
+    here = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    elsewhere = {"StringEquals": {"aws:SourceAccount": "999988887777"}}
+    another = {"ArnLike": {"aws:SourceArn": f"arn:aws:{service}:eu-central-1:123456789012:*"}}
+    made = assembly(tmp_path, {"S": {"Queue": QUEUE}})
+    for role, is_taken in (
+        (trusting(service, *statements), True),
+        (trusting(service, *statements, **here), True),
+        (trusting("ec2", *statements), False),
+        (trusting(service, *statements, **elsewhere), False),
+        (trusting(service, *statements, **another), False),
+    ):
+        changed = json.dumps({"Resources": with_role(role, kind, **properties)})
+        found = stacks.findings(made, changed={"S": changed})
+        assert len(found) == (not is_taken), (role, found)
+        assert all(refusal in one for one in found)
+
+
+def test_a_lambda_role_is_refused_in_lambdas_words(tmp_path: Path) -> None:
+    (finding,) = stacks.findings(custom(tmp_path, role=trusting("ec2", DESCRIBES)))
+    assert "The role defined for the function cannot be assumed by Lambda." in finding
+
+
+def test_a_role_that_may_not_do_what_its_service_tries_at_once_is_refused(tmp_path: Path) -> None:
+    made = assembly(tmp_path, {"S": {"Queue": QUEUE}})
+    without_pull = with_role(trusting("sagemaker", allowed("s3:GetObject")), "AWS::SageMaker::Model", **MODEL)
+    (finding,) = stacks.findings(made, changed={"S": json.dumps({"Resources": without_pull})})
+    assert "does not have BatchGetImage permission for the image" in finding
+    dead = {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-west-2:123456789012:q"}}
+    (finding,) = stacks.findings(custom(tmp_path, **dead))
+    assert "does not have permissions to call SendMessage on SQS" in finding
 
 
 def test_nothing_of_the_embedded_aws_is_left_in_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,8 @@ SOUND: dict[str, Any] = {
             "TreatMissingData": "notBreaching",
         },
     },
+    "FunctionArn": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/a/function", "Value": {"Fn::GetAtt": ["Function", "Arn"]}}},
+    "BucketName": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/a/bucket", "Value": {"Ref": "Bucket"}}},
     "Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain", "Properties": {}},
     "BucketPolicy": {
         "Type": "AWS::S3::BucketPolicy",

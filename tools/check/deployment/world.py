@@ -1,12 +1,13 @@
 """An embedded AWS in this process, on a driven clock, without containers and without a server, and what a stack expects to find there.
 
-Functions do not run. A custom resource is answered with success at once: its function checks what is not here (weights in S3, engines that
-answer), its code has tests of its own, and CDK's provider framework would start a Node process for each request. What CloudFormation and Lambda
-look at before a function runs is checked: the functions behind a custom resource exist, and their code has the file of their handler.
+CloudFormation refuses a role that its service cannot assume, or that may not do what the service tries at once. Of custom resources the functions
+run that need AWS alone (`handlers`); of the others, which look at weights and engines, CloudFormation gets an answer once it is clear that the
+function could start and that its role allows what its code calls. CDK's provider framework, a Node process, is passed over.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -22,7 +23,6 @@ import boto3
 from botocore.config import Config
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
-from moto.awslambda.utils import get_backend
 
 from localcloud.aws import clock as clocks
 from localcloud.aws import extension, settings
@@ -30,6 +30,7 @@ from localcloud.aws.clock import Clock
 from localcloud.aws.cloudformation.resources import custom
 from localcloud.aws.compute import functions
 from tools.check.assemblies import Assembly, Stack
+from tools.check.deployment import handlers
 
 _ACCOUNT: Final = "123456789012"
 _REGION: Final = "us-east-1"
@@ -41,14 +42,10 @@ _NO_SERVER: Final = "http://localhost:9"
 _ANY_FLEET: Final = {"*": 1000.0}
 """Service quotas of an account that has asked for them: those of a new one would refuse every GPU, whatever the template says."""
 
-_PROVIDER_FUNCTIONS: Final = ("USER_ON_EVENT_FUNCTION_ARN", "USER_IS_COMPLETE_FUNCTION_ARN")
-"""Variables in which CDK's provider framework has the functions that it calls."""
-
 _BOOTSTRAP: Final = "/cdk-bootstrap/"
 _BOOTSTRAP_VERSION: Final = "30"
 """Version of CDK's bootstrap stack; templates demand 6 or later."""
 
-_HANDLER_ENDINGS: Final = (".py", ".js", ".mjs", ".cjs")
 _PLAN_HOURS: Final = 24
 _PLAN_COUNTS: Final = (1, 2, 4, 8, 16, 32, 64)
 """Instances of a training plan (reserve-capacity-with-training-plans page, read 2026-11-21)."""
@@ -71,9 +68,8 @@ class World:
 
 _ANSWERS: Final[Mapping[str, Callable[[Properties], dict[str, Any]]]] = {
     "Custom::CdkSglangBuild": lambda _: {"Digest": f"sha256:{'0' * 64}"},
-    "Custom::CdkSglangCopies": lambda properties: {"Copies": properties["Initial"]},
 }
-"""Attributes by type of custom resource, for the types whose attributes templates read."""
+"""Attributes by type of custom resource, for the types that do not run and whose attributes templates read."""
 
 
 @contextmanager
@@ -87,9 +83,9 @@ def world(assembly: Assembly, *, runner: Callable[[Clock], functions.Runner] | N
     account, region = _place(assembly)
     before = clocks.clock(), settings.current(), os.environ.get("MOTO_ACCOUNT_ID")
     extension.install()
-    earlier = functions.use_runner(_answer)
+    earlier = functions.use_runner(functools.partial(_answer, assembly.folder))
     settings.configure()
-    settings.configure(base_url=_NO_SERVER, quotas=_ANY_FLEET)
+    settings.configure(base_url=_NO_SERVER, quotas=_ANY_FLEET, judges_roles=True)
     clock = clocks.use(Clock(driven=True))
     if runner is not None:
         functions.use_runner(runner(clock))
@@ -190,31 +186,24 @@ def _plans(stack: Stack) -> Iterator[tuple[str, tuple[str, int]]]:
                 yield arn.rpartition("/")[2], (variant["InstanceType"], int(variant.get("InitialInstanceCount", 1)))
 
 
-def _answer(function: LambdaFunction, event: str) -> functions.Outcome:
-    """Stand in for a function: answer a custom resource, and do nothing else."""
+def _answer(assembly: Path, function: LambdaFunction, event: str) -> functions.Outcome:
+    """Answer a custom resource, by its function where that runs, and do nothing else."""
     request = json.loads(event)
     if not isinstance(request, dict) or "ResponseURL" not in request:
         return functions.Outcome("null")
     answer = {name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    physical = request.get("PhysicalResourceId") or request["LogicalResourceId"]
-    if problem := _unrunnable(function):
+    answer |= {
+        "Status": "SUCCESS",
+        "PhysicalResourceId": request.get("PhysicalResourceId", request["LogicalResourceId"]),
+    }
+    if problem := handlers.problem(function, assembly):
         answer |= {"Status": "FAILED", "Reason": problem}
-    else:
-        attributes = _ANSWERS.get(request["ResourceType"])
-        data = attributes(request["ResourceProperties"]) if attributes else {}
-        answer |= {"Status": "SUCCESS", "PhysicalResourceId": physical, "Data": data}
+    elif request["ResourceType"] in handlers.RUN:
+        try:
+            answer |= handlers.run(function, request)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a handler raises, the framework passes on
+            answer |= {"Status": "FAILED", "Reason": handlers.said(error)}
+    elif attributes := _ANSWERS.get(request["ResourceType"]):
+        answer |= {"Data": attributes(request["ResourceProperties"])}
     custom.take(request["ResponseURL"].partition("?")[0].rpartition("/")[2], json.dumps(answer).encode())
     return functions.Outcome("null")
-
-
-def _unrunnable(function: LambdaFunction) -> str:
-    """Why a function, or one that it calls for a custom resource, could not even start; empty if it could."""
-    backend = get_backend(function.account_id, function.region)
-    named = [function.environment_vars[name] for name in _PROVIDER_FUNCTIONS if name in function.environment_vars]
-    for one in (function, *(backend.get_function(name) for name in named)):
-        module = str(one.handler).rpartition(".")[0]
-        with zipfile.ZipFile(io.BytesIO(one.code_bytes)) as code:
-            files = set(code.namelist())
-        if not files & {module.replace(".", "/") + ending for ending in _HANDLER_ENDINGS}:
-            return f"Unable to import module '{module}': the code of {one.function_name} has no such file"
-    return ""

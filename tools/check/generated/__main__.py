@@ -1,5 +1,7 @@
 """`make mutants`: synthesise every environment, make mutants of its templates, print the figures by kind and the faults that nothing finds.
 
+A second table has kinds that no rule was written for (`blind`): it says how far the rules reach, and has no threshold.
+
 `python -m tools.check.generated 60` takes 60 of each kind; `make check` takes fewer. With `--deploy` each mutant is deployed to an embedded AWS,
 too, which takes a second or two, and a second table says how many that finds, and how many it alone finds.
 """
@@ -19,6 +21,7 @@ from tools.check.generated import run
 from tools.check.synthesis import synthesise
 
 _PER_KIND: Final = 30
+_BLIND_SEED: Final = 20261202
 _DEPLOY: Final = "--deploy"
 
 
@@ -40,8 +43,11 @@ def main() -> int:
             print(*(f"nothing finds {one.candidate}" for one in verdicts if not one.finder), sep="\n")
             result = run.outcome(verdicts, findings)
             print(result.figures)
+            blind = run.examine_blind(folders, per_kind, _BLIND_SEED)
+            print("kinds that no rule was written for, as a measure without a threshold:", *run.table(blind), sep="\n")
+            print(*(f"nothing finds {one.candidate}" for one in blind if not one.finder), sep="\n")
             if _DEPLOY in sys.argv[1:]:
-                _deploy(verdicts, folders)
+                _deploy([*verdicts, *blind], folders)
             problems = [line for line in result.problems if not line.startswith("no checker finds")]
             problems += (
                 [] if run.enough(verdicts) else [f"fewer than {run.LEAST:.0%} of the generated faults are found"]

@@ -16,7 +16,7 @@ from typing import Final
 
 from tools.check import api_models, cfn_lint, metric_names, validation, workflows
 from tools.check.assemblies import Assembly
-from tools.check.generated import exclusion, links, meaning, values
+from tools.check.generated import blind, exclusion, links, meaning, values
 from tools.check.generated.model import Candidate, Mutable, Source, sample
 from tools.check.graph import environment_of
 from tools.check.nag import Nag
@@ -91,10 +91,18 @@ def sources(folders: Mapping[str, Path]) -> list[Source]:
     ]
 
 
-def samples(templates: Sequence[Source], per_kind: int, seed: int = SEED) -> list[Candidate]:
-    """Return the sampled mutants of each kind."""
-    candidates = list(chain.from_iterable(make(source) for make in MAKERS for source in templates))
-    return [one for kind in KINDS for one in sample((one for one in candidates if one.kind == kind), per_kind, seed)]
+def samples(templates: Sequence[Source], per_kind: int, seed: int = SEED, *, is_blind: bool = False) -> list[Candidate]:
+    """Return the sampled mutants of each kind.
+
+    Args:
+        templates: What they are made of.
+        per_kind: Mutants of each kind.
+        seed: Seed of the sample.
+        is_blind: Whether they are of the kinds that no rule was written for. Default: of the others.
+    """
+    makers, kinds = (blind.MAKERS, blind.KINDS) if is_blind else (MAKERS, KINDS)
+    candidates = list(chain.from_iterable(make(source) for make in makers for source in templates))
+    return [one for kind in kinds for one in sample((one for one in candidates if one.kind == kind), per_kind, seed)]
 
 
 class Examiner:
@@ -187,6 +195,26 @@ def examine(
     return verdicts, problems
 
 
+def examine_blind(folders: Mapping[str, Path], per_kind: int, seed: int) -> list[Verdict]:
+    """Return the verdicts of a sample of the kinds that no rule was written for.
+
+    Args:
+        folders: Cloud assemblies by environment.
+        per_kind: Mutants of each kind.
+        seed: Seed of the sample.
+    """
+    acknowledged = frozenset(
+        rule
+        for name, folder in folders.items()
+        for _, rule, _ in Assembly(environment=name, folder=folder).acknowledgements()
+    )
+    examiner = Examiner(acknowledged)
+    return [
+        examiner.verdict(candidate, others=False)
+        for candidate in samples(sources(folders), per_kind, seed, is_blind=True)
+    ]
+
+
 def unchanged_problems(templates: Sequence[Source]) -> list[str]:
     """Return what the derived rules find in templates without faults."""
     return [
@@ -208,10 +236,8 @@ def _in_turns(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
 def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield the lines of the table: kind, mutants, found, and what is found without the derived rules."""
     yield f"{'kind':40}{'mutants':>8}{'found':>7}{'share':>7}{'without':>9}  finders"
-    for kind in (*KINDS, "all"):
+    for kind in (*dict.fromkeys(one.candidate.kind for one in verdicts), "all"):
         some = [one for one in verdicts if kind in {one.candidate.kind, "all"}]
-        if not some:
-            continue
         found = sum(bool(one.finder) for one in some)
         older = (
             f"{sum(bool(one.others) for one in some) / len(some):9.0%}"

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tools.check.graph import Environment, Graph, Template
-from tools.check.relations import alarms, data, meant, order, permissions, places, unused
+from tools.check.relations import (
+    alarms,
+    bounds,
+    customs,
+    data,
+    declared,
+    documents,
+    engines,
+    idle,
+    meant,
+    networks,
+    order,
+    permissions,
+    places,
+    unused,
+)
 
 
 def findings(template: Template, environment: Environment) -> Iterator[tuple[str, str]]:
@@ -16,6 +31,7 @@ def findings(template: Template, environment: Environment) -> Iterator[tuple[str
         environment: What the templates of its environment say together.
     """
     graph = Graph(template)
-    yield from order.findings(graph)
-    for part in (meant, permissions, unused, places, alarms, data):
+    for alone in (order, bounds, customs, declared, documents, idle, networks):
+        yield from alone.findings(graph)
+    for part in (meant, permissions, unused, places, alarms, data, engines):
         yield from part.findings(graph, environment)
