@@ -52,6 +52,8 @@ class CustomResource(Resource):
         self.attributes = answer.get("Data") or {}
 
     def _update(self, old: dict[str, Any]) -> None:
+        if old["ServiceToken"] != self.properties["ServiceToken"]:
+            raise CustomResourceError("Modifying service token is not allowed.")
         before = self.physical_resource_id
         answer = self._request("Update", OldResourceProperties=_strings(old))
         self.physical_resource_id = str(answer.get("PhysicalResourceId") or before)
