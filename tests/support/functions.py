@@ -82,7 +82,7 @@ class InProcess:
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
-        if "USER_ON_EVENT_FUNCTION_ARN" in function.environment_vars:
+        if function.handler == "framework.onEvent":
             return self._provide(function, json.loads(event))
         module, _, entry = str(function.handler).rpartition(".")
         self.invocations.append((entry, json.loads(event)))
