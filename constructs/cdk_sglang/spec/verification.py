@@ -17,7 +17,7 @@ SMOKE_MAX_SECONDS: Final = 60
 TIMEOUT_MAX_MINUTES: Final = 55
 """CloudFormation waits an hour for a custom resource and no longer
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html); the verification ends by
-itself before that, since CDK's provider framework gives no reason when its own time is over."""
+itself before that, since CloudFormation gives no reason when its own time is over."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 

@@ -150,6 +150,8 @@ class Deployment:
 
     def _update(self, name: str, wanted: dict[str, Any], before: dict[str, Any]) -> Any:
         original, cls = self.map._parsed_resources[name], resource_class(wanted["Type"])
+        if before["Type"] == wanted["Type"] and issubclass(cls, Resource):
+            cls.check_update(before["Properties"], wanted["Properties"])
         if before["Type"] != wanted["Type"] or (issubclass(cls, Resource) and _replaces(before, wanted)):
             replacement = self._create(name, wanted, {})
             self.replaced.append((name, original, before))

@@ -196,15 +196,63 @@ def test_deleting_checks_nothing(truth: Any) -> None:
     assert truth.is_complete(asking("Delete"), None) == {"IsComplete": True}
 
 
-def test_one_function_begins_a_check_and_continues_it(truth: Any, sagemaker: Any) -> None:
-    any_endpoint(sagemaker)
-    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
-    request = {name: value for name, value in asking().items() if name != "Data"}
-    begun = truth.verify(request, context)
-    assert "IsComplete" not in begun
-    assert truth.verify(request | begun, context) == {"IsComplete": False}
-    deleted = {"PhysicalResourceId": "fleet/truth/1", "IsComplete": True}
-    assert truth.verify(request | {"RequestType": "Delete"}, context) == deleted
+class Invocations:
+    """Lambda, on a driven clock: invocations of fifteen minutes, and what the function hands on to the next."""
+
+    def __init__(self, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._truth, self._now = truth, 1_700_000_000.0
+        self.handed_on: list[dict[str, Any]] = []
+        monkeypatch.setattr(truth, "time", SimpleNamespace(time=lambda: self._now, sleep=self._sleep))
+        monkeypatch.setattr(truth, "_lambda", SimpleNamespace(invoke=self._invoke))
+
+    def _sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    def _invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:
+        assert (FunctionName, InvocationType) == ("arn:look", "Event")
+        self.handed_on.append(json.loads(Payload))
+
+    def run(self, event: dict[str, Any]) -> Any:
+        ends = self._now + 900
+        context = SimpleNamespace(
+            invoked_function_arn="arn:look", get_remaining_time_in_millis=lambda: int((ends - self._now) * 1000)
+        )
+        return self._truth.verify(event, context)
+
+
+REQUEST = {
+    "RequestType": "Update", "ResponseURL": "https://answer", "PhysicalResourceId": "fleet/truth/1",
+    "ResourceProperties": {"Asked": json.dumps(ASKED)}, "OldResourceProperties": {"Asked": "{}"},
+}  # fmt: skip
+
+
+def test_a_long_check_goes_on_in_other_invocations_until_its_time_is_over(
+    truth: Any, sagemaker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_endpoint(sagemaker)  # which stays as it is: the embedded clock does not move
+    lambdas = Invocations(truth, monkeypatch)
+    assert lambdas.run(dict(REQUEST)) is None
+    (first,) = lambdas.handed_on
+    assert first["ResponseURL"] == "https://answer"
+    assert first["Begun"]["Data"] == {"Begun": "1700000000"}
+    assert "OldResourceProperties" not in first  # two sets of properties may be more than Lambda takes
+
+    def go_on() -> None:
+        while True:
+            assert lambdas.run(lambdas.handed_on[-1]) is None
+
+    with pytest.raises(truth.logic.VerificationError, match="still so after 55 minutes"):
+        go_on()
+    assert {event["Begun"]["Data"]["Begun"] for event in lambdas.handed_on} == {"1700000000"}
+    assert len(lambdas.handed_on) < 10  # Lambda stops a function that invokes itself more than sixteen times
+
+
+def test_a_check_that_holds_is_answered_at_once(truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lambdas = Invocations(truth, monkeypatch)
+    monkeypatch.setattr(truth.logic, "check", lambda *_, **__: (True, []))
+    assert lambdas.run(dict(REQUEST)) == {"PhysicalResourceId": "fleet/truth/1", "Data": {"Begun": "1700000000"}}
+    assert lambdas.run({**REQUEST, "RequestType": "Delete"}) == {"PhysicalResourceId": "fleet/truth/1"}
+    assert lambdas.handed_on == []
 
 
 def test_what_is_missing_is_logged_without_the_question(

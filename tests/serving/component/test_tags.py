@@ -74,3 +74,13 @@ def test_a_kind_that_a_tag_leaves_out_is_left_out(any_endpoint: MakeEndpoint, st
     resources = Template.from_stack(stack).to_json()["Resources"]
     without = {resources[name]["Type"] for name, tags in _tags(stack, "llama").items() if "owner" not in tags}
     assert without == {kept_out}
+
+
+def test_cdk_takes_an_endpoint_and_a_component_for_what_has_tags(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> None:
+    component = _component(any_endpoint, stack)
+    for construct, value in ((component, "search"), (component.endpoint, "platform")):
+        tags = cdk.TagManager.of(construct)
+        assert tags is not None
+        tags.set_tag("owner", value)
+    owners = {name: tags["owner"] for name, tags in _tags(stack).items() if "owner" in tags}
+    assert sorted(owners.values()) == ["platform", "search"], "of the resources themselves, and no others"

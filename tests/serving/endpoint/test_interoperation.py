@@ -10,7 +10,7 @@ from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
-from aws_cdk.assertions import Match, Template
+from aws_cdk.assertions import Annotations, Match, Template
 
 from cdk_sglang import ConfigurationError, InferenceComponent, InferenceEndpoint, ModelSource
 from cdk_sglang.serving.shared import permissions
@@ -191,3 +191,15 @@ class TestARoleOfTheAuthors:
 
 def _model() -> ModelSource:
     return ModelSource.from_s3("s3://models/llama/", check=False)
+
+
+def test_a_caller_of_another_account_is_warned_that_its_calls_do_not_arrive(
+    stack: cdk.Stack, any_component: MakeComponent
+) -> None:
+    component, warning = any_component(), Match.string_like_regexp("looks for an endpoint .* in its caller's account")
+    for account in ("999999999999", stack.account):
+        role = iam.Role.from_role_arn(stack, f"Of{account}", f"arn:aws:iam::{account}:role/caller")
+        component.grant_invoke(role)
+    annotations = Annotations.from_stack(stack)
+    annotations.has_warning("/Fleet/Of999999999999", warning)
+    assert len(annotations.find_warning("*", warning)) == 1

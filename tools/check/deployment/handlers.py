@@ -14,9 +14,10 @@ import logging
 import os
 import sys
 import threading
+import types
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ def _waiter_denied(function: LambdaFunction, arn: str) -> Iterator[str]:
 
 
 def run(function: LambdaFunction, request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Run the handler of a custom resource, as CDK's framework does, and return its answer.
+    """Run the handler of a custom resource and return what it answers CloudFormation.
 
     Args:
         function: The function of the service token.
@@ -115,11 +116,35 @@ def run(function: LambdaFunction, request: Mapping[str, Any]) -> Mapping[str, An
     Raises:
         Exception: What the handler raises.
     """
-    own = called(function)[-1] if len(called(function)) > 1 else function
-    module, _, name = str(own.handler).rpartition(".")
-    with _alone, _as_lambda(own) as folder, _imported(folder, module) as loaded:
-        answer: Mapping[str, Any] = getattr(loaded, name)(json.loads(json.dumps(request)), None) or {}
-        return answer
+    module, _, name = str(function.handler).rpartition(".")
+    sent = _Sent()
+    with _alone, _as_lambda(function) as folder, _imported(folder, module, sent) as loaded:
+        getattr(loaded, name)(json.loads(json.dumps(request)), _CONTEXT)
+    return sent.answer
+
+
+class _Sent:
+    """Stands for urllib3 where a function answers CloudFormation: no server listens.
+
+    Attributes:
+        answer: What was sent last; empty if nothing was.
+    """
+
+    Retry = object
+
+    def __init__(self) -> None:
+        self.answer: Mapping[str, Any] = {}
+
+    def PoolManager(self, **_: object) -> AbstractContextManager[_Sent]:  # noqa: N802  urllib3's name
+        return nullcontext(self)
+
+    def request(self, _method: str, _url: str, *, body: bytes, **_headers: object) -> types.SimpleNamespace:
+        self.answer = json.loads(body)
+        return types.SimpleNamespace(status=200)
+
+
+_CONTEXT: Final = types.SimpleNamespace(log_group_name="", get_remaining_time_in_millis=lambda: 900_000)
+"""Lambda's context, as far as answers need it."""
 
 
 @contextmanager
@@ -153,8 +178,8 @@ def _unpacked(code: bytes) -> Path:
 
 
 @contextmanager
-def _imported(folder: Path, module: str) -> Iterator[Any]:
-    """Yield a module of a function's code, imported anew: its clients belong to one session."""
+def _imported(folder: Path, module: str, sent: _Sent) -> Iterator[Any]:
+    """Yield a module of a function's code, imported anew: its clients belong to one session, and its answers go to `sent`."""
     package = module.partition(".")[0]
     hidden = {name: sys.modules.pop(name) for name in _of_package(package)}
     sys.path.insert(0, str(folder))
@@ -163,6 +188,9 @@ def _imported(folder: Path, module: str) -> Iterator[Any]:
         patience: Any = sys.modules.get(f"{package}.propagation")
         if patience is not None:  # a permission that is missing now is missing
             patience.LIMIT_SECONDS = 0.0
+        answering: Any = sys.modules.get(f"{package}.answering")
+        if answering is not None:
+            answering.urllib3 = sent
         yield loaded
     finally:
         sys.path.remove(str(folder))

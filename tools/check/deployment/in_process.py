@@ -36,6 +36,24 @@ _endpoint: Any = endpoint
 """Without their types, which do not know what is replaced here."""
 
 
+class _ResponseUrls:
+    """Stands for urllib3 where a function answers CloudFormation: no server listens."""
+
+    Retry = object
+
+    class PoolManager:
+        def __init__(self, **_: Any) -> None: ...
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def request(self, _: str, url: str, *, body: bytes, **_headers: object) -> Any:
+            custom.take(url.partition("?")[0].rpartition("/")[2], body)
+            return types.SimpleNamespace(status=200)
+
+
 class _ProviderError(Exception):
     """A function of a custom resource has failed."""
 
@@ -64,7 +82,7 @@ class InProcess:
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
-        if "USER_ON_EVENT_FUNCTION_ARN" in function.environment_vars:
+        if function.handler == "framework.onEvent":
             return self._provide(function, json.loads(event))
         module, _, entry = str(function.handler).rpartition(".")
         self.invocations.append((entry, json.loads(event)))
@@ -98,8 +116,11 @@ class InProcess:
         try:
             begun = call("USER_ON_EVENT_FUNCTION_ARN", event)
             answer |= {"Status": "SUCCESS", **begun}
-            while not (done := call("USER_IS_COMPLETE_FUNCTION_ARN", event | begun))["IsComplete"]:
-                self._clock.sleep(30)
+            done: dict[str, Any] = {"IsComplete": "USER_IS_COMPLETE_FUNCTION_ARN" not in variables}
+            while not done["IsComplete"]:
+                done = call("USER_IS_COMPLETE_FUNCTION_ARN", event | begun)
+                if not done["IsComplete"]:
+                    self._clock.sleep(30)
             answer["Data"] = begun.get("Data", {}) | done.get("Data", {})
         except _ProviderError as error:
             answer |= {"Status": "FAILED", "Reason": str(error)}
@@ -111,6 +132,7 @@ class InProcess:
         deadline = self._clock.now() + float(function.timeout)
         return types.SimpleNamespace(
             function_name=function.function_name,
+            log_group_name=function.logs_group_name,
             aws_request_id=str(uuid.uuid4()),
             invoked_function_arn=function.function_arn,
             get_remaining_time_in_millis=lambda: max(0, int((deadline - self._clock.now()) * 1000)),
@@ -130,6 +152,8 @@ class InProcess:
         for loaded, content in list(sys.modules.items()):
             if loaded.startswith(f"{name}."):
                 self._follow_clock(content)
+                if hasattr(content, "urllib3"):
+                    content.urllib3 = _ResponseUrls
         return found
 
     def _follow_clock(self, module: Any) -> None:

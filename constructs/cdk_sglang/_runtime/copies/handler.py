@@ -1,4 +1,4 @@
-"""Entry point of the function that returns a component's number of copies, called by CDK's provider framework."""
+"""Entry point of the function that returns a component's number of copies, called by CloudFormation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from . import logic
+from .answering import answers
 from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
@@ -32,3 +33,6 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     )
     _log.info(json.dumps({"request": event["RequestType"], "component": properties.component, "copies": copies}))
     return {"PhysicalResourceId": physical_id, "Data": {"Copies": copies}}
+
+
+answer = answers(on_event)

@@ -1,4 +1,4 @@
-"""Entry point of the function that empties buckets, called by CDK's provider framework."""
+"""Entry point of the function that empties buckets, called by CloudFormation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from . import logic
+from .answering import answers
 from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
@@ -26,3 +27,6 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
         deleted = logic.empty(_s3, bucket, arn)
         _log.info(json.dumps({"bucket": bucket, "deleted": deleted}))
     return {"PhysicalResourceId": bucket}
+
+
+answer = answers(on_event)

@@ -1,4 +1,4 @@
-"""Entry points of the reservation functions: one for CDK's provider framework, one for EventBridge Scheduler."""
+"""Entry points of the reservation functions: one for CloudFormation, one for EventBridge Scheduler."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 from . import guard, move, plan
+from .answering import answers
 from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
@@ -51,6 +52,9 @@ def _rolls_back(stack_id: str) -> bool:
     cloudformation = wait_for_permissions(boto3.client("cloudformation", config=_config))
     (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
     return "ROLLBACK" in stack["StackStatus"]
+
+
+answer = answers(on_event)
 
 
 def look(event: dict[str, Any], _context: object) -> dict[str, Any]:

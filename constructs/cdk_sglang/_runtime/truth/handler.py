@@ -1,4 +1,9 @@
-"""Entry point of the verification, called by CDK's provider framework."""
+"""Entry point of the verification, called by CloudFormation.
+
+It looks every half minute until all holds. Where that takes longer than one invocation may, the function invokes itself with the same event and the
+time of the first look; Lambda stops a function that does so more than 16 times (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html,
+read 2026-12), and the longest verification takes seven.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ import boto3
 from botocore.config import Config
 
 from . import logic
+from .answering import answers
 from .specification import Specification
 
 if TYPE_CHECKING:
@@ -19,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class LambdaContext(Protocol):
-    """The method of Lambda's context that the handler uses."""
+    """What the handler uses of Lambda's context."""
+
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the function's time-out."""
@@ -29,6 +37,9 @@ _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 _RESERVE_SECONDS = 90
 """Part of Lambda's time-out that is kept for requests in flight when the time of a check is over."""
+_LOOK_SECONDS = 210
+"""Longest duration of one check, without those requests."""
+_PAUSE_SECONDS = 30
 _retries = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20, max_pool_connections=32
 )
@@ -43,6 +54,7 @@ def _runtime(timeout_seconds: int) -> SageMakerRuntimeClient:
     return boto3.client("sagemaker-runtime", config=config)
 
 
+_lambda = boto3.client("lambda", config=_retries)
 _aws = logic.Clients(
     sagemaker=boto3.client("sagemaker", config=_retries),
     scaling=boto3.client("application-autoscaling", config=_retries),
@@ -50,11 +62,25 @@ _aws = logic.Clients(
 )
 
 
-def verify(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Begin a check, or continue one that has begun: the framework calls one function for both."""
+def verify(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    """Check until all holds, and return the answer to CloudFormation; None where another invocation goes on."""
     if event["RequestType"] == "Delete":
-        return {**on_event(event, context), **is_complete(event, context)}
-    return is_complete(event, context) if "Begun" in event.get("Data", {}) else on_event(event, context)
+        return on_event(event, context)
+    begun = event.get("Begun") or on_event(event, context)
+    while not is_complete(event | begun, context)["IsComplete"]:
+        time.sleep(_PAUSE_SECONDS)
+        if context.get_remaining_time_in_millis() / 1000 < _LOOK_SECONDS + _RESERVE_SECONDS:
+            _go_on(event | {"Begun": begun}, context)
+            return None
+    return begun
+
+
+def _go_on(event: dict[str, Any], context: LambdaContext) -> None:
+    """Invoke this function again; CloudFormation's address goes with the event, encrypted by Lambda."""
+    event.pop("OldResourceProperties", None)  # Lambda takes 256 KB of event
+    _lambda.invoke(
+        FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event).encode()
+    )
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -70,7 +96,7 @@ def is_complete(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]
     if event["RequestType"] == "Delete":
         return {"IsComplete": True}
     specification = Specification.parse(event["ResourceProperties"]["Asked"])
-    budget = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+    budget = min(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS, _LOOK_SECONDS)
     done, findings = logic.check(
         _aws, specification, start=float(event["Data"]["Begun"]), now=time.time(), budget_seconds=budget
     )
@@ -79,3 +105,6 @@ def is_complete(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]
         json.dumps({"endpoint": specification.endpoint, "part": specification.part, "holds": done, "missing": lines})
     )
     return {"IsComplete": done}
+
+
+answer = answers(verify)

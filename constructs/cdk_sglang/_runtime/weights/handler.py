@@ -1,4 +1,4 @@
-"""Entry point of the function that checks a model before it is served, called by CDK's provider framework."""
+"""Entry point of the function that checks a model before it is served, called by CloudFormation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
+from .answering import answers
 from .check import check_prefix
 from .problems import WeightsError
 from .propagation import wait_for_permissions
@@ -37,3 +38,6 @@ def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if problems:
         raise WeightsError("; ".join(problems)[:_REASON_CHARACTERS])
     return {"PhysicalResourceId": "weights"}
+
+
+answer = answers(on_event)

@@ -19,8 +19,9 @@ from cdk_sglang.serving.capacity.context import ReservedEndpoint
 from cdk_sglang.serving.capacity.reservation_alarms import METRIC_NAMESPACE, make_reservation_alarms
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.custom_resources import make_answering_function
 from cdk_sglang.serving.shared.names import logical_digest
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
+from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.scheduled import Schedules, allow, keep_failed_calls, make_failed_queue
 
@@ -79,11 +80,10 @@ class ReservationGuard(Construct):
         Args:
             config: Resolved properties of the endpoint's config: a change of them uses the plan anew, so the plan is checked anew.
         """
-        function = make_function(
+        function = make_answering_function(
             self,
             "Check",
             source="reservation",
-            entry="on_event",
             description="Checks that a training plan can be used before an endpoint is deployed on it",
             timeout=_TIMEOUT,
             log_options=self._logs,
@@ -98,7 +98,6 @@ class ReservationGuard(Construct):
         role = function.role
         assert role is not None
         acknowledge_wildcards(self, role, ["*"], _NO_RESOURCE_TYPE)
-        provider = make_provider(self, "Provider", on_event=function, log_options=self._logs)
         request = {
             "endpoint": self._endpoint.name,
             "plan": self._plan.training_plan,
@@ -112,7 +111,7 @@ class ReservationGuard(Construct):
             self,
             "Checked",
             resource_type="Custom::CdkSglangReservation",
-            service_token=provider.service_token,
+            service_token=function.function_arn,
             service_timeout=_SERVICE_TIMEOUT,
             properties={"Asked": json.dumps(request)},
         )

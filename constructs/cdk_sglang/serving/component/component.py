@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
     from cdk_sglang.weights import AdapterConfig
 
 
+@jsii.implements(cdk.ITaggableV2)
 class InferenceComponent(InvocableComponent):
     """One model on an endpoint; made by `InferenceEndpoint.add_component`.
 
@@ -205,6 +207,13 @@ class InferenceComponent(InvocableComponent):
         return ImportedComponent(
             scope, construct_id, component_name=component_name, endpoint_name=endpoint.endpoint_name
         )
+
+    @property
+    def cdk_tag_manager(self) -> cdk.TagManager:
+        """Tags of the component itself, for CDK; `Tags.of(component)` reaches everything that it makes."""
+        tags = cdk.TagManager.of(self._resource)
+        assert tags is not None
+        return tags
 
     @property
     def endpoint(self) -> InvocableEndpoint:

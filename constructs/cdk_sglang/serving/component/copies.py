@@ -16,10 +16,10 @@ from constructs import Construct
 
 from cdk_sglang.serving.component.context import ComponentContext
 from cdk_sglang.serving.shared import permissions
+from cdk_sglang.serving.shared.custom_resources import make_answering_function
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.late_access import LateAccess
 from cdk_sglang.serving.shared.lazies import lazy_text
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
 if TYPE_CHECKING:
@@ -37,18 +37,16 @@ class LiveCopies(Construct):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         log_options = shared_log_options(self)
-        function = make_function(
+        function = make_answering_function(
             self,
             "Function",
             source="copies",
-            entry="on_event",
             description="Says how many copies an inference component has, so that an update keeps them",
             timeout=_TIMEOUT,
             log_options=log_options,
             statements=[],
         )
-        provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
-        self._service_token = provider.service_token
+        self._service_token = function.function_arn
         role = function.role
         assert isinstance(role, iam.Role)
         self._components = LateAccess(role, permissions.DESCRIBE_COMPONENT)

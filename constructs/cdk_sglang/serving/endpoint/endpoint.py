@@ -66,7 +66,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.spec.speculative import Speculative
 
 
-@jsii.implements(ec2.IConnectable)
+@jsii.implements(ec2.IConnectable, cdk.ITaggableV2)
 class InferenceEndpoint(InvocableEndpoint):
     """An endpoint on which SGLang models run side by side as inference components.
 
@@ -207,6 +207,13 @@ class InferenceEndpoint(InvocableEndpoint):
         self.role: iam.IRole = parts.context.role
         self.image_uri: str = parts.context.image_uri
         self.verification: EndpointVerification | None = parts.context.verification
+
+    @property
+    def cdk_tag_manager(self) -> cdk.TagManager:
+        """Tags of the endpoint itself, for CDK; `Tags.of(endpoint)` reaches everything that it makes."""
+        tags = cdk.TagManager.of(self._resource)
+        assert tags is not None
+        return tags
 
     @staticmethod
     @checked("{construct_id}")

@@ -15,10 +15,11 @@ from constructs import Construct
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.build_project import BuildProject
+from cdk_sglang.serving.shared.custom_resources import make_provider
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.keys import use_key
 from cdk_sglang.serving.shared.own_policy import give
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
+from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangBuildJobs"

@@ -11,9 +11,9 @@ from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
+from cdk_sglang.serving.shared.custom_resources import make_answering_function
 from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.serving.shared.own_policy import give
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 
 TAG: Final = "cdk-sglang:empty-on-delete"
@@ -34,11 +34,10 @@ class BucketEmptying(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
         super().__init__(scope, construct_id)
-        self._function = make_function(
+        self._function = make_answering_function(
             self,
             "Function",
             source="emptying",
-            entry="on_event",
             description="Empties buckets whose stack is deleted",
             timeout=_TIMEOUT,
             log_options=log_options,
@@ -46,7 +45,6 @@ class BucketEmptying(Construct):
                 iam.PolicyStatement(actions=list(permissions.READ_OWN_STACK), resources=[cdk.Stack.of(self).stack_id])
             ],
         )
-        self._provider = make_provider(self, "Provider", on_event=self._function, log_options=log_options)
 
     @staticmethod
     def of(scope: Construct, *, log_options: LogOptions) -> BucketEmptying:
@@ -74,7 +72,7 @@ class BucketEmptying(Construct):
             bucket,
             "Emptied",
             resource_type="Custom::CdkSglangEmptied",
-            service_token=self._provider.service_token,
+            service_token=self._function.function_arn,
             service_timeout=_SERVICE_TIMEOUT,
             properties={"Bucket": bucket.bucket_name, "Arn": bucket.bucket_arn},
         )

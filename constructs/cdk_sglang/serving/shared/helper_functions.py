@@ -50,7 +50,7 @@ class HelperFunctions(Construct):
 
     Endpoints of a stack share functions that check weights, read live copies and verify deployments. Their logs are kept as this construct
     says, whatever the endpoints say of their own; without it for 30 days, beyond the stack, encrypted by CloudWatch Logs itself. With `vpc`,
-    every function of the library there joins it, those of single endpoints and of CDK's provider framework included; builds do not.
+    every function of the library there joins it, those of single endpoints and those that start builds included; builds do not.
 
     Create it before the first endpoint. The one nearest to a stack counts.
 
@@ -66,7 +66,7 @@ class HelperFunctions(Construct):
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
         log_removal: Logs outlive the stack by default.
         vpc: VPC that the functions join; none by default. They need a way to AWS's APIs there: a NAT gateway, or interface endpoints of Lambda,
-            Step Functions, SageMaker's API and runtime, Application Auto Scaling, and CodeBuild where something is built, and S3's gateway.
+            SageMaker's API and runtime, Application Auto Scaling, CodeBuild and Step Functions where something is built, and S3's gateway.
         vpc_subnets: Which of its subnets; private ones with a way out by default.
         security_groups: Security groups of the functions; one that this construct makes by default, which lets everything out and nothing in.
 

@@ -1,4 +1,4 @@
-"""Lambda functions of the library, and the custom resources they answer: small, in Python, each with its own role and log group."""
+"""Lambda functions of the library: small, in Python, each with its own role and log group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import custom_resources
 from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
@@ -20,7 +19,6 @@ from cdk_sglang.serving.shared.helper_functions import FunctionNetwork, function
 from cdk_sglang.serving.shared.log_keys import let_logs_use
 from cdk_sglang.serving.shared.log_options import LogOptions, known_retention
 from cdk_sglang.serving.shared.own_policy import give, keep_rights_inside
-from cdk_sglang.serving.shared.trust import trust_account_alone
 
 _SOURCES: Final = Path(__file__).parents[2] / "_runtime"
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_14
@@ -43,14 +41,6 @@ _INTERFACES: Final = (
     "Lambda makes the network interfaces of a function, whose ids nobody knows beforehand: "
     "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions"
 )
-_VERSIONS: Final = "CDK's provider framework may invoke any version of the one function it is made for"
-_FRAMEWORK_RUNTIME: Final = "CDK chooses the runtime of its provider framework, with the release of aws-cdk-lib"
-_NO_LOG_OF_THE_WAITER: Final = (
-    "the framework's functions, which are all that it calls, log every poll and every error in a group of their own; a log of the machine "
-    "itself would repeat the resource's properties, and needs rights on every log delivery of the account: "
-    "https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
-)
-_NO_TRACES: Final = "it polls one custom resource during a deployment; its history shows every step"
 
 
 def runtime_file(source: str, name: str) -> Path:
@@ -186,7 +176,7 @@ def place_function(
     """
     network = function_network(scope)
     if network is not None:
-        _let_join(scope, role)
+        let_join(scope, role)
     function = lambda_.Function(
         scope,
         construct_id,
@@ -206,95 +196,29 @@ def place_function(
         log_group=group,
         logging_format=lambda_.LoggingFormat.JSON,
         environment=environment,
-        **_joined(network),
+        **joined(network),
     )
-    acknowledge_all(function, *_of_a_function(network))
+    acknowledge_all(function, *of_a_function(network))
     return function
-
-
-def make_provider(
-    scope: Construct,
-    construct_id: str,
-    *,
-    on_event: lambda_.IFunction,
-    is_complete: lambda_.IFunction | None = None,
-    query_interval: cdk.Duration | None = None,
-    total_timeout: cdk.Duration | None = None,
-    log_options: LogOptions,
-) -> custom_resources.Provider:
-    """Create CDK's provider framework around one function, or around one that begins and one that is asked until it is done; both may be the same."""
-    group = make_log_group(scope, f"{construct_id}Logs", log_options)
-    handlers = [on_event, *([is_complete] if is_complete is not None and is_complete is not on_event else [])]
-    versions = accepted_wildcards(scope, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
-    roles: dict[str, iam.Role] = {}
-    network = function_network(scope)
-    for part in ("OnEvent", *(("IsComplete",) if is_complete else ())):
-        role = make_role(
-            scope,
-            f"{construct_id}{part}Role",
-            description="Runs CDK's provider framework for one custom resource",
-            group=group,
-            statements=[statement for handler in handlers for statement in _call(handler)],
-        )
-        acknowledge_all(role, inline_policy(), versions)
-        if network is not None:
-            _let_join(scope, role)
-        roles[part] = role
-    provider = custom_resources.Provider(
-        scope,
-        construct_id,
-        on_event_handler=on_event,
-        is_complete_handler=is_complete,
-        query_interval=query_interval,
-        total_timeout=total_timeout,
-        # What CDK adds to the roles is in them already, where it takes no policy beside each.
-        framework_on_event_role=roles["OnEvent"].without_policy_updates(),
-        framework_complete_and_timeout_role=roles["IsComplete"].without_policy_updates() if is_complete else None,
-        log_group=group,
-        **_joined(network),
-    )
-    acknowledge_all(
-        provider,
-        *_of_a_function(network),
-        (["AwsSolutions-L1"], _FRAMEWORK_RUNTIME),
-        (["AwsSolutions-SF1"], _NO_LOG_OF_THE_WAITER),
-        (["AwsSolutions-SF2"], _NO_TRACES),
-        (in_packs("IAMNoInlinePolicy"), "policies of the framework's own roles belong to those roles"),
-    )
-    waiter = provider.node.try_find_child("waiter-state-machine")
-    if waiter is not None:
-        trust_account_alone(waiter.node.find_child("Role"))
-        machine = waiter.node.find_child("Resource")
-        assert isinstance(machine, cdk.CfnResource)
-        give(roles["OnEvent"], iam.PolicyStatement(actions=list(permissions.START_WAITER), resources=[machine.ref]))
-    return provider
 
 
 def _write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=list(permissions.WRITE_FUNCTION_LOGS), resources=[group.log_group_arn])
 
 
-def _call(handler: lambda_.IFunction) -> list[iam.PolicyStatement]:
-    """Return what CDK's provider framework may do with a function that it calls, as `Provider` would allow it."""
-    arn = handler.function_arn
-    return [
-        iam.PolicyStatement(actions=list(permissions.INVOKE_FUNCTION), resources=[arn, f"{arn}:*"]),
-        iam.PolicyStatement(actions=list(permissions.LOOK_AT_FUNCTION), resources=[arn]),
-    ]
-
-
-def _of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
+def of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
+    """Return what is accepted of every function."""
     accepted: list[Accepted] = [(in_packs("LambdaConcurrency"), _FEW_AT_ONCE), (in_packs("LambdaDLQ"), _CALLER_SEES)]
     return accepted if network is not None else [*accepted, (in_packs("LambdaInsideVPC"), _NO_VPC)]
 
 
-def _let_join(scope: Construct, role: iam.Role) -> None:
+def let_join(scope: Construct, role: iam.Role) -> None:
     """Let Lambda attach a function to a VPC with its role."""
     give(role, iam.PolicyStatement(actions=list(permissions.JOIN_FUNCTION_NETWORK), resources=["*"]))
     acknowledge_all(role, accepted_wildcards(scope, ["*"], _INTERFACES))
 
 
-def _joined(network: FunctionNetwork | None) -> dict[str, Any]:
+def joined(network: FunctionNetwork | None) -> dict[str, Any]:
     """Return how a function or a provider joins a network."""
     if network is None:
         return {}

@@ -24,11 +24,11 @@ VERIFICATION_ID: Final = "Truth"
 """Beginning of the ids of an endpoint's own resources; another one would replace them in every deployed stack."""
 
 _PER_RESOURCE: Final = 40
-"""Components of one resource: their properties travel twice through a Step Functions execution, which takes 256 KiB
-(https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html), and are checked in one Lambda invocation."""
+"""Components of one resource: their properties are an event of Lambda, which takes 256 KiB, with the previous ones beside them in an update
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), and are checked in one invocation."""
 
 _ADAPTERS_ASKED: Final = 20
-"""Adapters of a component that are asked: with more, the names of forty components would not fit into an execution."""
+"""Adapters of a component that are asked: with more, the names of forty components would not fit into an event."""
 
 _NAMES_MAX: Final = 400
 """Names that the functions' role is granted one by one, about 40,000 characters: the role holds 71,680 in one inline policy and ten managed
@@ -220,7 +220,13 @@ class EndpointVerification:
             },
         )
         part.resource.node.add_dependency(
-            lazy_dependency(lambda: [endpoint.resource, *(root for name in part.names for root in self._roots[name])])
+            lazy_dependency(
+                lambda: [
+                    endpoint.resource,
+                    functions.may_go_on,
+                    *(root for name in part.names for root in self._roots[name]),
+                ]
+            )
         )
         return part
 

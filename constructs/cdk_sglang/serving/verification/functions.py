@@ -1,4 +1,4 @@
-"""The function that compares what is live with the specification: what it may do, and the provider that calls it."""
+"""The function that compares what is live with the specification, and what it may do."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, wildcards
+from cdk_sglang.serving.shared.custom_resources import let_invoke_itself, make_answering_function
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.late_access import LateAccess
 from cdk_sglang.serving.shared.own_policy import give
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangTruth"
 """Part of the logical ids of the functions; another one would replace them in every deployed stack."""
 
-_PROVIDER_TIMEOUT: Final = cdk.Duration.minutes(59)
-"""Above the longest verification (`spec.verification.TIMEOUT_MAX_MINUTES`), under the hour that CloudFormation waits."""
-_QUERY_INTERVAL: Final = cdk.Duration.seconds(30)
-_LOOK_TIMEOUT: Final = cdk.Duration.minutes(5)
+_TIMEOUT: Final = cdk.Duration.minutes(15)
+"""Lambda's longest. The function looks every half minute, and goes on in another invocation where that is not enough."""
 
 _MANY_ADAPTERS: Final = (
     "adapters of one component, whose names begin with its own; IAM's limits on one role do not hold them by name"
@@ -35,49 +32,34 @@ _TARGETS: Final = (
     "application-autoscaling:DescribeScalableTargets has no resource type: "
     "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html"
 )
-_WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's own two functions"
 
 
 class VerificationFunctions(Construct):
-    """The function that verifies deployments, and its provider: one of each in a stack, for all endpoints of it."""
+    """The function that verifies deployments: one in a stack, for all endpoints of it."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         log_options = shared_log_options(self)
-        self._look = make_function(
+        function = make_answering_function(
             self,
             "Look",
             source="truth",
-            entry="verify",
             description="Compares what an endpoint serves with what was asked, and asks its components one question",
-            timeout=_LOOK_TIMEOUT,
+            timeout=_TIMEOUT,
             log_options=log_options,
             statements=[iam.PolicyStatement(actions=list(permissions.DESCRIBE_SCALING), resources=["*"])],
             wildcards=["*"],
             wildcard_reason=_TARGETS,
         )
-        role = self._look.role
+        role = function.role
         assert isinstance(role, iam.Role)
         self._role = role
         self._components = LateAccess(
             role, (*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), reason=_MANY_ADAPTERS
         )
-        self._provider = make_provider(
-            self,
-            "Provider",
-            on_event=self._look,
-            is_complete=self._look,
-            query_interval=_QUERY_INTERVAL,
-            total_timeout=_PROVIDER_TIMEOUT,
-            log_options=log_options,
-        )
-        versions = []
-        for part in ("framework-isComplete", "framework-onTimeout"):
-            function = self._provider.node.find_child(part)
-            assert isinstance(function, lambda_.Function)
-            versions.append(f"{function.function_arn}:*")
-        acknowledge_all(self._provider, wildcards(self, versions, _WAITER_INVOKES))
-        self.service_token: str = self._provider.service_token
+        self.service_token: str = function.function_arn
+        self.may_go_on: cdk.CfnResource = _resource_of(let_invoke_itself(self, "GoesOn", function))
+        """With which the function may take longer than one invocation."""
 
     @staticmethod
     def of(scope: Construct) -> VerificationFunctions:
@@ -105,3 +87,9 @@ class VerificationFunctions(Construct):
         ):
             give(self._role, statement)
         acknowledge_all(self._role, wildcards(self, models, _MODELS))
+
+
+def _resource_of(policy: iam.Policy) -> cdk.CfnResource:
+    resource = policy.node.default_child
+    assert isinstance(resource, cdk.CfnResource)
+    return resource

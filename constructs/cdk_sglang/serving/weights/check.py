@@ -10,11 +10,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from cdk_sglang.serving.shared.custom_resources import make_answering_function
 from cdk_sglang.serving.shared.dependencies import lazy_dependency, stand_for
 from cdk_sglang.serving.shared.helper_functions import shared_log_options
 from cdk_sglang.serving.shared.lazies import lazy_list
 from cdk_sglang.serving.shared.names import logical_digest
-from cdk_sglang.serving.shared.runtime_functions import make_function, make_provider
 from cdk_sglang.serving.shared.singletons import singleton
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 from cdk_sglang.serving.weights.prepared import PreparedModel
@@ -38,11 +38,10 @@ class WeightsCheck(Construct):
         log_options = shared_log_options(self)
         self._models: dict[tuple[str, str], str] = {}
         self._users: dict[tuple[str, str], int] = {}
-        function = make_function(
+        function = make_answering_function(
             self,
             "Function",
             source="weights",
-            entry="on_event",
             description="Checks that models in S3 are whole before they are served",
             timeout=_TIMEOUT,
             log_options=log_options,
@@ -51,8 +50,7 @@ class WeightsCheck(Construct):
         role = function.role
         assert isinstance(role, iam.Role)
         self._access = WeightsAccess(self, role)
-        provider = make_provider(self, "Provider", on_event=function, log_options=log_options)
-        self._service_token = provider.service_token
+        self._service_token = function.function_arn
         self._role = role
         self._resource: cdk.CustomResource | None = self._make_resource(
             "Checked", lazy_list(lambda: [model for place, model in self._models.items() if self._users[place]])

@@ -68,6 +68,11 @@ class Resource(CloudFormationModel):
             return names.generated(self.TYPE, names.stack_of(self.stack_id), self.logical_resource_id)
         return f"{self.logical_resource_id[:40]}-{names.suffix()}"
 
+    @classmethod
+    def check_update(cls, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Raise if an update is neither made nor a replacement. Default: every update is one or the other."""
+        del old, new
+
     def _create(self) -> None:
         """Create the resource; set `physical_resource_id` as soon as there is something to remove."""
         raise NotImplementedError

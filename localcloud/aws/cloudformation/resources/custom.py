@@ -47,6 +47,12 @@ class CustomResource(Resource):
 
     TYPE = "AWS::CloudFormation::CustomResource"
 
+    @classmethod
+    def check_update(cls, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Refuse another function, which CloudFormation neither updates nor replaces a resource for (coverage roadmap, issue 802)."""
+        if old["ServiceToken"] != new["ServiceToken"]:
+            raise CustomResourceError("Modifying service token is not allowed.")
+
     def _create(self) -> None:
         answer = self._request("Create")
         self.physical_resource_id = str(answer.get("PhysicalResourceId") or f"{self.logical_resource_id}-{suffix()}")

@@ -1,0 +1,120 @@
+"""Answer CloudFormation's requests for a custom resource, whatever becomes of the work: a request without an answer blocks its stack.
+
+The functions of custom resources hold equal copies of this file, since each is deployed alone; a test compares them. What CloudFormation sends and
+takes: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html and crpg-ref-responses.html (read 2026-12).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+import urllib3
+
+NOT_CREATED: Final = "cdk-sglang-not-created"
+"""Physical id of a resource whose creation failed: CloudFormation asks to delete it, and there is nothing to delete."""
+
+_RESERVE_SECONDS: Final = 15
+"""Part of Lambda's time-out that is kept for the answer."""
+_REASON_BYTES: Final = 3000
+"""CloudFormation takes 4,096 bytes of response in all."""
+_ATTEMPTS: Final = urllib3.Retry(total=4, backoff_factor=1, status_forcelist=(500, 502, 503, 504), allowed_methods=None)
+
+_log = logging.getLogger()
+
+
+class LambdaContext(Protocol):
+    """What the answer needs of Lambda's context."""
+
+    log_group_name: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the function's time-out."""
+
+
+Work = Callable[[dict[str, Any], Any], dict[str, Any] | None]
+"""Handles an event; returns PhysicalResourceId and Data, or None if another invocation answers. An exception fails the deployment with its text."""
+
+
+class AnswerError(Exception):
+    """CloudFormation's address did not take the answer; Lambda invokes the function again."""
+
+
+class _OvertimeError(BaseException):
+    """The time of the invocation is over; no handler of errors may take it for one of the work."""
+
+
+def answers(work: Work) -> Callable[[dict[str, Any], Any], None]:
+    """Make the entry point of a custom resource's function.
+
+    The same event may come twice, from CloudFormation or from Lambda after a crash; the work is done twice, and the first answer counts.
+
+    Args:
+        work: What the function does.
+    """
+
+    def handle(event: dict[str, Any], context: LambdaContext) -> None:
+        physical_id = event.get("PhysicalResourceId", NOT_CREATED)
+        if event["RequestType"] == "Delete" and physical_id == NOT_CREATED:
+            _send(event, "SUCCESS", PhysicalResourceId=physical_id)
+            return
+        try:
+            with _watched(event, context, physical_id):
+                answer = work(event, context)
+        except _OvertimeError:
+            return
+        except Exception as error:  # noqa: BLE001  whatever it is, CloudFormation waits for an answer
+            _log.exception("failed")
+            reason = _cut(str(error) or type(error).__name__, context)
+            _send(event, "FAILED", PhysicalResourceId=physical_id, Reason=reason)
+            return
+        if answer is not None:
+            _send(event, "SUCCESS", **answer)
+
+    return handle
+
+
+@contextlib.contextmanager
+def _watched(event: dict[str, Any], context: LambdaContext, physical_id: str) -> Iterator[None]:
+    """Answer before Lambda ends an invocation whose work does not end."""
+
+    def end(*_: object) -> None:
+        reason = _cut("the function did not end within its time", context)
+        _send(event, "FAILED", PhysicalResourceId=physical_id, Reason=reason)
+        raise _OvertimeError
+
+    seconds = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+    if (
+        threading.current_thread() is not threading.main_thread() or seconds <= 0
+    ):  # Lambda's handlers are in the main one
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _cut(text: str, context: LambdaContext) -> str:
+    short = text.encode()[:_REASON_BYTES].decode(errors="ignore")
+    return f"{short}\n\nLogs: {context.log_group_name}"
+
+
+def _send(event: dict[str, Any], status: str, **answer: Any) -> None:
+    """PUT an answer to CloudFormation's address, which is a secret: whoever has it can answer."""
+    _log.info(json.dumps({"request": event["RequestType"], "resource": event["LogicalResourceId"], "answer": status}))
+    same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({"Status": status, **same, **answer}, ensure_ascii=False).encode()
+    # The address is signed for a request without a content type.
+    with urllib3.PoolManager(timeout=10, retries=_ATTEMPTS) as pool:
+        taken = pool.request("PUT", event["ResponseURL"], body=body, headers={"content-type": ""})
+    if taken.status >= 300:  # noqa: PLR2004  the successes of HTTP
+        raise AnswerError(f"CloudFormation's address answered {taken.status}")
