@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -238,6 +239,16 @@ def test_report_prints_the_last_run_and_writes_a_page_of_all(history: str, tmp_p
     assert all(name in page.read_text() for name in ("20261101-a", "20261102-b", "20261103-c"))
     code, output = invoked("status", "--env", "prod", "--history", history)
     assert output.count("completed") == 3
+
+
+def test_a_run_of_a_machine_whose_clock_is_ahead_is_named(tmp_path: Path, measured: Make) -> None:
+    store = History(location=str(tmp_path), s3=lambda: None)
+    now = dt.datetime.now(tz=dt.UTC)
+    store.write(run_of(measured, "now", started=now))
+    store.write(run_of(measured, "tomorrow", started=now + dt.timedelta(days=1)))
+    _, output = invoked("compare", "--env", "prod", "--history", str(tmp_path))
+    assert output.count("is of the future") == 1
+    assert "bench: run tomorrow is of the future: the clock of the machine that measured it was ahead" in output
 
 
 def test_an_empty_history_is_a_problem_with_a_next_step(tmp_path: Path) -> None:
