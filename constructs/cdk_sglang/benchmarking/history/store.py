@@ -65,11 +65,16 @@ class History:
             component: SageMaker's name of a component; all by default.
         """
         below = f"environment={environment}/" + (f"component={component}/" if component else "")
-        with self._files(below) as paths:
+        with self.files(below) as paths:
             return read_parquet(paths)
 
     @contextmanager
-    def _files(self, below: str) -> Iterator[list[Path]]:
+    def files(self, below: str) -> Iterator[list[Path]]:
+        """Have the files below a folder of the history on this machine, for the length of the block.
+
+        Args:
+            below: The folder, such as environment=prod/; an empty text for all.
+        """
         place = self._place()
         if place is None:
             yield sorted(Path(self.location, below).rglob("*.parquet"))
