@@ -146,7 +146,9 @@ def test_ctrl_c_keeps_and_marks_what_was_measured(bench: Bench) -> None:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        eventually(lambda: list(bench.folder.glob(".bench/runs/*/*/sending")) or process.poll() is not None, within_s=240)
+        eventually(
+            lambda: list(bench.folder.glob(".bench/runs/*/*/sending")) or process.poll() is not None, within_s=240
+        )
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
