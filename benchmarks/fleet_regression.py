@@ -32,7 +32,7 @@ import boto3
 import psutil
 
 from localcloud import local
-from localcloud.background import ROOT, credentials, ensure, running
+from localcloud.background import ROOT, LocalError, credentials, ensure, running
 from localcloud.engine.recipe import EngineMissingError, engine_python
 
 AIPERF: Final = ROOT / ".venv-bench" / "bin" / "aiperf"
@@ -62,6 +62,9 @@ def main() -> int:
         local.up(port)
         with tempfile.TemporaryDirectory() as folder:
             return Check(arguments.workload, Path(folder), ensure(port, engine_python())).run(arguments.page)
+    except LocalError as error:
+        print(error)
+        return 1
     finally:
         if not was_running and not arguments.keep:
             local.down(port)
