@@ -12,6 +12,7 @@ from localcloud.aws.cloudformation.resources import (
     alarms as alarm_types,
 )
 from localcloud.aws.cloudformation.resources import (
+    analytics,
     buckets,
     custom,
     keys,
@@ -32,7 +33,7 @@ from localcloud.aws.cloudformation.resources import (
 from localcloud.aws.cloudformation.resources import (
     schedules as schedule_types,
 )
-from localcloud.aws.compute import builds, functions, invocations, jobs, quotas, registries, stepfunctions
+from localcloud.aws.compute import builds, functions, invocations, jobs, queries, quotas, registries, stepfunctions
 from localcloud.aws.door import permissions, refusals, simulations
 from localcloud.aws.hosting import capture, components, endpoints, fleet, operations, packages, plans
 from localcloud.aws.metrics import (
@@ -53,6 +54,7 @@ _OPERATIONS = (components, endpoints, jobs, packages, plans)
 _RESOURCE_TYPES = (
     agent_types,
     alarm_types,
+    analytics,
     buckets,
     build_types,
     custom,
@@ -93,6 +95,7 @@ def install() -> None:
     scheduler.install()
     stepfunctions.install()
     quotas.install()
+    queries.install()
     memory.install()
     for work in (
         fleet.tick,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -231,6 +232,32 @@ def test_compare_is_a_gate(history: str) -> None:
     assert "16 in flight: 95.0% of requests are good, below 99.0%" in output
 
 
+def test_the_gate_holds_a_run_against_the_last_release_and_never_against_a_failure(
+    tmp_path: Path, measured: Make
+) -> None:
+    store = History(location=str(tmp_path), s3=lambda: None)
+
+    def gated(day: int, scale: float, *words: str, **more: object) -> tuple[int, str]:
+        start = measured().started.replace(day=day)
+        store.write(run_of(measured, f"2026110{day}-a", scale=scale, started=start, seed=day, **more))
+        return invoked("gate", "--env", "prod", "--history", str(tmp_path), *words)
+
+    code, output = gated(1, 1.0, "--min-good", "0.9")
+    assert (code, "no earlier run of this workload has passed" in output) == (0, True)
+    code, output = gated(2, 1.5)
+    assert (code, "20261102-a failed, against 20261101-a" in output) == (1, True)
+    code, output = gated(3, 1.5)  # the second try of the same slow release
+    assert (code, "20261103-a failed, against 20261101-a" in output) == (1, True)
+    code, output = gated(4, 1.0)
+    assert (code, "20261104-a passed, against 20261101-a" in output) == (0, True)
+    assert "20261105-a failed, against 20261104-a" in gated(5, 1.0, "--min-good", "0.99")[1]
+    code, output = gated(6, 1.0, outcome=Outcome.INTERRUPTED)
+    assert (code, "run 20261106-a is not complete: interrupted" in output) == (1, True)
+    code, output = gated(7, 3.0, workload_hash="other")  # other requests: a new baseline
+    assert (code, "no earlier run of this workload has passed" in output) == (0, True)
+    assert store.passed(environment="prod", component="prod-chat-qwen") == {"20261101-a", "20261104-a", "20261107-a"}
+
+
 def test_report_prints_the_last_run_and_writes_a_page_of_all(history: str, tmp_path: Path) -> None:
     page = tmp_path / "pages" / "bench.html"
     code, output = invoked("report", "--env", "prod", "--history", history, "--html", str(page))
@@ -238,6 +265,16 @@ def test_report_prints_the_last_run_and_writes_a_page_of_all(history: str, tmp_p
     assert all(name in page.read_text() for name in ("20261101-a", "20261102-b", "20261103-c"))
     code, output = invoked("status", "--env", "prod", "--history", history)
     assert output.count("completed") == 3
+
+
+def test_a_run_of_a_machine_whose_clock_is_ahead_is_named(tmp_path: Path, measured: Make) -> None:
+    store = History(location=str(tmp_path), s3=lambda: None)
+    now = dt.datetime.now(tz=dt.UTC)
+    store.write(run_of(measured, "now", started=now))
+    store.write(run_of(measured, "tomorrow", started=now + dt.timedelta(days=1)))
+    _, output = invoked("compare", "--env", "prod", "--history", str(tmp_path))
+    assert output.count("is of the future") == 1
+    assert "bench: run tomorrow is of the future: the clock of the machine that measured it was ahead" in output
 
 
 def test_an_empty_history_is_a_problem_with_a_next_step(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 from cdk_sglang import ConfigurationError, Dataset, Goodput, Load, SharedPrefix, Slo, Turns, Workload
 from cdk_sglang.benchmarking.aiperf.configuration import TOKEN_VARIABLE, Address, configuration
 from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended, find_aiperf, run_aiperf
+from cdk_sglang.benchmarking.aiperf.records import figures_of, records_of
 from cdk_sglang.benchmarking.dataset import fetch_dataset, line_problems
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, resolve_workload
 from cdk_sglang.benchmarking.result import Deployed, Outcome
@@ -123,16 +124,58 @@ def test_a_step_in_which_requests_are_throttled_ends_the_run(measure: Callable[.
 def test_the_ceiling_is_what_the_instances_cost_since_the_start(measure: Callable[..., Run]) -> None:
     hourly = TARGET.usd_per_hour("ml.g6e.2xlarge", 1)
     assert hourly is not None
-    times = iter(dt.datetime(2026, 11, 30, tzinfo=dt.UTC) + dt.timedelta(hours=hour) for hour in (0, 0, 0.9, 1.1, 1.1))
+    seconds = iter(hour * 3600 for hour in (0, 0, 0.9, 1.1, 1.1))
     asked = []
 
     def aiperf(*_: Any, stop: Callable[[], str | None], **__: Any) -> Ended:
         asked.extend([stop(), stop()])
         return Ended(code=0, reason=asked[-1], log="")
 
-    run = measure(aiperf, now=lambda: next(times), workload=resolved(max_usd=hourly))
+    run = measure(aiperf, elapsed=lambda: next(seconds), workload=resolved(max_usd=hourly))
     assert asked == [None, f"${hourly * 1.1:.2f} of max_usd ${hourly:g} are spent"]
     assert run.outcome is Outcome.CEILING_REACHED
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, -2.0])
+def test_a_clock_that_is_set_during_a_repeat_is_said_marks_it_and_moves_no_ceiling(
+    measure: Callable[..., Run], jump: float
+) -> None:
+    said: list[str] = []
+    seconds, set_by = [0.0], [0.0]
+
+    def aiperf(_: Path, file: Path, *, stop: Callable[[], str | None], **__: Any) -> Ended:
+        seconds[0] += 60
+        set_by[0] += jump if seconds[0] == 120 else 0  # in the second step
+        (file.parent / "profile_export.jsonl").write_bytes((DATA / "good" / "profile_export.jsonl").read_bytes())
+        return Ended(code=0, reason=stop(), log="")
+
+    hourly = TARGET.usd_per_hour("ml.g6e.2xlarge", 1)
+    run = measure(
+        aiperf,
+        now=lambda: dt.datetime(2026, 11, 30, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds[0] + set_by[0]),
+        elapsed=lambda: seconds[0],
+        say=said.append,
+        workload=resolved(concurrency=(1, 2), repeats=2, max_usd=hourly),
+    )
+    assert run.outcome is Outcome.COMPLETED
+    assert [one.is_partial for one in run.measurements] == [False, True, False, False]
+    (line,) = [line for line in said if "clock" in line]
+    assert line.startswith(f"the machine's clock was set by {jump:+.1f} s during this repeat")
+
+
+def test_figures_do_not_depend_on_the_clock_of_the_machine_that_sends() -> None:
+    lines = (DATA / "good" / "profile_export.jsonl").read_text().splitlines()
+    hour = 3600 * 10**9
+
+    def behind(line: str) -> str:
+        record = json.loads(line)
+        for name in ("request_start_ns", "request_end_ns"):
+            record["metadata"][name] -= hour
+        return json.dumps(record)
+
+    goodput = Goodput(ttft_ms=500)
+    late = figures_of(records_of(map(behind, lines)), goodput=goodput)
+    assert late == figures_of(records_of(lines), goodput=goodput)
 
 
 SLOW = """

@@ -97,7 +97,7 @@ def bench(driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench
     monkeypatch.setattr("cdk_sglang.cli.bench.run.FOLDER", tmp_path / "runs")
     monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", lambda *_, **__: 2.0)
     monkeypatch.setattr(jobs, "JobRunner", functools.partial(jobs.JobRunner, sleep=made.sleep, clock=driven.now))
-    monkeypatch.setattr(runner, "Setup", functools.partial(runner.Setup, now=driven.utc))
+    monkeypatch.setattr(runner, "Setup", functools.partial(runner.Setup, now=driven.utc, elapsed=driven.now))
     SESSION.client("s3").create_bucket(Bucket=BUCKET)
     any_endpoint(made.sagemaker, ENDPOINT)
     driven.advance(5)
@@ -114,6 +114,7 @@ def test_jobs_are_made_awaited_read_and_kept(bench: Bench) -> None:
     done = bench.run()
     assert done.exit_code == 0, done.output
     assert "completed" in done.output
+    assert "the jobs' own instances are in no figure and not in max_usd: AWS publishes neither" in done.output
     rows = bench.kept()
     assert [(one.concurrency, one.figures.requests, one.figures.failed) for one in rows] == [(1, 20, 0), (4, 20, 0)]
     assert {one.runner for one in rows} == {"sagemaker"}

@@ -71,7 +71,9 @@ class World:
 
     @property
     def stacks(self) -> ScanStacks:
-        return ScanStacks(cloudformation=self, now=self.clock.utc, sleep=self.sleep, say=self.said.append)
+        return ScanStacks(
+            cloudformation=self, now=self.clock.utc, elapsed=self.clock.now, sleep=self.sleep, say=self.said.append
+        )
 
     def names(self) -> list[str]:
         return [one.name for one in self.stacks.left()]
@@ -234,7 +236,7 @@ def test_what_a_killed_scan_left_is_tagged_and_deleted_after_its_deadline(world:
     )["Tags"]
     assert SCAN_TAG in {tag["Key"] for tag in tags}
     early = ScanStacks(
-        cloudformation=world, now=lambda: now, sleep=world.sleep, say=world.said.append
+        cloudformation=world, now=lambda: now, elapsed=world.clock.now, sleep=world.sleep, say=world.said.append
     )  # as seen before the second deadline
     clean_left_over(early)
     assert world.names() == [running.endpoint.stack_name]
@@ -276,7 +278,13 @@ def test_a_deletion_that_fails_is_asked_for_again_and_then_told(world: World) ->
             event = {"ResourceStatus": "DELETE_FAILED", "ResourceStatusReason": "endpoint is in use"}
             return type("Pages", (), {"paginate": lambda *_, **__: [{"StackEvents": [event]}]})()
 
-    stacks = ScanStacks(cloudformation=Refusing(), now=world.clock.utc, sleep=world.sleep, say=world.said.append)
+    stacks = ScanStacks(
+        cloudformation=Refusing(),
+        now=world.clock.utc,
+        elapsed=world.clock.now,
+        sleep=world.sleep,
+        say=world.said.append,
+    )
     assert stacks.delete("a") is None
     assert len(asked) == 3
     assert stacks.delete("b") == "b is DELETE_FAILED: endpoint is in use"

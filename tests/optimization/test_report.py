@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cdk_sglang._runtime.speculative import bench
 from cdk_sglang.cli.eagle.report import print_report
 from cdk_sglang.errors import ConfigurationError
+from cdk_sglang.hardware.optimization import BENCHMARK_JOB_USD_PER_HOUR
 from cdk_sglang.optimization.evidence import evidence_rows, level_row, verdict_line
 from cdk_sglang.optimization.report import Report, read_report
 from tests.support.eagle import RUN, report
@@ -77,6 +79,17 @@ def test_the_report_says_whether_the_price_of_the_training_is_assumed(given: boo
     job = {"name": "job", "instance": "ml.g6e.12xlarge", "seconds": 7200, "usd": 26.24, "usd_per_hour": 13.12}
     rows = list(evidence_rows(read(job=job | {"is_price_given": given})))
     assert rows[rows.index(("training job", "job, ml.g6e.12xlarge, 2.0 h, 26.24 $")) + 1][1].startswith(says)
+
+
+def test_the_price_of_the_measurements_jobs_is_marked_as_assumed_wherever_it_is_counted() -> None:
+    rows = [value for _, value in evidence_rows(read())]
+    (line,) = [
+        value
+        for value in rows
+        if value.startswith("benchmark jobs' own instances are counted at 1.00 $/h, which is assumed")
+    ]
+    assert rows.index(line) == next(number for number, value in enumerate(rows) if " $ in all, " in value) + 1
+    assert bench._JOB_USD_PER_HOUR == BENCHMARK_JOB_USD_PER_HOUR
 
 
 def test_a_draft_that_was_not_trained_has_neither_job_nor_dataset() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,10 @@ from cdk_sglang.benchmarking.target import Target
 
 THROTTLED_SHARE: Final = 0.01
 """Share of throttled requests above which a step measures SageMaker's quota and no model."""
+CLOCK_SET_SECONDS: Final = 1.0
+"""Seconds by which the time of day and a monotonic clock may differ over a repeat; a time server that is off by less
+than 128 ms is followed at 0.5 ms a second, and otherwise the clock is set (manual of ntpd 4.2.6, option -x, read 2026-12)."""
+_CLOCK_SET_SHARE: Final = 0.001
 _THROTTLES: Final = ("429", "Throttl", "TooManyRequests", "RequestLimitExceeded")
 _SECONDS_PER_HOUR: Final = 3600
 
@@ -48,7 +53,8 @@ class Setup:
         deployed: What answers.
         wake_seconds: Seconds in which the component was woken.
         say: Prints a line of progress.
-        now: Clock.
+        now: Time of day, UTC, which begins and ends of repeats are told in.
+        elapsed: Seconds of a clock that nobody sets, which durations and the ceiling follow.
     """
 
     send: Callable[[Step, int, Path, Callable[[], str | None]], Ended]
@@ -60,6 +66,7 @@ class Setup:
     wake_seconds: float
     say: Callable[[str], None]
     now: Clock = utc_now
+    elapsed: Callable[[], float] = time.monotonic
 
 
 @dataclass
@@ -100,7 +107,9 @@ def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, id
     """
     run = Run(identifier=identifier)
     usd_per_hour = target.usd_per_hour(setup.deployed.instance, setup.deployed.instances)
-    ceiling = _Ceiling(start=setup.now(), usd_per_hour=usd_per_hour, max_usd=workload.max_usd, now=setup.now)
+    ceiling = _Ceiling(
+        start=setup.elapsed(), usd_per_hour=usd_per_hour, max_usd=workload.max_usd, elapsed=setup.elapsed
+    )
     for repeat in range(workload.repeats):
         for position, step in enumerate(workload.steps):
             setup.say(f"{step.label}: repeat {repeat + 1} of {workload.repeats}")
@@ -112,15 +121,15 @@ def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, id
 
 @dataclass(frozen=True, kw_only=True)
 class _Ceiling:
-    start: dt.datetime
+    start: float
     usd_per_hour: float | None
     max_usd: float | None
-    now: Clock
+    elapsed: Callable[[], float]
 
     def reached(self) -> str | None:
         if self.max_usd is None or self.usd_per_hour is None:
             return None
-        spent = (self.now() - self.start).total_seconds() / _SECONDS_PER_HOUR * self.usd_per_hour
+        spent = (self.elapsed() - self.start) / _SECONDS_PER_HOUR * self.usd_per_hour
         return f"${spent:.2f} of max_usd ${self.max_usd:g} are spent" if spent >= self.max_usd else None
 
 
@@ -137,7 +146,7 @@ def _measure(
     position, repeat = place
     folder = setup.folder / f"step-{position}-repeat-{repeat}"
     folder.mkdir(parents=True, exist_ok=True)
-    started = setup.now()
+    started, begun = setup.now(), setup.elapsed()
     try:
         ended = setup.send(step, repeat, folder, ceiling.reached)
     except ClientError as error:
@@ -148,8 +157,12 @@ def _measure(
         outcome = Outcome.TOOL_FAILED if gone is None else Outcome.ENDPOINT_ENDED
         run.ended(outcome, reason if gone is None else f"{gone}: {reason}")
         return
+    over, seconds = setup.now(), setup.elapsed() - begun
     records = read_records(folder)
     figures = figures_of(records, goodput=workload.goodput)
+    clock_was_set = _clock_was_set((over - started).total_seconds(), seconds)
+    if clock_was_set is not None:
+        setup.say(clock_was_set)
     run.measurements.append(
         Measurement(
             schema_version=SCHEMA_VERSION,
@@ -164,12 +177,12 @@ def _measure(
             runner=setup.runner,
             tool_version=setup.tool_version,
             started=started,
-            ended=setup.now(),
+            ended=over,
             step=position,
             repeat=repeat,
             concurrency=step.concurrency,
             request_rate=step.request_rate,
-            is_partial=ended.reason is not None or records.cancelled > 0,
+            is_partial=ended.reason is not None or records.cancelled > 0 or clock_was_set is not None,
             outcome=Outcome.COMPLETED,
             wake_seconds=setup.wake_seconds,
             usd_per_hour=ceiling.usd_per_hour,
@@ -181,6 +194,17 @@ def _measure(
     found = _outcome(figures, ended, setup.has_ended)
     if found is not None:
         run.ended(*found)
+
+
+def _clock_was_set(of_day: float, monotonic: float) -> str | None:
+    """Return in words that the machine's time of day was set during a repeat, whose rates are then wrong; None if it was not."""
+    difference = of_day - monotonic
+    if abs(difference) <= max(CLOCK_SET_SECONDS, _CLOCK_SET_SHARE * monotonic):
+        return None
+    return (
+        f"the machine's clock was set by {difference:+.1f} s during this repeat, whose rates are wrong: it is marked as partial, and left out of "
+        "comparisons and calibration"
+    )
 
 
 def _outcome(figures: Figures, ended: Ended, has_ended: Callable[[], str | None]) -> tuple[Outcome, str] | None:

@@ -146,22 +146,22 @@ def run_scan(identifier: str, candidates: Sequence[Candidate], setup: ScanSetup)
 
 def _measure_one(scan: Scan, result: Result, setup: ScanSetup, *, rest: float) -> None:
     candidate, stacks = result.candidate, setup.stacks
-    name, start = candidate.endpoint.stack_name, stacks.now()
+    name, start = candidate.endpoint.stack_name, stacks.elapsed()
     most = dt.timedelta(minutes=setup.start_minutes, hours=rest / candidate.usd_per_hour)
 
     def spent() -> float:
-        return (stacks.now() - start).total_seconds() / _SECONDS_PER_HOUR * candidate.usd_per_hour
+        return (stacks.elapsed() - start) / _SECONDS_PER_HOUR * candidate.usd_per_hour
 
     def stop() -> str | None:
         if spent() >= rest:
             return f"the budget of ${setup.budget_usd:g} is spent"
-        if stacks.now() - start >= dt.timedelta(minutes=setup.start_minutes):
+        if stacks.elapsed() - start >= setup.start_minutes * 60:
             return f"not in service within {setup.start_minutes:g} minutes"
         return None
 
     try:
         stacks.say(f"{candidate.planned.instance}: creating {name}")
-        stacks.create(candidate.endpoint, scan=scan.identifier, deadline=start + most + _MARGIN)
+        stacks.create(candidate.endpoint, scan=scan.identifier, deadline=stacks.now() + most + _MARGIN)
         reason = stacks.created(name, stop=stop)
         if reason is None:
             stacks.say(f"{candidate.planned.instance}: measuring")

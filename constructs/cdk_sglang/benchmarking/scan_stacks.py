@@ -68,13 +68,15 @@ class ScanStacks:
 
     Args:
         cloudformation: Client of CloudFormation.
-        now: Clock, UTC.
+        now: Time of day, UTC, which deadlines of other scans are held against.
+        elapsed: Seconds of a clock that nobody sets, which time-outs and costs follow.
         sleep: Pauses between two looks.
         say: Prints a line of progress.
     """
 
     cloudformation: Any
     now: Callable[[], dt.datetime]
+    elapsed: Callable[[], float]
     sleep: Callable[[float], None]
     say: Callable[[str], None]
 
@@ -119,10 +121,10 @@ class ScanStacks:
         Args:
             name: Name of the stack.
         """
-        start = self.now()
+        start = self.elapsed()
         self.ask_deletion(name)
         while (status := self._status(name)) != _GONE:
-            if self.now() - start > dt.timedelta(minutes=DELETE_MINUTES):
+            if self.elapsed() - start > DELETE_MINUTES * 60:
                 return f"{name} is {status}: {self._failure(name)}"
             if not status.endswith("_IN_PROGRESS"):
                 self.ask_deletion(name)

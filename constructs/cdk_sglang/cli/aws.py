@@ -32,6 +32,10 @@ NOT_SIGNED_IN: Final = {
 """Names of botocore's exceptions for missing credentials."""
 EXPIRED: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 """Error codes for credentials that are not valid any more."""
+_SKEWED: Final = {"RequestTimeTooSkewed", "RequestExpired"}
+_SKEWED_WORDS: Final = ("Signature expired", "Signature not yet current")
+"""Beginning of the message with which a signature is refused whose time is more than 5 minutes from AWS's own
+(https://repost.aws/knowledge-center/lambda-sdk-signature, read 2026-12)."""
 THROTTLED: Final = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 """Error codes for too many requests."""
 
@@ -208,6 +212,9 @@ def _refused(what: str, error: dict[str, str]) -> Reason:
     if code in EXPIRED:
         text = f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}"
         return Reason(text=text, code=2, signed_out=True)
+    if code in _SKEWED or message.startswith(_SKEWED_WORDS):
+        text = f"{what}: the clock of this machine differs too much from that of AWS ({message}); set it, for example with `timedatectl set-ntp true`"
+        return Reason(text=text, code=1)
     if code.startswith("AccessDenied"):
         return Reason(text=f"{what}: not allowed ({message}); ask whoever grants permissions for {what}", code=1)
     if code in THROTTLED:

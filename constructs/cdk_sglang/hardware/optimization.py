@@ -33,6 +33,16 @@ BENCHMARK_REGIONS: Final = (
 )
 """Regions with AI benchmark jobs (SageMaker guide, read 2026-11-29)."""
 
+BENCHMARK_JOB_USD_PER_HOUR: Final = 1.0
+"""What the gate of a draft counts for a benchmark job's own instance. It is assumed: neither the API nor the guide names the instance's type or
+price (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateAIBenchmarkJob.html and generative-ai-inference-recommendations of the
+guide, read 2026-12-01)."""
+ASSUMED_JOB_PRICE: Final = (
+    f"benchmark jobs' own instances are counted at {BENCHMARK_JOB_USD_PER_HOUR:.2f} $/h, which is assumed: AWS publishes neither their type nor "
+    "their price; compare the bill"
+)
+"""The assumption in words, for whatever shows such a cost."""
+
 
 @cache
 def job_types() -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from cdk_sglang.hardware.optimization import ASSUMED_JOB_PRICE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -97,6 +99,8 @@ def evidence_rows(report: Report) -> Iterator[tuple[str, str]]:
         "cost",
         f"{report.spent_usd:,.2f} $ in all, {report.gate_usd:,.2f} $ of them for the measurement; about, on demand",
     )
+    if report.jobs:
+        yield "", ASSUMED_JOB_PRICE
     yield "written", report.created
 
 

@@ -49,4 +49,5 @@ def test_a_price_that_the_settings_name_is_no_assumption(world: World) -> None:
     world.deploy(eagle.definition(), training_usd_per_hour=9, training_is_price_given=True)
     refused = world.run("start", answer="n\n")
     assert "counted at 9.00 $/h, named in the settings" in refused.output
-    assert "assumed" not in refused.output
+    assert "assumed to be that of hosting" not in refused.output
+    assert "benchmark jobs' own instances are counted at 1.00 $/h, which is assumed" in refused.output

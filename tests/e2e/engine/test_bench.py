@@ -1,10 +1,11 @@
-"""`cdk-sglang bench` with the real AIPerf against the real engine: both APIs, and a slowed engine found by comparison."""
+"""`cdk-sglang bench` with the real AIPerf against the real engine: both APIs, jobs, a slowed engine found by comparison, and what goes wrong."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 from cdk_sglang.benchmarking.history.store import History, runs_of
+from cdk_sglang.benchmarking.result import Outcome
+from localcloud.aws import faults, settings
+from tests.localcloud.helpers import ROLE, eventually
 
 ROOT = Path(__file__).parents[3]
 AIPERF = ROOT / ".venv-bench" / "bin" / "aiperf"
@@ -26,19 +30,43 @@ BENCH = {
         "input_tokens": 64, "output_tokens": 16, "concurrency": [2], "requests": 10, "warmup_requests": 2, "repeats": 3,
         "goodput": {"ttft_ms": 60_000},
     },
+    "long": {"input_tokens": 64, "output_tokens": 16, "concurrency": [2], "requests": 200, "warmup_requests": 1, "repeats": 1},
 }  # fmt: skip
 
 
-def bench(fleet: Any, *words: str) -> subprocess.CompletedProcess[str]:
+def started(fleet: Any, *words: str) -> subprocess.Popen[str]:
     environment = {
         **fleet.environment,
         "CDK_SGLANG_BENCH_HISTORY": str(fleet.folder / "history"),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "constructs"), str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    command = [str(ROOT / ".venv/bin/cdk-sglang"), "bench", *words, "--env", "e2e"]
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, text=True, capture_output=True, check=False, timeout=600
-    )
+    command = [str(ROOT / ".venv/bin/cdk-sglang"), "bench", *words, "--env", "e2e", "--aiperf", str(AIPERF)]
+    command = command if words[0] == "run" else command[:-2]
+    return subprocess.Popen(
+        command, cwd=fleet.folder, env={**os.environ, **environment}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )  # fmt: skip
+
+
+def bench(fleet: Any, *words: str) -> subprocess.CompletedProcess[str]:
+    with started(fleet, *words) as process:
+        output, errors = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def disturbed(fleet: Any, disturb: Callable[[subprocess.Popen[str]], object]) -> subprocess.CompletedProcess[str]:
+    """Disturb a run once AIPerf has recorded answers."""
+    before = set(fleet.folder.glob(".bench/runs/*"))
+
+    def answered() -> bool:
+        new = [run for run in fleet.folder.glob(".bench/runs/*") if run not in before]
+        files = [file for run in new for file in run.glob("*/profile_export.jsonl")]
+        return any(file.read_bytes().count(b'"profiling"') for file in files) or process.poll() is not None
+
+    with started(fleet, "run", "--workload", "long", "--environments", str(fleet.folder)) as process:
+        eventually(answered, within_s=300)
+        disturb(process)
+        output, errors = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def run(fleet: Any, workload: str, *words: str) -> str:
@@ -113,3 +141,56 @@ def test_a_slowed_engine_is_a_regression_and_an_equal_one_is_none(measurable: An
     slower = bench(measurable, "compare")
     assert slower.returncode == 1, slower.stdout + slower.stderr
     assert " at 2 in flight: " in slower.stderr
+    report = measurable.folder / "bench.html"
+    shown = bench(measurable, "report", "--html", str(report))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert report.read_text().count("<svg") >= 1
+
+
+def test_benchmark_jobs_run_aiperf_as_their_container_would(measurable: Any) -> None:
+    s3 = measurable.client("s3")
+    s3.create_bucket(Bucket="jobs-1")
+    before = settings.current()
+    settings.configure(**{**vars(before), "aiperf": AIPERF})
+    try:
+        words = ["--runner", "sagemaker", "--role", ROLE, "--output", "s3://jobs-1/jobs", "--tokenizer", "builtin"]
+        said = run(measurable, "short", *words)
+    finally:
+        settings.restore(before)
+    assert "the jobs' own instances are in no figure" in said
+    (one,) = results(measurable)[-1]
+    assert (one.runner, one.figures.requests, one.figures.failed, one.figures.output_tokens) == ("sagemaker", 6, 0, 16)
+    assert one.figures.ttft_ms.p50 != one.figures.ttft_ms.p99  # measured, and no stand-in's, which are all alike
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="jobs-1")["Contents"]]
+    assert [key.rsplit("/", 1)[-1] for key in keys] == ["output.tar.gz"]
+
+
+def test_ctrl_c_keeps_what_aiperf_has_measured_and_marks_it(measurable: Any) -> None:
+    done = disturbed(measurable, lambda process: process.send_signal(signal.SIGINT))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "bench: interrupted: " in done.stderr
+    (one,) = results(measurable)[-1]
+    assert (one.is_partial, one.outcome, one.figures.failed) == (True, Outcome.INTERRUPTED, 0)
+    assert one.figures.requests > 0
+
+
+def test_throttled_requests_are_the_quotas_and_not_the_models(measurable: Any) -> None:
+    try:
+        done = disturbed(measurable, lambda _: faults.inject("throttling", target="InvokeEndpoint"))
+    finally:
+        faults.clear()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "of 200 requests were throttled; raise the account's quota" in done.stderr
+    (one,) = results(measurable)[-1]
+    assert (one.outcome, one.figures.requests > 0) == (Outcome.THROTTLED, True)
+    assert list(one.figures.errors) == ["400 ThrottlingException"]
+
+
+def test_an_endpoint_that_ends_during_a_run_is_named(measurable: Any) -> None:
+    """Last: nothing answers afterwards."""
+    name = "e2e-chat-tiny"
+    done = disturbed(measurable, lambda _: measurable.sagemaker.delete_inference_component(InferenceComponentName=name))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"bench: endpoint-ended: {name} " in done.stderr
+    (one,) = results(measurable)[-1]
+    assert (one.outcome, one.figures.failed > 0) == (Outcome.ENDPOINT_ENDED, True)

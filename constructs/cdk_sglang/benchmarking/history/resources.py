@@ -15,13 +15,13 @@ from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.benchmarking.columns import PARTITIONS, columns
+from cdk_sglang.benchmarking.history.query import DATABASE, TABLE, WORKGROUP
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.serving.shared.acknowledge import acknowledge, in_packs
 
 PREFIX: Final = "history/"
 QUERIES: Final = "queries/"
-TABLE: Final = "measurements"
 _FIRST_DAY: Final = "2026-01-01"
 _GIB: Final = 2**30
 _MOST_SCAN_GIB: Final = 1024
@@ -33,6 +33,14 @@ _INPUT: Final = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 _OUTPUT: Final = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 _SERDE: Final = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 """Classes of a Parquet table (https://docs.aws.amazon.com/athena/latest/ug/parquet-serde.html, read 2026-11)."""
+_QUERY: Final = (
+    "athena:StartQueryExecution",
+    "athena:GetQueryExecution",
+    "athena:GetQueryResults",
+    "athena:StopQueryExecution",
+)
+_CATALOGUE: Final = ("glue:GetDatabase", "glue:GetTable", "glue:GetPartitions")
+"""What a query of one table takes of https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonAthenaFullAccess.html (read 2026-12)."""
 _NO_SECOND_COPY: Final = (
     "results can be measured again; a second copy in another Region is the owner's choice, not a default"
 )
@@ -70,8 +78,8 @@ class BenchmarkHistory(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        database_name: str = "cdk_sglang_bench",
-        workgroup_name: str = "cdk-sglang-bench",
+        database_name: str = DATABASE,
+        workgroup_name: str = WORKGROUP,
         scan_limit_gib: float = 10,
         encryption_key: kms.IKey | None = None,
     ) -> None:
@@ -138,6 +146,29 @@ class BenchmarkHistory(Construct):
             grantee: Role or user.
         """
         return self.bucket.grant_read_write(grantee, f"{PREFIX}*")
+
+    @checked()
+    def grant_query(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let somebody ask Athena about results, as `cdk-sglang bench query --athena` does.
+
+        Args:
+            grantee: Role or user.
+        """
+        stack = cdk.Stack.of(self)
+        catalogue = [
+            stack.format_arn(service="glue", resource="catalog"),
+            stack.format_arn(service="glue", resource="database", resource_name=self.database_name),
+            stack.format_arn(service="glue", resource="table", resource_name=f"{self.database_name}/{self.table_name}"),
+        ]
+        workgroup = stack.format_arn(service="athena", resource="workgroup", resource_name=self.workgroup_name)
+        self.bucket.grant_read(grantee, f"{PREFIX}*")
+        self.bucket.grant_read_write(grantee, f"{QUERIES}*")
+        iam.Grant.add_to_principal(grantee=grantee, actions=list(_CATALOGUE), resource_arns=catalogue)
+        # Athena asks for the bucket's Region before it writes an answer.
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["s3:GetBucketLocation"], resource_arns=[self.bucket.bucket_arn]
+        )
+        return iam.Grant.add_to_principal(grantee=grantee, actions=list(_QUERY), resource_arns=[workgroup])
 
     def _build_table(self, database_name: str) -> tuple[glue.CfnDatabase, glue.CfnTable]:
         account = cdk.Stack.of(self).account

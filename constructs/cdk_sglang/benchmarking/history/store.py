@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from cdk_sglang.spec.s3 import Place, place_of
 
 LAST: Final = "last"
 PREVIOUS: Final = "previous"
+_VERDICTS: Final = "verdicts"
+"""Folder of a component's verdicts; Athena reads the folders of days alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +68,49 @@ class History:
             component: SageMaker's name of a component; all by default.
         """
         below = f"environment={environment}/" + (f"component={component}/" if component else "")
-        with self._files(below) as paths:
+        with self.files(below) as paths:
             return read_parquet(paths)
 
+    def write_verdict(self, run: Sequence[Measurement], verdict: Mapping[str, Any]) -> None:
+        """Keep what a gate said of a run, beside its results; an earlier verdict of the run is replaced.
+
+        Args:
+            run: The run.
+            verdict: JSON values.
+        """
+        first = run[0]
+        key = f"environment={first.environment}/component={first.component}/{_VERDICTS}/{first.run}.json"
+        content = json.dumps(verdict, indent=1, sort_keys=True)
+        place = self._place()
+        if place is not None:
+            self.s3().put_object(Bucket=place.bucket, Key=place.key + key, Body=content.encode())
+            return
+        path = Path(self.location, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+
+    def passed(self, *, environment: str, component: str) -> set[str]:
+        """Return the runs that a gate let pass.
+
+        Args:
+            environment: The environment.
+            component: SageMaker's name of the component.
+        """
+        below = f"environment={environment}/component={component}/{_VERDICTS}/"
+        with self.files(below, kind=".json") as paths:
+            return {path.stem for path in paths if _has_passed(path)}
+
     @contextmanager
-    def _files(self, below: str) -> Iterator[list[Path]]:
+    def files(self, below: str, *, kind: str = ".parquet") -> Iterator[list[Path]]:
+        """Have the files below a folder of the history on this machine, for the length of the block.
+
+        Args:
+            below: The folder, such as environment=prod/; an empty text for all.
+            kind: End of their names.
+        """
         place = self._place()
         if place is None:
-            yield sorted(Path(self.location, below).rglob("*.parquet"))
+            yield sorted(Path(self.location, below).rglob(f"*{kind}"))
             return
         client = self.s3()
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +118,7 @@ class History:
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key + below)
             for page in pages:
                 for item in page.get("Contents", ()):
-                    if item["Key"].endswith(".parquet"):
+                    if item["Key"].endswith(kind):
                         path = Path(folder, item["Key"].removeprefix(place.key))
                         path.parent.mkdir(parents=True, exist_ok=True)
                         client.download_file(place.bucket, item["Key"], str(path))
@@ -97,6 +135,14 @@ class History:
                 [Problem("--history", f"{self.location!r} is no place in S3; write s3://bucket/prefix, or a folder")]
             )
         return Place(bucket=place.bucket, key=place.key.lstrip("/"))
+
+
+def _has_passed(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("passed") is True
 
 
 def runs_of(measurements: Sequence[Measurement]) -> dict[str, list[Measurement]]:

@@ -43,16 +43,27 @@ def compare(
     """
     runs = read_runs(history, environment=env, component=component)
     earlier, later = (choose_run(runs, before, path="BEFORE"), choose_run(runs, after, path="AFTER"))
-    comparison = compared(earlier, later, tolerance=tolerance)
-    _print(comparison, earlier[0], later[0])
-    failures = [
-        f"{one.figure.name} at {one.load}: {number(one.before)} became {number(one.after)}"
-        for one in comparison.regressions
-    ]
-    failures += [] if min_good is None else _too_few_good(later, min_good)
+    failures = print_comparison(earlier, later, tolerance=tolerance)
+    failures += [] if min_good is None else too_few_good(later, min_good)
     for failure in failures:
         typer.echo(f"bench: {failure}", err=True)
     raise typer.Exit(1 if failures else 0)
+
+
+def print_comparison(earlier: list[Measurement], later: list[Measurement], *, tolerance: float) -> list[str]:
+    """Print what changed between two runs; return the regressions, one line each.
+
+    Args:
+        earlier: The earlier run.
+        later: The later run.
+        tolerance: Relative difference that is no regression whatever the noise.
+    """
+    comparison = compared(earlier, later, tolerance=tolerance)
+    _print(comparison, earlier[0], later[0])
+    return [
+        f"{one.figure.name} at {one.load}: {number(one.before)} became {number(one.after)}"
+        for one in comparison.regressions
+    ]
 
 
 def _print(comparison: Comparison, before: Measurement, after: Measurement) -> None:
@@ -83,7 +94,13 @@ def _print(comparison: Comparison, before: Measurement, after: Measurement) -> N
         console.print(note, markup=False)
 
 
-def _too_few_good(measurements: list[Measurement], bound: float) -> list[str]:
+def too_few_good(measurements: list[Measurement], bound: float) -> list[str]:
+    """Return the loads at which too few requests are good, one line each.
+
+    Args:
+        measurements: A run.
+        bound: Least share of good requests.
+    """
     found = []
     for repeats in steps_of(measurements).values():
         shares = [one.figures.good for one in repeats if one.figures.good is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cdk_sglang.benchmarking.statistics import Interval
 
 _TENTHS_BELOW = 100
+_AHEAD = dt.timedelta(minutes=5)
+"""AWS takes requests of no machine whose clock is further off."""
 
 
 def read_runs(location: str | None, *, environment: str, component: str | None) -> dict[str, list[Measurement]]:
@@ -42,12 +45,23 @@ def read_runs(location: str | None, *, environment: str, component: str | None) 
         found, notes = History(location=place, s3=lambda: client("s3", region=None)).read(
             environment=environment, component=component
         )
-    for note in notes:
+    for note in [*notes, *_ahead(found)]:
         typer.echo(f"bench: {note}", err=True)
     if not found:
         text = f"{place} has no results of {environment}{f' and {component}' if component else ''}; run `cdk-sglang bench run` first"
         raise ConfigurationError([Problem("--history", text)])
     return runs_of(found)
+
+
+def _ahead(measurements: Sequence[Measurement]) -> list[str]:
+    """Say which runs are of the future: they stay the last ones until that time, whatever is measured meanwhile."""
+    now = dt.datetime.now(tz=dt.UTC)
+    runs = dict.fromkeys(one.run for one in measurements if one.started - now > _AHEAD)
+    return [
+        f"run {run} is of the future: the clock of the machine that measured it was ahead, so previous and last may be other runs than you "
+        "mean; name both"
+        for run in runs
+    ]
 
 
 def report(

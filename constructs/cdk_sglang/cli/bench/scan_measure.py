@@ -80,6 +80,7 @@ def scan_stacks(region: str) -> ScanStacks:
     return ScanStacks(
         cloudformation=aws_client("cloudformation", region=region),
         now=lambda: dt.datetime.now(tz=dt.UTC),
+        elapsed=time.monotonic,
         sleep=time.sleep,
         say=lambda line: typer.echo(f"bench: {line}", err=True),
     )

@@ -23,6 +23,7 @@ from cdk_sglang.spec.s3 import place_of
 
 APIS = ("openai", "streaming")
 RUNNERS = ("aiperf", "sagemaker")
+UNKNOWN_JOB_PRICE = "bench: the jobs' own instances are in no figure and not in max_usd: AWS publishes neither their type nor their price; compare the bill"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, time
         workload=request.workload,
         tokenizer=tokenizer,
     )
-    return Sender(send=sender, name="sagemaker", tool_version="")
+    return Sender(send=sender, name="sagemaker", tool_version="", notes=[UNKNOWN_JOB_PRICE])
 
 
 def tokenizer_of(uri: str, folder: Path, *, region: str) -> str:

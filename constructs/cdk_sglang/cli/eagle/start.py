@@ -12,6 +12,7 @@ import typer
 from cdk_sglang.cli.aws import fail, failures_of
 from cdk_sglang.cli.eagle.options import Component, Env, Region, Yes, confirm
 from cdk_sglang.cli.eagle.pipeline import Pipeline, find_pipeline
+from cdk_sglang.hardware.optimization import ASSUMED_JOB_PRICE
 from cdk_sglang.optimization.evidence import ASSUMED_PRICE
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def ceiling_lines(place: Place) -> list[str]:
             source = "named in the settings" if place.is_price_given else ASSUMED_PRICE
             lines.append(f"counted at {place.training_usd_per_hour:,.2f} $/h, {source}")
     lines.append(f"measurement on two copies beside the endpoint's: {gate}, then it is stopped")
+    lines.append(ASSUMED_JOB_PRICE)
     total = [one for one in (place.training_max_usd, place.gate_max_usd) if one is not None]
     if total and place.gate_max_usd is not None:
         lines.append(f"in all: at most {sum(total):,.2f} $ on demand")

@@ -1,0 +1,178 @@
+"""`cdk-sglang bench run` against a component of the embedded AWS: a component that sleeps, a clock that is wrong, and a run that is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cdk_sglang.benchmarking.history.store import History
+from cdk_sglang.benchmarking.result import Measurement, Outcome
+from cdk_sglang.cli.aws import reason_of
+from cdk_sglang.cli.main import app
+from cdk_sglang.client.wait import SystemClock
+from localcloud.aws.server import LocalCloud
+from localcloud.local import aws_environment
+from tests.localcloud.helpers import ROOT, any_component, any_endpoint, eventually, in_service
+
+ENDPOINT, COMPONENT = "test-chat", "test-chat-qwen"
+RECORDS = ROOT / "tests" / "benchmarking" / "data" / "good" / "profile_export.jsonl"
+PROGRAM = f"""#!{sys.executable}
+# Leaves the records of a real run of AIPerf; a run that is told to wait leaves them when it is interrupted, as AIPerf does.
+import json, pathlib, shutil, signal, sys, time
+if sys.argv[1] == "--version":
+    sys.exit(print("aiperf 0.13.0"))
+content = json.loads(pathlib.Path(sys.argv[3]).read_text())["benchmark"]
+folder = pathlib.Path(content["artifacts"]["dir"])
+def end(*_):
+    shutil.copy({str(RECORDS)!r}, folder)
+    sys.exit(0)
+signal.signal(signal.SIGINT, end)
+if content["phases"][-1].get("concurrency") == 2:
+    (folder / "sending").touch()
+    time.sleep(60)
+end()
+"""
+
+
+class Bench:
+    """The command, with an environment of one component."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self.folder = folder
+        self.program = folder / "aiperf"
+        self.program.write_text(PROGRAM)
+        self.program.chmod(0o755)
+        self.environment = aws_environment(cloud.url, cloud.credentials) | {"COLUMNS": "200"}
+        content = {
+            "region": "us-east-1",
+            "network": {"vpc": "none"},
+            "endpoints": {
+                "chat": {
+                    "capacity": {"type": "ml.g6e.12xlarge", "max_instances": 1},
+                    "components": {
+                        "qwen": {
+                            "model": {"id": "Qwen/Qwen3-8B", "prefix": "weights/qwen/"},
+                            "server": {"context_length": 4096, "tp_size": 2},
+                        }
+                    },
+                }
+            },
+            "bench": {
+                "one": {"concurrency": [1], "requests": 12, "repeats": 1},
+                "two": {"concurrency": [1, 2], "requests": 12, "repeats": 2},
+            },
+        }
+        (folder / "test.yaml").write_text(json.dumps(content), encoding="utf-8")
+
+    def words(self, workload: str) -> list[str]:
+        place = ["--environments", str(self.folder), "--history", str(self.folder / "history")]
+        return [
+            "bench", "run", "--env", "test", "--workload", workload, "--aiperf", str(self.program), "--tokenizer", "builtin", *place,
+        ]  # fmt: skip
+
+    def run(self, workload: str) -> Result:
+        return CliRunner().invoke(app, self.words(workload), env=self.environment)
+
+    def kept(self) -> list[Measurement]:
+        found, notes = History(location=str(self.folder / "history"), s3=lambda: None).read(environment="test")
+        assert notes == []
+        return found
+
+
+@pytest.fixture
+def bench(cloud: LocalCloud, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    sagemaker = client("sagemaker")
+    any_endpoint(sagemaker, ENDPOINT)
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointStatus"] == "InService")
+    any_component(sagemaker, COMPONENT, endpoint=ENDPOINT)
+    in_service(sagemaker, COMPONENT)
+    monkeypatch.setattr("cdk_sglang.cli.bench.run.FOLDER", tmp_path / "runs")
+    return Bench(cloud, tmp_path)
+
+
+def test_a_component_that_sleeps_is_woken_and_no_figure_counts_it(
+    bench: Bench, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sagemaker = client("sagemaker")
+    copies: list[int] = []
+
+    def scale(count: int) -> None:
+        wanted = {"CopyCount": count}
+        sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=COMPONENT, DesiredRuntimeConfig=wanted
+        )
+        in_service(sagemaker, COMPONENT)
+        copies.append(count)
+
+    def sleep(*_: object) -> None:
+        """What the question of a user who waits leads to: scaling adds a copy."""
+        assert not list((bench.folder / "runs").glob("*/*/profile_export.jsonl"))  # nothing is measured meanwhile
+        if copies[-1] == 0:
+            scale(1)
+
+    scale(0)
+    monkeypatch.setattr(SystemClock, "sleep", sleep)
+    done = bench.run("one")
+    assert done.exit_code == 0, done.output
+    assert copies == [0, 1]
+    (one,) = bench.kept()
+    assert one.wake_seconds > 0
+    assert one.deployed.copies == 1
+    assert f"woken in {one.wake_seconds:.1f} s, which no figure counts" in " ".join(done.output.split())
+    records = [json.loads(line) for line in RECORDS.read_text().splitlines()]
+    counted = [one["metadata"] for one in records if one["metadata"]["benchmark_phase"] == "profiling"]
+    seconds = max(one["request_end_ns"] for one in counted) - min(one["request_start_ns"] for one in counted)
+    assert one.figures.seconds == pytest.approx(seconds / 1e9)
+
+
+def test_ctrl_c_keeps_and_marks_what_was_measured(bench: Bench) -> None:
+    # A process of its own, as in a terminal: Ctrl-C reaches the command, and the command ends AIPerf.
+    with subprocess.Popen(
+        [sys.executable, "-m", "cdk_sglang.cli.entry", *bench.words("two")],
+        env={**os.environ, **bench.environment},
+        cwd=bench.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        eventually(
+            lambda: list(bench.folder.glob(".bench/runs/*/*/sending")) or process.poll() is not None, within_s=240
+        )
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "bench: interrupted: interrupted; what was measured until then is kept and marked as partial" in output
+    assert [(one.concurrency, one.is_partial, one.figures.requests) for one in bench.kept()] == [
+        (1, False, 12),
+        (2, True, 12),
+    ]
+    assert {one.outcome for one in bench.kept()} == {Outcome.INTERRUPTED}
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidSignatureException", "Signature expired: 20261201T1000Z is now earlier than 20261201T1055Z"),
+        ("InvalidSignatureException", "Signature not yet current: 20261201T1200Z is still later than 20261201T1105Z"),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+    ],
+)
+def test_a_clock_that_differs_from_that_of_aws_is_named(code: str, message: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": message}}, "DescribeEndpoint")
+    reason = reason_of("sagemaker:DescribeEndpoint", error)
+    assert reason.code == 1
+    assert "the clock of this machine differs too much from that of AWS" in reason.text
+    assert "set it, for example with `timedatectl set-ntp true`" in reason.text
+    other = ClientError({"Error": {"Code": "InvalidSignatureException", "Message": "The signature is wrong"}}, "A")
+    assert "clock" not in reason_of("a", other).text
