@@ -129,7 +129,7 @@ class Slow:
     def get_query_execution(self, **_: Any) -> dict[str, Any]:
         return {"QueryExecution": {"Status": {"State": "RUNNING"}}}
 
-    def stop_query_execution(self, *, QueryExecutionId: str) -> None:  # noqa: N803  the API's name
+    def stop_query_execution(self, *, QueryExecutionId: str) -> None:
         self.stopped.append(QueryExecutionId)
 
 

@@ -195,7 +195,8 @@ def bodies(
     own = known["schemas"][known["paths"][path]].get("properties", {})
     for _ in range(draw(st.integers(1, 3))):
         _change(draw, body, own, known)
-    if adapters and draw(st.booleans()):
+    asks: bool = draw(st.booleans())
+    if adapters and asks:
         _ask_for(body, draw(st.sampled_from(adapters)), own)
     content = json.dumps(_bounded(body, GOOD_BODIES.get(path, {})), allow_nan=False)
     return Body(path, content.encode())

@@ -87,10 +87,10 @@ def _uncalled(graph: Graph) -> Iterator[tuple[str, str]]:
     for name, permission in graph.of_type("AWS::Lambda::Permission").items():
         sources = {one.target for one in references(permission["Properties"].get("SourceArn"))}
         called = {one.target for one in references(permission["Properties"].get("FunctionName"))}
-        for rule in sorted(sources & graph.of_type("AWS::Events::Rule").keys()):
-            targets = {one.target for one in references(graph.resources[rule]["Properties"].get("Targets", []))}
+        for source in sorted(sources & graph.of_type("AWS::Events::Rule").keys()):
+            targets = {one.target for one in references(graph.resources[source]["Properties"].get("Targets", []))}
             if called and not called & targets:
-                yield name, f"lets {rule} call {', '.join(sorted(called))}, which it does not"
+                yield name, f"lets {source} call {', '.join(sorted(called))}, which it does not"
 
 
 def _unpassed(graph: Graph) -> Iterator[tuple[str, str]]:
