@@ -110,14 +110,18 @@ sbom: setup ## bills of materials (CycloneDX) of the wheels, the image, the agen
 	@python -m tools.sbom
 
 .PHONY: check
-check: setup ## format, lint, types, layers, and every checker over every environment
+check: setup ## every checker over the templates of every environment, for your CI: make check, or make check ENV=prod
+	@python -m tools.check $(if $(filter file,$(origin ENV)),,"$(ENV)")
+
+.PHONY: check-all
+check-all: setup ## of this repository itself: format, lint, types, layers, make check, and faults planted in the templates
 	@ruff format --check --quiet . || (echo "run make fmt"; exit 1)
 	@ruff check --quiet .
 	@hadolint container/Dockerfile
 	@mypy
 	@lint-imports --no-cache > .make-imports.log 2>&1 || (cat .make-imports.log; exit 1)
 	@rm -f .make-imports.log
-	@python -m tools.check
+	@python -m tools.check --all
 
 .PHONY: mutants
 mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind, DEPLOY=1: the embedded AWS too)

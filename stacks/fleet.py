@@ -13,6 +13,7 @@ from cdk_sglang.environments.naming import environment_name_problems, stack_name
 from cdk_sglang.environments.planning import ResolvedFleet, resolve_fleet
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, PlanRefusedError, Problem
+from cdk_sglang.planning.export import plan_digest
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from stacks.alarms import AlarmsStack
 from stacks.deletion import empty_buckets
@@ -104,6 +105,8 @@ def add_fleet(
     if problems:
         kind = ConfigurationError if set(problems) - set(resolved.plan.problems) else PlanRefusedError
         raise kind(problem.in_file(source) for problem in dict.fromkeys(problems))
+    for planned in resolved.plan.endpoints:
+        serving[planned.name].say_plan(plan_digest(planned))
     if settings.data.on_delete == "destroy":
         for child in app.node.children:
             if isinstance(child, cdk.Stack):

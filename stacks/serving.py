@@ -94,6 +94,25 @@ class ServingStack(cdk.Stack):
         if any(component.speculative is not None for component in endpoint_spec.components.values()):
             self._publish_role(plan.name)
         cdk.CfnOutput(self, "EndpointName", value=self.endpoint.endpoint_name)
+        self._say_how_to_ask()
+
+    def say_plan(self, digest: str) -> None:
+        """Put the digest of the endpoint's plan among the outputs.
+
+        Args:
+            digest: As in plan.json.
+        """
+        description = "Digest of the plan that was deployed: digests in plan.json"
+        cdk.CfnOutput(self, "PlanDigest", value=digest, description=description)
+
+    def _say_how_to_ask(self) -> None:
+        name = self.endpoint.endpoint_name
+        for component in list(self.endpoint.components.values())[:1]:
+            command = f'cdk-sglang ask --endpoint {name} --component {component.component_name} --region {self.region} "Hello"'
+            cdk.CfnOutput(self, "Ask", value=command, description="Asks a question; wakes a component that sleeps")
+        if not self.region.startswith(("cn-", "us-gov-")):  # their consoles are elsewhere
+            link = f"https://{self.region}.console.aws.amazon.com/sagemaker/home?region={self.region}#/endpoints/{name}"
+            cdk.CfnOutput(self, "Console", value=link, description="The endpoint in the console of AWS")
 
     def _make_endpoint(self, name: str, endpoint_spec: Endpoint, key: kms.IKey) -> InferenceEndpoint:
         settings = self._settings

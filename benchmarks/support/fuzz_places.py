@@ -179,7 +179,7 @@ class Component:
         adapter = {"BaseInferenceComponentName": _COMPONENT, "Container": artifact}
         self._add(sagemaker, f"{_COMPONENT}-{ADAPTER}", adapter)
 
-    def _add(self, sagemaker: SageMakerClient, name: str, specification: Any) -> None:  # noqa: ANN401, a request's member
+    def _add(self, sagemaker: SageMakerClient, name: str, specification: Any) -> None:
         runtime: Any = {} if "BaseInferenceComponentName" in specification else {"RuntimeConfig": {"CopyCount": 1}}
         sagemaker.create_inference_component(
             InferenceComponentName=name,

@@ -87,7 +87,7 @@ def _said(check: Callable[[Any], Any], made: BaseModel) -> Iterator[Problem]:
         return
 
 
-def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:  # noqa: ANN401
+def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:
     """Return the value of a field, with models inside made as far as they can be."""
     if () in wrong:
         return _NOTHING
@@ -101,7 +101,7 @@ def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: 
         return _NOTHING
 
 
-def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:  # noqa: ANN401
+def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:
     if not isinstance(content, Mapping):
         return _NOTHING
     if _is_model(kind):
@@ -127,7 +127,7 @@ def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[P
     return found
 
 
-def _plain(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of many kinds
+def _plain(annotation: Any) -> Any:
     """Return an annotation without metadata and without None."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _plain(typing.get_args(annotation)[0])
@@ -136,5 +136,5 @@ def _plain(annotation: Any) -> Any:  # noqa: ANN401  annotations are objects of 
     return _plain(parts[0]) if is_union and len(parts) == 1 else annotation
 
 
-def _is_model(kind: Any) -> bool:  # noqa: ANN401  as above
+def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -76,7 +76,7 @@ class StandIn:
                 except ConnectionError:
                     self.close_connection = True
 
-            do_GET = do_POST = do_DELETE = handle_one  # noqa: N815  http.server's names
+            do_GET = do_POST = do_DELETE = handle_one
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,18 +14,34 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import typer
+
+from cdk_sglang.cli.main import app as cli
 
 
 def test_an_environment_becomes_templates_and_a_table(
     run_app: Callable[..., Any], fine: dict[str, Any], tmp_path: Path
 ) -> None:
+    fine["endpoints"]["chat"]["components"]["llama"]["model"]["id"] = "meta-llama/Llama-3.2-3B-Instruct"
     run = run_app(fine, context={"report": True})
-    assert (run.code, run.err) == (0, "")
+    assert run.code == 0
+    assert "Traceback" not in run.err
     assert "test-chat" in run.out
     assert "Serving-chat.template.json" in run.out
     assert "\x1b" not in run.out  # nobody reads colours in a log
     template = json.loads((tmp_path / "cdk.out" / "Serving-chat.template.json").read_text())
     assert "AWS::SageMaker::InferenceComponent" in {r["Type"] for r in template["Resources"].values()}
+    outputs = {name: output["Value"] for name, output in template["Outputs"].items()}
+    plan = json.loads((tmp_path / "cdk.out" / "plan.json").read_text())
+    assert outputs["PlanDigest"] == plan["digests"]["chat"]
+    assert outputs["Console"].endswith("#/endpoints/test-chat")
+    command, *words = shlex.split(outputs["Ask"])
+    options = dict(zip(words[1:-1:2], words[2:-1:2], strict=True))
+    assert (command, words[0], words[-1]) == ("cdk-sglang", "ask", "Hello")
+    assert options.keys() <= {
+        name for parameter in typer.main.get_command(cli).commands["ask"].params for name in parameter.opts
+    }
+    assert (options["--endpoint"], options["--component"]) == ("test-chat", "test-chat-llama")
 
 
 def test_ctrl_c_ends_a_synthesis_without_a_traceback(root: Path, tmp_path: Path) -> None:

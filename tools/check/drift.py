@@ -169,7 +169,7 @@ def _write() -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("botocore", "cfn-lint"))
     header = (
         "# Where CloudFormation's schemas and the APIs behind them disagree. Written by `python -m tools.check.drift --write`\n"
-        f"# with {versions} ({_REGION}); `make check` compares.\n"
+        f"# with {versions} ({_REGION}); `make check-all` compares.\n"
     )
     lines = differences()
     SNAPSHOT.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")

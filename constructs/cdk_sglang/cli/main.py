@@ -43,7 +43,7 @@ from cdk_sglang.cli.usage import OneLineErrors
 from cdk_sglang.engine.releases import SGLANG_VERSION
 
 
-def _print_version(is_asked: bool) -> None:  # noqa: FBT001  Typer's signature
+def _print_version(is_asked: bool) -> None:
     if is_asked:
         typer.echo(f"cdk-sglang {version('cdk-sglang')}, plans for SGLang {SGLANG_VERSION}")
         raise typer.Exit

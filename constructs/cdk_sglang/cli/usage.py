@@ -30,8 +30,8 @@ class OneLineErrors(TyperGroup):
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
         complete_var: str | None = None,
-        standalone_mode: bool = True,  # noqa: FBT001  Typer's signature
-        windows_expand_args: bool = True,  # noqa: FBT001  as above
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
         """Run a command as Typer does, and print its usage errors in one line, with exit code 2.

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.digits import significant
 
 if TYPE_CHECKING:
-    from cdk_sglang.planning.fleet_plan import FleetPlan
+    from cdk_sglang.planning.fleet_plan import EndpointPlan, FleetPlan
 
 
 def plan_json(plan: FleetPlan) -> str:
-    """Return the plan as indented JSON with sorted keys; numbers carry six digits."""
+    """Return the plan as indented JSON with sorted keys, and the digest of each endpoint's plan; numbers carry six digits."""
     content = {field.name: _plain(getattr(plan, field.name)) for field in dataclasses.fields(plan)}
     if not plan.calibrations:
         del content["calibrations"]
+    content["digests"] = {endpoint.name: plan_digest(endpoint) for endpoint in plan.endpoints}
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def plan_digest(endpoint: EndpointPlan) -> str:
+    """Return the SHA-256 of one endpoint's plan, as hexadecimal digits: the same for the same plan, on any machine."""
+    return hashlib.sha256(json.dumps(_plain(endpoint), sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: object) -> object:

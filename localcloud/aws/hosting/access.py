@@ -19,7 +19,14 @@ Judge = Callable[[str, str, str], str | None]
 
 _OF_A_REGISTRY: Final = ".dkr.ecr."
 _PULLS: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-_judge: Judge = lambda role, action, resource: None  # noqa: E731, ARG005
+
+
+def _allow(role: str, action: str, resource: str) -> None:
+    """Judge nothing: there is no door."""
+    del role, action, resource
+
+
+_judge: Judge = _allow
 
 
 def use_judge(judge: Judge) -> None:

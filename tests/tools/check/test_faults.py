@@ -19,7 +19,7 @@ def unchanged(prod: Assembly) -> dict[str, Template]:
 
 @pytest.fixture(scope="module")
 def outcome(prod: Assembly, unchanged: dict[str, Template]) -> tuple[dict[str, Findings], list[Result]]:
-    """Every tenth fault; the whole table takes minutes, and is run by `make check`."""
+    """Every tenth fault; the whole table takes minutes, and is run by `make check-all`."""
     faulty, out_of_date = mutants.mutants(unchanged)
     assert out_of_date == []
     return mutants.results(unchanged, faulty[::10], {rule for _, rule, _ in prod.acknowledgements()})

@@ -153,7 +153,7 @@ class InProcess:
             if loaded.startswith(f"{name}."):
                 self._follow_clock(content)
                 if hasattr(content, "urllib3"):
-                    setattr(content, "urllib3", _ResponseUrls)  # noqa: B010  a module has what it imports
+                    vars(content)["urllib3"] = _ResponseUrls
         return found
 
     def _follow_clock(self, module: Any) -> None:

@@ -145,7 +145,8 @@ def _fill(s3: Any, bucket: str, prefixes: set[str]) -> None:
 
 def _client(service: str, function: Any) -> Any:
     keys = permissions.session_of(str(function.role), str(function.region)) or {}
-    return boto3.client(  # type: ignore[call-overload]
+    of_any_service: Any = boto3.client
+    return of_any_service(
         service,
         region_name=str(function.region),
         aws_access_key_id=keys.get("AWS_ACCESS_KEY_ID"),

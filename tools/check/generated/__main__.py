@@ -2,7 +2,7 @@
 
 A second table has kinds that no rule was written for (`blind`): it says how far the rules reach, and has no threshold.
 
-`python -m tools.check.generated 60` takes 60 of each kind; `make check` takes fewer. With `--deploy` each mutant is deployed to an embedded AWS,
+`python -m tools.check.generated 60` takes 60 of each kind; `make check-all` takes fewer. With `--deploy` each mutant is deployed to an embedded AWS,
 too, which takes a second or two, and a second table says how many that finds, and how many it alone finds.
 """
 

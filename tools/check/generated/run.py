@@ -28,10 +28,10 @@ LEAST: Final = 0.85
 """Share of the generated faults that has to be found."""
 
 SAMPLE: Final = 8
-"""Mutants of each kind in `make check`."""
+"""Mutants of each kind in `make check-all`."""
 
 SECONDS: Final = 12.0
-"""Time after which the sample of `make check` is cut."""
+"""Time after which the sample of `make check-all` is cut."""
 
 MAKERS: Final[tuple[Callable[[Source], Iterator[Candidate]], ...]] = (
     values.bounds,
@@ -172,7 +172,7 @@ def examine(
         folders: Cloud assemblies by environment.
         per_kind: Mutants of each kind.
         others: Whether to ask every other checker, for the figures without the derived rules, and all of them about the unchanged templates, as
-            `make check` does by itself.
+            `make check-all` does by itself.
         seconds: Time after which no further mutant is examined, once each kind has had one; None for all.
     """
     start = time.monotonic()

@@ -78,9 +78,19 @@ def findings(graph: Graph) -> Iterator[tuple[str, str]]:
     for resource_type, path in USERS.items():
         for name, resource in graph.of_type(resource_type).items():
             for policy in graph.policies.get(role_of(resource, path), ()):
-                if not graph.comes_after(name, policy):
+                if graph.comes_after(policy, name):  # it lets a function call itself
+                    yield from _callers(graph, name, policy)
+                elif not graph.comes_after(name, policy):
                     yield name, f"comes after {policy}, the policy of its role; state it with DependsOn"
     yield from _watchers(graph)
+
+
+def _callers(graph: Graph, function: str, policy: str) -> Iterator[tuple[str, str]]:
+    """Yield custom resources that call a function before its role has a policy that comes after the function."""
+    for name, resource in graph.resources.items():
+        tokens = {found.target for found in references(resource.get("Properties", {}).get("ServiceToken"))}
+        if function in tokens and not graph.comes_after(name, policy):
+            yield name, f"comes after {policy}, a policy of the role of its function; state it with DependsOn"
 
 
 def _watchers(graph: Graph) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ LINE_MAX = 4 * 2**20
 """Longest record in bytes: a million tokens of text; more would be a file without line ends."""
 FIRST_BAD = 10
 _READ = 1 << 16
+_BELOW_ARRAY = 2  # depth of a record inside the array of records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ def _entries(file: str, blocks: Iterator[bytes]) -> Iterator[Row]:
                 in_text = True
             elif byte in b"{[":
                 depth += 1
-                if depth == 2:  # noqa: PLR2004  below the array itself
+                if depth == _BELOW_ARRAY:
                     start = position - 1
             elif byte in b"}]":
                 depth -= 1

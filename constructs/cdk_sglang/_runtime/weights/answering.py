@@ -12,6 +12,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import urllib3
@@ -116,5 +117,5 @@ def _send(event: dict[str, Any], status: str, **answer: Any) -> None:
     # The address is signed for a request without a content type.
     with urllib3.PoolManager(timeout=10, retries=_ATTEMPTS) as pool:
         taken = pool.request("PUT", event["ResponseURL"], body=body, headers={"content-type": ""})
-    if taken.status >= 300:  # noqa: PLR2004  the successes of HTTP
+    if taken.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise AnswerError(f"CloudFormation's address answered {taken.status}")

@@ -63,7 +63,7 @@ def write_parquet(path: Path, measurements: Sequence[Measurement]) -> None:
     with _connection() as connection:
         connection.execute(f"CREATE TABLE rows ({', '.join(f'{column.name} {column.sql}' for column in kept)})")
         rows = [[_stored(row[column.name]) for column in kept] for row in map(row_of, measurements)]
-        connection.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(kept))})", rows)  # noqa: S608  placeholders
+        connection.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(kept))})", rows)
         connection.execute(f"COPY rows TO {_quoted(draft)} (FORMAT parquet, COMPRESSION zstd)")
     draft.replace(path)
 
@@ -94,7 +94,7 @@ def read_parquet(paths: Iterable[Path], *, without_folders: bool = False) -> tup
         for path in paths:
             try:
                 cursor = connection.execute(
-                    f"SELECT * FROM read_parquet({_quoted(path)}, hive_partitioning = true, hive_types_autocast = false)"  # noqa: S608  quoted
+                    f"SELECT * FROM read_parquet({_quoted(path)}, hive_partitioning = true, hive_types_autocast = false)"
                 )
                 names = [column[0] for column in cursor.description or ()]
                 rows = [placed | dict(zip(names, values, strict=True)) for values in cursor.fetchall()]

@@ -109,5 +109,6 @@ class _Apply:
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
 
-    def visit(self, node: IConstruct) -> None:  # noqa: ARG002  the one it was added to
+    def visit(self, node: IConstruct) -> None:
+        del node  # the one it was added to
         self._waiting.apply()

@@ -91,7 +91,8 @@ class Explanation(Spec):
     """Sections of the documentation; empty if it is not installed."""
 
 
-def _explain(asked: Unclear, workspace: Workspace) -> Explanation:  # noqa: ARG001  every tool takes it
+def _explain(asked: Unclear, workspace: Workspace) -> Explanation:
+    del workspace  # every tool takes it
     text = " ".join(asked.text.split())
     return _failure(text) or _setting(text) or _alarm(text) or _unknown(text)
 
