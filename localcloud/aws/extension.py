@@ -18,6 +18,7 @@ from localcloud.aws.cloudformation.resources import (
     logs,
     observability,
     parameters,
+    roles,
     sagemaker,
 )
 from localcloud.aws.cloudformation.resources import (
@@ -76,6 +77,7 @@ def install() -> None:
     simulations.install()
     backend.install()
     buckets.install()
+    roles.install()
     alarms.install()
     data.install()
     promql_alarms.install()

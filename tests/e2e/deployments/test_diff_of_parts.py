@@ -191,7 +191,7 @@ def test_changes_of_parts_are_what_it_says_and_keep_to_their_part(fleet: Fleet, 
     report, done = deploy(fleet, base)
     assert (report.is_first, effects(report)) == (True, done)
 
-    # context_length, tp_size, the weights' folder, host resources, team, a model's KMS key, hours, an alarm's bound, the logs' key, days of logs
+    # context_length, tp_size, the weights' folder, host resources, team, a model's KMS key, hours, an alarm's bound, the logs' key and days, the endpoint's rollout
     parts = replace(
         but(
             base,
@@ -210,7 +210,10 @@ def test_changes_of_parts_are_what_it_says_and_keep_to_their_part(fleet: Fleet, 
         folders={"folder": "llama-2"},
         keys={"locked": keys[0]},
         log_key=keys[1],
-        options={"log_retention_days": 90},
+        options={
+            "log_retention_days": 90,
+            "rollout": EndpointRollout.blue_green_all_at_once(wait_seconds=0, alarms=RollbackAlarms()),
+        },
     )
     bounds = alarms(fleet)
     report, done = deploy(fleet, parts)
@@ -218,6 +221,7 @@ def test_changes_of_parts_are_what_it_says_and_keep_to_their_part(fleet: Fleet, 
         effects(report)
         == done
         == {
+            "fleet": "updated in place",
             "fleet/length": "new copies",
             "fleet/tensor": "new copies",
             "fleet/folder": "new copies",
@@ -237,43 +241,28 @@ def test_changes_of_parts_are_what_it_says_and_keep_to_their_part(fleet: Fleet, 
     assert {"AWS::Logs::LogGroup", "AWS::IAM::Policy"} <= others or {"AWS::Logs::LogGroup", "AWS::IAM::Role"} <= others
     assert keys[0] in json.dumps(_execution_rights(fleet))
 
-    # what is the endpoint's own: steps of its rollout; then, each a configuration of its own, the order of its pool, metrics, and its network
-    rollout = replace(
-        parts,
-        options={
-            **parts.options,
-            "rollout": EndpointRollout.blue_green_all_at_once(wait_seconds=0, alarms=RollbackAlarms()),
-        },
-    )
-    report, done = deploy(fleet, rollout)
-    assert effects(report) == done == {"fleet": "updated in place"}
-    report, done = deploy(
-        fleet, metrics := replace(rollout, options={**rollout.options, "metric_frequency_seconds": 30})
-    )
-    assert effects(report) == done == {"fleet": "second fleet"}
-    all_new = {"fleet": "second fleet"} | {f"fleet/{name}": "new copies" for name in COMPONENTS}
-    report, done = deploy(fleet, order := replace(metrics, types=TYPES[::-1]))
-    assert effects(report) == done == all_new
+    # each a configuration of its own: the order of the pool, beside components that go, and the network; then tags of everything
+    few = ("length", "timed")
+    fewer = replace(parts, types=TYPES[::-1], components={name: parts.components[name] for name in few})
+    report, done = deploy(fleet, fewer)
+    gone = {f"fleet/{name}": "removed" for name in COMPONENTS if name not in few}
+    new = {"fleet": "second fleet"} | {f"fleet/{name}": "new copies" for name in few}
+    assert effects(report) == done == new | gone
     network = EndpointNetwork(subnet_ids=subnets, security_group_ids=(group,))
-    report, done = deploy(fleet, joined := replace(order, options={**order.options, "network": network}))
-    assert effects(report) == done == all_new
+    report, done = deploy(fleet, joined := replace(fewer, options={**parts.options, "network": network}))
+    assert effects(report) == done == new
     report, done = deploy(fleet, replace(joined, tags={"cost-centre": "ml"}))
-    assert (
-        effects(report)
-        == done
-        == {"fleet": "updated in place"} | {f"fleet/{name}": "updated in place" for name in COMPONENTS}
-    )
+    assert effects(report) == done == dict.fromkeys(new, "updated in place")
 
 
 def _execution_rights(fleet: Fleet) -> list[Any]:
     iam = fleet.client("iam")
     role = fleet.client("sagemaker").describe_endpoint_config(EndpointConfigName=fleet.config())["ExecutionRoleArn"]
     name = role.rpartition("/")[2]
-    documents = [
+    return [
         iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
         for one in iam.list_role_policies(RoleName=name)["PolicyNames"]
     ]
-    return documents
 
 
 def test_another_region_is_another_fleet_and_leaves_the_first_one_as_it_is(

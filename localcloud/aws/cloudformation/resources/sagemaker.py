@@ -28,6 +28,7 @@ class Model(Resource):
 
     def _update(self, old: dict[str, Any]) -> None:
         """Change its tags, which are all that can change in place."""
+        del old
         store(self.account, self.region).models()[self.name].tags = _tags(self.properties)
 
     def _remove(self) -> None:
@@ -49,6 +50,7 @@ class EndpointConfig(Resource):
 
     def _update(self, old: dict[str, Any]) -> None:
         """Change its tags, which are all that can change in place."""
+        del old
         store(self.account, self.region).configs[self.name].tags = _tags(self.properties)
 
     def _remove(self) -> None:
