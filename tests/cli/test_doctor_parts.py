@@ -138,11 +138,11 @@ def group(ec2: Any, vpc: str, name: str) -> str:
     return str(ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
 
 
-def looked_at(subnets: list[str], groups: list[str]) -> dict[str, Finding]:
+def looked_at(subnets: list[str], groups: list[str], *, most: int = 1) -> dict[str, Finding]:
     network = NetworkNeeds(vpc="existing", subnet_ids=tuple(subnets), security_group_ids=tuple(groups))
     endpoint = EndpointNeeds(
         name="chat", endpoint_name="prod-chat", stack_name="s", component_names=(), log_groups=(),
-        types=("ml.p5en.48xlarge",), max_instances=1,
+        types=("ml.p5en.48xlarge",), max_instances=most,
     )  # fmt: skip
     needs = Needs(
         environment="prod", account=None, region=None, planned_region="us-east-1", stack_names=(), foundation_stack="f",
@@ -175,6 +175,10 @@ def test_a_network_that_exists_is_looked_at_line_by_line(ec2: Any) -> None:
     assert "sg-0123456789abcdef0" in wrong([a, c], ["sg-0123456789abcdef0"])["network: security groups"]
     gone = looked_at([a, "subnet-0123456789abcdef0"], [mine])["network: subnets"]
     assert gone == failure(gone.text, "name subnets of this account and Region in network.subnet_ids")
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/28", AvailabilityZone="us-east-1a")
+    tiny = made["Subnet"]["SubnetId"]
+    few = looked_at([tiny, c], [mine], most=300)["network: subnets"]
+    assert few.text == "the subnets have 262 free addresses, and up to 300 instances join them"
     assert set(wrong([b, subnet(ec2, vpc, "us-east-1d", 5)], [mine])) == {"zones: ml.p5en.48xlarge"}
 
 

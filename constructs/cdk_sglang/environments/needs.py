@@ -104,6 +104,7 @@ def _agent(environment: str, settings: Environment) -> AgentNeeds | None:
         has_policies=agent.policy != "none",
         functions=tuple(tool.function_arn for tool in agent.tools.own.values()),
         in_vpc=agent.network == "vpc",
+        discovery_url=None if agent.authorizer.jwt is None else agent.authorizer.jwt.discovery_url,
     )
 
 
