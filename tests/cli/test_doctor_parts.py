@@ -228,6 +228,23 @@ def test_the_services_of_interface_endpoints_are_the_foundations() -> None:
     assert list(_AGENT_SERVICES) == [service.short_name for service in _AGENT_ENDPOINTS.values()]
 
 
+def test_an_image_of_aws_is_asked_for_by_its_digest_where_the_file_has_one(tmp_path: Path) -> None:
+    tag, digest = "0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker", f"sha256:{'d' * 64}"
+    (tmp_path / "pinned.yaml").write_text(
+        f"""
+region: us-east-1
+network: {{vpc: none}}
+image: {{dlc: {tag}, digest: "{digest}"}}
+endpoints:
+  chat:
+    capacity: {{type: ml.g6e.2xlarge, max_instances: 1}}
+    components: {{qwen: {{model: {{id: Qwen/Qwen3-8B, prefix: weights/q/}}, server: {{context_length: 8192}}}}}}
+"""
+    )
+    (image,) = environment_needs("pinned", folder=tmp_path).images
+    assert (image.name, image.tag, image.digest) == (f"sglang:{tag}@{digest}", tag, digest)
+
+
 def test_an_app_of_ones_own_is_examined_by_its_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[Needs] = []
 

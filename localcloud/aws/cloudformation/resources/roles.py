@@ -11,6 +11,7 @@ from moto.utilities.utils import get_partition
 
 def _update(
     cls: type[Role],
+    /,
     original_resource: Role,
     cloudformation_json: dict[str, Any],
     account_id: str,
