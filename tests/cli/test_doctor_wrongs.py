@@ -94,8 +94,8 @@ def test_a_vpc_of_the_foundation_needs_no_room_and_a_failed_endpoint_is_named(wo
     )
     for number in range(3):
         world.client("ec2").create_vpc(CidrBlock=f"10.{number}.0.0/16")
-    states = lambda: {one["StackStatus"] for one in cloudformation.describe_stacks()["Stacks"]}
-    eventually(lambda: states() == {"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+    stacks = cloudformation.describe_stacks
+    eventually(lambda: {one["StackStatus"] for one in stacks()["Stacks"]} == {"CREATE_COMPLETE", "UPDATE_COMPLETE"})
     store(ACCOUNT, "us-east-1").endpoints["prod-chat"].data["EndpointStatus"] = "Failed"
     found = world.findings()
     assert found["network: quota of VPCs"]["text"] == "the foundation has its VPC"

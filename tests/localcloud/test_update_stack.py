@@ -195,7 +195,7 @@ def test_tags_policies_and_keys_of_a_stack_follow_its_template(sagemaker: Any) -
         tags = [{"Key": "team", "Value": word}]
         allowed = {"Effect": "Allow", "Action": f"s3:{word}", "Resource": "*"}
         config = {"EndpointConfigName": "config", "ExecutionRoleArn": ROLE, "ProductionVariants": [variant()]}
-        bodies = {
+        bodies: dict[str, tuple[str, dict[str, Any]]] = {
             "Model": ("SageMaker::Model", {"PrimaryContainer": {"Image": "sglang"}, "ExecutionRoleArn": ROLE}),
             "Config": ("SageMaker::EndpointConfig", config),
             "Logs": ("Logs::LogGroup", {"LogGroupName": "logs", "KmsKeyId": keys[word]}),

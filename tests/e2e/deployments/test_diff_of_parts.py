@@ -80,7 +80,9 @@ class Parts:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def make(self, stack: cdk.Stack) -> None:
-        key = lambda name, arn: None if arn is None else kms.Key.from_key_arn(stack, f"Key-{name}", arn)
+        def key(name: str, arn: str | None) -> kms.IKey | None:
+            return None if arn is None else kms.Key.from_key_arn(stack, f"Key-{name}", arn)
+
         endpoint = InferenceEndpoint(
             stack,
             "Chat",
