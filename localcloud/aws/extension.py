@@ -19,6 +19,7 @@ from localcloud.aws.cloudformation.resources import (
     logs,
     observability,
     parameters,
+    roles,
     sagemaker,
 )
 from localcloud.aws.cloudformation.resources import (
@@ -78,6 +79,7 @@ def install() -> None:
     simulations.install()
     backend.install()
     buckets.install()
+    roles.install()
     alarms.install()
     data.install()
     promql_alarms.install()

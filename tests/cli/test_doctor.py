@@ -12,7 +12,7 @@ import pytest
 from cdk_sglang.cli.doctor import weights as weights_checks
 from localcloud.aws import faults
 from tests.localcloud.helpers import ROLE, any_endpoint, eventually, variant
-from tests.support.doctor import ACCOUNT, BUCKET, EVERYTHING, SCALING_ROLE, World
+from tests.support.doctor import ACCOUNT, ASSETS, BUCKET, EVERYTHING, SCALING_ROLE, World
 from tests.support.model_folders import ONE, WHOLE
 
 OTHER_DIGEST = f"sha256:{'0' * 64}"
@@ -51,6 +51,7 @@ def bad_bootstrap(world: World) -> None:
 
 def no_bootstrap(world: World) -> None:
     world.client("ssm").delete_parameter(Name="/cdk-bootstrap/hnb659fds/version")
+    world.client("s3").delete_bucket(Bucket=ASSETS)
 
 
 def other_account(world: World) -> None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
+from cdk_sglang.cli.doctor import agent as agent_checks
 from cdk_sglang.cli.doctor import weights as weights_checks
+from cdk_sglang.cli.doctor.https import Answer, not_reached
+from cdk_sglang.cli.doctor.run import run_checks
+from cdk_sglang.environments.account_needs import AgentNeeds, Needs
 from localcloud.aws import faults
 from tests.localcloud.agents import runtime
 from tests.localcloud.helpers import eventually
-from tests.support.doctor import ACCOUNT, EVERYTHING, EXECUTION_ROLE, World
+from tests.support.doctor import ACCOUNT, ASSETS, EVERYTHING, EXECUTION_ROLE, World
 
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:scheduler"
 AGENT = f"""
@@ -36,6 +42,7 @@ MADE = ", ".join(
     )
 )
 LINES = {"agent: Region", "agent: names", "agent: quota of runtimes", "agent: function scheduler"}
+PROVIDER = "https://id.example.com/.well-known/openid-configuration"
 QWEN, TOKEN = "Qwen/Qwen3-8B", "token: Qwen/Qwen3-8B"
 
 
@@ -133,6 +140,32 @@ def test_a_region_without_agentcore_is_found_where_the_file_names_none(
     assert "us-west-1" in others["agent: Region"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("status", "content", "outcome", "text"),
+    [
+        (200, {"issuer": "https://id.example.com", "jwks_uri": "https://id.example.com/keys"}, "ok", "https://id.example.com describes itself"),
+        (200, {"issuer": "https://id.example.com"}, "failure", f"{PROVIDER} answers 200, without jwks_uri"),
+        (400, {}, "failure", f"{PROVIDER} answers 400, without a description"),
+        (None, {}, "could not check", "id.example.com was not reached: offline"),
+    ],
+)  # fmt: skip
+def test_the_provider_of_an_agents_callers_is_asked_for_its_description(
+    monkeypatch: pytest.MonkeyPatch, status: int | None, content: dict[str, Any], outcome: str, text: str
+) -> None:
+    def ask(url: str) -> Answer:
+        if status is None:
+            raise not_reached(url, OSError("offline"))
+        return Answer(status=status, code="", content=content)
+
+    monkeypatch.setattr(agent_checks, "ask", ask)
+    needs = SimpleNamespace(
+        agent=AgentNeeds(stack_name="s", runtime_name="prod_agent", discovery_url=PROVIDER), network=None
+    )
+    checks = [one for one in agent_checks.checks(cast("Needs", needs), Mock()) if one.name == "agent: sign-in"]
+    (result,) = run_checks(checks)
+    assert (result.finding.outcome, result.finding.text) == (outcome, text)
+
+
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
 
@@ -196,5 +229,12 @@ def test_the_bootstrap_of_cdk_jsons_qualifier_is_looked_at(world: World, monkeyp
     iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
     policy = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
     iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy)
+    found = world.others()
+    assert list(found) == ["bootstrap: bucket"]
+    bucket = ASSETS.replace("hnb659fds", "ours")
+    assert found["bootstrap: bucket"]["text"] == (
+        f"us-east-1 is bootstrapped, and its bucket {bucket} is not there: nothing can be uploaded"
+    )
+    world.client("s3").create_bucket(Bucket=bucket)
     assert world.others() == {}
     assert world.findings()["bootstrap"]["text"].startswith("bootstrap version 30 of qualifier ours;")

@@ -138,11 +138,11 @@ def group(ec2: Any, vpc: str, name: str) -> str:
     return str(ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"])
 
 
-def looked_at(subnets: list[str], groups: list[str]) -> dict[str, Finding]:
+def looked_at(subnets: list[str], groups: list[str], *, most: int = 1) -> dict[str, Finding]:
     network = NetworkNeeds(vpc="existing", subnet_ids=tuple(subnets), security_group_ids=tuple(groups))
     endpoint = EndpointNeeds(
         name="chat", endpoint_name="prod-chat", stack_name="s", component_names=(), log_groups=(),
-        types=("ml.p5en.48xlarge",), max_instances=1,
+        types=("ml.p5en.48xlarge",), max_instances=most,
     )  # fmt: skip
     needs = Needs(
         environment="prod", account=None, region=None, planned_region="us-east-1", stack_names=(), foundation_stack="f",
@@ -175,6 +175,10 @@ def test_a_network_that_exists_is_looked_at_line_by_line(ec2: Any) -> None:
     assert "sg-0123456789abcdef0" in wrong([a, c], ["sg-0123456789abcdef0"])["network: security groups"]
     gone = looked_at([a, "subnet-0123456789abcdef0"], [mine])["network: subnets"]
     assert gone == failure(gone.text, "name subnets of this account and Region in network.subnet_ids")
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/28", AvailabilityZone="us-east-1a")
+    tiny = made["Subnet"]["SubnetId"]
+    few = looked_at([tiny, c], [mine], most=300)["network: subnets"]
+    assert few.text == "the subnets have 262 free addresses, and up to 300 instances join them"
     assert set(wrong([b, subnet(ec2, vpc, "us-east-1d", 5)], [mine])) == {"zones: ml.p5en.48xlarge"}
 
 
@@ -222,6 +226,23 @@ def test_the_services_of_interface_endpoints_are_the_foundations() -> None:
     made = [service.short_name for service in _INTERFACE_ENDPOINTS.values()]
     assert list(needs.network.services) == made
     assert list(_AGENT_SERVICES) == [service.short_name for service in _AGENT_ENDPOINTS.values()]
+
+
+def test_an_image_of_aws_is_asked_for_by_its_digest_where_the_file_has_one(tmp_path: Path) -> None:
+    tag, digest = "0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker", f"sha256:{'d' * 64}"
+    (tmp_path / "pinned.yaml").write_text(
+        f"""
+region: us-east-1
+network: {{vpc: none}}
+image: {{dlc: {tag}, digest: "{digest}"}}
+endpoints:
+  chat:
+    capacity: {{type: ml.g6e.2xlarge, max_instances: 1}}
+    components: {{qwen: {{model: {{id: Qwen/Qwen3-8B, prefix: weights/q/}}, server: {{context_length: 8192}}}}}}
+"""
+    )
+    (image,) = environment_needs("pinned", folder=tmp_path).images
+    assert (image.name, image.tag, image.digest) == (f"sglang:{tag}@{digest}", tag, digest)
 
 
 def test_an_app_of_ones_own_is_examined_by_its_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

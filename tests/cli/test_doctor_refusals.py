@@ -28,6 +28,7 @@ DENIED: list[dict[str, set[str]]] = [
             "names: reserved",
             "names: log groups",
             "names: image repository",
+            "network: quota of VPCs",
         },
         "servicequotas:ListServiceQuotas": {"quota: ml.g6e.12xlarge", "quota: all endpoints", "quota: one endpoint"},
         "sagemaker:DescribeTrainingPlan": {"training plan: reserved"},
@@ -43,6 +44,7 @@ DENIED: list[dict[str, set[str]]] = [
         "sagemaker:ListEndpoints": {"quota: ml.g6e.12xlarge", "quota: all endpoints"},
         "logs:DescribeLogGroups": {"names: log groups"},
         "kms:DescribeKey": {"key: environment"},
+        "ec2:DescribeVpcs": {"network: quota of VPCs"},
     },
 ]
 """Actions with the lines that need them; two rounds, since some lines need several."""

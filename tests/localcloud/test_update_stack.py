@@ -9,8 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.aws import faults
-from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, specification
+from localcloud.aws.hosting.store import store
+from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, specification, variant
 
+OTHERS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+}
 BASE = "base,,,,,,"
 VERSION = "r1,speculative/llama/versions/r1/,EAGLE3,3,1,4,2.4"
 
@@ -180,3 +185,51 @@ def test_a_change_set_whose_template_has_an_address_needs_no_tags(stack: Stack) 
     stack.cloudformation.execute_change_set(StackName="s", ChangeSetName="c")
     assert stack.status() == "UPDATE_COMPLETE"
     assert stack.parameters() == {"Draft1": BASE, "Tp": "1", "Image": "one"}
+
+
+def test_tags_policies_and_keys_of_a_stack_follow_its_template(sagemaker: Any) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/0e1c0a5e-0000-4000-8000-00000000000"
+    keys = {"old": f"{key}0", "new": f"{key}1"}
+
+    def template(word: str, *policies: str) -> str:
+        tags = [{"Key": "team", "Value": word}]
+        allowed = {"Effect": "Allow", "Action": f"s3:{word}", "Resource": "*"}
+        config = {"EndpointConfigName": "config", "ExecutionRoleArn": ROLE, "ProductionVariants": [variant()]}
+        bodies: dict[str, tuple[str, dict[str, Any]]] = {
+            "Model": ("SageMaker::Model", {"PrimaryContainer": {"Image": "sglang"}, "ExecutionRoleArn": ROLE}),
+            "Config": ("SageMaker::EndpointConfig", config),
+            "Logs": ("Logs::LogGroup", {"LogGroupName": "logs", "KmsKeyId": keys[word]}),
+            "Role": (
+                "IAM::Role",
+                {
+                    "RoleName": "role",
+                    "AssumeRolePolicyDocument": {"Statement": {"Effect": "Allow", "Principal": {"Service": word}}},
+                    "Policies": [
+                        {"PolicyName": name, "PolicyDocument": {"Version": "2012-10-17", "Statement": [allowed]}}
+                        for name in policies
+                    ],
+                },
+            ),
+        }
+        resources = {
+            name: {"Type": f"AWS::{kind}", "Properties": one | {"Tags": tags}} for name, (kind, one) in bodies.items()
+        }
+        return json.dumps({"Resources": resources})
+
+    cloudformation, iam = SESSION.client("cloudformation"), SESSION.client("iam")
+
+    def deploy(change: Any, body: str) -> str:
+        change(StackName="tagged", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+        return str(cloudformation.describe_stacks(StackName="tagged")["Stacks"][0]["StackStatus"])
+
+    assert deploy(cloudformation.create_stack, template("old", "a", "b")) == "CREATE_COMPLETE"
+    iam.put_role_policy(RoleName="role", PolicyName="of-others", PolicyDocument=json.dumps(OTHERS))
+    assert deploy(cloudformation.update_stack, template("new", "b", "c")) == "UPDATE_COMPLETE"
+
+    assert sorted(iam.list_role_policies(RoleName="role")["PolicyNames"]) == ["b", "c", "of-others"]
+    assert "s3:new" in str(iam.get_role_policy(RoleName="role", PolicyName="b")["PolicyDocument"])
+    assert "new" in str(iam.get_role(RoleName="role")["Role"]["AssumeRolePolicyDocument"])
+    (group,) = SESSION.client("logs").describe_log_groups(logGroupNamePrefix="logs")["logGroups"]
+    assert group["kmsKeyId"] == keys["new"]
+    state = store("123456789012", "us-east-1")
+    assert [one.tags[0]["Value"] for one in (*state.models().values(), state.configs["config"])] == ["new", "new"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import Any, Protocol
 
 import aws_cdk as cdk
 import pytest
@@ -30,9 +30,14 @@ from cdk_sglang import (
 )
 from tests.localcloud.helpers import eventually
 
-BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
 LORA = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
 UNCHECKED = NoVerification(reason="this test looks for itself")
+
+
+class Version(Protocol):
+    """What a stack holds at one time."""
+
+    def make(self, stack: cdk.Stack) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +59,49 @@ class Wanted:
     adapters: dict[str, str] | None = None
     """Keys of archives in the bucket `models` by adapter; no LoRA when None."""
 
+    def make(self, stack: cdk.Stack) -> None:
+        endpoint = InferenceEndpoint(
+            stack,
+            "Chat",
+            capacity=self.capacity
+            or Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=self.max_instances),
+            image=image_of(stack, self.image),
+            endpoint_name="fleet",
+            verification=self.check,
+        )
+        model = ModelSource.from_s3("s3://models/llama/", check=False)
+        llama = endpoint.add_component(
+            "llama",
+            model=model,
+            environment=self.variables,
+            copies=self.copies,
+            scaling=self.scaling,
+            rollout=self.rollout,
+            tp_size_by_type=self.tp_size_by_type,
+            server=None if self.adapters is None else LORA,
+        )
+        for name, key in (self.adapters or {}).items():
+            llama.add_adapter(name, AdapterSource.from_s3(f"s3://models/{key}"))
+        for name, variables in self.siblings.items():
+            endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))
+
+
+def image_of(stack: cdk.Stack, digit: str = "1") -> ServingImage:
+    return ServingImage.from_repository(
+        ecr.Repository.from_repository_name(stack, "Images", "sglang"),
+        digest=f"sha256:{digit * 64}",
+        cuda="13.0",
+        sglang_version="0.5.17",
+    )
+
 
 def scaling(low: int = 1, high: int = 8) -> ComponentScaling:
     return ComponentScaling(min_copies=low, max_copies=high, target=Concurrency(requests_per_copy=5))
+
+
+def located(region: str) -> dict[str, Any]:
+    """Return how S3 is told the Region of a bucket, which it takes for none but us-east-1."""
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def flat(done: CompletedProcess[str]) -> str:
@@ -71,58 +116,35 @@ def _ends(event: dict[str, Any]) -> bool:
 class Fleet:
     """Deploys versions, and says what is there."""
 
-    def __init__(self, cdk_cli: Any, client: Any, folder: Path) -> None:
-        self._cdk, self.client, self._folder, self._runs = cdk_cli, client, folder, 0
+    def __init__(self, cdk_cli: Any, client: Any, folder: Path, region: str = "us-east-1") -> None:
+        self._cdk, self.client, self._folder, self.region, self._runs = cdk_cli, client, folder, region, 0
+        client("s3").create_bucket(Bucket=self._assets, **located(region))
+        client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
 
-    def synth(self, wanted: Wanted) -> str:
+    @property
+    def _assets(self) -> str:
+        return f"cdk-hnb659fds-assets-123456789012-{self.region}"
+
+    def synth(self, wanted: Version) -> str:
         self._runs += 1
-        outdir = str(self._folder / f"assembly-{self._runs}")
+        outdir = str(self._folder / f"assembly-{self.region}-{self._runs}")
         app = cdk.App(outdir=outdir, analytics_reporting=False)
-        stack = cdk.Stack(app, "Fleet", env=cdk.Environment(account="123456789012", region="us-east-1"))
-        endpoint = InferenceEndpoint(
-            stack,
-            "Chat",
-            capacity=wanted.capacity
-            or Capacity.on_demand("ml.g6e.12xlarge", min_instances=2, max_instances=wanted.max_instances),
-            image=ServingImage.from_repository(
-                ecr.Repository.from_repository_name(stack, "Images", "sglang"),
-                digest=f"sha256:{wanted.image * 64}",
-                cuda="13.0",
-                sglang_version="0.5.17",
-            ),
-            endpoint_name="fleet",
-            verification=wanted.check,
-        )
-        model = ModelSource.from_s3("s3://models/llama/", check=False)
-        llama = endpoint.add_component(
-            "llama",
-            model=model,
-            environment=wanted.variables,
-            copies=wanted.copies,
-            scaling=wanted.scaling,
-            rollout=wanted.rollout,
-            tp_size_by_type=wanted.tp_size_by_type,
-            server=None if wanted.adapters is None else LORA,
-        )
-        for name, key in (wanted.adapters or {}).items():
-            llama.add_adapter(name, AdapterSource.from_s3(f"s3://models/{key}"))
-        for name, variables in wanted.siblings.items():
-            endpoint.add_component(name, model=model, environment=variables, scaling=scaling(1, 2))
+        wanted.make(cdk.Stack(app, "Fleet", env=cdk.Environment(account="123456789012", region=self.region)))
         app.synth()
         return outdir
 
-    def deploy(self, wanted: Wanted) -> CompletedProcess[str]:
+    def deploy(self, wanted: Version) -> CompletedProcess[str]:
         done: CompletedProcess[str] = self._cdk(
             "deploy", "Fleet", "--app", self.synth(wanted), "--require-approval", "never"
         )
         return done
 
-    def deployed(self, wanted: Wanted) -> None:
+    def deployed(self, wanted: Version) -> None:
         """Deploy what is expected to work, without the CLI, which takes most of the time."""
         reasons = self.apply(wanted)
         assert self.status() in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), reasons
 
-    def apply(self, wanted: Wanted) -> list[str]:
+    def apply(self, wanted: Version) -> list[str]:
         """Bring the stack to a version through CloudFormation, and return why its resources failed."""
         outdir = Path(self.synth(wanted))
         for name, asset in json.loads((outdir / "Fleet.assets.json").read_text())["files"].items():
@@ -130,13 +152,13 @@ class Fleet:
             if source.is_dir():
                 place = next(iter(asset["destinations"].values()))
                 packed = shutil.make_archive(str(outdir / f"packed-{name}"), "zip", source)
-                self.client("s3").put_object(Bucket=BUCKET, Key=place["objectKey"], Body=Path(packed).read_bytes())
+                self.client("s3").put_object(
+                    Bucket=self._assets, Key=place["objectKey"], Body=Path(packed).read_bytes()
+                )
         cloudformation = self.client("cloudformation")
-        there = cloudformation.list_stacks(
-            StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
-        )
-        change = cloudformation.update_stack if there["StackSummaries"] else cloudformation.create_stack
-        before = set() if not there["StackSummaries"] else {event["EventId"] for event in self._events()}
+        there = self.is_there()
+        change = cloudformation.update_stack if there else cloudformation.create_stack
+        before = set() if not there else {event["EventId"] for event in self.all_events()}
         change(
             StackName="Fleet",
             TemplateBody=(outdir / "Fleet.template.json").read_text(),
@@ -144,12 +166,17 @@ class Fleet:
         )
 
         def new() -> list[dict[str, Any]]:
-            return [event for event in self._events() if event["EventId"] not in before]
+            return [event for event in self.all_events() if event["EventId"] not in before]
 
         eventually(lambda: any(_ends(event) for event in new()), within_s=180)
         return [event["ResourceStatusReason"] for event in new() if event["ResourceStatus"].endswith("_FAILED")]
 
-    def _events(self) -> list[dict[str, Any]]:
+    def is_there(self) -> bool:
+        """Whether the stack was deployed before."""
+        states = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"]
+        return bool(self.client("cloudformation").list_stacks(StackStatusFilter=states)["StackSummaries"])
+
+    def all_events(self) -> list[dict[str, Any]]:
         pages = self.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName="Fleet")
         return [event for page in pages for event in page["StackEvents"]]
 
@@ -186,13 +213,13 @@ class Fleet:
 
     def events(self, fragment: str) -> list[str]:
         """States of the resources whose logical id has this in it, oldest first."""
-        return [event["ResourceStatus"] for event in reversed(self._events()) if fragment in event["LogicalResourceId"]]
+        return [
+            event["ResourceStatus"] for event in reversed(self.all_events()) if fragment in event["LogicalResourceId"]
+        ]
 
 
 @pytest.fixture
 def fleet(cdk_cli: Callable[..., Any], client: Any, tmp_path: Path) -> Fleet:
-    client("s3").create_bucket(Bucket=BUCKET)
-    client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     client("s3").create_bucket(Bucket="models")
     client("s3").put_object(Bucket="models", Key="llama/config.json", Body=b"{}")
     return Fleet(cdk_cli, client, tmp_path)

@@ -26,6 +26,7 @@ from tests.support.registry_server import RegistryServer
 
 ACCOUNT = "123456789012"
 BASE_DIGEST = f"sha256:{'b' * 64}"
+ASSETS = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 BUCKET = "prod-weights"
 EXECUTION_ROLE = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -132,6 +133,7 @@ class World:
         ssm.put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="23", Type="String")
         for name in (EXECUTION_ROLE, SCALING_ROLE):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+        self.client("s3").create_bucket(Bucket=ASSETS)
         self.allow(EVERYTHING)
         self.client("cloudwatch").start_otel_enrichment()
         self.client("sns").create_topic(Name="told")

@@ -30,6 +30,7 @@ LONG = (
     "tests/runtime/reservation/test_embedded_reservation.py",
     "tests/localcloud/test_deploy.py",
     "tests/e2e/deployments/test_diff.py",
+    "tests/e2e/deployments/test_diff_of_parts.py",
     "tests/e2e/deployments/test_bad_updates.py",
     "tests/stacks/test_settings_properties.py",
     "tests/runtime/emptying/test_embedded_emptying.py",

@@ -128,6 +128,7 @@ class AgentNeeds:
         has_policies: Whether its gateway has Cedar policies.
         functions: ARNs of Lambda functions of the author's own.
         in_vpc: Whether it runs in the environment's subnets.
+        discovery_url: Where the identity provider of its callers describes itself; None for callers with AWS credentials.
     """
 
     stack_name: str
@@ -137,6 +138,7 @@ class AgentNeeds:
     has_policies: bool = False
     functions: tuple[str, ...] = ()
     in_vpc: bool = False
+    discovery_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

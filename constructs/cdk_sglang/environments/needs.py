@@ -105,6 +105,7 @@ def _agent(environment: str, settings: Environment) -> AgentNeeds | None:
         has_policies=agent.policy != "none",
         functions=tuple(tool.function_arn for tool in agent.tools.own.values()),
         in_vpc=agent.network == "vpc",
+        discovery_url=None if agent.authorizer.jwt is None else agent.authorizer.jwt.discovery_url,
     )
 
 
@@ -172,8 +173,14 @@ def _images(settings: Environment, region: str) -> Iterator[ImageNeeds]:
             place = image.repository
             yield ImageNeeds(name=place.name, registry="", repository=place.name, digest=place.digest)
         elif image.dlc is not None:
-            name = f"{_DLC_REPOSITORY}:{image.dlc}"
-            yield ImageNeeds(name=name, registry=dlc_account, repository=_DLC_REPOSITORY, tag=image.dlc)
+            pin = "" if image.digest is None else f"@{image.digest}"
+            yield ImageNeeds(
+                name=f"{_DLC_REPOSITORY}:{image.dlc}{pin}",
+                registry=dlc_account,
+                repository=_DLC_REPOSITORY,
+                tag=image.dlc,
+                digest=image.digest,
+            )
         elif image.build is not None:
             base = image.build.container_base
             repository, _, tag = base.reference.partition(":")

@@ -234,7 +234,7 @@ def _exists(resource_map: Any, body: dict[str, Any]) -> bool:
 
 def text_of(error: Exception) -> str:
     """Message of an exception, in the words of AWS's error if it is one."""
-    return str(getattr(error, "message", "") or error or type(error).__name__)
+    return str(getattr(error, "message", "") or error) or type(error).__name__
 
 
 def failure_of(work: Callable[[], None]) -> Exception | None:

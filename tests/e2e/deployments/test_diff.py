@@ -85,13 +85,10 @@ def test_what_it_says_is_what_the_embedded_aws_does(fleet: Fleet, told: Callable
 
     step("variable", variables={"SM_TEST_VERSION": "new"})
     step("image", image="2")
-    step("max_instances", max_instances=4)
-    step("bounds", scaling=scaling(2, 6))
-    step("rollout", rollout=ROLLOUT)
+    step("max_instances and bounds of copies", max_instances=4, scaling=scaling(2, 6))
+    step("rollout, and a component more", rollout=ROLLOUT, siblings={"other": {}, "third": {}})
     step("variable under a rollout", variables={"SM_TEST_VERSION": "newer"})
-    step("component more", siblings={"other": {}, "third": {}})
-    step("component less", siblings={"third": {}})
-    step("component renamed", siblings={"fourth": {}})
+    step("one component less, another renamed", siblings={"fourth": {}})
     step("type", capacity=Capacity.on_demand("ml.g6e.24xlarge", min_instances=2, max_instances=4))
     step("min_instances", capacity=Capacity.on_demand("ml.g6e.24xlarge", min_instances=3, max_instances=4))
     said, done = {}, {}

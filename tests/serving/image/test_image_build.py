@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from cdk_sglang import (
     SglangDlc,
 )
 from cdk_sglang.assets import find_folder
-from cdk_sglang.serving.image.build import _SCRIPT, ServingImageBuild
+from cdk_sglang.serving.image.build import _BUILDKIT, _SCRIPT, ServingImageBuild
 from tests.support.policies import policies_of
 
 PINNED = ContainerBase.upstream(digest=f"sha256:{'a' * 64}")
@@ -232,7 +233,7 @@ def run_script(tmp_path: Path, **environment: str) -> tuple[int, list[str]]:
             "IMAGE_TAG": "0.5.23-f1",
             "BASE_IMAGE": "lmsysorg/sglang:v0.5.23",
             "CDK_SGLANG_FINGERPRINT": "f1",
-            "BUILDKIT_IMAGE": "public.ecr.aws/vend/moby/buildkit:buildx-stable-1",
+            "BUILDKIT_IMAGE": _BUILDKIT,
             "LAST": "",
             **environment,
         },
@@ -265,7 +266,8 @@ def test_the_script_takes_the_last_image_as_its_cache(tmp_path: Path) -> None:
 def test_the_builder_comes_from_ecr_and_only_without_it_from_docker_hub(tmp_path: Path) -> None:
     _, calls = run_script(tmp_path)
     (create,) = (call for call in calls if "buildx create" in call)
-    assert "--driver-opt image=public.ecr.aws/vend/moby/buildkit:buildx-stable-1" in create
+    assert create.endswith(f"--driver-opt image={_BUILDKIT}")
+    assert re.fullmatch(r"public\.ecr\.aws/vend/moby/buildkit@sha256:[0-9a-f]{64}", _BUILDKIT)
     assert "syntax=" not in (find_folder("container", holds="Dockerfile") / "Dockerfile").read_text().partition("\n")[0]
 
 
@@ -276,7 +278,7 @@ def test_a_mirror_that_does_not_answer_is_asked_three_times_and_passed_over(tmp_
     assert code == 0
     assert sum("docker pull" in call for call in calls) == 3
     (create,) = (call for call in calls if "buildx create" in call)
-    assert "--driver-opt" not in create
+    assert create.endswith(f"--driver-opt image=moby/buildkit@{_BUILDKIT.partition('@')[2]}"), "the same digest"
 
 
 def test_credentials_for_docker_hub_reach_docker_and_no_command_line(tmp_path: Path) -> None:

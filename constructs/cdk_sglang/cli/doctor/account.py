@@ -22,9 +22,16 @@ _DENIED: Final = {"UnauthorizedOperation", "AuthorizationError", "NotAuthorized"
 _PERFORMED: Final = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z0-9]+)")
 _PREFIXES: Final = {"service-quotas": "servicequotas"}
 """IAM's prefix of a service where it differs from boto3's name."""
-_ACTIONS: Final = {"s3:HeadObject": "s3:GetObject", "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration"}
+_ACTIONS: Final = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:HeadBucket": "s3:ListBucket",
+}
 """Permissions of operations that have none of their own name
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html, read 2026-11)."""
+
+_NOT_ENABLED: Final = "in a Region that the account has to enable first, AWS says the same"
+"""https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html, read 2026-12."""
 
 
 class CouldNotCheckError(Exception):
@@ -189,7 +196,7 @@ def _refused(service: str, error: ClientError) -> CouldNotCheckError | None:
         action = f"{_PREFIXES.get(service, service)}:{error.operation_name}"
         return DeniedError(said[1] if said else _ACTIONS.get(action, action))
     if code in EXPIRED or code == "AuthFailure":
-        return CouldNotCheckError(f"the AWS credentials are not valid any more ({code})", SIGN_IN)
+        return CouldNotCheckError(f"the AWS credentials are not valid any more ({code})", f"{SIGN_IN}; {_NOT_ENABLED}")
     if code in THROTTLED or code == "RequestLimitExceeded":
         return CouldNotCheckError(f"{service} throttles the request ({message})", "run it again in a minute")
     return None

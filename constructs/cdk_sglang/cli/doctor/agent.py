@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, Once, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
+from cdk_sglang.cli.doctor.https import ask
 from cdk_sglang.environments.account_needs import AgentNeeds, Needs, NetworkNeeds
 from cdk_sglang.hardware.agent_regions import AgentCorePart, agentcore_region_problem, agentcore_zone_ids
 
@@ -19,6 +20,8 @@ _QUOTA: Final = re.compile("total agents per account", re.IGNORECASE)
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html (read 2026-12): 1,000 by default, adjustable. The name
 in Service Quotas was not seen, so where nothing is listed the check could not be made."""
 _SERVICE: Final = "bedrock-agentcore"
+_OPENID: Final = ("issuer", "jwks_uri")
+"""What a provider's description has to have (https://openid.net/specs/openid-connect-discovery-1_0.html, section 3)."""
 _CONSOLE: Final = "https://console.aws.amazon.com/servicequotas/home/services/bedrock-agentcore/quotas"
 
 
@@ -40,6 +43,8 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
         yield Check(
             name=f"agent: function {function.rpartition(':function:')[2]}", look=partial(_function, function, account)
         )
+    if agent.discovery_url is not None:
+        yield Check(name="agent: sign-in", look=partial(_provider, agent.discovery_url))
     if agent.in_vpc:
         yield Check(name="agent: zones", look=partial(_zones, needs.network, account))
 
@@ -125,6 +130,20 @@ def _function(arn: str, account: Account) -> Finding:
             f"its state is {state}: {answer.get('StateReason', 'no reason given')}", "mend the function first"
         )
     return ok(f"it is there, {state}")
+
+
+def _provider(url: str) -> Finding:
+    """Check that the identity provider describes itself where the file says: AgentCore reads its keys there."""
+    answer = ask(url)
+    missing = [name for name in _OPENID if not answer.content.get(name)]
+    if not missing:
+        return ok(f"{answer.content['issuer']} describes itself")
+    said = f"without {' and '.join(missing)}" if answer.content else "without a description"
+    return failure(
+        f"{url} answers {answer.status}, {said}",
+        "correct agent.authorizer.jwt.discovery_url; of a Cognito user pool it is "
+        "https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/openid-configuration",
+    )
 
 
 def _zones(network: NetworkNeeds, account: Account) -> Finding:

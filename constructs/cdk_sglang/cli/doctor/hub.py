@@ -6,7 +6,6 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,26 +15,17 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, CouldNotCheckError, code_of
 from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
+from cdk_sglang.cli.doctor.https import TIMEOUT_S, ask, not_reached
 from cdk_sglang.environments.account_needs import HubNeeds, Needs
 from cdk_sglang.errors import ConfigurationError, Problem
 
 HUGGING_FACE: Final = "https://huggingface.co"
-_TIMEOUT_S: Final = 15
-_MOST_BYTES: Final = 32 * 2**20
-"""A description lists the files of a repository, some hundred bytes each."""
 _REFUSED: Final = {401, 403, 404}
 _FILE: Final = "config.json"
 """What every model has that SGLang serves."""
 _REDIRECTED: Final = 400
 """Statuses below are the file, or the way to it."""
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    status: int
-    code: str
-    content: dict[str, Any]
 
 
 def checks(needs: Needs, account: Account, *, hub_url: str | None, tries_tokens: bool) -> Iterator[Check]:
@@ -61,7 +51,7 @@ def checks(needs: Needs, account: Account, *, hub_url: str | None, tries_tokens:
 
 
 def _look(model: HubNeeds, url: str) -> Finding:
-    answer = _ask(f"{url}/api/models/{quote(model.repository)}/revision/{model.revision}")
+    answer = ask(f"{url}/api/models/{quote(model.repository)}/revision/{model.revision}")
     page = f"{url}/{model.repository}"
     if answer.code == "RevisionNotFound":
         return failure(f"has no commit {model.revision}", f"correct `revision`: {page}/commits/main")
@@ -167,31 +157,10 @@ def _head(url: str, token: str) -> tuple[int, str]:
     headers = {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(url, headers=headers, method="HEAD")
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=_TIMEOUT_S) as response:
+        with urllib.request.build_opener(_Stay).open(request, timeout=TIMEOUT_S) as response:
             return response.status, ""
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers.get("X-Error-Code", "")
     except OSError as error:
-        raise _not_reached(url, error) from None
-
-
-def _ask(url: str) -> _Answer:
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-            content = json.loads(response.read(_MOST_BYTES))
-            return _Answer(status=response.status, code="", content=content if isinstance(content, dict) else {})
-    except urllib.error.HTTPError as error:
-        with error:
-            return _Answer(status=error.code, code=error.headers.get("X-Error-Code", ""), content={})
-    except (OSError, ValueError) as error:
-        raise _not_reached(url, error) from error
-
-
-def _not_reached(url: str, error: Exception) -> CouldNotCheckError:
-    reason = getattr(error, "reason", error)
-    return CouldNotCheckError(
-        f"{urlsplit(url).netloc} was not reached: {reason}",
-        "offline this cannot be looked at; the copy itself is made from AWS's network",
-    )
+        raise not_reached(url, error) from None

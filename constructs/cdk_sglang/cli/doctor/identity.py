@@ -25,6 +25,7 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
     """
     yield Check(name="identity", look=partial(_identity, needs, account))
     yield Check(name="bootstrap", look=partial(_bootstrap, needs, account))
+    yield Check(name="bootstrap: bucket", look=partial(_bucket, needs, account))
 
 
 def _identity(needs: Needs, account: Account) -> Finding:
@@ -43,8 +44,34 @@ def _identity(needs: Needs, account: Account) -> Finding:
     return ok(f"account {account.id}, Region {account.region}, as {arn}")
 
 
+def _version_parameter(needs: Needs) -> str:
+    return f"/cdk-bootstrap/{needs.qualifier}/version"
+
+
+def _bucket(needs: Needs, account: Account) -> Finding:
+    """Check the bucket that templates and functions are uploaded to: one that was deleted by hand is not made again by another bootstrap."""
+    name = f"cdk-{needs.qualifier}-assets-{account.id}-{account.region}"  # as DefaultStackSynthesizer names it
+    try:
+        account.call("s3", "head_bucket", Bucket=name)
+    except ClientError as error:
+        if code_of(error) not in {"404", "NoSuchBucket", "NotFound"}:
+            raise
+    else:
+        return ok(f"{name} is there")
+    try:
+        account.call("ssm", "get_parameter", Name=_version_parameter(needs))
+    except ClientError as error:
+        if code_of(error) != "ParameterNotFound":
+            raise
+        return ok(f"{name} is made by the bootstrap")
+    return failure(
+        f"{account.region} is bootstrapped, and its bucket {name} is not there: nothing can be uploaded",
+        f"make it again: aws s3 mb s3://{name} --region {account.region}; or delete the stack of the bootstrap, and bootstrap anew",
+    )
+
+
 def _bootstrap(needs: Needs, account: Account) -> Finding:
-    parameter = f"/cdk-bootstrap/{needs.qualifier}/version"
+    parameter = _version_parameter(needs)
     command = f"run: cdk bootstrap -c env={needs.environment}"
     if needs.qualifier != DEFAULT_QUALIFIER:  # under the default name it would take the place of another bootstrap
         command += f" --qualifier {needs.qualifier} --toolkit-stack-name CDKToolkit-{needs.qualifier}"

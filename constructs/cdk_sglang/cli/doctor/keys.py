@@ -13,6 +13,9 @@ from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok
 from cdk_sglang.environments.account_needs import Needs
 
 _ENABLED: Final = "Enabled"
+_TOPICS_OF_AWS: Final = "alias/aws/sns"
+"""SNS's own key, whose policy nobody can change: services such as CloudWatch cannot publish to a topic that it encrypts
+(https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services, read 2026-12)."""
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
@@ -93,12 +96,22 @@ def _bucket_key(bucket: str, account: Account) -> Finding:
 
 def _topic(arn: str, account: Account) -> Finding:
     try:
-        account.call("sns", "get_topic_attributes", TopicArn=arn)
+        key = account.call("sns", "get_topic_attributes", TopicArn=arn)["Attributes"].get("KmsMasterKeyId")
     except ClientError as error:
         if code_of(error) not in {"NotFound", "NotFoundException"}:
             raise
         return failure(f"there is no topic {arn}, so nobody would be told", "correct `alarms`, or create the topic")
-    return ok("is there")
+    if not key:
+        return ok("is there")
+    if key.endswith(_TOPICS_OF_AWS):
+        return failure(
+            f"is encrypted with {_TOPICS_OF_AWS}, through which no alarm may publish, so nobody would be told",
+            "encrypt it with a key of your own whose policy lets cloudwatch.amazonaws.com use it, or not at all",
+        )
+    unusable = _key_problem(key, account)
+    if unusable:
+        return failure(f"is encrypted with {unusable}", f"enable the key: aws kms enable-key --key-id {key}")
+    return ok(f"is there; the policy of its key {key} must let cloudwatch.amazonaws.com use it")
 
 
 def _key_problem(key: str, account: Account) -> str:

@@ -31,6 +31,9 @@ _NEXT: Final = {
     "DELETE_FAILED": "read its events, then delete it: aws cloudformation delete-stack --stack-name {stack}",
 }
 
+_FAILED: Final = "Failed"
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html, EndpointStatus (read 2026-12)."""
+
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
     """Yield the checks of stacks and names.
@@ -90,6 +93,13 @@ def _names(endpoint: EndpointNeeds, account: Account) -> Finding:
             endpoint.component_names, ("describe_inference_component", "InferenceComponentName", "component")
         ),
     }
+    if endpoint.endpoint_name.lower() in own:
+        state = account.call("sagemaker", "describe_endpoint", EndpointName=endpoint.endpoint_name)["EndpointStatus"]
+        if state == _FAILED:
+            return failure(
+                f"endpoint {endpoint.endpoint_name} is {state}, and SageMaker allows nothing but its deletion",
+                f"read its FailureReason, then delete its stack and deploy again: aws cloudformation delete-stack --stack-name {endpoint.stack_name}",
+            )
     taken = []
     for name, (operation, key, kind) in wanted.items():
         if name.lower() in own:  # SageMaker writes names in lower case in ARNs, which are the physical ids

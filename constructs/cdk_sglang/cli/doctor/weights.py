@@ -62,12 +62,12 @@ def _model_problems(bucket: str, prefix: str, account: Account) -> tuple[str, ..
 
 def _archive_problems(bucket: str, key: str, account: Account) -> tuple[str, ...]:
     try:
-        account.call("s3", "head_object", Bucket=bucket, Key=key)
+        found = account.call("s3", "head_object", Bucket=bucket, Key=key)
     except ClientError as error:
         if code_of(error) in _NOT_THERE:
             return ("is not there",)
         raise
-    return ()
+    return () if found["ContentLength"] else ("is empty",)
 
 
 def _own_bucket(needs: Needs, account: Account) -> str | None:

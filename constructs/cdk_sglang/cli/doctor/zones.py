@@ -9,12 +9,15 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from cdk_sglang.cli.doctor.account import Account, Once, code_of, message_of
-from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, warning
+from cdk_sglang.cli.doctor.check import Check, Finding, failure, ok, unknown, warning
 from cdk_sglang.environments.account_needs import Needs, NetworkNeeds
 
 _DEFAULT_ZONES: Final = 2
 _HINT: Final = "by EC2's list; SageMaker publishes none, so this is a hint, and no promise of capacity"
 _EVERYWHERE: Final = "0.0.0.0/0"
+_VPC_PAGE: Final = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
+_VPCS: Final = "L-F678F1CE"
+"""VPCs per Region, 5 by default (the page above, read 2026-12; the code as `aws service-quotas list-service-quotas` has it)."""
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
@@ -33,8 +36,9 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
     if needs.network.vpc == "create":
         look = partial(_interface_endpoints, needs.network, account, zones)
         yield Check(name="network: interface endpoints", look=look)
+        yield Check(name="network: quota of VPCs", look=partial(_room_for_a_vpc, needs, account))
     if needs.network.vpc == "existing":
-        yield Check(name="network: subnets", look=partial(_subnets_fit, subnets))
+        yield Check(name="network: subnets", look=partial(_subnets_fit, needs, subnets))
         yield Check(
             name="network: security groups", look=partial(_security_groups_fit, needs.network, account, subnets)
         )
@@ -91,7 +95,35 @@ def _interface_endpoints(network: NetworkNeeds, account: Account, zones: Once[tu
     return ok(f"{', '.join(network.services)} in {', '.join(zones())}")
 
 
-def _subnets_fit(subnets: Once[Sequence[Mapping[str, Any]]]) -> Finding:
+def _room_for_a_vpc(needs: Needs, account: Account) -> Finding:
+    """Compare the quota of VPCs with those that are there, unless the foundation has its own already."""
+    if any(one.startswith("vpc-") for one in account.stack_resources(needs.foundation_stack)):
+        return ok("the foundation has its VPC")
+    value = None
+    for listing in ("list_aws_default_service_quotas", "list_service_quotas"):  # the account's own wins
+        try:
+            found = account.pages("service-quotas", listing, "Quotas", ServiceCode="vpc")
+        except ClientError as error:
+            if code_of(error) != "NoSuchResourceException":
+                raise
+            continue
+        value = next((float(one["Value"]) for one in found if one["QuotaCode"] == _VPCS), value)
+    if value is None:
+        return unknown(
+            f"Service Quotas does not list VPCs per Region ({_VPCS}) in {account.region}", f"see {_VPC_PAGE}"
+        )
+    there = len(account.pages("ec2", "describe_vpcs", "Vpcs"))
+    text = f"'VPCs per Region' ({_VPCS}) is {value:g}: 1 here, {there} are there"
+    if value >= there + 1:
+        return ok(text)
+    return failure(
+        text,
+        f"delete a VPC that nobody uses, set network: {{vpc: existing}}, or request {there + 1}: aws service-quotas "
+        f"request-service-quota-increase --service-code vpc --quota-code {_VPCS} --desired-value {there + 1} --region {account.region}",
+    )
+
+
+def _subnets_fit(needs: Needs, subnets: Once[Sequence[Mapping[str, Any]]]) -> Finding:
     try:
         found = subnets()
     except ClientError as error:
@@ -104,6 +136,13 @@ def _subnets_fit(subnets: Once[Sequence[Mapping[str, Any]]]) -> Finding:
         return failure(f"the subnets are of {', '.join(networks)}", "name subnets of one VPC")
     if len(zones) < _DEFAULT_ZONES:
         return failure(f"all subnets are in {zones[0]}", "name subnets in two zones or more")
+    most = sum(endpoint.max_instances for endpoint in needs.endpoints)
+    free = sum(int(one.get("AvailableIpAddressCount", most)) for one in found)
+    if free < most:
+        return failure(
+            f"the subnets have {free} free addresses, and up to {most} instances join them",
+            "name larger subnets: every instance takes an address at least",
+        )
     return ok(f"{len(found)} subnets of {networks[0]} in {', '.join(zones)}")
 
 

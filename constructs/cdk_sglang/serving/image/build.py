@@ -51,8 +51,8 @@ for pause in 0 5 20; do
   sleep "$pause"
   if docker pull --quiet "$BUILDKIT_IMAGE"; then pulled=yes; break; fi
 done
-if [ "$pulled" = yes ]; then builder+=(--driver-opt "image=$BUILDKIT_IMAGE"); fi
-"${builder[@]}"
+if [ "$pulled" = no ]; then BUILDKIT_IMAGE=${BUILDKIT_IMAGE#public.ecr.aws/vend/}; fi
+"${builder[@]}" --driver-opt "image=$BUILDKIT_IMAGE"
 build=(docker buildx build --progress plain --platform linux/amd64 --build-arg "BASE_IMAGE=$BASE_IMAGE"
   --label "com.github.cdk-sglang.fingerprint=$CDK_SGLANG_FINGERPRINT" "${cache[@]}")
 "${build[@]}" --provenance=false --sbom=false --cache-to type=inline \
@@ -74,9 +74,12 @@ echo "pushed $IMAGE:$IMAGE_TAG; what follows is its bill of materials"
   mention. The attestations (SPDX list of packages, provenance) are pushed beside it under `sbom-<tag>`.
 """
 
-_BUILDKIT: Final = "public.ecr.aws/vend/moby/buildkit:buildx-stable-1"
-"""Mirror of moby/buildkit in ECR Public (https://gallery.ecr.aws/vend/moby/buildkit, as in ika-rwth-aachen/docker-ros#42). By tag, as buildx
-itself takes it from Docker Hub: the builder is no part of the image."""
+_BUILDKIT: Final = (
+    "public.ecr.aws/vend/moby/buildkit@sha256:28a898719c18a33f4e8000685287fa36fd0dd9560c6440227d3a732d79bb41d8"
+)
+"""BuildKit 0.32.2 by the digest of its index, from a mirror in ECR Public (https://gallery.ecr.aws/vend/moby/buildkit, as in
+ika-rwth-aachen/docker-ros#42), else from Docker Hub, which has the same digest. More than five public repositories that pin moby/buildkit:v0.32.2
+agree on the digest (read 2026-12); whether the mirror keeps it was not seen."""
 
 _LOGIN: Final = "ecr:GetAuthorizationToken has no resource types"
 

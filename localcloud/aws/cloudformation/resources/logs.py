@@ -30,6 +30,7 @@ class LogGroup(Resource):
             backend.put_retention_policy(self.name, int(days))
         elif old.get("RetentionInDays"):
             backend.delete_retention_policy(self.name)
+        backend.groups[self.name].kms_key_id = self.properties.get("KmsKeyId")
 
     def _remove(self) -> None:
         backend = logs_backends[self.account][self.region]

@@ -7,6 +7,11 @@ from typing import Any, ClassVar
 
 from localcloud.aws.cloudformation.resources.base import HANDLER_TIMEOUT_S, Resource
 from localcloud.aws.hosting import operations, validation
+from localcloud.aws.hosting.store import store
+
+
+def _tags(properties: dict[str, Any]) -> list[dict[str, str]]:
+    return list(properties.get("Tags", ()))
 
 
 class Model(Resource):
@@ -21,12 +26,17 @@ class Model(Resource):
         self.physical_resource_id = self.name
         self.attributes = {"ModelName": self.name, "Id": arn}
 
+    def _update(self, old: dict[str, Any]) -> None:
+        """Change its tags, which are all that can change in place."""
+        del old
+        store(self.account, self.region).models()[self.name].tags = _tags(self.properties)
+
     def _remove(self) -> None:
         operations.delete_model(self.account, self.region, self.name)
 
 
 class EndpointConfig(Resource):
-    """AWS::SageMaker::EndpointConfig; every change replaces it."""
+    """AWS::SageMaker::EndpointConfig; every change but one of its tags replaces it."""
 
     TYPE = "AWS::SageMaker::EndpointConfig"
     NAME = "EndpointConfigName"
@@ -37,6 +47,11 @@ class EndpointConfig(Resource):
         self.physical_resource_id = response["EndpointConfigArn"]
         self.attributes = {"EndpointConfigName": self.name, "EndpointConfigArn": self.physical_resource_id}
         self.attributes["Id"] = self.physical_resource_id
+
+    def _update(self, old: dict[str, Any]) -> None:
+        """Change its tags, which are all that can change in place."""
+        del old
+        store(self.account, self.region).configs[self.name].tags = _tags(self.properties)
 
     def _remove(self) -> None:
         self.call("DeleteEndpointConfig", EndpointConfigName=self.name)
@@ -62,6 +77,7 @@ class Endpoint(Resource):
         if old.get("EndpointConfigName") != self.properties["EndpointConfigName"]:
             self.call("UpdateEndpoint", **self.properties | {"EndpointName": self.name})
             self._settle(self._UPDATE_S)
+        store(self.account, self.region).endpoints[self.name].tags = _tags(self.properties)
 
     def _remove(self) -> None:
         self.stabilize(self._busy, timeout_s=self._UPDATE_S)
@@ -104,6 +120,7 @@ class InferenceComponent(Resource):
             raise validation.ValidationError(f"UpdateInferenceComponent cannot change {', '.join(changed)}")
         self.call("UpdateInferenceComponent", **self.properties | {"InferenceComponentName": self.name})
         self._settle(self._UPDATE_S)
+        store(self.account, self.region).components[self.name].tags = _tags(self.properties)
 
     def _remove(self) -> None:
         self.stabilize(self._busy)
