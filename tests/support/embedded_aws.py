@@ -55,14 +55,11 @@ def client(cloud: LocalCloud) -> Callable[[str], Any]:
 def driven() -> Iterator[Any]:
     """moto in this process, without processes, on a clock that only the test moves."""
     from moto import mock_aws
-    from moto.core.models import botocore_stubber
 
     from localcloud.aws import clock as clocks
     from localcloud.aws import extension, faults, settings
     from tests.support.accounts import LARGE
 
-    # moto answers sessions that are made after its import, and this one is made before.
-    SESSION.events.register("before-send", botocore_stubber, unique_id="moto")
     before, kept = clocks.clock(), settings.current()
     settings.configure()
     settings.configure(quotas=LARGE)
