@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 from fuzz_places import Place, opened
 
 from tools.requests.run import Tally, drawn, kept_seeds, seed_line
-from tools.requests.strategies import Body
+from tools.requests.strategies import INVOKED, Body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +165,9 @@ def _run(name: str, place: Place, *, count: int, first: int, callers: int) -> bo
     """Send requests to a place, print what came of them, and return whether all was well."""
     schedulers, over = place.schedulers(), threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: over.set())
-    bodies = itertools.chain(kept_seeds(), drawn(count, first=first, adapters=place.adapters))
+    paths = INVOKED if name == "endpoint" else ()  # SageMaker sends all to one path
+    seeds = (body for body in kept_seeds() if not paths or body.path in paths)
+    bodies = itertools.chain(seeds, drawn(count, first=first, paths=paths, adapters=place.adapters))
     began = time.monotonic()
     with watching(place) as watch:
         tally = send(bodies, place, callers=callers, over=over)

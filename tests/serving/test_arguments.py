@@ -109,6 +109,7 @@ TRAINED = OptimizedComponent.of(COMPONENT)
 CALLS: dict[str, dict[str, Any]] = {
     "BenchmarkHistory": {"scope": STACK, "construct_id": "Bench"},
     "BenchmarkHistory.grant_write": {"grantee": ROLE},
+    "BenchmarkHistory.grant_query": {"grantee": ROLE},
     "BenchmarkJobs": {
         "scope": STACK, "construct_id": "Jobs", "component": COMPONENT, "environment": "prod", "workloads": {"a": cdk_sglang.Workload()},
         "bucket": BUCKET, "tokenizer": "me/llama",

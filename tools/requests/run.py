@@ -24,12 +24,13 @@ _BATCH: Final = 500
 _IDLE_S: Final = 2.0  # uvicorn closes a connection after five seconds without a request
 
 
-def drawn(count: int, *, first: int = 0, adapters: tuple[str, ...] = ()) -> Iterator[Body]:
+def drawn(count: int, *, first: int = 0, paths: tuple[str, ...] = (), adapters: tuple[str, ...] = ()) -> Iterator[Body]:
     """Draw requests, the same ones for the same numbers and adapters.
 
     Args:
         count: Number of requests.
         first: Number of the first; another one draws others.
+        paths: Paths to draw from. Default: all of SGLang's.
         adapters: Names of loaded adapters; half of the requests ask for one of them. Default: none does on purpose.
 
     Yields:
@@ -47,7 +48,7 @@ def drawn(count: int, *, first: int = 0, adapters: tuple[str, ...] = ()) -> Iter
             phases=[Phase.generate],
             suppress_health_check=[*HealthCheck],
         )
-        @given(body=bodies(adapters=adapters))
+        @given(body=bodies(paths=paths, adapters=adapters))
         def draw(body: Body) -> None:
             batch.append(body)  # noqa: B023  it is called before the next batch begins
 

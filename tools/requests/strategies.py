@@ -98,7 +98,9 @@ _TOKEN_LIMITS: Final = frozenset(
     }
 )
 # What callers reach on SageMaker, and the engine's own request behind all of them: half of what is sent.
-_OFTEN: Final = ("/invocations", "/v1/chat/completions", "/v1/completions", "/generate") * 6
+INVOKED: Final = ("/invocations", "/v1/chat/completions", "/v1/completions", "/generate")
+"""Paths whose requests SageMaker's callers send; behind an endpoint, a request of another path may ask for as many tokens as the context holds."""
+_OFTEN: Final = INVOKED * 6
 _CONTEXT: Final = 8192  # of the tiny model
 
 _WHOLES: Final = [

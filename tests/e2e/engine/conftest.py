@@ -24,6 +24,7 @@ from tests.localcloud.helpers import session_with
 from tests.support.accounts import LARGE
 from tools.requests.endpoints import EndpointTarget
 from tools.requests.run import Tally, drawn
+from tools.requests.strategies import INVOKED
 
 ROOT = Path(__file__).parents[3]
 FOUNDATION = "cdk-sglang-e2e-foundation"
@@ -127,7 +128,7 @@ class Fleet:
         runtime = self.client("sagemaker-runtime")
         targets = [EndpointTarget(runtime, "e2e-chat", f"e2e-chat-{component}") for component in components]
         tally = Tally()
-        for number, body in enumerate(drawn(count, first=first)):
+        for number, body in enumerate(drawn(count, first=first, paths=INVOKED)):
             tally.add(body, *targets[number % len(targets)](body))
         return tally
 
