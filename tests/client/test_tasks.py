@@ -72,9 +72,7 @@ def test_what_is_no_list_of_scores_is_an_error(body: bytes) -> None:
         ranked_answer(PLACE, body)
 
 
-def test_ask_says_in_one_line_what_a_component_that_does_not_chat_takes(
-    options: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ask_says_in_one_line_what_a_component_that_does_not_chat_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "this component's task is embedding, so it takes no messages; send input instead"
     refusal = {
         "Error": {"Code": "ModelError", "Message": f'Received client error (400) from model with message "{said}"'}
@@ -84,6 +82,8 @@ def test_ask_says_in_one_line_what_a_component_that_does_not_chat_takes(
         raise ClientError(refusal, "InvokeEndpointWithResponseStream")
 
     monkeypatch.setattr(InferenceClient, "stream_chat", stream_chat)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
     done = CliRunner().invoke(
         main.app, ["ask", "hello", "--endpoint", "fleet", "--component", "llama", "--region", "us-east-1"]
     )

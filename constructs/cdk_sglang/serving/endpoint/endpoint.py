@@ -47,6 +47,7 @@ from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
 from cdk_sglang.spec.routing import Routing
 from cdk_sglang.spec.startup import StartupTimeouts
+from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verification, chosen_verification
 from cdk_sglang.validation import validated
 
@@ -64,7 +65,6 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
     from cdk_sglang.spec.schedules import NightlyStop
     from cdk_sglang.spec.slo import Slo
     from cdk_sglang.spec.speculative import Speculative
-    from cdk_sglang.spec.task import Task
 
 
 @jsii.implements(ec2.IConnectable, cdk.ITaggableV2)
