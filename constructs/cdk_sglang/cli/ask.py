@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from cdk_sglang.cli.destination import Place, opened
 from cdk_sglang.cli.environment_option import env_option
+from cdk_sglang.cli.other_task import other_task
 from cdk_sglang.cli.screen import AnswerScreen
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -25,10 +25,6 @@ RegionOption = Annotated[
     str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
 ]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")]
-
-_METHODS: Final = {"embedding": "embed(texts)", "rerank": "rerank(query, documents)", "classify": "classify(texts)"}
-_NO_CHAT: Final = re.compile(rf"task is ({'|'.join(_METHODS)}), so it takes no messages")
-"""The serving container's words (container/cdk_sglang_container/tasks.py)."""
 
 
 def ask(
@@ -65,19 +61,11 @@ def ask(
             more = f"raise --max-tokens, such as --max-tokens {max_tokens * 8}"
             problem = screen.answer.problem(tokens=max_tokens, more=more)
         except (InferenceClientError, ClientError, BotoCoreError) as error:
-            problem = _other_task(str(error)) or str(error)
+            problem = other_task(str(error)) or str(error)
         screen.end()
     if problem is not None:
         print(f"ask: {problem}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _other_task(error: str) -> str | None:
-    """Return what to use instead, when the serving container says that its component does not chat; None for any other error."""
-    task = _NO_CHAT.search(error)
-    if task is None:
-        return None
-    return f"the component does not chat, its task is {task[1]}; call InferenceClient.{_METHODS[task[1]]} of cdk_sglang.client"
 
 
 def _question(argument: str | None) -> str:
