@@ -12,6 +12,10 @@ from typer.testing import CliRunner
 from cdk_sglang.cli import main
 from cdk_sglang.client import AnswerError, InferenceClient, Progress, State
 from cdk_sglang.client.answers import listed_answer, ranked_answer
+from cdk_sglang.environments.planning import resolve_fleet
+from cdk_sglang.environments.reading import parse
+from tests.docs.blocks import blocks
+from tests.localcloud.helpers import any_component, any_endpoint, eventually, in_service
 
 PLACE = "llama on fleet"
 
@@ -91,3 +95,24 @@ def test_ask_says_in_one_line_what_a_component_that_does_not_chat_takes(monkeypa
         1,
         "ask: the component does not chat, its task is embedding; call InferenceClient.embed(texts) of cdk_sglang.client\n",
     )
+
+
+def test_the_guides_environment_plans_embeddings_and_its_program_gets_them(
+    cloud: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment, program = (block.text for block in blocks("yaml", "python") if block.document == "docs/embeddings.md")
+    resolved = resolve_fleet(parse(environment, source="search.yaml"), name="search")
+    assert resolved.problems == ()
+    (plan,) = resolved.plan.endpoints[0].components
+    assert (plan.name, plan.tpot_ms) == ("qwen", None)
+    sagemaker = client("sagemaker")
+    any_endpoint(sagemaker, "search-search")
+    eventually(lambda: sagemaker.describe_endpoint(EndpointName="search-search")["EndpointStatus"] == "InService")
+    any_component(sagemaker, "search-search-qwen", endpoint="search-search")
+    in_service(sagemaker, "search-search-qwen")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+    for name, value in cloud.credentials.environment.items():
+        monkeypatch.setenv(name, value)
+    names: dict[str, Any] = {}
+    exec(compile(program, "docs/embeddings.md", "exec"), names)
+    assert names["vectors"] == [[20.0, 0.5], [20.0, 0.5]]
