@@ -137,10 +137,12 @@ def test_a_completion_may_be_verified_with_a_chat() -> None:
 def test_aws_container_answers_chats_alone(task: str) -> None:
     (problem,) = problems(None, image=AWS, task=task)
     assert problem == (
-        f"c.task: {task}, cannot be reached in AWS's container, whose /invocations answers chats alone; use image.build, or an image of this "
+        f"c.task: {task} cannot be reached in AWS's container, whose /invocations answers chats alone; use image.build, or an image of this "
         "project as image.repository"
     )
     assert problems(CHATS, image=AWS) == []
+    (problem,) = problems(EMBEDS, image=AWS)
+    assert problem.startswith("c.task: embedding, for which Qwen/Qwen3-Embedding-8B was made, cannot be reached")
 
 
 def test_a_plan_promises_no_time_per_token_of_a_model_that_generates_none() -> None:

@@ -206,7 +206,9 @@ def resolve_component(
     """
     task = task_of(component, known.facts)
     of_task = task_problems(path, component, task, facts=known.facts, image=hosting.image)
-    component = component.model_copy(update={"server": with_flag(component.server, task, known.facts)})
+    server = with_flag(component.server, task, known.facts)
+    if server is not component.server:
+        component = component.model_copy(update={"server": server})
     speculation = None if component.speculative is None else gated_speculation(component.speculative, draft)
     problems = [*of_task, *tp_size_problems(path, component.tp_size_by_type, hosting.instances)]
     sizes = planned_tp_sizes(
