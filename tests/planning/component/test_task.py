@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,25 @@ def test_a_component_does_what_its_model_was_made_for(facts: ModelFacts | None, 
 def test_the_classes_of_a_config_that_generate_no_text_make_embeddings(name: str) -> None:
     assert made_for(replace(CHATS, architectures=(name,))) == "embedding"
     assert made_for(replace(CHATS, architectures=("Qwen3ForCausalLM",))) == "chat"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "labels", "task"),
+    [
+        ("XLMRobertaModel", None, "embedding"),
+        ("XLMRobertaForSequenceClassification", {"0": "LABEL_0"}, "rerank"),
+        ("XLMRobertaForSequenceClassification", {"0": "no", "1": "yes"}, "classify"),
+    ],
+)
+def test_the_task_is_read_from_the_config_that_was_added(
+    architecture: str, labels: dict[str, str] | None, task: str, tmp_path: Path
+) -> None:
+    config = {
+        "model_type": "xlm-roberta", "num_hidden_layers": 24, "hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096,
+        "vocab_size": 250002, "max_position_embeddings": 8194, "architectures": [architecture], **({"id2label": labels} if labels else {}),
+    }  # fmt: skip
+    (tmp_path / "me--ranks.json").write_text(json.dumps({"id": "me/ranks", "config": config}), encoding="utf-8")
+    assert task_of(component(), catalogue("me/ranks", also=[tmp_path])) == task
 
 
 def test_a_specified_task_wins_over_the_models_and_the_option_over_nothing_known() -> None:
