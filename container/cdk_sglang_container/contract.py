@@ -25,6 +25,7 @@ from cdk_sglang_container.http import (
 from cdk_sglang_container.passage import Passage
 from cdk_sglang_container.request_log import RequestLog
 from cdk_sglang_container.settings import DEFAULT_SLOW_AFTER_S
+from cdk_sglang_container.tasks import CHAT, path_of
 from cdk_sglang_container.tracing import joined
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Contract:
         sessions: Sticky sessions.
         max_body_bytes: A longer request is answered 413.
         slow_after_s: Seconds to the first part of an answer from which the log has a line about it.
+        task: What a request to `/invocations` asks for; a chat by default.
     """
 
     def __init__(
@@ -104,9 +106,10 @@ class Contract:
         sessions: Sessions,
         max_body_bytes: int,
         slow_after_s: float = DEFAULT_SLOW_AFTER_S,
+        task: str = CHAT,
     ) -> None:
         self._app, self._engine, self._health, self._sessions = app, engine, health, sessions
-        self._limit, self._slow_after_s = max_body_bytes, slow_after_s
+        self._limit, self._slow_after_s, self._task = max_body_bytes, slow_after_s, task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -193,7 +196,14 @@ class Contract:
             if chosen is not request:
                 body = json.dumps(chosen).encode()
                 scope = with_header(scope, "content-length", str(len(body)))
-        return scope, body, send if session is None else await self._session(session, request, send)
+        sent = send if session is None else await self._session(session, request, send)
+        if (
+            sent is not None
+            and scope["path"] == _INVOCATIONS
+            and (path := path_of(self._task, request)) != _INVOCATIONS
+        ):
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        return scope, body, sent
 
     async def _session(self, session: str, request: dict[str, Any], send: Send) -> Send | None:
         """Open, check or close a session; None when that was the whole request, else what to answer through."""

@@ -32,7 +32,7 @@ def _add_contract() -> None:
         wedged_after_s=settings.wedged_after_s,
         stalled_after_s=settings.stalled_after_s,
     )
-    options = {"engine": engine, "health": health, "sessions": StickySessions()}
+    options = {"engine": engine, "health": health, "sessions": StickySessions(), "task": settings.task}
     app.add_middleware(Contract, max_body_bytes=settings.max_body_bytes, slow_after_s=settings.slow_after_s, **options)
     add_adapter_routes(app, engine=engine, folder=settings.adapters_dir)
     close_admin_routes(app, os.environ)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk_sglang_container.refused import RefusedError
+from cdk_sglang_container.tasks import CHAT, TASKS, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,7 @@ class Settings:
         min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory the plan counts on, per GPU. Default: not checked
             beyond SGLang's own `--mem-fraction-static`.
         expect_nvme: `CDK_SGLANG_EXPECT_NVME`; whether an instance-store NVMe disk must be there.
+        task: `CDK_SGLANG_TASK`; what a request to `/invocations` asks for: chat, completion, embedding, rerank or classify.
     """
 
     model_dir: str = _DEFAULT_MODEL_DIR
@@ -72,6 +74,7 @@ class Settings:
     max_grammar_bytes: int = _DEFAULT_MAX_GRAMMAR_BYTES
     min_free_gpu_gib: float | None = None
     expect_nvme: bool = False
+    task: str = CHAT
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -116,6 +119,9 @@ class Settings:
         depth = whole("CDK_SGLANG_MAX_JSON_DEPTH", _DEFAULT_MAX_JSON_DEPTH, least=8, most=_MAX_JSON_DEPTH)
         grammar = whole("CDK_SGLANG_MAX_GRAMMAR_BYTES", _DEFAULT_MAX_GRAMMAR_BYTES, least=256, most=2**24)
         free = number("CDK_SGLANG_MIN_FREE_GPU_GIB", 0, least=0, most=1024)
+        task = environment.get(VARIABLE, "").strip() or CHAT
+        if task not in TASKS:
+            problems.append(f"{VARIABLE}: must be one of {', '.join(TASKS)}, got {task!r}")
         if problems:
             raise RefusedError(problems)
         model_dir = environment.get("CDK_SGLANG_MODEL_DIR") or _DEFAULT_MODEL_DIR
@@ -134,4 +140,5 @@ class Settings:
             max_grammar_bytes=grammar,
             min_free_gpu_gib=free or None,
             expect_nvme=environment.get("CDK_SGLANG_EXPECT_NVME", "").lower() in {"1", "true"},
+            task=task,
         )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cdk_sglang_container.engine import WORKER_APPLICATION_VARIABLE
 from cdk_sglang_container.refused import RefusedError
+from cdk_sglang_container.tasks import PATHS
 
-_ROUTES = {"/ping": "GET", "/invocations": "POST", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
+_ROUTES = {"/ping": "GET", "/v1/chat/completions": "POST", **dict.fromkeys(PATHS, "POST")}
 _MANAGER_METHODS = (
     "_dispatch_to_scheduler",
     "abort_request",

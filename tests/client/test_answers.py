@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from cdk_sglang.client import AnswerError, InferenceClient, OpenAIAnswerError, async_openai_client, openai_client
 from cdk_sglang.client.answers import ChatAnswer, ChatReader, whole_answer
-from cdk_sglang.client.boto import LeasedStream, _payload
+from cdk_sglang.client.streams import LeasedStream, payload
 from localcloud.aws import faults
 
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
@@ -204,7 +204,7 @@ def test_a_connection_that_breaks_inside_a_stream_is_raised_as_one_kind(kind: st
     with pytest.raises(
         AnswerError, match="llama on fleet: the answer broke off after 1 part of its answer: "
     ) as caught:
-        list(map(list, map(reader.feed, _payload(stream, reader))))
+        list(map(list, map(reader.feed, payload(stream, reader))))
     assert caught.value.worth_retry
 
 

@@ -71,6 +71,14 @@ class Handler(BaseHTTPRequestHandler):
         if (asked := body.get("messages")) and isinstance(asked[-1], dict):
             said = {"role": "assistant", "content": f"heard: {asked[-1]['content']}"}
             answer |= {"object": "chat.completion", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+        if "documents" in body:
+            scores = [{"score": len(text) / 100, "index": index} for index, text in enumerate(body["documents"])]
+            return self.reply(200, scores)
+        if "input" in body:
+            answer["data"] = [
+                {"index": index, "embedding": [float(len(text)), 0.5], "label": "long", "probs": [0.25, 0.75]}
+                for index, text in enumerate(body["input"])
+            ]
         if self.headers.get("X-Amzn-SageMaker-Session-Id") == "NEW_SESSION":
             return self.reply(
                 200, answer, {"X-Amzn-SageMaker-New-Session-Id": "session-1; Expires=2030-01-01T00:00:00Z"}

@@ -319,6 +319,7 @@ NOT_FOR_CALLERS = {
     "ModelVariant": "worked out by the plan",
     "ObservedEndpoint": "made by observed_endpoint",
     "ResolvedComponent": "made by resolve",
+    "SmokeRequest.as_sent": "asked by the verification",
     "Place": "metrics of endpoints and components have theirs",
     "ServingImage": "made by its from_... methods",
     "Gpu": "rows of a table",

@@ -245,3 +245,19 @@ def test_enrichment_of_the_account_is_a_stack_of_its_own_where_asked(
     assert len([line for line in said if "$0.50 per GB" in line]) == stacks
     shown = json.dumps(_templates(assembly)["cdk-sglang-test-dashboards"])
     assert ("OTel enrichment is off" in shown) == (enrichment == "none")
+
+
+def test_an_embedding_model_is_served_and_verified_as_one(synthesise: Synthesise, fine: dict[str, Any]) -> None:
+    image = {"build": {"unpinned": "a test"}}
+    qwen = {"model": {"id": "Qwen/Qwen3-Embedding-8B", "prefix": "weights/qwen/"}}
+    capacity = {"type": "ml.g6e.xlarge", "max_instances": 1}
+    template = _templates(
+        synthesise(
+            {**fine, "image": image, "endpoints": {"search": {"capacity": capacity, "components": {"qwen": qwen}}}}
+        )
+    )["cdk-sglang-test-search"]["Resources"].values()
+    (model,) = [one["Properties"] for one in template if one["Type"] == "AWS::SageMaker::Model"]
+    variables = model["PrimaryContainer"]["Environment"]
+    assert (variables["SM_SGLANG_IS_EMBEDDING"], variables["CDK_SGLANG_TASK"]) == ("true", "embedding")
+    (check,) = [one["Properties"]["Asked"] for one in template if one["Type"] == "Custom::CdkSglangTruth"]
+    assert '"smoke":{"body":{"input":"OK"},"expect":["data.0.embedding"]' in json.dumps(check).replace("\\", "")

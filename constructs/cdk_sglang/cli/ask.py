@@ -9,6 +9,7 @@ import typer
 
 from cdk_sglang.cli.destination import Place, opened
 from cdk_sglang.cli.environment_option import env_option
+from cdk_sglang.cli.other_task import other_task
 from cdk_sglang.cli.screen import AnswerScreen
 from cdk_sglang.errors import ConfigurationError, Problem
 
@@ -60,7 +61,7 @@ def ask(
             more = f"raise --max-tokens, such as --max-tokens {max_tokens * 8}"
             problem = screen.answer.problem(tokens=max_tokens, more=more)
         except (InferenceClientError, ClientError, BotoCoreError) as error:
-            problem = str(error)
+            problem = other_task(str(error)) or str(error)
         screen.end()
     if problem is not None:
         print(f"ask: {problem}", file=sys.stderr)

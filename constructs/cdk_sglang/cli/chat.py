@@ -17,6 +17,7 @@ from cdk_sglang.cli.ask import (
     WaitOption,
 )
 from cdk_sglang.cli.destination import Place, opened
+from cdk_sglang.cli.other_task import other_task
 from cdk_sglang.cli.screen import AnswerScreen
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Conversation:
         except KeyboardInterrupt:
             problem, stopped = None, True
         except (InferenceClientError, ClientError, BotoCoreError) as error:
-            problem = _with_advice(str(error), self.messages)
+            problem = other_task(str(error)) or _with_advice(str(error), self.messages)
         screen.end()
         if problem is None and screen.answer.text:
             self.messages += [question, {"role": "assistant", "content": screen.answer.text}]

@@ -27,12 +27,15 @@ from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
 from cdk_sglang.models.facts import catalogue
 from cdk_sglang.planning.alternatives import holding
+from cdk_sglang.planning.component.task import made_for
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import FleetPlan
 from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
+from cdk_sglang.spec.load import EXPECTED_OUTPUT_TOKENS
 from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX, Slo
+from cdk_sglang.spec.task import TASK_SHAPES
 
 EnvironmentReader = Callable[..., FleetRequest]
 """Takes an environment's name, and with `--environments` the folder of environments as `folder`."""
@@ -244,9 +247,13 @@ def model_request(
     except ConfigurationError as error:
         raise ConfigurationError([Problem("--instance", problem) for problem in error.problems]) from None
     also = own_models(models, folder=folder)
+    facts = catalogue(model, also=also)
+    generates = TASK_SHAPES[made_for(facts)].generates
     component = ComponentRequest(
         name=model.rsplit("/", maxsplit=1)[-1],
-        facts=catalogue(model, also=also),
+        facts=facts,
+        generates=generates,
+        output_tokens=EXPECTED_OUTPUT_TOKENS if generates else 1.0,
         tp_size=tp_size,
         context_length=context_length,
         slo=Slo.model_construct(

@@ -15,6 +15,7 @@ from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.host import host_line
 from cdk_sglang.planning.presentation import cost_rows, money, origins
 from cdk_sglang.planning.price import PER_MILLION_MEANS
+from cdk_sglang.planning.words import NO_DECODING
 
 if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_plan import Alternative, ComponentPlan, FleetPlan
@@ -126,14 +127,15 @@ def _component(endpoint: str, component: ComponentPlan) -> dict[str, str]:
 
 def _times(ttft: Band | None, tpot: Band | None) -> dict[str, str]:
     cells = {}
-    for name, band in (("TTFT", ttft), ("TPOT", tpot)):
-        cells[f"{name} ms"] = "unknown" if band is None else f"{band.value:,.0f} ({band.low:,.0f}-{band.high:,.0f})"
-        cells[f"{name} about"] = "unknown" if band is None else f"{band.value:,.0f} ms"
+    for name, band, absent in (("TTFT", ttft, "unknown"), ("TPOT", tpot, "unknown" if ttft is None else "none")):
+        cells[f"{name} ms"] = absent if band is None else f"{band.value:,.0f} ({band.low:,.0f}-{band.high:,.0f})"
+        cells[f"{name} about"] = absent if band is None else f"{band.value:,.0f} ms"
     return cells
 
 
 def _per_million(one: ComponentPlan | Alternative) -> str:
-    return " / ".join(map(money, (one.usd_per_million_input_tokens, one.usd_per_million_output_tokens)))
+    given, generated = one.usd_per_million_input_tokens, one.usd_per_million_output_tokens
+    return f"{money(given)} / {'none' if given is not None and generated is None else money(generated)}"
 
 
 def _costs(endpoint: str, instances: str, *rest: str) -> dict[str, str]:
@@ -146,6 +148,8 @@ def _print_component(out: Console, endpoint: str, component: ComponentPlan) -> N
     _print(out, f"{path} {component.memory_line}")
     if component.host is not None:
         _print(out, f"a copy of {path}: {host_line(component.host, component.disk)}")
+    if NO_DECODING in component.notes:
+        _print(out, f"{path} {NO_DECODING}")
     if component.speculation is not None:
         _print(out, f"{path}: {component.speculation.text}")
     if component.alternatives:

@@ -115,7 +115,7 @@ def whole_answer(place: str, body: bytes) -> dict[str, Any]:
         AnswerError: The answer is an error, not a JSON object, or has no choices.
     """
     content = _object(body)
-    excerpt = body[:_EXCERPT_CHARACTERS].decode(errors="replace")
+    excerpt = _excerpt(body)
     if content is None:
         raise AnswerError(f"{place}: the answer is not a JSON object: {excerpt!r}")
     if error := failure_of(place, content):
@@ -123,6 +123,51 @@ def whole_answer(place: str, body: bytes) -> dict[str, Any]:
     if not isinstance(content.get("choices"), list) or not content["choices"]:
         raise AnswerError(f"{place}: the answer has no choices: {excerpt!r}", body=content)
     return content
+
+
+def listed_answer(place: str, body: bytes, *, of: str, count: int) -> list[dict[str, Any]]:
+    """Return the entries of an answer's `data`, one for each text, in the order of the texts.
+
+    Args:
+        place: Beginning of error messages: the component and its endpoint.
+        body: The answer.
+        of: Member that every entry has, such as embedding.
+        count: Number of texts.
+
+    Raises:
+        AnswerError: The answer is an error, not a JSON object, or has not so many entries.
+    """
+    content = _object(body)
+    if content is not None and (error := failure_of(place, content)):
+        raise error
+    entries = None if content is None else content.get("data")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and of in entry for entry in entries):
+        raise AnswerError(f"{place}: the answer has no list of {of} in data: {_excerpt(body)!r}", body=content)
+    if len(entries) != count:
+        raise AnswerError(f"{place}: {count} answers asked, {len(entries)} in the answer", body=content)
+    return sorted(entries, key=lambda entry: entry.get("index", 0))
+
+
+def ranked_answer(place: str, body: bytes) -> list[dict[str, Any]]:
+    """Return the entries of SGLang's list of scores, the best first.
+
+    Raises:
+        AnswerError: The answer is an error, or no list of scores.
+    """
+    content = _object(body)
+    if content is not None and (error := failure_of(place, content)):
+        raise error
+    try:
+        entries = json.loads(body)
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and "score" in entry for entry in entries):
+        raise AnswerError(f"{place}: the answer is no list of scores: {_excerpt(body)!r}")
+    return sorted(entries, key=lambda entry: entry["score"], reverse=True)
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:_EXCERPT_CHARACTERS].decode(errors="replace")
 
 
 def failure_of(

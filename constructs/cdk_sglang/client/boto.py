@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.eventstream import ParserError
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, EventStreamError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from .answers import ChatReader, truncation_error, whole_answer
+from .answers import ChatReader, listed_answer, ranked_answer, whole_answer
 from .attempts import Attempts
-from .errors import AnswerError
 from .failures import Reason, Refusal, RefusedError, is_certificate_problem, service_refusal
 from .progress import OnProgress
 from .route import Lease, Route
+from .streams import LeasedStream, payload
 from .tracing import with_traceparent
 from .wait import Clock, SystemClock, Wait
 
 if TYPE_CHECKING:
-    from botocore.eventstream import EventStream
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 T = TypeVar("T")
@@ -34,28 +31,6 @@ READ_TIMEOUT_SECONDS: Final = 75
 _NEVER_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
 """botocore 1.44.5, httpsession.py: a refused connection, a name that does not resolve, a connect timeout. ConnectionClosedError and
 ReadTimeoutError come after the request was sent."""
-_BROKEN: Final = (HTTPError, ParserError, OSError)
-"""Errors of reading a stream, beside EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
-_TIME_EXCEEDED: Final = "ModelInvocationTimeExceeded"
-"""An ErrorCode of ModelStreamError: the answer took longer than SageMaker allows, and a retry would, too. botocore 1.44.5 drops the code, so it is
-known only if the message names it."""
-
-
-class StreamFailedError(AnswerError, EventStreamError):
-    """A stream that SageMaker ended with ModelStreamError or InternalStreamFailure; an error both of botocore and of this client."""
-
-    def __init__(self, place: str, error: EventStreamError, *, chunks: int) -> None:
-        details = error.response.get("Error", {})
-        code, text = details.get("Code", ""), details.get("Message", "")
-        worth_retry = _TIME_EXCEEDED not in text
-        truncation = truncation_error(
-            place, f"{code or 'an error of SageMaker'}: {text or 'no message'}", chunks=chunks
-        )
-        message = (
-            truncation.message if worth_retry else f"{truncation.message.rpartition(';')[0]}; ask for fewer tokens"
-        )
-        AnswerError.__init__(self, message, code=code or None, worth_retry=worth_retry, chunks=chunks, body=details)
-        self.response, self.operation_name = error.response, error.operation_name
 
 
 class InferenceClient:
@@ -162,10 +137,7 @@ class InferenceClient:
         Raises:
             AnswerError: The response is an error, or not an answer.
         """
-        body = json.dumps({"messages": list(messages), **options})
-        answer, lease = self._send(self._runtime.invoke_endpoint, {"Body": body, "ContentType": "application/json"})
-        lease.release()
-        return whole_answer(str(lease.destination), answer["Body"].read())
+        return whole_answer(*self._ask({"messages": list(messages), **options}))
 
     def stream_chat(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:
         """Ask a question in the OpenAI chat format; yield the answer's chunks as they arrive.
@@ -182,7 +154,7 @@ class InferenceClient:
         stream: LeasedStream = answer["Body"]
         reader = ChatReader(stream.place)
         try:
-            for part in _payload(stream, reader):
+            for part in payload(stream, reader):
                 for chunk, _ in reader.feed(part):
                     yield chunk
                 if reader.is_done:
@@ -190,6 +162,59 @@ class InferenceClient:
             reader.finish()
         finally:
             stream.close()
+
+    def complete(self, prompt: str, **options: Any) -> dict[str, Any]:
+        """Let a component whose task is completion continue a text; return the whole answer, in OpenAI's format of completions.
+
+        Args:
+            prompt: Beginning of the text.
+            options: Further members of the body, for example max_tokens.
+
+        Raises:
+            AnswerError: The response is an error, or not an answer.
+        """
+        return whole_answer(*self._ask({"prompt": prompt, **options}))
+
+    def embed(self, texts: str | Sequence[str], **options: Any) -> list[list[float]]:
+        """Ask a component whose task is embedding for a vector of each text; a single text is a list of one.
+
+        Args:
+            texts: The texts, up to 2,048 of them.
+            options: Further members of the body, for example dimensions.
+
+        Raises:
+            AnswerError: The response is an error, or has not one vector for each text.
+        """
+        given = [texts] if isinstance(texts, str) else list(texts)
+        place, body = self._ask({"input": given, **options})
+        return [entry["embedding"] for entry in listed_answer(place, body, of="embedding", count=len(given))]
+
+    def classify(self, texts: str | Sequence[str], **options: Any) -> list[dict[str, Any]]:
+        """Ask a component whose task is classify for the class of each text: its label, and the probability of each class in probs.
+
+        Args:
+            texts: The texts.
+            options: Further members of the body.
+
+        Raises:
+            AnswerError: The response is an error, or has not one class for each text.
+        """
+        given = [texts] if isinstance(texts, str) else list(texts)
+        place, body = self._ask({"input": given, **options})
+        return listed_answer(place, body, of="probs", count=len(given))
+
+    def rerank(self, query: str, documents: Sequence[str], **options: Any) -> list[dict[str, Any]]:
+        """Ask a component whose task is rerank how well documents answer a query; the best is first, each with its score and its index.
+
+        Args:
+            query: The query.
+            documents: The documents.
+            options: Further members of the body, for example top_n or instruct.
+
+        Raises:
+            AnswerError: The response is an error, or not a list of scores.
+        """
+        return ranked_answer(*self._ask({"query": query, "documents": list(documents), **options}))
 
     def close(self) -> None:
         """Close the connections."""
@@ -201,6 +226,13 @@ class InferenceClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _ask(self, body: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Send a body; return the component and endpoint that answered, in words, and the answer."""
+        request = {"Body": json.dumps(body), "ContentType": "application/json"}
+        answer, lease = self._send(self._runtime.invoke_endpoint, request)
+        lease.release()
+        return str(lease.destination), answer["Body"].read()
 
     def _send(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> tuple[dict[str, Any], Lease]:
         attributes = with_traceparent(request.get("CustomAttributes"))
@@ -226,41 +258,6 @@ class InferenceClient:
                 raise RefusedError(refusal) from error
 
         return self._attempts.run(attempt)
-
-
-class LeasedStream:
-    """boto3's event stream; it keeps its place at the destination until it ends or is closed."""
-
-    def __init__(self, stream: EventStream[Any], lease: Lease) -> None:
-        self._stream, self._lease = stream, lease
-
-    @property
-    def place(self) -> str:
-        """The component and endpoint of the stream, in words."""
-        return str(self._lease.destination)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        try:
-            yield from self._stream
-        finally:
-            self._lease.release()
-
-    def close(self) -> None:
-        """Close the stream's connection."""
-        self._stream.close()
-        self._lease.release()
-
-
-def _payload(stream: LeasedStream, reader: ChatReader) -> Iterator[bytes]:
-    """Yield the bytes of a stream's parts; raise `AnswerError` if the stream ends too early."""
-    try:
-        for part in stream:
-            if "PayloadPart" in part:
-                yield part["PayloadPart"]["Bytes"]
-    except EventStreamError as error:
-        raise StreamFailedError(stream.place, error, chunks=reader.chunks) from error
-    except _BROKEN as error:
-        raise truncation_error(stream.place, str(error), chunks=reader.chunks) from error
 
 
 def refusal_of(error: Exception) -> Refusal | None:

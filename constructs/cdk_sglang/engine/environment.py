@@ -33,6 +33,7 @@ _PLATFORMS: Final[Mapping[str, str]] = {
     "CDK_SGLANG_HOST": "the container listens where SageMaker calls it; leave it out",
     "CDK_SGLANG_MODEL_DIR": "SageMaker mounts the model at /opt/ml/model; choose it with model",
     "CDK_SGLANG_ADAPTERS_DIR": "SageMaker unpacks adapters below /opt/ml; leave it out",
+    "CDK_SGLANG_TASK": "it goes with the options of SGLang that a task needs; set the component's task",
     "CDK_SGLANG_ADMIN_ROUTES": "it opens routes that change weights and caches; leave it out",
     # sglang 0.5.23, srt/environ.py and srt/utils/network.py
     "SGLANG_PORT": "one copy runs on one instance, where SGLang finds free ports itself; leave it out",

@@ -41,6 +41,8 @@ class ModelFacts:
         date: Day it was read, where that was kept.
         file: File of the user's that has it; empty for the package's catalogue.
         is_embedding: It makes embeddings, for which SGLang needs `--is-embedding`.
+        architectures: Classes that load it, as its config names them; empty where the catalogue does not say.
+        labels: Classes that it tells apart; 0 where its config names none.
         assumed_format: The format of its weights is taken from its name, since its own quantization is not in the catalogue.
     """
 
@@ -52,6 +54,8 @@ class ModelFacts:
     date: str = ""
     file: str = ""
     is_embedding: bool = False
+    architectures: tuple[str, ...] = ()
+    labels: int = 0
     assumed_format: bool = False
 
     @property
@@ -326,4 +330,11 @@ def _facts(entry: Mapping[str, Any], model_id: str, *, file: str = "") -> ModelF
         date=entry.get("date", ""),
         file=file,
         is_embedding=bool(entry.get("is_embedding")),
+        architectures=_architectures(entry["config"]),
+        labels=len(labels) if isinstance(labels := entry["config"].get("id2label"), dict) else 0,
     )
+
+
+def _architectures(config: Mapping[str, Any]) -> tuple[str, ...]:
+    names = config.get("architectures")
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()

@@ -60,7 +60,7 @@ def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: 
         output_tok_s=rate.value * gpus,
         input_tokens=component.input_tokens,
         output_tokens=component.output_tokens,
-        prompt_share=prediction.prompt_share,
+        prompt_share=prediction.prompt_share if component.generates else 1.0,
     )
 
 
@@ -125,11 +125,11 @@ def _by_price(
                 instance=instance.name,
                 tp_size=split.tensor,
                 ttft_ms=prediction.ttft_ms,
-                tpot_ms=prediction.tpot_ms,
+                tpot_ms=prediction.tpot_ms if component.generates else None,
                 usd_per_hour_per_copy=usd,
                 usd_per_hour=whole_instances(component.min_copies, instance, split.gpus) * price.usd_per_hour,
                 usd_per_million_input_tokens=tokens.input,
-                usd_per_million_output_tokens=tokens.output,
+                usd_per_million_output_tokens=tokens.output if component.generates else None,
             )
         )
     fast_enough.sort(key=lambda option: (option.usd_per_hour, option.usd_per_hour_per_copy, option.tp_size))

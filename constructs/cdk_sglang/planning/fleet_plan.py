@@ -60,21 +60,21 @@ class Alternative:
         instance: Instance type.
         tp_size: GPUs of a copy there.
         ttft_ms: Time to the first token, milliseconds.
-        tpot_ms: Time per further token, milliseconds.
+        tpot_ms: Time per further token, milliseconds; None where no tokens are generated.
         usd_per_hour: US dollars per hour of the whole instances that the fewest copies take.
         usd_per_hour_per_copy: US dollars per hour of a copy: its GPUs' share of the instance.
         usd_per_million_input_tokens: US dollars per million input tokens at the planned load.
-        usd_per_million_output_tokens: US dollars per million output tokens at the planned load.
+        usd_per_million_output_tokens: US dollars per million output tokens at the planned load; None where none are generated.
     """
 
     instance: str
     tp_size: int
     ttft_ms: Band
-    tpot_ms: Band
+    tpot_ms: Band | None
     usd_per_hour: float
     usd_per_hour_per_copy: float
     usd_per_million_input_tokens: float
-    usd_per_million_output_tokens: float
+    usd_per_million_output_tokens: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class ComponentPlan:
         max_copies: Copies it may grow to.
         concurrency: Requests in flight per copy for the times below.
         ttft_ms: Time to the first token; None when it cannot be predicted.
-        tpot_ms: Time per further token.
+        tpot_ms: Time per further token; None too where no tokens are generated, such as by a model that makes embeddings.
         output_tok_s: Output tokens per second of a copy.
         usd_per_million_input_tokens: On that type at the planned load, as `price.token_prices` says; None without a price.
         usd_per_million_output_tokens: The same for output tokens.

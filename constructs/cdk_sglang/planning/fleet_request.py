@@ -66,7 +66,8 @@ class ComponentRequest:
         max_copies: Copies it may grow to.
         slo: Latency asked.
         input_tokens: Mean prompt of the planned load.
-        output_tokens: Mean answer of the planned load.
+        output_tokens: Mean answer of the planned load; 1 where no tokens are generated.
+        generates: Whether tokens are generated one after the other; otherwise an answer is one forward pass over the prompt.
         arrivals: How its requests come.
         accept_len: Tokens per verification step; None without speculative decoding.
         draft_gib: Weights of a draft model.
@@ -103,6 +104,7 @@ class ComponentRequest:
     slo: Slo | None = None
     input_tokens: float = EXPECTED_INPUT_TOKENS
     output_tokens: float = EXPECTED_OUTPUT_TOKENS
+    generates: bool = True
     arrivals: Arrivals = "independent"
     accept_len: float | None = None
     draft_gib: float = 0.0

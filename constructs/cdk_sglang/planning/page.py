@@ -12,6 +12,7 @@ from cdk_sglang.planning.curves import CONCURRENCIES, curve
 from cdk_sglang.planning.page_template import page_template
 from cdk_sglang.planning.presentation import cost_rows, money, origins, spread
 from cdk_sglang.planning.price import PER_MILLION_MEANS
+from cdk_sglang.planning.words import NO_DECODING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
         origins=origins(plan, with_source=True),
         pools_mean=POOLS_MEAN,
         per_million_means=PER_MILLION_MEANS,
+        no_decoding=NO_DECODING,
         colours=COLOURS,
         frame=chart,
     )
@@ -112,8 +114,12 @@ def _charts(endpoint: EndpointRequest, components: tuple[ComponentPlan, ...]) ->
         if found is not None:
             now, slo = plan.concurrency, request.slo
             ttft, tpot = (None, None) if slo is None else (slo.ttft_ms, slo.tpot_ms)
+            first = chart.log_chart("time to first token, ms", CONCURRENCIES, found.ttft_ms, now=now, goal=ttft)
+            if not request.generates:
+                charts[plan.name] = (first,)
+                continue
             charts[plan.name] = (
-                chart.log_chart("time to first token, ms", CONCURRENCIES, found.ttft_ms, now=now, goal=ttft),
+                first,
                 chart.log_chart("time per output token, ms", CONCURRENCIES, found.tpot_ms, now=now, goal=tpot),
                 chart.log_chart("output tokens per second", CONCURRENCIES, found.output_tok_s, now=now),
             )

@@ -26,7 +26,7 @@ from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
 from cdk_sglang.planning.verdict import component_problems
-from cdk_sglang.planning.words import memory_line
+from cdk_sglang.planning.words import NO_DECODING, memory_line
 from cdk_sglang.spec.slo import Slo
 
 if TYPE_CHECKING:
@@ -137,6 +137,9 @@ def _plan_component(
     if model.kv_known:
         (prediction,) = answer([asked], using=fitted_of(component.calibration))
         notes += list(prediction.notes)
+        if not component.generates:
+            notes.append(NO_DECODING)
+            prediction = dataclasses.replace(prediction, tpot_ms=None)
         _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
     if model.kv_known:  # without a promise of latency, those that hold the model
@@ -169,10 +172,10 @@ def _plan_component(
         ttft_ms=prediction.ttft_ms if rate and prediction else None,
         tpot_ms=prediction.tpot_ms if rate and prediction else None,
         output_tok_s=type(rate)(value=rate.value * split.gpus, low=rate.low * split.gpus, high=rate.high * split.gpus)
-        if rate
+        if rate and component.generates
         else None,
         usd_per_million_input_tokens=tokens.input if tokens else None,
-        usd_per_million_output_tokens=tokens.output if tokens else None,
+        usd_per_million_output_tokens=tokens.output if tokens and component.generates else None,
         options={
             "mem_fraction_static": round(memory.fraction, 3),
             "max_running_requests": max(

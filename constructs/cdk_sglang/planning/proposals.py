@@ -41,7 +41,7 @@ class Proposal:
         instances: Instances that hold them.
         concurrency: Requests in flight per copy then.
         ttft_ms: Mean time to the first token then.
-        tpot_ms: Mean time per further token then.
+        tpot_ms: Mean time per further token then; None of a model that generates no tokens.
         requests_per_second: Requests per second that all copies can serve within the latency asked.
         price: Price of an instance.
         certain: Whether the upper ends of the predicted ranges meet the latency too.
@@ -53,7 +53,7 @@ class Proposal:
     instances: int
     concurrency: int
     ttft_ms: Band
-    tpot_ms: Band
+    tpot_ms: Band | None
     requests_per_second: float
     price: Price
     certain: bool
@@ -83,7 +83,7 @@ class _Point:
 
     in_flight: int
     ttft_ms: Band
-    tpot_ms: Band
+    tpot_ms: Band | None
     requests_per_second: float
 
 
@@ -106,6 +106,9 @@ def propose(wish: Wish) -> Proposals:
     Args:
         wish: The wish.
     """
+    if wish.tpot_ms is not None and not wish.component.generates:
+        text = f"{wish.tpot_ms:g} ms asked, and {wish.facts.id} generates no tokens; leave it out"
+        return Proposals(ranked=(), problem=Problem("--tpot-ms", text))
     options = _options(wish)
     if not options:
         return Proposals(ranked=(), problem=_no_room(wish))
@@ -166,15 +169,15 @@ def _point(component: ComponentRequest, split: Parallelism, count: int, predicti
     return _Point(
         in_flight=count,
         ttft_ms=prediction.ttft_ms,
-        tpot_ms=prediction.tpot_ms,
+        tpot_ms=prediction.tpot_ms if component.generates else None,
         requests_per_second=rate.value * split.gpus / component.output_tokens,
     )
 
 
 def _proposal(wish: Wish, option: _Option) -> Proposal | None:
     """Return the fewest copies on an option that serve the wish; None where the latency cannot be met, or only by too many copies."""
-    certain = [point for point in option.points if _meets(wish, point.ttft_ms.high, point.tpot_ms.high)]
-    within = certain or [point for point in option.points if _meets(wish, point.ttft_ms.value, point.tpot_ms.value)]
+    certain = [point for point in option.points if _meets(wish, point.ttft_ms.high, _high(point.tpot_ms))]
+    within = certain or [point for point in option.points if _meets(wish, point.ttft_ms.value, _mean(point.tpot_ms))]
     if not within:
         return None
     most = max(point.requests_per_second for point in within)
@@ -196,6 +199,14 @@ def _proposal(wish: Wish, option: _Option) -> Proposal | None:
         price=option.price,
         certain=bool(certain),
     )
+
+
+def _mean(tpot_ms: Band | None) -> float:
+    return 0.0 if tpot_ms is None else tpot_ms.value
+
+
+def _high(tpot_ms: Band | None) -> float:
+    return 0.0 if tpot_ms is None else tpot_ms.high
 
 
 def _meets(wish: Wish, ttft_ms: float, tpot_ms: float) -> bool:
@@ -232,7 +243,7 @@ def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
     def miss(point: _Point) -> float:
         misses = [
             got / asked
-            for got, asked in ((point.ttft_ms.value, wish.ttft_ms), (point.tpot_ms.value, wish.tpot_ms))
+            for got, asked in ((point.ttft_ms.value, wish.ttft_ms), (_mean(point.tpot_ms), wish.tpot_ms))
             if asked is not None
         ]
         return max(misses, default=0.0)
@@ -250,7 +261,7 @@ def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
         (option, f"{name} {asked:g} ms asked, {got:,.0f} expected")
         for option, name, asked, got in (
             ("--ttft-ms", "time to the first token", wish.ttft_ms, point.ttft_ms.value),
-            ("--tpot-ms", "time per further token", wish.tpot_ms, point.tpot_ms.value),
+            ("--tpot-ms", "time per further token", wish.tpot_ms, _mean(point.tpot_ms)),
         )
         if asked is not None and got > asked
     ]

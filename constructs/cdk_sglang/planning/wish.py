@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdk_sglang.planning.component.task import made_for
 from cdk_sglang.planning.fleet_request import ComponentRequest
+from cdk_sglang.spec.task import TASK_SHAPES
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, PriceTable
@@ -51,12 +53,14 @@ class Wish:
     @property
     def component(self) -> ComponentRequest:
         """The component that the planner is asked about."""
+        generates = TASK_SHAPES[made_for(self.facts)].generates
         return ComponentRequest(
             name=self.facts.id.rsplit("/", maxsplit=1)[-1],
             facts=self.facts,
             context_length=self.context_length,
             input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
+            output_tokens=self.output_tokens if generates else 1.0,
+            generates=generates,
             lora_slots=self.lora_slots,
             lora_rank=self.lora_rank,
         )

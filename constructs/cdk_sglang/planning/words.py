@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.planning.verdict import missing_gib
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_request import ComponentRequest
     from cdk_sglang.planning.memory import MemoryPlan
     from cdk_sglang.planning.parallel import Parallelism
+
+NO_DECODING: Final = "answers with one forward pass over a prompt and generates no tokens: TTFT is the whole answer's time, and there is no time per token"
+"""What a plan says of a component that generates no tokens."""
 
 
 def memory_line(

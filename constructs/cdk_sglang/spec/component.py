@@ -19,6 +19,7 @@ from cdk_sglang.spec.scaling import ComponentScaling
 from cdk_sglang.spec.slo import Slo
 from cdk_sglang.spec.speculative import Speculative
 from cdk_sglang.spec.startup import StartupTimeouts
+from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import SmokeRequest
 from cdk_sglang.validation import Spec
 
@@ -32,6 +33,9 @@ class Component(Spec):
     """The model."""
     server: SglangOptions = SglangOptions()
     """SGLang's options."""
+    task: Task | None = None
+    """What a request asks for: a chat, the completion of a text, embeddings, scores of documents (rerank), or a class (classify); by default
+    what the model was made for. All but chat need an image of this project."""
     copies: int | None = Field(default=None, ge=1, le=1000)
     """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
     scaling: ComponentScaling | None = None

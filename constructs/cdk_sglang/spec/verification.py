@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema, model_
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.spec.task import TASK_SHAPES, Task
 from cdk_sglang.validation import OrToken, Spec
 
 SMOKE_MAX_SECONDS: Final = 60
@@ -35,10 +36,11 @@ class SmokeRequest(Spec):
         ]
         | None
     ) = None
-    """JSON body of the chat request; a short one by default."""
+    """JSON body of the request, of the component's task: messages of a chat, a prompt, or the input of embeddings; a short one by default."""
     expect: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] | None = None
-    """Paths of fields in the answer, such as [choices.0.message.content], of which one must hold something; by default the message's
-    content, its reasoning or its tool calls, since a model that thinks first may spend all of a short answer on thinking."""
+    """Paths of fields in the answer, such as [choices.0.message.content], of which one must hold something; by default those of the
+    component's task. Of a chat that is the message's content, its reasoning or its tool calls, since a model that thinks first may spend all of a
+    short answer on thinking."""
     timeout_seconds: Annotated[int, Field(ge=1, le=SMOKE_MAX_SECONDS), OrToken] = SMOKE_MAX_SECONDS
     """Longest time for the answer to one request, in seconds."""
 
@@ -57,25 +59,18 @@ class SmokeRequest(Spec):
         raise_if_any(problems)
         return self
 
-    def as_sent(self) -> dict[str, Any]:
-        """Return the request with its defaults, as JSON."""
+    def as_sent(self, task: Task = "chat") -> dict[str, Any]:
+        """Return the request with its defaults, as JSON.
+
+        Args:
+            task: Task of the component, which decides the defaults.
+        """
+        shape = TASK_SHAPES[task]
         return {
-            "body": _SAY_OK if self.body is None else self.body,
-            "expect": list(_ANSWERS if self.expect is None else self.expect),
+            "body": dict(shape.body) if self.body is None else self.body,
+            "expect": list(shape.expect if self.expect is None else self.expect),
             "timeout_seconds": self.timeout_seconds,
         }
-
-
-_SAY_OK: Final[dict[str, Any]] = {
-    "messages": [{"role": "user", "content": "Say OK."}],
-    "max_tokens": 16,
-    "temperature": 0,
-}
-_ANSWERS: Final = (
-    "choices.0.message.content",
-    "choices.0.message.reasoning_content",
-    "choices.0.message.tool_calls",
-)
 
 
 class Verification(Spec):
@@ -91,7 +86,7 @@ class Verification(Spec):
     timeout_minutes: Annotated[int, Field(ge=5, le=TIMEOUT_MAX_MINUTES)] | None = None
     """Longest time for a change in progress to finish, in minutes; 55 by default, since CloudFormation waits an hour and no longer."""
     smoke: SmokeRequest | None = None
-    """The request to every component; a short chat by default. A component may have its own."""
+    """The request to every component; a short one of its task by default. A component may have its own."""
     none: Reason | None = None
     """Why nothing is compared and CloudFormation's word is taken."""
 

@@ -83,14 +83,12 @@ def test_the_format_of_the_cache_is_the_engines_choice_unless_it_is_given() -> N
     assert formats == [None, None, "bf16", "fp8"]
 
 
-def test_a_model_that_makes_embeddings_is_to_be_served_as_one() -> None:
-    facts = catalogue("Qwen/Qwen3-Embedding-0.6B")
-    (note,) = component_request("c", facts, SglangOptions(), bounds=(1, 1)).notes
-    assert note == (
-        "Qwen/Qwen3-Embedding-0.6B makes embeddings; set is_embedding: true under server.extra, without which SGLang serves it as a text model"
-    )
-    assert component_request("c", facts, SglangOptions(extra={"is_embedding": True}), bounds=(1, 1)).notes == ()
-    assert component_request("c", catalogue("Qwen/Qwen3-0.6B"), SglangOptions(), bounds=(1, 1)).notes == ()
+def test_a_model_that_makes_embeddings_generates_no_tokens() -> None:
+    server = SglangOptions(extra={"is_embedding": True})
+    asked = component_request("c", catalogue("Qwen/Qwen3-Embedding-0.6B"), server, bounds=(1, 1))
+    assert (asked.generates, asked.output_tokens) == (False, 1)
+    asked = component_request("c", QWEN, SglangOptions(), bounds=(1, 1))
+    assert (asked.generates, asked.output_tokens) == (True, 256)
 
 
 def test_replicas_inside_a_copy_take_their_gpus_and_share_its_requests() -> None:

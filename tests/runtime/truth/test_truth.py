@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from cdk_sglang._runtime.truth import logic
 from cdk_sglang._runtime.truth import specification as specs
 from cdk_sglang._runtime.truth.adapters import adapter_finding
+from cdk_sglang.spec.task import Task
+from cdk_sglang.spec.verification import SmokeRequest
 from localcloud.aws import faults
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, eventually, in_service
@@ -314,6 +316,15 @@ def test_an_answer_without_the_expected_field_is_refused_and_never_shown(check: 
     assert said.startswith("component llama: answered the smoke request without choices.0.message.tool_calls")
     assert "hush" not in said
     assert "invocations" not in said
+
+
+@pytest.mark.parametrize("task", ["embedding", "rerank", "classify"])
+def test_the_request_of_each_task_is_answered_by_what_the_task_expects(check: Check, task: Task) -> None:
+    sent = SmokeRequest().as_sent(task)
+    sent["body"] = {name: [value] if name == "input" else value for name, value in sent["body"].items()}
+    assert check(wanted(smoke=specs.Smoke.parse(sent))) == []
+    chat = specs.Smoke.parse({**sent, "body": {"messages": []}})
+    assert "answered the smoke request without" in check.refuses(wanted(smoke=chat))
 
 
 def test_a_request_the_model_refuses_is_final(check: Check) -> None:

@@ -83,6 +83,38 @@ def test_the_verification_holds_everything_that_was_specified() -> None:
     assert component["smoke"] == {"body": {"messages": []}, "expect": ["id"], "timeout_seconds": 9}
 
 
+def test_the_request_is_one_of_the_components_task_unless_its_author_says_otherwise() -> None:
+    built = Built(verification=Verification(), image=_build(Built().stack))
+    built.add("chat")
+    for task in ("completion", "embedding", "rerank", "classify"):
+        built.add(task, task=task)
+    built.add("own", task="embedding", smoke=SmokeRequest(body={"input": "mine"}))
+    (asked,) = verified(built)
+    requests = {one["name"]: one.get("smoke", asked["smoke"]) for one in asked["components"]}
+    assert {name.removeprefix("chat-"): (sorted(it["body"]), it["expect"][0]) for name, it in requests.items()} == {
+        "chat": (["max_tokens", "messages", "temperature"], "choices.0.message.content"),
+        "completion": (["max_tokens", "prompt", "temperature"], "choices.0.text"),
+        "embedding": (["input"], "data.0.embedding"),
+        "rerank": (["documents", "query"], "0.score"),
+        "classify": (["input"], "data.0.probs"),
+        "own": (["input"], "data.0.embedding"),
+    }
+    assert requests["chat-own"]["body"] == {"input": "mine"}
+    assert "smoke" not in asked["components"][0]
+
+
+def test_the_endpoints_own_request_wins_over_that_of_a_task() -> None:
+    own = SmokeRequest(body={"input": "of all"}, timeout_seconds=9)
+    built = Built(verification=Verification(smoke=own), image=_build(Built().stack))
+    built.add(task="embedding")
+    (asked,) = verified(built)
+    assert asked["components"][0]["smoke"] == {
+        "body": {"input": "of all"},
+        "expect": ["data.0.embedding"],
+        "timeout_seconds": 9,
+    }
+
+
 def test_types_of_a_pool_are_checked_too() -> None:
     pool = Capacity.pool(["ml.g6e.12xlarge", "ml.g6e.24xlarge"], max_instances=2)
     built = Built(verification=Verification(), capacity=pool)

@@ -209,7 +209,7 @@ def _row(draft: Draft) -> tuple[str, ...]:
         str(proposal.copies),
         f"{proposal.usd_per_hour:,.2f}{' (estimate)' if proposal.price.is_estimate else ''}",
         f"{ttft.value:,.0f} ({ttft.low:,.0f}-{ttft.high:,.0f})",
-        f"{tpot.value:,.0f} ({tpot.low:,.0f}-{tpot.high:,.0f})",
+        "none" if tpot is None else f"{tpot.value:,.0f} ({tpot.low:,.0f}-{tpot.high:,.0f})",
         f"{proposal.requests_per_second:,.3g}/s",
     )
 

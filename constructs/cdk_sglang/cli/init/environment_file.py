@@ -169,7 +169,8 @@ def _slo(wish: Wish, proposal: Proposal) -> list[str]:
     ]
     if not limits:
         return []
-    expected = f"{proposal.ttft_ms.value:,.0f} ms and {proposal.tpot_ms.value:,.0f} ms a token expected"
+    per_token = "" if proposal.tpot_ms is None else f" and {proposal.tpot_ms.value:,.0f} ms a token"
+    expected = f"{proposal.ttft_ms.value:,.0f} ms{per_token} expected"
     return [f"        slo: {{{', '.join(limits)}, at_concurrency: {proposal.concurrency}}} # {expected}"]
 
 

@@ -10,6 +10,7 @@ from cdk_sglang.planning.component.host_memory import DEFAULT_LORA_SLOTS
 from cdk_sglang.planning.fleet_request import ComponentRequest
 from cdk_sglang.planning.static_fraction import EngineOptions
 from cdk_sglang.spec.load import Load
+from cdk_sglang.spec.task import TASK_SHAPES, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ def component_request(
     engine_version: str | None = None,
     speculation: Speculation | None = None,
     calibration: MeasuredCalibration | None = None,
+    task: Task = "chat",
 ) -> ComponentRequest:
     """Return the planner's question about one component.
 
@@ -62,8 +64,10 @@ def component_request(
         engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
         speculation: How it drafts by its own settings; that of the server's options by default.
         calibration: Measurements of the user's own; none by default.
+        task: What its requests ask for.
     """
     lora, load = server.lora, load or Load()
+    generates = TASK_SHAPES[task].generates and not server.get("is_embedding")
     return ComponentRequest(
         name=name,
         facts=facts.in_float32() if server.dtype in _FLOAT32 else facts,
@@ -83,9 +87,9 @@ def component_request(
         speculation=with_promise(speculation or speculation_of(server, facts), slo),
         slo=slo,
         input_tokens=load.input_tokens,
-        output_tokens=load.output_tokens,
+        output_tokens=load.output_tokens if generates else 1.0,
+        generates=generates,
         arrivals=load.arrivals,
-        notes=_embedding_notes(facts, server),
         host_memory_gib=host_memory_gib,
         vcpus=vcpus,
         rolling=rolling,
@@ -93,15 +97,6 @@ def component_request(
         lora_rank=ComponentRequest.lora_rank if lora is None or lora.max_rank is None else lora.max_rank,
         lora_modules=ComponentRequest.lora_modules if lora is None else lora.target_modules or ("all",),
         calibration=calibration,
-    )
-
-
-def _embedding_notes(facts: ModelFacts, server: SglangOptions) -> tuple[str, ...]:
-    """Say that a model that makes embeddings is not served as one."""
-    if not facts.is_embedding or server.get("is_embedding"):
-        return ()
-    return (
-        f"{facts.id} makes embeddings; set is_embedding: true under server.extra, without which SGLang serves it as a text model",
     )
 
 

@@ -18,6 +18,7 @@ from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
 from cdk_sglang.planning.component.sizes import planned_tp_sizes
 from cdk_sglang.planning.component.target import target_of
+from cdk_sglang.planning.component.task import task_of, task_problems, with_flag
 from cdk_sglang.planning.component.tracing import tracing_problems
 from cdk_sglang.planning.component.variants import ModelVariant, gpus_by_type, model_variants, tp_size_problems
 from cdk_sglang.planning.layouts import CopyNeeds
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.own import KnownModel
     from cdk_sglang.spec.component import Component
     from cdk_sglang.spec.schedules import Bounds, NightlyStop
+    from cdk_sglang.spec.task import Task
 
 _MIB_PER_GIB = 1024
 
@@ -46,12 +48,13 @@ class ResolvedComponent:
 
     Attributes:
         name: Name of the component on its endpoint.
-        component: The specification.
+        component: The specification, with the option of SGLang that its task needs.
         hosting: The endpoint.
         facts: What is known of the model; None if nothing.
         variants: Model and options for each set of instance types whose options differ, that of the most wanted type first.
         copies: Copies at the first deployment.
         scaling: Bounds, target and schedules, the endpoint's nightly stop among them; None if copies stay as they are.
+        task: What a request asks for.
         concurrency: Requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
         draft: What is known of a draft that was trained elsewhere; None if nothing.
         problems: Everything that speaks against deploying it by itself, but whether the model fits (`fit_problems`).
@@ -64,6 +67,7 @@ class ResolvedComponent:
     variants: tuple[ModelVariant, ...]
     copies: int
     scaling: ComponentScaling | None
+    task: Task = "chat"
     concurrency: float | None = None
     draft: ModelFacts | None = None
     problems: tuple[Problem, ...] = ()
@@ -142,6 +146,7 @@ class ResolvedComponent:
             rolling=None if component.rollout is None else component.rollout.max_batch,
             speculation=self.speculation,
             calibration=hosting.calibration,
+            task=self.task,
         )
         return dataclasses.replace(
             request,
@@ -172,6 +177,7 @@ class ResolvedComponent:
             engine_version=hosting.image.sglang_version,
             speculation=self.speculation,
             calibration=hosting.calibration,
+            task=self.task,
         )
         return component_problems(request, roomy, path=path, region=hosting.price_region, prices=hosting.prices)
 
@@ -198,8 +204,13 @@ def resolve_component(
         path: What the paths of problems begin with.
         draft: What is known of a draft that was trained elsewhere; a head of the model's shape is counted by default.
     """
+    task = task_of(component, known.facts)
+    of_task = task_problems(path, component, task, facts=known.facts, image=hosting.image)
+    server = with_flag(component.server, task, known.facts)
+    if server is not component.server:
+        component = component.model_copy(update={"server": server})
     speculation = None if component.speculative is None else gated_speculation(component.speculative, draft)
-    problems = [*tp_size_problems(path, component.tp_size_by_type, hosting.instances)]
+    problems = [*of_task, *tp_size_problems(path, component.tp_size_by_type, hosting.instances)]
     sizes = planned_tp_sizes(
         known.facts,
         component.server,
@@ -208,7 +219,7 @@ def resolve_component(
         engine_version=hosting.image.sglang_version,
         speculation=speculation,
     )
-    variants = model_variants(component, hosting, facts=known.facts, sizes=sizes)
+    variants = model_variants(component, hosting, facts=known.facts, sizes=sizes, task=task)
     scaling = component.scaling
     if hosting.nightly_stop is not None:
         try:
@@ -223,6 +234,7 @@ def resolve_component(
         variants=variants,
         copies=component.first_copies,
         scaling=scaling,
+        task=task,
         draft=draft,
     )
     problems += known.problems(f"{path}.model.id")
@@ -249,7 +261,7 @@ def resolve_component(
     if not problems:
         try:
             concurrency = target_of(
-                path, component, scaling, hosting, variants=variants, known=known, speculation=speculation
+                path, component, scaling, hosting, variants=variants, known=known, speculation=speculation, task=task
             )
         except ConfigurationError as error:
             problems += error.problems

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.component import Component
     from cdk_sglang.spec.load import Load
     from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.task import Task
 
 _ADVICE = "give its catalogue id, or a number: scaling.concurrency: 16"
 
@@ -32,6 +33,7 @@ def target_of(
     variants: Sequence[ModelVariant],
     known: KnownModel,
     speculation: Speculation | None = None,
+    task: Task = "chat",
 ) -> float | None:
     """Return the requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
 
@@ -43,6 +45,7 @@ def target_of(
         variants: Its options by instance type.
         known: What is known of its model.
         speculation: How it drafts by its own settings.
+        task: What its requests ask for.
 
     Raises:
         ConfigurationError: The load is specified twice, or nobody knows the model's cache.
@@ -56,7 +59,14 @@ def target_of(
     if target.requests_per_copy is not None:
         return target.requests_per_copy
     return _planned(
-        path, component, hosting, variants=variants, known=known, load=load or target, speculation=speculation
+        path,
+        component,
+        hosting,
+        variants=variants,
+        known=known,
+        load=load or target,
+        speculation=speculation,
+        task=task,
     )
 
 
@@ -69,6 +79,7 @@ def _planned(
     known: KnownModel,
     load: Load,
     speculation: Speculation | None,
+    task: Task,
 ) -> float:
     setting, facts = f"{path}.scaling.concurrency", known.facts
     if facts is None:
@@ -90,6 +101,7 @@ def _planned(
         engine_version=hosting.image.sglang_version,
         speculation=speculation,
         calibration=hosting.calibration,
+        task=task,
     )
     return target_concurrency(
         request, hosting.instances, gpus=gpus_by_type(variants), max_running_requests=server.max_running_requests

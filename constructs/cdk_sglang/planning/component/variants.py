@@ -17,6 +17,7 @@ from cdk_sglang.planning.component.host_memory import (
     least_memory_mib,
 )
 from cdk_sglang.planning.component.sizes import with_planned_fraction
+from cdk_sglang.spec.task import TASK_VARIABLE, Task
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance
@@ -89,7 +90,7 @@ def tp_size_problems(path: str, sizes: Mapping[str, int], instances: Sequence[Gp
 
 
 def model_variants(
-    component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int]
+    component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int], task: Task = "chat"
 ) -> tuple[ModelVariant, ...]:
     """Return the variants of a component, that of the most wanted type first: as many as options differ.
 
@@ -98,7 +99,9 @@ def model_variants(
         hosting: Its endpoint, whose image decides how options become variables.
         facts: What is known of the model; None if nothing.
         sizes: GPUs of a forward pass by instance type.
+        task: What the component's requests ask for; the container is told unless it is a chat.
     """
+    of_task = {} if task == "chat" else {TASK_VARIABLE: task}
     server, kind = component.server, hosting.image.kind
     plain = server.lora is None and server.load_format is None and server.hicache is None
     has_experts = None if server.quantization is None or facts is None else facts.architecture.moe is not None
@@ -116,7 +119,7 @@ def model_variants(
                 memory_mib=memory_mib,
                 needs=needs,
                 facts=decisive,
-                rendered=sized.environment(image_kind=kind, sglang_version=hosting.image.sglang_version),
+                rendered={**sized.environment(image_kind=kind, sglang_version=hosting.image.sglang_version), **of_task},
                 has_experts=has_experts,
             )
         )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
     from cdk_sglang.serving.component.promoted import PromotedDraft
     from cdk_sglang.spec.rollout import ComponentRollout
     from cdk_sglang.spec.scaling import ComponentScaling
+    from cdk_sglang.spec.task import Task
     from cdk_sglang.spec.verification import SmokeRequest
     from cdk_sglang.weights import AdapterConfig
 
@@ -236,6 +237,11 @@ class InferenceComponent(InvocableComponent):
         return self.plan.server
 
     @property
+    def task(self) -> Task:
+        """What a request asks for, such as "chat" or "embedding"."""
+        return self.plan.task
+
+    @property
     def copies(self) -> int:
         """Copies at the first deployment."""
         return self.plan.copies
@@ -401,6 +407,7 @@ class InferenceComponent(InvocableComponent):
             startup_seconds=self.startup_seconds,
             fingerprint=self.fingerprint,
             smoke=self.smoke,
+            task=self.plan.task,
         )
 
     def _warn_of_reloads(self) -> None:

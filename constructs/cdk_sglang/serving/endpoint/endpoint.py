@@ -47,6 +47,7 @@ from cdk_sglang.spec.resources import HostResources
 from cdk_sglang.spec.rollout import ComponentRollout
 from cdk_sglang.spec.routing import Routing
 from cdk_sglang.spec.startup import StartupTimeouts
+from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import NoVerification, SmokeRequest, Verification, chosen_verification
 from cdk_sglang.validation import validated
 
@@ -285,6 +286,7 @@ class InferenceEndpoint(InvocableEndpoint):
         *,
         model: ModelSource,
         server: SglangOptions | None = None,
+        task: Task | None = None,
         copies: int | None = None,
         scaling: ComponentScaling | None = None,
         load: Load | None = None,
@@ -307,6 +309,7 @@ class InferenceEndpoint(InvocableEndpoint):
             construct_id: Short name of the model on this endpoint, such as "llama".
             model: Where its weights are.
             server: SGLang's options; SGLang's defaults on one GPU by default.
+            task: What a request asks for: "chat", "completion", "embedding", "rerank" or "classify"; what the model was made for by default.
             copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
                 least. SageMaker creates no component at zero copies.
             scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
@@ -334,6 +337,7 @@ class InferenceEndpoint(InvocableEndpoint):
             construct_id,
             model=model.specification,
             server=server or SglangOptions(),
+            task=task,
             copies=copies,
             scaling=scaling,
             placement=placement,

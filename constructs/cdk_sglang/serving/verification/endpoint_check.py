@@ -18,6 +18,7 @@ from cdk_sglang.serving.shared.lazies import lazy_any
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.verification.functions import VerificationFunctions
+from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import SmokeRequest, Verification
 
 VERIFICATION_ID: Final = "Truth"
@@ -96,6 +97,7 @@ class VerifiedComponent:
         startup_seconds: Longest time that a copy takes to start.
         fingerprint: Digest of everything else in its specification; nobody reads it, but CloudFormation verifies again when it changes.
         smoke: The request to the component; that of the endpoint's verification if None.
+        task: What its requests ask for, which decides the default request.
     """
 
     name: str
@@ -107,6 +109,7 @@ class VerifiedComponent:
     startup_seconds: int
     fingerprint: str
     smoke: SmokeRequest | None
+    task: Task = "chat"
 
 
 class _Part:
@@ -143,7 +146,7 @@ class EndpointVerification:
             self._functions.allow_endpoint(endpoint.name, endpoint.arns, self._allowed)
         if len(self._components) % _PER_RESOURCE == 0:
             self._parts.append(self._make_part(f"{VERIFICATION_ID}{len(self._parts)}", len(self._parts)))
-        self._components[name] = _rendered(component)
+        self._components[name] = _rendered(component, self._verification.smoke)
         self._adapters[name] = []
         self._roots[name] = list(component.resources)
         self._part_of[name] = self._parts[-1]
@@ -231,11 +234,11 @@ class EndpointVerification:
         return part
 
 
-def _rendered(component: VerifiedComponent) -> dict[str, Any]:
+def _rendered(component: VerifiedComponent, smoke_of_all: SmokeRequest | None) -> dict[str, Any]:
     first, *others = component.models
     optional: dict[str, Any] = {}
-    if component.smoke is not None:
-        optional["smoke"] = component.smoke.as_sent()
+    if component.smoke is not None or component.task != "chat":
+        optional["smoke"] = (component.smoke or smoke_of_all or SmokeRequest()).as_sent(component.task)
     if others:
         optional["others"] = [{**_model(other), "instance_types": list(other.instance_types)} for other in others]
     return {

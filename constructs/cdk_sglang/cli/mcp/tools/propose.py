@@ -122,8 +122,8 @@ class ProposalRow(Spec):
     ttft_ms: Band
     """Mean milliseconds to the first token then."""
 
-    tpot_ms: Band
-    """Mean milliseconds per further token then."""
+    tpot_ms: Band | None
+    """Mean milliseconds per further token then; null of a model that generates no tokens."""
 
     concurrency: int
     """Requests in flight per copy then."""
@@ -189,7 +189,6 @@ def _row(draft: Draft) -> ProposalRow:
     proposal = draft.proposal
     ttft, tpot = band(proposal.ttft_ms), band(proposal.tpot_ms)
     assert ttft is not None
-    assert tpot is not None
     warnings, _ = bounded(draft.warnings, _WARNINGS)
     return ProposalRow(
         instance=proposal.instance,
