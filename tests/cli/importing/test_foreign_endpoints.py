@@ -19,7 +19,6 @@ from tests.support.importing import run, written
 SGLANG = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
 DJL = "763104351884.dkr.ecr.us-east-1.amazonaws.com/djl-inference:0.36.0-lmi18.0.0-cu128"
 MINE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/llm:v0.5.19"
-NEXT = "next: cdk-sglang plan --env adopted"
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +124,7 @@ def test_an_endpoint_of_one_model_becomes_a_component_that_takes_its_instances(
         "qwen.server.enable_metrics off on: dashboards and alarms read them",
         "routing at random, AWS's default to the copy with the fewest outstanding requests",
         f"execution role {ROLE} a role of its own",
-        NEXT,
+        f"next: cdk-sglang plan --env {tmp_path / 'adopted.yaml'}",
     ):
         assert line in said
 
