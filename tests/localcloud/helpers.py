@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.core.models import botocore_stubber
+import moto.core.models  # noqa: F401  moto answers for sessions that are made after its import
 
 from localcloud.aws.credentials import Credentials
 
@@ -25,8 +25,6 @@ def session_with(credentials: Credentials) -> boto3.Session:
 
 
 SESSION = session_with(CREDENTIALS)
-# moto answers for sessions that are made after its import; this one says so itself, whatever was imported first.
-SESSION.events.register("before-send", botocore_stubber, unique_id="moto")
 
 
 def variant(**changes: Any) -> dict[str, Any]:

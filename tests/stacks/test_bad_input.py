@@ -537,12 +537,12 @@ def test_the_app_says_every_line_on_stderr_and_writes_nothing(
     assert (run.code, run.out, run.written) == (2, "", [])
     assert run.err.splitlines() == [
         (
-            "environments/test.yaml: endpoints.chat.capacity.max_instances: 2 instances are needed for all copies, 1 allowed; raise it "
-            "to 2, lower copies, or use an instance with more than 4 GPUs"
-        ),
-        (
             "environments/test.yaml: endpoints.chat.routing: prefix-aware routing needs 2 instances or more, "
             "max_instances is 1; raise it or use least_outstanding_requests"
+        ),
+        (
+            "environments/test.yaml: endpoints.chat.capacity.max_instances: 2 instances are needed for all copies, 1 allowed; raise it "
+            "to 2, lower copies, or use an instance with more than 4 GPUs"
         ),
     ]
 
