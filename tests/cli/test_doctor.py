@@ -238,7 +238,7 @@ WRONGS: list[tuple[Callable[[World], None], str, str, str]] = [
     (endpoint_of_others, "names: chat", "failure", "there is endpoint prod-chat already"),
     (log_group_of_others, "names: log groups", "warning", "/aws/sagemaker/InferenceComponents/prod-chat-llama exist"),
     (repository_of_others, "names: image repository", "warning", "cdk-sglang/prod exists outside of the foundation"),
-    (no_quota, "quota: ml.g6e.12xlarge", "failure", "'ml.g6e.12xlarge for endpoint usage' (L-870723D5) is 0: 2 here at the most, 0 run"),
+    (no_quota, "quota: ml.g6e.12xlarge", "failure", "'ml.g6e.12xlarge for endpoint usage' (L-60313EA3) is 0: 2 here at the most, 0 run"),
     (quota_in_use, "quota: ml.g6e.12xlarge", "failure", "is 4: 2 here at the most, 3 run on the account's other endpoints"),
     (no_plan, "training plan: reserved", "failure", "there is no training plan other"),
     (plan_of(begun=False), "training plan: reserved", "failure", "peak starts at"),

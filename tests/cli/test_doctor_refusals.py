@@ -137,7 +137,7 @@ def test_a_quota_that_is_too_low_comes_with_the_command_that_raises_it(
     monkeypatch.setattr(weights_checks, "problems_below", lambda *_, **__: ())
     faults.inject("endpoint-quota-zero", target="ml.g6e.12xlarge")
     assert ready.findings()["quota: ml.g6e.12xlarge"]["next_step"] == (
-        "request 2: aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code L-870723D5 "
+        "request 2: aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code L-60313EA3 "
         "--desired-value 2 --region us-east-1"
     )
 

@@ -194,7 +194,10 @@ def test_adapters_need_an_image_of_ours() -> None:
         ({}, "image: give exactly one of build, dlc and repository"),
         ({"build": {"digest": "latest"}}, "image.build.digest: 'latest' is not a digest; use 'sha256:'"),
         ({"build": {}}, "image.build: give exactly one of digest (`cdk-sglang image pin` looks it up) and unpinned"),
-        ({"build": {"base": "vllm"}}, "image.build.base: 'vllm' is not allowed; known: dlc, upstream"),
+        (
+            {"build": {"base": "vllm", "unpinned": "tried"}},
+            "image.build.base: 'vllm' is not allowed; known: dlc, upstream",
+        ),
         ({"dlc": "latest"}, "image.dlc: 'latest' is not allowed"),
     ],
 )

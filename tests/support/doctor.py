@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 
 from cdk_sglang.cli.main import app
 from cdk_sglang.spec.container_base import UPSTREAM_TAG
-from localcloud.aws import clock
+from localcloud.aws import clock, settings
 from localcloud.aws.credentials import REGION
 from localcloud.aws.hosting.store import store
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import SESSION
+from tests.support.accounts import LARGE
 from tests.support.hub_server import REVISION, HubModel, HubServer
 from tests.support.model_folders import WHOLE
 from tests.support.registry_server import RegistryServer
@@ -191,6 +192,10 @@ class World:
         return cloudformation_backends[ACCOUNT][REGION].get_stack(name)
 
 
+_SMALL_QUOTAS = ("ml.g6e.12xlarge for endpoint usage", "Maximum number of instances per endpoint")
+"""Quotas of which the environment needs much."""
+
+
 @pytest.fixture
 def ready(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Everything that an environment needs."""
@@ -201,4 +206,7 @@ def ready(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with HubServer() as hub, RegistryServer() as registry:
         made = World(hub=hub, registry=registry, folder=tmp_path, url=cloud.url)
         made.make()
+        before = settings.current()
+        settings.configure(quotas={**dict.fromkeys(_SMALL_QUOTAS, 4.0), **LARGE})
         yield made
+        settings.restore(before)

@@ -114,7 +114,8 @@ def test_rejects_zero_instances_of_what_is_paid_for() -> None:
 
 @pytest.mark.parametrize("until", ["next spring", "2027-02-30", dt.datetime(2027, 3, 1), None])  # noqa: DTZ001  a date is tried that is none
 def test_rejects_an_end_that_is_no_date(until: object) -> None:
-    assert problems(until=until) == (f"capacity.reserved.until: {until!r} is not a date; write it as 2027-03-01",)
+    shown = "nothing" if until is None else repr(until)
+    assert problems(until=until) == (f"capacity.reserved.until: {shown} is not a date; write it as 2027-03-01",)
 
 
 def test_an_end_as_text_is_the_day_it_names() -> None:

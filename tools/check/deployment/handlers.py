@@ -116,11 +116,12 @@ def run(function: LambdaFunction, request: Mapping[str, Any]) -> Mapping[str, An
     Raises:
         Exception: What the handler raises.
     """
-    module, _, name = str(function.handler).rpartition(".")
+    own = called(function)[-1]
+    module, _, name = str(own.handler).rpartition(".")
     sent = _Sent()
-    with _alone, _as_lambda(function) as folder, _imported(folder, module, sent) as loaded:
-        getattr(loaded, name)(json.loads(json.dumps(request)), _CONTEXT)
-    return sent.answer
+    with _alone, _as_lambda(own) as folder, _imported(folder, module, sent) as loaded:
+        returned: Mapping[str, Any] | None = getattr(loaded, name)(json.loads(json.dumps(request)), _CONTEXT)
+    return sent.answer or returned or {}  # what CDK's framework calls returns its answer
 
 
 class _Sent:
