@@ -29,9 +29,17 @@ PROGRAM = Path(__file__).with_name("container_program.py")
 
 
 def sagemaker_of(state_dir: Path, url: str) -> Any:
+    """Client for an account that has been granted the instances of the tests' endpoints; a new one has none."""
     credentials = Credentials.read(state_dir)
     assert credentials is not None
-    return session_with(credentials).client("sagemaker", endpoint_url=url)
+    session = session_with(credentials)
+    quotas = session.client("service-quotas", endpoint_url=url)
+    listed = quotas.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker")
+    codes = {quota["QuotaName"]: quota["QuotaCode"] for page in listed for quota in page["Quotas"]}
+    quotas.request_service_quota_increase(
+        ServiceCode="sagemaker", QuotaCode=codes["ml.g6e.12xlarge for endpoint usage"], DesiredValue=3
+    )
+    return session.client("sagemaker", endpoint_url=url)
 
 
 @pytest.fixture
