@@ -21,6 +21,7 @@ from localcloud.aws import extension, settings
 from localcloud.aws.clock import Clock
 from localcloud.aws.compute import functions
 from tests.localcloud.helpers import SESSION
+from tests.support.accounts import LARGE
 from tests.support.functions import InProcess
 from tests.support.speculative import base_files
 
@@ -126,7 +127,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
     with mock_aws():
         deployment = Deployment(clock, tmp_path)
         earlier = functions.use_runner(deployment.runner)
-        settings.configure(base_url="http://127.0.0.1:1")
+        settings.configure(base_url="http://127.0.0.1:1", quotas=LARGE)
         yield deployment
         functions.use_runner(earlier)
         clock.abandon()

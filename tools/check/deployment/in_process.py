@@ -18,7 +18,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from botocore import endpoint
 from botocore.client import BaseClient
@@ -34,6 +34,10 @@ _REGION = "us-east-1"
 _base_client: Any = BaseClient
 _endpoint: Any = endpoint
 """Without their types, which do not know what is replaced here."""
+
+
+_FRAMEWORK: Final = ("onEvent", "isComplete", "onTimeout")
+"""Entries of its handlers (aws-cdk-lib 2.275.0, custom-resources/lib/provider-framework)."""
 
 
 class _ResponseUrls:
@@ -52,6 +56,12 @@ class _ResponseUrls:
         def request(self, _: str, url: str, *, body: bytes, **_headers: object) -> Any:
             custom.take(url.partition("?")[0].rpartition("/")[2], body)
             return types.SimpleNamespace(status=200)
+
+
+def _is_framework(function: Any) -> bool:
+    """Whether a function is one of CDK's provider framework: by its handler too, since an update may leave variables of former code."""
+    entry = str(function.handler).rpartition(".")[2]
+    return entry in _FRAMEWORK and "USER_ON_EVENT_FUNCTION_ARN" in function.environment_vars
 
 
 class _ProviderError(Exception):
@@ -82,7 +92,7 @@ class InProcess:
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
-        if function.handler == "framework.onEvent":
+        if _is_framework(function):
             return self._provide(function, json.loads(event))
         module, _, entry = str(function.handler).rpartition(".")
         self.invocations.append((entry, json.loads(event)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,8 @@ class Running(InProcess):
     def __init__(self, clock: Clock, folder: Path) -> None:
         super().__init__(clock, folder)
         self.groups: set[str] = set()
+        for name in [name for name in sys.modules if name.startswith("asset_")]:
+            del sys.modules[name]  # their clients have the sessions of another world's roles
         SageMakerRuntimeBackend.invoke_endpoint = lambda *_, **__: (_ANSWER, "application/json", "main", "")
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:

@@ -38,10 +38,10 @@ _ACTIONS: Final[Mapping[str, str]] = {
 (read 2026-11)."""
 
 
-OPTIONAL: Final[Mapping[str, str]] = {
-    "lambda:InvokeFunction": "speculative: the filter of captured data, where the settings name one",
+OPTIONAL: Final[Mapping[str, Mapping[str, str]]] = {
+    "speculative": {"lambda:InvokeFunction": "the filter of captured data, where the settings name one"},
 }
-"""Actions that code needs under a setting alone, which the policy follows."""
+"""Actions that code needs under a setting alone, which the policy follows, by the package of the code."""
 
 
 def calls(function: Mapping[str, Any], assembly: Path | None) -> list[frozenset[str]]:
@@ -51,7 +51,8 @@ def calls(function: Mapping[str, Any], assembly: Path | None) -> list[frozenset[
         function: Properties of the function.
         assembly: Cloud assembly with its asset; nothing is known without it, nor of code that is not Python.
     """
-    return [choice for choice in _needed(function, assembly) or () if not choice & OPTIONAL.keys()]
+    optional = OPTIONAL.get(str(function.get("Handler", "")).partition(".")[0], {})
+    return [choice for choice in _needed(function, assembly) or () if not choice & optional.keys()]
 
 
 def called(function: Mapping[str, Any], assembly: Path | None) -> frozenset[str] | None:
