@@ -80,7 +80,7 @@ def published(root: Path) -> dict[tuple[str, str], tuple[set[frozenset[str]], se
                 row["unit"],
             )
             for row in csv.DictReader(file)
-            if not row["namespace"].startswith(("cdk-sglang/", "AWS/Bedrock-AgentCore"))
+            if not row["namespace"].startswith(("cdk-sglang/", "AWS/Bedrock-AgentCore", "AWS/Lambda", "AWS/States"))
         }
 
 
