@@ -10,7 +10,7 @@ import pytest
 
 from tools.fuzz.verdicts import Comparison, compare, drawn, planned
 
-EXAMPLES = 25  # `python -m tools.fuzz.verdicts` draws 500
+EXAMPLES = 12  # `python -m tools.fuzz.verdicts` draws 500
 LLAMA = {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}
 
 
