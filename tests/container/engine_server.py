@@ -80,6 +80,7 @@ class EngineServer:
             "CDK_SGLANG_PORT": str(self.port),
             "PYTHONWARNINGS": "ignore",
             "SM_SGLANG_DTYPE": "float32",
+            "SM_SGLANG_SLEEP_ON_IDLE": "true",  # an idle engine would otherwise keep a core from the other tests
         }
         if not self.as_in_the_image:
             base["PYTHONPATH"] = str(ROOT / "localcloud/engine/startup")
