@@ -29,15 +29,34 @@ os.environ["CDK_VALIDATION"] = "false"  # the built-in engine takes seconds; tes
 os.environ.pop("CDK_CONTEXT_JSON", None)
 os.environ.pop("CDK_OUTDIR", None)
 
+import botocore.client
 import botocore.session
 import pytest
 import pytest_socket
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ("tests.support.embedded_aws", "tests.support.scheduling")
 
 # Every test has a session of its own, and each session would parse the models of its services anew: SageMaker's takes a quarter of a second.
 botocore.session.create_loader = cache(botocore.session.create_loader)
+
+_CLIENT_CLASSES: dict[tuple[str, bool], type] = {}
+_made_client_class = botocore.client.ClientCreator._create_client_class
+
+
+def _client_class(creator: Any, service_name: str, service_model: Any) -> type:
+    """Make the class of a service's client once, with boto3's additions and without: hundreds of methods with their documentation."""
+    key = (service_name, "Boto3" in creator._user_agent)
+    if key not in _CLIENT_CLASSES:
+        _CLIENT_CLASSES[key] = _made_client_class(creator, service_name, service_model)
+    return _CLIENT_CLASSES[key]
+
+
+botocore.client.ClientCreator._create_client_class = _client_class
+
+# A command of the CLI in a test would make all of its commands from their functions' signatures anew, a seventh of the tests' time.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 # The same examples in every run, so that a failure in CI is one everywhere; `--hypothesis-profile=explore` looks further.
 settings.register_profile(

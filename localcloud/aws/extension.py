@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from localcloud.aws.agents import memory, sessions
 from localcloud.aws.clock import clock as process_clock
 from localcloud.aws.cloudformation import backend
@@ -73,6 +75,8 @@ _RESOURCE_TYPES = (
 
 def install() -> None:
     """Extend moto in this process; a second call changes nothing."""
+    # Nothing of ours starts an instance of EC2, and moto would read 1,300 machine images while every other call waits.
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     operations.install()
     refusals.install()
     permissions.install()
