@@ -19,9 +19,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import custom_resources
+from botocore.config import Config
 
+from localcloud.aws import settings
 from localcloud.aws.hosting.store import stores
-from tests.localcloud.helpers import ROOT
+from tests.localcloud.helpers import ROOT, SESSION
 
 pytestmark = pytest.mark.timeout(400)
 Cdk = Callable[..., CompletedProcess[str]]
@@ -390,3 +392,28 @@ def test_generated_name_of_a_state_machine_fits_and_stays_unique(logical_id: str
     }
     assert max(map(len, names)) <= 80
     assert len(names) == 20
+
+
+def test_the_cli_hears_of_a_stack_when_it_has_ended_and_everybody_else_at_once(
+    cloud: Any, client: Any, request: pytest.FixtureRequest
+) -> None:
+    """The CLI asks every five seconds, which most deployments would end with."""
+    before = settings.current()
+    request.addfinalizer(lambda: settings.restore(before))
+    settings.configure(endpoint_s=1)
+    endpoint = {"EndpointName": "fleet", "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
+    variant = {"VariantName": "AllTraffic", "InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 1}
+    config = {"ExecutionRoleArn": "arn:aws:iam::123456789012:role/sagemaker", "ProductionVariants": [variant]}
+    resources = {
+        "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": config},
+        "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": endpoint},
+    }
+    everybody = client("cloudformation")
+    cli = SESSION.client("cloudformation", endpoint_url=cloud.url, config=Config(user_agent_extra="aws-cdk"))
+    everybody.create_stack(StackName="Slow", TemplateBody=json.dumps({"Resources": resources}))
+
+    statuses = [
+        asks.describe_stacks(StackName="Slow")["Stacks"][0]["StackStatus"] for asks in (everybody, cli, everybody)
+    ]
+
+    assert statuses == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_COMPLETE"]

@@ -137,6 +137,19 @@ def _answer_delete_change_set(self: CloudFormationResponse) -> ActionResult:
     return EmptyResult()
 
 
+def _answer_describe_stacks(self: CloudFormationResponse) -> ActionResult:
+    """Answer the CDK CLI when the stack has ended: while it is in progress, the CLI would ask again only after five seconds."""
+    name = self._get_param("StackName")
+    if name and _CDK_CLI in self.headers.get("User-Agent", ""):
+        found = [
+            stack for stack in list(self.cloudformation_backend.stacks.values()) if name in (stack.name, stack.stack_id)
+        ]
+        for stack in found:
+            stacks.await_end(stack, at_most_s=_LATE_S)
+    answer: ActionResult = _moto_describe_stacks(self)
+    return answer
+
+
 def _delete_stack(self: Any, name_or_stack_id: str) -> None:
     for stack in list(self.stacks.values()):
         if name_or_stack_id in (stack.name, stack.stack_id):
@@ -215,6 +228,9 @@ def _delete_repository(self: Any, account_id: str, region: str) -> None:
 
 
 _moto_create_change_set = _Backend.create_change_set
+_moto_describe_stacks = CloudFormationResponse.describe_stacks
+_CDK_CLI = "aws-cdk"
+_LATE_S = 20.0
 
 
 def install() -> None:
@@ -227,6 +243,7 @@ def install() -> None:
     _Backend.delete_change_set = _delete_change_set
     _Backend.delete_stack = _delete_stack
     CloudFormationResponse._validate_different_update = _validate_update
+    CloudFormationResponse.describe_stacks = _answer_describe_stacks
     CloudFormationResponse.describe_change_set = _answer_describe_change_set
     CloudFormationResponse.delete_change_set = _answer_delete_change_set
     models.Stack.outputs = property(lambda self: self.__dict__.get("resolved_outputs") or None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,15 @@ def run(work: Callable[[], None], stack: Any) -> None:
         clock().background(work, name=f"stack-{stack.name}")
     else:
         work()
+
+
+def await_end(stack: Any, *, at_most_s: float) -> None:
+    """Return when nothing is in progress at a stack any more, or after some seconds of this machine."""
+    began = time.monotonic()
+    while stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+        if time.monotonic() > began + at_most_s:
+            return
+        time.sleep(0.02)
 
 
 def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> None:
