@@ -174,6 +174,12 @@ def all_models() -> tuple[ModelFacts, ...]:
     return tuple(_facts(entry, entry["id"]) for entry in _entries())
 
 
+def aliases() -> dict[str, tuple[str, ...]]:
+    """Return the other ids that the package's catalogue knows, by the id of the model whose architecture they have."""
+    others = {entry["id"]: (*entry.get("same_architecture", ()), *entry.get("variants", {})) for entry in _entries()}
+    return {name: ids for name, ids in others.items() if ids}
+
+
 def read_models(path: Path) -> tuple[ModelFacts, ...]:
     """Return the models of a file written by `cdk-sglang models add`, or of every such file in a directory.
 
