@@ -8,6 +8,7 @@ import pytest
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.environments.reading import load, parse
+from cdk_sglang.models.facts import catalogue
 
 FINE = """\
 account: "444455556666"
@@ -81,8 +82,8 @@ def _problems(text: str) -> list[str]:
             "ml.g6e.12xlarge",
             "ml.inf2.xlarge",
             [
-                "endpoints.chat.capacity.type: 'ml.inf2.xlarge' has no NVIDIA GPU, which SGLang needs here; use a type such as ml.g5.xlarge or "
-                "ml.g6e.xlarge"
+                ("endpoints.chat.capacity.type: 'ml.inf2.xlarge' has no NVIDIA GPU, which SGLang needs here; use a type such as ml.g5.xlarge or "
+                "ml.g6e.xlarge")
             ],
         ),
         (
@@ -91,19 +92,31 @@ def _problems(text: str) -> list[str]:
             ["endpoints.chat.capacity.type: 'H100' is a GPU, and an instance type is expected; types with it: ml.p5.4xlarge, ml.p5.48xlarge"],
         ),
         (
+            "region:",
+            "alarms: {topic: 'arn:aws-cn:sns:us-east-1:444455556666:ops'}\nregion:",
+            [
+                "alarms.topic: arn:aws-cn:sns:us-east-1:444455556666:ops is of partition aws-cn, and us-east-1 is in aws; write arn:aws:…"
+            ],
+        ),
+        (
+            SCALING,
+            (SCHEDULE % "UTC").replace("19:00", "24:00"),
+            [f"{QWEN}.scaling.schedules.b.ends: '24:00' is not a time; use HH:MM, from 00:00 to 23:59"],
+        ),
+        (
             SCALING,
             SCHEDULE % "UTC+2",
             [
-                f"{QWEN}.scaling.time_zone: 'UTC+2' is an offset, which knows no summer time; use a place of the IANA database, such as "
-                "Europe/Berlin, or UTC"
+                (f"{QWEN}.scaling.time_zone: 'UTC+2' is an offset, which knows no summer time; use a place of the IANA database, such as "
+                "Europe/Berlin, or UTC")
             ],
         ),
         (
             "capacity: {type: ml.g6e.12xlarge, max_instances: 2}",
             RESERVED % "2020-03-01",
             [
-                "endpoints.chat.capacity.reserved.until: 2020-03-01 is in the past; name a day that the plan still lasts to, as "
-                "`cdk-sglang capacity status` prints it"
+                ("endpoints.chat.capacity.reserved.until: 2020-03-01 is in the past; name a day that the plan still lasts to, as "
+                "`cdk-sglang capacity status` prints it")
             ],
         ),
     ],
@@ -115,16 +128,16 @@ def test_a_mistake_is_told_once_in_words_of_the_field(old: str, new: str, lines:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a:\n  b: 1\n c: 2\n", "line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
-         "mapping that begins on line 1, column 1)"),
-        ('{"a": 1', "line 1, column 8: the file ends before a bracket or brace is closed; close it (while parsing a flow mapping that begins on line 1, "
-         "column 1)"),
+        ("a:\n  b: 1\n c: 2\n", ("line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
+         "mapping that begins on line 1, column 1)")),
+        ('{"a": 1', ("line 1, column 8: the file ends before a bracket or brace is closed; close it (while parsing a flow mapping that begins on line 1, "
+         "column 1)")),
         ('a: "b\n', "line 2, column 1: the file ends before a quote is closed; close it (while scanning a quoted scalar that begins on line 1, column 4)"),
         ("a:\n\tb: 1\n", "line 2, column 1: a tab stands where spaces are expected; indent with spaces"),
         ("a: @b\n", "line 1, column 4: @ begins no value of YAML; put the value in quotes"),
         ("a: !Ref b\n", "line 1, column 4: !Ref is a tag, which these files do not have; remove it, or put the value in quotes"),
-        ("a: !!python/object:os.system {}\n", "line 1, column 4: !!python/object:os.system is a tag, which these files do not have; remove it, or put "
-         "the value in quotes"),
+        ("a: !!python/object:os.system {}\n", ("line 1, column 4: !!python/object:os.system is a tag, which these files do not have; remove it, or put "
+         "the value in quotes")),
         ("a: {{ .Values.b }}\n", "line 1, column 5: a mapping is no key; fill in the template's braces first, or put the value in quotes"),
         ("a: " + "[" * 2000 + "]" * 2000, "nested too deeply; write it with fewer brackets and levels"),
     ],
@@ -168,3 +181,12 @@ def test_a_missing_file_leads_to_those_that_are_there(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"team-{number:02d}.yaml").touch()
     assert line("prd", tmp_path).startswith(f"nearest of 21 environments in {tmp_path}: prod, ")
+
+
+def test_an_unknown_model_is_compared_by_its_name_and_not_by_its_owner() -> None:
+    text = FINE.replace("id: Qwen/Qwen3-8B", "id: acme/support-qwen3-8b")
+    with pytest.raises(ConfigurationError) as error:
+        catalogue(parse(text, source="e.yaml").endpoints["chat"].components["qwen"].model.id or "")
+    near = str(error.value).partition(" known: ")[2].partition(", or add it")[0].split(", ")
+    assert "Qwen/Qwen3-8B" in near
+    assert all("qwen" in name.lower() for name in near)
