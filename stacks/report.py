@@ -14,6 +14,7 @@ from cdk_sglang.cli.plan_tables import print_plan
 from cdk_sglang.cli.tables import fitting_table, print_table
 from cdk_sglang.planning import FleetPlan, FleetRequest
 from cdk_sglang.planning.export import plan_json
+from cdk_sglang.planning.guides import docs_folder
 from cdk_sglang.planning.layouts import Room
 from cdk_sglang.planning.page import plan_html
 
@@ -28,7 +29,7 @@ _LAYOUTS: Final = (
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
     """Write plan.json, for CI, and plan.html, to look at, into the folder of the templates."""
     (folder / "plan.json").write_text(plan_json(plan), encoding="utf-8")
-    (folder / "plan.html").write_text(plan_html(plan, request), encoding="utf-8")
+    (folder / "plan.html").write_text(plan_html(plan, request, docs=docs_folder(folder)), encoding="utf-8")
 
 
 def print_fleet(

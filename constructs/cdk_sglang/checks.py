@@ -22,17 +22,18 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
 def did_you_mean(word: str, known: Iterable[str], *, list_up_to: int = 16) -> str:
     """Return "did you mean 'x'" for a near miss, the known words when they are few, else the nearest three."""
     words = sorted(known)
-    near = _nearest(word, words)
+    near = nearest(word, words)
     if near is not None:
         return f"did you mean {near!r}"
     if len(words) <= list_up_to:
         return f"known: {', '.join(words)}"
-    nearest = difflib.get_close_matches(word, words, n=3, cutoff=0.0)
-    return f"nearest of {len(words)} known: {', '.join(nearest)}"
+    three = difflib.get_close_matches(word, words, n=3, cutoff=0.0)
+    return f"nearest of {len(words)} known: {', '.join(three)}"
 
 
-def _nearest(word: str, words: list[str]) -> str | None:
-    """Return the word that was meant: one that begins so, else one with the same letters, else the most similar."""
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the word that was meant: one that begins so, else one with the same letters, else the most similar; None if none is near."""
+    words = sorted(words)
     begin = [other for other in words if len(word) >= _SHORTEST_BEGINNING and other.startswith(word)]
     if begin:
         return min(begin, key=len)

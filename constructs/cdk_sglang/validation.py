@@ -7,6 +7,7 @@ that calls its class gets one `ConfigurationError`.
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import inspect
 import math
 import re
@@ -25,8 +26,9 @@ from pydantic_core import CoreSchema, ErrorDetails
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError, Problem
+from cdk_sglang.numbers import as_number
+from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, shown, written
 
-_SHOWN_LENGTH: Final = 60
 _KEYS_SHOWN: Final = 4
 _NUMBER_TOKEN_BELOW: Final = -1e280
 """CDK encodes a number that is known only at deployment as one below this (aws_cdk.Token.as_number, aws-cdk-lib 2.275.0)."""
@@ -190,13 +192,13 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
         model: The model that was validated, where near misses of unknown keys are looked for; paths begin at it.
     """
     details = error.errors(include_url=False, include_context=True)
-    return [problem for detail in details for problem in _problems(detail, model)]
+    return [problem for detail in _without_echoes(details, model) for problem in _problems(detail, model)]
 
 
 def _problems(detail: ErrorDetails, model: type[BaseModel]) -> Iterable[Problem]:
     loc = detail["loc"]
     if loc[-1:] == ("[key]",):
-        loc = (*loc[:-2], str(detail["input"]))  # as written: pydantic shows the key False as 0
+        loc = (*loc[:-2], key_text(detail["input"]))  # as written: pydantic shows the key False as 0
     path = ".".join(_shown_part(str(part)) for part in loc)
     if detail["type"] != "value_error":
         return [Problem(path, _text(detail, loc, model))]
@@ -220,22 +222,19 @@ _TYPES: Final = {
     "list_type": "a list",
     "tuple_type": "a list",
 }
-_DIGITS: Final = re.compile(r"[+-]?[\d.,_]+")
-_WITH_UNIT: Final = re.compile(r"[^\w+-]*(?P<number>[+-]?\d[\d_,]*(\.\d+)?)\s*(?P<unit>[A-Za-z%$]*)")
-_THOUSANDS: Final = {"k": 1_000, "K": 1_000, "ki": 1024, "Ki": 1024, "m": 1_000_000, "M": 1_000_000}
 _SIGNS: Final = {"greater_than_equal": ">=", "greater_than": ">", "less_than_equal": "<=", "less_than": "<"}
 
 
 def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]) -> str:  # noqa: PLR0911  one return for each type of error
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    got = shown(value)
+    got = written(value) if getattr(model, "_is_file", False) else shown(value)
     if is_number_token(value):
         return "must be known at synth, got a token; give the number itself"
     match kind:
         case "extra_forbidden":
             key, place = str(loc[-1]), model_at(model, loc[:-1])
             hint = place.hint_for(key, value) if place is not None and issubclass(place, Spec) else None
-            return f"unknown key; {hint or did_you_mean(key, _keys(place))}"
+            return f"unknown key; {hint or key_hint(key, _keys(place))}"
         case "missing":
             return "missing; it has no default"
         case "literal_error":
@@ -245,7 +244,7 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
         case "string_type" if isinstance(value, bool | int | float):
             return f"{got} is {'true or false' if isinstance(value, bool) else 'a number'} here; write it in quotes"
         case "int_type" | "float_type" | "int_parsing" | "float_parsing" if isinstance(value, str):
-            return f"{got} is text; write {_as_number(value, is_whole=kind.startswith('int'))}"
+            return f"{got} is text; write {as_number(value, is_whole=kind.startswith('int'), name=str(loc[-1]))}"
         case "int_type" | "int_from_float" if isinstance(value, float) and math.isfinite(value):
             low, high = math.floor(value), math.ceil(value)
             return f"takes a whole number, got {got}; use {low if low == high else f'{low} or {high}'}"
@@ -264,26 +263,6 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
             return _rarer_text(detail, got)
 
 
-def _as_number(text: str, *, is_whole: bool) -> str:
-    """Return how to write a number that was given as text: `32k` as 32000, `800ms` as 800; `32,768` may be two numbers or one."""
-    found = _WITH_UNIT.fullmatch(text.strip())
-    if text.strip().isdecimal():
-        return f"{text.strip()} without quotes"
-    if found is None or _DIGITS.fullmatch(text):
-        has_unit = any(map(str.isdigit, text)) and not _DIGITS.fullmatch(text)
-        return "digits alone, without a unit or a sign" if has_unit else "a number in digits, without quotes"
-    number = float(found["number"].replace(",", "").replace("_", ""))
-    unit = found["unit"]
-    times = _THOUSANDS.get(unit)
-    if times is None:
-        shown_number = f"{number:g}" if not is_whole or number == int(number) else f"{number:.0f}"
-        share = f", or {number / 100:g} where a share of 1 is taken" if unit == "%" and not is_whole else ""
-        return f"digits alone: {shown_number}{share}, without {unit or 'a sign'}"
-    if times != _THOUSANDS["k"]:
-        return f"digits alone: {number * times:.0f}"
-    return f"digits alone: {number * times:.0f}, or {number * 1024:.0f} if that is meant"
-
-
 def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]) -> str:
     """Return what to write instead of a value of another type."""
     kind, value = detail["type"], detail["input"]
@@ -298,9 +277,26 @@ def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseMode
             if keys
             else "write one `name: value` a line below it"
         )
-    if kind == "bool_type" and isinstance(value, str):
-        return "write true or false without quotes"
-    return "change it"
+    if kind == "bool_type":
+        return f"write true or false{' without quotes' if isinstance(value, str) else ''}"
+    return _text_advice(value) if kind == "string_type" else f"write {_TYPES[kind]}"
+
+
+def _text_advice(value: object) -> str:
+    """Return what to write instead of a value that is no text."""
+    if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], str):
+        return f"write it without brackets: {value[0]}"
+    return "write it in quotes" if isinstance(value, dt.date) else "write one value"
+
+
+def _without_echoes(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
+    """Return errors without those about missing keys that are there under a wrong name: one mistake is told once."""
+    wrong = {
+        (*detail["loc"][:-1], meant_key(str(detail["loc"][-1]), _keys(model_at(model, detail["loc"][:-1]))))
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+    }
+    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in wrong]
 
 
 _RARER: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
@@ -334,17 +330,6 @@ def _count(limits: Mapping[str, Any]) -> str:
 
 def _characters(count: int) -> str:
     return f"{count} character{'' if count == 1 else 's'}"
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks and signs that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:

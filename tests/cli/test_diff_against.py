@@ -231,7 +231,7 @@ def test_an_environment_that_is_new_or_gone_says_so_in_one_line(
         ("dear", False, "costs more than its budget", "budget_usd_per_hour: the fleet costs up to 40.46 USD per hour"),
         ("large", False, "refused by its plan", "Qwen/Qwen3-32B with context_length 8192 does not fit"),
         ("split", True, "wrong settings", "4 GPUs asked for one copy, ml.g6e.2xlarge has 1"),
-        ("nowhere", True, "wrong settings", "no such file; environments that exist: added, dear"),
+        ("nowhere", True, "wrong settings", "environments: added, dear"),
         ("repaired", True, "wrong settings", "--against: repaired of before"),
     ],
 )

@@ -37,7 +37,7 @@ def test_what_a_grown_account_has_wrong_is_a_line_each(world: World) -> None:
     kms.schedule_key_deletion(KeyId=key)
     world.client("secretsmanager").update_secret(SecretId="hub-token", KmsKeyId=key)
     world.client("logs").create_log_group(logGroupName="/aws/sagemaker/Endpoints/prod-reserved")
-    world.write(until="2020-01-01", budget=1)
+    world.write(until="2026-11-27", budget=1)
     text = (world.folder / "prod.yaml").read_text()
     (world.folder / "prod.yaml").write_text(text.replace("s3://models/mine/", "s3://modles/mine/"))
 

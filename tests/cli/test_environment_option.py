@@ -70,9 +70,9 @@ def test_a_path_and_its_own_folder_agree(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "other", "line"),
     [
-        ("fleets/", None, "--env: 'fleets/' is a folder; name a file in it, environments that exist: other"),
+        ("fleets/", None, "--env: 'fleets/' is a folder; name a file in it; environments in fleets: other"),
         ("fleets", Path("fleets/x"), None),
-        ("./fleets", None, "--env: './fleets' is a folder; name a file in it, environments that exist: other"),
+        ("./fleets", None, "--env: './fleets' is a folder; name a file in it; environments in fleets: other"),
         ("other.yml", None, "--env: 'other.yml': files of environments end in .yaml; rename it to other.yaml"),
         (" ", None, "--env: is empty; give a name, such as dev, or the path of a file"),
         (
@@ -123,7 +123,7 @@ def test_a_command_plans_the_file_of_a_path(
         ),
         (
             ["ask", "hello", "--env", "fleets/lost.yaml"],
-            "--env: no such file: fleets/lost.yaml; environments that exist: other",
+            "--env: no such file: fleets/lost.yaml; environments in fleets: other",
         ),
     ],
     ids=["two folders", "environments of two folders", "no such file"],

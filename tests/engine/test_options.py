@@ -32,12 +32,12 @@ def test_collects_every_wrong_value_into_one_error() -> None:
     ("wrong", "line"),
     [
         ({"tp_size": "4"}, "tp_size: '4' is text; write 4 without quotes"),
-        ({"tp_size": True}, "tp_size: takes a whole number, got True; change it"),
+        ({"tp_size": True}, "tp_size: takes a whole number, got True; write a whole number"),
         (
             {"context_length": "32k"},
             "context_length: '32k' is text; write digits alone: 32000, or 32768 if that is meant",
         ),
-        ({"trust_remote_code": 1}, "trust_remote_code: takes true or false, got 1; change it"),
+        ({"trust_remote_code": 1}, "trust_remote_code: takes true or false, got 1; write true or false"),
         ({"served_model_name": 7}, "served_model_name: 7 is a number here; write it in quotes"),
         ({"mem_fraction_static": 1.5}, "mem_fraction_static: 1.5 is not allowed; use a value < 1"),
         ({"mem_fraction_static": 0}, "mem_fraction_static: 0 is not allowed; use a value > 0"),

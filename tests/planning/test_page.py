@@ -14,7 +14,8 @@ import pytest
 from jinja2 import UndefinedError
 
 from cdk_sglang.planning import plan_fleet
-from cdk_sglang.planning.chart import log_chart
+from cdk_sglang.planning.chart import LEFT, log_chart
+from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.page import _copies_of, _template, plan_html
 from cdk_sglang.planning.predict import Band
 from cdk_sglang.spec.slo import Slo
@@ -81,7 +82,7 @@ def test_a_plan_that_cannot_be_deployed_says_so_and_why() -> None:
     plan = plan_fleet(request)
     page = html.unescape(plan_html(plan, request))
     assert "This plan cannot be deployed" in page
-    assert all(f"<li>{problem}</li>" in page for problem in plan.problems)
+    assert all(f"<li>{problem} <a" in page for problem in plan.problems)
     assert "cannot be deployed" not in plan_html(plan_fleet(fleet()), fleet())
 
 
@@ -163,3 +164,26 @@ def test_the_load_stands_between_the_steps_around_it() -> None:
     assert chart.goal is not None
     assert chart.decades[-1].label == "1,000"  # the axis reaches the promise
     assert log_chart("t", (1, 2, 4), bands, now=64).now is None
+
+
+def test_copies_of_a_model_that_nobody_knows_are_numbered_too() -> None:
+    own = CopyNeeds(name="own", gpus_by_type=dict.fromkeys(("ml.p5en.48xlarge",), 2), min_copies=1, max_copies=1)
+    request = fleet(reasoning={"others": (own,)})
+    assert 'title="GPU 0: own, copy 1">1<' in plan_html(plan_fleet(request), request)
+
+
+def test_a_promise_counts_for_its_own_endpoint_alone() -> None:
+    request = fleet(qwen={"slo": None})
+    promised = dataclasses.replace(request.endpoints[0].components[0], slo=Slo(ttft_ms=1500))
+    twin = dataclasses.replace(request.endpoints[0], name="promised", components=(promised,))
+    request = dataclasses.replace(request, endpoints=(*request.endpoints, twin))
+    page = plan_html(plan_fleet(request), request)
+    assert page.count("Cheapest that hold qwen") == page.count("Cheapest that are fast enough for qwen") == 1
+
+
+def test_no_label_of_an_axis_is_cut() -> None:
+    bands = [Band(value=value, low=value / 2, high=value * 2) for value in (1, 400_000, 4_000_000)]
+    labels = [decade.label for decade in log_chart("t", (1, 2, 4), bands).decades]
+    assert labels[-3:] == ["100,000", "1M", "10M"]
+    widest = 7.0  # of a digit of 11 px in any system font
+    assert max(map(len, labels)) * widest < LEFT - 6

@@ -126,7 +126,7 @@ def test_bounds_and_targets_that_make_no_sense_are_refused(values: dict[str, Any
         ),
         (Load, {"output_tokens": -1}, "load.output_tokens: -1 is not allowed; use a value > 0"),
         (Slo, {"at_concurrency": 5000}, "slo.at_concurrency: 5000 is not allowed; use a value <= 4096"),
-        (Slo, {"ttft_ms": True}, "slo.ttft_ms: takes a number, got True; change it"),
+        (Slo, {"ttft_ms": True}, "slo.ttft_ms: takes a number, got True; write a number"),
         (Slo, {"ttft_ms": "500"}, "slo.ttft_ms: '500' is text; write 500 without quotes"),
     ],
 )

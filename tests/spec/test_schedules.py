@@ -50,8 +50,8 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"begins": "8:00", "ends": "18:00"}, "window.begins: '8:00' is not a time; use HH:MM"),
-        ({"begins": "08:00", "ends": "24:00"}, "window.ends: '24:00' is not a time; use HH:MM"),
+        ({"begins": "8:00", "ends": "18:00"}, "window.begins: '8:00' is not a time; use HH:MM, from 00:00 to 23:59"),
+        ({"begins": "08:00", "ends": "24:00"}, "window.ends: '24:00' is not a time; use HH:MM, from 00:00 to 23:59"),
         (
             {"days": ["monday"], "begins": "08:00", "ends": "18:00"},
             "window.days.0: 'monday' is not allowed; did you mean 'mon'",
@@ -101,7 +101,11 @@ def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem:
             "2027-03-01T09:00",
             "window.begins: '2027-02-30T08:00' is not a time; use YYYY-MM-DDTHH:MM",
         ),
-        ("2027-01-01T09:00", "2027-01-01T08:00", "window.ends: 2027-01-01T08:00 is not after 2027-01-01T09:00"),
+        (
+            "2027-01-01T09:00",
+            "2027-01-01T08:00",
+            "window.ends: 2027-01-01T08:00 is not after 2027-01-01T09:00; let it end later, or begin earlier",
+        ),
     ],
 )
 def test_refuses_a_stretch_of_time_that_is_over_or_none(begins: str, ends: str, problem: str) -> None:

@@ -60,7 +60,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["name: missing; it has no default"]),
     ({"nmae": "x", "name": "x"}, ["nmae: unknown key; did you mean 'name'"]),
     ({"name": "x", "low": "4"}, ["low: '4' is text; write 4 without quotes"]),
-    ({"name": "x", "low": True}, ["low: takes a whole number, got True; change it"]),
+    ({"name": "x", "low": True}, ["low: takes a whole number, got True; write a whole number"]),
     ({"name": "x", "low": None}, ["low: takes a whole number, got nothing; write it, or remove the key"]),
     ({"name": "x", "parts": {"a": {"sise": 2}}}, ["parts.a.sise: unknown key; did you mean 'size'"]),
     ({"name": "x", "inner": {"sise": 2}}, ["inner.sise: unknown key; did you mean 'size'"]),

@@ -424,7 +424,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a component called no": (
         [(("endpoints", "chat", "components"), {False: {"model": {"prefix": "weights/llama/"}}})],
-        ["endpoints.chat.components.False: False is true or false here; write it in quotes"],
+        ["endpoints.chat.components.false: false is true or false here; write it in quotes"],
     ),
     "a key over two lines": (
         [(("a\nb",), 1)],
@@ -553,7 +553,7 @@ def test_the_app_lists_the_environments_that_exist(run_app: Callable[..., Any], 
         (tmp_path / "environments" / name).touch()
     run = run_app(None, name="prd")
     assert (run.code, run.out) == (2, "")
-    assert run.err == "environments/prd.yaml: no such file; environments that exist: dev, prod\n"
+    assert run.err == "environments/prd.yaml: no such file; environments in environments: dev, prod\n"
 
 
 def test_the_app_reports_a_file_that_is_not_text(run_app: Callable[..., Any]) -> None:
@@ -588,5 +588,5 @@ def test_a_missing_folder_has_no_environments(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as error:
         load("prod", folder=tmp_path / "none")
     assert error.value.problems == (
-        f"{tmp_path / 'none' / 'prod.yaml'}: no such file; environments that exist: none yet",
+        f"{tmp_path / 'none' / 'prod.yaml'}: no such file; there is no folder {tmp_path / 'none'}; correct the path, or make one: cdk-sglang init --environments {tmp_path / 'none'}",
     )

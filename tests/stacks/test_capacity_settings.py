@@ -93,7 +93,7 @@ def test_the_plan_says_that_a_reservation_is_paid_up_front() -> None:
     plan = resolve_fleet(settings(reserved()), name="prod").plan
     assert plan.problems == ()
     assert (
-        "endpoints.chat: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
+        "endpoints.chat.capacity.reserved: reserved capacity is paid up front at its offering's price; on-demand prices are shown"
         in plan.warnings
     )
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from typing import Final, NoReturn
 
-from cdk_sglang.cli.running import run
+_STOPPED: Final = 130
+"""Exit code of a program that Ctrl-C has ended, as shells have it."""
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command; Ctrl-C ends it in one line from the beginning, while its modules are still being loaded."""
+    signal.signal(signal.SIGINT, _stop)
+    from cdk_sglang.cli.running import run
+
     if sys.argv[1:2] == ["mcp"]:
         from cdk_sglang.cli.mcp.command import app
     else:
         from cdk_sglang.cli.main import app
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run(app)
+
+
+def _stop(*_: object) -> NoReturn:
+    """End the program at once: nothing has begun, and an exception would be a traceback through whatever is being loaded."""
+    os.write(2, b"\nstopped\n")
+    os._exit(_STOPPED)
 
 
 if __name__ == "__main__":

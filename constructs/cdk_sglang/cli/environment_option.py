@@ -77,7 +77,7 @@ def _names(context: typer.Context, value: Any, *, must_exist: bool) -> Any:
 
 def _check_files(found: list[Location]) -> None:
     problems = [
-        Problem(_ENV, f"no such file: {one.file}; {there_text(one.file.parent)}")
+        Problem(_ENV, f"no such file: {one.file}; {there_text(one.file.parent, one.name)}")
         for one in found
         if one.is_path and not one.file.is_file()
     ]

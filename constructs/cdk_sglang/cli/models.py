@@ -9,16 +9,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import MODELS_FOLDER, own_models, write_text
+from cdk_sglang.cli.tables import fitting_table, print_table
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.config import read_config, unwrap
-from cdk_sglang.models.facts import ModelFacts, all_models, catalogue, contradiction, read_models
+from cdk_sglang.models.facts import ModelFacts, aliases, all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
 app = typer.Typer(help="Models that the planner knows: list them, or add one.", no_args_is_help=True)
@@ -26,18 +26,27 @@ app = typer.Typer(help="Models that the planner knows: list them, or add one.", 
 HUB = "https://huggingface.co"
 MAX_CONFIG_BYTES = 4_000_000
 TIMEOUT_SECONDS = 30
+_LAYOUTS: Final = (
+    ("id", "parameters B", "active B", "format", "weights GiB", "KV bytes/token", "context"),
+    ("id", "active B", "format", "weights GiB", "context"),
+    ("id", "weights GiB", "context"),
+    ("id", "weights GiB"),
+    ("id",),
+)
+"""Headings of the list, for terminals of less and less room."""
 _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
 
 @app.command("list")
 def list_models(
     models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
 ) -> None:
-    """List every model with its size, cache and context."""
-    table = Table("model", "parameters (B)", "active (B)", "format", "weights (GiB)", "KV bytes/token", "context")
+    """List every model with its size, cache and context, and the ids of the same architecture."""
+    rows, console = [], stdout()
     for facts in known_models(own_models(models)):
         shape, cache = facts.architecture, cache_bytes_per_token(facts)
-        table.add_row(
+        cells = (
             facts.id,
             f"{shape.parameters / 1e9:.1f}",
             f"{shape.active_parameters / 1e9:.1f}",
@@ -46,7 +55,13 @@ def list_models(
             "unknown" if cache is None else f"{cache:,.0f}",
             f"{shape.max_position_embeddings:,}" if shape.max_position_embeddings else "",
         )
-    stdout().print(table)
+        rows.append(dict(zip(_LAYOUTS[0], cells, strict=True)))
+    print_table(console, fitting_table(console, rows, _LAYOUTS, wide=wide), wide=wide)
+    also = aliases()
+    if also:
+        console.print("also known, of the same architecture:", highlight=False)
+    for name, ids in also.items():
+        console.print(f"{name}: {', '.join(ids)}", highlight=False, soft_wrap=True)
 
 
 def known_models(own: Iterable[ModelFacts] = ()) -> list[ModelFacts]:

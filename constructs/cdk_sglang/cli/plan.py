@@ -31,6 +31,7 @@ from cdk_sglang.planning.component.task import made_for
 from cdk_sglang.planning.export import plan_json
 from cdk_sglang.planning.fleet_plan import FleetPlan
 from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
+from cdk_sglang.planning.guides import docs_folder
 from cdk_sglang.planning.page import plan_html
 from cdk_sglang.planning.plan import plan_fleet
 from cdk_sglang.spec.load import EXPECTED_OUTPUT_TOKENS
@@ -179,7 +180,7 @@ def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None
     """
     fleet_plan = plan_fleet(request)
     if html is not None:
-        write_text(html, plan_html(fleet_plan, request), option="--html")
+        write_text(html, plan_html(fleet_plan, request, docs=docs_folder(html.parent)), option="--html")
     if as_json:
         typer.echo(plan_json(fleet_plan), nl=False)
     else:

@@ -9,16 +9,27 @@ import json
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.own import PRICES_FILE, own_prices, write_text
+from cdk_sglang.cli.tables import fitting_table, print_table
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import MAX_AGE_DAYS, GpuInstance, price_usd_per_hour, read_prices
 from cdk_sglang.hardware.prices import PRICE_COLUMNS
+
+_LAYOUTS: Final = (
+    ("instance", "of GPUs", "$/hour", "$/GPU-hour", "date", "kind", "from"),
+    ("instance", "of GPUs", "$/hour", "$/GPU-hour", "date", "kind"),
+    ("instance", "of GPUs", "$/hour", "$/GPU-hour", "date"),
+    ("instance", "$/hour", "$/GPU-hour", "date"),
+    ("instance", "$/hour", "date"),
+)
+"""Headings of the list, for terminals of less and less room."""
+_OLD: Final = " *"
+"""Marks a price that is old."""
 
 app = typer.Typer(help="Prices of SageMaker hosting, dated.", no_args_is_help=True)
 
@@ -31,23 +42,38 @@ _REGION_OPTION = typer.Option("--region", help="Region; repeat the option for se
 def show(
     region: Annotated[str, typer.Option(help="Region.")] = "us-east-1",
     prices: Annotated[Path | None, typer.Option(help="A file written by `prices update`.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
 ) -> None:
     """Print the hourly price of every GPU instance type with its date; estimates are marked."""
-    table = Table("instance", "GPUs", "$/hour", "$/GPU-hour", "date", "kind", "from")
-    own = own_prices(prices)
+    rows, console = [], stdout()
+    own, has_old = own_prices(prices), False
     today = dt.datetime.now(tz=dt.UTC).date()
     for instance in GpuInstance.all():
         price = price_usd_per_hour(instance, region, table=own)
         gpus = f"{instance.gpu_count} x {instance.gpu.product}"
         if price is None:
-            table.add_row(instance.name, gpus, "unknown", "", "", "", "")
+            rows.append(_row(instance.name, gpus, "unknown", "", "", "", ""))
             continue
         kind = f"estimate: {price.kind} {price.region}" if price.is_estimate else price.kind
-        old = f" (older than {MAX_AGE_DAYS} days)" if price.age_days(today) > MAX_AGE_DAYS else ""
+        is_old = price.age_days(today) > MAX_AGE_DAYS
+        has_old = has_old or is_old
+        old = _OLD if is_old else ""
         per_gpu = price.usd_per_hour / instance.gpu_count
         usd = f"{price.usd_per_hour:.4f}"
-        table.add_row(instance.name, gpus, usd, f"{per_gpu:.4f}", f"{price.date}{old}", kind, price.file or "package")
-    stdout().print(table)
+        rows.append(
+            _row(instance.name, gpus, usd, f"{per_gpu:.4f}", f"{price.date}{old}", kind, str(price.file or "package"))
+        )
+    print_table(console, fitting_table(console, rows, _LAYOUTS, wide=wide), wide=wide)
+    if has_old:
+        console.print(
+            f"{_OLD.strip()} older than {MAX_AGE_DAYS} days; refresh them with: cdk-sglang prices update --region {region}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _row(*cells: str) -> dict[str, str]:
+    return dict(zip(_LAYOUTS[0], cells, strict=True))
 
 
 @app.command("update")

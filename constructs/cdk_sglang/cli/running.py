@@ -12,6 +12,8 @@ from cdk_sglang.errors import ConfigurationError
 if TYPE_CHECKING:
     import typer
 
+STOPPED: Final = 130
+"""Exit code of a program that Ctrl-C has ended, as shells have it."""
 _EXTRAS: Final = {"boto3": "client", "botocore": "client", "openai": "client", "duckdb": "bench"}
 """Extras of pyproject.toml by the packages that commands import from them."""
 
@@ -35,6 +37,9 @@ def run(app: typer.Typer) -> None:
             raise
         print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:  # before or after a command: Typer looks at those within
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(STOPPED) from None
     except BrokenPipeError:
         # The reader has closed the pipe (`| head`): Python must not raise again while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

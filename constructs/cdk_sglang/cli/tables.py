@@ -33,6 +33,12 @@ NUMBERS: Final = frozenset(
         "max",
         "$/h",
         "tp",
+        "parameters B",
+        "active B",
+        "KV bytes/token",
+        "context",
+        "$/hour",
+        "$/GPU-hour",
     }
 )
 """Columns whose cells end at the same place."""

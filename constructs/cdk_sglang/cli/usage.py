@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 _USAGE_ERROR: Final[type[Any]] = typer.BadParameter.__bases__[0]
 _COMMAND_LINE_ERROR: Final[type[Any]] = _USAGE_ERROR.__bases__[0]
 """Click's UsageError and ClickException: Typer brings a Click of its own since 0.21, and took the installed one before."""
+_STOPPED: Final = 130
+"""Exit code that Typer gives to a command that Ctrl-C has ended, as shells have it."""
 _WORDS: Final = {
     "Value error, ": "",
     ". Did you mean": "; did you mean",
@@ -60,6 +62,8 @@ class OneLineErrors(TyperGroup):
             print("stopped", file=sys.stderr)
             sys.exit(1)
         if standalone_mode:
+            if result == _STOPPED:  # Typer has ended the line
+                print("stopped", file=sys.stderr)
             sys.exit(result if isinstance(result, int) else 0)
         return result
 

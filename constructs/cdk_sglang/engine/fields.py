@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -36,7 +36,12 @@ from cdk_sglang.engine.groups import (
     TracingOptions,
 )
 from cdk_sglang.engine.model_base import OptionsModel, Setting, settings_of, typed_dests
-from cdk_sglang.validation import shown
+from cdk_sglang.wording import shown
+
+_OF_THE_COMPONENT: Final = frozenset(
+    {"adapters", "copies", "environment", "load", "model", "placement", "rollout", "scaling", "slo", "smoke", "task"}
+)
+"""Keys of a component, one level up, that are looked for among its server's options."""
 
 
 def _extra_value(value: Any) -> Any:
@@ -61,9 +66,15 @@ class OptionFields(OptionsModel):
     @classmethod
     def hint_for(cls, key: str, value: object) -> str | None:
         """Return where an option of SGLang's belongs that is no field here; None for what SGLang does not have."""
+        if key.replace("-", "_") == "is_embedding":
+            return "say what the component is for with task beside server: task: embedding, rerank or classify"
+        if key in _OF_THE_COMPONENT:
+            return f"{key} belongs to the component, beside server"
         option = find_flag(key)
         if option is None or "-" in key:
             return None
+        if option.dest in extra.FORBIDDEN:
+            return f"it cannot be set: {extra.FORBIDDEN[option.dest]}"
         field = typed_dests(cls).get(option.dest)
         written = str(value).lower() if isinstance(value, bool) else shown(value)
         return f"{key} is {field} here" if field else f"give this option of SGLang's as extra: {{{key}: {written}}}"

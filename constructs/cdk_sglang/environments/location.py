@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ ENVIRONMENTS: Final = Path("environments")
 """Folder of environments unless a path or an option names another one."""
 _SUFFIX: Final = ".yaml"
 _OTHER_SUFFIX: Final = ".yml"
+_SHOWN: Final = 12
+"""Environments that a message names; of more it names the nearest."""
+_NEAREST: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +68,30 @@ def locate(given: str, folder: Path | None = None, *, option: str, folder_option
         return Location(name=name, folder=folder, is_path=False)
     found = Location(name=name, folder=path.parent, is_path=True)
     if given.endswith("/") or not name or (path.is_dir() and not found.file.is_file()):
-        raise ConfigurationError([Problem(option, f"{given!r} is a folder; name a file in it, {there_text(path)}")])
+        raise ConfigurationError([Problem(option, f"{given!r} is a folder; name a file in it; {there_text(path)}")])
     if folder is not None and folder.resolve() != path.parent.resolve():
         text = f"{given!r} is not in {folder}, which {folder_option} names; leave {folder_option} out, or give the name {name} alone"
         raise ConfigurationError([Problem(option, text)])
     return Location(name=name, folder=folder or path.parent, is_path=True)
 
 
-def there_text(folder: Path) -> str:
-    """Return the environments of a folder as the end of a message."""
-    there = sorted(file.stem for file in folder.glob(f"*{_SUFFIX}"))
-    return f"environments that exist: {', '.join(there) or 'none yet'}"
+def there_text(folder: Path, name: str = "") -> str:
+    """Return the environments of a folder as the end of a message.
+
+    Args:
+        folder: The folder, which need not exist.
+        name: Name that was looked for, for the nearest of many.
+    """
+    if not folder.is_dir():
+        return f"there is no folder {folder}; correct the path, or make one: cdk-sglang init --environments {folder}"
+    there = sorted(file.stem for file in folder.glob(f"*{_SUFFIX}") if file.is_file())
+    if not there:
+        return f"{_shown_folder(folder)} has no environment yet; name a file elsewhere, or make one: cdk-sglang init"
+    if len(there) > _SHOWN:
+        near = get_close_matches(name, there, n=_NEAREST, cutoff=0.0)
+        return f"nearest of {len(there)} environments in {_shown_folder(folder)}: {', '.join(near)}"
+    return f"environments in {_shown_folder(folder)}: {', '.join(there)}"
+
+
+def _shown_folder(folder: Path) -> str:
+    return "this folder" if folder == Path() else str(folder)

@@ -18,6 +18,7 @@ from cdk_sglang.hardware.regions import region_problems
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
+from cdk_sglang.planning.guides import docs_site
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.planning.price import REGION
 from cdk_sglang.spec.endpoint import Endpoint
@@ -209,4 +210,5 @@ def _request(name: str, settings: Environment, own: Own, endpoints: Mapping[str,
         prices=own.prices,
         routes=settings.routes,
         unplanned=tuple(f"{short}.{one}" for short, endpoint in endpoints.items() for one in endpoint.unplanned),
+        docs_site=docs_site(settings.observability.runbooks_url),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,8 @@ from cdk_sglang.environments.naming import environment_name_problems
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.partial import further_problems
-from cdk_sglang.validation import one_line, problems_of
+from cdk_sglang.validation import problems_of
+from cdk_sglang.wording import one_line
 
 _NODES_MAX: Final = 100_000
 """Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
@@ -43,8 +45,18 @@ def load(name: str, *, folder: Path = ENVIRONMENTS) -> Environment:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigurationError([Problem(path, f"no such file; {there_text(folder)}")])
-    raise_if_any(problem.in_file(str(path)) for problem in environment_name_problems(name))
+        raise ConfigurationError([Problem(path, f"no such file; {there_text(folder, name)}")])
+    misnamed = [problem.in_file(str(path)) for problem in environment_name_problems(name)]
+    try:
+        environment = _loaded(path, folder=folder)
+    except ConfigurationError as error:
+        raise ConfigurationError([*misnamed, *error.problems]) from None
+    raise_if_any(misnamed)
+    return environment
+
+
+def _loaded(path: Path, *, folder: Path) -> Environment:
+    """Return what a file and those that it extends say."""
     content = _content(path)
     if not isinstance(content, dict) or EXTENDS not in content:
         return check(content, source=str(path))
@@ -99,7 +111,10 @@ def _read(text: str, *, source: str) -> object:
         line = text.count("\n", 0, error.position) + 1
         problem = f"not YAML: line {line} holds the control character {error.character:#04x}; remove it"
         raise ConfigurationError([Problem(source, problem)]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: impossible dates, such as 2026-13-45
+    except RecursionError:
+        text = "nested too deeply; write it with fewer brackets and levels"
+        raise ConfigurationError([Problem(source, f"not YAML: {text}")]) from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: impossible dates, such as 2026-13-45
         raise ConfigurationError([Problem(source, f"not YAML: {one_line(str(error))}")]) from None
     return content
 
@@ -111,14 +126,30 @@ def check(content: object, *, source: str) -> Environment:
         ConfigurationError: One line per problem.
     """
     if not isinstance(content, dict):
-        got = "nothing" if content is None else f"a {type(content).__name__}"
-        raise ConfigurationError(
-            [Problem(source, f"expected a mapping with the keys {', '.join(Environment.model_fields)}, got {got}")]
+        text = (
+            f"expected a mapping with the keys {', '.join(Environment.model_fields)}, got {_kind(content)}; "
+            "begin with region, network and endpoints, or let `cdk-sglang init` write a file"
         )
+        raise ConfigurationError([Problem(source, text)])
     try:
         return _checked(content)
     except ConfigurationError as error:
         raise ConfigurationError(problem.in_file(source) for problem in error.problems) from None
+
+
+def _kind(content: object) -> str:
+    """Return what a file holds instead of a mapping, in words of YAML."""
+    match content:
+        case None:
+            return "nothing"
+        case list():
+            return "a list"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case _:
+            return "a text"
 
 
 def _checked(content: object) -> Environment:
@@ -132,12 +163,51 @@ def _checked(content: object) -> Environment:
         raise ConfigurationError(dict.fromkeys(problems)) from None
 
 
+_PARSER_WORDS: Final = (
+    ("found character '\\t' that cannot start any token", "a tab stands where spaces are expected; indent with spaces"),
+    ("that cannot start any token", "begins no value of YAML; put the value in quotes"),
+    (
+        "could not determine a constructor for the tag",
+        "is a tag, which these files do not have; remove it, or put the value in quotes",
+    ),
+    ("a mapping is no key", "a mapping is no key; fill in the template's braces first, or put the value in quotes"),
+    (
+        "expected <block end>, but found '<block mapping start>'",
+        "this line is indented differently from those beside it; indent both alike",
+    ),
+    (
+        "expected <block end>, but found '<block sequence start>'",
+        "this line is indented differently from those beside it; indent both alike",
+    ),
+    ("but got '<stream end>'", "the file ends before a bracket or brace is closed; close it"),
+    ("unexpected end of stream", "the file ends before a quote is closed; close it"),
+    (
+        "mapping values are not allowed",
+        "a colon stands where no key can be; indent the line like its neighbours, or put the value in quotes",
+    ),
+)
+"""What PyYAML says, by a part of it, in words of whoever writes YAML."""
+
+
+def _in_plain_words(text: str) -> str:
+    """Return what a parser says without its own names; the same text where no better words are known."""
+    for said, meant in _PARSER_WORDS:
+        if said in text:
+            value = re.search(r"'(tag:yaml.org,2002:)?([^']*)'", text)
+            shown = "" if value is None else f"{'!!' if value[1] else ''}{value[2]} "
+            return f"{shown}{meant}" if meant.startswith(("is ", "begins ")) else meant
+    return ""
+
+
 def _with_place(error: yaml.MarkedYAMLError) -> str:
     """Return what a parser says, with line and column as an editor counts them, and where that began."""
     at, begun = error.problem_mark, error.context_mark
     text = one_line(str(error.problem or "cannot be read"))
     place = "" if at is None else f"line {at.line + 1}, column {at.column + 1}: "
     within = one_line(str(error.context)) if error.context else ""
+    begin = "" if begun is None else f" that begins on line {begun.line + 1}, column {begun.column + 1}"
+    if plain := _in_plain_words(text):
+        return f"{place}{plain}{f' ({within}{begin})' if begin else ''}"
     if not within.startswith(
         _STRUCTURE
     ):  # such as "expected a single document in the stream", "but found another document"
@@ -145,7 +215,6 @@ def _with_place(error: yaml.MarkedYAMLError) -> str:
             (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it otherwise"
         )
         return place + f"{within} {text}".strip() + f"; {advice}"
-    begin = "" if begun is None else f" that begins on line {begun.line + 1}, column {begun.column + 1}"
     return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
 
 
@@ -164,9 +233,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return node
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
-        """Return a number; a text for digits with a zero in front."""
+        """Return a number; a text for digits with a zero in front, and for hours, which YAML 1.1 reads as a number of minutes."""
         text = str(self.construct_scalar(node))
-        return text if len(text) > 1 and text.isdigit() and text[0] == "0" else super().construct_yaml_int(node)
+        is_text = (len(text) > 1 and text.isdigit() and text[0] == "0") or ":" in text
+        return text if is_text else super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
+        """Return a number; a text for times with a fraction of a second."""
+        text = str(self.construct_scalar(node))
+        return text if ":" in text else super().construct_yaml_float(node)
 
     def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
         """Return a date; say where one stands that no calendar has."""
@@ -197,6 +272,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:float", _UniqueKeyLoader.construct_yaml_float)
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader.construct_yaml_timestamp)
 
 

@@ -10,7 +10,9 @@ from cdk_sglang.environments.settings_alarms import Alarms
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.endpoint import Endpoint
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
+_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
+_PARTITIONS: Final = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
+"""Partitions beside `aws`, by how the names of their Regions begin."""
 
 
 def place_problems(
@@ -48,3 +50,13 @@ def place_problems(
         there = _ARN.match(arn or "")
         if there is not None and there["region"] != region:
             yield Problem(path, f"{arn} is in {there['region']}, the environment in {region}; name one of {region}")
+        elif there is not None and there["partition"] != (partition := _partition(region)):
+            text = (
+                f"{arn} is of partition {there['partition']}, and {region} is in {partition}; write arn:{partition}:…"
+            )
+            yield Problem(path, text)
+
+
+def _partition(region: str) -> str:
+    """Return the partition of a Region."""
+    return next((name for begin, name in _PARTITIONS.items() if region.startswith(f"{begin}-")), "aws")

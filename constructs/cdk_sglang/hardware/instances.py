@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import did_you_mean, raise_if_any
@@ -162,8 +163,17 @@ class GpuInstance:
         return self.gpu_count * self.gpu.memory_gib
 
 
+_WITHOUT_GPU: Final = re.compile(r"(ml\.)?(c|dl|inf|m|r|t|trn|x|z)\d")
+"""Families without NVIDIA GPUs: processors, Inferentia, Trainium and Gaudi."""
+
+
 def unknown_type(name: str) -> str:
     """Say that this version does not know an instance type, and which it may be."""
+    with_gpu = [one.name for one in _BY_NAME.values() if one.gpu.product.lower() == name.lower()]
+    if with_gpu:
+        return f"{name!r} is a GPU, and an instance type is expected; types with it: {', '.join(with_gpu)}"
+    if _WITHOUT_GPU.match(name):
+        return f"{name!r} has no NVIDIA GPU, which SGLang needs here; use a type such as ml.g5.xlarge or ml.g6e.xlarge"
     return f"unknown GPU instance type {name!r}; {did_you_mean(name, _BY_NAME)}"
 
 

@@ -8,10 +8,11 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdk_sglang.checks import did_you_mean, raise_if_any
+from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.architecture import ModelArchitecture, Quantization, bytes_per_weight
 from cdk_sglang.models.config import read_config
+from cdk_sglang.models.nearest import nearest_models
 from cdk_sglang.models.quantization import method_of
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
         return own[model_id]
     found = _packaged(model_id) or _stored_differently(model_id)
     if found is None:
-        hint = did_you_mean(model_id, [*_raw(), *own]) if own else _hint(model_id)
+        hint = nearest_models([*_raw(), *own], model_id) if own else _hint(model_id)
         raise ConfigurationError(
             [Problem("", f"unknown model {model_id!r}; {hint}, or add it with: cdk-sglang models add {model_id}")]
         )
@@ -172,6 +173,12 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
 def all_models() -> tuple[ModelFacts, ...]:
     """Return every model of the package's catalogue by its own id, without the ids of the same architecture."""
     return tuple(_facts(entry, entry["id"]) for entry in _entries())
+
+
+def aliases() -> dict[str, tuple[str, ...]]:
+    """Return the other ids that the package's catalogue knows, by the id of the model whose architecture they have."""
+    others = {entry["id"]: (*entry.get("same_architecture", ()), *entry.get("variants", {})) for entry in _entries()}
+    return {name: ids for name, ids in others.items() if ids}
 
 
 def read_models(path: Path) -> tuple[ModelFacts, ...]:
@@ -317,7 +324,7 @@ def _packaged_known(model_id: str) -> ModelFacts:
 @lru_cache(maxsize=1024)
 def _hint(model_id: str) -> str:
     """Return the nearest ids in words; remembered, since a long table repeats its mistakes."""
-    return did_you_mean(model_id, list(_raw()))
+    return nearest_models(list(_raw()), model_id)
 
 
 def _facts(entry: Mapping[str, Any], model_id: str, *, file: str = "") -> ModelFacts:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Band
 
 WIDTH, HEIGHT = 320, 190
-LEFT, RIGHT, TOP, FLOOR = 46, WIDTH - 14, 10, HEIGHT - 26
-"""Edges of the area that is drawn on, in units of the view box."""
+LEFT, RIGHT, TOP, FLOOR = 58, WIDTH - 14, 10, HEIGHT - 26
+"""Edges of the area that is drawn on, in units of the view box; left of it is room for the seven characters of 100,000."""
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def log_chart(
     high, low = points([band.high for band in bands]), points([band.low for band in bands])
     return Chart(
         title=title,
-        decades=tuple(Mark(at=height(10.0**power), label=f"{10.0**power:,g}") for power in range(bottom, top + 1)),
+        decades=tuple(Mark(at=height(10.0**power), label=_decade(10.0**power)) for power in range(bottom, top + 1)),
         steps=tuple(Mark(at=x, label=str(step)) for x, step in zip(columns, steps, strict=True)),
         dots=tuple(
             Dot(x=x, y=height(band.value), label=f"{step}: {spread(band)}")
@@ -98,6 +99,11 @@ def log_chart(
         now=None if now is None else _now(now, steps, columns),
         goal=None if goal is None else Mark(at=height(goal), label=f"slo {goal:g}"),
     )
+
+
+def _decade(value: float) -> str:
+    """Return a power of ten as an axis shows it."""
+    return f"{value:,g}" if value < _MILLION else f"{value / _MILLION:,g}M"
 
 
 def _now(value: float, steps: Sequence[int], columns: Sequence[float]) -> Mark | None:

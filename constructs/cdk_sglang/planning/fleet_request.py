@@ -188,6 +188,7 @@ class FleetRequest:
         routes: Components behind one name, most wanted first, as <endpoint>/<component>.
         unplanned: Components of models that nobody knows, as <endpoint>.<component>.
         source: File that it was read from, which begins the lines of problems; empty where there is none.
+        docs_site: Address of the documentation's site, to which the plan's page links; empty for the documents beside the package.
     """
 
     environment: str
@@ -199,3 +200,4 @@ class FleetRequest:
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unplanned: tuple[str, ...] = ()
     source: str = ""
+    docs_site: str = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cdk_sglang.planning import chart
 from cdk_sglang.planning.cost import POOLS_MEAN
 from cdk_sglang.planning.curves import CONCURRENCIES, curve
+from cdk_sglang.planning.guides import guide_of
 from cdk_sglang.planning.page_template import page_template
 from cdk_sglang.planning.presentation import cost_rows, money, origins, spread
 from cdk_sglang.planning.price import PER_MILLION_MEANS
@@ -20,25 +21,30 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from cdk_sglang.planning.chart import Chart
-    from cdk_sglang.planning.fleet_plan import ComponentPlan, FleetPlan
+    from cdk_sglang.planning.fleet_plan import ComponentPlan, EndpointPlan, FleetPlan
     from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 
 COLOURS = 6
 """Colours that the style sheet has for the components of an endpoint."""
 
 
-def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
+def plan_html(plan: FleetPlan, request: FleetRequest, *, docs: str = "") -> str:
     """Return the page of a plan; the same plan gives the same bytes.
 
     Args:
         plan: The plan.
         request: The request it was made from, for the charts over requests in flight.
+        docs: Folder of the documentation as seen from the page, to which problems and warnings link unless the request names a site;
+            their section is named without a link if empty.
     """
+    address = request.docs_site or docs
     requests = {endpoint.name: endpoint for endpoint in request.endpoints}
     return _template().render(
         plan=plan,
         charts={endpoint.name: _charts(requests[endpoint.name], endpoint.components) for endpoint in plan.endpoints},
-        promised={one.name for endpoint in request.endpoints for one in endpoint.components if _promises(one)},
+        promised={
+            (endpoint.name, one.name) for endpoint in request.endpoints for one in endpoint.components if _promises(one)
+        },
         routes=request.routes,
         unplanned=request.unplanned,
         version=_version(),
@@ -48,7 +54,7 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
             (str(one.price.date) for endpoint in plan.endpoints for one in endpoint.types if one.price), default=""
         ),
         copies_of=_copies_of,
-        gpus_of=lambda endpoint: {one.name: one.gpus for one in endpoint.components},
+        gpus_of=lambda endpoint: _gpus_of(endpoint, requests[endpoint.name]),
         cost_rows=cost_rows(plan),
         origins=origins(plan, with_source=True),
         pools_mean=POOLS_MEAN,
@@ -56,6 +62,8 @@ def plan_html(plan: FleetPlan, request: FleetRequest) -> str:
         no_decoding=NO_DECODING,
         colours=COLOURS,
         frame=chart,
+        guide_of=guide_of,
+        docs=address,
     )
 
 
@@ -83,6 +91,12 @@ def _engines(request: FleetRequest) -> set[str]:
 def _promises(component: ComponentRequest) -> bool:
     slo = component.slo
     return slo is not None and (slo.ttft_ms is not None or slo.tpot_ms is not None)
+
+
+def _gpus_of(plan: EndpointPlan, request: EndpointRequest) -> dict[str, int]:
+    """Return the GPUs of a copy of each component of an endpoint on its first type, those of unknown models included."""
+    others = {one.name: one.gpus_by_type[plan.instance] for one in request.others}
+    return others | {one.name: one.gpus for one in plan.components}
 
 
 def _copies_of(layout: Sequence[str], gpus: Mapping[str, int], counted: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -83,7 +83,10 @@ def _plan_endpoint(
         price_warnings(request=request, where=where, instance=one, price=prices[one.name], warnings=warnings)
     if endpoint.reserved:
         warnings.append(
-            Problem(where, "reserved capacity is paid up front at its offering's price; on-demand prices are shown")
+            Problem(
+                f"{where}.capacity.reserved",
+                "reserved capacity is paid up front at its offering's price; on-demand prices are shown",
+            )
         )
     plans = []
     for component in endpoint.components:

@@ -102,7 +102,7 @@ def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
 
 
 def _bare(address: str) -> str:
-    """Return an address without its scheme: the page has no links, since it is read without a network."""
+    """Return an address without its scheme: the page links to its documentation alone, since it is read without a network."""
     return address.replace("https://", "").replace("http://", "")
 
 

@@ -12,6 +12,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.spec.kinds import Instance
+from cdk_sglang.spec.schedules import NOT_BEFORE
 from cdk_sglang.validation import Spec, is_text_token
 
 MAX_INSTANCES: Final = 1000
@@ -95,11 +96,15 @@ class Reservation(Spec):
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
-        raise_if_any(
+        problems = [
             Problem(name, f"goes with on_expiry: on_demand, got on_expiry: {self.on_expiry}; remove it")
             for name in ("on_demand_max_instances", "on_demand_hours_before")
             if getattr(self, name) is not None and self.on_expiry != "on_demand"
-        )
+        ]
+        if self.until < NOT_BEFORE.date():
+            text = f"{self.until} is in the past; name a day that the plan still lasts to, as `cdk-sglang capacity status` prints it"
+            problems.append(Problem("until", text))
+        raise_if_any(problems)
         return self
 
     def move(self, *, max_instances: int) -> OnDemandMove | None:

@@ -27,7 +27,7 @@ COPIES_MAX: Final = 1000
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]")
 _MIDNIGHT: Final = "00:00"
-_NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with hours of the schedule's own zone
+NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with hours of the schedule's own zone
 """This release's day: an earlier moment is certainly over. Synth knows no clock, so Application Auto Scaling refuses later ones."""
 
 Bounds = tuple[int, int]
@@ -38,7 +38,7 @@ Copies = Annotated[int, Field(ge=0, le=COPIES_MAX)]
 
 def _clock(value: str) -> str:
     if not _CLOCK.fullmatch(value):
-        raise ValueError(f"{value!r} is not a time; use HH:MM")
+        raise ValueError(f"{value!r} is not a time; use HH:MM, from 00:00 to 23:59")
     return value
 
 
@@ -180,7 +180,7 @@ def _minute(clock: str) -> int:
 
 def _time_problems(window: Window) -> list[Problem]:
     """Return the problems of a window's two times: neither of the right shape, or hours that never end or are over."""
-    is_time, shape = (_is_clock, "HH:MM") if window.is_weekly else (_is_moment, "YYYY-MM-DDTHH:MM")
+    is_time, shape = (_is_clock, "HH:MM, from 00:00 to 23:59") if window.is_weekly else (_is_moment, "YYYY-MM-DDTHH:MM")
     problems = []
     for name, value in (("begins", window.begins), ("ends", window.ends)):
         if not is_time(value):
@@ -223,10 +223,10 @@ def _endless_problems(days: Sequence[Day], begins: str, ends: str) -> list[Probl
 def _past_problems(window: Window) -> list[Problem]:
     """Return why a single stretch of time cannot come any more."""
     if window.ends <= window.begins:
-        return [Problem("ends", f"{window.ends} is not after {window.begins}")]
-    if dt.datetime.fromisoformat(window.ends) < _NOT_BEFORE:
+        return [Problem("ends", f"{window.ends} is not after {window.begins}; let it end later, or begin earlier")]
+    if dt.datetime.fromisoformat(window.ends) < NOT_BEFORE:
         return [Problem("ends", f"{window.ends} is in the past; remove the schedule")]
-    if dt.datetime.fromisoformat(window.begins) < _NOT_BEFORE:
+    if dt.datetime.fromisoformat(window.begins) < NOT_BEFORE:
         text = f"{window.begins} is in the past, where no bounds can be set; begin later, or remove the schedule"
         return [Problem("begins", text)]
     return []

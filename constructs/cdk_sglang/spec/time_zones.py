@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic import AfterValidator
 from cdk_sglang.checks import did_you_mean
 
 _DATA: Final = Path(__file__).parent / "data"
+_OFFSET: Final = re.compile(r"^[A-Za-z]*[+-]?\d")
+"""Such as UTC+2, +02:00 and CET-1CEST, whose nearest names are those of other hours."""
 
 
 @cache
@@ -23,6 +26,9 @@ def time_zones() -> frozenset[str]:
 
 def _known(zone: str) -> str:
     if zone not in time_zones():
+        if _OFFSET.search(zone):
+            text = f"{zone!r} is an offset, which knows no summer time; use a place of the IANA database, such as Europe/Berlin, or UTC"
+            raise ValueError(text)
         raise ValueError(f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")
     return zone
 

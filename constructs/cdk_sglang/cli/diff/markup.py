@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from cdk_sglang.validation import one_line
+from cdk_sglang.wording import one_line
 
 _MEANING: Final = re.compile(r"([\\`*{}\[\]<>~!]|(?<!\w)_|_(?!\w))")
 _APART: Final = "&#8203;"

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Final
 
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.validation import one_line
+from cdk_sglang.wording import one_line
 
 AGAINST: Final = "--against"
 _OF_A_HOOK: Final = (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cdk_sglang.cli import synth
-from cdk_sglang.validation import one_line
+from cdk_sglang.wording import one_line
 
 _LAST_LINES: Final = 20
 """Lines of a failed synthesis that are kept; the reason is among the last, since the app prints it as it ends."""

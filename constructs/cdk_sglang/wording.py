@@ -1,0 +1,89 @@
+"""Words of messages about values and keys: as Python shows them, and as a file of YAML has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from cdk_sglang.checks import did_you_mean, nearest
+
+_SHOWN_LENGTH: Final = 60
+_OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "gpu_memory_utilization": ("mem_fraction_static",),
+    "instance": ("type",),
+    "instance_count": ("max_instances",),
+    "instance_type": ("type",),
+    "instance_types": ("pool",),
+    "max_capacity": ("max_copies", "max_instances"),
+    "max_count": ("max_instances",),
+    "max_model_len": ("context_length",),
+    "max_replicas": ("max_copies",),
+    "max_seq_len": ("context_length",),
+    "min_capacity": ("min_copies", "min_instances"),
+    "min_count": ("min_instances",),
+    "min_replicas": ("min_copies",),
+    "replicas": ("copies",),
+    "timezone": ("time_zone",),
+    "tp": ("tp_size",),
+}
+"""What other programs call a key, with its names here; the first that a place has counts."""
+
+
+def key_hint(key: str, known: Sequence[str]) -> str:
+    """Return which key was meant instead of one that is not known."""
+    begin, colon, end = key.partition(":")
+    if colon and begin in known:
+        return f"write a space after the colon: {begin}: {end.strip()}".rstrip()
+    meant = meant_key(key, known)
+    return did_you_mean(key, known) if meant is None else f"did you mean {meant!r}"
+
+
+def meant_key(key: str, known: Iterable[str]) -> str | None:
+    """Return the key that another name, a wrong spelling, or a missing space after its colon stands for; None if that is not clear."""
+    names = list(known)
+    if key.partition(":")[0] in names:
+        return key.partition(":")[0]
+    other = next((name for name in _OTHER_NAMES.get(key.replace("-", "_").lower(), ()) if name in names), None)
+    return other or nearest(key, names)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it."""
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+_YAML_WORDS: Final = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}
+
+
+def written(value: object) -> str:
+    """Return a value as a message about a file shows it: in words of YAML, none of Python's."""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case float():
+            text = _YAML_WORDS.get(str(value), str(value))
+        case dt.date():
+            text = value.isoformat()
+        case bytes():
+            text = "binary data"
+        case dict():
+            text = f"{{{', '.join(f'{key_text(key)}: {written(inner)}' for key, inner in value.items())}}}"
+        case list() | tuple():
+            text = f"[{', '.join(map(written, value))}]"
+        case set() | frozenset():
+            text = f"{{{', '.join(sorted(map(key_text, value)))}}}"
+        case _:
+            return shown(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def key_text(key: object) -> str:
+    """Return a key of a file as it was written there, as far as that is known."""
+    return "null" if key is None else key if isinstance(key, str) else written(key)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and signs that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
