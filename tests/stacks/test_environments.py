@@ -174,7 +174,7 @@ def test_long_values_are_shortened() -> None:
 
 def test_a_folder_of_that_name_is_no_environment(tmp_path: Path) -> None:
     (tmp_path / "prod.yaml").mkdir()
-    with pytest.raises(ConfigurationError, match="no such file; .* has no environment yet"):
+    with pytest.raises(ConfigurationError, match=r"no such file; .* has no environment yet"):
         load("prod", folder=tmp_path)
 
 

@@ -7,6 +7,7 @@ from cdk_sglang.hardware.prices import MAX_AGE_DAYS, Price, PriceTable, packaged
 from cdk_sglang.hardware.regions import (
     dlc_account,
     pool_region_problems,
+    region_doubts,
     region_problems,
     regions_without,
     zero_instances_problems,
@@ -38,6 +39,7 @@ __all__ = [
     "pool_region_problems",
     "price_usd_per_hour",
     "read_prices",
+    "region_doubts",
     "region_problems",
     "regions_without",
     "reservable_problem",

@@ -51,6 +51,28 @@ def region_problems(region: str, instance: GpuInstance) -> list[str]:
     return []
 
 
+def region_doubts(region: str, instance: GpuInstance) -> list[str]:
+    """Return why the type may not be had in the Region, although nothing is documented; an empty list is no promise of capacity.
+
+    AWS publishes no list of SageMaker's types by Region. What EC2 does not offer, SageMaker cannot run.
+
+    Args:
+        region: AWS Region.
+        instance: Instance type.
+    """
+    if region not in _sagemaker_regions() or region in regions_without(instance):
+        return []  # `region_problems` says so
+    if region not in _offered():
+        return [f"whether {instance.name} is offered in {region} is unknown; ask with: cdk-sglang doctor"]
+    types, source = _offered()[region]
+    if instance.name in types:
+        return []
+    near = [one.name for one in GpuInstance.all() if one.name in types and one.gpu_count >= instance.gpu_count]
+    offers = f"of types with as many GPUs it has {', '.join(near)}" if near else "it has none with as many GPUs"
+    doubt = f"EC2, on which SageMaker runs, is not known to offer {instance.name} in {region} ({source})"
+    return [f"{doubt}; {offers}; ask again with: cdk-sglang doctor"]
+
+
 def pool_region_problems(region: str) -> list[str]:
     """Return what speaks against a pool of several instance types in the Region.
 
@@ -112,6 +134,13 @@ def _sagemaker_regions() -> frozenset[str]:
 def _gaps() -> dict[tuple[str, str], str]:
     rows = read_table(__file__, "region_gaps.csv")
     return {(row["region"], row["instance"]): row["source"] for row in rows}
+
+
+@cache
+def _offered() -> dict[str, tuple[frozenset[str], str]]:
+    """Return the types that EC2 offers in each Region that is recorded, and where; written by tools/offerings.py."""
+    rows = read_table(__file__, "ec2_offerings.csv")
+    return {row["region"]: (frozenset(row["types"].split()), row["source"]) for row in rows}
 
 
 def _absent() -> frozenset[tuple[str, str]]:

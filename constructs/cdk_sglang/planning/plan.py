@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.hardware import price_usd_per_hour
+from cdk_sglang.hardware import price_usd_per_hour, region_doubts
 from cdk_sglang.models.facts import contradiction, doubts
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
@@ -79,6 +79,8 @@ def _plan_endpoint(
     where = f"endpoints.{endpoint.name}"
     first = endpoint.instances[0]
     prices = {one.name: price_usd_per_hour(one, request.region, table=request.prices) for one in endpoint.instances}
+    for one in endpoint.instances:
+        warnings += [Problem(f"{where}.capacity", doubt) for doubt in region_doubts(request.region, one)]
     for one in endpoint.instances:
         price_warnings(request=request, where=where, instance=one, price=prices[one.name], warnings=warnings)
     if endpoint.reserved:
