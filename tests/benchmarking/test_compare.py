@@ -188,6 +188,22 @@ def test_points_are_drawn_inside_the_chart() -> None:
     assert scatter("y", "x", [Series(name="a", points=())]) is None
 
 
+def test_a_front_of_one_point_is_drawn() -> None:
+    only = Series(name="a", points=(Point(x=1, y=5, label="only"),))
+    chart = scatter("y", "x", [only], with_front=True)
+    assert chart is not None
+    assert len(chart.front.split()) == 2
+
+
+def test_the_page_names_the_workload_of_a_line_the_next_step_and_each_cell_of_a_narrow_table(measured: Make) -> None:
+    page = report_html("prod", {"a": run_of(measured, "a")})
+    assert "</i>a: steady, aiperf-openai</span>" in page
+    assert "cdk-sglang bench compare --env prod" in page
+    cells = re.findall(r"<td[^>]*>", page)
+    assert cells
+    assert all("data-label=" in cell for cell in cells)
+
+
 def test_the_page_holds_everything_itself_and_escapes_names(measured: Make) -> None:
     runs = {name: run_of(measured, name) for name in ("a", "<script>")}
     page = report_html("prod", runs)
