@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, FLOOR = 56, WIDTH - 14, 10, HEIGHT - 40
+LEFT, RIGHT, TOP, FLOOR = 56, WIDTH - 28, 10, HEIGHT - 40
 """Edges of the area that is drawn on, in units of the view box."""
 _LABELS_MAX: Final = 8
 
