@@ -18,7 +18,7 @@ from cdk_sglang.benchmarking.compare import Change, Verdict, compare
 from cdk_sglang.benchmarking.figures import held_against_plan
 from cdk_sglang.benchmarking.history.store import History
 from cdk_sglang.benchmarking.report.page import report_html
-from cdk_sglang.benchmarking.report.scatter import Point, Series, front, scatter
+from cdk_sglang.benchmarking.report.scatter import WIDTH, Point, Series, front, scatter
 from cdk_sglang.benchmarking.result import Measurement, Outcome
 from cdk_sglang.benchmarking.statistics import interval, noise_of, relative_change, t_quantile
 from cdk_sglang.cli.main import app
@@ -186,6 +186,33 @@ def test_points_are_drawn_inside_the_chart() -> None:
     assert all(56 <= x <= 406 and 10 <= y <= 200 for x, y in positions)
     assert positions[0][0] < positions[1][0]
     assert scatter("y", "x", [Series(name="a", points=())]) is None
+
+
+def test_a_front_of_one_point_is_drawn() -> None:
+    only = Series(name="a", points=(Point(x=1, y=5, label="only"),))
+    chart = scatter("y", "x", [only], with_front=True)
+    assert chart is not None
+    assert len(chart.front.split()) == 2
+
+
+def test_the_last_value_of_an_axis_has_room_and_a_job_has_no_version_to_show(measured: Make) -> None:
+    chart = scatter("y", "x", [Series(name="a", points=(Point(x=40_000, y=1, label="far"),))])
+    assert chart is not None
+    last = chart.x_ticks[-1]
+    assert last.label == "50,000"
+    assert last.at + len(last.label) / 2 * 7 <= WIDTH  # 11 pixels high, at most 7 wide
+    page = report_html("prod", {"a": run_of(measured, "a", runner="sagemaker", tool_version="")})
+    assert "sagemaker;" in page
+    assert "AIPerf ;" not in page
+
+
+def test_the_page_names_the_workload_of_a_line_the_next_step_and_each_cell_of_a_narrow_table(measured: Make) -> None:
+    page = report_html("prod", {"a": run_of(measured, "a")})
+    assert "</i>a: steady, aiperf-openai</span>" in page
+    assert "cdk-sglang bench compare --env prod" in page
+    cells = re.findall(r"<td[^>]*>", page)
+    assert cells
+    assert all("data-label=" in cell for cell in cells)
 
 
 def test_the_page_holds_everything_itself_and_escapes_names(measured: Make) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError, EndpointConnectionError, TokenRetrievalError
 
 from cdk_sglang import ConfigurationError, Dataset, Goodput, Load, SharedPrefix, Slo, Turns, Workload
 from cdk_sglang.benchmarking.aiperf.configuration import TOKEN_VARIABLE, Address, configuration
@@ -119,6 +120,30 @@ def test_a_step_in_which_requests_are_throttled_ends_the_run(measure: Callable[.
     assert run.outcome is Outcome.THROTTLED
     assert run.measurements[0].figures.errors == {"429 ThrottlingException": 1}
     assert "1 of 12 requests were throttled; raise the account's quota" in run.reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EndpointConnectionError(endpoint_url="https://runtime"), TokenRetrievalError(provider="sso", error_msg="expired")],
+)
+def test_a_network_or_a_sign_in_that_ends_during_a_run_keeps_what_was_measured(
+    measure: Callable[..., Run], error: BotoCoreError
+) -> None:
+    first = leaves("good")
+    calls: list[int] = []
+
+    def aiperf(*words: Any, **more: Any) -> Ended:
+        calls.append(1)
+        if len(calls) == 2:
+            raise error
+        return first(*words, **more)
+
+    run = measure(aiperf)
+    assert (run.outcome, run.reason) == (Outcome.TOOL_FAILED, str(error))
+    assert [(one.figures.requests, one.outcome) for one in run.measurements] == [(12, Outcome.TOOL_FAILED)]
+    calls[:] = [1]  # the first request of a run
+    with pytest.raises(type(error)):
+        measure(aiperf)
 
 
 def test_the_ceiling_is_what_the_instances_cost_since_the_start(measure: Callable[..., Run]) -> None:

@@ -147,3 +147,16 @@ def test_the_commands_of_the_proof_exist() -> None:
             unknown += [] if any(command.startswith(path) for path in known - {"cdk-sglang"}) else [command]
     assert unknown == []
     assert sum(command.startswith(("pytest", "python", "make", "cdk-sglang")) for command in shown) > 25
+
+
+def test_every_table_of_the_documentation_has_a_heading() -> None:
+    """Without one, and without an empty line before it, the rows are shown as text."""
+    broken = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        lines = ["", *text.splitlines(), ""]
+        for before, first, second in zip(lines, lines[1:], lines[2:], strict=False):
+            is_first = first.startswith("|") and not before.startswith("|")
+            if is_first and (before.strip() or not re.fullmatch(r"\|[-:| ]+\|", second.strip())):
+                broken.append(f"{page.name}: {first[:60]}")
+    assert broken == []

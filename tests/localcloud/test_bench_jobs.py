@@ -20,6 +20,7 @@ from cdk_sglang.benchmarking.history.store import History
 from cdk_sglang.benchmarking.jobs import runner as jobs
 from cdk_sglang.benchmarking.jobs.parameters import NAME
 from cdk_sglang.benchmarking.result import Measurement, Outcome
+from cdk_sglang.cli.aws import client
 from cdk_sglang.cli.main import app
 from localcloud.aws import faults
 from localcloud.aws.compute import job_outputs
@@ -211,7 +212,17 @@ def test_an_endpoint_that_goes_away_between_two_jobs_is_named_and_the_first_is_k
     assert {one.outcome for one in bench.kept()} == {Outcome.ENDPOINT_ENDED}
 
 
-def test_no_success_and_throttled_requests_have_their_own_outcomes(bench: Bench) -> None:
+def test_throttled_requests_of_a_job_end_the_run_as_such(bench: Bench) -> None:
+    job_outputs.use_step(
+        "AIBenchmarkJob", lambda job: job_outputs.benchmark(job, failed=1, error=job_outputs.THROTTLED)
+    )
+    done = bench.run()
+    assert done.exit_code == 1
+    assert "throttled: 1 of 20 requests were throttled; raise the account's quota of InvokeEndpoint" in done.output
+    assert [(one.figures.requests, one.outcome) for one in bench.kept()] == [(19, Outcome.THROTTLED)]
+
+
+def test_a_job_without_a_success_names_the_kinds_of_errors(bench: Bench) -> None:
     job_outputs.use_step("AIBenchmarkJob", lambda job: job_outputs.benchmark(job, failed=20))
     done = bench.run()
     assert done.exit_code == 1
@@ -250,6 +261,44 @@ def test_a_job_that_nobody_may_look_at_is_stopped(bench: Bench) -> None:
     faults.clear()
     bench.clock.advance(60)
     assert list(bench.jobs().values()) == ["Stopped"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that do not repeat a request by themselves, which would take real seconds."""
+    monkeypatch.setattr("cdk_sglang.cli.bench.run.aws_client", functools.partial(client, attempts=1))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_sagemaker_throttles_is_asked_for_again(bench: Bench) -> None:
+    for operation in ("CreateAIWorkloadConfig", "CreateAIBenchmarkJob", "DescribeAIBenchmarkJob"):
+        faults.inject("throttling", target=operation, times=2)
+    done = bench.run()
+    assert done.exit_code == 0, done.output
+    assert [(one.figures.requests, one.outcome) for one in bench.kept()] == [(20, Outcome.COMPLETED)] * 2
+    assert faults.active() == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("operation", ["CreateAIWorkloadConfig", "CreateAIBenchmarkJob"])
+def test_a_job_that_sagemaker_throttles_until_its_time_is_over_was_never_created(bench: Bench, operation: str) -> None:
+    faults.inject("throttling", target=operation)
+    done = bench.run("--job-minutes", "2")
+    assert done.exit_code == 1
+    said = f"tool-failed: the job did not end within 120 s, since it was never created: SageMaker throttles {operation}"
+    assert said in done.output
+    assert bench.jobs() == {}
+    assert [(one.is_partial, one.figures.requests) for one in bench.kept()] == [(True, 0)]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_is_stopped_although_sagemaker_throttles_that(bench: Bench) -> None:
+    faults.inject("benchmark-job-hangs", target="*-1-0")
+    faults.inject("throttling", target="StopAIBenchmarkJob", times=3)
+    done = bench.run("--job-minutes", "2")
+    assert done.exit_code == 1
+    assert sorted(bench.jobs().values()) == ["Completed", "Stopped"]
+    assert [one.figures.requests for one in bench.kept()] == [20, 0]
 
 
 def test_an_output_place_that_does_not_exist_is_the_jobs_reason(bench: Bench) -> None:

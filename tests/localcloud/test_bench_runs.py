@@ -27,8 +27,10 @@ from tests.localcloud.helpers import ROOT, any_component, any_endpoint, eventual
 
 ENDPOINT, COMPONENT = "test-chat", "test-chat-qwen"
 RECORDS = ROOT / "tests" / "benchmarking" / "data" / "good" / "profile_export.jsonl"
+REFUSED = ROOT / "tests" / "benchmarking" / "data" / "refused" / "profile_export.jsonl"
 PROGRAM = f"""#!{sys.executable}
-# Leaves the records of a real run of AIPerf; a run that is told to wait leaves them when it is interrupted, as AIPerf does.
+# Leaves the records of a real run of AIPerf: with two requests in flight when it is interrupted, as AIPerf does; with three those of a
+# run that was refused, once the endpoint is gone.
 import json, pathlib, shutil, signal, sys, time
 if sys.argv[1] == "--version":
     sys.exit(print("aiperf 0.13.0"))
@@ -38,9 +40,13 @@ def end(*_):
     shutil.copy({str(RECORDS)!r}, folder)
     sys.exit(0)
 signal.signal(signal.SIGINT, end)
-if content["phases"][-1].get("concurrency") == 2:
+concurrency = content["phases"][-1].get("concurrency")
+if concurrency in (2, 3):
     (folder / "sending").touch()
-    time.sleep(60)
+    while concurrency == 2 or not (folder / "gone").exists():
+        time.sleep(0.05)
+    shutil.copy({str(REFUSED)!r}, folder)
+    sys.exit(1)
 end()
 """
 
@@ -70,6 +76,7 @@ class Bench:
             },
             "bench": {
                 "one": {"concurrency": [1], "requests": 12, "repeats": 1},
+                "gone": {"concurrency": [1, 3], "requests": 12, "repeats": 2},
                 "two": {"concurrency": [1, 2], "requests": 12, "repeats": 2},
             },
         }
@@ -136,28 +143,53 @@ def test_a_component_that_sleeps_is_woken_and_no_figure_counts_it(
     assert one.figures.seconds == pytest.approx(seconds / 1e9)
 
 
-def test_ctrl_c_keeps_and_marks_what_was_measured(bench: Bench) -> None:
-    # A process of its own, as in a terminal: Ctrl-C reaches the command, and the command ends AIPerf.
+def disturbed(bench: Bench, workload: str, disturb: Callable[[subprocess.Popen[str], Path], object]) -> str:
+    """Disturb a run while its second step sends; return what it said, with which it ends as failed.
+
+    It is a process of its own, as in a terminal: Ctrl-C reaches the command, and the command ends AIPerf.
+    """
     with subprocess.Popen(
-        [sys.executable, "-m", "cdk_sglang.cli.entry", *bench.words("two")],
+        [sys.executable, "-m", "cdk_sglang.cli.entry", *bench.words(workload)],
         env={**os.environ, **bench.environment},
         cwd=bench.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        eventually(
+        found = eventually(
             lambda: list(bench.folder.glob(".bench/runs/*/*/sending")) or process.poll() is not None, within_s=240
         )
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        assert process.poll() is None, process.communicate()
+        disturb(process, found[0].parent)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 1, output
+    return output
+
+
+def test_ctrl_c_keeps_and_marks_what_was_measured(bench: Bench) -> None:
+    output = disturbed(bench, "two", lambda process, _: process.send_signal(signal.SIGINT))
     assert "bench: interrupted: interrupted; what was measured until then is kept and marked as partial" in output
     assert [(one.concurrency, one.is_partial, one.figures.requests) for one in bench.kept()] == [
         (1, False, 12),
         (2, True, 12),
     ]
     assert {one.outcome for one in bench.kept()} == {Outcome.INTERRUPTED}
+
+
+def test_an_endpoint_that_ends_during_a_run_is_named_and_what_was_measured_is_kept(
+    bench: Bench, client: Callable[[str], Any]
+) -> None:
+    sagemaker = client("sagemaker")
+
+    def delete(_: object, folder: Path) -> None:
+        sagemaker.delete_inference_component(InferenceComponentName=COMPONENT)
+        eventually(lambda: not sagemaker.list_inference_components()["InferenceComponents"])
+        (folder / "gone").touch()
+
+    output = disturbed(bench, "gone", delete)
+    assert f"bench: endpoint-ended: {COMPONENT} does not exist any more: 6 of 6 requests failed" in output
+    kept = [(one.concurrency, one.figures.requests, one.figures.failed, one.outcome) for one in bench.kept()]
+    assert kept == [(1, 12, 0, Outcome.ENDPOINT_ENDED), (3, 0, 6, Outcome.ENDPOINT_ENDED)]
 
 
 @pytest.mark.parametrize(

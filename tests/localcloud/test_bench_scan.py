@@ -3,108 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from typer.testing import CliRunner
 
-from cdk_sglang import ConfigurationError, GpuInstance, Slo
-from cdk_sglang.benchmarking.history.store import History
-from cdk_sglang.benchmarking.result import Measurement
-from cdk_sglang.benchmarking.scan import scan_plan
-from cdk_sglang.benchmarking.scan_run import Candidate, Scan, ScanSetup, best_of, run_scan
+from cdk_sglang import ConfigurationError, Slo
+from cdk_sglang.benchmarking.scan_run import best_of
 from cdk_sglang.benchmarking.scan_stacks import DEADLINE_TAG, PREFIX, SCAN_TAG, ScanStacks
 from cdk_sglang.cli.bench import scan_measure
 from cdk_sglang.cli.bench.clean import clean_left_over
-from cdk_sglang.cli.bench.scan_measure import Options, candidates, confirm, ended_as_interrupted, levels
+from cdk_sglang.cli.bench.scan_measure import confirm, ended_as_interrupted, levels
 from cdk_sglang.cli.main import app
-from cdk_sglang.models.facts import catalogue
-from cdk_sglang.planning import ComponentRequest
 from localcloud.aws import faults
 from tests.localcloud.helpers import SESSION
+from tests.localcloud.scans import SCAN, TYPES, World, chosen
 from tests.support.measurements import distribution, measurement
-
-RECORDS = Path(__file__).parents[1] / "benchmarking" / "data" / "good" / "profile_export.jsonl"
-TYPES = ("ml.g6e.2xlarge", "ml.p5.4xlarge")
-QWEN = ComponentRequest(
-    name="qwen", facts=catalogue("Qwen/Qwen3-8B"), context_length=1280, input_tokens=1024, output_tokens=256
-)
-SCAN = "20261201t120000-ab12"
-AIPERF = f"""#!{sys.executable}
-import json, pathlib, shutil, sys
-if sys.argv[1] == "--version":
-    print("aiperf 0.13.0")
-else:
-    content = json.loads(pathlib.Path(sys.argv[3]).read_text())
-    shutil.copy({str(RECORDS)!r}, content["benchmark"]["artifacts"]["dir"])
-"""
-
-
-class World:
-    """CloudFormation whose stacks are created while time passes, and a clock that only waiting moves."""
-
-    def __init__(self, clock: Any) -> None:
-        self.clock = clock
-        self.cloudformation = SESSION.client("cloudformation")
-        self.said: list[str] = []
-        self.on_sleep: Callable[[], None] = lambda: None
-
-    def create_stack(self, **request: Any) -> None:
-        self.clock.background(lambda: self.cloudformation.create_stack(**request), name="create")
-
-    def delete_stack(self, **request: Any) -> None:
-        self.clock.background(lambda: self.cloudformation.delete_stack(**request), name="delete")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.cloudformation, name)
-
-    def sleep(self, seconds: float) -> None:
-        self.on_sleep()
-        self.clock.advance(seconds)
-
-    @property
-    def stacks(self) -> ScanStacks:
-        return ScanStacks(
-            cloudformation=self, now=self.clock.utc, elapsed=self.clock.now, sleep=self.sleep, say=self.said.append
-        )
-
-    def names(self) -> list[str]:
-        return [one.name for one in self.stacks.left()]
-
-    def endpoints(self) -> list[str]:
-        found = SESSION.client("sagemaker").list_endpoints()["Endpoints"]
-        return [one["EndpointName"] for one in found]
-
-    def scan(self, **changes: Any) -> Scan:
-        def measure(candidate: Candidate, _: float) -> tuple[Sequence[Measurement], str]:
-            sagemaker = SESSION.client("sagemaker")
-            name = candidate.endpoint.component_name
-            assert sagemaker.describe_inference_component(InferenceComponentName=name)["InferenceComponentStatus"] == (
-                "InService"
-            )
-            assert self.endpoints() == [candidate.endpoint.endpoint_name]  # one after the other
-            return [measurement(instance=candidate.planned.instance)], ""
-
-        values: dict[str, Any] = {"budget_usd": 10.0, "start_minutes": 45.0, "slo": None, "measure": measure, **changes}
-        return run_scan(SCAN, chosen(), ScanSetup(stacks=self.stacks, load=(1024, 256), **values))
-
-
-@functools.cache
-def chosen() -> tuple[Candidate, ...]:
-    instances = [GpuInstance.named(name) for name in TYPES]
-    options = Options(
-        component=QWEN, slo=None, region="us-east-1", prices=None, weights="s3://models/qwen/", api="openai", aiperf=None,
-        tokenizer="builtin", repeats=1, wait_seconds=1, folder=Path("runs"), history="history",
-    )  # fmt: skip
-    planned = sorted(scan_plan(QWEN, instances, None, region="us-east-1"), key=lambda one: one.instance)
-    return tuple(candidates(SCAN, instances, planned, options))
 
 
 @pytest.fixture
@@ -290,67 +208,6 @@ def test_a_deletion_that_fails_is_asked_for_again_and_then_told(world: World) ->
     assert stacks.delete("b") == "b is DELETE_FAILED: endpoint is in use"
 
 
-def test_the_command_measures_with_aiperf_keeps_the_results_and_prints_the_table(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("COLUMNS", "200")
-    program = tmp_path / "aiperf"
-    program.write_text(AIPERF)
-    program.chmod(0o755)
-    monkeypatch.setattr(scan_measure, "scan_stacks", lambda _: world.stacks)
-    monkeypatch.setattr(scan_measure, "seconds_until_answer", lambda *_, **__: 1.5)
-    monkeypatch.setattr(scan_measure, "levels", lambda _: (4,))
-    left = chosen()[0]
-    world.stacks.create(left.endpoint, scan="killed", deadline=world.clock.utc() - dt.timedelta(hours=1))
-    world.clock.advance(3600, step_s=15)
-    words = ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", ",".join(TYPES), "--weights", "s3://models/qwen/"]
-    words += [
-        "--budget",
-        "10",
-        "--tokenizer",
-        "builtin",
-        "--api",
-        "streaming",
-        "--aiperf",
-        str(program),
-        "--history",
-        str(tmp_path / "kept"),
-    ]
-    unasked = CliRunner().invoke(app, words)
-    assert isinstance(unasked.exception, ConfigurationError)
-    assert "--yes: missing; there is no terminal to ask in: make 2 endpoints one after the other (" in str(
-        unasked.exception
-    )
-    assert world.names() == [left.endpoint.stack_name]
-    done = CliRunner().invoke(app, [*words, "--yes"])
-    assert done.exit_code == 0, done.output
-    assert world.names() == world.endpoints() == []
-    assert any("which scan killed has left" in line for line in world.said)
-    assert "Qwen/Qwen3-8B measured, scan" in done.output
-    kept, notes = History(location=str(tmp_path / "kept"), s3=lambda: None).read(environment="scan")
-    assert notes == []
-    assert {one.deployed.instance for one in kept} == set(TYPES)
-    assert {one.figures.requests for one in kept} == {12}
-    assert all(one.planned is not None and one.wake_seconds == 1.5 for one in kept)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--budget", "5"], "--weights: missing; give the place of the model's files"),
-        (["--weights", "s3://models/qwen/"], "--budget: missing; say how many dollars the scan may cost"),
-        (["--weights", "models/qwen", "--budget", "5"], "--weights: 'models/qwen' is no place in S3"),
-        (["--weights", "s3://models/qwen/", "--budget", "5", "--api", "grpc"], "--api: 'grpc' is not allowed"),
-    ],
-)
-def test_wrong_usage_is_told_before_anything_is_made(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(app, ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", TYPES[0], *words])
-    assert isinstance(done.exception, ConfigurationError)
-    assert said in str(done.exception)
-
-
 def test_the_cheapest_load_that_keeps_the_objectives_counts() -> None:
     planned = chosen()[0].planned
     rows = [
@@ -373,6 +230,24 @@ def test_the_cheapest_load_that_keeps_the_objectives_counts() -> None:
 
 def test_loads_around_the_planned_one_are_measured() -> None:
     assert [levels(level) for level in (1, 8, 256)] == [(1, 2), (4, 8, 16), (128, 256)]
+
+
+def test_looks_that_cloudformation_throttles_are_repeated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a start nor a deletion that goes on is given up for them, and the next type is measured."""
+    config = Config(retries={"total_max_attempts": 1})  # its own repetitions would take real seconds
+    monkeypatch.setattr(world, "cloudformation", SESSION.client("cloudformation", config=config))
+    looks: list[int] = []
+
+    def throttle() -> None:
+        looks.append(1)
+        if len(looks) % 2:  # every other look
+            faults.inject("throttling", target="DescribeStacks", times=1)
+
+    world.on_sleep = throttle
+    done = world.scan()
+    assert [(one.problem, one.left, one.best is not None) for one in done.results] == [("", "", True)] * 2
+    faults.clear()
+    assert world.names() == world.endpoints() == []
 
 
 def test_termination_cleans_up_as_ctrl_c_does() -> None:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError
+
 from cdk_sglang.benchmarking.result import Deployed
 from cdk_sglang.benchmarking.target import Target
 
@@ -48,7 +50,7 @@ def describe(sagemaker: Any, target: Target) -> Deployed:
 
 
 def has_ended(sagemaker: Any, target: Target) -> str | None:
-    """Return in words that endpoint or component are gone or out of service; None while both serve, or if nobody may look.
+    """Return in words that endpoint or component are gone or out of service; None while both serve, or if nobody can look.
 
     Args:
         sagemaker: Client of SageMaker.
@@ -70,6 +72,8 @@ def has_ended(sagemaker: Any, target: Target) -> str | None:
             message = error.response.get("Error", {}).get("Message", "")
             if "Could not find" in message:
                 return f"{name} does not exist any more"
+            return None
+        except BotoCoreError:  # not reached, or signed out meanwhile
             return None
         if found not in {_IN_SERVICE, "Updating", "SystemUpdating"}:
             return f"{name} is {found}"

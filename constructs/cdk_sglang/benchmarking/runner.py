@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
@@ -104,6 +104,7 @@ def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, id
 
     Raises:
         botocore.exceptions.ClientError: AWS refuses the first repeat; a later refusal ends the run, which keeps what it has.
+        botocore.exceptions.BotoCoreError: The same of an AWS that is not reached, and of credentials that have ended.
     """
     run = Run(identifier=identifier)
     usd_per_hour = target.usd_per_hour(setup.deployed.instance, setup.deployed.instances)
@@ -149,7 +150,7 @@ def _measure(
     started, begun = setup.now(), setup.elapsed()
     try:
         ended = setup.send(step, repeat, folder, ceiling.reached)
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         gone = setup.has_ended()
         if gone is None and not run.measurements:
             raise

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cdk_sglang.client.failures import THROTTLING_CODES
+
 PREFIX: Final = "cdk-sglang-scan-"
 """Beginning of the names of scans' stacks and endpoints."""
 SCAN_TAG: Final = "cdk-sglang:scan"
@@ -22,6 +24,8 @@ DELETE_MINUTES: Final = 60.0
 until then (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteEndpoint.html, read 2026-12)."""
 _ENDED: Final = ("CREATE_COMPLETE", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_COMPLETE")
 _GONE: Final = "DELETE_COMPLETE"
+_UNSEEN: Final = "UNSEEN_IN_PROGRESS"
+"""Status that a look has which CloudFormation throttles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,7 @@ class ScanStacks:
         while (status := self._status(name)) != _GONE:
             if self.elapsed() - start > DELETE_MINUTES * 60:
                 return f"{name} is {status}: {self._failure(name)}"
-            if not status.endswith("_IN_PROGRESS"):
+            if status != "DELETE_IN_PROGRESS":
                 self.ask_deletion(name)
             self.sleep(POLL_SECONDS)
         return None
@@ -151,11 +155,14 @@ class ScanStacks:
             self.cloudformation.delete_stack(StackName=name)
 
     def _status(self, name: str) -> str:
+        """Return a stack's status; that of one in progress while CloudFormation throttles the look, which is then repeated."""
         try:
             return str(self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
         except ClientError as error:
             if "does not exist" in str(error):
                 return _GONE
+            if error.response.get("Error", {}).get("Code") in THROTTLING_CODES:
+                return _UNSEEN
             raise
 
     def _failure(self, name: str) -> str:

@@ -9,9 +9,9 @@ import io
 import json
 import math
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from moto.s3.exceptions import S3ClientError
@@ -182,16 +182,22 @@ class Speed:
     tpot_ms: float = 12.0
 
 
-def benchmark(job: Job, speed: Speed = Speed(), *, failed: int = 0) -> None:
+UNAVAILABLE: Final = {"code": 503, "type": "ServiceUnavailable", "message": "the endpoint refused the request"}
+THROTTLED: Final = {"code": 429, "type": "Too Many Requests", "message": '{"__type": "ThrottlingException"}'}
+"""Errors of AIPerf's records with which an endpoint refuses requests."""
+
+
+def benchmark(job: Job, speed: Speed = Speed(), *, failed: int = 0, error: Mapping[str, object] = UNAVAILABLE) -> None:
     """Write the archive of an AI benchmark job: AIPerf's records and summary (AIPerf 0.13.0, read 2026-11).
 
     Args:
         job: The job.
         speed: Figures of every request.
         failed: Number of requests at the beginning that the endpoint refuses.
+        error: How it refuses them.
     """
     job.may("sagemaker:InvokeEndpoint")
-    records = list(_records(job, speed, failed))
+    records = list(_records(job, speed, failed, error))
     summary: dict[str, Any] = {"schema_version": "1.4", "aiperf_version": "0.13.0"} | STAND_IN
     summary["request_count"] = {"unit": "requests", "avg": float(len(records) - failed)}
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
@@ -209,7 +215,7 @@ def archive(job: Job, members: dict[str, bytes]) -> None:
     job.write(f"{job.name}/output/output.tar.gz", packed.getvalue())
 
 
-def _records(job: Job, speed: Speed, failed: int) -> Iterator[dict[str, Any]]:
+def _records(job: Job, speed: Speed, failed: int, error: Mapping[str, object]) -> Iterator[dict[str, Any]]:
     """One record for each request: as many at a time as the workload's concurrency, and a warm-up request before them."""
     parallel = int(job.workload.get("concurrency", 1))
     count = int(job.workload.get("request_count", parallel * 8))
@@ -223,8 +229,7 @@ def _records(job: Job, speed: Speed, failed: int) -> Iterator[dict[str, Any]]:
         metadata = {"session_num": max(0, number), "request_start_ns": begin, "benchmark_phase": phase}
         metadata |= {"request_end_ns": begin + int(latency_ms * 1e6), "was_cancelled": False, "turn_index": 0}
         if 0 <= number < failed:
-            error = {"code": 503, "type": "ServiceUnavailable", "message": "the endpoint refused the request"}
-            yield {"metadata": metadata, "metrics": {}, "error": error}
+            yield {"metadata": metadata, "metrics": {}, "error": dict(error)}
             continue
         metrics = {
             "time_to_first_token": {"value": speed.ttft_ms, "unit": "ms"},

@@ -47,6 +47,9 @@ def _component(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, object]:
     newest = dict(list(runs.items())[-CHARTED:])
     return {
         "charts": [chart for chart in _charts(newest) if chart is not None],
+        "legend": [
+            f"{identifier}: {repeats[0].workload}, {repeats[0].runner}" for identifier, repeats in newest.items()
+        ],
         "runs": [_run(identifier, repeats) for identifier, repeats in reversed(list(runs.items()))],
         "left_out": len(runs) - len(newest),
     }

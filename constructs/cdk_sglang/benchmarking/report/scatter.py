@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, FLOOR = 56, WIDTH - 14, 10, HEIGHT - 40
+LEFT, RIGHT, TOP, FLOOR = 56, WIDTH - 28, 10, HEIGHT - 40
 """Edges of the area that is drawn on, in units of the view box."""
 _LABELS_MAX: Final = 8
 
@@ -79,7 +79,8 @@ class Scatter:
         x_ticks: Values on it.
         y_ticks: Values on the vertical axis.
         drawn: Runs as they are drawn.
-        front: Points of an SVG polyline through what no other point beats; empty for none.
+        front: Points of an SVG polyline through what no other point beats, the last one twice, so that a single one is drawn too;
+            empty for none.
     """
 
     title: str
@@ -102,6 +103,7 @@ def scatter(title: str, x_title: str, series: Sequence[Series], *, with_front: b
     points = [point for one in series for point in one.points]
     if not points:
         return None
+    best = front(points)
     across = _Axis([point.x for point in points], LEFT, RIGHT)
     up = _Axis([point.y for point in points], FLOOR, TOP)
 
@@ -121,7 +123,7 @@ def scatter(title: str, x_title: str, series: Sequence[Series], *, with_front: b
             )
             for one in series
         ),
-        front=line(front(points)) if with_front else "",
+        front=line([*best, best[-1]]) if with_front else "",
     )
 
 

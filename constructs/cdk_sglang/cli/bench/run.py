@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -98,7 +97,7 @@ def run(
         wake_seconds=wake_seconds,
         say=lambda line: typer.echo(line, err=True),
     )
-    with failures_of("sagemaker:CreateAIBenchmarkJob") if runner == "sagemaker" else nullcontext():
+    with failures_of("sagemaker:CreateAIBenchmarkJob" if runner == "sagemaker" else "sagemaker:InvokeEndpoint"):
         done = run_workload(target, resolved, setup, identifier=identifier)
     for note in sender.notes:
         typer.echo(note, err=True)
