@@ -1,0 +1,4 @@
+class FINISH_ABORT:
+    def __init__(
+        self, message: str | None = None, status_code: int | None = None, err_type: str | None = None
+    ) -> None: ...
