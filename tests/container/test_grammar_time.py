@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cdk_sglang_container import grammar_time
 from cdk_sglang_container.grammar_time import Account, limit_grammars
 from engine_server import EngineServer
 
@@ -29,15 +29,15 @@ class Time:
 
 
 def test_a_grammar_has_two_seconds_and_its_allowance_and_recovers() -> None:
-    time = Time()
-    account = Account(PER_TOKEN_S, clock=time)
+    clock = Time()
+    account = Account(PER_TOKEN_S, clock=clock)
     for _ in range(1000):
         account.charge(0.0069, tokens=1)
     assert not account.is_overdrawn(), "1.9 s too much"
     for _ in range(100):
         account.charge(0.0069, tokens=1)
     assert account.is_overdrawn()
-    time.now = 10.0
+    clock.now = 10.0
     assert not account.is_overdrawn()
 
 
@@ -53,7 +53,7 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used_s, self.each_s = 0.0, 0.0
-        monkeypatch.setattr(grammar_time.time, "thread_time", lambda: self.used_s)
+        monkeypatch.setattr(time, "thread_time", lambda: self.used_s)
 
     def __call__(self) -> None:
         self.used_s += self.each_s
