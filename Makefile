@@ -124,9 +124,9 @@ check-all: setup ## of this repository itself: format, lint, types, layers, make
 	@python -m tools.check --all
 
 .PHONY: mutants
-mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind, DEPLOY=1: the embedded AWS too)
+mutants: setup ## faults put into our own templates, planted and generated, and the checkers that find them (COUNT=60 of each kind, SEED=7: another sample, DEPLOY=1: the embedded AWS too)
 	@python -m tools.check.mutants $(if $(DEPLOY),--deploy)
-	@python -m tools.check.generated $(COUNT) $(if $(DEPLOY),--deploy)
+	@python -m tools.check.generated $(COUNT) $(if $(filter-out file,$(origin SEED)),--seed=$(SEED)) $(if $(DEPLOY),--deploy)
 
 .PHONY: rights
 rights: setup ## each right of the local environment's roles taken away, deployed and called in the embedded AWS (EVERY=8: every eighth)

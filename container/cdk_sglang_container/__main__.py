@@ -20,11 +20,12 @@ from cdk_sglang_container.engine import (
     WORKER_APPLICATION_VARIABLE,
 )
 from cdk_sglang_container.flags import Flags
-from cdk_sglang_container.heartbeat import prepare_heartbeat, remove_heartbeat, run_scheduler
+from cdk_sglang_container.heartbeat import prepare_heartbeat, remove_heartbeat
 from cdk_sglang_container.model_files import model_problems
 from cdk_sglang_container.preflight import Expectation, Preflight
 from cdk_sglang_container.refused import RefusedError
 from cdk_sglang_container.rules import check_combination
+from cdk_sglang_container.schedulers import run_scheduler
 from cdk_sglang_container.sessions import prepare_sessions
 from cdk_sglang_container.settings import Settings
 from cdk_sglang_container.sglang_names import check_sglang

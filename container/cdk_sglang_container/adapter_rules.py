@@ -28,8 +28,12 @@ _IGNORED: Final[Mapping[str, tuple[tuple[object, ...], str]]] = {
     "use_qalora": ((None, False), "SGLang knows plain LoRA only"),
     "alora_invocation_tokens": ((None, []), "SGLang applies the adapter to every token"),
     "trainable_token_indices": ((None, [], {}), "SGLang leaves trained tokens out"),
+    "arrow_config": ((None, {}), "SGLang applies the adapter as it is, without a router"),
 }
 """Keys of PEFT's LoraConfig (huggingface/peft, src/peft/tuners/lora/config.py) that SGLang 0.5.23 never reads."""
+
+_TECHNIQUE: Final = "use_"
+"""Beginning of the keys with which PEFT switches techniques on: one that nobody knows here is none that SGLang serves."""
 
 _ALL_WORDS: Final = ("all", "all-linear")
 
@@ -95,7 +99,9 @@ def config_problems(content: Mapping[str, Any]) -> list[str]:
     problems += _module_problems(content.get("target_modules"))
     if content.get("use_dora"):
         problems.append("use_dora: SGLang does not serve DoRA adapters; train one without it")
-    for key, (harmless, instead) in _IGNORED.items():
+    unknown = [key for key in content if key.startswith(_TECHNIQUE) and key not in _IGNORED and key != "use_dora"]
+    rules = {**_IGNORED, **{key: ((None, False, {}), "SGLang knows plain LoRA only") for key in unknown}}
+    for key, (harmless, instead) in rules.items():
         value = content.get(key)
         if value not in harmless:
             problems.append(

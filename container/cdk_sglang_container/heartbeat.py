@@ -81,16 +81,17 @@ def open_heartbeat(environment: MutableMapping[str, str]) -> Heartbeat | None:
         return None
 
 
-def run_scheduler(*arguments: Any, **options: Any) -> None:
-    """Run SGLang's scheduler process, beating."""
-    from sglang.srt.managers import scheduler
-    from sglang.srt.model_executor.model_runner import ModelRunner
+def let_beat(scheduler: Any, model_runner: Any) -> None:
+    """Let SGLang's scheduler beat, if there is a file for it.
 
+    Args:
+        scheduler: SGLang's class of the scheduler, which is changed.
+        model_runner: SGLang's class that loads the model, which is changed.
+    """
     heartbeat = open_heartbeat(os.environ)
     if heartbeat is not None:
-        _beat_with_batches(scheduler.Scheduler, heartbeat.beat)
-        _beat_with_layers(ModelRunner, heartbeat.beat)
-    scheduler.run_scheduler_process(*arguments, **options)
+        _beat_with_batches(scheduler, heartbeat.beat)
+        _beat_with_layers(model_runner, heartbeat.beat)
 
 
 def _beat_with_batches(scheduler: Any, beat: Callable[[], None]) -> None:

@@ -31,6 +31,8 @@ DEFAULT_SLOW_AFTER_S = 20.0
 # 64 sequences leave a copy room for its other callers.
 _DEFAULT_MAX_SEQUENCES, _DEFAULT_MAX_TOP_LOGPROBS = 64, 20
 _DEFAULT_MAX_JSON_DEPTH, _DEFAULT_MAX_GRAMMAR_BYTES = 64, 65_536
+# Grammars that are not ambiguous took less than 1 ms a token (grammar_time.py), and a token of a large model takes 10 ms or more.
+_DEFAULT_MAX_GRAMMAR_MS = 5.0
 # Deeper than this, Python's own reader of JSON gives up.
 _MAX_JSON_DEPTH = 400
 
@@ -54,6 +56,8 @@ class Settings:
         max_top_logprobs: `CDK_SGLANG_MAX_TOP_LOGPROBS`; alternatives per token a request may ask for.
         max_json_depth: `CDK_SGLANG_MAX_JSON_DEPTH`; levels of nested arrays and objects in a body.
         max_grammar_bytes: `CDK_SGLANG_MAX_GRAMMAR_BYTES`; length of a schema, a regular expression, or tools.
+        max_grammar_ms: `CDK_SGLANG_MAX_GRAMMAR_MS`; milliseconds of the scheduler's time a token that a grammar may take on
+            average, after its first two seconds.
         min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory the plan counts on, per GPU. Default: not checked
             beyond SGLang's own `--mem-fraction-static`.
         expect_nvme: `CDK_SGLANG_EXPECT_NVME`; whether an instance-store NVMe disk must be there.
@@ -72,6 +76,7 @@ class Settings:
     max_top_logprobs: int = _DEFAULT_MAX_TOP_LOGPROBS
     max_json_depth: int = _DEFAULT_MAX_JSON_DEPTH
     max_grammar_bytes: int = _DEFAULT_MAX_GRAMMAR_BYTES
+    max_grammar_ms: float = _DEFAULT_MAX_GRAMMAR_MS
     min_free_gpu_gib: float | None = None
     expect_nvme: bool = False
     task: str = CHAT
@@ -118,6 +123,7 @@ class Settings:
         alternatives = whole("CDK_SGLANG_MAX_TOP_LOGPROBS", _DEFAULT_MAX_TOP_LOGPROBS, least=0, most=1_000_000)
         depth = whole("CDK_SGLANG_MAX_JSON_DEPTH", _DEFAULT_MAX_JSON_DEPTH, least=8, most=_MAX_JSON_DEPTH)
         grammar = whole("CDK_SGLANG_MAX_GRAMMAR_BYTES", _DEFAULT_MAX_GRAMMAR_BYTES, least=256, most=2**24)
+        milliseconds = number("CDK_SGLANG_MAX_GRAMMAR_MS", _DEFAULT_MAX_GRAMMAR_MS, least=0.1, most=60_000)
         free = number("CDK_SGLANG_MIN_FREE_GPU_GIB", 0, least=0, most=1024)
         task = environment.get(VARIABLE, "").strip() or CHAT
         if task not in TASKS:
@@ -138,6 +144,7 @@ class Settings:
             max_top_logprobs=alternatives,
             max_json_depth=depth,
             max_grammar_bytes=grammar,
+            max_grammar_ms=milliseconds,
             min_free_gpu_gib=free or None,
             expect_nvme=environment.get("CDK_SGLANG_EXPECT_NVME", "").lower() in {"1", "true"},
             task=task,

@@ -30,6 +30,16 @@ _MANAGER_FIELDS = (
     "served_model_name",
     "server_status",
 )
+# Of the schedulers' processes: their modules are not imported here.
+_SCHEDULER_TEXTS = {
+    "sglang.srt.constrained.xgrammar_backend": ("class XGrammarGrammar(", "def accept_token(", "def fill_vocab_mask("),
+    "sglang.srt.managers.schedule_batch": ("class FINISH_ABORT(", "self.to_finish"),
+    "sglang.srt.managers.scheduler_components.batch_result_processor": (
+        "class SchedulerBatchResultProcessor",
+        "def _accept_grammar_tokens(",
+        "def _apply_prefill_grammar(",
+    ),
+}
 
 
 def check_sglang(*, tokenizer_workers: int = 1) -> None:
@@ -74,6 +84,9 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
     missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
     if "run_scheduler_process_func" not in inspect.signature(http_server.launch_server).parameters:
         missing.append("launch_server(run_scheduler_process_func)")
+    for module, texts in _SCHEDULER_TEXTS.items():
+        source = _source(module)
+        missing += [f"{module}: {text.rstrip('(')}" for text in texts if text not in source]
     if tokenizer_workers > 1 and not hasattr(envs, WORKER_APPLICATION_VARIABLE):
         missing.append(f"environment variable {WORKER_APPLICATION_VARIABLE}")
     if missing:
@@ -81,3 +94,14 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
         raise RefusedError(
             [f"sglang {__version__} has moved {names}; use sglang 0.5.23, or a container made for this one"]
         )
+
+
+def _source(module: str) -> str:
+    """The text of a module; empty if there is none."""
+    import importlib.util
+
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return ""
+    return Path(found.origin).read_text(encoding="utf-8") if found is not None and found.origin else ""

@@ -114,6 +114,45 @@ def test_an_invocation_needs_a_policy_that_allows_it(serving: Any, as_role: Any,
     assert code_of(call, **request) == ""
 
 
+def test_an_invocation_needs_the_right_on_the_endpoint_and_on_the_component(
+    serving: Any, as_role: Any, allow: Allow
+) -> None:
+    call = as_role("sagemaker-runtime").invoke_endpoint
+    request = {"EndpointName": "fleet", "InferenceComponentName": "llama", "Body": b"{}"}
+    of = "arn:aws:sagemaker:us-east-1:123456789012:"
+    endpoint, component = f"{of}endpoint/fleet", f"{of}inference-component/llama"
+    for resources, code in (
+        ([endpoint], "AccessDeniedException"),
+        ([component], "AccessDeniedException"),
+        ([endpoint, f"{component}-2"], "AccessDeniedException"),
+        ([endpoint, component], ""),
+    ):
+        allow({"Action": "sagemaker:InvokeEndpoint", "Resource": resources})
+        assert code_of(call, **request) == code, resources
+
+
+def test_versions_of_files_need_rights_of_their_own(client: Any, as_role: Any, allow: Allow) -> None:
+    client("s3").create_bucket(Bucket="versions")
+    enabled = {"Status": "Enabled"}
+    client("s3").put_bucket_versioning(Bucket="versions", VersioningConfiguration=enabled)
+    version = client("s3").put_object(Bucket="versions", Key="a", Body=b"1")["VersionId"]
+    one = {"Key": "a", "VersionId": version}
+    files = as_role("s3")
+
+    def codes(**one: str) -> list[str]:
+        answer = files.delete_objects(Bucket="versions", Delete={"Objects": [one]})
+        return [error["Code"] for error in answer.get("Errors", [])]
+
+    allow({"Action": ["s3:GetObject", "s3:DeleteObject"]})
+    assert code_of(files.get_object, Bucket="versions", **one) == "AccessDenied"
+    assert code_of(files.delete_object, Bucket="versions", **one) == "AccessDenied"
+    assert codes(**one) == ["AccessDenied"]
+    assert codes(Key="other") == []
+    allow({"Action": ["s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]})
+    assert code_of(files.get_object, Bucket="versions", **one) == ""
+    assert codes(**one) == []
+
+
 def test_who_one_is_may_always_be_asked_and_the_start_may_do_everything(client: Any, as_role: Any) -> None:
     assert as_role("sts").get_caller_identity()["Arn"].endswith("assumed-role/hosting/me")
     assert code_of(client("sagemaker").list_endpoints) == ""

@@ -157,3 +157,19 @@ def test_the_last_lines_of_a_copy_do_not_bring_back_a_log_group_that_went_with_i
         write("stopping")
     assert stack.kept() == []
     assert "stopping" in (tmp_path / "logs" / "gone" / "copy-1.log").read_text(encoding="utf-8")
+
+
+def test_what_a_resource_depends_on_stays_with_it_and_both_go_when_it_can(stack: Stack) -> None:
+    files = {"Type": "AWS::S3::Bucket", "DependsOn": "Needed", "Properties": {"BucketName": "files"}}
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/needed"}}
+    other = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/other"}}
+    deeper = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/deeper"}}
+    stack.create({"Files": files, "Needed": group | {"DependsOn": ["Deeper"]}, "Deeper": deeper, "Other": other})
+    s3 = SESSION.client("s3")
+    s3.put_object(Bucket="files", Key="a", Body=b"1")
+    stack.delete()
+    assert stack.status() == "DELETE_FAILED"
+    assert stack.kept() == ["/deeper", "/needed"]
+    s3.delete_object(Bucket="files", Key="a")
+    stack.delete()
+    assert stack.kept() == []

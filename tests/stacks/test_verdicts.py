@@ -11,6 +11,7 @@ import pytest
 from tools.fuzz.verdicts import Comparison, compare, drawn, planned
 
 EXAMPLES = 12  # `python -m tools.fuzz.verdicts` draws 500
+OLD_IMAGE = {"name": "sglang", "sglang_version": "0.5.17", "digest": f"sha256:{'0' * 64}", "cuda": "12.4"}
 LLAMA = {"id": "meta-llama/Llama-3.2-3B-Instruct", "prefix": "weights/llama/"}
 
 
@@ -27,6 +28,14 @@ def environment(**changes: Any) -> dict[str, Any]:
 
 CASES = {
     "has a type that the Region lacks": (2, environment(region="ap-southeast-1", capacity="ml.g5.12xlarge")),
+    "has an image whose CUDA is older than the GPU": (
+        2,
+        environment(capacity="ml.p6-b200.48xlarge", image={"repository": OLD_IMAGE}),
+    ),
+    "has an image whose CUDA knows no L40S": (
+        2,
+        environment(capacity="ml.g6e.12xlarge", image={"repository": {**OLD_IMAGE, "cuda": "11.4"}}),
+    ),
     "moves a part of one instance": (2, environment(rollout={"strategy": "canary", "percent": 50})),
     "fits": (0, environment()),
     "costs too much": (1, environment(budget_usd_per_hour=1)),

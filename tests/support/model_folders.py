@@ -212,6 +212,17 @@ BAD = (
         {**WHOLE, "config.json": POINTER},
         "config.json: is a Git LFS pointer of 130 bytes",
     ),
+    _bad(
+        "a config with a byte order mark",
+        {**WHOLE, "config.json": b'\xef\xbb\xbf{"model_type": "llama"}'},
+        "config.json: is not JSON",
+    ),
+    _bad(
+        "a config in UTF-16",
+        {**WHOLE, "config.json": '{"model_type": "llama"}'.encode("utf-16")},
+        "config.json: is not JSON",
+    ),
+    _bad("an index in UTF-16", {**WHOLE, INDEX: '{"weight_map": {}}'.encode("utf-16")}, f"{INDEX}: is not JSON"),
     _bad("a config cut short", {**WHOLE, "config.json": b'{"model_type"'}, "config.json: is not JSON"),
     _bad(
         "no vocabulary", _without(WHOLE, "tokenizer.json"), "tokenizer.json: missing, and so is every other vocabulary"

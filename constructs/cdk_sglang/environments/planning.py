@@ -18,6 +18,7 @@ from cdk_sglang.hardware.regions import region_problems
 from cdk_sglang.observability.observed import ObservedEndpoint, observed_endpoint
 from cdk_sglang.observability.observed_fleet import ObservedFleet
 from cdk_sglang.planning import FleetPlan, FleetRequest, Hosting, ResolvedEndpoint, plan_fleet, resolve
+from cdk_sglang.planning.amis import pool_ami_problems
 from cdk_sglang.planning.guides import docs_site
 from cdk_sglang.planning.own import NOTHING_OWN, Own
 from cdk_sglang.planning.price import REGION
@@ -142,12 +143,14 @@ def resolve_fleet(
 
 
 def _endpoint_problems(settings: Environment, region: str) -> list[Problem]:
-    """Return what speaks against an endpoint itself, in the words of its construct: its types there, its routing, its rollout."""
+    """Return what speaks against an endpoint itself, in the words of its construct: its types there, its image on them, its routing, its rollout."""
     problems: list[Problem] = []
     for name, endpoint in settings.endpoints.items():
         path, capacity = f"endpoints.{name}", endpoint.capacity
         types = (problem for instance in capacity.instances for problem in region_problems(region, instance))
         problems += [Problem(f"{path}.capacity", problem) for problem in dict.fromkeys(types)]
+        of_image = pool_ami_problems(capacity, (endpoint.image or settings.image).facts)
+        problems += [Problem(f"{path}.image", problem) for problem in of_image]
         if endpoint.routing is not None:
             of_routing = endpoint.routing.problems(max_instances=capacity.max_instances)
             problems += [problem.under(f"{path}.routing") for problem in of_routing]

@@ -18,7 +18,7 @@ from moto.ssm.models import ssm_backends
 from localcloud.aws.cloudformation import roles, schemas
 from localcloud.aws.cloudformation.resources.base import TYPES, CancelledError, Resource, cancelled
 from localcloud.aws.cloudformation.resources.generic import schema_type
-from localcloud.aws.cloudformation.templates import order
+from localcloud.aws.cloudformation.templates import dependencies, order
 from localcloud.aws.settings import current
 
 _BOOTSTRAP = "/cdk-bootstrap/"
@@ -85,18 +85,25 @@ class Deployment:
         others = [name for name in self.state if name not in order_before]
         remaining = [name for name in reversed(order_before + others) if name in self.state and name not in staying]
         while remaining:  # resources of moto know dependencies that a template does not show
+            needs = dependencies({"Resources": {name: self.state[name]["Json"] for name in remaining}})
             problems: dict[str, Exception] = {}
+            held: set[str] = set()  # what a resource that is still there depends on
             for name in remaining:
+                if name in held:
+                    held |= needs[name]
+                    continue
                 resource = self.map._parsed_resources.get(name)
                 error = failure_of(functools.partial(self._remove, name, resource, self.state[name], undone=undone))
                 if error is not None:
                     problems[name] = error
+                    held |= needs[name]
                     continue
                 self.state.pop(name)
                 self.map._parsed_resources.pop(name, None)
-            if len(problems) == len(remaining):
+            left = [name for name in remaining if name in problems or name in held]
+            if len(left) == len(remaining):
                 raise next(iter(problems.values()))
-            remaining = list(problems)
+            remaining = left
 
     def undo_replacements(self) -> None:
         """Restore replaced resources; the next clean-up removes their replacements."""

@@ -33,7 +33,14 @@ _UNRESTRICTED: Final = ("sts:GetCallerIdentity",)
 _ACTIONS: Final = {"lambda:Invoke": "lambda:InvokeFunction", "lambda:InvokeAsync": "lambda:InvokeFunction"}
 """Actions whose names are not those of the operations: the Service Authorization Reference (read 2026-12)."""
 _S3_ACTIONS: Final = {"s3:HeadBucket": "s3:ListBucket"}
-_KEY_ACTIONS: Final = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+_DELETE_VERSION: Final = "s3:DeleteObjectVersion"
+"""Wanted beside s3:DeleteObject where a file to delete has its version: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+(read 2026-12)."""
+_KEY_ACTIONS: Final = {
+    "s3:GetObject": "kms:Decrypt",
+    "s3:GetObjectVersion": "kms:Decrypt",
+    "s3:PutObject": "kms:GenerateDataKey",
+}
 """Right on the key that S3 wants of the caller too: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html (read 2026-12)."""
 
 
@@ -164,6 +171,8 @@ def _authorize_s3(self: S3Response, bucket_name: str | None = None, key_name: st
     if action == "s3:DeleteObject" and not key_name:
         place = f"{bucket_name}/*"  # many at once: the files are in the body
     message = denial(self.get_access_key(), action, f"arn:aws:s3:::{place}")
+    if message is None and action == "s3:DeleteObject" and not key_name and b"<VersionId>" in self.body:
+        message = denial(self.get_access_key(), _DELETE_VERSION, f"arn:aws:s3:::{place}")
     if message is None and key_name and self.method != "HEAD" and action in _KEY_ACTIONS:
         key = access.key_of(bucket_name or "", self.region)
         message = denial(self.get_access_key(), _KEY_ACTIONS[action], key) if key else None

@@ -43,9 +43,10 @@ def refusal(service: ServiceModel, action: str) -> RefusedError | None:
 def _denied(service: ServiceModel, action: str, response: BaseResponse) -> RefusedError | None:
     """Error of a caller whose role does not allow the action, None if it does."""
     name, key = _PREFIXES.get(service.signing_name, service.signing_name), response.get_access_key()
-    message = permissions.denial(key, f"{name}:{action}", targets.resource(name, action, response))
-    passed = (permissions.denial(key, "iam:PassRole", role) for role in targets.passed_roles(name, response))
-    message = message or next((one for one in passed if one is not None), None)
+    needed = [(f"{name}:{action}", resource) for resource in targets.resources(name, action, response)]
+    needed += [("iam:PassRole", role) for role in targets.passed_roles(name, response)]
+    denials = (permissions.denial(key, *one) for one in needed)
+    message = next((one for one in denials if one is not None), None)
     if message is None:
         return None
     is_xml = service.metadata["protocol"] in ("query", "ec2")

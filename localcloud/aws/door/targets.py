@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from moto.core.responses import BaseResponse
@@ -18,6 +19,8 @@ _KINDS: Final = {
     "TrainingPlan": "training-plan",
 }
 """Resource types of SageMaker's ARNs by the noun in operations (Service Authorization Reference, read 2026-12)."""
+_INVOCATION: Final = re.compile(r"/endpoints/(?P<endpoint>[^/]+)/invocations(?:-response-stream)?$")
+_COMPONENT_HEADER: Final = "X-Amzn-SageMaker-Inference-Component"
 _VERBS: Final = ("Create", "Describe", "Update", "Delete", "Stop")
 _REST: Final = ("RuntimeConfig", "WeightsAndCapacities")
 """What follows the noun in the names of some operations."""
@@ -25,7 +28,42 @@ _PASSED: Final = {"sagemaker": ("RoleArn", "ExecutionRoleArn"), "states": ("role
 """Members of requests that hand a role to a service, which takes iam:PassRole."""
 
 
-def resource(service: str, action: str, response: BaseResponse) -> str:
+def resources(service: str, action: str, response: BaseResponse) -> list[str]:
+    """ARNs of the resources of a request to SageMaker or Lambda, on each of which the caller needs the right; an empty one where none is known here.
+
+    Args:
+        service: IAM's prefix of the service.
+        action: Name of the operation.
+        response: The request, as moto has it.
+    """
+    invocation = _INVOCATION.search(response.path) if service == "sagemaker" else None
+    if invocation is None:
+        return [_resource(service, action, response)]
+    return invoked(
+        f"arn:aws:sagemaker:{response.region}:{response.get_current_account()}:",
+        invocation["endpoint"],
+        response.headers.get(_COMPONENT_HEADER),
+    )
+
+
+def invoked(prefix: str, endpoint: str, component: str | None) -> list[str]:
+    """ARNs on which an invocation needs its action: the endpoint, and the inference component that it names.
+
+    Both are resource types of InvokeEndpoint (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html,
+    read 2026-12), and a caller needs the right on each resource of a request.
+
+    Args:
+        prefix: ARN up to the resource.
+        endpoint: Name of the endpoint.
+        component: Name of the inference component. Default: the request names none.
+    """
+    return [
+        f"{prefix}endpoint/{endpoint.lower()}",
+        *([f"{prefix}inference-component/{component.lower()}"] if component else []),
+    ]
+
+
+def _resource(service: str, action: str, response: BaseResponse) -> str:
     """ARN of the resource of a request to SageMaker or Lambda; empty where the request names none that is known here.
 
     Args:

@@ -107,8 +107,10 @@ def _answer(request: Request, match: re.Match[str], denial: Callable[[str, str],
     if faults.strikes("access-denied", operation) or faults.strikes("access-denied", f"sagemaker:{operation}"):
         message = f"The caller is not authorized to perform: sagemaker:{operation} (injected fault)"
         raise RuntimeFailureError("AccessDeniedException", message)
-    if (denied := denial(f"sagemaker:{operation}", state.arn("endpoint", match["endpoint"]))) is not None:
-        raise RuntimeFailureError("AccessDeniedException", denied)
+    name = match["component"] or request.headers.get("X-Amzn-SageMaker-Inference-Component")
+    for kind, of in (("endpoint", match["endpoint"]), ("inference-component", name)):
+        if of and (denied := denial(f"sagemaker:{operation}", state.arn(kind, of))) is not None:
+            raise RuntimeFailureError("AccessDeniedException", denied)
     if match["openai"] and match["openai"] != "/openai/v1/chat/completions":
         raise RuntimeFailureError("ValidationError", f"Path {match['openai']} is not supported")
     if (request.content_length or 0) > _BODY_MAX_BYTES:
@@ -117,7 +119,6 @@ def _answer(request: Request, match: re.Match[str], denial: Callable[[str, str],
             f"1 validation error detected: Value at 'body' failed to satisfy constraint: "
             f"Member must have length less than or equal to {_BODY_MAX_BYTES}",
         )
-    name = match["component"] or request.headers.get("X-Amzn-SageMaker-Inference-Component")
     component, copy = _route(state, match["endpoint"], name, request)
     path = "/v1/chat/completions" if match["openai"] else "/invocations"
     call = _Call(state=state, component=component, copy=copy, began=time.monotonic(), path=path, streams=streams)

@@ -84,7 +84,9 @@ def test_what_is_in_the_container_needs_none(server: SglangOptions) -> None:
     assert isolation_problems("chat.llama", server, {"HTTP_PROXY": ""}, network_isolation=True) == []
 
 
-@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "HF_ENDPOINT", "https_proxy"])
+@pytest.mark.parametrize(
+    "name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "HF_ENDPOINT", "https_proxy", "all_proxy", "LMCACHE_REMOTE_URL"]
+)
 def test_a_variable_that_names_another_machine_is_refused_too(name: str) -> None:
     (problem,) = isolation_problems("chat.llama", SglangOptions(), {name: "http://x:1"}, network_isolation=True)
     assert problem.path == f"chat.llama.environment.{name}"

@@ -23,7 +23,7 @@ from cdk_sglang import (
     SglangDlc,
 )
 from cdk_sglang.hardware import InferenceAmi
-from cdk_sglang.serving.endpoint import checks as endpoint_checks
+from cdk_sglang.planning import amis
 from cdk_sglang.serving.endpoint.checks import METRIC_FREQUENCIES_SECONDS
 from tests.serving.conftest import MakeComponent
 
@@ -81,7 +81,7 @@ def test_rejects_a_pool_whose_types_cannot_share_an_ami(
 ) -> None:
     # No such pair of families exists today; the older AMI of p5en stands for the next generation's.
     older = next(ami for ami in InferenceAmi.all() if ami.name == "al2-ami-sagemaker-inference-gpu-3-1")
-    monkeypatch.setattr(endpoint_checks, "inference_ami_for", lambda instance, *_: {"p5en": older}.get(instance.family))
+    monkeypatch.setattr(amis, "inference_ami_for", lambda instance, *_: {"p5en": older}.get(instance.family))
     (problem,) = [
         line
         for line in _problems(

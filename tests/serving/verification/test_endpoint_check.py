@@ -50,6 +50,16 @@ def test_the_functions_may_describe_this_endpoint_alone() -> None:
     assert not any("*" in action for actions in statements for action in actions)
 
 
+def test_scaling_is_described_only_where_something_scales() -> None:
+    built = Built(verification=Verification())
+    built.add()
+    assert "DescribeScalableTargets" not in json.dumps(policies_of(built.template()))
+    built = Built(verification=Verification())
+    built.add()
+    built.add("later", scaling=scaling())
+    assert "DescribeScalableTargets" in json.dumps(policies_of(built.template()))
+
+
 def verified(built: Built) -> list[dict[str, Any]]:
     return [json.loads(_flat(found["Properties"]["Asked"])) for found in built.all("Custom::CdkSglangTruth").values()]
 

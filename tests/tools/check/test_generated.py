@@ -9,6 +9,7 @@ import pytest
 
 from tools.check import api_models
 from tools.check.assemblies import Assembly
+from tools.check.generated import __main__ as program
 from tools.check.generated import links, run
 from tools.check.generated.model import Candidate, Source
 from tools.check.graph import Environment
@@ -50,6 +51,17 @@ def test_mutants_are_the_same_for_a_seed_and_leave_their_source_alone(templates:
     assert [source.template for source in templates] == before
     derived = [one for one in first if _found(one)]
     assert len(derived) >= len(first) * 0.6  # the other checkers find the rest; `make check` runs them
+
+
+@pytest.mark.parametrize(
+    "words", [["sixty"], ["60", "30"], ["--seed=x"], ["--seed=1", "--seed=2"], ["--seed", "1", "2"]]
+)
+def test_words_that_are_no_number_and_no_seed_are_refused(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["generated", *words])
+    assert program.main() == 2
+    assert "[--seed=NUMBER]" in capsys.readouterr().err
 
 
 def _found(candidate: Candidate) -> bool:

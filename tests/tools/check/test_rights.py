@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.check.deployment import rights
+from tools.check.synthesis import synthesise
 
 FUNCTION = """
 import boto3
@@ -80,3 +81,31 @@ def test_each_right_that_is_needed_is_missed_and_the_others_are_named(tmp_path: 
     assert kept.endswith("nothing notices: it goes, or gets a reason here")
     (said,) = (line for line in lines if "s3:PutObject" in line)
     assert "not authorized to perform: s3:PutObject" in said
+
+
+RIGHTS = 38
+"""Rights of the local environment: another number is a reason to run `make rights`, and to bring docs/proof.md up to date."""
+EXPLAINED = 5
+
+
+def test_the_local_environment_has_as_many_rights_as_were_taken_away_and_each_reason_is_of_one(tmp_path: Path) -> None:
+    (synthesis,) = synthesise([rights.ENVIRONMENT], tmp_path)
+    assert synthesis.problems() == []
+    every = [right for name, text in rights.prepared(synthesis.folder).items() for right in rights.rights(name, text)]
+    assert len(every) == RIGHTS
+    explained = [right for right in every if rights.reason(right)]
+    assert len(explained) == EXPLAINED
+    used = {
+        key for key in rights.REASONS for right in explained if key[0] == right.action and key[1] in right.resources
+    }
+    assert set(rights.REASONS) - used == {("lambda:GetFunction", "")}, "this one is of environments with a provider"
+    assert all("https://docs.aws.amazon.com/" in why for why in rights.REASONS.values())
+
+
+def test_a_reason_is_for_the_resources_that_it_names_alone() -> None:
+    def stays(action: str, resources: str) -> bool:
+        return bool(rights.reason(rights.Right("App", "Role", action, resources, "")))
+
+    assert stays("logs:PutLogEvents", '"arn:aws:logs:us-east-1:1:log-group:/aws/sagemaker/Endpoints/chat:*"')
+    assert not stays("logs:PutLogEvents", '"arn:aws:logs:us-east-1:1:log-group:/aws/sagemaker/InferenceComponents/a:*"')
+    assert stays("logs:DescribeLogStreams", '"arn:aws:logs:us-east-1:1:log-group:/anything"')

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,32 @@ _NOTHING: Final = "none:None"
 _EXPECTED_BYTES: Final = re.compile(r'(\\"expected_bytes\\": )\d+')
 """Size that the check of weights expects: the small model here has another."""
 
-REASONS: Final = {
-    "lambda:GetFunction": "the provider framework asks only while a function is inactive, as after weeks without a call",
-    "logs:DescribeLogStreams": "SageMaker's documentation demands it of an execution role; no effect is documented",
-    "cloudwatch:PutMetricData": "SageMaker's documentation demands it of an execution role; the metrics here are the service's own",
+_ROLES_PAGE: Final = "https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"
+_LOGS_PAGE: Final = "https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"
+_INSTANCE_LOGS: Final = "/aws/sagemaker/Endpoints/"
+
+REASONS: Final[Mapping[tuple[str, str], str]] = {
+    (
+        "lambda:GetFunction",
+        "",
+    ): "CDK's provider framework asks only while a function is inactive, as after weeks without a call "
+    "(https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html)",
+    ("logs:DescribeLogStreams", ""): f"SageMaker asks for it in an execution role, and says no effect ({_ROLES_PAGE})",
+    (
+        "cloudwatch:PutMetricData",
+        "",
+    ): f"SageMaker asks for it in an execution role; metrics here are the service's own ({_ROLES_PAGE})",
+    ("logs:CreateLogStream", _INSTANCE_LOGS): f"instances write their log, and there are none here ({_LOGS_PAGE})",
+    ("logs:PutLogEvents", _INSTANCE_LOGS): f"instances write their log, and there are none here ({_LOGS_PAGE})",
 }
-"""Why a right may go unnoticed here, and stays: AWS asks for it where the embedded AWS does not."""
+"""Why a right may go unnoticed here, and stays: AWS asks for it where the embedded AWS does not. By action, and part of the resources."""
+
+
+def reason(right: Right) -> str:
+    """Return why a right stays though nothing notices; empty if there is no reason."""
+    return next(
+        (why for (action, part), why in REASONS.items() if action == right.action and part in right.resources), ""
+    )
 
 
 @dataclass(frozen=True)
@@ -133,15 +153,11 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for each right, the unnoticed ones last, and the figures."""
     for verdict in sorted(verdicts, key=lambda one: not one.finding):
         right = verdict.right
-        said = (
-            _in_short(verdict.finding)
-            or REASONS.get(right.action, "")
-            or "nothing notices: it goes, or gets a reason here"
-        )
+        said = _in_short(verdict.finding) or reason(right) or "nothing notices: it goes, or gets a reason here"
         mark = "noticed  " if verdict.finding else "unnoticed"
         yield f"{mark} {right.role:55} {right.action:40} {said[:160]}"
     noticed = sum(bool(one.finding) for one in verdicts)
-    explained = sum(not one.finding and bool(REASONS.get(one.right.action)) for one in verdicts)
+    explained = sum(not one.finding and bool(reason(one.right)) for one in verdicts)
     yield f"{noticed} of {len(verdicts)} rights noticed, {explained} with a reason, {len(verdicts) - noticed - explained} with none"
 
 
@@ -190,7 +206,7 @@ def main() -> int:
             return 1
         verdicts = run(synthesis.folder, every=every)
     print(*table(verdicts), sep="\n")
-    return int(any(not one.finding and not REASONS.get(one.right.action) for one in verdicts))
+    return int(any(not one.finding and not reason(one.right) for one in verdicts))
 
 
 if __name__ == "__main__":

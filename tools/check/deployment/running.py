@@ -1,5 +1,7 @@
 """Functions that run while an environment is deployed: Python handlers in this process with a session of their role, on the driven clock.
 
+Components answer twenty minutes after the first request, so that a verification goes on in another invocation.
+
 CDK's provider framework, whose programs are for Node, is stood in for here, with the same calls in the name of the same roles.
 """
 
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+from moto.core.exceptions import ServiceException
 from moto.sagemakerruntime.models import SageMakerRuntimeBackend
 
 from localcloud.aws.clock import Clock
@@ -28,6 +31,8 @@ from tools.check.deployment.world import World
 
 _ANSWER: Final = json.dumps({"choices": [{"message": {"role": "assistant", "content": "OK."}}]})
 """Answer of every component: nothing is started."""
+_WAKES_S: Final = 1200.0
+"""Time after the first request until components answer: more than one invocation of the verification has."""
 _BEGIN: Final = "START RequestId\n"
 """What Lambda itself writes to a function's log, whatever the function says."""
 
@@ -51,6 +56,12 @@ _MODEL: Final[dict[str, bytes]] = {
 """Files of a whole model, as the check of weights looks at them."""
 
 
+class _AsleepError(ServiceException):
+    """The error of a component without a copy, which the verification waits for."""
+
+    code, message = "ValidationError", "Inference Component has no capacity to process this request."
+
+
 class Running(InProcess):
     """Runs functions with what their roles may do."""
 
@@ -59,13 +70,22 @@ class Running(InProcess):
         self.groups: set[str] = set()
         for name in [name for name in sys.modules if name.startswith("asset_")]:
             del sys.modules[name]  # their clients have the sessions of another world's roles
-        SageMakerRuntimeBackend.invoke_endpoint = lambda *_, **__: (_ANSWER, "application/json", "main", "")
+        self._first_request_s: float | None = None
+        SageMakerRuntimeBackend.invoke_endpoint = lambda *_, **__: self._answer()
 
     def __call__(self, function: Any, event: str) -> functions.Outcome:
         """Run one invocation."""
         self.groups.add(str(function.logs_group_name))
         done = super().__call__(function, event)
         return functions.Outcome(done.result, failed=done.failed, output=_BEGIN + done.output)
+
+    def _answer(self) -> tuple[str, str, str, str]:
+        """Answer a request to a component as one that has to wake first."""
+        now = self._clock.now()
+        self._first_request_s = now if self._first_request_s is None else self._first_request_s
+        if now < self._first_request_s + _WAKES_S:
+            raise _AsleepError
+        return _ANSWER, "application/json", "main", ""
 
     @contextlib.contextmanager
     def _environment(self, function: Any) -> Iterator[None]:

@@ -184,13 +184,11 @@ def _failures(here: World, stack: str, status: str, *, refused: str, undone: str
     """Say of each resource why it failed, in the order of the events; of the stack if no resource did."""
     pages = here.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack)
     events = list(reversed([event for page in pages for event in page["StackEvents"]]))
-    failed = {
-        event[
-            "LogicalResourceId"
-        ]: f"{event['LogicalResourceId']} ({event['ResourceType']}) is {undone}: {_line(event)}"
-        for event in events
-        if event["ResourceStatus"] == refused and event["ResourceType"] != "AWS::CloudFormation::Stack"
-    }
+    failed: dict[str, str] = {}
+    for event in events:  # the first failure of each: a later one may follow from it
+        name, kind = event["LogicalResourceId"], event["ResourceType"]
+        if event["ResourceStatus"] == refused and kind != "AWS::CloudFormation::Stack":
+            failed.setdefault(name, f"{name} ({kind}) is {undone}: {_line(event)}")
     yield from failed.values()
     if not failed or status.endswith(("_IN_PROGRESS", "ROLLBACK_FAILED")):
         reason = _described(here, stack).get("StackStatusReason") or "no reason given"

@@ -164,7 +164,7 @@ def _finds(look: Callable[[], bool]) -> bool:
 
 
 def examine(
-    folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds: float | None = None
+    folders: Mapping[str, Path], per_kind: int, *, others: bool, seconds: float | None = None, seed: int = SEED
 ) -> tuple[list[Verdict], list[str]]:
     """Return the verdicts of a sample, and the findings in the unchanged templates.
 
@@ -174,6 +174,7 @@ def examine(
         others: Whether to ask every other checker, for the figures without the derived rules, and all of them about the unchanged templates, as
             `make check-all` does by itself.
         seconds: Time after which no further mutant is examined, once each kind has had one; None for all.
+        seed: Seed of the sample. Default: the same in every run.
     """
     start = time.monotonic()
     templates = sources(folders)
@@ -188,7 +189,7 @@ def examine(
         problems = unchanged_problems(templates) + [
             f"{source.name}: {name} finds something" for source in templates for name in examiner.unchanged(source)
         ]
-    for candidate in _in_turns(samples(templates, per_kind)):
+    for candidate in _in_turns(samples(templates, per_kind, seed)):
         if seconds is not None and len(verdicts) >= len(KINDS) and time.monotonic() - start > seconds:
             break
         verdicts.append(examiner.verdict(candidate, others=others))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -43,16 +43,26 @@ OPTIONAL: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Actions that code needs under a setting alone, which the policy follows, by the package of the code."""
 
+OF_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "truth": {"application-autoscaling:DescribeScalableTargets": "AWS::ApplicationAutoScaling::ScalableTarget"},
+}
+"""Actions that code needs where the template has resources of a type, which the policy follows, by the package of the code."""
 
-def calls(function: Mapping[str, Any], assembly: Path | None) -> list[frozenset[str]]:
+
+def calls(
+    function: Mapping[str, Any], assembly: Path | None, *, types: Collection[str] | None = None
+) -> list[frozenset[str]]:
     """Return the actions that a function's code needs; where a call is of one of several services, its actions in each.
 
     Args:
         function: Properties of the function.
         assembly: Cloud assembly with its asset; nothing is known without it, nor of code that is not Python.
+        types: Types of the template's resources. Default: unknown, so that actions which need one are left out.
     """
-    optional = OPTIONAL.get(str(function.get("Handler", "")).partition(".")[0], {})
-    return [choice for choice in _needed(function, assembly) or () if not choice & optional.keys()]
+    package = str(function.get("Handler", "")).partition(".")[0]
+    optional = {*OPTIONAL.get(package, {})}
+    optional |= {action for action, of in OF_TYPES.get(package, {}).items() if types is None or of not in types}
+    return [choice for choice in _needed(function, assembly) or () if not choice & optional]
 
 
 def called(function: Mapping[str, Any], assembly: Path | None) -> frozenset[str] | None:

@@ -138,11 +138,12 @@ def findings(graph: Graph, environment: Environment) -> Iterator[tuple[str, str]
                     (role, f"{name} takes it: {message}") for message in _untrusting(graph, role, service, environment)
                 )
     yield from _unmet(graph)
+    types = {resource["Type"] for resource in graph.resources.values()}
     for name, function in graph.of_type(_FUNCTION).items():
         role = role_of(function, ("Role",))
         if role in graph.resources:
             allowed = grants(role, graph)
-            for choice in calls(function["Properties"], environment.folder):
+            for choice in calls(function["Properties"], environment.folder, types=types):
                 if not any(grant.names(action) for grant in allowed for action in choice):
                     yield role, f"the code of {name} needs {' or '.join(sorted(choice))}, which the role does not allow"
     for role in graph.of_type("AWS::IAM::Role"):

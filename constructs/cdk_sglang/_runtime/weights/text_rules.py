@@ -145,7 +145,9 @@ def _not_the_file(name: str, size: int, read: Read) -> str | None:
 
 def _object(name: str, size: int, read: Read) -> tuple[dict[str, object], str | None]:
     try:
-        content = json.loads(read(name, 0, size - 1))
+        content = json.loads(
+            read(name, 0, size - 1).decode("utf-8")
+        )  # as transformers reads it: no other encoding, no mark
     except (ValueError, RecursionError):
         return {}, f"{name}: is not JSON"
     return (content, None) if isinstance(content, dict) else ({}, f"{name}: is not a JSON object")

@@ -192,7 +192,7 @@ def _weight_map(index: str, size: int, read: Read) -> tuple[dict[str, str], str 
     if not size:
         return {}, f"{index}: is empty"
     try:
-        content: Any = json.loads(read(index, 0, size - 1))
+        content: Any = json.loads(read(index, 0, size - 1).decode("utf-8"))
     except (ValueError, RecursionError):
         return {}, f"{index}: is not JSON"
     if not isinstance(content, dict):

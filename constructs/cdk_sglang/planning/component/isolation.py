@@ -41,6 +41,8 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "MOONCAKE_TE_META_DATA_SERVER": "a store",
     "HTTP_PROXY": "a proxy",
     "HTTPS_PROXY": "a proxy",
+    "ALL_PROXY": "a proxy",
+    "LMCACHE_REMOTE_URL": "a cache",
 }
 _OPEN: Final = "set the endpoint's network_isolation to false, with subnets from which {what} reached, or leave it out"
 

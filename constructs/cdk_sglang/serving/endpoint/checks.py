@@ -11,7 +11,8 @@ from constructs import Construct, IValidation
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.hardware import ami_problems, inference_ami_for, region_problems
+from cdk_sglang.hardware import region_problems
+from cdk_sglang.planning.amis import pool_ami_problems
 from cdk_sglang.serving.alarms.actions import action_problems
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.shared.log_options import removal_problems, retention_problems
@@ -25,29 +26,11 @@ METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
 """MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
 
 
-def chosen_ami(capacity: Capacity, facts: ImageFacts) -> str | None:
-    """Return the AMI that the first type which must ask for one asks for; None when all have the right one by default."""
-    amis = (inference_ami_for(instance, facts.cuda, facts.compute_capabilities) for instance in capacity.instances)
-    return next((ami.name for ami in amis if ami is not None), None)
-
-
 def _ami_problems(capacity: Capacity, facts: ImageFacts, requested: str | None) -> list[str]:
     """Say which types of the pool cannot run the image: under the AMI asked for, else under the one that all would share."""
     if requested is not None and is_token(requested):
         return [token_problem("inference_ami", "the AMI itself, or leave it out")]
-    problems = [
-        problem
-        for instance in capacity.instances
-        for problem in ami_problems(instance, facts.cuda, facts.compute_capabilities, requested)
-    ]
-    shared = chosen_ami(capacity, facts)
-    if problems or requested is not None or shared is None:
-        return problems
-    return [
-        f"{problem}; types of a pool share one AMI, take {instance.name} out of this one"
-        for instance in capacity.instances
-        for problem in ami_problems(instance, facts.cuda, facts.compute_capabilities, shared)
-    ]
+    return pool_ami_problems(capacity, facts, requested)
 
 
 def stack_of(path: str, scope: Construct) -> cdk.Stack:

@@ -12,13 +12,13 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk_sglang.metrics.classic import VARIANT_NAME
+from cdk_sglang.planning.amis import chosen_ami
 from cdk_sglang.serving.capacity.rendering import (
     PROVISION_TIMEOUT_SECONDS,
     render_pools,
     render_reservation,
     render_scale_in,
 )
-from cdk_sglang.serving.endpoint.checks import chosen_ami
 from cdk_sglang.serving.endpoint.network import render_network
 from cdk_sglang.serving.endpoint.options import EndpointOptions
 from cdk_sglang.serving.endpoint.routing import render_routing

@@ -51,7 +51,7 @@ def make_answering_function(
     description: str,
     timeout: cdk.Duration,
     log_options: LogOptions,
-    statements: Sequence[iam.PolicyStatement],
+    statements: Sequence[iam.PolicyStatement] = (),
     wildcards: Sequence[str] = (),
     wildcard_reason: str = "",
 ) -> lambda_.Function:

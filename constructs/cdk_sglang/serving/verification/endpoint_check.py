@@ -143,7 +143,7 @@ class EndpointVerification:
         # With the first component and not before: until then, a mistake in the settings must leave no files of functions behind.
         if self._functions is None:
             self._functions = VerificationFunctions.of(endpoint.scope)
-            self._functions.allow_endpoint(endpoint.name, endpoint.arns, self._allowed)
+            self._functions.allow_endpoint(endpoint.name, endpoint.arns, self._allowed, scales=self._scales)
         if len(self._components) % _PER_RESOURCE == 0:
             self._parts.append(self._make_part(f"{VERIFICATION_ID}{len(self._parts)}", len(self._parts)))
         self._components[name] = _rendered(component, self._verification.smoke)
@@ -195,6 +195,10 @@ class EndpointVerification:
             asked = {name: _by_pattern(name, adapters) for name, adapters in asked.items()}
         names = [name for component, adapters in asked.items() for name in (component, *adapters)]
         return self._endpoint.arns.allowed("inference-component", *names)
+
+    def _scales(self) -> bool:
+        """Return whether a component has a scaling target."""
+        return any(component["scaling"] for component in self._components.values())
 
     def _rendered(self, part: _Part) -> list[dict[str, Any]]:
         sampled = [(self._components[name], _sample(self._adapters[name])) for name in part.names]

@@ -47,9 +47,6 @@ class VerificationFunctions(Construct):
             description="Compares what an endpoint serves with what was asked, and asks its components one question",
             timeout=_TIMEOUT,
             log_options=log_options,
-            statements=[iam.PolicyStatement(actions=list(permissions.DESCRIBE_SCALING), resources=["*"])],
-            wildcards=["*"],
-            wildcard_reason=_TARGETS,
         )
         role = function.role
         assert isinstance(role, iam.Role)
@@ -57,6 +54,7 @@ class VerificationFunctions(Construct):
         self._components = LateAccess(
             role, (*permissions.DESCRIBE_COMPONENT, *permissions.SMOKE_REQUEST), reason=_MANY_ADAPTERS
         )
+        self._scaling = LateAccess(role, permissions.DESCRIBE_SCALING, reason=_TARGETS)
         self.service_token: str = function.function_arn
         self.may_go_on: cdk.CfnResource = _resource_of(let_invoke_itself(self, "GoesOn", function))
         """With which the function may take longer than one invocation."""
@@ -66,16 +64,25 @@ class VerificationFunctions(Construct):
         """Return the stack's functions, creating them on first use."""
         return singleton(scope, _ID, VerificationFunctions, VerificationFunctions)
 
-    def allow_endpoint(self, endpoint_name: str, arns: SageMakerArns, components: Callable[[], Sequence[str]]) -> None:
-        """Let the functions describe an endpoint, its components, adapters and models, and invoke the components and adapters.
+    def allow_endpoint(
+        self,
+        endpoint_name: str,
+        arns: SageMakerArns,
+        components: Callable[[], Sequence[str]],
+        *,
+        scales: Callable[[], bool],
+    ) -> None:
+        """Let the functions describe an endpoint, its components, adapters, models and scaling, and invoke the components and adapters.
 
         Args:
             endpoint_name: Name of the endpoint.
             arns: ARNs of the endpoint's account and Region.
             components: Returns, when the app is synthesised, the ARNs of its components and adapters.
+            scales: Returns, when the app is synthesised, whether any of its components has a scaling target.
         """
         endpoints, models = arns.allowed("endpoint", endpoint_name), arns.allowed("model", "*")
         self._components.allow(components)
+        self._scaling.allow(lambda: ["*"] if scales() else [])
         for statement in (
             iam.PolicyStatement(actions=list(permissions.DESCRIBE_ENDPOINT), resources=endpoints),
             iam.PolicyStatement(actions=list(permissions.SMOKE_REQUEST), resources=endpoints),
