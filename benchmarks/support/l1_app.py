@@ -28,7 +28,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     """Build and synthesise; the clock starts before aws_cdk is imported, and reading the template is not on it."""
     resources: dict[str, Any] = json.loads(Path(template).read_text(encoding="utf-8"))["Resources"]
     check = {name: resource for name, resource in resources.items() if name.startswith(_ONCE)}
-    verification = _verification(resources)
+    verification = _verification(resources, check)
     policies = policies_of([resource for name, resource in resources.items() if name not in check])
     begin = time.perf_counter()
     import aws_cdk as cdk
@@ -175,6 +175,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
         same=same,
         deployed=[endpoint, *deployed],
         asked=asked,
+        first=[checked[name] for name in verification.first],
     )
     app.synth()
     end = time.perf_counter()
@@ -227,17 +228,22 @@ class _Verification(NamedTuple):
     endpoint: dict[str, Any]
     smoke: dict[str, Any]
     component: dict[str, Any]
+    first: list[str]
+    """What is there once and has to be made before, such as a policy of the function that checks."""
 
 
-def _verification(resources: dict[str, Any]) -> _Verification:
-    texts = [
-        r["Properties"]["Asked"]["Fn::Join"][1] for r in resources.values() if r["Type"] == "Custom::CdkSglangTruth"
-    ]
+def _verification(resources: dict[str, Any], once: dict[str, Any]) -> _Verification:
+    checks = [r for r in resources.values() if r["Type"] == "Custom::CdkSglangTruth"]
+    texts = [check["Properties"]["Asked"]["Fn::Join"][1] for check in checks]
     parts = [json.loads("".join(part if isinstance(part, str) else "" for part in text)) for text in texts]
     (first,) = (part for part in parts if part["part"] == 0)
     component = {key: value for key, value in first["components"][0].items() if key not in {"name", "model"}}
     return _Verification(
-        len(first["components"]), {"timeout_seconds": first["timeout_seconds"]}, first["smoke"], component
+        len(first["components"]),
+        {"timeout_seconds": first["timeout_seconds"]},
+        first["smoke"],
+        component,
+        [name for name in checks[0]["DependsOn"] if name in once],
     )
 
 
@@ -249,12 +255,13 @@ def _check_deployment(
     same: dict[str, str],
     deployed: list[Any],
     asked: list[dict[str, Any]],
+    first: list[Any],
 ) -> None:
     import aws_cdk as cdk
 
     endpoint, *components = deployed
-    for part, first in enumerate(range(0, len(asked), verification.per_resource)):
-        last = first + verification.per_resource
+    for part, begin in enumerate(range(0, len(asked), verification.per_resource)):
+        last = begin + verification.per_resource
         everything = {
             "endpoint": "bench",
             "config": same["config"],
@@ -262,7 +269,7 @@ def _check_deployment(
             **verification.endpoint,
             "image": same["image"],
             "smoke": verification.smoke,
-            "components": asked[first:last],
+            "components": asked[begin:last],
         }
         cdk.CfnResource(
             stack,
@@ -273,7 +280,7 @@ def _check_deployment(
                 "ServiceTimeout": 3600,
                 "Asked": stack.to_json_string(everything),
             },
-        ).node.add_dependency(endpoint, *components[first:last])
+        ).node.add_dependency(endpoint, *first, *components[begin:last])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ def typed(properties: dict[str, Any], reference: Callable[[Any], str]) -> dict[s
         return {
             key[:1].lower() + key[1:]: {name: inner(text) for name, text in item.items()}
             if key == "Variables"
+            else item
+            if key.endswith("Document")
             else inner(item)
             for key, item in value.items()
         }

@@ -135,7 +135,7 @@ class Traffic:
 
     def _samples(self, minute: Minute, minutes: int) -> Iterator[tuple[str, dict[str, str], float]]:
         variant = labels.of_variant(self._state, ENDPOINT, "AllTraffic")
-        yield self._counted("ice_count", variant, minute.refused_launches)
+        yield from self._events("ice_count", variant, minute.refused_launches)
         for copy in (replace(one, requests=one.requests * minutes) for one in minute.copies):
             host = variant | labels.of_instance(f"i-{copy.name}", TYPE)
             where = host | {labels.COMPONENT: COMPONENT, labels.CONTAINER: copy.name}
@@ -151,7 +151,7 @@ class Traffic:
         yield "sglang:token_usage", where, copy.kv
         yield "sglang:spec_accept_length", where, copy.accepted
         yield "sglang:startup_time_seconds", where | {"phase": "total"}, copy.started_in_s
-        yield self._counted("sglang:num_retracted_requests_total", where, copy.retracted)
+        yield from self._events("sglang:num_retracted_requests_total", where, copy.retracted)
         decoded = _TOKENS * (copy.requests + copy.decoding)
         yield self._counted("sglang:realtime_tokens_total", where | {"mode": "decode"}, decoded)
 
@@ -166,6 +166,12 @@ class Traffic:
             for bound in (*bucket_bounds()[key], float("inf")):
                 le = "+Inf" if bound == float("inf") else str(bound)  # as Python's client writes them
                 yield self._counted(f"{name}_bucket", where | {"le": le}, copy.requests if value <= bound else 0)
+
+    def _events(self, name: str, own: dict[str, str], more: float) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Yield a counter that is published with its first event, and not before."""
+        counter = self._counted(name, own, more)
+        if counter[2] > 0:
+            yield counter
 
     def _counted(self, name: str, own: dict[str, str], more: float) -> tuple[str, dict[str, str], float]:
         counter = (name, frozenset(own.items()))

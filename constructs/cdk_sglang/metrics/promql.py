@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from cdk_sglang.metrics.first_events import counted_events
+from cdk_sglang.metrics.ranges import seconds
 from cdk_sglang.metrics.series import COMPONENT, ENDPOINT, Series, series
 
 _PLAIN_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -112,15 +114,44 @@ def rate(key: str, place: Place = EVERYWHERE, *, window: str = "5m", labels: Seq
     return _each(key, lambda _, name: f"sum{by(labels)} (rate({_selector(name, place)}[{window}]))")
 
 
-def rate_or_zero(key: str, place: Place = EVERYWHERE, *, window: str = "5m", labels: Sequence[str] = ()) -> str:
-    """Return a query for the growth of a counter that SGLang publishes only after its first event: 0 while a copy runs without one."""
-    running = gauge("running_requests", place, labels=labels)
-    return f"({rate(key, place, window=window, labels=labels)}) or (0 * ({running}))"
-
-
 def increase(key: str, place: Place = EVERYWHERE, *, window: str, labels: Sequence[str] = ()) -> str:
-    """Return a query for the growth of a counter within a window, summed over copies."""
+    """Return a query for the growth of a counter within a window, summed over copies.
+
+    A series that begins in the window has no earlier sample to grow from, so its first value is not part of the growth: `events` counts it.
+    """
     return _each(key, lambda _, name: f"sum{by(labels)} (increase({_selector(name, place)}[{window}]))")
+
+
+def events(
+    key: str, place: Place = EVERYWHERE, *, window: str, labels: Sequence[str] = (), resets: bool = False
+) -> str:
+    """Return a query for the number of events that a counter or histogram counted within a window, the first of a series included.
+
+    Many counters are published only after their first event, as 1: of such a series `increase` is 0, although it stands for an event.
+
+    Args:
+        key: Key of a counter, or of a histogram, whose observations are the events.
+        place: Series that are read.
+        window: Range, such as 15m; of a day or more, for which no earlier samples can be read, it is the plain increase.
+        labels: Labels that stay.
+        resets: Whether a series that began anew and has passed its earlier value since is noticed, as an alarm needs.
+    """
+    metric, kept = series()[key], by(labels)
+
+    def summed(name: str, *, native: bool = False) -> str:
+        return f"sum{kept} ({counted_events(_selector(name, place), window, native=native, resets=resets)})"
+
+    if metric.kind != "histogram":
+        return either(map(summed, metric.names))
+    return either(
+        [*(summed(f"{name}_count") for name in metric.names), *(summed(name, native=True) for name in metric.names)]
+    )
+
+
+def rate_or_zero(key: str, place: Place = EVERYWHERE, *, window: str = "5m", labels: Sequence[str] = ()) -> str:
+    """Return a query for the events per second of a counter that SGLang publishes only after the first: 0 while a copy runs without one."""
+    running = gauge("running_requests", place, labels=labels)
+    return f"(({events(key, place, window=window, labels=labels)}) / {seconds(window)}) or (0 * ({running}))"
 
 
 def quantile(

@@ -178,6 +178,12 @@ GAUGES: dict[str, tuple[str, Mapping[str, str], int, list[str]]] = {
         35,
         ["prod-chat-llama"],
     ),
+    "the first retractions, all at once": (
+        "Retractions",
+        {f"sglang:num_retracted_requests_total{{{COPY}}}": "_x20 40x20"},
+        30,
+        ["prod-chat-llama"],
+    ),
     "a retraction now and then": (
         "Retractions",
         {f"sglang:num_retracted_requests_total{{{COPY}}}": "0x20 5x20"},
@@ -201,6 +207,18 @@ GAUGES: dict[str, tuple[str, Mapping[str, str], int, list[str]]] = {
         {'ice_count{"aws.sagemaker.endpoint.name"="prod-chat"}': "0x20 1x20"},
         30,
         ["?"],
+    ),
+    "the first launch refused, with which the counter appears": (
+        "InsufficientCapacity",
+        {'ice_count{"aws.sagemaker.endpoint.name"="prod-chat"}': "_x20 1x20"},
+        30,
+        ["?"],
+    ),
+    "the first launch refused, long ago": (
+        "InsufficientCapacity",
+        {'ice_count{"aws.sagemaker.endpoint.name"="prod-chat"}': "_x20 1x40"},
+        50,
+        [],
     ),
     "no launch refused": (
         "InsufficientCapacity",

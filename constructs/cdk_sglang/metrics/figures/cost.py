@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 from cdk_sglang.metrics.classic import classic_metric, math, utilization_namespace
 from cdk_sglang.metrics.figures.copies import copies_query, instances_query
-from cdk_sglang.metrics.figures.figure import HOUR_SECONDS, Figure, line, seconds
+from cdk_sglang.metrics.figures.figure import HOUR_SECONDS, Figure, line
 from cdk_sglang.metrics.promql import Place, gauge, rate
+from cdk_sglang.metrics.ranges import seconds
 from cdk_sglang.metrics.series import GPU, INSTANCE, INSTANCE_TYPE
 
 _LATE: Final = "Instances count from their first GPU metric, not from their launch, and five minutes beyond their last."

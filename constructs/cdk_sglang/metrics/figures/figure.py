@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from cdk_sglang.metrics.classic import Classic
 
-MINUTE_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86_400
 
@@ -58,9 +56,3 @@ class Figure:
 def line(label: str, value: float | None) -> tuple[Band, ...]:
     """Return a line, or nothing if its value is unknown."""
     return () if value is None else (Band(label=label, low=value),)
-
-
-def seconds(window: str) -> int:
-    """Return the seconds of a PromQL range such as 5m, 6h or 3d."""
-    factors: Mapping[str, int] = {"s": 1, "m": MINUTE_SECONDS, "h": HOUR_SECONDS, "d": DAY_SECONDS}
-    return int(window[:-1]) * factors[window[-1]]

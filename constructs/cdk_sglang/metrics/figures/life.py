@@ -7,7 +7,7 @@ from typing import Final
 
 from cdk_sglang.metrics.classic import classic_metric, math
 from cdk_sglang.metrics.figures.figure import DAY_SECONDS, Figure, line
-from cdk_sglang.metrics.promql import Place, either, gauge, increase, mean, observations
+from cdk_sglang.metrics.promql import Place, either, events, gauge, mean
 
 DIRECTION: Final = "aws.sagemaker.scaling.direction"
 OPERATION: Final = "aws.sagemaker.operation.type"
@@ -107,14 +107,14 @@ def scaling_events(place: Place, *, window: str = "1h") -> Figure:
         title=f"Scaling operations ({window})",
         unit="operations",
         advice="Up and down within minutes: lengthen scale_in's cooldown, or raise min_copies; the activity's cause says why.",
-        query=observations("scaling_duration", place, window=window, labels=labels),
+        query=events("scaling_duration", place, window=window, labels=labels),
         labels=labels,
     )
 
 
 def _counted(key: str, metric: str, title: str, advice: str, *, place: Place, window: str) -> Figure:
     return Figure(
-        key=key, title=f"{title} ({window})", unit="count", advice=advice, query=increase(metric, place, window=window)
+        key=key, title=f"{title} ({window})", unit="count", advice=advice, query=events(metric, place, window=window)
     )
 
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 from typing import Final
 
 from cdk_sglang.metrics.classic import Classic, ClassicMetric, classic_metric, math
-from cdk_sglang.metrics.figures.figure import Figure, line, seconds
-from cdk_sglang.metrics.promql import Place, increase
+from cdk_sglang.metrics.figures.figure import Figure, line
+from cdk_sglang.metrics.promql import Place, events
+from cdk_sglang.metrics.ranges import seconds
 
 _ENGINE_SEES: Final = "PromQL reads the engine's own answers: it misses requests that never reached an engine, and streams that broke after their first part."
 _ANSWERS: Final = {"endpoint": "/invocations|/v1/.+"}
@@ -53,8 +54,8 @@ def error_ratio_classic(place: Place, window: str, *, no_capacity: bool = False)
 def error_ratio_query(place: Place, window: str) -> str:
     """Return PromQL for the share of requests that an engine answered with a 5xx status in a window; 0 if none was."""
     answers = place.where(patterns=_ANSWERS)
-    every = f"({increase('http_responses', answers, window=window)})"
-    failed = f"({increase('http_responses', answers.where(patterns={'status_code': '5..'}), window=window)})"
+    every = f"({events('http_responses', answers, window=window)})"
+    failed = f"({events('http_responses', answers.where(patterns={'status_code': '5..'}), window=window)})"
     return f"({failed} or ({every} * 0)) / ({every} > 0)"
 
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from cdk_sglang.metrics.buckets import bucket_at_most
 from cdk_sglang.metrics.classic import Classic, classic_metric, math
-from cdk_sglang.metrics.figures.figure import Band, Figure, line, seconds
+from cdk_sglang.metrics.figures.figure import Band, Figure, line
 from cdk_sglang.metrics.promql import Place, quantile, share_above
+from cdk_sglang.metrics.ranges import seconds
 
 _MICROSECONDS: Final = 1_000_000
 

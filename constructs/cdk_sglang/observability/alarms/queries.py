@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.metrics.figures.copies import copies_query
-from cdk_sglang.metrics.promql import Place, distinct, gauge, increase, mean, observations, rate, share_above
+from cdk_sglang.metrics.promql import Place, distinct, events, gauge, mean, observations, rate, share_above
 from cdk_sglang.metrics.series import COMPONENT, CONTAINER, ENDPOINT, GPU, INSTANCE
 from cdk_sglang.observability.alarms.burns import Burn, span
 from cdk_sglang.observability.observed import ObservedComponent, ObservedEndpoint
@@ -109,7 +109,7 @@ def full(place: Place, rules: AlarmRules) -> str:
 
 def retracting(place: Place, rules: AlarmRules) -> str:
     """Return the components whose requests lose their place in the KV cache."""
-    lost = increase("retracted_requests", place, window="15m", labels=_BY_COMPONENT)
+    lost = events("retracted_requests", place, window="15m", labels=_BY_COMPONENT, resets=True)
     return above(lost, 15 * rules.retractions_per_minute)
 
 
@@ -125,7 +125,7 @@ def few_copies(place: Place, wanted: int) -> str:
 
 def refused_launches(place: Place) -> str:
     """Return the endpoint if AWS had no instance for it."""
-    return above(increase("ice_count", place, window="15m", labels=(ENDPOINT,)), 0)
+    return above(events("ice_count", place, window="15m", labels=(ENDPOINT,), resets=True), 0)
 
 
 def hot(place: Place, rules: AlarmRules) -> str:

@@ -16,8 +16,6 @@ from cdk_sglang.observability.dashboards.chart import Chart, ChartAxis, ChartBan
 from cdk_sglang.observability.dashboards.layout import Placed, placed
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text
 
-START: Final = "-PT6H"
-"""Time range that a dashboard opens with."""
 _BAND_COLOR: Final = "#98df8a"
 _LINE_COLOR: Final = "#d62728"
 
@@ -30,7 +28,7 @@ def dashboard_body(board: Board, *, region: str) -> dict[str, Any]:
         region: Region of the metrics; may be known only at deployment.
     """
     return {
-        "start": START,
+        "start": board.start,
         "periodOverride": "inherit",
         "widgets": [_widget(place, region) for place in placed(board)],
     }

@@ -15,12 +15,14 @@ from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text, board
 
 _DAY: Final = 86_400
+_START: Final = "-P7D"
+"""A day is one value: six hours, with which other dashboards open, would show none."""
 _COMPONENTS_PER_BOARD: Final = 2_000
 """A widget takes 500 metrics and a dashboard 2,500: twenty panels of a hundred components, and the lines of endpoints and teams."""
 UNALLOCATED: Final = "(unallocated)"
 """Component of what nobody reserved, in the reports of showback."""
 _HOW: Final = (
-    "Days are whole days in UTC, each there from 01:00 of the next: open a week or more. The same figures, with instance types, adapters, "
+    "Days are whole days in UTC, each there from 01:00 of the next. The same figures, with instance types, adapters, "
     "tokens and where each price is from: `cdk-sglang costs`."
 )
 
@@ -52,6 +54,7 @@ def cost_boards(context: DashboardContext) -> Iterator[Board]:
             context.board_name("costs", page),
             title,
             [*opening(context, title), [Text(markdown=_HOW, height=2)], first, *by_component],
+            start=_START,
         )
 
 

@@ -15,6 +15,8 @@ from cdk_sglang.observability.dashboards.chart import ChartView
 from cdk_sglang.observability.dashboards.limits import COLUMNS
 
 HEIGHT: Final = 6
+START: Final = "-PT6H"
+"""Time range that a dashboard opens with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,23 +88,26 @@ class Board:
         name: Name in CloudWatch.
         title: Title for people.
         rows: Panels, row by row; places that are None stay empty, and so do rows without any panel.
+        start: Time range that it opens with.
     """
 
     name: str
     title: str
     rows: tuple[tuple[AnyPanel, ...], ...]
+    start: str = START
 
 
-def board(name: str, title: str, rows: Rows) -> Board:
+def board(name: str, title: str, rows: Rows, *, start: str = START) -> Board:
     """Return a dashboard without panels that have nothing to show.
 
     Args:
         name: Name in CloudWatch.
         title: Title for people.
         rows: Panels, row by row; None for one that has nothing to show.
+        start: Time range that it opens with, such as -P7D.
     """
     present = (tuple(panel for panel in row if panel is not None) for row in rows)
-    return Board(name=name, title=title, rows=tuple(row for row in present if row))
+    return Board(name=name, title=title, rows=tuple(row for row in present if row), start=start)
 
 
 def figure_panel(

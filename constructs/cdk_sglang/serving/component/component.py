@@ -115,11 +115,15 @@ class InferenceComponent(InvocableComponent):
         self._models, prepared = make_models(context, model, tags, draft=self.draft)
         self.model_names: list[str] = [resource.attr_model_name for resource in self._models]
         self._resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
-        self.node.default_child = self._resource
+        self._tag_manager: cdk.TagManager | None = None
+        node = self.node  # every look at an attribute of CDK's asks its process
+        node.default_child = self._resource
         self._resource.add_resource_dependency(log_group)
         self._scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
         endpoint.waiting.add(
-            WaitingComponent(scope=self, name=name, resource=self._resource, models=self._models, prepared=prepared)
+            WaitingComponent(
+                scope=self, node=node, name=name, resource=self._resource, models=self._models, prepared=prepared
+            )
         )
         if endpoint.verification is not None:
             self._verify(endpoint.verification)
@@ -212,9 +216,10 @@ class InferenceComponent(InvocableComponent):
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:
         """Tags of the component itself, for CDK; `Tags.of(component)` reaches everything that it makes."""
-        tags = cdk.TagManager.of(self._resource)
-        assert tags is not None
-        return tags
+        if self._tag_manager is None:  # CDK asks twice for each tag of what the component is in
+            self._tag_manager = cdk.TagManager.of(self._resource)
+        assert self._tag_manager is not None
+        return self._tag_manager
 
     @property
     def endpoint(self) -> InvocableEndpoint:

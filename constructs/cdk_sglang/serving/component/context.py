@@ -17,6 +17,7 @@ from cdk_sglang.serving.rollout.alarm_reader import AlarmReader
 from cdk_sglang.serving.shared.late_access import LateAccess
 from cdk_sglang.serving.shared.log_options import LogOptions
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.singletons import FoundSingletons
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
 from cdk_sglang.serving.weights.access import WeightsAccess
@@ -73,6 +74,7 @@ class EndpointContext:
         models: Parents of the models.
         verification: Verification after each deployment; None if it is left out.
         waiting: Holds back what belongs to components that are told to wait.
+        found: Singletons of the stack that its components share.
     """
 
     scope: InvocableEndpoint
@@ -94,6 +96,7 @@ class EndpointContext:
     models: ModelScopes
     verification: EndpointVerification | None
     waiting: Waiting
+    found: FoundSingletons
 
     @property
     def hosting(self) -> Hosting:

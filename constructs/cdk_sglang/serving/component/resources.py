@@ -206,5 +206,5 @@ def _copies_to_send(
         return component.plan.copies
     from cdk_sglang.serving.component.copies import LiveCopies
 
-    functions = LiveCopies.of(component.scope)
+    functions = component.endpoint.found.of(LiveCopies, lambda: LiveCopies.of(component.scope))
     return functions.count(component, model_names, alarm_names, resource=resource)

@@ -12,7 +12,7 @@ from typing import Final
 
 import aws_cdk as cdk
 import jsii
-from constructs import Construct, IConstruct, IDependable
+from constructs import Construct, IConstruct, IDependable, Node
 
 from cdk_sglang.serving.shared.dependencies import lazy_dependency
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
@@ -29,6 +29,7 @@ class WaitingComponent:
 
     Attributes:
         scope: Its construct.
+        node: Node of its construct.
         name: Name in SageMaker.
         resource: Its CloudFormation resource.
         models: Its models.
@@ -36,6 +37,7 @@ class WaitingComponent:
     """
 
     scope: Construct
+    node: Node
     name: str
     resource: cdk.CfnResource
     models: Sequence[cdk.CfnResource]
@@ -68,10 +70,10 @@ class Waiting:
         separate = []
         for component in components:
             _share_tags(component)
-            waits = _waits(component.scope)
+            waits = bool(component.node.dependencies)
             waited_for: list[IDependable] = []
             if waits:
-                waited_for.append(_dependencies_of(component.scope))
+                waited_for.append(_dependencies_of(component.node))
             if component.prepared is not None and (waits or above):
                 waited_for.append(component.prepared.hold([component.scope, *above]))
             for model in component.models if waited_for else ():
@@ -96,8 +98,8 @@ def _share_tags(component: WaitingComponent) -> None:
                 cdk.Aspects.of(model).add(applied.aspect, priority=applied.priority)
 
 
-def _dependencies_of(construct: IConstruct) -> IDependable:
-    return lazy_dependency(lambda: construct.node.dependencies)
+def _dependencies_of(node: Node) -> IDependable:
+    return lazy_dependency(lambda: node.dependencies)
 
 
 def _waits(construct: IConstruct) -> bool:

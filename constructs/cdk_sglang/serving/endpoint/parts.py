@@ -27,6 +27,7 @@ from cdk_sglang.serving.shared.late_access import LateAccess
 from cdk_sglang.serving.shared.log_keys import warn_of_foreign_log_key
 from cdk_sglang.serving.shared.logs import COMPONENT_LOG_PREFIX, ENDPOINT_LOG_PREFIX, log_group_arns, make_log_group
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
+from cdk_sglang.serving.shared.singletons import FoundSingletons
 from cdk_sglang.serving.shared.taken_names import TakenNames
 from cdk_sglang.serving.verification.endpoint_check import EndpointVerification, VerifiedEndpoint
 from cdk_sglang.serving.weights.access import WeightsAccess
@@ -137,6 +138,7 @@ def make_parts(
         models=ModelScopes(endpoint, role),
         verification=verification,
         waiting=Waiting(endpoint, resource, verification),
+        found=FoundSingletons(),
     )
     return EndpointParts(config=config, resource=resource, idle_alarm=idle_alarm, context=context)
 

@@ -26,6 +26,12 @@ def is_of_another_account(scope: IConstruct, owned: cdk.IResource) -> bool:
     return not is_token(account) and not is_token(owner) and account != owner
 
 
+def is_shared(scope: IConstruct, bucket: s3.IBucket) -> bool:
+    """Say whether a bucket or its key is known to be in another account than a construct: `share_with_account` then does something."""
+    key = bucket.encryption_key
+    return is_of_another_account(scope, bucket) or (key is not None and is_of_another_account(scope, key))
+
+
 def share_with_account(
     scope: IConstruct,
     bucket: s3.IBucket,

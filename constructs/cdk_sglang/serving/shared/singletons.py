@@ -25,3 +25,23 @@ def singleton(scope: IConstruct, construct_id: str, cls: type[C], make: Callable
     construct = make(stack, construct_id) if existing is None else existing
     assert isinstance(construct, cls)
     return construct
+
+
+class FoundSingletons:
+    """Singletons of a stack, each looked up once, however many components of an endpoint use it."""
+
+    def __init__(self) -> None:
+        self._found: dict[type[Construct], Construct] = {}
+
+    def of(self, cls: type[C], find: Callable[[], C]) -> C:
+        """Return the singleton of a class.
+
+        Args:
+            cls: Its class.
+            find: Looks it up in the stack, or creates it.
+        """
+        if cls not in self._found:
+            self._found[cls] = find()
+        found = self._found[cls]
+        assert isinstance(found, cls)
+        return found

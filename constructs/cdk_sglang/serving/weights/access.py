@@ -17,6 +17,7 @@ from constructs import Construct, IConstruct
 from cdk_sglang.serving.shared import permissions
 from cdk_sglang.serving.shared.acknowledge import acknowledge, shown, wildcard_finding
 from cdk_sglang.serving.shared.keys import use_key
+from cdk_sglang.serving.shared.other_accounts import is_shared, share_with_account
 from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.tokens import is_token
 from cdk_sglang.serving.weights.prepared import PreparedModel
@@ -70,6 +71,7 @@ class WeightsAccess:
         self.check: ModelCheck | None = None
         self._role = role
         self._buckets: list[tuple[s3.IBucket, KnownBucket]] = []
+        self._not_shared: list[s3.IBucket] = []
         self._written: set[tuple[str, str]] = set()
         self._pending: dict[str, dict[str, None]] = {}
         self._keys: set[str] = set()
@@ -104,6 +106,20 @@ class WeightsAccess:
         if (bucket_arn, prefix) not in self._written:
             self._written.add((bucket_arn, prefix))
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
+
+    def share(self, bucket: s3.IBucket, prefix: str) -> None:
+        """Let the endpoint's account use a prefix of another account's bucket; CDK is asked of a bucket's account once.
+
+        Args:
+            bucket: The bucket.
+            prefix: Beginning of the keys.
+        """
+        if any(other is bucket for other in self._not_shared):
+            return
+        if is_shared(self.scope, bucket):
+            share_with_account(self.scope, bucket, prefix=prefix)
+        else:
+            self._not_shared.append(bucket)
 
     def write(self) -> None:
         """Write into the role's policy the prefixes that were added since the last time."""

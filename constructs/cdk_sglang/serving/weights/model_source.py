@@ -12,7 +12,6 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.planning.own import NOTHING_OWN, KnownModel
-from cdk_sglang.serving.shared.other_accounts import share_with_account
 from cdk_sglang.serving.weights.access import KnownBucket, WeightsAccess
 from cdk_sglang.serving.weights.hub import StagingOrder, token_problems
 from cdk_sglang.spec.model import Model
@@ -208,7 +207,7 @@ class ModelSource:
         bucket, folder = self._known_bucket(access), self.specification.folder
         access.read(bucket.arn, folder, bucket.key_arn)
         if self.specification.prefix is not None and self.bucket is not None:
-            share_with_account(access.scope, self.bucket, prefix=folder)
+            access.share(self.bucket, folder)
         return f"s3://{bucket.name}/{folder}"
 
     def prepare(self, scope: Construct, access: WeightsAccess) -> PreparedModel | None:
