@@ -214,7 +214,8 @@ def test_elsewhere_the_wheels_own_files_are_used(other_app: Run) -> None:
 def installed(root: Path, elsewhere: Path, tmp_path: Path) -> Run:
     """Run an installed program in a folder of environments, where a folder `stacks` is somebody else's."""
     (tmp_path / "environments").mkdir()
-    shutil.copy(root / "environments" / "dev.yaml", tmp_path / "environments")
+    for name in ("dev", "prod"):
+        shutil.copy(root / "environments" / f"{name}.yaml", tmp_path / "environments")
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "planning.py").write_text(
         "raise RuntimeError('a file of the app was taken for the library')\n"
@@ -240,11 +241,11 @@ def installed(root: Path, elsewhere: Path, tmp_path: Path) -> Run:
 def test_the_installed_program_plans_an_environment_as_the_checkout_does(
     root: Path, installed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = installed("cdk-sglang", "plan", "--env", "dev", "--json", "--html", "plan.html")
+    done = installed("cdk-sglang", "plan", "--env", "prod", "--json", "--html", "plan.html")
     monkeypatch.chdir(root)
-    here = CliRunner().invoke(app, ["plan", "--env", "dev", "--json", "--html", str(tmp_path / "here.html")])
+    here = CliRunner().invoke(app, ["plan", "--env", "prod", "--json", "--html", str(tmp_path / "here.html")])
     assert (done.returncode, done.stdout, done.stderr) == (0, here.stdout, here.stderr)
-    assert json.loads(done.stdout)["endpoints"][0]["instance"] == "ml.g6e.2xlarge"
+    assert json.loads(done.stdout)["endpoints"][0]["instance"] == "ml.p5en.48xlarge"
     pages = [(tmp_path / name).read_text() for name in ("plan.html", "here.html")]
     assert all("/planner.md#cost" in page for page in pages)  # each with the documents beside its package
     assert re.sub(r'href="[^"#]*/', 'href="', pages[0]) == re.sub(r'href="[^"#]*/', 'href="', pages[1])
