@@ -81,6 +81,7 @@ def test_no_records_are_no_requests(tmp_path: Path) -> None:
     ("error", "kind"),
     [
         ({"code": 429, "type": "Too Many Requests", "message": '{"__type": "com.amazon#ThrottlingException"}'}, "429 ThrottlingException"),
+        ({"code": 400, "type": "BAD REQUEST", "message": '{"Message": "Rate exceeded"}'}, "400 ThrottlingException"),
         ({"code": 424, "type": "x", "message": '{"ErrorCode": "ModelError"}'}, "424 ModelError"),
         ({"code": 400, "type": "BAD", "message": '{"error": {"type": "BadRequestError"}}'}, "400 BadRequestError"),
         ({"code": None, "type": "ClientConnectorError", "message": "no"}, "ClientConnectorError"),

@@ -22,6 +22,9 @@ RECORDS: Final = "profile_export.jsonl"
 SUMMARY: Final = "profile_export_aiperf.json"
 _NANOSECONDS: Final = 1e9
 _TEXT_LIMIT: Final = 80
+_THROTTLED: Final = "rate exceeded"
+"""What services say that throttle. Their code is in a header, `x-amzn-ErrorType`, which AIPerf does not record
+(seen with AIPerf 0.13.0, 2026-12)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,8 @@ def error_kind(error: Mapping[str, Any]) -> str:
     inner = body.get("error") if isinstance(body, dict) else None
     places = [body if isinstance(body, dict) else {}, inner if isinstance(inner, dict) else {}]
     names = (str(place[key]) for place in places for key in ("__type", "ErrorCode", "type", "code") if place.get(key))
-    name = next(names, "").rpartition("#")[2] or str(error.get("type") or "error")
+    name = next(names, "").rpartition("#")[2] or ("ThrottlingException" if _THROTTLED in message.lower() else "")
+    name = name or str(error.get("type") or "error")
     return f"{code or ''} {name}".strip()[:_TEXT_LIMIT]
 
 
