@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.numbers import as_number
-from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, shown, written
+from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, replaced_keys, shown, written
 
 _KEYS_SHOWN: Final = 4
 _NUMBER_TOKEN_BELOW: Final = -1e280
@@ -292,9 +292,11 @@ def _text_advice(value: object) -> str:
 def _without_echoes(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
     """Return errors without those about missing keys that are there under a wrong name: one mistake is told once."""
     wrong = {
-        (*detail["loc"][:-1], meant_key(str(detail["loc"][-1]), _keys(model_at(model, detail["loc"][:-1]))))
+        (*detail["loc"][:-1], meant)
         for detail in details
         if detail["type"] == "extra_forbidden"
+        for key, known in ((str(detail["loc"][-1]), _keys(model_at(model, detail["loc"][:-1]))),)
+        for meant in (meant_key(key, known), *replaced_keys(key, known))
     }
     return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in wrong]
 

@@ -30,11 +30,26 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """What other programs call a key, with its names here; the first that a place has counts."""
 
 
+_IN_PLACE_OF: Final[Mapping[str, tuple[tuple[str, ...], str]]] = dict.fromkeys(
+    ("cron", "cron_expression", "schedule", "schedule_expression"),
+    (("begins", "ends"), 'hours stand as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"'),
+)
+"""Keys of other programs that say in one what several keys say here: those keys, and how they are written."""
+
+
+def replaced_keys(key: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys that are said by one of another program; none if that is not clear."""
+    keys, _ = _IN_PLACE_OF.get(key.replace("-", "_").lower(), ((), ""))
+    return keys if set(keys) <= set(known) else ()
+
+
 def key_hint(key: str, known: Sequence[str]) -> str:
     """Return which key was meant instead of one that is not known."""
     begin, colon, end = key.partition(":")
     if colon and begin in known:
         return f"write a space after the colon: {begin}: {end.strip()}".rstrip()
+    if replaced_keys(key, known):
+        return _IN_PLACE_OF[key.replace("-", "_").lower()][1]
     meant = meant_key(key, known)
     return did_you_mean(key, known) if meant is None else f"did you mean {meant!r}"
 
@@ -46,6 +61,19 @@ def meant_key(key: str, known: Iterable[str]) -> str | None:
         return key.partition(":")[0]
     other = next((name for name in _OTHER_NAMES.get(key.replace("-", "_").lower(), ()) if name in names), None)
     return other or nearest(key, names)
+
+
+def exactly_one(names: Sequence[str], given: Sequence[str], *, why: str = "") -> str:
+    """Return the message about fields of which exactly one is to be given, with those that are.
+
+    Args:
+        names: The fields, two or more.
+        given: Those that are given: none, or several.
+        why: What follows the names; nothing by default.
+    """
+    *first, last = names
+    got = "none of them" if not given else " and ".join(given)
+    return f"give exactly one of {', '.join(first)} and {last}{why}; got {got}"
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,7 @@ NOT_RUN = "*Not run by the tests: "
 RUN_ELSEWHERE = {
     "docs/client.md": "tests/client/test_docs.py runs them against the embedded AWS",
     "docs/embeddings.md": "tests/client/test_tasks.py runs them against the embedded AWS",
+    "docs/images.md": "tests/client/test_images.py runs them against the embedded AWS",
     "client/README.md": "tests/client/test_distribution.py runs it where the library is not",
 }
 

@@ -13,8 +13,8 @@ from cdk_sglang.validation import problems_of
 
 ODD_SIGN = "which IAM policies or S3 clients read as something else; use letters, digits and ! - _ . ' ( ) = + @ , : &"
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({}, ": give exactly one of folder, key and s3"),
-    ({"folder": "a", "key": "a/b.tar.gz"}, ": give exactly one of folder, key and s3"),
+    ({}, ": give exactly one of folder, key and s3; got none of them"),
+    ({"folder": "a", "key": "a/b.tar.gz"}, ": give exactly one of folder, key and s3; got folder and key"),
     ({"folder": "a", "config": "b"}, ".config: the folder has its own; remove it"),
     (
         {"key": "a/b.zip"},

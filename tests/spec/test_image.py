@@ -23,10 +23,10 @@ OWN = {"name": "sglang", "digest": DIGEST, "cuda": "13.0", "sglang_version": "0.
 PULLED = {"cuda": "13.0", "sglang_version": "0.5.23"}
 
 MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
-    (Image, {}, ": give exactly one of build, dlc and repository"),
+    (Image, {}, ": give exactly one of build, dlc and repository; got none of them"),
     (Image, {"dlc": "latest"}, ".dlc: 'latest' is not allowed; known: 0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.18-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker, 0.5.20-gpu-py312-cu130-ubuntu24.04-sagemaker, server-sagemaker-cuda-v1.3"),
     (Image, {"dlc": "server-sagemaker-cuda-v1.2"}, ".dlc: 'server-sagemaker-cuda-v1.2' is not allowed; did you mean 'server-sagemaker-cuda-v1.3'"),
-    (Image, {"build": {}}, f".build{ONE_PIN}"),
+    (Image, {"build": {}}, f".build{ONE_PIN}; got none of them"),
     (Image, {"dlc": SglangDlc.V0_5_20_UBUNTU.value, "digest": "latest"}, NO_DIGEST),
     (
         Image,
@@ -37,8 +37,8 @@ MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
         (cls, {**needed, **fields}, text)
         for cls, needed in ((ImageBuild, {}), (ContainerBase, BASE))
         for fields, text in (
-            ({}, ONE_PIN),
-            ({"digest": DIGEST, "unpinned": "why not"}, ONE_PIN),
+            ({}, f"{ONE_PIN}; got none of them"),
+            ({"digest": DIGEST, "unpinned": "why not"}, f"{ONE_PIN}; got digest and unpinned"),
             ({"digest": "latest"}, NO_DIGEST),
             ({"unpinned": " "}, EMPTY),
             ({"unpinned": ""}, EMPTY),
@@ -61,7 +61,7 @@ MISTAKES: list[tuple[type[Spec], dict[str, Any], str]] = [
             ({"sglang_version": ""}, ".sglang_version: '' is too short; the least is 1 character"),
         )
     ),
-    (PulledImage, PULLED, ": give exactly one of digest and tag; a digest cannot move under a running endpoint"),
+    (PulledImage, PULLED, ": give exactly one of digest and tag (a digest cannot move under a running endpoint); got none of them"),
     (PulledImage, {**PULLED, "tag": "v1", "kind": "vllm"}, ".kind: 'vllm' is not allowed; known: cdk-sglang, dlc"),
     (ContainerBase, {**BASE, "digest": DIGEST, "is_dlc": "yes"}, ".is_dlc: takes true or false, got 'yes'; write true or false without quotes"),
 ]  # fmt: skip

@@ -25,8 +25,11 @@ def problems(make: Callable[[], object]) -> list[str]:
 @pytest.mark.parametrize(
     ("make", "lines"),
     [
-        (BatchSize, ["BatchSize: give exactly one of percent and copies"]),
-        (lambda: BatchSize(percent=50, copies=1), ["BatchSize: give exactly one of percent and copies"]),
+        (BatchSize, ["BatchSize: give exactly one of percent and copies; got none of them"]),
+        (
+            lambda: BatchSize(percent=50, copies=1),
+            ["BatchSize: give exactly one of percent and copies; got percent and copies"],
+        ),
         (lambda: BatchSize.percent(101), ["BatchSize.percent: 101 is not allowed; use a value <= 100"]),
         (lambda: BatchSize.copies(0), ["BatchSize.copies: 0 is not allowed; use a value >= 1"]),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cdk_sglang import ComponentScaling, ConfigurationError, NightlyStop, Window
@@ -254,3 +256,32 @@ def test_every_zone_whose_clocks_change_is_a_known_one() -> None:
     assert {"Europe/Berlin", "America/New_York", "Australia/Sydney"} <= set(changing)
     assert len(changing) == 173
     assert not skipped_hours("Asia/Kolkata")
+
+
+@pytest.mark.parametrize(
+    ("days", "written", "meant"),
+    [
+        ("mon-fri", "'mon-fri'", "mon, tue, wed, thu, fri"),
+        ("Mon - Fri", "'Mon - Fri'", "mon, tue, wed, thu, fri"),
+        ("fri-mon", "'fri-mon'", "fri, sat, sun, mon"),
+        (["mon-wed", "sat"], "['mon-wed', 'sat']", "mon, tue, wed, sat"),
+        ("sat, sun", "'sat, sun'", "sat, sun"),
+        ("Monday", "'Monday'", "mon"),
+    ],
+)
+def test_a_range_of_days_is_told_as_the_list_that_was_meant(days: Any, written: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Window(days=days, begins="08:00", ends="18:00")
+    assert error.value.problems == (f"window.days: {written} is no list of days; write [{meant}]",)
+    with pytest.raises(ConfigurationError) as error:
+        NightlyStop(days=days, begins="22:00", ends="06:00")
+    assert error.value.problems == (f"nightly_stop.days: {written} is no list of days; write [{meant}]",)
+
+
+def test_cron_is_one_mistake_and_told_once() -> None:
+    wrong: dict[str, Any] = {"cron": "0 20 * * *", "max_copies": 1}
+    with pytest.raises(ConfigurationError) as error:
+        Window(**wrong)
+    assert error.value.problems == (
+        'window.cron: unknown key; hours stand as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"',
+    )

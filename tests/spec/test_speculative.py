@@ -12,11 +12,11 @@ from tests.support.fleets import problems
 
 COMMIT = "a" * 40
 WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
-    (Speculative, {}, ["speculative: give exactly one of eagle, draft, nextn and ngram"]),
+    (Speculative, {}, ["speculative: give exactly one of eagle, draft, nextn and ngram; got none of them"]),
     (
         Speculative,
         {"nextn": NextN(), "ngram": Ngram()},
-        ["speculative: give exactly one of eagle, draft, nextn and ngram"],
+        ["speculative: give exactly one of eagle, draft, nextn and ngram; got nextn and ngram"],
     ),
     (EagleTraining, {"dataset": "built_in"}, ["eagle.max_usd: missing; it has no default"]),
     (
@@ -99,7 +99,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     ),
     (Retrain, {}, ["retrain: says neither when nor why; give every_days, or on_alarm: true, or leave retrain out"]),
     (Retrain, {"every_days": 0}, ["retrain.every_days: 0 is not allowed; use a value >= 1"]),
-    (DraftModel, {}, ["draft: give exactly one of hugging_face and s3"]),
+    (DraftModel, {}, ["draft: give exactly one of hugging_face and s3; got none of them"]),
     (
         DraftModel,
         {"hugging_face": "me/draft"},

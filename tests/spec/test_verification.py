@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -82,6 +85,33 @@ def test_a_request_says_what_is_sent_when_nobody_says() -> None:
         ],
         "timeout_seconds": 60,
     }
+
+
+def test_a_chat_that_sees_is_asked_about_a_tiny_image_in_openais_words() -> None:
+    request = SmokeRequest().as_sent(sees=True)
+    image, text = request["body"]["messages"][0]["content"]
+    assert text == {"type": "text", "text": "Say OK."}
+    kind, _, encoded = image["image_url"]["url"].partition(",")
+    assert (image["type"], kind) == ("image_url", "data:image/png;base64")
+    content = base64.b64decode(encoded, validate=True)
+    chunks = []
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    position = 8
+    while position < len(content):
+        length, name = struct.unpack_from(">I4s", content, position)
+        data = content[position + 8 : position + 8 + length]
+        assert struct.unpack_from(">I", content, position + 8 + length)[0] == zlib.crc32(name + data)
+        chunks.append((name, data))
+        position += length + 12
+    assert [name for name, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
+    assert struct.unpack(">IIBBBBB", chunks[0][1]) == (64, 64, 8, 2, 0, 0, 0)  # RGB, which every processor takes
+    assert zlib.decompress(chunks[1][1]) == (b"\0" + b"\x80" * 3 * 64) * 64
+    assert request["expect"] == SmokeRequest().as_sent()["expect"]
+
+
+def test_no_other_task_and_no_request_of_ones_own_gets_an_image() -> None:
+    assert SmokeRequest().as_sent("embedding", sees=True) == SmokeRequest().as_sent("embedding")
+    assert SmokeRequest(body={"messages": []}).as_sent(sees=True)["body"] == {"messages": []}
 
 
 def test_a_request_is_sent_as_stated() -> None:

@@ -197,7 +197,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "alarms to nowhere without a reason": (
         [(("alarms",), {})],
-        ["alarms: give exactly one of topic and none"],
+        ["alarms: give exactly one of topic and none; got none of them"],
     ),
     "alarms to something else than a topic": (
         [(("alarms",), {"topic": "arn:aws:sns:us-east-1:111122223333:alarms.fifo"})],
@@ -259,7 +259,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "a model in two places": (
         [((*LLAMA, "model", "s3"), "s3://models/llama/")],
-        ["endpoints.chat.components.llama.model: give exactly one of hugging_face, prefix and s3"],
+        ["endpoints.chat.components.llama.model: give exactly one of hugging_face, prefix and s3; got prefix and s3"],
     ),
     "an endpoint that is called foundation": (
         [
@@ -358,7 +358,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "type and pool": (
         [(("endpoints", "chat", "capacity", "pool"), ["ml.g6e.12xlarge", "ml.g6e.24xlarge"])],
-        ["endpoints.chat.capacity: give exactly one of type, pool and reserved"],
+        ["endpoints.chat.capacity: give exactly one of type, pool and reserved; got type and pool"],
     ),
     "a type twice in a pool": (
         [(("endpoints", "chat", "capacity"), {"pool": ["ml.g6e.xlarge", "ml.g6e.xlarge"], "max_instances": 1})],

@@ -133,9 +133,9 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "with a pool",
         reserved() | {"pool": ["ml.p5en.48xlarge", "ml.p5e.48xlarge"]},
-        ["give exactly one of type, pool and reserved"],
+        ["give exactly one of type, pool and reserved; got pool and reserved"],
     ),
-    ("with a type", reserved() | {"type": "ml.p5en.48xlarge"}, ["give exactly one of type, pool and reserved"]),
+    ("with a type", reserved() | {"type": "ml.p5en.48xlarge"}, ["give exactly one of type, pool and reserved; got type and reserved"]),
     (
         "beyond the plan",
         reserved() | {"max_instances": 3},

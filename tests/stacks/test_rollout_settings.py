@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "two sizes": (
         {"component": {"rollout": {"max_batch": {"percent": 50, "copies": 1}}}},
-        [f"{LLAMA}.rollout.max_batch: give exactly one of percent and copies"],
+        [f"{LLAMA}.rollout.max_batch: give exactly one of percent and copies; got percent and copies"],
     ),
     "one copy": (
         {"component": {"copies": 1, "rollout": {"max_batch": {"percent": 50}}}},

@@ -159,6 +159,30 @@ def test_instances_are_counted_for_models_that_nobody_knows_too() -> None:
     ]
 
 
+def test_a_size_that_the_engine_refuses_is_told_without_the_instances_that_it_would_need() -> None:
+    text = environment(
+        "id: Qwen/Qwen3-8B, prefix: weights/q/",
+        component="server: {tp_size: 3}\n        copies: 9",
+        instance="ml.g6e.12xlarge",
+    ).replace("max_instances: 20", "max_instances: 1")
+    (line,) = problems(text)
+    assert "tp 3 does not divide 32 attention heads; use one of 1, 2, 4" in line
+    assert resolve_fleet(parse(text, source="test.yaml"), name="test").problems == (line.removeprefix("test.yaml: "),)
+
+
+def test_a_repository_that_nobody_knows_is_told_at_the_model_where_scaling_needs_its_plan() -> None:
+    (line,) = problems(
+        environment(
+            f"hugging_face: nobody/unknown, revision: {REVISION}", component="scaling: {min_copies: 1, max_copies: 2}"
+        )
+    )
+    assert line == (
+        "test.yaml: endpoints.chat.components.qwen.model.hugging_face: the catalogue does not know nobody/unknown; add it with: cdk-sglang "
+        "models add nobody/unknown, or give the id of a catalogue model of the same architecture as model.id (cdk-sglang models list); or "
+        "give the requests in flight, which the plan cannot: scaling.concurrency: 16"
+    )
+
+
 def test_the_command_line_counts_instances_of_unknown_models_as_the_synth_does(tmp_path: Path) -> None:
     text = environment("prefix: weights/own/", component="copies: 9").replace("max_instances: 20", "max_instances: 1")
     (tmp_path / "test.yaml").write_text(text)

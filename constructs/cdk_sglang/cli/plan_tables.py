@@ -148,6 +148,8 @@ def _print_component(out: Console, endpoint: str, component: ComponentPlan) -> N
     _print(out, f"{path} {component.memory_line}")
     if component.host is not None:
         _print(out, f"a copy of {path}: {host_line(component.host, component.disk)}")
+    if component.images_note:
+        _print(out, f"{path} {component.images_note}")
     if NO_DECODING in component.notes:
         _print(out, f"{path} {NO_DECODING}")
     if component.speculation is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ def run(app: typer.Typer) -> None:
     """
     _use_own_node()
     try:
-        app()
+        contextvars.copy_context().run(
+            app
+        )  # what the options of a command say ends with it, also when they are refused
     except ConfigurationError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         WaitExceededError,
     )
     from .failures import Reason
+    from .images import image_part
     from .openai_path import async_openai_client, openai_client
     from .progress import Copies, OnProgress, Progress, State
     from .progress_line import ProgressLine
@@ -47,6 +48,7 @@ __all__ = [
     "WaitCancelledError",
     "WaitExceededError",
     "async_openai_client",
+    "image_part",
     "openai_client",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
     "boto": ("InferenceClient",),
     "errors": ("AnswerError", "InferenceClientError", "RouteError", "WaitCancelledError", "WaitExceededError"),
     "failures": ("Reason",),
+    "images": ("image_part",),
     "openai_path": ("async_openai_client", "openai_client"),
     "progress": ("Copies", "OnProgress", "Progress", "State"),
     "progress_line": ("ProgressLine",),

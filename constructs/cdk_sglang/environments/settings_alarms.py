@@ -13,6 +13,7 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alarm_rules import AlarmRules
 from cdk_sglang.spec.alarms import SilenceReason
 from cdk_sglang.spec.alternatives import exactly_one_of
+from cdk_sglang.wording import exactly_one
 
 _TOPIC: Final = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 """A standard topic (CloudWatch refuses FIFO ones):
@@ -52,8 +53,9 @@ class Alarms(Settings):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.topic is None) == (self.none is None):
-            raise ValueError("give exactly one of topic and none")
+        given = [name for name in ("topic", "none") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(exactly_one(["topic", "none"], given))
         if self.page is not None and self.topic is None:
             raise_if_any([Problem("page", "goes with topic, got none; remove it")])
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cdk_sglang.models.images import ImageInput
 from cdk_sglang.models.parts import (
     BITS,
     BYTES_BF16,
@@ -26,6 +27,7 @@ __all__ = [
     "DSA_INDEX_BYTES",
     "FP8_BYTES",
     "CompressedAttention",
+    "ImageInput",
     "LinearAttention",
     "Mla",
     "ModelArchitecture",
@@ -74,6 +76,7 @@ class ModelArchitecture:
         other_parameters: Parameters of kinds not listed here, from a stated total; negative where those are fewer.
         vision_parameters: Parameters of a vision or audio tower, loaded with the model.
         vision: The image encoder of a multimodal checkpoint; None for text.
+        images: How it takes images; None for a model of text alone.
     """
 
     model_type: str
@@ -109,6 +112,7 @@ class ModelArchitecture:
     other_parameters: float = 0.0
     vision_parameters: float = 0.0
     vision: VisionTower | None = None
+    images: ImageInput | None = None
 
     @property
     def linear_layers(self) -> int:

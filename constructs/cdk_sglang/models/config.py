@@ -18,6 +18,7 @@ from cdk_sglang.models.architecture import (
     Moe,
     VisionTower,
 )
+from cdk_sglang.models.image_families import image_input
 from cdk_sglang.models.layers import LayerCounts, count_layers
 from cdk_sglang.models.quantization import read_quantization
 from cdk_sglang.models.vision import vision_parameters
@@ -141,6 +142,7 @@ def _architecture(config: Config, text: Config, counts: LayerCounts, moe: Moe | 
         other_parameters=float(text.get("other_parameters") or 0.0),
         vision_parameters=_vision_parameters(text, hidden),
         vision=_vision(config, text),
+        images=image_input(config, text),
     )
 
 

@@ -17,34 +17,35 @@ def vision_parameters(section: Mapping[str, Any], hidden_size: int) -> float:
         section: `vision_config`.
         hidden_size: Width of the text model.
     """
-    layers = _number(section, "depth", "num_hidden_layers", "vt_num_hidden_layers", "layers")
-    width = _number(section, "hidden_size", "vt_hidden_size", "width")
-    inner = _number(section, "intermediate_size", "vt_intermediate_size") or round(
+    layers = number_of(section, "depth", "num_hidden_layers", "vt_num_hidden_layers", "layers")
+    width = number_of(section, "hidden_size", "vt_hidden_size", "width")
+    inner = number_of(section, "intermediate_size", "vt_intermediate_size") or round(
         width * float(section.get("mlp_ratio") or 0)
     )
     if not layers or not width or not inner:
         return 0.0
-    attention = _number(section, "qkv_hidden_size") or width
+    attention = number_of(section, "qkv_hidden_size") or width
     blocks = layers * (4 * width * attention + 2 * width * inner)
-    patch = _number(section, "patch_size") ** 2 * 3 * (_number(section, "temporal_patch_size") or 1) * width
+    patch = number_of(section, "patch_size") ** 2 * 3 * (number_of(section, "temporal_patch_size") or 1) * width
     return float(blocks + patch + _connector(section, width, hidden_size))
 
 
 def _connector(section: Mapping[str, Any], width: int, hidden_size: int) -> int:
     """Return the parameters between encoder and text model: merged patches through two layers, once more for each deep stack (Qwen)."""
     merge = section.get("merge_kernel_size")
-    size = _number(section, "spatial_merge_size") or (
+    size = number_of(section, "spatial_merge_size") or (
         int(merge[0]) if isinstance(merge, list) and merge and isinstance(merge[0], int) else 0
     )
     if not size:
         return width * hidden_size
     merged = width * size**2
-    out = _number(section, "out_hidden_size", "text_hidden_size") or hidden_size
+    out = number_of(section, "out_hidden_size", "text_hidden_size") or hidden_size
     stacks = section.get("deepstack_visual_indexes")
     return merged * (merged + out) * (1 + (len(stacks) if isinstance(stacks, list) else 0))
 
 
-def _number(section: Mapping[str, Any], *keys: str) -> int:
+def number_of(section: Mapping[str, Any], *keys: str) -> int:
+    """Return the first of some keys that is a whole number above 0; 0 if none is."""
     for key in keys:
         value = section.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:

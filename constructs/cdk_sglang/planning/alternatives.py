@@ -47,6 +47,7 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
         options=component.engine,
         speculation=component.speculation,
         arrivals=component.arrivals,
+        encoder_tflop=component.encoder_tflop,
     )
 
 

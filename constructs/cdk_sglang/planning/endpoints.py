@@ -10,6 +10,7 @@ from cdk_sglang.planning.fleet_plan import EndpointPlan
 from cdk_sglang.planning.layouts import CopyNeeds, Room, count_problems
 from cdk_sglang.planning.packing import unusable_share
 from cdk_sglang.planning.room import roll_problems, second_fleet
+from cdk_sglang.planning.splits import is_split_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,11 +49,14 @@ def pack_endpoint(
     middle = {name: math.ceil((least[name] + most[name]) / 2) for name in least}
     layouts = room.layouts(most, first)
     types = costs_by_type(endpoint, room, copies=(least, middle, most), prices=prices)
-    too_few = count_problems(
-        room, min_instances=endpoint.min_instances, max_instances=endpoint.max_instances, where=where
-    )
+    is_refused = any(is_split_refused(component, endpoint.instances) for component in endpoint.components)
+    too_few = []
+    if not is_refused:  # another split needs other GPUs
+        too_few = count_problems(
+            room, min_instances=endpoint.min_instances, max_instances=endpoint.max_instances, where=where
+        )
     problems += too_few
-    if not too_few:
+    if not too_few and not is_refused:
         problems += roll_problems(endpoint, room, least=least, most=most, where=where, warnings=warnings)
     refused, notes = second_fleet(endpoint, types=types, where=where, warnings=warnings)
     problems += refused

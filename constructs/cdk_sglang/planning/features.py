@@ -48,6 +48,7 @@ class Load:
         tokens_per_step: Tokens verified per request and step; 1 without speculative decoding.
         arrivals: How requests come (`ARRIVALS`); empty when unknown.
         mixed_tokens: Prompt tokens that the engine mixes into one step at most.
+        encoder_tflop: Operations of an image encoder for each request, 10^12.
     """
 
     input_tokens: float
@@ -56,6 +57,7 @@ class Load:
     tokens_per_step: float = 1.0
     arrivals: str = ""
     mixed_tokens: float = MIXED_TOKENS
+    encoder_tflop: float = 0.0
 
 
 def generation(gpu: Gpu) -> str:
@@ -133,6 +135,8 @@ def features(
             model, split, requests=load.running * load.tokens_per_step, context=context, kv_dtype=kv_dtype
         )
     prompt = prefill_work(model, split, tokens=load.input_tokens)
+    # encoders stay in 16 bits, and are sliced as attention is
+    encoder = load.encoder_tflop / split.attention_tp / plain_peak
     kind = generation(gpu)
     return {
         "dense_read": step.dense_bytes / bytes_per_ms,
@@ -146,7 +150,7 @@ def features(
         "layers": float(model.attention_layers),
         "expert_layers": float(model.moe.layers if model.moe else 0),
         "linear_layers": float(model.linear_layers),
-        "prompt_dense": prompt.dense_tflop / dense_peak,
+        "prompt_dense": prompt.dense_tflop / dense_peak + encoder,
         "prompt_expert": prompt.expert_tflop / expert_peak,
         "prompt_attention": prompt.attention_tflop / plain_peak,
         "prompt_messages": prompt.message_gb / link,

@@ -103,6 +103,7 @@ class ComponentPlan:
         options: SGLang options that follow from the plan.
         alternatives: The cheapest instance types that meet the latency asked.
         notes: What was assumed.
+        images_note: What the images of a request add to its prompt; empty without images.
         facts_source: Where the model's config was read.
         facts_date: When, where that was kept.
         facts_file: File of the user's that has it; empty for the package's catalogue.
@@ -133,6 +134,7 @@ class ComponentPlan:
     options: dict[str, int | float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     notes: tuple[str, ...] = ()
+    images_note: str = ""
     facts_source: str = ""
     facts_date: str = ""
     facts_file: str = ""

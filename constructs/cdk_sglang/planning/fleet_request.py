@@ -65,8 +65,9 @@ class ComponentRequest:
         min_copies: Copies that always run.
         max_copies: Copies it may grow to.
         slo: Latency asked.
-        input_tokens: Mean prompt of the planned load.
+        input_tokens: Mean prompt of the planned load, images included.
         output_tokens: Mean answer of the planned load; 1 where no tokens are generated.
+        encoder_tflop: Operations of the image encoder for each request, 10^12; 0 without images.
         generates: Whether tokens are generated one after the other; otherwise an answer is one forward pass over the prompt.
         arrivals: How its requests come.
         accept_len: Tokens per verification step; None without speculative decoding.
@@ -82,6 +83,7 @@ class ComponentRequest:
         host: Host memory of a copy on the endpoint's first type; None if unknown.
         file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
         notes: What is to be known of its settings.
+        images_note: What the images of a request add to its prompt; empty without images.
         no_fit_check: Why the component is deployed although it may not fit; None if it must.
         calibration: Measurements of the user's own, which predictions near them follow; None for the package's alone.
     """
@@ -104,6 +106,7 @@ class ComponentRequest:
     slo: Slo | None = None
     input_tokens: float = EXPECTED_INPUT_TOKENS
     output_tokens: float = EXPECTED_OUTPUT_TOKENS
+    encoder_tflop: float = 0.0
     generates: bool = True
     arrivals: Arrivals = "independent"
     accept_len: float | None = None
@@ -119,6 +122,7 @@ class ComponentRequest:
     host: HostMemory | None = None
     file_cache_gb: float | None = 0.0
     notes: tuple[str, ...] = ()
+    images_note: str = ""
     no_fit_check: str | None = None
     calibration: MeasuredCalibration | None = None
 

@@ -131,6 +131,7 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
                 running=max(1.0, one),
                 arrivals=question.arrivals,
                 mixed_tokens=chunk,
+                encoder_tflop=question.encoder_tflop,
             )
             for one in at
         ]

@@ -190,6 +190,7 @@ def _plan_component(
         },
         alternatives=alternatives,
         notes=tuple(notes),
+        images_note=component.images_note,
         facts_source=component.facts.source,
         facts_date=component.facts.date,
         facts_file=component.facts.file,

@@ -231,6 +231,7 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
         running=max(1.0, running),
         arrivals=question.arrivals,
         mixed_tokens=mixed_tokens(question),
+        encoder_tflop=question.encoder_tflop,
     )
     return Answer(fits=not problems, memory=memory, running=running, problems=tuple(problems), notes=tuple(notes)), load
 

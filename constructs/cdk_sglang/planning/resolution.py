@@ -13,6 +13,7 @@ from cdk_sglang.planning.cost import BUDGET
 from cdk_sglang.planning.fleet_request import EndpointRequest, FleetRequest
 from cdk_sglang.planning.layouts import Room, count_problems, least_instances
 from cdk_sglang.planning.own import NOTHING_OWN, Own
+from cdk_sglang.planning.splits import is_split_refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,12 @@ class ResolvedEndpoint:
         room = Room(self.hosting.instances, (component.needs for component in self.components.values()))
         fewest = least_instances(capacity.min_instances, room.least.values())
         problems = count_problems(room, min_instances=fewest, max_instances=capacity.max_instances, where=where)
+        if problems and any(
+            is_split_refused(component.request(), self.hosting.instances)
+            for component in self.components.values()
+            if component.is_planned
+        ):
+            return []  # another split needs other GPUs
         return problems or self._canary_problems(where, room)
 
     def _canary_problems(self, where: str, room: Room) -> list[Problem]:

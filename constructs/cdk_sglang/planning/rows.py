@@ -70,6 +70,7 @@ class Question:
         options: SGLang's release and the options that its default fraction follows.
         arrivals: How requests come (`spec.load.ARRIVALS`); empty when unknown.
         speculation: How it drafts, whose weights and cache are counted; times follow it where `accept_len` is given.
+        encoder_tflop: Operations of an image encoder for each request, 10^12.
     """
 
     row_id: str
@@ -91,6 +92,7 @@ class Question:
     options: EngineOptions = field(default_factory=EngineOptions)
     speculation: Speculation | None = None
     arrivals: str = ""
+    encoder_tflop: float = 0.0
 
 
 def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | ModelFacts] = ()) -> Question:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.fits import fitting_splits
 from cdk_sglang.planning.memory import memory_of
+from cdk_sglang.planning.refusals import split_problems
 from cdk_sglang.planning.static_fraction import StaticFraction
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
         fits = fitting_splits(component, instance, context_of(component))
         return fits[0] if fits else component.split(instance.gpu_count)
     return component.split_of(max(1, size))
+
+
+def is_split_refused(component: ComponentRequest, instances: Iterable[GpuInstance]) -> bool:
+    """Return whether SGLang refuses how a copy is spread over the GPUs of some type, so that it will take others.
+
+    Args:
+        component: The component.
+        instances: Instance types of the endpoint.
+    """
+    model = component.facts.architecture
+    return any(split_problems(model, one.gpu, split_on(component, one), component.engine) for one in instances)
 
 
 def tp_sizes(component: ComponentRequest, instances: Iterable[GpuInstance]) -> dict[str, int]:

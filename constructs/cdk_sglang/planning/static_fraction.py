@@ -140,10 +140,10 @@ def serves_images(model: ModelArchitecture, options: EngineOptions | None = None
     if model.vision is None:
         return False
     multimodal = None if options is None else options.multimodal
-    return model.model_type not in _TEXT_ONLY_BY_DEFAULT if multimodal is None else multimodal
+    return model.model_type not in TEXT_ONLY_BY_DEFAULT if multimodal is None else multimodal
 
 
-_TEXT_ONLY_BY_DEFAULT = frozenset({"gemma3", "gemma3_text", "llama4", "llama4_text"})
+TEXT_ONLY_BY_DEFAULT = frozenset({"gemma3", "gemma3_text", "llama4", "llama4_text"})
 """Models that SGLang 0.5.23 serves without images unless --enable-multimodal is given (configs/model_config.py, mm_disabled_models)."""
 
 _IMAGES_WITH_PREFILL_GRAPHS = ("qwen3_5", "kimi_k2", "deepseek_v3", "minimax")

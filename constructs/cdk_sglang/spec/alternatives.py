@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from cdk_sglang.validation import Spec
+from cdk_sglang.wording import exactly_one
 
 
 def exactly_one_of(*fields: str) -> dict[str, JsonValue]:
@@ -24,9 +25,9 @@ class OneOf(Spec):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if sum(getattr(self, name) is not None for name in self._alternatives) != 1:
-            *first, last = self._alternatives
-            raise ValueError(f"give exactly one of {', '.join(first)} and {last}")
+        given = [name for name in self._alternatives if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(exactly_one(self._alternatives, given))
         return self
 
     @classmethod

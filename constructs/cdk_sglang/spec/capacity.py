@@ -16,6 +16,7 @@ from cdk_sglang.spec.kinds import Count, Instance, unique
 from cdk_sglang.spec.reservation import MAX_INSTANCES, OnDemandMove, Reservation
 from cdk_sglang.spec.scale_in import ScaleIn
 from cdk_sglang.validation import Spec, is_text_token
+from cdk_sglang.wording import exactly_one
 
 
 def _named_once(instances: tuple[GpuInstance, ...]) -> tuple[GpuInstance, ...]:
@@ -167,8 +168,10 @@ class Capacity(Spec):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         problems: list[Problem] = []
-        if sum(kind is not None for kind in (self.type, self.pool_types, self.reservation)) != 1:
-            problems.append(Problem("", "give exactly one of type, pool and reserved"))
+        kinds = {"type": self.type, "pool": self.pool_types, "reserved": self.reservation}
+        given = [name for name, kind in kinds.items() if kind is not None]
+        if len(given) != 1:
+            problems.append(Problem("", exactly_one(list(kinds), given)))
         if self.upper_bound is None and self.reservation is None:
             problems.append(Problem("max_instances", "missing; it bounds the bill, so it has no default"))
         problems += self._bound_problems()

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, StringConstraints, WithJsonSchema, model_va
 from cdk_sglang.arguments import checked
 from cdk_sglang.spec.image_facts import Cuda, Digest, ImageFacts, SglangDlc, SglangVersion
 from cdk_sglang.validation import Spec
+from cdk_sglang.wording import exactly_one
 
 UPSTREAM_TAG: Final = "lmsysorg/sglang:v0.5.23-cu130"
 """Docker Hub tag of the SGLang release whose options this library knows (0.5.23, 2026-11)."""
@@ -42,11 +43,13 @@ def require_pin(digest: str | None, unpinned: str | None) -> None:
     Raises:
         ValueError: Neither digest nor reason is given, or both are.
     """
-    if (digest is None) == (unpinned is None):
-        raise ValueError(
-            "give exactly one of digest (`cdk-sglang image pin` looks it up) and unpinned, the reason why the base may move "
-            "between two builds"
-        )
+    given = [name for name, value in (("digest", digest), ("unpinned", unpinned)) if value is not None]
+    if len(given) != 1:
+        names = [
+            "digest (`cdk-sglang image pin` looks it up)",
+            "unpinned, the reason why the base may move between two builds",
+        ]
+        raise ValueError(exactly_one(names, given))
 
 
 class ContainerBase(Spec):

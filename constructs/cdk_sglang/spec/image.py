@@ -14,6 +14,7 @@ from cdk_sglang.spec.container_base import ContainerBase, Reason, require_pin
 from cdk_sglang.spec.image_facts import Cuda, Digest, DigestOrToken, DlcTag, ImageFacts, SglangDlc, SglangVersion
 from cdk_sglang.spec.secrets import KeyArn, SecretId
 from cdk_sglang.validation import Spec
+from cdk_sglang.wording import exactly_one
 
 
 class ImageBuild(Spec):
@@ -124,8 +125,10 @@ class PulledImage(Spec):
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
-        if (self.digest is None) == (self.tag is None):
-            raise ValueError("give exactly one of digest and tag; a digest cannot move under a running endpoint")
+        given = [name for name in ("digest", "tag") if getattr(self, name) is not None]
+        if len(given) != 1:
+            why = " (a digest cannot move under a running endpoint)"
+            raise ValueError(exactly_one(["digest", "tag"], given, why=why))
         return self
 
     @property

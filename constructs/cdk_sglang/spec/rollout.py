@@ -13,6 +13,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.rollback_alarms import RollbackAlarms
 from cdk_sglang.validation import OrToken, Spec, is_number_token
+from cdk_sglang.wording import exactly_one
 
 # Bounds of DeploymentConfig and InferenceComponentDeploymentConfig: botocore 1.44.5, sagemaker UpdateEndpoint and
 # UpdateInferenceComponent; the percentages are in the documentation of the members.
@@ -57,8 +58,10 @@ class BatchSize(Spec):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.percent_value is None) == (self.copies_value is None):
-            raise ValueError("give exactly one of percent and copies")
+        sizes = {"percent": self.percent_value, "copies": self.copies_value}
+        given = [name for name, size in sizes.items() if size is not None]
+        if len(given) != 1:
+            raise ValueError(exactly_one(list(sizes), given))
         return self
 
     @property

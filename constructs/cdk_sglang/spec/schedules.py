@@ -12,12 +12,13 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self, cast, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.time_zones import Skipped, TimeZone, skipped_hours
 from cdk_sglang.validation import Spec
+from cdk_sglang.wording import written
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = get_args(Day)
@@ -46,12 +47,37 @@ Clock = Annotated[str, AfterValidator(_clock)]
 """Time of a day, "HH:MM"."""
 
 
+def _days(value: object) -> object:
+    """Refuse a range of days with the list that was meant."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not (value is not given or any(len(_range(one)) > 1 for one in given)):
+        return value
+    meant = [day for one in given for day in _range(one)]
+    if not meant:
+        return value
+    raise ValueError(f"{written(value)} is no list of days; write [{', '.join(dict.fromkeys(meant))}]")
+
+
+def _range(text: object) -> tuple[Day, ...]:
+    """Return the days that a text such as mon-fri, "sat, sun" or Monday names; none if it names none."""
+    words = re.findall(r"[a-z]+", text.lower()) if isinstance(text, str) else []
+    found = [day for word in words for day in DAYS if word.startswith(day)]
+    if len(found) == _ENDS and isinstance(text, str) and not re.search("[,;/]", text):
+        first, last = (DAYS.index(day) for day in found)
+        return tuple(DAYS[(first + step) % len(DAYS)] for step in range((last - first) % len(DAYS) + 1))
+    return tuple(found)
+
+
+_ENDS: Final = 2
+"""Days of a range: its first and its last."""
+
+
 class Window(Spec):
     """Hours with copy bounds of their own: with `days`, every week; without, one stretch of time."""
 
     _noun: ClassVar[str] = "window"
 
-    days: tuple[Day, ...] = Field(default=(), max_length=7, strict=False)
+    days: Annotated[tuple[Day, ...], BeforeValidator(_days)] = Field(default=(), max_length=7, strict=False)
     """Days on which the hours begin, for example [mon, tue, wed, thu, fri]; none for a single stretch of time."""
     begins: str
     """Beginning: "HH:MM" in quotes; without `days` YYYY-MM-DDTHH:MM. A launch should begin a start-up time before the load."""
@@ -152,7 +178,9 @@ class NightlyStop(Spec):
     ends: Clock
     """End, "HH:MM" in quotes; a time before the beginning is the next day's. "00:00" in both means whole days. Copies are requested at the
     end, and serve a start-up time later."""
-    days: tuple[Day, ...] = Field(default=DAYS, max_length=7, strict=False, json_schema_extra={"minItems": 1})
+    days: Annotated[tuple[Day, ...], BeforeValidator(_days)] = Field(
+        default=DAYS, max_length=7, strict=False, json_schema_extra={"minItems": 1}
+    )
     """Days on which the hours begin; every day by default."""
     time_zone: TimeZone = "UTC"
     """IANA time zone of the hours, for example Europe/Berlin."""

@@ -16,6 +16,7 @@ from cdk_sglang.spec.model import hub_problems, uri_mistakes
 from cdk_sglang.spec.s3 import place_of
 from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX
 from cdk_sglang.validation import Spec
+from cdk_sglang.wording import exactly_one
 
 Kind: TypeAlias = Literal["eagle", "draft", "nextn", "ngram"]
 """Where the draft comes from: trained by an optimization job, trained elsewhere, the model's own prediction layers, or the text itself."""
@@ -202,8 +203,9 @@ class DraftModel(Drafting):
 
     @model_validator(mode="after")
     def _place_fits(self) -> Self:
-        if (self.hugging_face is None) == (self.s3 is None):
-            raise ValueError("give exactly one of hugging_face and s3")
+        given = [name for name in ("hugging_face", "s3") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(exactly_one(["hugging_face", "s3"], given))
         if self.hugging_face is not None:
             problems = hub_problems(self.hugging_face, self.revision)
         else:

@@ -63,3 +63,24 @@ TASK_SHAPES: Final[Mapping[Task, TaskShape]] = {
     ),
 }
 """Tasks with their requests and answers."""
+
+TINY_IMAGE: Final = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAS0lEQVR42u3PMQ0AAAwDoEqv9ErYvQQckD4XAQEBAQ"
+    "EBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAYHLAB8+AWnmfUycAAAAAElFTkSuQmCC"
+)
+"""A grey PNG of 64 x 64 pixels; as text, since zlib's releases compress differently and a request must not change with them."""
+
+IMAGE_BODY: Final[Mapping[str, Any]] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": TINY_IMAGE}},
+                {"type": "text", "text": "Say OK."},
+            ],
+        }
+    ],
+    "max_tokens": 16,
+    "temperature": 0,
+}
+"""A short chat about an image, in OpenAI's words, which passes through a model's image processor and encoder."""

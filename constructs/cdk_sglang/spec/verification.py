@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema, model_
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.spec.task import TASK_SHAPES, Task
+from cdk_sglang.spec.task import IMAGE_BODY, TASK_SHAPES, Task
 from cdk_sglang.validation import OrToken, Spec
 
 SMOKE_MAX_SECONDS: Final = 60
@@ -36,7 +36,8 @@ class SmokeRequest(Spec):
         ]
         | None
     ) = None
-    """JSON body of the request, of the component's task: messages of a chat, a prompt, or the input of embeddings; a short one by default."""
+    """JSON body of the request, of the component's task: messages of a chat, a prompt, or the input of embeddings; a short one by default, with a tiny
+    image in a chat with a model that takes images."""
     expect: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] | None = None
     """Paths of fields in the answer, such as [choices.0.message.content], of which one must hold something; by default those of the
     component's task. Of a chat that is the message's content, its reasoning or its tool calls, since a model that thinks first may spend all of a
@@ -59,15 +60,17 @@ class SmokeRequest(Spec):
         raise_if_any(problems)
         return self
 
-    def as_sent(self, task: Task = "chat") -> dict[str, Any]:
+    def as_sent(self, task: Task = "chat", *, sees: bool = False) -> dict[str, Any]:
         """Return the request with its defaults, as JSON.
 
         Args:
             task: Task of the component, which decides the defaults.
+            sees: Whether a chat takes images; then the default body holds a tiny one.
         """
         shape = TASK_SHAPES[task]
+        body = IMAGE_BODY if sees and task == "chat" else shape.body
         return {
-            "body": dict(shape.body) if self.body is None else self.body,
+            "body": dict(body) if self.body is None else self.body,
             "expect": list(shape.expect if self.expect is None else self.expect),
             "timeout_seconds": self.timeout_seconds,
         }

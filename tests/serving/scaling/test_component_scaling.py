@@ -232,8 +232,10 @@ def test_a_repository_nobody_knows_has_no_default_target() -> None:
     with pytest.raises(ConfigurationError) as error:
         endpoint.add_component("llama", model=own, scaling=ComponentScaling(min_copies=1, max_copies=2))
     (problem,) = error.value.problems
-    assert problem.startswith("llama.scaling.concurrency: unknown model 'acme/own'; ")
-    assert problem.endswith("give its catalogue id, or a number: scaling.concurrency: 16")
+    assert problem.startswith(
+        "llama.model.hugging_face: the catalogue does not know acme/own; add it with: cdk-sglang models add acme/own"
+    )
+    assert problem.endswith("; or give the requests in flight, which the plan cannot: scaling.concurrency: 16")
 
 
 def test_invocations_and_formulas_are_targets_too() -> None:

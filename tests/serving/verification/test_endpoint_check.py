@@ -15,7 +15,9 @@ from cdk_sglang import (
     ComponentScaling,
     Concurrency,
     InferenceEndpoint,
+    Load,
     LoraOptions,
+    ModelSource,
     NoVerification,
     ServingImage,
     SglangOptions,
@@ -111,6 +113,27 @@ def test_the_request_is_one_of_the_components_task_unless_its_author_says_otherw
     }
     assert requests["chat-own"]["body"] == {"input": "mine"}
     assert "smoke" not in asked["components"][0]
+
+
+def test_a_component_that_takes_images_is_asked_about_one() -> None:
+    built = Built(verification=Verification(), image=_build(Built().stack))
+
+    def source(model_id: str | None) -> ModelSource:
+        return ModelSource.from_s3("s3://models/one/", model_id=model_id, check=False)
+
+    short = SglangOptions(context_length=16384)
+    off = SglangOptions(context_length=16384, extra={"enable_multimodal": False})
+    built.add("text", model=source("Qwen/Qwen3-8B"), server=short)
+    built.add("sees", model=source("Qwen/Qwen3-VL-8B-Instruct"), server=short)
+    built.add("unknown", load=Load(images=1))
+    built.add("off", model=source("Qwen/Qwen3-VL-8B-Instruct"), server=off)
+    (asked,) = verified(built)
+    requests = {one["name"].removeprefix("chat-"): one.get("smoke", asked["smoke"]) for one in asked["components"]}
+    contents = {name: one["body"]["messages"][0]["content"] for name, one in requests.items()}
+    assert {name: [part["type"] for part in it] for name, it in contents.items() if isinstance(it, list)} == {
+        "sees": ["image_url", "text"],
+        "unknown": ["image_url", "text"],
+    }
 
 
 def test_the_endpoints_own_request_wins_over_that_of_a_task() -> None:

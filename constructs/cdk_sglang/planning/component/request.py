@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.planning.component.drafting import speculation_of, with_promise
 from cdk_sglang.planning.component.host_memory import DEFAULT_LORA_SLOTS
+from cdk_sglang.planning.component.images import images_of
 from cdk_sglang.planning.fleet_request import ComponentRequest
 from cdk_sglang.planning.static_fraction import EngineOptions
 from cdk_sglang.spec.load import Load
@@ -68,6 +69,7 @@ def component_request(
     """
     lora, load = server.lora, load or Load()
     generates = TASK_SHAPES[task].generates and not server.get("is_embedding")
+    images = images_of(load, facts)
     return ComponentRequest(
         name=name,
         facts=facts.in_float32() if server.dtype in _FLOAT32 else facts,
@@ -86,7 +88,9 @@ def component_request(
         max_copies=bounds[1],
         speculation=with_promise(speculation or speculation_of(server, facts), slo),
         slo=slo,
-        input_tokens=load.input_tokens,
+        input_tokens=load.input_tokens + images.tokens,
+        encoder_tflop=images.encoder_tflop,
+        images_note=images.note,
         output_tokens=load.output_tokens if generates else 1.0,
         generates=generates,
         arrivals=load.arrivals,

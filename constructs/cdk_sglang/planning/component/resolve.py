@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import bigger_or_fewer
+from cdk_sglang.planning.component.context import context_problems
 from cdk_sglang.planning.component.disk import disk_problems
 from cdk_sglang.planning.component.drafting import gated_speculation
 from cdk_sglang.planning.component.file_cache import file_cache
 from cdk_sglang.planning.component.host_memory import planned_host
+from cdk_sglang.planning.component.images import image_problems, takes_images
 from cdk_sglang.planning.component.isolation import isolation_problems
 from cdk_sglang.planning.component.measured import measured_problems
 from cdk_sglang.planning.component.request import component_request
@@ -97,6 +99,13 @@ class ResolvedComponent:
     def most_copies(self) -> int:
         """Most copies there can be at once, those of the first deployment included."""
         return max(self.copies, self.copy_bounds[1])
+
+    @property
+    def sees(self) -> bool:
+        """Whether requests may hold images: its model has an image encoder that SGLang loads, or the planned load says so."""
+        if self.task != "chat":
+            return False
+        return bool(self.component.load.images) if self.facts is None else takes_images(self.facts, self.server)
 
     @property
     def is_planned(self) -> bool:
@@ -240,6 +249,8 @@ def resolve_component(
     problems += known.problems(f"{path}.model.id")
     if known.facts is None and component.slo is not None and component.slo.has_latency:
         problems.append(Problem(f"{path}.slo", f"cannot be checked, since {known.advice}"))
+    problems += image_problems(path, component, task, facts=known.facts)
+    problems += context_problems(path, component, task, facts=known.facts)
     problems += measured_problems(path, component)
     problems += _copies_problems(path, resolved)
     for variant in variants:

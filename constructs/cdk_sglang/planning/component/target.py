@@ -82,6 +82,9 @@ def _planned(
     task: Task,
 ) -> float:
     setting, facts = f"{path}.scaling.concurrency", known.facts
+    if facts is None and known.model.hugging_face is not None:
+        text = f"{known.advice}; or give the requests in flight, which the plan cannot: scaling.concurrency: 16"
+        raise ConfigurationError([Problem(f"{path}.model.hugging_face", text)])
     if facts is None:
         text = known.problem or "comes from the plan, and the model has no id"
         raise ConfigurationError([Problem(setting, f"{text}; {_ADVICE}")])

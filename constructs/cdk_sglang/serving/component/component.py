@@ -413,6 +413,7 @@ class InferenceComponent(InvocableComponent):
             fingerprint=self.fingerprint,
             smoke=self.smoke,
             task=self.plan.task,
+            sees=self.plan.sees,
         )
 
     def _warn_of_reloads(self) -> None:

@@ -98,6 +98,7 @@ class VerifiedComponent:
         fingerprint: Digest of everything else in its specification; nobody reads it, but CloudFormation verifies again when it changes.
         smoke: The request to the component; that of the endpoint's verification if None.
         task: What its requests ask for, which decides the default request.
+        sees: Whether it takes images, of which the default request then holds one.
     """
 
     name: str
@@ -110,6 +111,7 @@ class VerifiedComponent:
     fingerprint: str
     smoke: SmokeRequest | None
     task: Task = "chat"
+    sees: bool = False
 
 
 class _Part:
@@ -241,8 +243,9 @@ class EndpointVerification:
 def _rendered(component: VerifiedComponent, smoke_of_all: SmokeRequest | None) -> dict[str, Any]:
     first, *others = component.models
     optional: dict[str, Any] = {}
-    if component.smoke is not None or component.task != "chat":
-        optional["smoke"] = (component.smoke or smoke_of_all or SmokeRequest()).as_sent(component.task)
+    if component.smoke is not None or component.task != "chat" or component.sees:
+        smoke = component.smoke or smoke_of_all or SmokeRequest()
+        optional["smoke"] = smoke.as_sent(component.task, sees=component.sees)
     if others:
         optional["others"] = [{**_model(other), "instance_types": list(other.instance_types)} for other in others]
     return {
