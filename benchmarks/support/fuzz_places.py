@@ -34,6 +34,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 ADAPTER: Final = "triage"
 _STARTUP_TIMEOUT_S: Final = 600
 _ENDPOINT, _COMPONENT, _BUCKET, _PREFIX = "fuzz", "fuzz-tiny", "weights", "weights/tiny/"
+_GRANTED: Final = {"*": 10.0}
+"""Service quotas of the embedded AWS's account; a new one may run no GPU at all."""
 _ROLE: Final = "arn:aws:iam::123456789012:role/hosting"
 _LORA: Final = {
     "SM_SGLANG_ENABLE_LORA": "true",
@@ -141,7 +143,7 @@ class Component:
 
     def __init__(self, models: Path) -> None:
         command = tuple(container_command(engine_python()))
-        self._cloud = LocalCloud(port=0, state_dir=models / "state", images=(("*", command),))
+        self._cloud = LocalCloud(port=0, state_dir=models / "state", images=(("*", command),), quotas=_GRANTED)
         self._cloud.__enter__()
         keys = self._cloud.credentials
         session = boto3.Session(keys.access_key_id, keys.secret_access_key, region_name="us-east-1")

@@ -66,6 +66,17 @@ _TEMPLATE_OWN: Final = frozenset(
 # SessionParams of sglang/srt/managers/io_struct.py.
 _SESSION_KEYS: Final = frozenset({"drop_previous_output", "id", "offset", "replace", "rid"})
 
+# What SGLang takes from Ollama's options (srt/entrypoints/ollama/serving.py, 0.5.23), without `stop`.
+_OLLAMA_NUMBERS: Final = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "num_predict",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+)
+
 
 def is_whole(value: object) -> bool:
     """Whether a JSON number is a whole one; 1.0 is, true is not."""
@@ -218,6 +229,13 @@ def _object_without(reserved: frozenset[str]) -> Rule:
     return rule
 
 
+def _options(value: object, _limits: RequestLimits) -> str | None:
+    """Ollama's: of one prompt, and told as an error only after the 200 of its stream."""
+    if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in _OLLAMA_NUMBERS):
+        return f"an object with one number each for {', '.join(_OLLAMA_NUMBERS)}"
+    return None
+
+
 def _session_params(value: object, limits: RequestLimits) -> str | None:
     if isinstance(value, dict) and value.keys() <= _SESSION_KEYS:
         texts = all(value.get(key) is None or _text(value[key], limits) is None for key in ("id", "rid"))
@@ -307,6 +325,7 @@ FIELDS: Final[Mapping[str, Rule]] = {
     **_by_name(_grammar, "ebnf", "json_schema", "structural_tag", "response_format", "tools", "format"),
     "chat_template_kwargs": _object_without(_TEMPLATE_OWN),
     "session_params": _session_params,
+    "options": _options,
     # GenerateReqInput and EmbeddingReqInput take these from a body too; SGLang's own processes fill them in.
     **_by_name(_set_by_server, "lora_id", "http_worker_ipc", "kv_hints", "positional_embed_overrides"),
     **_by_name(_set_by_server, "need_wait_for_mm_inputs", "num_items_assigned", "encoder_urls", "decision_layout"),

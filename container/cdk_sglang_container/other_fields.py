@@ -60,7 +60,7 @@ _TYPED: Final = """
 # SGLang refuses unless its operator switched it on.
 _CONTENT: Final = """
     audio_data betas context custom_labels custom_logit_processor custom_params image_data images images_config instances
-    instruct instructions messages metadata mm_content_hashes mm_hashes mm_processor_kwargs modalities model options
+    instruct instructions messages metadata mm_content_hashes mm_hashes mm_processor_kwargs modalities model
     output_config parameters prompt_format_version questions sampling_params state suffix system template user video_config
     video_data watermark
 """

@@ -63,6 +63,8 @@ def _refusal(request: dict[str, Any], limits: RequestLimits = LIMITS) -> HttpErr
         ({"min_tokens": 10**12}, "min_tokens", "a whole number from 0 to 2048"),
         ({"logprob_start_len": 10**6}, "logprob_start_len", "a whole number from -1 to 2048"),
         ({"seed": 2**63}, "seed", "a whole number from -9223372036854775808 to 9223372036854775807"),
+        ({"options": {"seed": []}}, "options", "an object with one number each for temperature"),
+        ({"options": {"temperature": [0.5]}}, "options", "an object with one number each for temperature"),
         ({"priority": 2**63}, "priority", "a whole number from -2147483648 to 2147483647"),
         ({"bootstrap_room": 2**70}, "bootstrap_room", "a whole number from 0 to"),
         ({"routed_dp_rank": -1}, "routed_dp_rank", "a whole number from 0 to"),
