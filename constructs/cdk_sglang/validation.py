@@ -29,6 +29,7 @@ from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.numbers import as_number
 from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, replaced_keys, shown, written
 
+_EXAMPLE_LENGTH: Final = 60
 _KEYS_SHOWN: Final = 4
 _NUMBER_TOKEN_BELOW: Final = -1e280
 """CDK encodes a number that is known only at deployment as one below this (aws_cdk.Token.as_number, aws-cdk-lib 2.275.0)."""
@@ -269,7 +270,7 @@ def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseMode
     if value is None:
         return "write it, or remove the key"
     if kind in {"list_type", "tuple_type"} and isinstance(value, str | int | float):
-        return f"write it in brackets: [{value}]"
+        return f"write it in brackets{_example(f'[{value}]')}"
     if kind == "dict_type":
         keys = ", ".join(_keys(model_at(model, (*loc, "name")))[:_KEYS_SHOWN])
         return (
@@ -282,10 +283,15 @@ def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseMode
     return _text_advice(value) if kind == "string_type" else f"write {_TYPES[kind]}"
 
 
+def _example(text: str) -> str:
+    """Return what to write as an example behind advice; nothing where a line could not show it."""
+    return f": {text}" if text.isprintable() and len(text) <= _EXAMPLE_LENGTH else ""
+
+
 def _text_advice(value: object) -> str:
     """Return what to write instead of a value that is no text."""
     if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], str):
-        return f"write it without brackets: {value[0]}"
+        return f"write it without brackets{_example(value[0])}"
     return "write it in quotes" if isinstance(value, dt.date) else "write one value"
 
 

@@ -92,3 +92,17 @@ def test_valid_settings_survive_a_round_trip(content: dict[str, Any]) -> None:
     except ConfigurationError:
         return
     assert check(made.model_dump(mode="json", exclude_unset=True, by_alias=True), source=SOURCE) == made
+
+
+@pytest.mark.parametrize("value", ["\U00018cd6", "a\nb", "\x1b[31m", "x" * 300])
+def test_advice_shows_no_value_that_a_line_cannot_hold(value: str) -> None:
+    capacity: dict[str, Any] = {"pool": value, "max_instances": 2}
+    content = {
+        "region": "us-east-1",
+        "endpoints": {"chat": {"capacity": capacity, "components": {"a": {"model": {"id": [value]}}}}},
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        check(content, source=SOURCE)
+    advice = [line.partition("; write it ")[2] for line in caught.value.problems]
+    assert {"in brackets", "without brackets"} <= set(advice)
+    assert all(_is_a_line_with_a_place(line) for line in caught.value.problems)

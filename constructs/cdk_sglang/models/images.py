@@ -220,6 +220,7 @@ class Windows:
         )
 
 
+# Sides in pixels, tokens and ratios of srt/multimodal/processors/step3_vl.py, SGLang 0.5.23 (read 2026-12).
 _STEP_IMAGE, _STEP_WINDOW, _STEP_MOST, _STEP_LEAST = 728, 504, 3024, 32
 _STEP_IMAGE_TOKENS, _STEP_WINDOW_TOKENS, _STEP_PATCHES_PER_TOKEN = 169, 81, 16
 _STEP_NARROW, _STEP_LONG, _STEP_REST = 4, 1.5, 0.2
