@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.numbers import as_number
-from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, replaced_keys, shown, written
+from cdk_sglang.wording import key_hint, key_text, meant_key, one_line, printable, replaced_keys, shown, written
 
 _EXAMPLE_LENGTH: Final = 60
 _KEYS_SHOWN: Final = 4
@@ -202,11 +202,11 @@ def _problems(detail: ErrorDetails, model: type[BaseModel]) -> Iterable[Problem]
         loc = (*loc[:-2], key_text(detail["input"]))  # as written: pydantic shows the key False as 0
     path = ".".join(_shown_part(str(part)) for part in loc)
     if detail["type"] != "value_error":
-        return [Problem(path, _text(detail, loc, model))]
+        return [Problem(path, printable(_text(detail, loc, model)))]
     cause = detail["ctx"]["error"]
     if isinstance(cause, ConfigurationError):
         return [problem.under(path) for problem in cause.problems]
-    return [Problem(path, str(cause))]
+    return [Problem(path, printable(str(cause)))]
 
 
 def _shown_part(part: str) -> str:

@@ -112,6 +112,11 @@ def key_text(key: object) -> str:
     return "null" if key is None else key if isinstance(key, str) else written(key)
 
 
+def printable(text: str) -> str:
+    """Return a text with escapes in place of line breaks and other signs that a terminal would obey or not show."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def one_line(text: str) -> str:
     """Return a text without line breaks and signs that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
+    return printable(" ".join(text.split()))

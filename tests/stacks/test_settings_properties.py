@@ -96,7 +96,7 @@ def test_valid_settings_survive_a_round_trip(content: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", ["\U00018cd6", "a\nb", "\x1b[31m", "x" * 300])
 def test_advice_shows_no_value_that_a_line_cannot_hold(value: str) -> None:
-    capacity: dict[str, Any] = {"pool": value, "max_instances": 2}
+    capacity: dict[str, Any] = {"pool": value, "max_instances": f"0{value}"}
     content = {
         "region": "us-east-1",
         "endpoints": {"chat": {"capacity": capacity, "components": {"a": {"model": {"id": [value]}}}}},
