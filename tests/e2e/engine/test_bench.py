@@ -147,13 +147,23 @@ def test_a_slowed_engine_is_a_regression_and_an_equal_one_is_none(measurable: An
     assert report.read_text().count("<svg") >= 1
 
 
-def test_benchmark_jobs_run_aiperf_as_their_container_would(measurable: Any) -> None:
+def test_benchmark_jobs_run_aiperf_as_their_container_would(measurable: Any, models: Path) -> None:
+    """With the model's own tokenizer: AIPerf would download the built-in one."""
     s3 = measurable.client("s3")
     s3.create_bucket(Bucket="jobs-1")
     before = settings.current()
     settings.configure(**{**vars(before), "aiperf": AIPERF})
     try:
-        words = ["--runner", "sagemaker", "--role", ROLE, "--output", "s3://jobs-1/jobs", "--tokenizer", "builtin"]
+        words = [
+            "--runner",
+            "sagemaker",
+            "--role",
+            ROLE,
+            "--output",
+            "s3://jobs-1/jobs",
+            "--tokenizer",
+            str(models / "base"),
+        ]
         said = run(measurable, "short", *words)
     finally:
         settings.restore(before)
