@@ -36,7 +36,7 @@ from localcloud.background import ROOT, LocalError, credentials, ensure, running
 from localcloud.engine.recipe import EngineMissingError, engine_python
 
 AIPERF: Final = ROOT / ".venv-bench" / "bin" / "aiperf"
-SHARE: Final = 0.25
+SHARE: Final = 0.5
 """Share of the time that the slowed engine may run."""
 PERIOD_S: Final = 0.2
 BUCKET: Final = "bench-jobs-123456789012"
