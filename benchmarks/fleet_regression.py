@@ -103,7 +103,7 @@ class Check:
         self.measure("the engine as it is, again")
         self.compare(status=0)
         with slowed():
-            self.measure("one core and a quarter of the time")
+            self.measure("one core and half of the time")
         self.compare(status=1)
         self.jobs()
         page = page or self.folder / "bench.html"
