@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import is_number_token
+from cdk_sglang.tokens import is_number_token
 
 _SHOWN: Final = 60
 _FEW: Final = 4

@@ -12,7 +12,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from cdk_sglang_container.fields import PASSES_MAX
+from cdk_sglang_container.field_rules import PASSES_MAX
 from cdk_sglang_container.gate import guard_dispatch
 from cdk_sglang_container.heartbeat import open_heartbeat
 from cdk_sglang_container.limits import RequestLimits

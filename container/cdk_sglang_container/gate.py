@@ -11,7 +11,8 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from cdk_sglang_container.fields import FIELDS, token_ids_problem
+from cdk_sglang_container.field_rules import token_ids_problem
+from cdk_sglang_container.fields import FIELDS
 from cdk_sglang_container.passage import note_dispatch
 
 if TYPE_CHECKING:

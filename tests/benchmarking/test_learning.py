@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cdk_sglang.benchmarking.learning import measured_rows
 from cdk_sglang.benchmarking.result import Measurement
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 
 
 def test_complete_rows_of_known_models_are_learned_from(measured: Callable[..., Measurement]) -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from cdk_sglang import ConfigurationError, GpuInstance, Slo
 from cdk_sglang.benchmarking.scan import LADDER, scan_plan
 from cdk_sglang.cli.main import app
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning import ComponentRequest, answer
 from cdk_sglang.planning.alternatives import question
 

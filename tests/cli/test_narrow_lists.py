@@ -13,7 +13,7 @@ from cdk_sglang.cli.main import app
 from cdk_sglang.cli.output import stdout
 from cdk_sglang.cli.running import run
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models.facts import aliases, all_models
+from cdk_sglang.models.known_models import aliases, all_models
 
 LIST, PRICES = ("models", "list"), ("prices", "show", "--region", "us-west-2")
 INTERRUPTED = """

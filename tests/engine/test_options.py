@@ -6,7 +6,7 @@ from jsonschema import Draft202012Validator
 
 from cdk_sglang.engine import LoraOptions, SglangOptions, SpeculativeOptions
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.validation import problems_of
+from cdk_sglang.validation_errors import problems_of
 
 
 class _Component(pydantic.BaseModel):

@@ -7,7 +7,7 @@ import pytest
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.hardware.optimization import ARCHITECTURES, job_type_problem, job_types
-from cdk_sglang.models.facts import all_models
+from cdk_sglang.models.known_models import all_models
 
 
 def test_jobs_train_on_the_types_that_the_api_takes() -> None:

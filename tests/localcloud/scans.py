@@ -14,7 +14,7 @@ from cdk_sglang.benchmarking.scan import scan_plan
 from cdk_sglang.benchmarking.scan_run import Candidate, Scan, ScanSetup, run_scan
 from cdk_sglang.benchmarking.scan_stacks import ScanStacks
 from cdk_sglang.cli.bench.scan_measure import Options, candidates
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning import ComponentRequest
 from tests.localcloud.helpers import SESSION
 from tests.support.measurements import measurement

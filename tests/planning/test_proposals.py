@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning.alternatives import question
 from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.proposals import Proposals, propose

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.adapter import Adapter
-from cdk_sglang.validation import problems_of
+from cdk_sglang.validation_errors import problems_of
 
 ODD_SIGN = "which IAM policies or S3 clients read as something else; use letters, digits and ! - _ . ' ( ) = + @ , : &"
 MISTAKES: list[tuple[dict[str, Any], str]] = [

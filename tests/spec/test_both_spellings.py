@@ -23,7 +23,8 @@ from cdk_sglang import (
     StartupTimeouts,
 )
 from cdk_sglang.spec.routing import PrefixAwareRouting
-from cdk_sglang.validation import Spec, problems_of
+from cdk_sglang.validation import Spec
+from cdk_sglang.validation_errors import problems_of
 
 PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 RESERVED = {"training_plan": PLAN, "type": "ml.p5en.48xlarge", "count": 2, "until": dt.date(2027, 3, 1)}

@@ -11,7 +11,8 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.container_base import ContainerBase
 from cdk_sglang.spec.image import Image, ImageBuild, PulledImage, RepositoryImage
 from cdk_sglang.spec.image_facts import SglangDlc
-from cdk_sglang.validation import Spec, problems_of
+from cdk_sglang.validation import Spec
+from cdk_sglang.validation_errors import problems_of
 
 DIGEST = f"sha256:{'0a' * 32}"
 NO_DIGEST = ".digest: 'latest' is not a digest; use 'sha256:' and 64 hexadecimal digits"

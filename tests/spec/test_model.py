@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.spec.model import Model
-from cdk_sglang.validation import problems_of
+from cdk_sglang.validation_errors import problems_of
 
 COMMIT = "0cb88a4f764b7a12671c53f0838cd831a0843b95"
 HUB = {"hugging_face": "Qwen/Qwen3-8B", "revision": COMMIT}

@@ -12,7 +12,9 @@ import pytest
 from pydantic import Field, model_validator
 
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.validation import OrToken, Spec, is_number_token, is_text_token, meanings, problems_of, validated
+from cdk_sglang.tokens import OrToken, is_number_token, is_text_token
+from cdk_sglang.validation import Spec, meanings, validated
+from cdk_sglang.validation_errors import problems_of
 
 
 class Inner(Spec):

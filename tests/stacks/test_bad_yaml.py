@@ -8,7 +8,7 @@ import pytest
 
 from cdk_sglang import ConfigurationError
 from cdk_sglang.environments.reading import load, parse
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 
 FINE = """\
 account: "444455556666"

@@ -10,7 +10,7 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.benchmarking.history.parquet import read_parquet
 from cdk_sglang.benchmarking.learning import measured_rows
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning.gate_rows import gate_measured
 from cdk_sglang.planning.measured import calibrated
 from cdk_sglang.planning.measured_calibration import MeasuredCalibration

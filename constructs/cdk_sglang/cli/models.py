@@ -18,7 +18,8 @@ from cdk_sglang.cli.own import MODELS_FOLDER, own_models, write_text
 from cdk_sglang.cli.tables import fitting_table, print_table
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.models.config import read_config, unwrap
-from cdk_sglang.models.facts import ModelFacts, aliases, all_models, catalogue, contradiction, read_models
+from cdk_sglang.models.facts import ModelFacts
+from cdk_sglang.models.known_models import aliases, all_models, catalogue, contradiction, read_models
 from cdk_sglang.planning.parallel import Parallelism, kv_bytes_per_token
 
 app = typer.Typer(help="Models that the planner knows: list them, or add one.", no_args_is_help=True)

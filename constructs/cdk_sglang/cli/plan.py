@@ -25,7 +25,7 @@ from cdk_sglang.cli.source import reader_of, told_by
 from cdk_sglang.environments.location import ENVIRONMENTS
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, read_prices
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning.alternatives import holding
 from cdk_sglang.planning.component.task import made_for
 from cdk_sglang.planning.export import plan_json

@@ -18,7 +18,7 @@ from cdk_sglang.environments.naming import environment_name_problems
 from cdk_sglang.environments.settings import Environment
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.partial import further_problems
-from cdk_sglang.validation import problems_of
+from cdk_sglang.validation_errors import problems_of
 from cdk_sglang.wording import one_line
 
 _NODES_MAX: Final = 100_000

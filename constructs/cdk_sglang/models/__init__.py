@@ -2,7 +2,8 @@
 
 from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, Quantization
 from cdk_sglang.models.config import read_config
-from cdk_sglang.models.facts import ModelFacts, all_models, catalogue, read_models
+from cdk_sglang.models.facts import ModelFacts
+from cdk_sglang.models.known_models import all_models, catalogue, read_models
 
 __all__ = [
     "LinearAttention",

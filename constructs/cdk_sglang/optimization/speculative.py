@@ -33,7 +33,7 @@ from cdk_sglang.serving.shared.acknowledge import acknowledge_all, inline_policy
 from cdk_sglang.serving.shared.log_options import LogOptions, allowed_days
 from cdk_sglang.serving.shared.logs import kept_under_a_name
 from cdk_sglang.serving.shared.runtime_functions import make_log_group
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs

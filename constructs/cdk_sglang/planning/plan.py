@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import price_usd_per_hour, region_doubts
-from cdk_sglang.models.facts import contradiction, doubts
+from cdk_sglang.models.facts import doubts
+from cdk_sglang.models.known_models import contradiction
 from cdk_sglang.planning.alternatives import cheapest_fast_enough, prices_of, question
 from cdk_sglang.planning.cost import budget_problems, price_warnings, total_usd
 from cdk_sglang.planning.endpoints import pack_endpoint

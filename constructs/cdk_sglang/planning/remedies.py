@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cdk_sglang.models.architecture import Quantization
-from cdk_sglang.models.facts import all_models
+from cdk_sglang.models.known_models import all_models
 from cdk_sglang.planning.fits import fitting_splits, holds
 from cdk_sglang.planning.memory import memory_of
 from cdk_sglang.planning.pools import cache_format

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import Gpu
-from cdk_sglang.models.facts import catalogue, doubts
+from cdk_sglang.models.facts import doubts
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.models.quantization import method_of
 from cdk_sglang.planning.drafts import DEFAULT_ACCEPT_LENGTH, DraftKind, Speculation
 from cdk_sglang.planning.parallel import KV_BYTES, Parallelism

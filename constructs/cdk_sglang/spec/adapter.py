@@ -12,7 +12,7 @@ from cdk_sglang.spec.alternatives import OneOf
 from cdk_sglang.spec.kinds import Name
 from cdk_sglang.spec.s3 import empty_part, odd_signs, place_of
 from cdk_sglang.spec.secrets import KeyArn
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 ARCHIVE_SUFFIX: Final = ".tar.gz"
 """ArtifactUrl must end so: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentContainerSpecification.html"""

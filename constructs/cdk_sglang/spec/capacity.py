@@ -15,7 +15,8 @@ from cdk_sglang.hardware import GpuInstance, pool_region_problems, zero_instance
 from cdk_sglang.spec.kinds import Count, Instance, unique
 from cdk_sglang.spec.reservation import MAX_INSTANCES, OnDemandMove, Reservation
 from cdk_sglang.spec.scale_in import ScaleIn
-from cdk_sglang.validation import Spec, is_text_token
+from cdk_sglang.tokens import is_text_token
+from cdk_sglang.validation import Spec
 from cdk_sglang.wording import exactly_one
 
 

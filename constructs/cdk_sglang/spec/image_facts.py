@@ -11,7 +11,7 @@ from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 from cdk_sglang.checks import did_you_mean
 from cdk_sglang.engine.rendering import ImageKind
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 _DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _CUDA: Final = r"[0-9]+\.[0-9]+"

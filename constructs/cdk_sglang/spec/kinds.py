@@ -24,7 +24,7 @@ from pydantic_core import core_schema
 
 from cdk_sglang.hardware import GpuInstance
 from cdk_sglang.hardware.instances import unknown_type
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 
 def matching(pattern: str, words: str, *, max_length: int | None = None) -> tuple[AfterValidator, WithJsonSchema]:

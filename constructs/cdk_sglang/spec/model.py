@@ -12,7 +12,7 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf
 from cdk_sglang.spec.s3 import empty_part, odd_signs, place_of
 from cdk_sglang.spec.secrets import NAME_OR_ARN, KeyArn
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")

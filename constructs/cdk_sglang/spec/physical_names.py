@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import is_token
+from cdk_sglang.tokens import is_token
 
 MAX_NAME_LENGTH: Final = 63
 """Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""

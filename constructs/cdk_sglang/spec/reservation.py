@@ -13,7 +13,8 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import PLAN_COUNTS, GpuInstance, plan_count_problem, reservable_problem
 from cdk_sglang.spec.kinds import Instance
 from cdk_sglang.spec.schedules import NOT_BEFORE
-from cdk_sglang.validation import Spec, is_text_token
+from cdk_sglang.tokens import is_text_token
+from cdk_sglang.validation import Spec
 
 MAX_INSTANCES: Final = 1000
 """Most instances of an endpoint. No limit of AWS: a bound above it is a typing mistake."""

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.hardware import GpuInstance
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 
 _HOST_SHARE: Final = 0.5
 """Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 
 RequestsPerMinute = Annotated[int, Field(ge=1, le=1_000_000), OrToken]
 

@@ -12,7 +12,8 @@ from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.rollback_alarms import RollbackAlarms
-from cdk_sglang.validation import OrToken, Spec, is_number_token
+from cdk_sglang.tokens import OrToken, is_number_token
+from cdk_sglang.validation import Spec
 from cdk_sglang.wording import exactly_one
 
 # Bounds of DeploymentConfig and InferenceComponentDeploymentConfig: botocore 1.44.5, sagemaker UpdateEndpoint and

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 
 _PREFIX_AWARE_MIN_INSTANCES: Final = 2
 _PREFIX_LENGTH: Final = 4096

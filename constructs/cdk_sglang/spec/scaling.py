@@ -16,7 +16,8 @@ from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.schedule_checks import window_problems
 from cdk_sglang.spec.schedules import COPIES_MAX, Bounds, Copies, NightlyStop, Window, skipped_problems
 from cdk_sglang.spec.time_zones import TimeZone
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 from cdk_sglang.wording import shown
 
 COOLDOWN_MAX_SECONDS: Final = 86_400

@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 
 TIMEOUT_MAX_SECONDS: Final = 3600
 

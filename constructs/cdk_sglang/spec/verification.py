@@ -9,7 +9,8 @@ from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema, model_
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.task import IMAGE_BODY, TASK_SHAPES, Task
-from cdk_sglang.validation import OrToken, Spec
+from cdk_sglang.tokens import OrToken
+from cdk_sglang.validation import Spec
 
 SMOKE_MAX_SECONDS: Final = 60
 """SageMaker gives a model 60 s to answer InvokeEndpoint

@@ -71,7 +71,7 @@ def scan(
     """
     from cdk_sglang.benchmarking.scan import scan_plan
     from cdk_sglang.cli.bench.scan_measure import Options
-    from cdk_sglang.models.facts import catalogue
+    from cdk_sglang.models.known_models import catalogue
     from cdk_sglang.planning import ComponentRequest
     from cdk_sglang.spec.slo import Slo
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 from cdk_sglang.cli.importing.notes import Notes
 from cdk_sglang.engine.rendering import PREFIX
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models.facts import ModelFacts, all_models, catalogue
+from cdk_sglang.models.facts import ModelFacts
+from cdk_sglang.models.known_models import all_models, catalogue
 from cdk_sglang.spec.model import uri_mistakes
 from cdk_sglang.spec.s3 import place_of
 

@@ -17,7 +17,7 @@ from cdk_sglang.cli.own import own_models, own_prices
 from cdk_sglang.cli.plan import environment_reader
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.hardware import GpuInstance, pool_region_problems
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning.fleet_request import FleetRequest
 from cdk_sglang.planning.own import MODELS, PRICES
 from cdk_sglang.planning.plan import plan_fleet

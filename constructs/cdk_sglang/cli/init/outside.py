@@ -10,7 +10,7 @@ from cdk_sglang.cli.init.answers import Answers
 from cdk_sglang.cli.models import save_model
 from cdk_sglang.cli.own import own_models
 from cdk_sglang.errors import ConfigurationError
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.planning.own import MODELS
 
 

@@ -17,7 +17,7 @@ from cdk_sglang.cli.mcp.problems import PROBLEMS_MAX, lines, problem_row
 from cdk_sglang.cli.mcp.tool import ProblemRow
 from cdk_sglang.cli.mcp.workspace import Workspace
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.validation import problems_of
+from cdk_sglang.validation_errors import problems_of
 
 _logger: Final = logging.getLogger(__name__)
 _SIGNIFICANT_DIGITS: Final = 6

@@ -28,7 +28,7 @@ from cdk_sglang.serving.shared.runtime_functions import make_function
 from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.scheduled import allow, keep_failed_calls, make_failed_queue
 from cdk_sglang.spec.observability import ShowbackSettings
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms

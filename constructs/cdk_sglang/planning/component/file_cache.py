@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import is_token
+from cdk_sglang.tokens import is_token
 
 if TYPE_CHECKING:
     from cdk_sglang.models.facts import ModelFacts

@@ -7,7 +7,7 @@ from typing import Final
 
 from cdk_sglang.engine import SglangOptions
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import is_token
+from cdk_sglang.tokens import is_token
 
 _SHARE: Final = 0.8
 """Of a copy's memory that adapters leave: SGLang's own default (--hicache-host-memory-fraction, 0.5.23), which it takes of the whole host."""

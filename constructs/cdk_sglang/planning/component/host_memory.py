@@ -13,7 +13,7 @@ from cdk_sglang.planning.adapters import adapter_host_gib
 from cdk_sglang.planning.component.host_cache import host_cache_problems, sized_for_host
 from cdk_sglang.planning.fleet_request import HostMemory
 from cdk_sglang.spec.resources import HostResources
-from cdk_sglang.validation import is_token
+from cdk_sglang.tokens import is_token
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance

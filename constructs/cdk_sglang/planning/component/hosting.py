@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk_sglang.planning.price import REGION
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, PriceTable

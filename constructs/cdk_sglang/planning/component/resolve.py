@@ -26,7 +26,7 @@ from cdk_sglang.planning.component.variants import ModelVariant, gpus_by_type, m
 from cdk_sglang.planning.layouts import CopyNeeds
 from cdk_sglang.planning.verdict import component_problems
 from cdk_sglang.spec.scaling import ComponentScaling
-from cdk_sglang.validation import is_token
+from cdk_sglang.tokens import is_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from cdk_sglang.engine.groups import SpeculativeOptions
 from cdk_sglang.errors import Problem
 from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 from cdk_sglang.hardware.optimization import ARCHITECTURES, BENCHMARK_REGIONS, job_type_problem, job_types
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from constructs import Construct
 from cdk_sglang.arguments import checked_fields
 from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.alarms import NoAlarms
-from cdk_sglang.validation import is_text_token
+from cdk_sglang.tokens import is_text_token
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch

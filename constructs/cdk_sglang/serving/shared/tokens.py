@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.validation import is_number_token
+from cdk_sglang.tokens import is_number_token
 
 
 def is_token(value: object) -> bool:
