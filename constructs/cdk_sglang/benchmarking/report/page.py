@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from cdk_sglang.benchmarking.figures import FIGURES, held_against_plan, interval_of, label_of, steps_of
+from cdk_sglang.benchmarking.copies import copies_words
+from cdk_sglang.benchmarking.figures import (
+    FIGURES,
+    error_lines,
+    held_against_plan,
+    interval_of,
+    label_of,
+    marked_label,
+    steps_of,
+)
+from cdk_sglang.benchmarking.outcomes import counted
 from cdk_sglang.benchmarking.report import scatter
 from cdk_sglang.benchmarking.report.scatter import Point, Scatter, Series
 from cdk_sglang.planning.page_template import page_template
@@ -21,6 +31,10 @@ COLOURS: Final = 6
 """Colours that the plan's style sheet has."""
 CHARTED: Final = 6
 """Newest runs of a component that are drawn; a table lists them all."""
+TIMES: Final = {"TTFT ms": "ttft_ms", "TPOT ms": "tpot_ms", "request ms": "request_ms"}
+"""Times of a request, by heading."""
+PARTS: Final = ("mean", "p50", "p90", "p95", "p99")
+"""Parts of a distribution."""
 _TENTHS_BELOW: Final = 100
 
 
@@ -38,6 +52,7 @@ def report_html(environment: str, runs: Mapping[str, Sequence[Measurement]]) -> 
         environment=environment,
         components={name: _component(found) for name, found in components.items()},
         headings=[figure.name for figure in FIGURES],
+        parts=PARTS,
         colours=COLOURS,
         frame=scatter,
     )
@@ -56,13 +71,27 @@ def _component(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, object]:
 
 
 def _run(identifier: str, repeats: Sequence[Measurement]) -> dict[str, object]:
+    seconds = (max(one.ended for one in repeats) - repeats[0].started).total_seconds()
+    lengths = [
+        _number(sum(found) / len(found))
+        if (found := [value for one in repeats if (value := getattr(one.figures, name)) is not None])
+        else "?"
+        for name in ("input_tokens", "output_tokens")
+    ]
     return {
         "name": identifier,
         "first": repeats[0],
+        "copies": copies_words(repeats),
+        "began": f"{repeats[0].started:%Y-%m-%d %H:%M} UTC",
+        "minutes": seconds / 60,
+        "lengths": lengths,
+        "errors": error_lines(repeats),
+        "percentiles": [row for step in steps_of(repeats).values() for row in _percentiles(step)],
         "steps": [
             {
                 "load": label_of(step[0]),
-                "is_partial": any(one.is_partial for one in step),
+                "marked": marked_label(step),
+                "counts": bool(counted(step)),
                 "requests": sum(one.figures.requests for one in step),
                 "failed": sum(one.figures.failed for one in step),
                 "cells": [_shown(interval_of(figure, step)) for figure in FIGURES],
@@ -71,6 +100,17 @@ def _run(identifier: str, repeats: Sequence[Measurement]) -> dict[str, object]:
             for step in steps_of(repeats).values()
         ],
     }
+
+
+def _percentiles(step: Sequence[Measurement]) -> list[dict[str, object]]:
+    """Return the distribution of each time over the requests of a step, as the mean over its repeats."""
+    found = []
+    for heading, name in TIMES.items():
+        spread = [one for repeat in counted(step) or step if (one := getattr(repeat.figures, name)) is not None]
+        if spread:
+            cells = [_number(sum(getattr(one, part) for one in spread) / len(spread)) for part in PARTS]
+            found.append({"load": label_of(step[0]), "figure": heading, "cells": cells})
+    return found
 
 
 def _charts(runs: Mapping[str, Sequence[Measurement]]) -> list[Scatter | None]:
@@ -111,7 +151,7 @@ def _series(
     found = []
     for identifier, repeats in runs.items():
         points = []
-        for step in steps_of(repeats).values():
+        for step in steps_of(counted(repeats)).values():
             x, y = across(step), up(step)
             if x and y:
                 label = f"{identifier}, {label_of(step[0])}: {_number(x)}, {_number(y)}"
