@@ -17,6 +17,7 @@ from cdk_sglang.benchmarking.aiperf.configuration import Address
 from cdk_sglang.benchmarking.aiperf.process import Ended
 from cdk_sglang.benchmarking.aiperf.records import error_kind
 from cdk_sglang.benchmarking.compare import compare
+from cdk_sglang.benchmarking.copies import CopiesSeen
 from cdk_sglang.benchmarking.figures import error_lines, held_against_plan, interval_of, marked_label
 from cdk_sglang.benchmarking.history.store import History
 from cdk_sglang.benchmarking.outcomes import counted, error_words, flaw_of
@@ -211,3 +212,27 @@ def test_compare_and_gate_end_with_1_and_name_the_load(tmp_path: Path, measured:
     assert reported.exit_code == 0
     assert "16 in flight (failing)" in reported.output
     assert "failed at 16 in flight: 180 x 500 ModelError" in reported.output
+
+
+def test_ctrl_c_between_two_repeats_keeps_what_was_measured(
+    measure: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([None, None, KeyboardInterrupt])
+
+    class Seen(CopiesSeen):
+        def look(self, *, now: bool = False) -> None:
+            super().look(now=now)
+            interruption = next(looks)
+            if interruption is not None:
+                raise interruption
+
+    monkeypatch.setattr("cdk_sglang.benchmarking.runner.CopiesSeen", Seen)
+    run = measure({})
+    assert run.outcome is Outcome.INTERRUPTED
+    assert run.reason == "interrupted; what was measured until then is kept"
+    assert [(one.figures.requests, one.is_partial, one.outcome) for one in run.measurements] == [
+        (12, False, Outcome.INTERRUPTED)
+    ]
+    looks = iter([KeyboardInterrupt])
+    with pytest.raises(KeyboardInterrupt):
+        measure({})
