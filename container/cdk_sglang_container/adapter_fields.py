@@ -135,8 +135,9 @@ def config_problems(content: Mapping[str, Any]) -> list[str]:
     problems += _module_problems(content.get("target_modules"))
     if content.get("use_dora"):
         problems.append("use_dora: SGLang does not serve DoRA adapters; train one without it")
-    for key, value in content.items():
-        field = FIELDS.get(key, _UNKNOWN)
+    unknown = [key for key in content if key not in FIELDS]
+    for key in (*(key for key in FIELDS if key in content), *unknown):
+        field, value = FIELDS.get(key, _UNKNOWN), content[key]
         if field.served is not None and value not in field.served:
             problems.append(
                 f"{json.dumps(key)[1:-1]}: {_shown(value)} is ignored by SGLang, so that the answers would be wrong "
