@@ -59,32 +59,27 @@ def report_html(environment: str, runs: Mapping[str, Sequence[Measurement]]) -> 
 
 
 def _component(runs: Mapping[str, Sequence[Measurement]]) -> dict[str, object]:
-    newest = dict(list(runs.items())[-CHARTED:])
+    newest = dict([(identifier, repeats) for identifier, repeats in runs.items() if counted(repeats)][-CHARTED:])
     return {
         "charts": [chart for chart in _charts(newest) if chart is not None],
         "legend": [
             f"{identifier}: {repeats[0].workload}, {repeats[0].runner}" for identifier, repeats in newest.items()
         ],
         "runs": [_run(identifier, repeats) for identifier, repeats in reversed(list(runs.items()))],
+        "open": CHARTED,
         "left_out": len(runs) - len(newest),
     }
 
 
 def _run(identifier: str, repeats: Sequence[Measurement]) -> dict[str, object]:
     seconds = (max(one.ended for one in repeats) - repeats[0].started).total_seconds()
-    lengths = [
-        _number(sum(found) / len(found))
-        if (found := [value for one in repeats if (value := getattr(one.figures, name)) is not None])
-        else "?"
-        for name in ("input_tokens", "output_tokens")
-    ]
     return {
         "name": identifier,
         "first": repeats[0],
         "copies": copies_words(repeats),
         "began": f"{repeats[0].started:%Y-%m-%d %H:%M} UTC",
         "minutes": seconds / 60,
-        "lengths": lengths,
+        "lengths": _lengths(repeats),
         "errors": error_lines(repeats),
         "percentiles": [row for step in steps_of(repeats).values() for row in _percentiles(step)],
         "steps": [
@@ -100,6 +95,17 @@ def _run(identifier: str, repeats: Sequence[Measurement]) -> dict[str, object]:
             for step in steps_of(repeats).values()
         ],
     }
+
+
+def _lengths(repeats: Sequence[Measurement]) -> str:
+    """Return the mean lengths of prompts and answers in words; an empty text without a success."""
+    known = [one.figures for one in repeats if one.figures.input_tokens is not None]
+    if not known:
+        return ""
+    prompt, answer = (
+        sum(getattr(one, name) or 0 for one in known) / len(known) for name in ("input_tokens", "output_tokens")
+    )
+    return f"prompts of {_number(prompt)} tokens and answers of {_number(answer)}"
 
 
 def _percentiles(step: Sequence[Measurement]) -> list[dict[str, object]]:

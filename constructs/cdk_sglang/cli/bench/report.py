@@ -155,7 +155,11 @@ def print_run(measurements: Sequence[Measurement]) -> None:
     if plan.row_count:
         console.print(plan)
     else:
-        console.print("beside the plan: nothing, since the plan has no figures of this model or this kind of load")
+        console.print(
+            "beside the plan: nothing, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
+            "or no repeat counts",
+            soft_wrap=True,
+        )
 
 
 def shown(figure: Interval | None) -> str:
