@@ -1,4 +1,4 @@
-"""Whether SGLang serves a LoRA adapter as it was trained: rules over `adapter_config.json` and the tensors beside it.
+"""Whether the tensors of a LoRA adapter are those that its config describes, and fit a base model.
 
 One text in two places, `cdk_sglang/weights` and `cdk_sglang_container`: the library checks what it packs, the container
 what it is told to load, and neither imports the other. A test holds the two files equal; change both. Nothing but the
@@ -7,35 +7,13 @@ standard library here. Read in sglang 0.5.23, srt/lora: lora_config.py, lora.py,
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 CONFIG_FILE: Final = "adapter_config.json"
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
-
-_IGNORED: Final[Mapping[str, tuple[tuple[object, ...], str]]] = {
-    # key: (values that change nothing, what SGLang does instead)
-    "use_rslora": ((None, False), "SGLang scales by lora_alpha / r, not by lora_alpha / sqrt(r)"),
-    "rank_pattern": ((None, {}), "SGLang takes r for every module"),
-    "alpha_pattern": ((None, {}), "SGLang takes lora_alpha for every module"),
-    "modules_to_save": ((None, []), "SGLang leaves fully trained modules out"),
-    "layer_replication": ((None, []), "SGLang does not repeat layers"),
-    "bias": ((None, "none"), "SGLang leaves trained biases out"),
-    "lora_bias": ((None, False), "SGLang leaves trained biases out"),
-    "use_qalora": ((None, False), "SGLang knows plain LoRA only"),
-    "alora_invocation_tokens": ((None, []), "SGLang applies the adapter to every token"),
-    "trainable_token_indices": ((None, [], {}), "SGLang leaves trained tokens out"),
-    "arrow_config": ((None, {}), "SGLang applies the adapter as it is, without a router"),
-}
-"""Keys of PEFT's LoraConfig (huggingface/peft, src/peft/tuners/lora/config.py) that SGLang 0.5.23 never reads."""
-
-_TECHNIQUE: Final = "use_"
-"""Beginning of the keys with which PEFT switches techniques on: one that nobody knows here is none that SGLang serves."""
-
-_ALL_WORDS: Final = ("all", "all-linear")
 
 _FUSED: Final[Mapping[str, str]] = {
     "q_proj": "qkv_proj",
@@ -82,50 +60,6 @@ class Tensor:
 
     dtype: str
     shape: tuple[int, ...]
-
-
-def config_problems(content: Mapping[str, Any]) -> list[str]:
-    """Say what of a parsed `adapter_config.json` SGLang would refuse, or serve otherwise than it was trained."""
-    problems = []
-    kind = content.get("peft_type")
-    if not isinstance(kind, str) or kind.upper() != "LORA":
-        problems.append(f"peft_type: {kind!r} is not served by SGLang; only LORA adapters are")
-    rank = content.get("r")
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        problems.append(f"r: {rank!r} is not a rank; use a whole number of 1 or more")
-    alpha = content.get("lora_alpha")
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
-        problems.append(f"lora_alpha: {alpha!r} is not a number; SGLang scales the adapter by lora_alpha / r")
-    problems += _module_problems(content.get("target_modules"))
-    if content.get("use_dora"):
-        problems.append("use_dora: SGLang does not serve DoRA adapters; train one without it")
-    unknown = [key for key in content if key.startswith(_TECHNIQUE) and key not in _IGNORED and key != "use_dora"]
-    rules = {**_IGNORED, **{key: ((None, False, {}), "SGLang knows plain LoRA only") for key in unknown}}
-    for key, (harmless, instead) in rules.items():
-        value = content.get(key)
-        if value not in harmless:
-            problems.append(
-                f"{key}: {value!r} is ignored by SGLang, so that the answers would be wrong "
-                f"({instead}); train without it, or merge the adapter into the base model"
-            )
-    return problems
-
-
-def _module_problems(modules: object) -> list[str]:
-    if isinstance(modules, str):
-        if modules in _ALL_WORDS:
-            return []
-        return [f"target_modules: the pattern {modules!r} is not understood by SGLang; list the modules' names"]
-    if not isinstance(modules, list) or not modules or not all(isinstance(name, str) for name in modules):
-        return [f"target_modules: {modules!r} is not a list of module names"]
-    return []
-
-
-def module_names(modules: str | list[str]) -> frozenset[str]:
-    """Return the last parts of the modules' names; "all" alone for PEFT's `all-linear`."""
-    if isinstance(modules, str) or not modules:
-        return frozenset({"all"})
-    return frozenset(name.rsplit(".", 1)[-1] for name in modules)
 
 
 def missing_modules(changed: Iterable[str], allowed: Iterable[str]) -> list[str]:

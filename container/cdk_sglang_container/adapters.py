@@ -2,7 +2,7 @@
 
 SGLang 0.5.23 loads an adapter whose matrices do not fit, answers "success", and its scheduler dies with the first request
 that uses it; one that was trained with what SGLang does not know answers wrongly. The rules are those of
-`cdk-sglang adapters pack` (`adapter_rules.py`), over the config and the safetensors headers alone.
+`cdk-sglang adapters pack` (`adapter_fields.py`, `adapter_rules.py`), over the config and the safetensors headers alone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cdk_sglang_container.adapter_fields import config_problems, module_names
 from cdk_sglang_container.adapter_rules import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Tensor,
     base_problems,
-    config_problems,
     missing_modules,
-    module_names,
     tensor_problems,
 )
 
@@ -143,7 +142,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AdapterError(f"{CONFIG_FILE}: is not JSON ({error})") from error
     except OSError as error:
         raise AdapterError(f"{CONFIG_FILE}: cannot be read ({error.strerror})") from error

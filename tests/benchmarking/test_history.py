@@ -95,6 +95,18 @@ def test_columns_that_a_later_version_adds_are_no_obstacle(tmp_path: Path, measu
     assert parquet.read_parquet([path]) == ([measured()], [])
 
 
+def test_rows_of_before_copies_and_errors_were_kept_are_read(tmp_path: Path, measured: Make) -> None:
+    path = tmp_path / "environment=prod/component=prod-chat-qwen/date=2026-11-30/a.parquet"
+    parquet.write_parquet(path, [measured(copies=2, copies_min=1, copies_max=2, max_error_rate=0.2)])
+    with parquet._connection() as connection:
+        added = "copies_min, copies_max, max_error_rate"
+        connection.execute(
+            f"CREATE TABLE fewer AS SELECT * EXCLUDE ({added}) FROM read_parquet('{path}', hive_partitioning = false)"
+        )
+        connection.execute(f"COPY fewer TO '{path}' (FORMAT parquet)")
+    assert parquet.read_parquet([path]) == ([measured(copies=2)], [])
+
+
 def test_a_run_is_named_by_position_or_by_the_beginning_of_its_identifier(measured: Make) -> None:
     runs = runs_of([measured(run="20261130-aa"), measured(run="20261130-ab"), measured(run="20261201-aa")])
     assert choose_run(runs, "last", path="B")[0].run == "20261201-aa"

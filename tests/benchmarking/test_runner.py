@@ -24,23 +24,14 @@ from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended, find_aipe
 from cdk_sglang.benchmarking.aiperf.records import figures_of, records_of
 from cdk_sglang.benchmarking.dataset import fetch_dataset, line_problems
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, resolve_workload
-from cdk_sglang.benchmarking.result import Deployed, Outcome
+from cdk_sglang.benchmarking.result import Outcome
 from cdk_sglang.benchmarking.runner import Run, Setup, run_workload
 from cdk_sglang.benchmarking.senders import AiperfSender
-from cdk_sglang.benchmarking.target import BenchEnvironment, Target
-from cdk_sglang.hardware import GpuInstance
+from cdk_sglang.benchmarking.target import BenchEnvironment
+from tests.support.benchmarks import DEPLOYED, TARGET
 
 DATA = Path(__file__).parent / "data"
 ADDRESS = Address(url="http://127.0.0.1:1", path="/chat", needs_token=True)
-DEPLOYED = Deployed(
-    instance="ml.g6e.2xlarge", instances=1, copies=1, gpus=1, image="i", sglang_version="0.5.20", options="{}",
-    options_hash="x", model="m", model_revision="r",
-)  # fmt: skip
-TARGET = Target(
-    environment="prod", path="chat/qwen", endpoint_name="prod-chat", component_name="prod-chat-qwen", region="us-east-1",
-    load=Load(), slo=None, model="m", model_revision="r", sglang_version="0.5.20",
-    instance=GpuInstance.named("ml.g6e.2xlarge"), gpus=1, request=None,
-)  # fmt: skip
 
 
 def resolved(**values: Any) -> ResolvedWorkload:

@@ -80,31 +80,32 @@ def test_an_adapter_that_fits_passes(tmp_path: Path, model: Path) -> None:
     check_adapter(_adapter(tmp_path / "a"), model=model, max_rank=None, target_modules=None)
 
 
-def test_the_library_and_the_container_have_one_text_of_the_rules() -> None:
-    packs = ROOT / "constructs" / "cdk_sglang" / "weights" / "adapter_rules.py"
-    loads = ROOT / "container" / "cdk_sglang_container" / "adapter_rules.py"
+@pytest.mark.parametrize("rules", ["adapter_fields.py", "adapter_rules.py"])
+def test_the_library_and_the_container_have_one_text_of_the_rules(rules: str) -> None:
+    packs = ROOT / "constructs" / "cdk_sglang" / "weights" / rules
+    loads = ROOT / "container" / "cdk_sglang_container" / rules
     assert packs.read_bytes() == loads.read_bytes(), f"change both: cp {packs} {loads}"
 
 
 _SAME_RULES: list[tuple[dict[str, Any], str]] = [
-    ({"config": {"use_rslora": True}}, "use_rslora: True is ignored by SGLang, so that the answers would be wrong"),
-    ({"config": {"alpha_pattern": {"q_proj": 4}}}, "alpha_pattern: {'q_proj': 4} is ignored"),
-    ({"config": {"rank_pattern": {"q_proj": 4}}}, "rank_pattern: {'q_proj': 4} is ignored"),
-    ({"config": {"modules_to_save": ["lm_head"]}}, "modules_to_save: ['lm_head'] is ignored"),
-    ({"config": {"bias": "all"}}, "bias: 'all' is ignored"),
-    ({"config": {"lora_bias": True}}, "lora_bias: True is ignored"),
+    ({"config": {"use_rslora": True}}, "use_rslora: true is ignored by SGLang, so that the answers would be wrong"),
+    ({"config": {"alpha_pattern": {"q_proj": 4}}}, 'alpha_pattern: {"q_proj": 4} is ignored'),
+    ({"config": {"rank_pattern": {"q_proj": 4}}}, 'rank_pattern: {"q_proj": 4} is ignored'),
+    ({"config": {"modules_to_save": ["lm_head"]}}, 'modules_to_save: ["lm_head"] is ignored'),
+    ({"config": {"bias": "all"}}, 'bias: "all" is ignored'),
+    ({"config": {"lora_bias": True}}, "lora_bias: true is ignored"),
     ({"config": {"layer_replication": [[0, 1]]}}, "layer_replication: [[0, 1]] is ignored"),
-    ({"config": {"use_bdlora": {"blocks": 4}}}, "use_bdlora: {'blocks': 4} is ignored by SGLang"),
-    ({"config": {"use_what_comes_next": True}}, "use_what_comes_next: True is ignored by SGLang"),
-    ({"config": {"arrow_config": {"top_k": 2}}}, "arrow_config: {'top_k': 2} is ignored by SGLang"),
+    ({"config": {"use_bdlora": {"blocks": 4}}}, 'use_bdlora: {"blocks": 4} is ignored by SGLang'),
+    ({"config": {"use_what_comes_next": True}}, "use_what_comes_next: true is ignored by SGLang"),
+    ({"config": {"arrow_config": {"top_k": 2}}}, 'arrow_config: {"top_k": 2} is ignored by SGLang'),
     ({"config": {"use_dora": True}}, "use_dora: SGLang does not serve DoRA adapters"),
-    ({"config": {"peft_type": "IA3"}}, "peft_type: 'IA3' is not served by SGLang"),
-    ({"config": {"peft_type": None}}, "peft_type: None is not served by SGLang"),
-    ({"config": {"r": "4"}}, "r: '4' is not a rank"),
-    ({"config": {"r": True}}, "r: True is not a rank"),
-    ({"config": {"lora_alpha": None}}, "lora_alpha: None is not a number"),
-    ({"config": {"lora_alpha": float("nan")}}, "lora_alpha: nan is not a number"),
-    ({"config": {"target_modules": ".*_proj"}}, "the pattern '.*_proj' is not understood"),
+    ({"config": {"peft_type": "IA3"}}, 'peft_type: "IA3" is not served by SGLang'),
+    ({"config": {"peft_type": None}}, "peft_type: null is not served by SGLang"),
+    ({"config": {"r": "4"}}, 'r: "4" is not a rank'),
+    ({"config": {"r": True}}, "r: true is not a rank"),
+    ({"config": {"lora_alpha": None}}, "lora_alpha: null is not a number"),
+    ({"config": {"lora_alpha": float("nan")}}, "lora_alpha: NaN is not a number"),
+    ({"config": {"target_modules": ".*_proj"}}, 'the pattern ".*_proj" is not understood'),
     ({"config": {"target_modules": []}}, "target_modules: [] is not a list of module names"),
     ({"config": {"r": 2}}, "has the shape [4, 32], adapter_config.json says r 2; the two files are not of one adapter"),
     (

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from cdk_sglang.benchmarking.history.store import History
 from cdk_sglang.benchmarking.result import Measurement, Outcome
 from cdk_sglang.cli.aws import reason_of
+from cdk_sglang.cli.bench.waking import NoAnswerError
 from cdk_sglang.cli.main import app
 from cdk_sglang.client.wait import SystemClock
 from localcloud.aws.server import LocalCloud
@@ -30,7 +31,7 @@ RECORDS = ROOT / "tests" / "benchmarking" / "data" / "good" / "profile_export.js
 REFUSED = ROOT / "tests" / "benchmarking" / "data" / "refused" / "profile_export.jsonl"
 PROGRAM = f"""#!{sys.executable}
 # Leaves the records of a real run of AIPerf: with two requests in flight when it is interrupted, as AIPerf does; with three those of a
-# run that was refused, once the endpoint is gone.
+# run that was refused, once the endpoint is gone; with four those beside the program, in which some requests have failed.
 import json, pathlib, shutil, signal, sys, time
 if sys.argv[1] == "--version":
     sys.exit(print("aiperf 0.13.0"))
@@ -47,6 +48,9 @@ if concurrency in (2, 3):
         time.sleep(0.05)
     shutil.copy({str(REFUSED)!r}, folder)
     sys.exit(1)
+if concurrency == 4:
+    shutil.copy(pathlib.Path(sys.argv[0]).with_name("failing.jsonl"), folder / "profile_export.jsonl")
+    sys.exit(0)
 end()
 """
 
@@ -77,6 +81,7 @@ class Bench:
             "bench": {
                 "one": {"concurrency": [1], "requests": 12, "repeats": 1},
                 "gone": {"concurrency": [1, 3], "requests": 12, "repeats": 2},
+                "errors": {"concurrency": [1, 4], "requests": 12, "repeats": 2},
                 "two": {"concurrency": [1, 2], "requests": 12, "repeats": 2},
             },
         }
@@ -88,8 +93,8 @@ class Bench:
             "bench", "run", "--env", "test", "--workload", workload, "--aiperf", str(self.program), "--tokenizer", "builtin", *place,
         ]  # fmt: skip
 
-    def run(self, workload: str) -> Result:
-        return CliRunner().invoke(app, self.words(workload), env=self.environment)
+    def run(self, workload: str, *more: str) -> Result:
+        return CliRunner().invoke(app, [*self.words(workload), *more], env=self.environment)
 
     def kept(self) -> list[Measurement]:
         found, notes = History(location=str(self.folder / "history"), s3=lambda: None).read(environment="test")
@@ -190,6 +195,49 @@ def test_an_endpoint_that_ends_during_a_run_is_named_and_what_was_measured_is_ke
     assert f"bench: endpoint-ended: {COMPONENT} does not exist any more: 6 of 6 requests failed" in output
     kept = [(one.concurrency, one.figures.requests, one.figures.failed, one.outcome) for one in bench.kept()]
     assert kept == [(1, 12, 0, Outcome.ENDPOINT_ENDED), (3, 0, 6, Outcome.ENDPOINT_ENDED)]
+
+
+def test_a_run_with_too_many_errors_is_told_in_one_line_marked_and_no_success(bench: Bench) -> None:
+    lines = RECORDS.read_text().splitlines()
+    error = {"code": 424, "type": "Failed Dependency", "message": '{"ErrorCode": "ModelError", "message": "a prompt"}'}
+    failed = [json.dumps({**json.loads(line), "metrics": {}, "error": error}) for line in lines[-6:]]
+    (bench.folder / "failing.jsonl").write_text("\n".join([*lines[:-6], *failed]))
+    done = bench.run("errors")
+    assert done.exit_code == 1
+    (line,) = [line for line in done.output.splitlines() if line.startswith("bench: ")]
+    assert line.startswith(
+        "bench: too-many-errors: 6 of 12 requests failed at 4 in flight (50.0%; max_error_rate is 10.0%): 6 x 424 ModelError; "
+    )
+    assert "a prompt" not in done.output
+    assert "4 in flight (failing)" in done.output
+    assert [(one.repeat, one.concurrency, one.figures.failed) for one in bench.kept()] == [
+        (0, 1, 0),
+        (0, 4, 6),
+        (1, 1, 0),
+    ]
+    assert {one.outcome for one in bench.kept()} == {Outcome.TOO_MANY_ERRORS}
+    assert {(one.copies_min, one.copies_max) for one in bench.kept()} == {(1, 1)}
+    assert bench.run("errors", "--max-error-rate", "0.5").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "bench: interrupted before the first request; nothing was measured"),
+        (NoAnswerError(f"{COMPONENT} does not answer, so nothing was measured: no copy"), f"bench: {COMPONENT} does not answer"),
+    ],
+)  # fmt: skip
+def test_a_run_that_ends_while_the_component_is_woken_keeps_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
+) -> None:
+    def asked(*_: object, **__: object) -> float:
+        raise error
+
+    monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", asked)
+    done = bench.run("one")
+    assert done.exit_code == 1
+    assert said in done.output
+    assert bench.kept() == []
 
 
 @pytest.mark.parametrize(

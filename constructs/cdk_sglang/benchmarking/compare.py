@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from cdk_sglang.benchmarking.copies import copies_words
 from cdk_sglang.benchmarking.figures import FIGURES, Figure, label_of, steps_of, values_of
+from cdk_sglang.benchmarking.outcomes import FAILING, counted, error_rate, error_words, flaw_of, flaws_of
 from cdk_sglang.benchmarking.result import Measurement
 from cdk_sglang.benchmarking.statistics import CONFIDENCE, Interval, Noise, interval, noise_of, relative_change
 from cdk_sglang.checks import raise_if_any
@@ -71,11 +73,13 @@ class Comparison:
         changes: What differs in what was measured.
         differences: Judged figures of each load that both runs have.
         notes: What was left out.
+        failing: Loads at which too many requests fail in the later run and not in the earlier one, in words.
     """
 
     changes: tuple[Change, ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    failing: tuple[str, ...] = ()
 
     @property
     def regressions(self) -> list[Difference]:
@@ -103,29 +107,66 @@ def compare(before: Sequence[Measurement], after: Sequence[Measurement], *, tole
             Problem("compare", f"the runs sent different requests: {_requests_differ(before[0], after[0])}")
         )
     raise_if_any(problems)
-    notes = []
-    kept = []
-    for run in (before, after):
-        complete = [one for one in run if not one.is_partial]
-        if len(complete) < len(run):
-            notes.append(
-                f"run {run[0].run}: {len(run) - len(complete)} partial repeats are left out ({run[0].outcome})"
-            )
-        kept.append(steps_of(complete))
+    notes = [note for run in (before, after) for note in _left_out(run)]
+    kept = [steps_of(counted(run)) for run in (before, after)]
     shared = [step for step in kept[0] if step in kept[1]]
     if not shared:
-        raise_if_any([Problem("compare", "the runs have no complete repeat of the same load; run both to their end")])
+        text = "the runs have no complete repeat of the same load; run both to their end"
+        raise_if_any([Problem("compare", "; ".join([text, *notes]))])
     pairs = [(kept[0][step], kept[1][step], figure) for step in shared for figure in FIGURES if figure.is_judged]
     pairs = [pair for pair in pairs if values_of(pair[2], pair[0]) and values_of(pair[2], pair[1])]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
     noise = {figure.name: _noise(pairs, figure) for figure in FIGURES}
     return Comparison(
-        changes=tuple(changes_between(before[-1], after[-1])),
+        changes=tuple(changes_between(before, after)),
         differences=tuple(
             _difference(*pair, noise=noise[pair[2].name], confidence=confidence, tolerance=tolerance) for pair in pairs
         ),
-        notes=tuple(notes),
+        notes=(*notes, *_errors(kept[0], kept[1], shared)),
+        failing=tuple(_failing(kept[0], kept[1], steps_of(after))),
     )
+
+
+def _left_out(run: Sequence[Measurement]) -> list[str]:
+    return [
+        f"run {run[0].run}: {count} {flaw} repeats are left out ({run[0].outcome})"
+        for flaw, count in flaws_of(run).items()
+    ]
+
+
+def _failing(
+    before: Mapping[int, list[Measurement]],
+    after: Mapping[int, list[Measurement]],
+    measured: Mapping[int, list[Measurement]],
+) -> list[str]:
+    """Say at which loads the later run has too many errors, where figures of the earlier one count."""
+    found = []
+    for step, repeats in measured.items():
+        flawed = [one.figures for one in repeats if flaw_of(one) == FAILING]
+        if step in before and step not in after and flawed:
+            worst = max(flawed, key=error_rate)
+            found.append(
+                f"at {label_of(repeats[0])} {worst.failed} of {worst.failed + worst.requests} requests failed ({error_words(worst.errors)}); "
+                f"{_rate(before[step]):.1%} did before"
+            )
+    return found
+
+
+def _errors(
+    before: Mapping[int, list[Measurement]], after: Mapping[int, list[Measurement]], shared: Sequence[int]
+) -> list[str]:
+    """Say at which loads some requests failed: latencies are those of the others, which may be the easier ones."""
+    rates = [(label_of(before[step][0]), _rate(before[step]), _rate(after[step])) for step in shared]
+    return [
+        f"at {load} {first:.1%} of requests failed before and {second:.1%} after; the figures are of the others"
+        for load, first, second in rates
+        if first or second
+    ]
+
+
+def _rate(repeats: Sequence[Measurement]) -> float:
+    failed, answered = (sum(getattr(one.figures, name) for one in repeats) for name in ("failed", "requests"))
+    return failed / (failed + answered) if failed else 0.0
 
 
 def _noise(pairs: Sequence[tuple[list[Measurement], list[Measurement], Figure]], figure: Figure) -> Noise | None:
@@ -171,12 +212,14 @@ def _direction(figure: Figure, *, is_more: bool) -> Verdict:
     return Verdict.WORSE if is_more is figure.is_better_low else Verdict.BETTER
 
 
-_COMPARED: Final = ("image", "sglang_version", "model", "model_revision", "instance", "instances", "copies", "gpus")
+_COMPARED: Final = ("image", "sglang_version", "model", "model_revision", "instance", "instances", "gpus")
 
 
-def changes_between(before: Measurement, after: Measurement) -> list[Change]:
-    """Return what differs in what two measurements measured, every option of SGLang by itself."""
-    pairs = [(name, getattr(before.deployed, name), getattr(after.deployed, name)) for name in _COMPARED]
+def changes_between(earlier: Sequence[Measurement], later: Sequence[Measurement]) -> list[Change]:
+    """Return what differs in what two runs measured, every option of SGLang by itself, and the copies that answered."""
+    before, after = earlier[-1], later[-1]
+    pairs = [("copies", copies_words(earlier), copies_words(later))]
+    pairs += [(name, getattr(before.deployed, name), getattr(after.deployed, name)) for name in _COMPARED]
     pairs += [(name, getattr(before, name), getattr(after, name)) for name in ("runner", "tool_version", "region")]
     first, second = json.loads(before.deployed.options), json.loads(after.deployed.options)
     pairs += [(name, first.get(name, "not set"), second.get(name, "not set")) for name in sorted({*first, *second})]

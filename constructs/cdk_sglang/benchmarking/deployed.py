@@ -49,6 +49,22 @@ def describe(sagemaker: Any, target: Target) -> Deployed:
     )
 
 
+def copies_now(sagemaker: Any, target: Target) -> int | None:
+    """Return the number of copies that SageMaker reports; None if it reports none, or nobody can look.
+
+    A copy that SageMaker does not report yet, or not any more, may answer all the same: none reported is not none there.
+
+    Args:
+        sagemaker: Client of SageMaker.
+        target: The component.
+    """
+    try:
+        found = sagemaker.describe_inference_component(InferenceComponentName=target.component_name)
+    except (sagemaker.exceptions.ClientError, BotoCoreError):
+        return None
+    return int(found.get("RuntimeConfig", {}).get("CurrentCopyCount") or 0) or None
+
+
 def has_ended(sagemaker: Any, target: Target) -> str | None:
     """Return in words that endpoint or component are gone or out of service; None while both serve, or if nobody can look.
 

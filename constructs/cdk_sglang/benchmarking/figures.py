@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cdk_sglang.benchmarking.outcomes import counted, error_words, flaws_of
 from cdk_sglang.benchmarking.result import Band, Measurement, Planned
 from cdk_sglang.benchmarking.statistics import Interval, interval
 
@@ -90,14 +92,23 @@ def label_of(one: Measurement) -> str:
     return f"{one.concurrency} in flight" if one.request_rate is None else f"{one.request_rate:g}/s"
 
 
+def marked_label(repeats: Sequence[Measurement]) -> str:
+    """Return the load of a step in words, with what is wrong about its repeats, such as "16 in flight (1 of 3 partial)"."""
+    flaws = flaws_of(repeats)
+    words = ", ".join(
+        flaw if count == len(repeats) else f"{count} of {len(repeats)} {flaw}" for flaw, count in flaws.items()
+    )
+    return label_of(repeats[0]) + (f" ({words})" if words else "")
+
+
 def values_of(figure: Figure, repeats: Sequence[Measurement]) -> list[float]:
     """Return a figure of every repeat that has one."""
     return [value for one in repeats if (value := figure.value(one)) is not None]
 
 
 def interval_of(figure: Figure, repeats: Sequence[Measurement]) -> Interval | None:
-    """Return a figure over the repeats of a step; None if no repeat has one."""
-    values = values_of(figure, repeats)
+    """Return a figure over the repeats of a step that count, over all if none does; None if no repeat has one."""
+    values = values_of(figure, counted(repeats) or repeats)
     return interval(values) if values else None
 
 
@@ -129,12 +140,29 @@ class Held:
 
 
 def held_against_plan(repeats: Sequence[Measurement]) -> list[Held]:
-    """Return every figure of a step that the plan has a band for."""
-    planned = repeats[0].planned
+    """Return every figure of a step that the plan has a band for; nothing of a step whose figures do not count."""
+    repeats = counted(repeats)
+    planned = repeats[0].planned if repeats else None
     found = []
     for figure in FIGURES if planned is not None else ():
         assert planned is not None
         band, measured = figure.band(planned), interval_of(figure, repeats)
         if band is not None and measured is not None:
             found.append(Held(figure=figure.name, measured=measured, band=band))
+    return found
+
+
+def error_lines(measurements: Sequence[Measurement]) -> list[str]:
+    """Return the kinds of errors at each load that has any, one line each.
+
+    Args:
+        measurements: A run.
+    """
+    found = []
+    for repeats in steps_of(measurements).values():
+        errors = Counter[str]()
+        for one in repeats:
+            errors.update(one.figures.errors)
+        if errors:
+            found.append(f"failed at {label_of(repeats[0])}: {error_words(errors)}")
     return found

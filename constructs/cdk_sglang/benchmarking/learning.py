@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from cdk_sglang.benchmarking.copies import copies_of
 from cdk_sglang.benchmarking.result import Measurement
 from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance
@@ -46,8 +47,9 @@ def _unfit(one: Measurement) -> str | None:
         return "partial, or with failed requests"
     if one.request_rate is not None or one.concurrency is None:
         return "a rate, whose requests in flight nobody knows"
-    if one.deployed.copies < 1 or "+" in one.deployed.instance:
-        return "several instance types, or no copy"
+    copies = copies_of(one)
+    if copies is None or copies[0] != copies[1] or "+" in one.deployed.instance:
+        return "several instance types, or a number of copies that changed or that nobody knows"
     if one.figures.input_tokens is None or one.figures.output_tokens is None:
         return "without lengths"
     if _SPECULATION in json.loads(one.deployed.options):
@@ -58,7 +60,9 @@ def _unfit(one: Measurement) -> str | None:
 def _measured(one: Measurement, facts: ModelFacts) -> Measured:
     deployed, figures = one.deployed, one.figures
     options = {name.removeprefix(_OPTION): value for name, value in json.loads(deployed.options).items()}
+    copies = copies_of(one)
     assert one.concurrency is not None
+    assert copies is not None
     cells = {
         "row_id": one.run,
         "model": facts.id,
@@ -73,7 +77,7 @@ def _measured(one: Measurement, facts: ModelFacts) -> Measured:
         "engine_version": deployed.sglang_version,
         "isl": f"{figures.input_tokens:.1f}",
         "osl": f"{figures.output_tokens:.1f}",
-        "concurrency": f"{max(1.0, one.concurrency / deployed.copies):g}",
+        "concurrency": f"{max(1.0, one.concurrency / copies[0]):g}",
         "mem_fraction": options.get("MEM_FRACTION_STATIC", ""),
         "context_len": options.get("CONTEXT_LENGTH", ""),
     }

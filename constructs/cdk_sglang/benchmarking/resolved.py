@@ -9,7 +9,7 @@ from typing import Final
 
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.slo import AT_CONCURRENCY, Slo
-from cdk_sglang.spec.workload import Dataset, Goodput, SharedPrefix, Turns, Workload
+from cdk_sglang.spec.workload import MAX_ERROR_RATE, Dataset, Goodput, SharedPrefix, Turns, Workload
 
 _REQUESTS_PER_IN_FLIGHT: Final = 10
 _FEWEST_REQUESTS: Final = 20
@@ -61,6 +61,7 @@ class ResolvedWorkload:
         seed: Seed of made prompts.
         timeout_seconds: Seconds after which a request counts as failed.
         max_usd: Ceiling of the run in US dollars; None for none.
+        max_error_rate: Share of failed requests above which a repeat's figures do not count.
     """
 
     name: str
@@ -79,14 +80,15 @@ class ResolvedWorkload:
     seed: int
     timeout_seconds: float
     max_usd: float | None
+    max_error_rate: float = MAX_ERROR_RATE
 
     @property
     def content(self) -> str:
-        """The requests as JSON, without name, repeats and ceiling: two runs with the same content are comparable."""
+        """The requests as JSON, without name, repeats, ceiling and bound of errors: two runs with the same content are comparable."""
         values = {
             name: value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
             for name, value in vars(self).items()
-            if name not in {"name", "repeats", "max_usd", "steps"}
+            if name not in {"name", "repeats", "max_usd", "max_error_rate", "steps"}
         }
         return json.dumps({**values, "steps": [asdict(step) for step in self.steps]}, sort_keys=True)
 
@@ -124,6 +126,7 @@ def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | No
         seed=workload.seed,
         timeout_seconds=workload.timeout_seconds,
         max_usd=workload.max_usd,
+        max_error_rate=workload.max_error_rate,
     )
 
 

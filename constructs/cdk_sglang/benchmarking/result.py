@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     INTERRUPTED = "interrupted"
     THROTTLED = "throttled"
+    TOO_MANY_ERRORS = "too-many-errors"
     NO_SUCCESSES = "no-successes"
     ENDPOINT_ENDED = "endpoint-ended"
     CEILING_REACHED = "ceiling-reached"
@@ -84,7 +85,7 @@ class Deployed:
     Args:
         instance: Instance type.
         instances: Instances of the endpoint.
-        copies: Copies of the component.
+        copies: Copies of the component that SageMaker reports before the run; 0 where it reports none.
         gpus: GPUs of a copy.
         image: Image by digest where SageMaker has resolved it, else as it is specified.
         sglang_version: SGLang's release in the image, as the specification states it.
@@ -164,7 +165,11 @@ class Measurement:
         usd_per_hour: US dollars per hour of the endpoint's instances; None without a price.
         figures: What was measured.
         deployed: What answered.
-        planned: What the plan says; None if nothing is known of the model.
+        planned: What the plan says; None if nothing is known of the model, or the number of copies changed.
+        copies_min: Fewest copies that SageMaker reported during the repeat; None if it reported none, though requests may have been
+            answered.
+        copies_max: Most copies that it reported.
+        max_error_rate: Share of failed requests above which the figures do not count; None in rows of before 2026-12-02.
     """
 
     schema_version: int
@@ -191,6 +196,9 @@ class Measurement:
     figures: Figures
     deployed: Deployed
     planned: Planned | None
+    copies_min: int | None = None
+    copies_max: int | None = None
+    max_error_rate: float | None = None
 
     @property
     def load(self) -> float:

@@ -14,17 +14,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
+from cdk_sglang.benchmarking.copies import CopiesSeen
+from cdk_sglang.benchmarking.outcomes import OF_ONE_LOAD, Found, outcome_of
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
-from cdk_sglang.benchmarking.result import SCHEMA_VERSION, Deployed, Figures, Measurement, Outcome
+from cdk_sglang.benchmarking.result import SCHEMA_VERSION, Deployed, Measurement, Outcome
 from cdk_sglang.benchmarking.target import Target
 
-THROTTLED_SHARE: Final = 0.01
-"""Share of throttled requests above which a step measures SageMaker's quota and no model."""
 CLOCK_SET_SECONDS: Final = 1.0
 """Seconds by which the time of day and a monotonic clock may differ over a repeat; a time server that is off by less
 than 128 ms is followed at 0.5 ms a second, and otherwise the clock is set (manual of ntpd 4.2.6, option -x, read 2026-12)."""
 _CLOCK_SET_SHARE: Final = 0.001
-_THROTTLES: Final = ("429", "Throttl", "TooManyRequests", "RequestLimitExceeded")
 _SECONDS_PER_HOUR: Final = 3600
 
 
@@ -53,6 +52,7 @@ class Setup:
         deployed: What answers.
         wake_seconds: Seconds in which the component was woken.
         say: Prints a line of progress.
+        copies: Returns the number of copies that SageMaker reports at the moment; None if it reports none.
         now: Time of day, UTC, which begins and ends of repeats are told in.
         elapsed: Seconds of a clock that nobody sets, which durations and the ceiling follow.
     """
@@ -65,6 +65,7 @@ class Setup:
     deployed: Deployed
     wake_seconds: float
     say: Callable[[str], None]
+    copies: Callable[[], int | None] = lambda: None
     now: Clock = utc_now
     elapsed: Callable[[], float] = time.monotonic
 
@@ -86,15 +87,16 @@ class Run:
     measurements: list[Measurement] = field(default_factory=list)
 
     def ended(self, outcome: Outcome, reason: str) -> None:
-        """End the run early; its measurements carry the outcome too."""
-        self.outcome, self.reason = outcome, reason
+        """Give the run an outcome, which its measurements carry too; the reason of an earlier one is kept behind."""
+        self.outcome, self.reason = outcome, "; ".join(filter(None, [reason, self.reason]))
         self.measurements = [dataclasses.replace(one, outcome=outcome) for one in self.measurements]
 
 
 def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, identifier: str) -> Run:
     """Measure every repeat of every step; stop at the first outcome after which further figures would mean nothing.
 
-    Repeats are the outer loop, so that a slow change of the machine spreads over all steps instead of looking like one's load.
+    Repeats are the outer loop, so that a slow change of the machine spreads over all steps instead of looking like one's load. A load at
+    which too many requests fail says nothing of lower ones: it and higher ones are not measured again, and lower ones are, to the end.
 
     Args:
         target: The component.
@@ -111,12 +113,23 @@ def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, id
     ceiling = _Ceiling(
         start=setup.elapsed(), usd_per_hour=usd_per_hour, max_usd=workload.max_usd, elapsed=setup.elapsed
     )
+    steps = workload.steps
     for repeat in range(workload.repeats):
-        for position, step in enumerate(workload.steps):
+        for position, step in enumerate(steps):
             setup.say(f"{step.label}: repeat {repeat + 1} of {workload.repeats}")
-            _measure(run, target, workload, setup, step=step, place=(position, repeat), ceiling=ceiling)
-            if run.outcome is not Outcome.COMPLETED:
+            try:
+                found = _measure(run, target, workload, setup, step=step, place=(position, repeat), ceiling=ceiling)
+            except KeyboardInterrupt:  # between two repeats, or while one's results are read; inside, it ends the tool
+                if not run.measurements:
+                    raise
+                found = Outcome.INTERRUPTED, f"{INTERRUPTED}; what was measured until then is kept"
+            if found is None:
+                continue
+            run.ended(*found)
+            if found[0] not in OF_ONE_LOAD:
                 return run
+            steps = steps[:position]
+            break
     return run
 
 
@@ -143,22 +156,28 @@ def _measure(
     step: Step,
     place: tuple[int, int],
     ceiling: _Ceiling,
-) -> None:
+) -> Found | None:
     position, repeat = place
     folder = setup.folder / f"step-{position}-repeat-{repeat}"
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = setup.now(), setup.elapsed()
+    copies = CopiesSeen(setup.copies)
+
+    def stop() -> str | None:
+        copies.look()
+        return ceiling.reached()
+
     try:
-        ended = setup.send(step, repeat, folder, ceiling.reached)
+        ended = setup.send(step, repeat, folder, stop)
     except (ClientError, BotoCoreError) as error:
         gone = setup.has_ended()
         if gone is None and not run.measurements:
             raise
         reason = " ".join(str(error).split())
         outcome = Outcome.TOOL_FAILED if gone is None else Outcome.ENDPOINT_ENDED
-        run.ended(outcome, reason if gone is None else f"{gone}: {reason}")
-        return
+        return outcome, reason if gone is None else f"{gone}: {reason}"
     over, seconds = setup.now(), setup.elapsed() - begun
+    copies.look(now=True)
     records = read_records(folder)
     figures = figures_of(records, goodput=workload.goodput)
     clock_was_set = _clock_was_set((over - started).total_seconds(), seconds)
@@ -184,17 +203,18 @@ def _measure(
             concurrency=step.concurrency,
             request_rate=step.request_rate,
             is_partial=ended.reason is not None or records.cancelled > 0 or clock_was_set is not None,
-            outcome=Outcome.COMPLETED,
+            outcome=run.outcome,
             wake_seconds=setup.wake_seconds,
             usd_per_hour=ceiling.usd_per_hour,
             figures=figures,
             deployed=setup.deployed,
-            planned=target.planned(workload, step, copies=setup.deployed.copies),
+            planned=target.planned(workload, step, copies=copies.constant(setup.deployed.copies)),
+            copies_min=copies.fewest,
+            copies_max=copies.most,
+            max_error_rate=workload.max_error_rate,
         )
     )
-    found = _outcome(figures, ended, setup.has_ended)
-    if found is not None:
-        run.ended(*found)
+    return outcome_of(figures, ended, setup.has_ended, load=step.label, max_error_rate=workload.max_error_rate)
 
 
 def _clock_was_set(of_day: float, monotonic: float) -> str | None:
@@ -206,29 +226,3 @@ def _clock_was_set(of_day: float, monotonic: float) -> str | None:
         f"the machine's clock was set by {difference:+.1f} s during this repeat, whose rates are wrong: it is marked as partial, and left out of "
         "comparisons and calibration"
     )
-
-
-def _outcome(figures: Figures, ended: Ended, has_ended: Callable[[], str | None]) -> tuple[Outcome, str] | None:
-    """Return why a run is over after a repeat, in the order in which one reason explains the next; None to go on."""
-    if ended.reason is not None:
-        outcome = Outcome.INTERRUPTED if ended.reason == INTERRUPTED else Outcome.CEILING_REACHED
-        outcome = Outcome.TOOL_FAILED if ended.hung else outcome
-        return outcome, f"{ended.reason}; what was measured until then is kept and marked as partial"
-    total = figures.requests + figures.failed
-    if total == 0:
-        return Outcome.TOOL_FAILED, f"AIPerf ended with exit code {ended.code} and no request; it wrote:\n{ended.log}"
-    gone = has_ended() if figures.failed else None
-    if gone is not None:
-        return Outcome.ENDPOINT_ENDED, f"{gone}: {figures.failed} of {total} requests failed"
-    throttled = sum(count for kind, count in figures.errors.items() if _is_throttle(kind))
-    if throttled > THROTTLED_SHARE * total:
-        advice = "raise the account's quota of InvokeEndpoint, or lower the load"
-        return Outcome.THROTTLED, f"{throttled} of {total} requests were throttled; {advice}"
-    if figures.requests == 0:
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in figures.errors.items())
-        return Outcome.NO_SUCCESSES, f"no request of {total} was answered: {kinds}"
-    return None
-
-
-def _is_throttle(kind: str) -> bool:
-    return any(word.lower() in kind.lower() for word in _THROTTLES)

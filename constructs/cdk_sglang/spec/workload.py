@@ -19,6 +19,10 @@ STEPS_MAX: Final = 20
 """Steps of a ladder: each takes a run of its own per repeat."""
 
 RATE_MAX: Final = 10_000
+MAX_ERROR_RATE: Final = 0.1
+"""Share of failed requests above which the figures of the answered ones say little of the component. AIPerf 0.13.0 (failed_request_threshold)
+and k6 (a threshold on http_req_failed, exit code 99: https://grafana.com/docs/k6/latest/using-k6/thresholds, read 2026-12) know such a
+bound, without a default."""
 _SECONDS_MAX: Final = 24 * 3600
 _TURNS_MAX: Final = 100
 
@@ -172,6 +176,9 @@ class Workload(Spec):
     """Seconds after which a request counts as failed."""
     max_usd: float | None = Field(default=None, gt=0, le=1_000_000)
     """Most that the endpoint's instances may cost while the benchmark runs, in US dollars; the run stops there. No ceiling by default."""
+
+    max_error_rate: float = Field(default=MAX_ERROR_RATE, ge=0, le=1)
+    """Largest share of requests that may fail; above it the figures of a repeat do not count, and the run ends with exit code 1."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:

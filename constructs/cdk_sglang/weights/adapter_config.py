@@ -1,8 +1,7 @@
 """Read `adapter_config.json` of a LoRA adapter, and check whether SGLang would serve the adapter as it was trained.
 
-SGLang 0.5.23 reads four keys of the file (`peft_type`, `r`, `lora_alpha`, `target_modules`, plus `use_dora` to refuse it:
-srt/lora/lora_config.py, lora.py). It silently ignores all other settings of PEFT, so an adapter that
-depends on them answers wrongly; here it is refused.
+SGLang silently ignores most of what PEFT writes into the file, so an adapter that depends on those fields answers wrongly; here it is
+refused, by the table of `adapter_fields.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from typing import Any, Final
 from cdk_sglang.arguments import checked, checked_fields
 from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import ConfigurationError, Problem
-from cdk_sglang.weights.adapter_rules import CONFIG_FILE, config_problems, missing_modules, module_names
+from cdk_sglang.weights.adapter_fields import config_problems, module_names
+from cdk_sglang.weights.adapter_rules import CONFIG_FILE, missing_modules
 
 _QUANTIZED: Final = re.compile(
     r"[-_.](fp8(-dynamic|-kv)?|nvfp4|mxfp4|fp4|awq|gptq(-int[48])?|bnb(-4bit|-8bit)?|int[48]|w\d+a\d+|unsloth|4bit|8bit|bf16|fp16|hf)(?=$|[-_.])",

@@ -7,6 +7,7 @@ and a test compares them with a summary.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ RECORDS: Final = "profile_export.jsonl"
 SUMMARY: Final = "profile_export_aiperf.json"
 _NANOSECONDS: Final = 1e9
 _TEXT_LIMIT: Final = 80
+_NAME: Final = re.compile(r"[\w.:\-]{1,80}")
 _THROTTLED: Final = "rate exceeded"
 """What services say that throttle. Their code is in a header, `x-amzn-ErrorType`, which AIPerf does not record
 (seen with AIPerf 0.13.0, 2026-12)."""
@@ -108,7 +110,10 @@ def _request(record: Mapping[str, Any]) -> Request:
 
 
 def error_kind(error: Mapping[str, Any]) -> str:
-    """Return the kind of a failure: HTTP status and the service's code, or the name of the client's exception."""
+    """Return the kind of a failure: HTTP status and the service's code, or the name of the client's exception.
+
+    Messages are left out, since they may repeat a prompt; so is a code that is no single word.
+    """
     code, message = error.get("code"), str(error.get("message") or "")
     try:
         body = json.loads(message)
@@ -116,9 +121,10 @@ def error_kind(error: Mapping[str, Any]) -> str:
         body = {}
     inner = body.get("error") if isinstance(body, dict) else None
     places = [body if isinstance(body, dict) else {}, inner if isinstance(inner, dict) else {}]
-    names = (str(place[key]) for place in places for key in ("__type", "ErrorCode", "type", "code") if place.get(key))
-    name = next(names, "").rpartition("#")[2] or ("ThrottlingException" if _THROTTLED in message.lower() else "")
-    name = name or str(error.get("type") or "error")
+    given = (str(place.get(key) or "") for place in places for key in ("__type", "ErrorCode", "type", "code"))
+    names = (name for one in given if _NAME.fullmatch(name := one.rpartition("#")[2]))
+    name = next(names, "") or ("ThrottlingException" if _THROTTLED in message.lower() else "")
+    name = name or " ".join(str(error.get("type") or "error").split())
     return f"{code or ''} {name}".strip()[:_TEXT_LIMIT]
 
 

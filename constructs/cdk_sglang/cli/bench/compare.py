@@ -38,7 +38,8 @@ def compare(
 ) -> None:
     """Say what changed between two runs and which figures differ by more than noise.
 
-    Exit code 1: a figure is worse by more than noise and tolerance, or fewer requests than --min-good are good. Exit code 2: the runs
+    Exit code 1: a figure is worse by more than noise and tolerance, too many requests fail at a load where they did not, or fewer
+    requests than --min-good are good. Exit code 2: the runs
     cannot be compared.
     """
     runs = read_runs(history, environment=env, component=component)
@@ -51,7 +52,7 @@ def compare(
 
 
 def print_comparison(earlier: list[Measurement], later: list[Measurement], *, tolerance: float) -> list[str]:
-    """Print what changed between two runs; return the regressions, one line each.
+    """Print what changed between two runs; return the regressions and the loads at which requests fail, one line each.
 
     Args:
         earlier: The earlier run.
@@ -63,7 +64,7 @@ def print_comparison(earlier: list[Measurement], later: list[Measurement], *, to
     return [
         f"{one.figure.name} at {one.load}: {number(one.before)} became {number(one.after)}"
         for one in comparison.regressions
-    ]
+    ] + list(comparison.failing)
 
 
 def _print(comparison: Comparison, before: Measurement, after: Measurement) -> None:
@@ -91,7 +92,7 @@ def _print(comparison: Comparison, before: Measurement, after: Measurement) -> N
         )
     console.print(table)
     for note in comparison.notes:
-        console.print(note, markup=False)
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def too_few_good(measurements: list[Measurement], bound: float) -> list[str]:

@@ -11,7 +11,16 @@ import typer
 from rich import box
 from rich.table import Table
 
-from cdk_sglang.benchmarking.figures import FIGURES, held_against_plan, interval_of, label_of, steps_of
+from cdk_sglang.benchmarking.copies import copies_words
+from cdk_sglang.benchmarking.figures import (
+    FIGURES,
+    error_lines,
+    held_against_plan,
+    interval_of,
+    label_of,
+    marked_label,
+    steps_of,
+)
 from cdk_sglang.benchmarking.history.store import LAST, History, choose_run, runs_of
 from cdk_sglang.cli.aws import client, failures_of
 from cdk_sglang.cli.bench.environment import history_location
@@ -113,7 +122,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
     deployed = first.deployed
     console.print(
         f"{first.component}, workload {first.workload}, run {first.run}: {first.outcome}\n"
-        f"{deployed.model} on {deployed.instances} x {deployed.instance}, copies: {deployed.copies}, GPUs a copy: {deployed.gpus}, "
+        f"{deployed.model} on {deployed.instances} x {deployed.instance}, copies: {copies_words(measurements)}, GPUs a copy: {deployed.gpus}, "
         f"SGLang {deployed.sglang_version}, options {deployed.options_hash}; woken in {first.wake_seconds:.1f} s, which no figure counts",
         markup=False,
         soft_wrap=True,
@@ -125,9 +134,8 @@ def print_run(measurements: Sequence[Measurement]) -> None:
         "load", "figure", "measured", "planned", "band", "verdict", box=box.SIMPLE_HEAD, title="beside the plan"
     )
     for repeats in steps_of(measurements).values():
-        is_partial = any(one.is_partial for one in repeats)
         table.add_row(
-            label_of(repeats[0]) + (" (partial)" if is_partial else ""),
+            marked_label(repeats),
             str(sum(one.figures.requests for one in repeats)),
             str(sum(one.figures.failed for one in repeats)),
             *(shown(interval_of(figure, repeats)) for figure in FIGURES),
@@ -142,10 +150,16 @@ def print_run(measurements: Sequence[Measurement]) -> None:
                 held.words,
             )
     console.print(table)
+    for line in error_lines(measurements):
+        console.print(line, markup=False, soft_wrap=True)
     if plan.row_count:
         console.print(plan)
     else:
-        console.print("beside the plan: nothing, since the plan has no figures of this model or this kind of load")
+        console.print(
+            "beside the plan: nothing, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
+            "or no repeat counts",
+            soft_wrap=True,
+        )
 
 
 def shown(figure: Interval | None) -> str:

@@ -38,6 +38,9 @@ def run(
     tokenizer: Tokenizer = None,
     repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,
     max_usd: Annotated[float | None, typer.Option(min=0.01, help="Instead of the workload's ceiling.")] = None,
+    max_error_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Instead of the workload's share of requests that may fail.")
+    ] = None,
     runner: Annotated[str, typer.Option(help="aiperf on this machine, or sagemaker: AI benchmark jobs.")] = "aiperf",
     role: Annotated[str | None, typer.Option(help="With --runner sagemaker: ARN of the jobs' role.")] = None,
     output: Annotated[
@@ -50,8 +53,8 @@ def run(
 ) -> None:
     """Wake the component, send the workload with AIPerf, and keep the results; the figures leave out the waking.
 
-    Exit code 1: interrupted, throttled, no request answered, the endpoint ended, the ceiling was reached, or AIPerf failed; what was
-    measured until then is kept and marked. Exit code 2: settings or usage are wrong, and nothing was sent.
+    Exit code 1: interrupted, throttled, no request answered or too many not, the endpoint ended, the ceiling was reached, or AIPerf
+    failed; what was measured is kept and marked. Exit code 2: settings or usage are wrong, and nothing was sent.
     """
     from dataclasses import replace
 
@@ -67,6 +70,8 @@ def run(
     bench = read_environment(env, environments)
     target, resolved = bench.choose(workload=workload, component=component)
     resolved = replace(resolved, repeats=repeats or resolved.repeats, max_usd=max_usd or resolved.max_usd)
+    if max_error_rate is not None:
+        resolved = replace(resolved, max_error_rate=max_error_rate)
     sagemaker = aws_client("sagemaker", region=bench.region)
     target = replace(target, region=sagemaker.meta.region_name)
     identifier = new_identifier()
@@ -96,6 +101,7 @@ def run(
         deployed=_described(sagemaker, target),
         wake_seconds=wake_seconds,
         say=lambda line: typer.echo(line, err=True),
+        copies=lambda: _copies(sagemaker, target),
     )
     with failures_of("sagemaker:CreateAIBenchmarkJob" if runner == "sagemaker" else "sagemaker:InvokeEndpoint"):
         done = run_workload(target, resolved, setup, identifier=identifier)
@@ -128,6 +134,12 @@ def _ended(sagemaker: Any, target: Target) -> str | None:
     from cdk_sglang.benchmarking.deployed import has_ended
 
     return has_ended(sagemaker, target)
+
+
+def _copies(sagemaker: Any, target: Target) -> int | None:
+    from cdk_sglang.benchmarking.deployed import copies_now
+
+    return copies_now(sagemaker, target)
 
 
 def _wake(target: Target, *, wait_seconds: float) -> float:

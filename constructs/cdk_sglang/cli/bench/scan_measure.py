@@ -174,7 +174,7 @@ def levels(planned: int) -> tuple[int, ...]:
 def _measured(
     identifier: str, candidate: Candidate, options: Options, *, usd: float
 ) -> tuple[Sequence[Measurement], str]:
-    from cdk_sglang.benchmarking.deployed import describe, has_ended
+    from cdk_sglang.benchmarking.deployed import copies_now, describe, has_ended
     from cdk_sglang.benchmarking.history.store import History
     from cdk_sglang.benchmarking.resolved import resolve_workload
     from cdk_sglang.benchmarking.result import Outcome
@@ -209,6 +209,7 @@ def _measured(
         deployed=deployed,
         wake_seconds=wake_seconds,
         say=lambda line: typer.echo(f"{candidate.planned.instance}: {line}", err=True),
+        copies=lambda: copies_now(sagemaker, target),
     )
     done = run_workload(target, resolved, setup, identifier=run)
     if done.measurements:
