@@ -41,6 +41,7 @@ schema: setup ## regenerate environments/schema.json from the settings
 fmt: setup ## format and fix what can be fixed
 	@ruff format . && ruff check --fix .
 
+# After a recipe that fails, make adds a line of its own (`make: *** …`), with -s too (GNU Make 4.3): only exit code 0 would keep it away.
 ENV ?= local
 .PHONY: synth
 synth: setup ## templates of one environment, checked five ways, and its plan: make synth ENV=prod
@@ -110,7 +111,7 @@ sbom: setup ## bills of materials (CycloneDX) of the wheels, the image, the agen
 	@python -m tools.sbom
 
 .PHONY: check
-check: setup ## every checker over the templates of every environment, for your CI: make check, or make check ENV=prod
+check: setup ## every checker over the templates of every environment, for your CI: make check, or make check ENV="dev prod"
 	@python -m tools.check $(if $(filter file,$(origin ENV)),,"$(ENV)")
 
 .PHONY: check-all

@@ -26,7 +26,7 @@ from cdk_sglang.benchmarking.result import Measurement
 from cdk_sglang.benchmarking.runner import Run, Setup, run_workload
 from cdk_sglang.benchmarking.senders import AiperfSender
 from cdk_sglang.cli.main import app
-from cdk_sglang.models.facts import catalogue
+from cdk_sglang.models.known_models import catalogue
 from tests.support.benchmarks import DEPLOYED, TARGET
 
 Make = Callable[..., Measurement]

@@ -126,6 +126,15 @@ def test_context_beyond_the_models_is_noted() -> None:
     assert "is beyond the model's 40960" in row["note"]
 
 
+def test_a_column_of_images_is_said_not_to_be_read() -> None:
+    warned: list[str] = []
+    for column in ("Images", "remark"):
+        table = f"model,gpu,{column}\nQwen/Qwen3-VL-8B-Instruct,L40S-48GB,2\n"
+        predict_table(io.StringIO(table), io.StringIO(), warn=warned.append)
+    (line,) = warned
+    assert line.startswith("images: images are not read; add their tokens to isl")
+
+
 def test_unknown_and_missing_columns_are_survivable() -> None:
     (row,) = predict_text("colour,model,gpu\nred,Qwen/Qwen3-8B,H100\n")
     assert row["tpot_ms"]

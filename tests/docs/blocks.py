@@ -10,14 +10,14 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = "*Not run by the tests: "
 """A paragraph directly above a block that begins so keeps the block from being run; readers see it and its reason."""
 
-RUN_ELSEWHERE = {
+PYTHON_ELSEWHERE = {
     "docs/client.md": "tests/client/test_docs.py runs them against the embedded AWS",
     "docs/embeddings.md": "tests/client/test_tasks.py runs them against the embedded AWS",
     "docs/images.md": "tests/client/test_images.py runs them against the embedded AWS",
     "client/README.md": "tests/client/test_distribution.py runs it where the library is not",
 }
 
-_BLOCK = re.compile(r"^```([a-z]+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```([a-z]+)(?: title=\"([^\"\n]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Block:
         document: Path of its document in the repository.
         line: Line of its fence.
         language: What the fence says.
+        title: File that it shows; empty without one.
         text: What is inside.
         output: The `text` block that follows it at once: what it prints; None without one.
         not_run: Why the tests do not run it; empty when they do.
@@ -36,6 +37,7 @@ class Block:
     document: str
     line: int
     language: str
+    title: str
     text: str
     output: str | None
     not_run: str
@@ -73,9 +75,10 @@ def blocks_of(document: str, content: str) -> list[Block]:
                 document=document,
                 line=content.count("\n", 0, match.start()) + 1,
                 language=match[1],
-                text=match[2],
+                title=match[2] or "",
+                text=match[3],
                 output=after[1] if after else None,
-                not_run=reason or RUN_ELSEWHERE.get(document, ""),
+                not_run=reason or (PYTHON_ELSEWHERE.get(document, "") if match[1] == "python" else ""),
             )
         )
     return found

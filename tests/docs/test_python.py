@@ -104,7 +104,7 @@ def test_the_examples_of_a_document_run_alone(document: str) -> None:
 
 
 def test_what_a_block_prints_is_compared(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Block(document="a.md", line=1, language="python", text="print(1)", output="2", not_run="")
+    wrong = Block(document="a.md", line=1, language="python", text="print(1)", title="", output="2", not_run="")
     monkeypatch.setattr("tests.docs.test_python._documents", lambda: {"a.md": [wrong]})
     with pytest.raises(AssertionError):
         _run("a.md", names)

@@ -1,6 +1,6 @@
 """The checks of templates, in order; exit status 1 if any fails.
 
-`python -m tools.check [ENVIRONMENT...]` is `make check`: what holds for templates of any environment. With `--all`, as in `make check-all`, the
+`python -m tools.check [ENVIRONMENT...]` is `make check`: what holds for templates of any environment, by name or by path. With `--all`, as in `make check-all`, the
 checkers themselves are checked too, on this repository's templates: faults planted in them are found, and each right of a function is missed.
 """
 
@@ -10,10 +10,14 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.location import ENVIRONMENTS, Location, locate, there_text
+from cdk_sglang.errors import ConfigurationError, Problem
 from tools.check import api_models, cfn_lint, drift, metric_names, metric_uses, mutants, workflows
 from tools.check.assemblies import MAX_RESOURCES, Assembly, by_rule
 from tools.check.commands import ROOT
@@ -32,17 +36,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the checks over the environments that are named, or over every one."""
     parser = argparse.ArgumentParser(prog="python -m tools.check", description="Check the templates of environments.")
     parser.add_argument(
-        "environments", nargs="*", metavar="ENVIRONMENT", help="names; default: every file in environments/"
+        "environments", nargs="*", metavar="ENVIRONMENT", help="names or paths; default: every file in environments/"
     )
     parser.add_argument(
         "--all", action="store_true", help="check the checkers too, on the templates of this repository"
     )
     given = parser.parse_args(arguments)
-    known = sorted(file.stem for file in (ROOT / "environments").glob("*.yaml"))
-    environments = given.environments or known
-    if unknown := [name for name in environments if name not in known]:
-        print(f"environments/{unknown[0]}.yaml: missing; there are {', '.join(known) or 'none'}", file=sys.stderr)
+    try:
+        places = _places(given.environments)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
         return _EXIT_USAGE
+    environments = [place.name for place in places]
     if given.all and mutants.ENVIRONMENT not in environments:
         print(f"environments/{mutants.ENVIRONMENT}.yaml: missing; the faults refer to it", file=sys.stderr)
         return _EXIT_USAGE
@@ -50,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
         first, second = Path(folder, "first"), Path(folder, "second")
         assemblies = [Assembly(environment=name, folder=first / name) for name in environments]
-        if checks.run("synth, strict validation, rule packs", lambda: _synthesised(synthesise(environments, first))):
-            _check_templates(checks, assemblies, second)
+        if checks.run("synth, strict validation, rule packs", lambda: _synthesised(synthesise(places, first))):
+            _check_templates(checks, assemblies, places, second)
             if given.all:
                 _check_checkers(checks, assemblies)
         else:
@@ -61,9 +66,37 @@ def main(arguments: Sequence[str]) -> int:
     return checks.summary()
 
 
-def _check_templates(checks: Checks, assemblies: list[Assembly], second: Path) -> None:
+def _places(given: Sequence[str]) -> list[Location]:
+    """Return where the environments are that are named, several in one word too (`make check ENV="dev prod"`); every one by default.
+
+    Raises:
+        ConfigurationError: There is no such file, or two environments have one name.
+    """
+    folder = ROOT / ENVIRONMENTS
+    words = [word for one in given for word in ([one] if Path(one).is_file() else one.split())]
+    words = words or sorted(file.stem for file in folder.glob("*.yaml"))
+    places = [locate(word, option="ENVIRONMENT") for word in words]
+    names = Counter(place.name for place in places)
+    raise_if_any(
+        [
+            *(
+                Problem(str(place.file), f"no such file; {there_text(place.folder or folder, place.name)}")
+                for place in places
+                if not (place.file if place.is_path else folder / place.file.name).is_file()
+            ),
+            *(
+                Problem(name, f"given {count} times; give each environment once")
+                for name, count in names.items()
+                if count > 1
+            ),
+        ]
+    )
+    return places
+
+
+def _check_templates(checks: Checks, assemblies: list[Assembly], places: list[Location], second: Path) -> None:
     checks.run("nothing unacknowledged", lambda: _findings(assemblies))
-    checks.run("second synth is the same", lambda: _repeated(assemblies, second))
+    checks.run("second synth is the same", lambda: _repeated(assemblies, places, second))
     checks.run("no Docker image assets", lambda: _each(assemblies, Assembly.docker_problems))
     checks.run("no lookups in AWS", lambda: _each(assemblies, Assembly.lookup_problems))
     checks.run("stacks have room", lambda: _sizes(assemblies))
@@ -100,9 +133,9 @@ def _findings(assemblies: Sequence[Assembly]) -> Outcome:
     )
 
 
-def _repeated(assemblies: Sequence[Assembly], into: Path) -> Outcome:
+def _repeated(assemblies: Sequence[Assembly], places: Sequence[Location], into: Path) -> Outcome:
     problems: list[str] = []
-    for synthesis in synthesise([assembly.environment for assembly in assemblies], into, again=True):
+    for synthesis in synthesise(places, into, again=True):
         first = next(assembly.folder for assembly in assemblies if assembly.environment == synthesis.environment)
         problems += synthesis.problems() or [
             f"{synthesis.environment}/{difference}" for difference in differences(first, synthesis.folder)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cdk_sglang.environments.location import Location, locate
 from tools.check.commands import run
 
 _AT_ONCE: Final = 2
@@ -34,9 +35,19 @@ _KERNEL_FOLDER: Final = re.compile(rb"[^\s\"]*/(?:jsii-kernel-|tmp)\w+/(?=node_m
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """Result of one environment's synth."""
+    """Result of one environment's synth.
+
+    Attributes:
+        environment: Name of the environment.
+        file: Its file.
+        folder: Folder of its cloud assembly.
+        took_seconds: Duration.
+        exit_status: Exit status of the CDK CLI.
+        output: What it wrote.
+    """
 
     environment: str
+    file: str
     folder: Path
     took_seconds: float
     exit_status: int
@@ -48,30 +59,33 @@ class Synthesis:
             return []
         lines = [line for line in self.output.splitlines() if line.strip()][-_OUTPUT_LINES:]
         command = f"cdk synth -c env={self.environment}"
-        return [f"environments/{self.environment}.yaml: `{command}` exits {self.exit_status}:", *lines]
+        return [f"{self.file}: `{command}` exits {self.exit_status}:", *lines]
 
 
-def synthesise(environments: Sequence[str], into: Path, *, again: bool = False) -> list[Synthesis]:
+def synthesise(environments: Sequence[str | Location], into: Path, *, again: bool = False) -> list[Synthesis]:
     """Synthesise environments, two at once.
 
     Args:
-        environments: Names of the environments.
+        environments: Names of the repository's environments, or places of any.
         into: Folder of the output folders.
         again: Whether to use another hash seed, time zone and locale, to compare with a first synth.
     """
+    places = [one if isinstance(one, Location) else locate(one, option="env") for one in environments]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(lambda name: _synthesise(name, into / name, _SECOND if again else _FIRST), environments))
+        return list(pool.map(lambda place: _synthesise(place, into / place.name, _SECOND if again else _FIRST), places))
 
 
-def _synthesise(environment: str, folder: Path, variables: dict[str, str]) -> Synthesis:
+def _synthesise(place: Location, folder: Path, variables: dict[str, str]) -> Synthesis:
     start = time.monotonic()
+    given = str(place.file.absolute()) if place.is_path else place.name
     status, output = run(
-        [*_COMMAND, "--context", f"env={environment}", "--output", str(folder)],
+        [*_COMMAND, "--context", f"env={given}", "--output", str(folder)],
         timeout_seconds=_TIMEOUT_SECONDS,
         variables={**_without_aws(), **variables},
     )
     return Synthesis(
-        environment=environment,
+        environment=place.name,
+        file=str(place.file),
         folder=folder,
         took_seconds=time.monotonic() - start,
         exit_status=status,

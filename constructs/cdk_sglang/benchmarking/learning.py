@@ -54,7 +54,8 @@ def _unfit(one: Measurement) -> str | None:
         return "without lengths"
     if _SPECULATION in json.loads(one.deployed.options):
         return "with speculative decoding, whose accept length a benchmark does not keep; `cdk-sglang eagle report --calibration` does"
-    return None
+    has_images = "images" in json.loads(one.workload_content)
+    return "with images, whose encoder takes a share of the time that a row does not say" if has_images else None
 
 
 def _measured(one: Measurement, facts: ModelFacts) -> Measured:

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from cdk_sglang.errors import ConfigurationError, Problem
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.slo import AT_CONCURRENCY, Slo
 from cdk_sglang.spec.workload import MAX_ERROR_RATE, Dataset, Goodput, SharedPrefix, Turns, Workload
@@ -41,6 +42,21 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentImages:
+    """Images of each request.
+
+    Attributes:
+        count: Number of them.
+        height: Height in pixels.
+        width: Width in pixels.
+    """
+
+    count: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResolvedWorkload:
     """A workload whose every value is known.
 
@@ -51,6 +67,7 @@ class ResolvedWorkload:
         input_tokens_stddev: Standard deviation of that number.
         output_tokens: Mean tokens of an answer; None where a trace says it.
         output_tokens_stddev: Standard deviation of that number.
+        images: Images of each request; None for text alone, and where a dataset has the prompts.
         exact_output: Whether answers go on to their length whatever the model says.
         arrival: How requests arrive at a rate: poisson or constant.
         repeats: How often each step is measured.
@@ -70,6 +87,7 @@ class ResolvedWorkload:
     input_tokens_stddev: float
     output_tokens: float | None
     output_tokens_stddev: float
+    images: SentImages | None
     exact_output: bool
     arrival: str
     repeats: int
@@ -88,8 +106,10 @@ class ResolvedWorkload:
         values = {
             name: value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else value
             for name, value in vars(self).items()
-            if name not in {"name", "repeats", "max_usd", "max_error_rate", "steps"}
+            if name not in {"name", "repeats", "max_usd", "max_error_rate", "steps", "images"}
         }
+        if self.images is not None:  # a workload of text keeps the hash that it had before there were images
+            values["images"] = asdict(self.images)
         return json.dumps({**values, "steps": [asdict(step) for step in self.steps]}, sort_keys=True)
 
     @property
@@ -106,6 +126,9 @@ def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | No
         workload: The specification.
         load: Requests that the component expects.
         slo: Its objectives; None if there are none.
+
+    Raises:
+        ConfigurationError: The load's images are no whole number, and the workload names none.
     """
     has_prompts = workload.dataset is not None
     is_trace = workload.dataset is not None and workload.dataset.format == "mooncake_trace"
@@ -116,6 +139,7 @@ def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | No
         input_tokens_stddev=workload.input_tokens_stddev,
         output_tokens=workload.output_tokens or (None if is_trace else load.output_tokens),
         output_tokens_stddev=workload.output_tokens_stddev,
+        images=None if has_prompts else _images(name, workload, load),
         exact_output=workload.exact_output,
         arrival=workload.arrival,
         repeats=workload.repeats,
@@ -128,6 +152,15 @@ def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | No
         max_usd=workload.max_usd,
         max_error_rate=workload.max_error_rate,
     )
+
+
+def _images(name: str, workload: Workload, load: Load) -> SentImages | None:
+    count = load.images if workload.images is None else workload.images
+    if count != int(count):
+        text = f"missing: load.images is {count:g}, and AIPerf sends the same number in every request; write images: {max(1, round(count))}, or 0 for text alone"
+        raise ConfigurationError([Problem(f"bench.{name}.images", text)])
+    height, width = load.image_size
+    return SentImages(count=int(count), height=height, width=width) if count else None
 
 
 def _steps(workload: Workload, slo: Slo | None) -> tuple[Step, ...]:

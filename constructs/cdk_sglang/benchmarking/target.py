@@ -14,6 +14,7 @@ from cdk_sglang.hardware import GpuInstance, PriceTable, price_usd_per_hour
 from cdk_sglang.planning import Band as PredictedBand
 from cdk_sglang.planning import ComponentRequest, ResolvedComponent, answer
 from cdk_sglang.planning.alternatives import question
+from cdk_sglang.planning.component.images import images_of
 from cdk_sglang.planning.measured_calibration import fitted_of
 from cdk_sglang.spec.load import Load
 from cdk_sglang.spec.model import Model
@@ -71,7 +72,7 @@ class Target:
         return None if price is None else price.usd_per_hour * instances
 
     def planned(self, workload: ResolvedWorkload, step: Step, *, copies: int) -> Planned | None:
-        """Return what the plan says of a step; None for a rate, for prompts of one's own, and for an unknown model.
+        """Return what the plan says of a step; None for a rate, prompts of one's own, an unknown model, and images of unknown tokens.
 
         Args:
             workload: The workload.
@@ -84,8 +85,15 @@ class Target:
             return None
         if workload.input_tokens is None or workload.output_tokens is None:
             return None
+        count = 0 if workload.images is None else workload.images.count
+        images = images_of(self.load.model_copy(update={"images": float(count)}), self.request.facts)
+        if count and not images.tokens:
+            return None
         request = dataclasses.replace(
-            self.request, input_tokens=workload.input_tokens, output_tokens=workload.output_tokens
+            self.request,
+            input_tokens=workload.input_tokens + images.tokens,
+            encoder_tflop=images.encoder_tflop,
+            output_tokens=workload.output_tokens,
         )
         asked = question(
             request, self.instance, request.split(self.gpus), concurrency=max(1.0, step.concurrency / copies)
@@ -175,7 +183,12 @@ class BenchEnvironment:
                 [Problem("--component", f"unknown component {path!r}; {did_you_mean(path, self.targets)}")]
             )
         target = self.targets[path]
-        return target, resolve_workload(name, specification, load=target.load, slo=target.slo)
+        resolved = resolve_workload(name, specification, load=target.load, slo=target.slo)
+        facts = None if target.request is None else target.request.facts
+        if resolved.images is not None and facts is not None and facts.described and facts.architecture.images is None:
+            text = f"{resolved.images.count} a request, and {facts.id} of {path} takes text alone; leave it out"
+            raise ConfigurationError([Problem(f"bench.{name}.images", text)])
+        return target, resolved
 
     def _workload(self, name: str | None) -> tuple[str, Workload]:
         if name is None and len(self.workloads) > 1:

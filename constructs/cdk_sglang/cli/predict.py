@@ -69,7 +69,15 @@ def predict(
     target = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
     progress = _show_progress if sys.stderr.isatty() else None
     using = None if measured is None else _learned(measured, known)
-    predict_table(source, target, models=known, prices=own_prices(prices), progress=progress, using=using)
+    predict_table(
+        source,
+        target,
+        models=known,
+        prices=own_prices(prices),
+        progress=progress,
+        using=using,
+        warn=lambda line: typer.echo(f"predict: {line}", err=True),
+    )
     if progress:
         sys.stderr.write("\n")
     target.flush()
@@ -102,6 +110,7 @@ def predict_table(
     prices: PriceTable | None = None,
     progress: Callable[[int], None] | None = None,
     using: Calibration | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> None:
     """Predict every row of a CSV table.
 
@@ -112,12 +121,13 @@ def predict_table(
         prices: The user's own prices; None for the package's alone.
         progress: Called after each batch with the number of rows written so far.
         using: Calibration to predict with; that of the package if None.
+        warn: Called with a line about a column that is left out of the figures, and should not be.
 
     Raises:
         ConfigurationError: There is no header line with at least one known column.
     """
     csv.field_size_limit(LONGEST_CELL)
-    rows = _rows(source)
+    rows = _rows(source, warn)
     # The first batch is read before anything is written, so that a table without a header gets an error and no output.
     batch = list(islice(rows, BATCH))
     writer = csv.DictWriter(target, OUTPUT_COLUMNS, lineterminator="\n", restval="")
@@ -157,7 +167,7 @@ def _lines(source: TextIO) -> Iterator[str]:
         yield line.replace("\0", "")
 
 
-def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
+def _rows(source: TextIO, warn: Callable[[str], None] | None) -> Iterator[Mapping[str, str | None]]:
     reader = csv.reader(_lines(source))
     try:
         header = [name.strip().lower() for name in next(reader)]
@@ -167,6 +177,12 @@ def _rows(source: TextIO) -> Iterator[Mapping[str, str | None]]:
         expected = ",".join(INPUT_COLUMNS)
         raise ConfigurationError(
             [Problem("stdin", f"no header line with known columns; the first line must name them: {expected}")]
+        )
+    images = [name for name in header if name.startswith("image") and name not in INPUT_COLUMNS]
+    if images and warn is not None:
+        warn(
+            f"{', '.join(images)}: images are not read; add their tokens to isl (`load: {{images: …}}` of an environment and "
+            "`cdk-sglang plan` count them), and know that the encoder's time is missing"
         )
     while True:
         try:

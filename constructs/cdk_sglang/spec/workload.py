@@ -10,7 +10,7 @@ from cdk_sglang.checks import raise_if_any
 from cdk_sglang.errors import Problem
 from cdk_sglang.spec.alternatives import OneOf
 from cdk_sglang.spec.kinds import NAME_PATTERN, Count, matching
-from cdk_sglang.spec.load import Tokens
+from cdk_sglang.spec.load import IMAGES_MAX, Tokens
 from cdk_sglang.spec.s3 import empty_part, place_of
 from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX
 from cdk_sglang.validation import Spec
@@ -137,13 +137,15 @@ class Workload(Spec):
     component: ComponentPath | None = None
     """The component, as <endpoint>/<component>; the environment's only one by default."""
     input_tokens: Tokens | None = None
-    """Mean number of tokens in a prompt; that of the component's load by default."""
+    """Mean number of tokens in a prompt, without those of images; that of the component's load by default."""
     input_tokens_stddev: float = Field(default=0, ge=0, le=10_000_000)
     """Standard deviation of that number."""
     output_tokens: Tokens | None = None
     """Mean number of tokens in an answer; that of the component's load by default."""
     output_tokens_stddev: float = Field(default=0, ge=0, le=10_000_000)
     """Standard deviation of that number."""
+    images: int | None = Field(default=None, ge=0, le=IMAGES_MAX)
+    """Images of each request, which are noise of the load's image_resolution; that of the component's load by default, 0 for text alone."""
     exact_output: bool = True
     """Whether answers go on to their length whatever the model says (ignore_eos), so that runs are comparable."""
     concurrency: Ladder | None = None
@@ -214,7 +216,7 @@ def _prompt_problems(workload: Workload) -> list[Problem]:
     if workload.dataset is not None:
         problems += [
             Problem(name, "the dataset has the prompts; leave it out, or leave dataset out")
-            for name in ("input_tokens", "input_tokens_stddev", "shared_prefix", "turns")
+            for name in ("input_tokens", "input_tokens_stddev", "images", "shared_prefix", "turns")
             if name in workload.model_fields_set and getattr(workload, name) is not None
         ]
         return problems

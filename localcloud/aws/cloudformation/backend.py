@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+from collections.abc import Collection
 from typing import Any
 
 from moto.cloudformation import models, parsing
@@ -18,16 +19,11 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ecr.models import Repository, ecr_backends
 from moto.ssm.models import ssm_backends
 
-from localcloud.aws.cloudformation import names, stacks, updates
-from localcloud.aws.cloudformation.templates import references, sub_variables
+from localcloud.aws.cloudformation import change_sets, names, stacks, updates
+from localcloud.aws.cloudformation.exports import importers
+from localcloud.aws.cloudformation.templates import check
 
 _Backend = models.CloudFormationBackend
-
-
-class ChangeSetNotFoundError(ValidationError):
-    """The change set does not exist; the CDK CLI relies on the error code."""
-
-    code = "ChangeSetNotFound"
 
 
 def _new_stack(backend: Any, name: str, options: dict[str, Any]) -> Any:
@@ -54,7 +50,9 @@ def _new_stack(backend: Any, name: str, options: dict[str, Any]) -> Any:
 def _create_stack(self: Any, name: str, template: str, parameters: dict[str, Any], **options: Any) -> Any:
     if any(stack.name == name for stack in self.stacks.values()):
         raise AlreadyExistsException(f"Stack [{name}] already exists")
-    _check(template)
+    check(template)
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    updates.parameters_of(template, given, previous={})
     stack = _new_stack(self, name, options | {"parameters": parameters})
     stack.template = template
     stacks.run(lambda: stacks.deploy(stack, "CREATE", template, parameters), stack)
@@ -63,78 +61,15 @@ def _create_stack(self: Any, name: str, template: str, parameters: dict[str, Any
 
 def _update_stack(self: Any, name: str, template: str, *, role_arn: str | None, parameters: Any, tags: Any) -> Any:
     stack = self.get_stack(name)
-    _idle(stack)
-    _check(template)
-    resolved = updates.parameters_of(stack, template, parameters)
+    stacks.check_updatable(stack)
+    check(template)
+    resolved = updates.parameters_of(template, parameters, previous=stack.stack_parameters)
+    if not updates.changes_anything(stack, template, resolved, tags):
+        raise ValidationError(message="No updates are to be performed.")
+    change_sets.expire(self, stack)
     stack.role_arn, stack.tags = role_arn or stack.role_arn, stack.tags if tags is None else tags
     stacks.run(lambda: stacks.deploy(stack, "UPDATE", template, resolved), stack)
     return stack
-
-
-def _validate_update(self: CloudFormationResponse, given: Any, body: str | None, stack: Any) -> None:
-    _idle(stack)
-    # A change set whose template has an address is compared when it is executed.
-    if body is not None and not self._get_param("Tags"):
-        updates.check_changes(stack, body, given or [])
-
-
-def _create_change_set(self: Any, stack_name: str, change_set_type: str, **options: Any) -> tuple[str, str]:
-    if change_set_type == "CREATE":
-        for stack_id, stack in list(self.stacks.items()):
-            if stack.name == stack_name and stack.status == "REVIEW_IN_PROGRESS":
-                del self.stacks[stack_id]  # an earlier change set that was never executed
-            elif stack.name == stack_name:
-                raise ValidationError(message=f"Stack [{stack_name}] already exists and cannot be created again")
-    else:
-        _idle(self.get_stack(stack_name))
-    _check(options["template"])
-    answer: tuple[str, str] = _moto_create_change_set(
-        self, stack_name=stack_name, change_set_type=change_set_type, **options
-    )
-    return answer
-
-
-def _execute_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
-    change_set = self.describe_change_set(change_set_name, stack_name)
-    stack = self.stacks[change_set.stack_id]
-    _idle(stack)
-    change_set.execution_status = "EXECUTE_COMPLETE"
-    stack.tags = change_set.tags or stack.tags
-    stack.status = f"{change_set.change_set_type}_IN_PROGRESS"  # the CLI asks for the status at once
-    kind, template, parameters = change_set.change_set_type, change_set.template, change_set.parameters
-    stacks.run(lambda: stacks.deploy(stack, kind, template, parameters), stack)
-
-
-def _describe_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> Any:
-    """Find a change set of a stack: names are unique within a stack only, and the CDK CLI uses one name for all stacks."""
-    for change_set in reversed(self.change_sets.values()):
-        if _is(change_set, change_set_name, stack_name):
-            return change_set
-    raise ChangeSetNotFoundError(message=f"ChangeSet [{change_set_name}] does not exist")
-
-
-def _is(change_set: Any, name: str, stack: str | None) -> bool:
-    if name == change_set.change_set_id:
-        return True
-    return name == change_set.change_set_name and stack in (None, change_set.stack_name, change_set.stack_id)
-
-
-def _delete_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
-    for change_set_id, change_set in list(self.change_sets.items()):
-        if _is(change_set, change_set_name, stack_name):
-            del self.change_sets[change_set_id]
-
-
-def _answer_describe_change_set(self: CloudFormationResponse) -> ActionResult:
-    found = self.cloudformation_backend.describe_change_set(
-        self._get_param("ChangeSetName"), self._get_param("StackName")
-    )
-    return ActionResult(found)
-
-
-def _answer_delete_change_set(self: CloudFormationResponse) -> ActionResult:
-    self.cloudformation_backend.delete_change_set(self._get_param("ChangeSetName"), self._get_param("StackName"))
-    return EmptyResult()
 
 
 def _answer_describe_stacks(self: CloudFormationResponse) -> ActionResult:
@@ -150,16 +85,51 @@ def _answer_describe_stacks(self: CloudFormationResponse) -> ActionResult:
     return answer
 
 
-def _delete_stack(self: Any, name_or_stack_id: str) -> None:
+def _delete_stack(self: Any, name_or_stack_id: str, *, retained: Collection[str] = (), forced: bool = False) -> None:
     for stack in list(self.stacks.values()):
-        if name_or_stack_id in (stack.name, stack.stack_id):
-            done = functools.partial(_forget, self, stack)
-            if stack.status == "DELETE_IN_PROGRESS" or stacks.cancel_creation(stack, done):
-                continue
-            if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
-                raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
-            stack.status = "DELETE_IN_PROGRESS"
-            stacks.run(functools.partial(stacks.destroy, stack, done), stack)
+        if name_or_stack_id not in (stack.name, stack.stack_id):
+            continue
+        _refuse_deletion(stack, only_after_failure=bool(retained) or forced)
+        done = functools.partial(_forget, self, stack)
+        if stack.status == "DELETE_IN_PROGRESS" or stacks.cancel_creation(stack, done):
+            continue
+        if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+            raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+        stacks.delete(stack, done, retained=retained, forced=forced)
+
+
+def _refuse_deletion(stack: Any, *, only_after_failure: bool) -> None:
+    if stack.enable_termination_protection:
+        raise ValidationError(message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
+    if only_after_failure and stack.status != "DELETE_FAILED":
+        message = (
+            f"Invalid operation on stack [{stack.stack_id}]. When you delete a stack, specify which resources to retain, or that its "
+            "deletion is forced, only when the stack is in the DELETE_FAILED state."
+        )
+        raise ValidationError(message=message)
+
+
+def _answer_delete_stack(self: CloudFormationResponse) -> ActionResult:
+    self.cloudformation_backend.delete_stack(
+        self._get_param("StackName"),
+        retained=self._get_param("RetainResources", []),
+        forced=self._get_param("DeletionMode") == "FORCE_DELETE_STACK",
+    )
+    return EmptyResult()
+
+
+def _answer_update_termination_protection(self: CloudFormationResponse) -> ActionResult:
+    stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+    stack.enable_termination_protection = self._get_bool_param("EnableTerminationProtection")
+    return ActionResult({"StackId": stack.stack_id})
+
+
+def _answer_list_imports(self: CloudFormationResponse) -> ActionResult:
+    name, backend = self._get_param("ExportName"), self.cloudformation_backend
+    found = importers(backend, name)
+    if not found:
+        raise ValidationError(message=f"Export '{name}' is not imported by any stack.")
+    return ActionResult({"Imports": found})
 
 
 def _forget(backend: Any, stack: Any) -> None:
@@ -171,24 +141,6 @@ def _forget(backend: Any, stack: Any) -> None:
     for name, export in list(backend.exports.items()):
         if export.exporting_stack_id == stack.stack_id:
             del backend.exports[name]
-
-
-def _idle(stack: Any) -> None:
-    if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
-        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
-
-
-def _check(template: str) -> None:
-    body = models.Stack.parse_template(template)
-    if not body.get("Resources"):
-        raise ValidationError(message="Template format error: At least one Resources member must be defined.")
-    known = {*body["Resources"], *body.get("Parameters", {}), *sub_variables(body["Resources"])}
-    unknown = sorted(name for name in references(body["Resources"]) - known if "::" not in name)
-    if unknown:
-        message = (
-            f"Template format error: Unresolved resource dependencies {unknown} in the Resources block of the template"
-        )
-        raise ValidationError(message=message)
 
 
 def _get_resource(self: Any, key: str) -> Any:
@@ -227,7 +179,6 @@ def _delete_repository(self: Any, account_id: str, region: str) -> None:
     ecr_backends[account_id][region].delete_repository(self.name, force=force)
 
 
-_moto_create_change_set = _Backend.create_change_set
 _moto_describe_stacks = CloudFormationResponse.describe_stacks
 _CDK_CLI = "aws-cdk"
 _LATE_S = 20.0
@@ -237,15 +188,13 @@ def install() -> None:
     """Replace moto's handling of stacks by this one."""
     _Backend.create_stack = _create_stack
     _Backend.update_stack = _update_stack
-    _Backend.create_change_set = _create_change_set
-    _Backend.execute_change_set = _execute_change_set
-    _Backend.describe_change_set = _describe_change_set
-    _Backend.delete_change_set = _delete_change_set
     _Backend.delete_stack = _delete_stack
-    CloudFormationResponse._validate_different_update = _validate_update
+    change_sets.install()
+    CloudFormationResponse._validate_different_update = lambda *_: None  # checked where an update begins
+    CloudFormationResponse.delete_stack = _answer_delete_stack
+    CloudFormationResponse.list_imports = _answer_list_imports
+    CloudFormationResponse.update_termination_protection = _answer_update_termination_protection
     CloudFormationResponse.describe_stacks = _answer_describe_stacks
-    CloudFormationResponse.describe_change_set = _answer_describe_change_set
-    CloudFormationResponse.delete_change_set = _answer_delete_change_set
     models.Stack.outputs = property(lambda self: self.__dict__.get("resolved_outputs") or None)
     models.Stack.stack_resources = property(
         lambda self: [r for r in list(self.resource_map._parsed_resources.values()) if hasattr(r, "cf_resource_type")]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.ssm.models import ssm_backends
 
-from localcloud.aws.cloudformation import roles, schemas
+from localcloud.aws.cloudformation import exports, roles, schemas
 from localcloud.aws.cloudformation.resources.base import TYPES, CancelledError, Resource, cancelled
 from localcloud.aws.cloudformation.resources.generic import schema_type
 from localcloud.aws.cloudformation.templates import dependencies, order
@@ -98,12 +98,17 @@ class Deployment:
                     problems[name] = error
                     held |= needs[name]
                     continue
-                self.state.pop(name)
-                self.map._parsed_resources.pop(name, None)
+                self.forget([name])
             left = [name for name in remaining if name in problems or name in held]
             if len(left) == len(remaining):
                 raise next(iter(problems.values()))
             remaining = left
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Leave resources where they are, as those of a stack no longer."""
+        for name in names:
+            self.state.pop(name, None)
+            self.map._parsed_resources.pop(name, None)
 
     def undo_replacements(self) -> None:
         """Restore replaced resources; the next clean-up removes their replacements."""
@@ -115,12 +120,16 @@ class Deployment:
     def _apply_one(self, name: str, body: dict[str, Any]) -> None:
         wanted = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
         before, kind = self.state.get(name), body["Type"]
+        imports = exports.imported(body.get("Properties", {}), self.map)
         if before and (before["Type"], before["Properties"]) == (kind, wanted["Properties"]):
-            before["Json"] = body  # the deletion policy may have changed
+            before |= {
+                "Json": body,
+                "Imports": imports,
+            }  # the deletion policy may have changed, or where a value is from
             return
         verb = "UPDATE" if before else "CREATE"
         self._event(name, kind, f"{verb}_IN_PROGRESS")
-        after = {"Type": kind, "Properties": copy.deepcopy(wanted["Properties"]), "Json": body}
+        after = {"Type": kind, "Properties": copy.deepcopy(wanted["Properties"]), "Json": body, "Imports": imports}
         try:
             resource = self._update(name, wanted, before) if before else self._create(name, wanted, after)
         except Exception as error:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from moto.cloudformation import models
+from moto.cloudformation.exceptions import ValidationError
 
 from localcloud.aws.clock import clock
+from localcloud.aws.cloudformation import exports
 from localcloud.aws.cloudformation.deployment import Deployment, failure_of, text_of
 from localcloud.aws.cloudformation.resources.base import cancelled
 from localcloud.aws.cloudformation.templates import order
 from localcloud.aws.settings import current
 
+_NOT_UPDATABLE = frozenset(
+    {
+        "CREATE_FAILED",
+        "DELETE_COMPLETE",
+        "DELETE_FAILED",
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_FAILED",
+    }
+)
 _NOTHING: dict[str, Any] = {"Resources": {}}
 _DECIDING = threading.Lock()
 """Held where a creation is given up, and where it is decided how it has ended."""
@@ -27,6 +39,16 @@ def run(work: Callable[[], None], stack: Any) -> None:
         clock().background(work, name=f"stack-{stack.name}")
     else:
         work()
+
+
+def check_updatable(stack: Any) -> None:
+    """Refuse to update a stack while something is in progress, before its creation, and after what only a deletion or a rollback ends.
+
+    Raises:
+        ValidationError: The stack's status does not allow it.
+    """
+    if stack.status.endswith("_IN_PROGRESS") or stack.status in _NOT_UPDATABLE:
+        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
 
 
 def await_end(stack: Any, *, at_most_s: float) -> None:
@@ -56,12 +78,12 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
     if given_up is not None:
         destroy(stack, given_up)
         return
+    error = error or failure_of(lambda: exports.publish(stack, new))
     if error:
         _roll_back(stack, deployment, verb=verb, old=old, new=new, parameters=before[1], reason=text_of(error))
         return
     stack.template, stack.template_dict, stack.parameters = template, new, parameters
     stack.description = new.get("Description")
-    _publish(stack)
     if verb == "UPDATE":
         _finish(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
     if error := failure_of(lambda: deployment.clean_up(new, order(old))):  # as on AWS, this does not fail the update
@@ -110,12 +132,38 @@ def _roll_back(
         _finish(stack, f"{prefix}_COMPLETE", reason)
 
 
-def destroy(stack: Any, done: Callable[[], None]) -> None:
-    """Remove every resource, dependents first."""
+def delete(stack: Any, done: Callable[[], None], *, retained: Collection[str] = (), forced: bool = False) -> None:
+    """Delete a stack in the background; one whose exports another stack imports stays as it is.
+
+    Args:
+        stack: The stack.
+        done: What is called when everything has been removed.
+        retained: Logical ids of resources that are left where they are.
+        forced: Whether resources whose removal fails are left where they are.
+    """
+    before = stack.status
+    stack.status = "DELETE_IN_PROGRESS"
+
+    def work() -> None:
+        refusal = exports.refusal_of_removal(stack)
+        if not refusal:
+            destroy(stack, done, retained=retained, forced=forced)
+            return
+        _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
+        _finish(stack, before, refusal)
+
+    run(work, stack)
+
+
+def destroy(stack: Any, done: Callable[[], None], *, retained: Collection[str] = (), forced: bool = False) -> None:
+    """Remove every resource, dependents first; arguments as of `delete`."""
     cancelled.discard(stack.stack_id)
     _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
     deployment = Deployment(stack)
-    if error := failure_of(lambda: deployment.clean_up(_NOTHING, order(models.Stack.parse_template(stack.template)))):
+    deployment.forget(retained)
+    template = models.Stack.parse_template(stack.template) if stack.template else _NOTHING
+    error = failure_of(lambda: deployment.clean_up(_NOTHING, order(template)))
+    if error and not forced:
         _finish(stack, "DELETE_FAILED", text_of(error))
         return
     done()
@@ -126,26 +174,3 @@ def _finish(stack: Any, status: str, reason: str | None = None) -> None:
     stack._add_stack_event(status, resource_status_reason=reason)
     stack.stack_status_reason = reason
     stack.status = status
-
-
-def _publish(stack: Any) -> None:
-    """Resolve the outputs once every resource exists, and export them."""
-    stack.output_map = stack._create_output_map()
-    exports = stack.output_map.exports
-    names = {repr(export.value): export.name for export in exports}
-    stack.resolved_outputs = [
-        {
-            "OutputKey": o.key,
-            "OutputValue": str(o.value),
-            "Description": o.description,
-            "ExportName": names.get(repr(o.value)),
-        }
-        for o in stack.output_map.values()
-        if o
-    ]
-    backend = models.cloudformation_backends[stack.account_id][stack.region_name]
-    for name, export in list(backend.exports.items()):
-        if export.exporting_stack_id == stack.stack_id:
-            del backend.exports[name]
-    stack.cross_stack_resources = backend.exports
-    backend.exports.update({export.name: export for export in exports})

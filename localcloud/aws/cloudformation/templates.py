@@ -1,4 +1,4 @@
-"""References between the resources of a template."""
+"""References between the resources of a template, and the faults of one that AWS refuses at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,28 @@ import re
 from graphlib import TopologicalSorter
 from typing import Any
 
+from moto.cloudformation import models
+from moto.cloudformation.exceptions import ValidationError
+
 _SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
+
+
+def check(template: str) -> None:
+    """Refuse a template without resources, or one that refers to what is not in it.
+
+    Raises:
+        ValidationError: What is wrong.
+    """
+    body = models.Stack.parse_template(template)
+    if not body.get("Resources"):
+        raise ValidationError(message="Template format error: At least one Resources member must be defined.")
+    known = {*body["Resources"], *body.get("Parameters", {}), *sub_variables(body["Resources"])}
+    unknown = sorted(name for name in references(body["Resources"]) - known if "::" not in name)
+    if unknown:
+        message = (
+            f"Template format error: Unresolved resource dependencies {unknown} in the Resources block of the template"
+        )
+        raise ValidationError(message=message)
 
 
 def order(template: dict[str, Any]) -> list[str]:

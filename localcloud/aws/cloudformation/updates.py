@@ -1,21 +1,29 @@
-"""Parameters of an update: new values, previous values, and what a template allows."""
+"""Parameters of a template, and what an update changes: new values, previous values, and what a template allows."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from moto.cloudformation import models
 from moto.cloudformation.exceptions import ValidationError
 
+_SSM = "AWS::SSM::Parameter::Value"
 
-def parameters_of(stack: Any, template: str, given: list[dict[str, Any]]) -> dict[str, Any]:
-    """Resolve the parameters of an update; previous values may have been defaults of the previous template.
+
+def parameters_of(template: str, given: list[dict[str, Any]], *, previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve the parameters of a template that are passed with it; previous values may have been defaults of the previous template.
+
+    Args:
+        template: The template.
+        given: The parameters as the API takes them.
+        previous: Values of the stack's parameters, none before its creation.
 
     Raises:
         ValidationError: A parameter is unknown, has no value, or has one that the template does not allow.
     """
-    slots, previous = models.Stack.parse_template(template).get("Parameters", {}), stack.stack_parameters
+    slots = models.Stack.parse_template(template).get("Parameters", {})
     unknown = sorted(one["ParameterKey"] for one in given if one["ParameterKey"] not in slots)
     if unknown:
         raise ValidationError(message=f"Parameters: [{', '.join(unknown)}] do not exist in the template")
@@ -32,16 +40,36 @@ def parameters_of(stack: Any, template: str, given: list[dict[str, Any]]) -> dic
     if missing:
         raise ValidationError(message=f"Parameters: [{', '.join(missing)}] must have values")
     for key, value in resolved.items():
-        pattern = slots[key].get("AllowedPattern")
-        if pattern and not re.fullmatch(pattern, str(value)):
-            reason = slots[key].get("ConstraintDescription") or f"must match pattern {pattern}"
-            raise ValidationError(message=f"Parameter {key} failed to satisfy constraint: {reason}")
+        _check_value(key, value, slots[key])
     return resolved
 
 
-def check_changes(stack: Any, template: str, given: list[dict[str, Any]]) -> None:
-    """Refuse an update that changes neither template nor parameters; moto compares only what the caller passed."""
-    parsed, parameters = models.Stack.parse_template(template), parameters_of(stack, template, given)
-    after = {key: slot.get("Default") for key, slot in parsed.get("Parameters", {}).items()} | parameters
-    if parsed == models.Stack.parse_template(stack.template) and after == stack.stack_parameters:
-        raise ValidationError(stack.name, message="No updates are to be performed.")
+def _check_value(key: str, value: Any, slot: Mapping[str, Any]) -> None:
+    pattern, allowed = slot.get("AllowedPattern"), slot.get("AllowedValues")
+    if pattern and not re.fullmatch(pattern, str(value)):
+        reason = slot.get("ConstraintDescription") or f"must match pattern {pattern}"
+        raise ValidationError(message=f"Parameter {key} failed to satisfy constraint: {reason}")
+    if allowed and str(value) not in map(str, allowed):
+        raise ValidationError(message=f"Parameter '{key}' must be one of AllowedValues")
+
+
+def changes_anything(stack: Any, template: str, parameters: Mapping[str, Any], tags: Mapping[str, str] | None) -> bool:
+    """Whether an update would change template, parameters, what is read from Parameter Store, or tags.
+
+    Args:
+        stack: The stack.
+        template: Its next template.
+        parameters: The next values that the template's defaults do not give.
+        tags: Its next tags; None or none of them keeps the present ones.
+    """
+    parsed = models.Stack.parse_template(template)
+    slots = parsed.get("Parameters", {})
+    after = {key: slot.get("Default") for key, slot in slots.items()} | dict(parameters)
+    if parsed != models.Stack.parse_template(stack.template) or after != stack.stack_parameters:
+        return True
+    resources = stack.resource_map
+    return bool(tags and dict(tags) != stack.tags) or any(
+        resources.parse_ssm_parameter(after[key], slot["Type"]) != resources.resolved_parameters.get(key)
+        for key, slot in slots.items()
+        if slot["Type"].startswith(_SSM)
+    )

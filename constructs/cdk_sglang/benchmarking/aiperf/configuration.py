@@ -109,6 +109,9 @@ def _dataset(workload: ResolvedWorkload, step: Step, *, dataset: Path | None, se
             "osl": _normal(workload.output_tokens, workload.output_tokens_stddev),
         },
     }
+    if workload.images is not None:
+        images = workload.images
+        made["images"] = {"batch_size": images.count, "height": images.height, "width": images.width}
     if prefix is not None:
         made["prefix_prompts"] = {"pool_size": prefix.prefixes, "length": prefix.tokens}
     if workload.turns is not None:

@@ -41,7 +41,7 @@ def job_problems(workload: ResolvedWorkload, region: str) -> list[Problem]:
             f"bench.{workload.name}.{name}",
             "is not among the documented parameters of a benchmark job that this version sets; use --runner aiperf",
         )
-        for name in ("shared_prefix", "turns", "dataset")
+        for name in ("shared_prefix", "turns", "dataset", "images")
         if getattr(workload, name) is not None
     ]
     return problems
