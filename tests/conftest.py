@@ -36,6 +36,8 @@ import pytest_socket
 import typer.testing
 from hypothesis import HealthCheck, settings
 
+from tools.examples import draw_same_examples
+
 pytest_plugins = ("tests.support.embedded_aws", "tests.support.scheduling")
 
 # Every test has a session of its own, and each session would parse the models of its services anew: SageMaker's takes a quarter of a second.
@@ -58,7 +60,8 @@ botocore.client.ClientCreator._create_client_class = _client_class
 # A command of the CLI in a test would make all of its commands from their functions' signatures anew, a seventh of the tests' time.
 typer.testing._get_command = cache(typer.testing._get_command)
 
-# The same examples in every run, so that a failure in CI is one everywhere; `--hypothesis-profile=explore` looks further.
+# The same examples in every run, so that a failure in CI is one everywhere (pytest_configure does the rest); `--hypothesis-profile=explore`
+# looks further.
 settings.register_profile(
     "ci",
     deadline=None,  # the first call into jsii is slow
@@ -68,6 +71,12 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("ci"), derandomize=False, print_blob=True)
 settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw examples that do not depend on the files that a process ran before, other than to look further."""
+    if config.getoption("hypothesis_profile", None) != "explore":
+        draw_same_examples()
 
 
 def pytest_collection_finish() -> None:

@@ -7,6 +7,7 @@ import time
 
 from hypothesis import HealthCheck, settings
 
+from tools.examples import draw_same_examples
 from tools.fuzz.synthesis import collect, synthesise
 
 _DEFAULT_COUNT = 2000
@@ -18,6 +19,7 @@ def main(count: int) -> int:
         "fuzz", deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
     )
     settings.load_profile("fuzz")
+    draw_same_examples()
     begin = time.perf_counter()
     tally = synthesise(collect(count), report=lambda line: print(line, file=sys.stderr))
     for failure in tally.failures:

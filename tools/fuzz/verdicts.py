@@ -20,6 +20,7 @@ from cdk_sglang.environments.reading import cdk_json_context, load
 from cdk_sglang.errors import PlanRefusedError
 from cdk_sglang.planning import plan_fleet
 from stacks.fleet import add_fleet
+from tools.examples import draw_same_examples
 from tools.fuzz.environments import environments
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,7 @@ def main(count: int) -> int:
         "fuzz", deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
     )
     settings.load_profile("fuzz")
+    draw_same_examples()
     comparison = compare(drawn(count))
     for difference in comparison.different:
         print(difference)
