@@ -110,7 +110,7 @@ def _lengths(repeats: Sequence[Measurement]) -> str:
 
 def _percentiles(step: Sequence[Measurement]) -> list[dict[str, object]]:
     """Return the distribution of each time over the requests of a step, as the mean over its repeats."""
-    found = []
+    found: list[dict[str, object]] = []
     for heading, name in TIMES.items():
         spread = [one for repeat in counted(step) or step if (one := getattr(repeat.figures, name)) is not None]
         if spread:
