@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -190,7 +191,10 @@ def test_throttled_requests_are_the_quotas_and_not_the_models(measurable: Any) -
     finally:
         faults.clear()
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "of 200 requests were throttled; raise the account's quota" in done.stderr
+    (sent,) = re.findall(
+        r"bench: throttled: \d+ of (\d+) requests were throttled; raise the account's quota", done.stderr
+    )
+    assert int(sent) < 200  # AIPerf gives a step up at which most requests fail
     (one,) = results(measurable)[-1]
     assert (one.outcome, one.figures.requests > 0) == (Outcome.THROTTLED, True)
     assert list(one.figures.errors) == ["400 ThrottlingException"]
