@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from typer.testing import CliRunner
 
 from cdk_sglang import Load, Workload
@@ -104,16 +105,15 @@ def test_the_plan_is_that_of_the_copies_of_the_whole_repeat(
     ],
 )  # fmt: skip
 def test_no_reported_copy_is_an_unknown_number(described: Any, copies: int | None) -> None:
-    class Sagemaker:
-        class exceptions:  # noqa: N801 -- botocore's name
-            ClientError = ValueError
+    def describe(**_: str) -> Any:
+        if isinstance(described, Exception):
+            raise described
+        return described
 
-        def describe_inference_component(self, **_: str) -> Any:
-            if isinstance(described, Exception):
-                raise described
-            return described
-
-    assert copies_now(Sagemaker(), TARGET) == copies
+    sagemaker = SimpleNamespace(
+        exceptions=SimpleNamespace(ClientError=ClientError), describe_inference_component=describe
+    )
+    assert copies_now(sagemaker, TARGET) == copies
 
 
 def test_a_difference_in_copies_is_named(measured: Make) -> None:

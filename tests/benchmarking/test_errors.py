@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cdk_sglang import ConfigurationError, Load, Workload
-from cdk_sglang.benchmarking.aiperf.configuration import Address
+from cdk_sglang.benchmarking.aiperf.configuration import Address, configuration
 from cdk_sglang.benchmarking.aiperf.process import Ended
-from cdk_sglang.benchmarking.aiperf.records import error_kind
+from cdk_sglang.benchmarking.aiperf.records import RECORDS, error_kind
 from cdk_sglang.benchmarking.compare import compare
 from cdk_sglang.benchmarking.copies import CopiesSeen
 from cdk_sglang.benchmarking.figures import error_lines, held_against_plan, interval_of, marked_label
@@ -56,12 +56,23 @@ def resolved(**values: Any) -> ResolvedWorkload:
 def measure(tmp_path: Path) -> Callable[..., Run]:
     """Run a ladder of 1, 2 and 4 in flight, three times; requests fail as it is said for each load."""
 
-    def run(errors: Mapping[int, tuple[str, ...]], *, concurrency: tuple[int, ...] = (1, 2, 4), **workload: Any) -> Run:
+    def run(
+        errors: Mapping[int, tuple[str, ...]],
+        *,
+        concurrency: tuple[int, ...] = (1, 2, 4),
+        recording: str | None = None,
+        cancelled: int = 0,
+        **workload: Any,
+    ) -> Run:
         ladder = resolved(concurrency=concurrency, repeats=3, **workload)
 
         def aiperf(_: Path, file: Path, **__: Any) -> Ended:
             level = json.loads(file.read_text())["benchmark"]["phases"][-1]["concurrency"]
-            (file.parent / "profile_export.jsonl").write_text(failing(*errors.get(level, ())))
+            text = failing(*errors.get(level, ())) if recording is None else (DATA / recording / RECORDS).read_text()
+            given_up = [json.loads(line) for line in text.splitlines()[-cancelled:]] if cancelled else []
+            for record in given_up:
+                record["metadata"]["was_cancelled"] = True
+            (file.parent / RECORDS).write_text("\n".join([text, *map(json.dumps, given_up)]))
             return Ended(code=0, reason=None, log="")
 
         sender = AiperfSender(
@@ -98,6 +109,37 @@ def test_a_load_at_which_too_many_requests_fail_is_marked_and_not_measured_again
     ]
     assert {one.outcome for one in run.measurements} == {Outcome.TOO_MANY_ERRORS}
     assert {one.max_error_rate for one in run.measurements} == {0.1}
+
+
+def test_a_recorded_run_of_which_aiperf_makes_no_failure_is_one(measure: Callable[..., Run]) -> None:
+    """AIPerf 0.13.0 against a server that refused every third request: it ended with exit code 0."""
+    run = measure({}, recording="failing", concurrency=(4,))
+    (one,) = run.measurements
+    assert (one.figures.requests, one.figures.failed, one.figures.errors) == (8, 4, {"424 ModelError": 4})
+    assert (run.outcome, flaw_of(one)) == (Outcome.TOO_MANY_ERRORS, "failing")
+    assert run.reason.startswith(
+        "4 of 12 requests failed at 4 in flight (33.3%; max_error_rate is 10.0%): 4 x 424 ModelError; "
+    )
+    assert PROMPT not in run.reason
+    assert measure({}, recording="failing", concurrency=(4,), max_error_rate=0.34).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(("bound", "given_up"), [(0.1, 0.5), (0.8, 0.8), (1, 1)])
+def test_aiperf_gives_a_step_up_at_which_most_requests_fail(tmp_path: Path, bound: float, given_up: float) -> None:
+    workload = resolved(concurrency=(4,), max_error_rate=bound)
+    address = Address(url="http://127.0.0.1:1", path="/", needs_token=False)
+    content = configuration(workload, workload.steps[0], address, model="m", tokenizer="t", folder=tmp_path)
+    warmup, profiling = content["benchmark"]["phases"]
+    assert profiling["failed_request_threshold"] == given_up
+    assert "failed_request_threshold" not in warmup
+
+
+def test_requests_that_aiperf_gives_up_with_a_failing_step_make_it_failing_and_not_partial(
+    measure: Callable[..., Run],
+) -> None:
+    run = measure({1: ("500",) * 8}, cancelled=2)
+    assert [(one.is_partial, flaw_of(one)) for one in run.measurements] == [(False, "failing")]
+    assert measure({1: ()}, cancelled=2, concurrency=(1,)).measurements[0].is_partial
 
 
 def test_errors_at_the_lowest_load_end_the_run(measure: Callable[..., Run]) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cdk_sglang.benchmarking.aiperf.process import INTERRUPTED, Ended
 from cdk_sglang.benchmarking.aiperf.records import figures_of, read_records
 from cdk_sglang.benchmarking.copies import CopiesSeen
-from cdk_sglang.benchmarking.outcomes import OF_ONE_LOAD, Found, outcome_of
+from cdk_sglang.benchmarking.outcomes import OF_ONE_LOAD, Found, error_rate, outcome_of
 from cdk_sglang.benchmarking.resolved import ResolvedWorkload, Step
 from cdk_sglang.benchmarking.result import SCHEMA_VERSION, Deployed, Measurement, Outcome
 from cdk_sglang.benchmarking.target import Target
@@ -183,6 +183,7 @@ def _measure(
     clock_was_set = _clock_was_set((over - started).total_seconds(), seconds)
     if clock_was_set is not None:
         setup.say(clock_was_set)
+    was_cut = records.cancelled > 0 and error_rate(figures) <= workload.max_error_rate  # else AIPerf gave the step up
     run.measurements.append(
         Measurement(
             schema_version=SCHEMA_VERSION,
@@ -202,7 +203,7 @@ def _measure(
             repeat=repeat,
             concurrency=step.concurrency,
             request_rate=step.request_rate,
-            is_partial=ended.reason is not None or records.cancelled > 0 or clock_was_set is not None,
+            is_partial=ended.reason is not None or was_cut or clock_was_set is not None,
             outcome=run.outcome,
             wake_seconds=setup.wake_seconds,
             usd_per_hour=ceiling.usd_per_hour,

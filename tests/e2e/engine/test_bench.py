@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from cdk_sglang.benchmarking.history.store import History, runs_of
+from cdk_sglang.benchmarking.outcomes import flaw_of
 from cdk_sglang.benchmarking.result import Outcome
 from localcloud.aws import faults, settings
 from tests.localcloud.helpers import ROLE, eventually
@@ -190,10 +192,30 @@ def test_throttled_requests_are_the_quotas_and_not_the_models(measurable: Any) -
     finally:
         faults.clear()
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "of 200 requests were throttled; raise the account's quota" in done.stderr
+    (sent,) = re.findall(
+        r"bench: throttled: \d+ of (\d+) requests were throttled; raise the account's quota", done.stderr
+    )
+    assert int(sent) < 200  # AIPerf gives a step up at which most requests fail
     (one,) = results(measurable)[-1]
     assert (one.outcome, one.figures.requests > 0) == (Outcome.THROTTLED, True)
     assert list(one.figures.errors) == ["400 ThrottlingException"]
+
+
+def test_requests_that_fail_for_another_reason_are_marked_with_the_commonest_error_and_end_the_run(
+    measurable: Any,
+) -> None:
+    try:
+        done = disturbed(measurable, lambda _: faults.inject("access-denied", target="InvokeEndpoint"))
+    finally:
+        faults.clear()
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("bench: ")]
+    assert re.match(
+        r"bench: too-many-errors: \d+ of \d+ requests failed at 2 in flight \(.*\): \d+ x 403 FORBIDDEN; ", line
+    )
+    (one,) = results(measurable)[-1]
+    assert (one.outcome, flaw_of(one), one.figures.requests > 0) == (Outcome.TOO_MANY_ERRORS, "failing", True)
+    assert (one.copies_min, one.copies_max) == (1, 1)
 
 
 def test_an_endpoint_that_ends_during_a_run_is_named(measurable: Any) -> None:
