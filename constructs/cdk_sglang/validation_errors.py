@@ -136,7 +136,10 @@ def _text_advice(value: object) -> str:
 
 
 def _without_echoes(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
-    """Return errors without those about missing keys that are there under a wrong name: one mistake is told once."""
+    """Return errors without those that another one explains: one mistake is told once.
+
+    They are about missing keys that are there under a wrong name, and about lists that are short because entries of theirs are wrong.
+    """
     wrong = {
         (*detail["loc"][:-1], meant)
         for detail in details
@@ -144,7 +147,13 @@ def _without_echoes(details: Sequence[ErrorDetails], model: type[BaseModel]) -> 
         for key, known in ((str(detail["loc"][-1]), _keys(model_at(model, detail["loc"][:-1]))),)
         for meant in (meant_key(key, known), *replaced_keys(key, known))
     }
-    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in wrong]
+    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    return [
+        detail
+        for detail in details
+        if not (detail["type"] == "missing" and detail["loc"] in wrong)
+        and not (detail["type"] == "too_short" and detail["loc"] in above)
+    ]
 
 
 _RARER: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {

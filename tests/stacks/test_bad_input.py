@@ -97,8 +97,8 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
         [((*LLAMA, "scaling"), {"min_copies": 1, "max_copies": 2})],
         [
             (
-                "endpoints.chat.components.llama.scaling.concurrency: comes from the plan, and the model has no id; give its catalogue id, "
-                "or a number: scaling.concurrency: 16"
+                "endpoints.chat.components.llama.model.id: missing, and the plan that scaling.concurrency comes from needs it; give that of a "
+                "catalogue model of the same architecture (cdk-sglang models list), or a number: scaling.concurrency: 16"
             )
         ],
     ),

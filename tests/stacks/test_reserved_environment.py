@@ -25,11 +25,10 @@ def test_a_plan_of_another_account_stops_the_synth_with_the_place_in_the_file(ru
     done = run_app(content(reserved(training_plan=plan)))
     assert done.code == 2
     assert done.err.splitlines() == [
-        f"environments/test.yaml: endpoints.chat.capacity.reserved.training_plan: {plan} is of {name} {there}, the stack of {here}; "
-        f"a plan cannot be used elsewhere, so name one of {here}: cdk-sglang capacity status"
-        for name, there, here in (
-            ("region", "eu-west-1", "us-east-1"),
-            ("account", "999988887777", "111122223333"),
+        (
+            f"environments/test.yaml: endpoints.chat.capacity.reserved.training_plan: {plan} is of region eu-west-1 and account 999988887777, "
+            "the stack of us-east-1 and 111122223333; a plan cannot be used elsewhere, so name one of us-east-1 and 111122223333: "
+            "cdk-sglang capacity status"
         )
     ]
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from cdk_sglang.checks import raise_if_any
+from cdk_sglang.environments.consequences import told_once
 from cdk_sglang.environments.layers import EXTENDS, read_layers
 from cdk_sglang.environments.location import ENVIRONMENTS, there_text
 from cdk_sglang.environments.naming import environment_name_problems
@@ -160,7 +161,7 @@ def _checked(content: object) -> Environment:
             detail["loc"] for detail in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         problems = [*problems_of(error, Environment), *further_problems(Environment, content, wrong)]
-        raise ConfigurationError(dict.fromkeys(problems)) from None
+        raise ConfigurationError(told_once(dict.fromkeys(problems))) from None
 
 
 _PARSER_WORDS: Final = (

@@ -151,11 +151,11 @@ class Environment(Settings):
 
     def _zone_problems(self) -> Iterator[Problem]:
         zones = self.network.availability_zones or ()
-        for zone in zones:
-            if self._known_region is not None and not is_zone_id(zone) and zone[:-1] != self.region:
-                yield Problem(
-                    "network.availability_zones", f"{zone} is not in region {self.region}; use zones of that Region"
-                )
+        others = [zone for zone in zones if not is_zone_id(zone) and zone[:-1] != self.region]
+        if self._known_region is not None and others:
+            verb = "is" if len(others) == 1 else "are"
+            text = f"{', '.join(others)} {verb} not in region {self.region}; use zones of that Region"
+            yield Problem("network.availability_zones", text)
         if len({is_zone_id(zone) for zone in zones}) > 1:
             text = "has names and ids, which may be the same zones; use names or ids"
             yield Problem("network.availability_zones", text)

@@ -26,7 +26,7 @@ from cdk_sglang.planning.predict import answer
 from cdk_sglang.planning.price import copy_usd_per_hour
 from cdk_sglang.planning.splits import context_of, split_on
 from cdk_sglang.planning.startup import start_up
-from cdk_sglang.planning.verdict import component_problems
+from cdk_sglang.planning.verdict import component_problems, instance_problems
 from cdk_sglang.planning.words import NO_DECODING, memory_line
 from cdk_sglang.spec.slo import Slo
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import GpuInstance, Price
     from cdk_sglang.planning.fleet_plan import Alternative, EndpointPlan
     from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
-    from cdk_sglang.planning.predict import Answer
 
 DEFAULT_CONCURRENCY = 16.0
 """Requests in flight per copy when a component asks for no latency."""
@@ -100,9 +99,10 @@ def _plan_endpoint(
         else:
             warnings.append(Problem(path, f"whether it fits is not checked: {component.no_fit_check}"))
             warnings += fit
-        plan = _plan_component(
-            request=request, component=component, instance=first, price=prices[first.name], path=path, problems=problems
-        )
+        plan = _plan_component(request=request, component=component, instance=first, price=prices[first.name])
+        told = fit and instance_problems(component, first, path=path, region=request.region, prices=request.prices)
+        if not told or component.no_fit_check is not None:  # else no time can be kept on that type, whatever it is
+            problems += _slo_problems(component, first, plan, path)
         plans.append(
             dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
         )
@@ -129,8 +129,6 @@ def _plan_component(
     component: ComponentRequest,
     instance: GpuInstance,
     price: Price | None,
-    path: str,
-    problems: list[Problem],
 ) -> ComponentPlan:
     model = component.facts.architecture
     context = context_of(component)
@@ -146,7 +144,6 @@ def _plan_component(
         if not component.generates:
             notes.append(NO_DECODING)
             prediction = dataclasses.replace(prediction, tpot_ms=None)
-        _check_slo(component, instance, prediction, path, problems)
     alternatives: tuple[Alternative, ...] = ()
     if model.kv_known:  # without a promise of latency, those that hold the model
         slo = component.slo or Slo.model_construct(at_concurrency=concurrency)
@@ -202,15 +199,13 @@ def _plan_component(
     )
 
 
-def _check_slo(
-    component: ComponentRequest, instance: GpuInstance, prediction: Answer, path: str, problems: list[Problem]
-) -> None:
-    slo = component.slo
+def _slo_problems(component: ComponentRequest, instance: GpuInstance, plan: ComponentPlan, path: str) -> list[Problem]:
+    slo, problems = component.slo, list[Problem]()
     if slo is None:
-        return
+        return problems
     for name, objective_ms, band in (
-        ("ttft_ms", slo.ttft_ms, prediction.ttft_ms),
-        ("tpot_ms", slo.tpot_ms, prediction.tpot_ms),
+        ("ttft_ms", slo.ttft_ms, plan.ttft_ms),
+        ("tpot_ms", slo.tpot_ms, plan.tpot_ms),
     ):
         if objective_ms is not None and band is not None and band.low > objective_ms:
             problems.append(
@@ -221,3 +216,4 @@ def _check_slo(
                     "faster instance",
                 )
             )
+    return problems

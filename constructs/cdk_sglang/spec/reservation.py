@@ -125,12 +125,13 @@ class Reservation(Spec):
         """Return a problem if the plan belongs to another Region or account than the stack; none where that is None or a token."""
         parts = re.fullmatch(_PLAN_ARN, self.training_plan)
         assert parts is not None
-        return [
-            Problem(
-                "training_plan",
-                f"{self.training_plan} is of {name} {there}, the stack of {here}; a plan cannot be used elsewhere, "
-                f"so name one of {here}: cdk-sglang capacity status",
-            )
+        others = [
+            (f"{name} {there}", here)
             for name, there, here in (("region", parts[1], region), ("account", parts[2], account))
             if here is not None and not is_text_token(here) and there != here
         ]
+        if not others:
+            return []
+        theirs, ours = (" and ".join(words) for words in zip(*others, strict=True))
+        text = f"{self.training_plan} is of {theirs}, the stack of {ours}; a plan cannot be used elsewhere, so name one of {ours}"
+        return [Problem("training_plan", f"{text}: cdk-sglang capacity status")]

@@ -222,8 +222,8 @@ def test_a_model_without_an_id_has_no_default_target() -> None:
     with pytest.raises(ConfigurationError) as error:
         add(any_endpoint(), scaling=ComponentScaling(min_copies=1, max_copies=2), model_id=None)
     (problem,) = error.value.problems
-    assert problem.startswith("llama.scaling.concurrency: ")
-    assert problem.endswith("give its catalogue id, or a number: scaling.concurrency: 16")
+    assert problem.startswith("llama.model.id: missing, and the plan that scaling.concurrency comes from needs it; ")
+    assert problem.endswith("(cdk-sglang models list), or a number: scaling.concurrency: 16")
 
 
 def test_a_repository_nobody_knows_has_no_default_target() -> None:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.task import Task
 
 _MIB_PER_GIB = 1024
+_OF_LOAD = (".load.images", ".load.image_tokens", ".load.input_tokens")
+"""Ends of the paths of what speaks against the planned load: of such a load no objective is worked out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,7 @@ class ResolvedComponent:
             self.facts,
             component.server,
             bounds=self.copy_bounds,
-            slo=component.slo,
+            slo=None if any(problem.path.endswith(_OF_LOAD) for problem in self.problems) else component.slo,
             load=component.load,
             host_memory_gib=needs.host_memory_gib,
             vcpus=needs.vcpus,
@@ -246,8 +248,9 @@ def resolve_component(
         task=task,
         draft=draft,
     )
-    problems += known.problems(f"{path}.model.id")
-    if known.facts is None and component.slo is not None and component.slo.has_latency:
+    of_model = known.problems(f"{path}.model.id")
+    problems += of_model
+    if known.facts is None and not of_model and component.slo is not None and component.slo.has_latency:
         problems.append(Problem(f"{path}.slo", f"cannot be checked, since {known.advice}"))
     problems += image_problems(path, component, task, facts=known.facts)
     problems += context_problems(path, component, task, facts=known.facts)

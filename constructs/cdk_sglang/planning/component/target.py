@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.scaling import ComponentScaling
     from cdk_sglang.spec.task import Task
 
-_ADVICE = "give its catalogue id, or a number: scaling.concurrency: 16"
+_ADVICE = "give that of a catalogue model of the same architecture (cdk-sglang models list), or a number: scaling.concurrency: 16"
 
 
 def target_of(
@@ -81,16 +81,16 @@ def _planned(
     speculation: Speculation | None,
     task: Task,
 ) -> float:
-    setting, facts = f"{path}.scaling.concurrency", known.facts
+    facts = known.facts
     if facts is None and known.model.hugging_face is not None:
         text = f"{known.advice}; or give the requests in flight, which the plan cannot: scaling.concurrency: 16"
         raise ConfigurationError([Problem(f"{path}.model.hugging_face", text)])
     if facts is None:
-        text = known.problem or "comes from the plan, and the model has no id"
-        raise ConfigurationError([Problem(setting, f"{text}; {_ADVICE}")])
+        text = known.problem or "missing, and the plan that scaling.concurrency comes from needs it"
+        raise ConfigurationError([Problem(f"{path}.model.id", f"{text}; {_ADVICE}")])
     if not facts.architecture.kv_known:
         text = f"the cache of {facts.id} is not known; give a number: scaling.concurrency: 16"
-        raise ConfigurationError([Problem(setting, text)])
+        raise ConfigurationError([Problem(f"{path}.scaling.concurrency", text)])
     from cdk_sglang.planning.concurrency import target_concurrency
 
     server = variants[0].server

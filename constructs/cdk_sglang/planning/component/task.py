@@ -90,11 +90,9 @@ def task_problems(
         facts: What is known of its model; None if nothing.
         image: Serving image.
     """
-    problems = [
-        *_model_problems(path, component, task, facts),
-        *_flag_problems(path, component, task),
-        *_request_problems(path, component, task),
-    ]
+    if of_model := list(_model_problems(path, component, task, facts)):
+        return of_model  # with another task the rest is otherwise
+    problems = [*_flag_problems(path, component, task), *_request_problems(path, component, task)]
     if task == "chat":
         return problems
     if image.kind == "dlc":
