@@ -19,8 +19,10 @@ from typing import Any
 import psutil
 
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support.engine_forks import STARTUP, Fork, start
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTAINER = ROOT / "container"
 STARTUP_TIMEOUT_S = 180
 LORA = {
     "SM_SGLANG_ENABLE_LORA": "true",
@@ -60,16 +62,17 @@ class Reply:
 
 @dataclass
 class EngineServer:
-    """One container copy on this machine; its engine processes are forked as those of `make local` are, in a third of the time."""
+    """One container copy on this machine; its processes are forked as those of `make local` are, in a third of the time."""
 
     model: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     log: Path | None = None
-    command: tuple[str, ...] = (str(ROOT / "container" / "serve"), "serve")
+    command: tuple[str, ...] = (str(CONTAINER / "serve"), "serve")
     as_in_the_image: bool = False
-    """Whether SGLang spawns its processes."""
-    process: subprocess.Popen[bytes] | None = None
+    """Whether the command itself is run, and SGLang spawns its processes. Otherwise all of them are forks of one that has imported SGLang,
+    as the first copy of `make local` is, unless a setting is read by what is imported."""
+    process: subprocess.Popen[bytes] | Fork | None = None
 
     def start(self, *, wait: bool = True) -> EngineServer:
         base = {
@@ -83,15 +86,25 @@ class EngineServer:
             "SM_SGLANG_SLEEP_ON_IDLE": "true",  # an idle engine would otherwise keep a core from the other tests
         }
         if not self.as_in_the_image:
-            base["PYTHONPATH"] = str(ROOT / "localcloud/engine/startup")
+            base["PYTHONPATH"] = STARTUP
         environment = engine_environment({**os.environ, **base, **self.settings})
-        with (self.log or Path(os.devnull)).open("ab") as output:
-            self.process = subprocess.Popen(
-                self.command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        log = str(self.log or os.devnull)
+        if self._may_be_forked():
+            environment["PYTHONPATH"] = f"{CONTAINER}{os.pathsep}{STARTUP}"  # as `serve` sets it
+            entry = ("-m", "cdk_sglang_container")
+            self.process = start(entry, environment=environment, stdout=log, stderr=log, startup=True)
+        else:
+            with Path(log).open("ab") as output:
+                self.process = subprocess.Popen(
+                    self.command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                )
         if wait:
             self.wait_until_up()
         return self
+
+    def _may_be_forked(self) -> bool:
+        read_by_the_entry = all(name.startswith(("SM_SGLANG_", "CDK_SGLANG_")) for name in self.settings)
+        return not self.as_in_the_image and read_by_the_entry
 
     def wait_until_up(self, *, timeout_s: float = STARTUP_TIMEOUT_S) -> float:
         began = time.monotonic()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from cdk_sglang.models import catalogue
 from cdk_sglang.planning.adapters import adapter_host_gib, adapter_slots_gib
 from cdk_sglang.planning.component.file_cache import _bytes_of
 from cdk_sglang.planning.parallel import Parallelism
-from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support import engine_forks
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -37,14 +35,8 @@ CASES = [
 
 
 def _asked_of_sglang(program: str, lines: Sequence[Mapping[str, Any]]) -> list[int]:
-    done = subprocess.run(
-        [str(engine_python()), str(Path(__file__).with_name(program))],
-        env=engine_environment({**os.environ, "PYTHONWARNINGS": "ignore"}),
-        input="".join(json.dumps(line) + "\n" for line in lines),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    script = str(Path(__file__).with_name(program))
+    done = engine_forks.run([script], given="".join(json.dumps(line) + "\n" for line in lines))
     assert done.returncode == 0, done.stderr[-3000:]
     return [int(line) for line in done.stdout.splitlines()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cdk_sglang_container.closed_routes import ClosedRoutes, admin_paths, close_admin_routes
 
-from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support import engine_forks
 
 CONTAINER = Path(__file__).parents[2] / "container"
 PATHS = frozenset({"/flush_cache", "/freeze_gc", "/update_weights_from_disk"})
@@ -72,11 +72,9 @@ def test_sglang_marks_what_changes_weights_caches_and_profiles_and_nothing_that_
         "import json; from sglang.srt.entrypoints.http_server import app; "
         "from cdk_sglang_container.closed_routes import admin_paths; print(json.dumps(sorted(admin_paths(app.router.routes))))"
     )
-    environment = engine_environment()
-    environment["PYTHONPATH"] = f"{CONTAINER}:{environment.get('PYTHONPATH', '')}"
-    done = subprocess.run(
-        [str(engine_python()), "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    environment = {**os.environ, "PYTHONPATH": f"{CONTAINER}:{os.environ.get('PYTHONPATH', '')}"}
+    done = engine_forks.run(["-c", program], environment=environment)
+    assert done.returncode == 0, done.stderr
     closed = set(json.loads(done.stdout.splitlines()[-1]))
     assert {
         "/flush_cache",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcloud.engine.recipe import ROOT, engine_environment, engine_python
+from localcloud.engine.recipe import ROOT
+from tests.support import engine_forks
 
 pytestmark = pytest.mark.engine  # its packages: no engine is started
 
@@ -67,9 +69,7 @@ print(json.dumps({
 
 
 def run(code: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = engine_environment() | {"PYTHONPATH": str(ROOT)}
-    command = [str(engine_python()), *code]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return engine_forks.run(code, environment={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def wheel(folder: Path, *, tokenizer: str = "gpt2") -> Path:

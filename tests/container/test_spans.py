@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
-from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support import engine_forks
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -28,8 +27,7 @@ print(json.dumps({str(getattr(key, "value", key)): value for key, value in attri
 
 def test_a_span_has_nothing_of_what_was_said() -> None:
     secret = "zebra-4711-quartz"
-    command = [str(engine_python()), "-c", SCRIPT, secret]
-    done = subprocess.run(command, env=engine_environment(), capture_output=True, text=True, check=False, timeout=170)
+    done = engine_forks.run(["-c", SCRIPT, secret], timeout_s=170)
     assert done.returncode == 0, done.stderr[-2000:]
     attributes = json.loads(done.stdout.splitlines()[-1])
     assert {"gen_ai.usage.prompt_tokens": 7, "gen_ai.usage.completion_tokens": 5}.items() <= attributes.items()

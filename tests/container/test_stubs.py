@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from engine_server import ROOT
 
-from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support import engine_forks
 
 STUBS = ROOT / "tools" / "stubs"
 
@@ -51,15 +50,12 @@ def _all_names() -> list[dict[str, Any]]:
 
 
 def _missing(names: list[dict[str, Any]]) -> list[str]:
-    environment = engine_environment({**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": "ignore"})
-    done = subprocess.run(
-        [str(engine_python()), str(Path(__file__).with_name("stub_checker.py"))],
-        env=environment,
-        input="\n".join(map(json.dumps, names)),
-        capture_output=True,
-        text=True,
-        check=True,
+    done = engine_forks.run(
+        [str(Path(__file__).with_name("stub_checker.py"))],
+        environment={**os.environ, "PYTHONPATH": ""},
+        given="\n".join(map(json.dumps, names)),
     )
+    assert done.returncode == 0, done.stderr
     missing: list[str] = json.loads(done.stdout)
     return missing
 

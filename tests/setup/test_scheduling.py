@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engine.conftest import in_order
-from tests.support.scheduling import AGENT, ENGINE, LONG, YOUNG, EnginesInARow, starts_engines
+from tests.support.scheduling import AGENT, ENGINE, LONG, PROGRAMS, YOUNG, EnginesInARow, starts_engines
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ def test_the_files_that_share_the_agent_are_run_by_one_worker() -> None:
         for file in ("test_turns.py", "test_faults.py")
     }
     assert scopes == {AGENT}
+
+
+def test_the_files_that_share_an_import_of_sglang_are_run_by_one_worker() -> None:
+    scopes = {
+        EnginesInARow._split_scope(object.__new__(EnginesInARow), f"tests/container/{file}::test_any")
+        for file in ("test_spans.py", "test_closed_routes.py", "test_stubs.py", "test_adapter_memory.py")
+    }
+    assert scopes == {PROGRAMS}
 
 
 def test_long_files_are_there_and_start_no_engine_of_the_row(root: Path) -> None:

@@ -1,4 +1,7 @@
-"""Which worker runs what: SGLang's servers run one after another, beside everything else; the agent is started in one worker."""
+"""Which worker runs what: SGLang's servers run one after another, beside everything else; the agent is started in one worker.
+
+So are the programs of the engine's Python, which share one import of SGLang.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from xdist.scheduler import LoadFileScheduling
 ROOT = Path(__file__).parents[2]
 ENGINE = "engine"
 AGENT = "agent"
+PROGRAMS = "programs of the engine"
 YOUNG = (
     "tests/tools/check/test_synth_checks.py",
     "tests/stacks/test_showback_stack.py",
@@ -41,7 +45,8 @@ LONG = (
 
 
 class EnginesInARow(LoadFileScheduling):
-    """`--dist loadfile`, with the files that start SGLang's server as one, and those that share the agent as another.
+    """`--dist loadfile`, with the files that start SGLang's server as one, those that share the agent as another, and those that share
+    an import of SGLang as a third.
 
     xdist hands out the files with the most tests first, so those with few, long tests would be left for the end, where both workers
     would start engines on the same two cores.
@@ -60,6 +65,8 @@ class EnginesInARow(LoadFileScheduling):
         file: str = super()._split_scope(nodeid)
         if starts_engines(file):
             return ENGINE
+        if runs_programs(file):
+            return PROGRAMS
         return AGENT if file.startswith("tests/agent/") else file
 
 
@@ -69,6 +76,12 @@ def starts_engines(file: str) -> bool:
     return file.startswith("tests/e2e/engine/") or (
         file.startswith("tests/container/test_") and "EngineServer" in (ROOT / file).read_text(encoding="utf-8")
     )
+
+
+@functools.cache
+def runs_programs(file: str) -> bool:
+    """Whether the tests of a file, relative to the repository, run programs as forks of one that has imported SGLang."""
+    return file.startswith("tests/container/test_") and "engine_forks.run(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
