@@ -61,6 +61,7 @@ def main() -> None:
     for left_out in fitted.left_out:
         print(f"\nleft out: {left_out}")
         errors(fitted, left_out)
+        causes(fitted, left_out)
         bands(fitted, left_out)
         cheapest(fitted, left_out)
     own_measurements(fitted, next(iter(fitted.left_out)))
@@ -172,6 +173,16 @@ def errors(fitted: Fitted, left_out: str) -> None:
             print(
                 f"    of that {error[far].sum() / fitted.inside.sum():.1%} by {far.sum()} rows more than twice as fast as measured"
             )
+
+
+def causes(fitted: Fitted, left_out: str) -> None:
+    """Print what the throughput's error would be if one of the two times were predicted without error."""
+    given = {k: fitted.predicted(k, left_out) * np.exp(fitted.bands[k].centre) for k in ("tpot", "ttft")}
+    for known, other in (("tpot", "ttft"), ("ttft", "tpot")):
+        values = fitted.throughput(**{known: fitted.measured[known], other: given[other]})
+        error = np.abs(values / fitted.measured["throughput"] - 1)
+        use = np.isfinite(error) & fitted.inside
+        print(f"    throughput with the measured {known}, {use.sum()} rows: {error[use].mean():.1%}")
 
 
 def roofline(fitted: Fitted) -> None:

@@ -22,7 +22,7 @@ from samples import Sample, closed_loop_samples, saturated_samples, table
 
 from cdk_sglang import planning
 from cdk_sglang.planning.calibration import SPREAD_COLUMNS, Spread, read_calibration, spread_columns
-from cdk_sglang.planning.timing import priors, times_ms
+from cdk_sglang.planning.timing import as_unknown, moved_by_arrivals, priors, times_ms
 
 COVERAGE = 0.83
 """Share of left-out rows inside the band: a little above the 80% promised."""
@@ -52,7 +52,8 @@ class Fitted:
     def __init__(self) -> None:
         """Read the samples and fit."""
         self.samples = closed_loop_samples()
-        self.rows = table(self.samples)
+        self.arriving = table(self.samples)
+        self.rows = as_unknown(self.arriving)
         targets = Targets(self.samples)
         self.gpus = targets.gpus
         self.asked = np.array([s.question.concurrency for s in self.samples], dtype=np.float64)
@@ -117,6 +118,10 @@ class Fitted:
     def _without(self, groups: np.ndarray) -> LeftOut:
         tpot, tpot_sd, formula_tpot = self.posteriors["tpot"].left_out(groups)
         ttft, ttft_sd, formula_ttft = self.posteriors["ttft"].left_out(groups)
+        tpot, ttft = (
+            np.log(time)
+            for time in moved_by_arrivals(self.coefficients, self.arriving, tpot=np.exp(tpot), ttft=np.exp(ttft))
+        )
         return LeftOut(
             tpot=tpot,
             ttft=ttft,

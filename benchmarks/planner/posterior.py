@@ -31,31 +31,37 @@ SETTINGS = {
         "configuration": 0.3,
         "shape_load": 0.006,
         "system_load": 0.009,
+        "kind_system": 0.0,
+        "engine_load": 0.0,
         "noise": 0.04,
         "prior": 0.24,
+        "freedom": 2.0,
     },
     "ttft": {
-        "release": 0.16,
-        "system": 0.018,
-        "shape": 0.018,
+        "release": 0.096,
+        "system": 0.011,
+        "shape": 0.011,
         "shape_engine": 0.011,
         "shape_system": 0.013,
-        "configuration": 0.21,
-        "shape_load": 0.054,
-        "system_load": 0.05,
-        "noise": 0.307,
+        "configuration": 0.126,
+        "shape_load": 0.012,
+        "system_load": 0.011,
+        "kind_system": 0.1,
+        "engine_load": 0.15,
+        "noise": 0.2,
         "prior": 0.24,
+        "freedom": 0.5,
     },
 }
-"""Standard deviations of the residual components and of a measurement, and the factor on the priors' deviations; `choose.py` chose
-them by the error of left-out rows."""
+"""Standard deviations of the residual components and of a measurement (`noise`), the factor on the priors' deviations (`prior`), and the
+degrees of freedom of the errors' Student distribution (`freedom`): a few measurements are far off for reasons of their own, of times to
+the first token more than a few. `choose.py` chose them by the error of left-out rows."""
+_NOT_DEVIATIONS = ("noise", "prior", "freedom")
 FIRST_TERMS = ("prompt_", "first_ms", "queue_share")
 """Terms that only the time to the first token has; the others are fitted to the time per token."""
 RUNNING_EDGES = (6, 24, 96, 300)
 ISL_EDGES = (1500, 5000)
 OSL_EDGES = (400, 2000)
-STUDENT_FREEDOM = 2.0
-"""Degrees of freedom of the errors' Student distribution: a few measurements are far off for reasons of their own."""
 REPEATS = 4
 """Number of repeats beyond which a mean does not improve: repeats share their systematic errors."""
 
@@ -81,7 +87,7 @@ class Posterior:
             rows: Columns of the rows.
             logs: Logarithms of the measured times; NaN for rows without one.
             indirect: Additional standard deviation of values that were derived from another measurement.
-            settings: Standard deviations of the components and of the rows (`noise`), and the factor on those of the priors (`prior`).
+            settings: As one of `SETTINGS`.
         """
         self._kind, self._rows, self._logs = kind, with_logs(rows), logs
         parameter_priors = priors()
@@ -102,7 +108,7 @@ class Posterior:
     def use(self, settings: dict[str, float]) -> None:
         """Use other standard deviations."""
         self.settings = settings
-        self.deviations = {n: v for n, v in settings.items() if n not in {"noise", "prior"}}
+        self.deviations = {n: v for n, v in settings.items() if n not in _NOT_DEVIATIONS}
         self._own = _covariance(self._own_parts, self.deviations)
         self._cross = _covariance(self._cross_parts, self.deviations)
 
@@ -124,13 +130,13 @@ class Posterior:
         scaled = self._bin_slopes * self._sd
         covariance = self._own + scaled @ scaled.T
         variance = self.settings["noise"] ** 2 / np.minimum(self._count, REPEATS) + self._indirect**2
-        weight = np.ones(len(self._count))
+        weight, freedom = np.ones(len(self._count)), self.settings["freedom"]
         for _ in range(passes):
             self.noise = np.sqrt(variance / weight)
             self._inverse = np.linalg.inv(covariance + np.diag(self.noise**2))
             self.weights = self._inverse @ self._residual
             error = self.noise**2 * self.weights
-            weight = np.clip((STUDENT_FREEDOM + 1) / (STUDENT_FREEDOM + error**2 / variance), 0.01, None)
+            weight = np.clip((freedom + 1) / (freedom + error**2 / variance), 0.01, None)
 
     def coefficients(self) -> dict[str, float]:
         """Return the fitted coefficients."""

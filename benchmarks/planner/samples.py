@@ -147,6 +147,7 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
         input_tokens=question.input_tokens,
         output_tokens=question.output_tokens,
         running=max(1.0, running),
+        arrivals=question.arrivals,
         mixed_tokens=mixed_tokens(question),
     )
     queued = "all prompts" in row["quality_flag"]

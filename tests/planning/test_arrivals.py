@@ -9,7 +9,7 @@ from cdk_sglang.planning.calibration import calibration
 from cdk_sglang.planning.features import columns, question_features
 from cdk_sglang.planning.predict import answer, prepare
 from cdk_sglang.planning.rows import read_question
-from cdk_sglang.planning.timing import step_parts_ms, times_ms
+from cdk_sglang.planning.timing import as_unknown, moved_by_arrivals, step_parts_ms, times_ms
 
 ROW = {
     "model": "Qwen/Qwen3-32B", "gpu": "H100-SXM-80GB", "tp": "2", "engine": "sglang", "isl": "4000", "osl": "256", "concurrency": "32",
@@ -40,6 +40,30 @@ def test_requests_in_step_wait_longer_for_the_first_token_and_less_between_token
     assert independent.output_tok_s_per_gpu is not None
     assert lockstep.output_tok_s_per_gpu is not None
     assert lockstep.output_tok_s_per_gpu.value == pytest.approx(independent.output_tok_s_per_gpu.value, rel=0.1)
+
+
+def test_a_mean_length_that_is_no_whole_number_says_that_requests_are_independent() -> None:
+    mixed = read_question({**ROW, "isl": "4000.5"})
+    assert mixed.arrivals == "independent"
+    assert any("arrivals assumed independent" in note for note in mixed.notes)
+    for row in ({**ROW, "isl": "4000.0"}, {**ROW, "isl": ""}):
+        assert read_question(row).arrivals == ""
+    given = read_question({**ROW, "osl": "256.5", "arrivals": "lockstep"})
+    assert given.arrivals == "lockstep"
+    assert not any("arrivals" in note for note in given.notes)
+
+
+def test_what_is_known_of_arrivals_moves_time_and_leaves_the_sum() -> None:
+    questions = [read_question({**ROW, "arrivals": arrivals}) for arrivals in ("", "independent", "lockstep")]
+    _, _, table = prepare(questions)
+    coefficients = calibration().coefficients
+    tpot, ttft = (1.3 * time for time in times_ms(coefficients, as_unknown(table)))
+    moved_tpot, moved_ttft = moved_by_arrivals(coefficients, table, tpot=tpot, ttft=ttft)
+    assert moved_ttft + table["osl"] * moved_tpot == pytest.approx(ttft + table["osl"] * tpot)
+    assert moved_tpot[0] == pytest.approx(tpot[0])
+    assert moved_tpot[1] > tpot[1]
+    assert moved_tpot[2] < tpot[2]
+    assert (moved_ttft > 0).all()
 
 
 def test_unknown_arrivals_are_refused_with_what_is_allowed() -> None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cdk_sglang.planning.calibration import calibration
 from cdk_sglang.planning.residual_model import covariance_of, similarities
 
 
-def test_the_covariance_is_the_sum_of_the_components() -> None:
-    model = calibration().tpot
+@pytest.mark.parametrize("kind", ["tpot", "ttft"])
+def test_the_covariance_is_the_sum_of_the_components(kind: str) -> None:
+    model = getattr(calibration(), kind)
     rows = {name: column[::7] for name, column in model.points.items()}
     parts = similarities(rows, model.points)
     expected = np.asarray(sum(model.deviations[name] ** 2 * part for name, part in parts.items()))
     np.testing.assert_allclose(covariance_of(rows, model.points, model.deviations), expected, atol=1e-12)
-    assert (expected > 0).all()
+    assert (expected >= 0).all()
+    assert (expected.max(axis=1) > 0).all()
+
+
+def test_models_of_one_kind_on_one_system_share_a_component_whatever_their_shape() -> None:
+    points = {name: column[:1] for name, column in calibration().ttft.points.items()}
+    other_shape = {**points, "log_hidden": points["log_hidden"] + 2.0}
+    other_kind = {**other_shape, "latent": 1 - points["latent"]}
+    assert similarities(other_shape, points)["kind_system"] == 1
+    assert similarities(other_shape, points)["shape_system"] < 1e-9
+    assert similarities(other_kind, points)["kind_system"] == 0

@@ -18,8 +18,7 @@ from cdk_sglang.planning.memory import MemoryPlan, plan_memory
 from cdk_sglang.planning.queueing import served_at_once, waiting_ms
 from cdk_sglang.planning.refusals import split_problems
 from cdk_sglang.planning.speculation import faster_or_slower, speedup_range, token_times
-from cdk_sglang.planning.timing import times_ms, work_parts_ms
-from cdk_sglang.spec.load import ARRIVALS
+from cdk_sglang.planning.timing import as_unknown, moved_by_arrivals, times_ms, work_parts_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,32 +131,26 @@ class Times:
 
 def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
     """Return the times of every row and their bands; the times are the middles that bands are measured from."""
-    unknown = {**table, **{kind: np.zeros_like(table["running"]) for kind in ARRIVALS}}
-    raw_tpot, raw_ttft = times_ms(fitted.coefficients, unknown)
+    tpot, ttft = times_ms(fitted.coefficients, as_unknown(table))
     tpot_shift, tpot_sd = fitted.tpot.correct(table)
     ttft_shift, ttft_sd = fitted.ttft.correct(table)
-    tpot, ttft = raw_tpot * np.exp(tpot_shift), raw_ttft * np.exp(ttft_shift)
-    # measurements do not say how requests came: what is known of it moves time from one to the other and leaves their sum
-    moved = (raw_tpot - times_ms(fitted.coefficients, table)[0]) * np.exp(tpot_shift)
-    moved = np.maximum(moved, -_MOVED_MOST * ttft / table["osl"])
+    tpot, ttft = moved_by_arrivals(
+        fitted.coefficients, table, tpot=tpot * np.exp(tpot_shift), ttft=ttft * np.exp(ttft_shift)
+    )
     per_token, first = spread_columns(table, tpot_sd), spread_columns(table, ttft_sd)
     step, prompts = work_parts_ms(fitted.coefficients, table)
     nothing = np.zeros_like(tpot)
     drafting = nothing if fitted.drafted is None else fitted.drafted.correct(table, nothing, tpot_sd)[0]
     narrowing = {"ttft": fitted.ttft.narrowing(table), "tpot": fitted.tpot.narrowing(table)}
     return Times(
-        tpot=tpot - moved,
-        ttft=ttft + moved * table["osl"],
+        tpot=tpot,
+        ttft=ttft,
         ends={kind: band.ends(first if kind == "ttft" else per_token) for kind, band in fitted.bands.items()},
         step=step,
         prompts=prompts,
         drafting=drafting,
         narrowing={**narrowing, "throughput": narrowing["tpot"]},
     )
-
-
-_MOVED_MOST = 0.7
-"""Most of a time to the first token that is taken for the wait behind others."""
 
 
 @cache

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ENGINE = ("trtllm", "vllm", "sglang")
 GENERATION = ("hopper", "blackwell", "ampere", "ada", "rtx")
 FORMAT = ("fp8", "nvfp4", "mxfp4", "int4", "bf16")
+SYSTEM = (*ENGINE, *GENERATION, *FORMAT)
+KIND = ("experts_used", "latent", "linear", "sparse")
+"""What decides which kernels serve a model: experts, latent, linear and sparse attention."""
 SHAPE_SCALES = {
     "log_hidden": 0.25, "log_layers": 0.25, "log_active": 0.5, "log_total": 0.5,
     "experts_used": 0.3, "latent": 0.3, "linear": 0.3, "sparse": 0.3,
@@ -48,9 +51,12 @@ COMPONENTS = (
     "configuration",
     "shape_load",
     "system_load",
+    "kind_system",
+    "engine_load",
 )
 """Components of a residual: the engine's release; engine, GPU generation and format (the system); the model's shape, alone,
-with the engine and with the system; one configuration's settings; and the change of shape and system with the load."""
+with the engine and with the system; one configuration's settings; the change of shape and system with the load; one kind of
+model on a system; and the change of an engine with the load, as of its scheduler."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,16 @@ class OwnResiduals:
 
 
 def _local_covariance(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
-    """Return the covariance by the components of one shape on one system alone."""
+    """Return the covariance by the components of one shape on one system alone.
+
+    How one's own model follows the load is the sum of the three components of loads, whichever of them the packaged measurements tell apart.
+    """
     shared = similarities(left, right)
+    load = deviations["shape_load"] ** 2 + deviations["system_load"] ** 2 + deviations["engine_load"] ** 2
     total: Column = (
         deviations["shape_system"] ** 2 * shared["shape_system"]
         + deviations["configuration"] ** 2 * shared["configuration"]
-        + deviations["shape_load"] ** 2 * shared["shape_load"] * shared["system"]
+        + load * shared["shape_load"]
     )
     return total
 
@@ -175,7 +185,8 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
     one engine or system for the components that others do not share.
     """
     variance = {name: deviation**2 for name, deviation in deviations.items()}
-    engines, systems = (_codes(left, right, names) for names in (ENGINE, (*ENGINE, *GENERATION, *FORMAT)))
+    engines, systems = (_codes(left, right, names) for names in (ENGINE, SYSTEM))
+    kinds = _codes(left, right, (*SYSTEM, *KIND))
     shapes = np.column_stack([left[name] for name in SHAPE_SCALES])
     distinct_shapes, shape_index = np.unique(shapes, axis=0, return_inverse=True)
     shape: Column = _similarity(dict(zip(SHAPE_SCALES, distinct_shapes.T, strict=True)), right, SHAPE_SCALES)[
@@ -187,6 +198,9 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
         total[np.ix_(rows, points)] += (
             variance["release"] * release_similarity + variance["shape_engine"] * shape[np.ix_(rows, points)]
         )
+        if variance["engine_load"]:
+            load = _similarity(left, right, LOAD_SCALES, rows, points)
+            total[np.ix_(rows, points)] += variance["engine_load"] * load
     for rows, points in _blocks(*systems):
         shape_block = shape[np.ix_(rows, points)]
         load = _similarity(left, right, LOAD_SCALES, rows, points)
@@ -195,6 +209,9 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
         total[np.ix_(rows, points)] += (
             shape_block * shape_variance + variance["system"] + variance["system_load"] * load
         )
+    if variance["kind_system"]:
+        for rows, points in _blocks(*kinds):
+            total[np.ix_(rows, points)] += variance["kind_system"]
     return total
 
 
@@ -251,4 +268,6 @@ def similarities(left: Columns, right: Columns) -> dict[str, Column]:
         "configuration": shape_system * _similarity(left, right, SETTING_SCALES),
         "shape_load": shape_system * load,
         "system_load": system * load,
+        "kind_system": system * same(KIND),
+        "engine_load": engine * load,
     }

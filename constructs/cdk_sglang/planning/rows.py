@@ -122,7 +122,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     fraction = cells.number("mem_fraction", at_least=0.01, at_most=0.999)
     context = cells.number("context_len", at_least=1)
     kv_dtype = _kv_dtype(cells, facts, gpu, engine)
-    arrivals = _arrivals(cells)
+    arrivals = _arrivals(cells, notes, lengths=(isl, osl))
     steps, verified = _whole(cells, "num_steps", at_most=64), _whole(cells, "num_draft_tokens", at_most=1024)
     if not speculates and (steps or verified):
         cells.problems.append(
@@ -160,7 +160,8 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     )
 
 
-def _arrivals(cells: _Cells) -> str:
+def _arrivals(cells: _Cells, notes: list[str], *, lengths: tuple[float, float]) -> str:
+    """Return how requests come; a mean length that is no whole number is that of requests of different lengths, which do not stay in step."""
     text = cells.text("arrivals").lower()
     if text and text not in ARRIVALS:
         cells.problems.append(
@@ -168,6 +169,9 @@ def _arrivals(cells: _Cells) -> str:
                 "arrivals", f"unknown {text[:40]!r}; use {' or '.join(ARRIVALS)}, or leave it empty when it is unknown"
             )
         )
+    if not text and any(length != int(length) for length in lengths):
+        notes.append("arrivals assumed independent: a mean length that is no whole number comes from a mix of lengths")
+        return "independent"
     return text
 
 

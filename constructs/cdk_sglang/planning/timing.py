@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cdk_sglang.spec.load import ARRIVALS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,8 @@ MOST_WAITED = 0.55
 requests move in step, half of them is before it on average."""
 _WAITED = {"lockstep": 0.5, "independent": 0.05}
 """The same where it is known how requests come: half of all prompts in step, and next to none where lengths vary (the first wave alone)."""
+_MOVED_MOST = 0.7
+"""Most of a time to the first token that is taken for the wait behind others."""
 
 _SHARPNESS = 3.0
 """Exponent of the smooth maximum of memory time and compute time: 2 overlaps too little, infinity is the plain roofline."""
@@ -170,6 +174,33 @@ def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, 
     own = smooth_max(prompt, rows["prompt_read"] * factor["prompt_read"]) + rows["layers"] * factor["prompt_layer_ms"]
     waiting = waited * mixed * rows["osl"] + factor["queue_share"] * (rows["running"] - 1) * prompt
     return per_token, factor["first_ms"] + own + waiting + step / 2
+
+
+def as_unknown(rows: Columns) -> dict[str, Column]:
+    """Return the columns as if nobody knew how requests come: most measurements do not say it, and times are fitted so.
+
+    Args:
+        rows: Columns of `features.Features`.
+    """
+    return {**rows, **{kind: np.zeros_like(rows["running"]) for kind in ARRIVALS}}
+
+
+def moved_by_arrivals(
+    coefficients: Mapping[str, float], rows: Columns, *, tpot: Column, ttft: Column
+) -> tuple[Column, Column]:
+    """Return time per output token and time to first token where it is known how requests come.
+
+    What is known of it moves time from one to the other, and leaves their sum over a request.
+
+    Args:
+        coefficients: By name, as in `priors`.
+        rows: Columns of `features.Features`.
+        tpot: Time per output token as `as_unknown` columns have it, corrected or not, milliseconds.
+        ttft: Time to first token, the same.
+    """
+    unknown, known = (times_ms(coefficients, columns)[0] for columns in (as_unknown(rows), rows))
+    moved = np.maximum((1 - known / unknown) * tpot, -_MOVED_MOST * ttft / rows["osl"])
+    return tpot - moved, ttft + moved * rows["osl"]
 
 
 def waited_share(coefficients: Mapping[str, float], rows: Columns, *, step: Column, mixed: Column) -> Column:
