@@ -69,7 +69,8 @@ def become(request: dict[str, Any]) -> None:
         file = os.open(path, flag, 0o644)
         os.dup2(file, number)
         os.close(file)
-    sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115 -- they stay open as long as the process
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.path[:0] = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     random.seed()  # SGLang draws its ports
     signal.signal(signal.SIGINT, signal.default_int_handler)
