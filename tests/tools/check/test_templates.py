@@ -139,7 +139,12 @@ def test_the_exit_status_is_0_when_all_passed(capsys: pytest.CaptureFixture[str]
 
 def test_a_failed_synth_says_what_the_cli_said() -> None:
     synthesis = Synthesis(
-        environment="dev", folder=Path(), took_seconds=1, exit_status=2, output="\nenvironments/dev.yaml: bad\n"
+        environment="dev",
+        file="environments/dev.yaml",
+        folder=Path(),
+        took_seconds=1,
+        exit_status=2,
+        output="\nenvironments/dev.yaml: bad\n",
     )
     assert synthesis.problems() == [
         "environments/dev.yaml: `cdk synth -c env=dev` exits 2:",
