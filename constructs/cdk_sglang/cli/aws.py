@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
 
 from cdk_sglang.errors import ConfigurationError, Problem
 
-SIGN_IN: Final = "sign in with `aws login` or `aws sso login`, or set AWS_PROFILE"
-"""Next step of a user without credentials."""
+_LOCAL_CREDENTIALS: Final = Path(".local/state/credentials.sh")
+"""Where `make local` writes address and credentials of the embedded AWS for as long as that runs."""
 NOT_SIGNED_IN: Final = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -187,6 +188,12 @@ class Reason:
     signed_out: bool = False
 
 
+def sign_in() -> str:
+    """Return the next step of a user without credentials; that of the embedded AWS too, where one runs in this folder."""
+    local = f"; for `make local`: source {_LOCAL_CREDENTIALS}" if _LOCAL_CREDENTIALS.is_file() else ""
+    return f"sign in with `aws login` or `aws sso login`, or set AWS_PROFILE{local}"
+
+
 def reason_of(what: str, error: Exception) -> Reason:
     """Return why a call failed.
 
@@ -199,7 +206,7 @@ def reason_of(what: str, error: Exception) -> Reason:
         return _refused(what, response.get("Error", {}))
     kind = type(error).__name__
     if kind in NOT_SIGNED_IN:
-        return Reason(text=f"{what}: no usable AWS credentials ({error}); {SIGN_IN}", code=2, signed_out=True)
+        return Reason(text=f"{what}: no usable AWS credentials ({error}); {sign_in()}", code=2, signed_out=True)
     if kind == "NoRegionError":
         return Reason(text=f"{what}: no AWS Region; give --region, or set AWS_REGION", code=2)
     if kind in {"ProfileNotFound", "ParamValidationError", "InvalidRegionError"}:
@@ -210,7 +217,7 @@ def reason_of(what: str, error: Exception) -> Reason:
 def _refused(what: str, error: dict[str, str]) -> Reason:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
     if code in EXPIRED:
-        text = f"{what}: the AWS credentials are not valid any more ({code}); {SIGN_IN}"
+        text = f"{what}: the AWS credentials are not valid any more ({code}); {sign_in()}"
         return Reason(text=text, code=2, signed_out=True)
     if code in _SKEWED or message.startswith(_SKEWED_WORDS):
         text = f"{what}: the clock of this machine differs too much from that of AWS ({message}); set it, for example with `timedatectl set-ntp true`"

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cdk_sglang.cli.aws import EXPIRED, NOT_SIGNED_IN, SIGN_IN, THROTTLED, client
+from cdk_sglang.cli.aws import EXPIRED, NOT_SIGNED_IN, THROTTLED, client, sign_in
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class Account:
             raise refused from error
         except BotoCoreError as error:
             if type(error).__name__ in NOT_SIGNED_IN:
-                raise CouldNotCheckError(f"no usable AWS credentials ({error})", SIGN_IN) from error
+                raise CouldNotCheckError(f"no usable AWS credentials ({error})", sign_in()) from error
             raise CouldNotCheckError(
                 f"{service} was not reached: {error}", "check the network and the Region, then run it again"
             ) from error
@@ -196,7 +196,9 @@ def _refused(service: str, error: ClientError) -> CouldNotCheckError | None:
         action = f"{_PREFIXES.get(service, service)}:{error.operation_name}"
         return DeniedError(said[1] if said else _ACTIONS.get(action, action))
     if code in EXPIRED or code == "AuthFailure":
-        return CouldNotCheckError(f"the AWS credentials are not valid any more ({code})", f"{SIGN_IN}; {_NOT_ENABLED}")
+        return CouldNotCheckError(
+            f"the AWS credentials are not valid any more ({code})", f"{sign_in()}; {_NOT_ENABLED}"
+        )
     if code in THROTTLED or code == "RequestLimitExceeded":
         return CouldNotCheckError(f"{service} throttles the request ({message})", "run it again in a minute")
     return None
