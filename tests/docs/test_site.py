@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -47,6 +48,24 @@ def test_every_public_name_has_a_page_that_shows_it(site: Path) -> None:
     for name in cdk_sglang.__all__:
         page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
         assert f'id="cdk_sglang.{name}"' in page or re.search(rf'id="cdk_sglang\.[a-z_.]*{name}"', page), name
+
+
+def test_methods_that_a_public_class_inherits_within_the_package_are_on_its_page_too(site: Path) -> None:
+    missing = []
+    for name in cdk_sglang.__all__:
+        exported = getattr(cdk_sglang, name)
+        if not isinstance(exported, type) or exported.__name__ != name:  # an earlier name has a line on its page
+            continue
+        page = (site / "api" / f"{name}.html").read_text(encoding="utf-8")
+        own = [base for base in exported.__mro__ if base.__module__.startswith("cdk_sglang")]
+        members = {key for base in own for key, value in dict(vars(base)).items() if _is_documented(key, value)}
+        missing += [f"{name}.{member}" for member in sorted(members) if f'.{member}"' not in page]
+    assert missing == []
+
+
+def _is_documented(name: str, value: object) -> bool:
+    code = getattr(value, "fget", None) or getattr(value, "__func__", value)
+    return not name.startswith("_") and inspect.isfunction(code) and bool(code.__doc__)
 
 
 def test_every_command_is_on_its_page(site: Path) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct
 
 from cdk_sglang.arguments import checked
 from cdk_sglang.checks import raise_if_any
@@ -20,10 +19,11 @@ from cdk_sglang.serving.component.context import ComponentContext, EndpointConte
 from cdk_sglang.serving.component.file_cache import warn_of_endless_files
 from cdk_sglang.serving.component.foreign_parsers import warn_of_foreign_parsers
 from cdk_sglang.serving.component.measured import tell_of_no_metrics
+from cdk_sglang.serving.component.planned import PlannedComponent
 from cdk_sglang.serving.component.resources import make_component, make_models
 from cdk_sglang.serving.component.startup import timeouts_for_weights
 from cdk_sglang.serving.component.waiting import WaitingComponent
-from cdk_sglang.serving.endpoint.imported import ImportedComponent
+from cdk_sglang.serving.endpoint.imported import ComponentReferences
 from cdk_sglang.serving.endpoint.invocable import InvocableComponent, InvocableEndpoint
 from cdk_sglang.serving.shared.dependencies import stand_for
 from cdk_sglang.serving.shared.invocation import grant_invoke
@@ -36,20 +36,14 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
     from aws_cdk import aws_logs as logs
     from aws_cdk import aws_sagemaker as sagemaker
 
-    from cdk_sglang.engine import SglangOptions
-    from cdk_sglang.planning.component.variants import ModelVariant
     from cdk_sglang.serving.adapters.adapter import Adapter, BaseComponent
     from cdk_sglang.serving.adapters.source import AdapterSource
     from cdk_sglang.serving.component.promoted import PromotedDraft
-    from cdk_sglang.spec.rollout import ComponentRollout
-    from cdk_sglang.spec.scaling import ComponentScaling
-    from cdk_sglang.spec.task import Task
-    from cdk_sglang.spec.verification import SmokeRequest
     from cdk_sglang.weights import AdapterConfig
 
 
 @jsii.implements(cdk.ITaggableV2)
-class InferenceComponent(InvocableComponent):
+class InferenceComponent(ComponentReferences, PlannedComponent, InvocableComponent):
     """One model on an endpoint; made by `InferenceEndpoint.add_component`.
 
     Args:
@@ -175,44 +169,6 @@ class InferenceComponent(InvocableComponent):
         )
         return make_scaling(scaled, self.scaling, concurrency=self.plan.concurrency)
 
-    @staticmethod
-    @checked("{construct_id}")
-    def from_component_attributes(
-        scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str
-    ) -> ImportedComponent:
-        """Refer to a component that another stack or app deploys, to invoke and to watch it.
-
-        Args:
-            scope: Parent, in a stack of the component's account and Region.
-            construct_id: Id, unique in the parent.
-            component_name: Name of the component in SageMaker; may be known only at deployment.
-            endpoint_name: Name of its endpoint; may be known only at deployment.
-
-        Raises:
-            ConfigurationError: A name that SageMaker would refuse.
-        """
-        return ImportedComponent(scope, construct_id, component_name=component_name, endpoint_name=endpoint_name)
-
-    @staticmethod
-    @checked("{construct_id}")
-    def from_component_name(
-        scope: Construct, construct_id: str, component_name: str, *, endpoint: InvocableEndpoint
-    ) -> ImportedComponent:
-        """Refer to a component that another stack or app deploys, on an endpoint that is known here.
-
-        Args:
-            scope: Parent, in a stack of the component's account and Region.
-            construct_id: Id, unique in the parent.
-            component_name: Name of the component in SageMaker; may be known only at deployment.
-            endpoint: Its endpoint, such as one of `InferenceEndpoint.from_endpoint_name`.
-
-        Raises:
-            ConfigurationError: A name that SageMaker would refuse.
-        """
-        return ImportedComponent(
-            scope, construct_id, component_name=component_name, endpoint_name=endpoint.endpoint_name
-        )
-
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:
         """Tags of the component itself, for CDK; `Tags.of(component)` reaches everything that it makes."""
@@ -227,69 +183,14 @@ class InferenceComponent(InvocableComponent):
         return self._endpoint.scope
 
     @property
-    def variants(self) -> tuple[ModelVariant, ...]:
-        """Model and options for each set of instance types whose options differ, that of the most wanted type first."""
-        return self.plan.variants
-
-    @property
     def role(self) -> iam.IRole:
         """Execution role, which is that of the endpoint."""
         return self._endpoint.role
 
     @property
-    def server(self) -> SglangOptions:
-        """SGLang's options on the most wanted instance type."""
-        return self.plan.server
-
-    @property
-    def task(self) -> Task:
-        """What a request asks for, such as "chat" or "embedding"."""
-        return self.plan.task
-
-    @property
-    def copies(self) -> int:
-        """Copies at the first deployment."""
-        return self.plan.copies
-
-    @property
-    def scaling(self) -> ComponentScaling | None:
-        """Bounds, target and schedules, the nightly stop of the endpoint among them; None if the copies stay as they are."""
-        return self.plan.scaling
-
-    @property
-    def rollout(self) -> ComponentRollout | None:
-        """How a new version reaches the copies; None for all at once and without alarms."""
-        return self.plan.component.rollout
-
-    @property
-    def smoke(self) -> SmokeRequest | None:
-        """Request that verifies the component after a deployment; None for that of the endpoint."""
-        return self.plan.component.smoke
-
-    @property
-    def gpus_by_type(self) -> dict[str, int]:
-        """GPUs of a copy by instance type."""
-        return self.plan.gpus_by_type
-
-    @property
-    def gpus_per_copy(self) -> int:
-        """GPUs of a copy on the most wanted instance type; `gpus_by_type` has those of all types."""
-        return self.server.gpus_per_copy
-
-    @property
     def environment(self) -> dict[str, str]:
         """Environment variables on the most wanted instance type; `environments` has those of each variant."""
         return self.environments[0]
-
-    @property
-    def copy_bounds(self) -> tuple[int, int]:
-        """Fewest and most copies that scaling and its schedules may set."""
-        return self.plan.copy_bounds
-
-    @property
-    def most_copies(self) -> int:
-        """Most copies there can be at once, those of the first deployment included."""
-        return self.plan.most_copies
 
     @property
     def specified_types(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from cdk_sglang.serving.alarms.choice import chosen_alarms
 from cdk_sglang.serving.component.checks import component_name_problems, draft_problems
 from cdk_sglang.serving.component.component import InferenceComponent
 from cdk_sglang.serving.endpoint.checks import WarnsWhenEmpty, check_endpoint, stack_of
-from cdk_sglang.serving.endpoint.imported import ImportedEndpoint, endpoint_of_arn
+from cdk_sglang.serving.endpoint.imported import EndpointReferences
 from cdk_sglang.serving.endpoint.invocable import InvocableEndpoint
 from cdk_sglang.serving.endpoint.network import EndpointNetwork, chosen_network
 from cdk_sglang.serving.endpoint.options import EndpointOptions
@@ -68,7 +68,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and this is only
 
 
 @jsii.implements(ec2.IConnectable, cdk.ITaggableV2)
-class InferenceEndpoint(InvocableEndpoint):
+class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
     """An endpoint on which SGLang models run side by side as inference components.
 
     Example:
@@ -215,69 +215,6 @@ class InferenceEndpoint(InvocableEndpoint):
         tags = cdk.TagManager.of(self._resource)
         assert tags is not None
         return tags
-
-    @staticmethod
-    @checked("{construct_id}")
-    def from_endpoint_attributes(
-        scope: Construct, construct_id: str, *, endpoint_name: str, component_names: Sequence[str]
-    ) -> ImportedEndpoint:
-        """Refer to an endpoint that another stack or app deploys, to invoke and to watch it.
-
-        Args:
-            scope: Parent, in a stack of the endpoint's account and Region.
-            construct_id: Id, unique in the parent.
-            endpoint_name: Name of the endpoint; may be known only at deployment.
-            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke, such as chat-llama.
-
-        Raises:
-            ConfigurationError: No component, or a name that SageMaker would refuse.
-        """
-        return ImportedEndpoint(
-            scope,
-            construct_id,
-            endpoint_name=endpoint_name,
-            component_names=component_names,
-            needs_components=True,
-        )
-
-    @staticmethod
-    @checked("{construct_id}")
-    def from_endpoint_name(
-        scope: Construct, construct_id: str, endpoint_name: str, *, component_names: Sequence[str] = ()
-    ) -> ImportedEndpoint:
-        """Refer to an endpoint that another stack or app deploys, to watch it and, with names of components, to invoke it.
-
-        Args:
-            scope: Parent, in a stack of the endpoint's account and Region.
-            construct_id: Id, unique in the parent.
-            endpoint_name: Name of the endpoint; may be known only at deployment.
-            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
-                `grant_invoke` is refused.
-
-        Raises:
-            ConfigurationError: A name that SageMaker would refuse.
-        """
-        return ImportedEndpoint(scope, construct_id, endpoint_name=endpoint_name, component_names=component_names)
-
-    @staticmethod
-    @checked("{construct_id}")
-    def from_endpoint_arn(
-        scope: Construct, construct_id: str, endpoint_arn: str, *, component_names: Sequence[str] = ()
-    ) -> ImportedEndpoint:
-        """Refer to an endpoint by its ARN, which may name another account or Region than the scope's.
-
-        Args:
-            scope: Parent.
-            construct_id: Id, unique in the parent.
-            endpoint_arn: ARN of the endpoint. SageMaker writes names in lower case there: of an endpoint whose name has capitals, give the
-                name itself to `from_endpoint_name`.
-            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
-                `grant_invoke` is refused.
-
-        Raises:
-            ConfigurationError: It is no ARN of an endpoint, or known only at deployment.
-        """
-        return endpoint_of_arn(scope, construct_id, endpoint_arn, component_names)
 
     @checked("{construct_id}")
     def add_component(

@@ -100,6 +100,115 @@ class ImportedComponent(InvocableComponent):
         )
 
 
+class EndpointReferences:
+    """Ways to refer to an endpoint that another stack or app deploys."""
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_attributes(
+        scope: Construct, construct_id: str, *, endpoint_name: str, component_names: Sequence[str]
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint that another stack or app deploys, to invoke and to watch it.
+
+        Args:
+            scope: Parent, in a stack of the endpoint's account and Region.
+            construct_id: Id, unique in the parent.
+            endpoint_name: Name of the endpoint; may be known only at deployment.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke, such as chat-llama.
+
+        Raises:
+            ConfigurationError: No component, or a name that SageMaker would refuse.
+        """
+        return ImportedEndpoint(
+            scope,
+            construct_id,
+            endpoint_name=endpoint_name,
+            component_names=component_names,
+            needs_components=True,
+        )
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_name(
+        scope: Construct, construct_id: str, endpoint_name: str, *, component_names: Sequence[str] = ()
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint that another stack or app deploys, to watch it and, with names of components, to invoke it.
+
+        Args:
+            scope: Parent, in a stack of the endpoint's account and Region.
+            construct_id: Id, unique in the parent.
+            endpoint_name: Name of the endpoint; may be known only at deployment.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
+                `grant_invoke` is refused.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
+        return ImportedEndpoint(scope, construct_id, endpoint_name=endpoint_name, component_names=component_names)
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_endpoint_arn(
+        scope: Construct, construct_id: str, endpoint_arn: str, *, component_names: Sequence[str] = ()
+    ) -> ImportedEndpoint:
+        """Refer to an endpoint by its ARN, which may name another account or Region than the scope's.
+
+        Args:
+            scope: Parent.
+            construct_id: Id, unique in the parent.
+            endpoint_arn: ARN of the endpoint. SageMaker writes names in lower case there: of an endpoint whose name has capitals, give the
+                name itself to `from_endpoint_name`.
+            component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
+                `grant_invoke` is refused.
+
+        Raises:
+            ConfigurationError: It is no ARN of an endpoint, or known only at deployment.
+        """
+        return endpoint_of_arn(scope, construct_id, endpoint_arn, component_names)
+
+
+class ComponentReferences:
+    """Ways to refer to a component that another stack or app deploys."""
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_component_attributes(
+        scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str
+    ) -> ImportedComponent:
+        """Refer to a component that another stack or app deploys, to invoke and to watch it.
+
+        Args:
+            scope: Parent, in a stack of the component's account and Region.
+            construct_id: Id, unique in the parent.
+            component_name: Name of the component in SageMaker; may be known only at deployment.
+            endpoint_name: Name of its endpoint; may be known only at deployment.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
+        return ImportedComponent(scope, construct_id, component_name=component_name, endpoint_name=endpoint_name)
+
+    @staticmethod
+    @checked("{construct_id}")
+    def from_component_name(
+        scope: Construct, construct_id: str, component_name: str, *, endpoint: InvocableEndpoint
+    ) -> ImportedComponent:
+        """Refer to a component that another stack or app deploys, on an endpoint that is known here.
+
+        Args:
+            scope: Parent, in a stack of the component's account and Region.
+            construct_id: Id, unique in the parent.
+            component_name: Name of the component in SageMaker; may be known only at deployment.
+            endpoint: Its endpoint, such as one of `InferenceEndpoint.from_endpoint_name`.
+
+        Raises:
+            ConfigurationError: A name that SageMaker would refuse.
+        """
+        return ImportedComponent(
+            scope, construct_id, component_name=component_name, endpoint_name=endpoint.endpoint_name
+        )
+
+
 def no_components(construct_id: str) -> list[Problem]:
     """Say that an endpoint was imported without the names of components that may be invoked."""
     return [
