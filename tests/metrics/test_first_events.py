@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cdk_sglang.metrics.first_events import counted_events
-from cdk_sglang.metrics.promql import EVERYWHERE, Place, events, rate_or_zero
+from cdk_sglang.metrics.promql import EVERYWHERE, Place, events, mean_of_events, rate_or_zero
 from tests.metrics.conftest import with_plain_labels
 
 NAME = "ice_count"
@@ -74,3 +74,14 @@ def test_a_query_reads_back_a_day_at_most() -> None:
     assert "[240m] offset 20h" in counted_events("x", "20h")
     assert counted_events("x", "1d") == "increase(x[1d])"
     assert counted_events("x", "30d") == "increase(x[30d])"
+
+
+def test_the_mean_start_up_of_a_window_has_the_first_start_in_it(promtool: Callable[..., str]) -> None:
+    query = mean_of_events("model_download_time", EVERYWHERE, window="1h")
+    first = {"model_download_time_sum": "_x9 40x20", "model_download_time_count": "_x9 1x20"}
+    _works_out(promtool, query, first, 20, 40)
+    another = {"model_download_time_sum": "40x59 100x20", "model_download_time_count": "1x59 2x20"}
+    _works_out(promtool, query, another, 65, 60)
+    _works_out(
+        promtool, query, another | {"model_download_time_sum": "40x99", "model_download_time_count": "1x99"}, 90, None
+    )

@@ -18,19 +18,19 @@ _REMEMBERED_SECONDS: Final = 12 * 3600
 """Longest gap between two samples of a series, such as that of a fleet asleep at night, after which its value is not taken for new events."""
 
 
-def counted_events(selector: str, window: str, *, native: bool = False, resets: bool = False) -> str:
+def counted_events(selector: str, window: str, *, part: str = "", resets: bool = False) -> str:
     """Return a query for the events that each series of a selector counted within a window.
 
     Args:
         selector: Series of a counter, or native histograms.
         window: Range, such as 15m; of a day or more it is the plain increase.
-        native: Whether the series are native histograms.
+        part: Function of PromQL that reads a number from a native histogram, such as histogram_count; none of a counter.
         resets: Whether a series that began anew and has passed its earlier value since is noticed: `increase` sees that, and the larger of the
             two counts is taken. The query is twice as long, and its numbers are extrapolated.
     """
 
     def number(samples: str) -> str:
-        return f"histogram_count({samples})" if native else samples
+        return f"{part}({samples})" if part else samples
 
     growth = number(f"increase({selector}[{window}])")
     remembered = min(_REMEMBERED_SECONDS, _READABLE_SECONDS - seconds(window))

@@ -138,13 +138,42 @@ def events(
     """
     metric, kept = series()[key], by(labels)
 
-    def summed(name: str, *, native: bool = False) -> str:
-        return f"sum{kept} ({counted_events(_selector(name, place), window, native=native, resets=resets)})"
+    def summed(name: str, *, part: str = "") -> str:
+        return f"sum{kept} ({counted_events(_selector(name, place), window, part=part, resets=resets)})"
 
     if metric.kind != "histogram":
         return either(map(summed, metric.names))
     return either(
-        [*(summed(f"{name}_count") for name in metric.names), *(summed(name, native=True) for name in metric.names)]
+        [
+            *(summed(f"{name}_count") for name in metric.names),
+            *(summed(name, part="histogram_count") for name in metric.names),
+        ]
+    )
+
+
+def mean_of_events(key: str, place: Place = EVERYWHERE, *, window: str, labels: Sequence[str] = ()) -> str:
+    """Return a query for the mean of a histogram over the events of a window, the first of a series included; nothing if there was none.
+
+    Args:
+        key: Key of a histogram of rare events, such as starts of copies; `mean` is for what happens all the time.
+        place: Series that are read.
+        window: Range, such as 1h.
+        labels: Labels that stay.
+    """
+    metric, kept = series()[key], by(labels)
+
+    def divided(name: str, total: str, count: str, parts: tuple[str, str] = ("", "")) -> str:
+        of_total, of_count = (
+            f"sum{kept} ({counted_events(_selector(f'{name}{end}', place), window, part=part)})"
+            for end, part in ((total, parts[0]), (count, parts[1]))
+        )
+        return f"{of_total} / ({of_count} > 0)"
+
+    return either(
+        [
+            *(divided(name, "_sum", "_count") for name in metric.names),
+            *(divided(name, "", "", ("histogram_sum", "histogram_count")) for name in metric.names),
+        ]
     )
 
 

@@ -15,7 +15,7 @@ from cdk_sglang.observability.dashboards.boards import all_boards
 from cdk_sglang.observability.dashboards.body import dashboard_body
 from cdk_sglang.observability.dashboards.context import DashboardContext
 from cdk_sglang.observability.dashboards.cost_board import cost_boards
-from cdk_sglang.observability.dashboards.layout import placed
+from cdk_sglang.observability.dashboards.layout import even_rows, placed
 from cdk_sglang.observability.dashboards.limits import body_json, dashboard_problems
 from cdk_sglang.observability.dashboards.panel import Board, Panel, Text
 from tests.metrics.conftest import Promtool, with_plain_labels
@@ -362,3 +362,13 @@ def test_costs_of_many_components_keep_to_what_a_widget_and_a_dashboard_take() -
     for board in drawn:
         problems = dashboard_problems("x", board.name, dashboard_body(board, region="us-east-1"))
         assert list(problems) == []
+
+
+def test_panels_of_a_component_stand_in_even_rows_that_leave_each_room_for_its_words(context: Make) -> None:
+    numbers = list(range(11))
+    assert list(even_rows(numbers, most=4)) == [numbers[:4], numbers[4:8], numbers[8:]]
+    assert [len(row) for row in even_rows(numbers[:9], most=4)] == [3, 3, 3]
+    assert [len(row) for row in even_rows(numbers[:5], most=4)] == [3, 2]
+    assert list(even_rows([], most=4)) == []
+    board = _boards(context(enrichment=True))["prod-chat_components"]
+    assert {panel.width for row in board.rows for panel in row if isinstance(panel, Panel)} <= {6, 8, 12}

@@ -96,7 +96,7 @@ def test_a_fleet_that_no_template_holds_is_refused_with_the_way_out() -> None:
         fitting_bodies(context, region="us-east-1", path="Dashboards")
     (problem,) = error.value.problems
     assert re.fullmatch(
-        r"Dashboards: the dashboards have \d+ bytes, 900000 fit into a template; divide the endpoints among several fleets, or leave the "
+        r"Dashboards: the dashboards have \d+ bytes, 950000 fit into a template; divide the endpoints among several fleets, or leave the "
         r"dashboards out \(observability: \{dashboards: false\}\)",
         problem,
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from cdk_sglang.metrics.classic import classic_metric, math
 from cdk_sglang.metrics.figures.figure import DAY_SECONDS, Figure, line
-from cdk_sglang.metrics.promql import Place, either, events, gauge, mean
+from cdk_sglang.metrics.promql import Place, either, events, gauge, mean_of_events
 
 DIRECTION: Final = "aws.sagemaker.scaling.direction"
 OPERATION: Final = "aws.sagemaker.operation.type"
@@ -86,7 +86,7 @@ def _mean_of_event(key: str, place: Place, window: str, *, labels: tuple[str, ..
     """Return a mean, whether AWS publishes the metric as a histogram or as a gauge for each event."""
     return either(
         [
-            mean(key, place, window=window, labels=labels),
+            mean_of_events(key, place, window=window, labels=labels),
             gauge(key, place, aggregate="avg", labels=labels, over=f"avg_over_time[{window}]"),
         ]
     )

@@ -30,6 +30,8 @@ from cdk_sglang.observability.dashboards.context import (
     components_board_name,
     log_link,
 )
+from cdk_sglang.observability.dashboards.layout import even_rows
+from cdk_sglang.observability.dashboards.limits import COLUMNS
 from cdk_sglang.observability.dashboards.opening import opening
 from cdk_sglang.observability.dashboards.pages import pages
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board, Text, board, figure_panel
@@ -45,6 +47,8 @@ from cdk_sglang.observability.dashboards.values import (
 
 COMPONENTS_PER_BOARD: Final = 25
 """Each has a heading and up to eleven panels."""
+_PANELS_PER_ROW: Final = 4
+"""More of them are too narrow for their titles and advice."""
 
 
 def component_boards(context: DashboardContext) -> Iterator[Board]:
@@ -85,14 +89,14 @@ def _heading(watched: Watched) -> Text:
 def _rows(context: DashboardContext, watched: Watched) -> Iterator[list[AnyPanel | None]]:
     """Yield what a component does beside the plan, and in full what it promises and costs."""
     beside_plan = _beside_plan(watched) if context.enrichment else _classic(watched)
-    rows = [beside_plan]
+    figures = beside_plan
     if context.detail == "full":
         further = [_kv_cache(watched), _copies(watched)] if context.enrichment else [_copies(watched)]
         promises = [figure for figure in (_goodput(watched), _budget(watched), *_costs(watched)) if figure is not None]
-        rows = [[*beside_plan, *further], promises]
-    for figures in rows:
-        panel = partial(figure_panel, enrichment=context.enrichment, width=24 // max(1, len(figures)), height=5)
-        yield list(map(panel, figures))
+        figures = [*beside_plan, *further, *promises]
+    for row in even_rows(figures, most=_PANELS_PER_ROW):
+        panel = partial(figure_panel, enrichment=context.enrichment, width=COLUMNS // len(row), height=5)
+        yield list(map(panel, row))
     if context.detail == "full" and context.sampled_seconds is not None:
         counted = partial(figure_panel, enrichment=context.enrichment, width=12, height=5)
         period = context.sampled_seconds

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cdk_sglang.observability.dashboards.limits import COLUMNS
 from cdk_sglang.observability.dashboards.panel import AnyPanel, Board
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +42,17 @@ def placed(board: Board) -> Iterator[Placed]:
             yield Placed(panel=panel, x=x, y=y)
             x, height = x + panel.width, max(height, panel.height)
         y += height
+
+
+def even_rows(items: Sequence[T], *, most: int) -> Iterator[Sequence[T]]:
+    """Yield items in the fewest rows, which differ by one item at most, the longer rows first.
+
+    Args:
+        items: What stands in the rows.
+        most: Most items of a row.
+    """
+    rows = -(-len(items) // most)
+    size, longer = divmod(len(items), rows) if rows else (0, 0)
+    for row in range(rows):
+        begin = row * size + min(row, longer)
+        yield items[begin : begin + size + (row < longer)]

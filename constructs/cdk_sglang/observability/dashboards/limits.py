@@ -21,8 +21,8 @@ widget names no limit."""
 MAX_TEMPLATE_BYTES: Final = 1_000_000
 """Bytes of a CloudFormation template in S3 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, read
 2026-11). No page names a limit of a dashboard's body."""
-MAX_BODIES_BYTES: Final = 900_000
-"""Bytes of the bodies of all dashboards of a stack as its template holds them; the rest is for what is around them."""
+MAX_BODIES_BYTES: Final = 950_000
+"""Bytes of the bodies of all dashboards of a stack as its template holds them; the rest is for what is around them, some 300 bytes each."""
 COLUMNS: Final = 24
 """Columns of a dashboard's grid (the page of its body, above)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
