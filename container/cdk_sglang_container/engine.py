@@ -187,7 +187,8 @@ class SglangEngine:
         """Make the engine generate one token, as SGLang's own `/health_generate` does, but without its sleeps.
 
         A scheduler that is at work acknowledges the request without running it, so that is a sign of life too. A probe
-        that is given up is aborted: nothing of it runs later.
+        that is given up is aborted: nothing of it runs later. One that is answered is forgotten, as SGLang forgets its own, since it counts
+        what is aborted among the requests whose callers left.
         """
         from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
         from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput
@@ -210,9 +211,11 @@ class SglangEngine:
             while not alive:
                 await asyncio.sleep(_POLL_S)
                 alive = manager.last_receive_tstamp > began
-            # The token came just now: SGLang would count a probe that is aborted as an aborted request.
+            # The token comes about now: SGLang drops one for a probe that it has forgotten, older releases with an error in the log.
             await asyncio.wait({task}, timeout=_POLL_S)
         finally:
+            if alive:  # before the task ends: SGLang aborts what its caller gives up while it knows it
+                manager.rid_to_state.pop(rid, None)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             if rid in manager.rid_to_state:

@@ -286,22 +286,24 @@ def test_a_caller_that_leaves_a_websocket_stops_the_generation(server: EngineSer
     )
     aborted = _aborted(server)
     subprocess.run([str(engine_python()), "-c", leave, str(server.port)], env=engine_environment(), check=True)
-    assert _idle_after_s(server) < SGLANG_LOOKS_EVERY_S or _aborted(server) >= aborted + 1
+    assert _idle_after_s(server) < STOPPED_WITHIN_S or _aborted(server) >= aborted + 1
 
 
-SGLANG_LOOKS_EVERY_S = 4
-"""How often SGLang looks whether a caller to whom it writes nothing is gone."""
+PROBED_EVERY_S = 4
+"""How often the engine is asked for a sign of life: 0.4 of the time after which it counts as wedged."""
+STOPPED_WITHIN_S = 6
+"""SGLang looks every 4 s whether a caller to whom it writes nothing is gone; the rest is for the look and for a busy machine."""
 
 
 def _aborted(server: EngineServer) -> int:
-    """Requests that the engine has stopped before their end, by its own count, probes among them: one that only finished is not counted."""
+    """Requests that the engine has stopped before their end, by its own count: one that only finished is not counted."""
     scrape = server.request("GET", "/metrics").body.decode()
     counts = re.findall(r"^sglang:num_aborted_requests_total\{.*\} (\S+)$", scrape, re.MULTILINE)
     return round(sum(map(float, counts)))
 
 
 def _idle_after_s(server: EngineServer) -> float:
-    """Seconds until the engine has nothing left to do: below `SGLANG_LOOKS_EVERY_S` on a machine that generates faster than SGLang looks."""
+    """Seconds until the engine has nothing left to do: below `STOPPED_WITHIN_S` on a machine that generates faster than SGLang looks."""
     began = time.monotonic()
     while _running(server):
         assert time.monotonic() < began + 120
@@ -334,6 +336,14 @@ def test_slow_callers_hold_up_nobody_and_are_answered(server: EngineServer) -> N
             caller.close()
 
 
+def test_probes_of_a_busy_engine_are_not_counted_as_requests_whose_callers_left(server: EngineServer) -> None:
+    aborted, began = _aborted(server), time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        while time.monotonic() < began + 3 * PROBED_EVERY_S:
+            assert [reply.status for reply in pool.map(lambda _: server.chat(max_tokens=300), range(2))] == [200, 200]
+    assert _aborted(server) == aborted
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_callers_that_vanish_stop_their_generation(server: EngineServer, streams: bool) -> None:
     wish = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1900, "stream": streams}
@@ -349,7 +359,7 @@ def test_callers_that_vanish_stop_their_generation(server: EngineServer, streams
         time.sleep(0.1)
     for caller in callers[1:]:
         caller.close()
-    assert _idle_after_s(server) < SGLANG_LOOKS_EVERY_S or _aborted(server) >= aborted + 3
+    assert _idle_after_s(server) < STOPPED_WITHIN_S or _aborted(server) >= aborted + 3
     assert server.chat().status == 200
 
 
