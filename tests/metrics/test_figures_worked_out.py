@@ -138,6 +138,12 @@ CASES: list[tuple[str, Figure | str, list[dict[str, str]], float | None]] = [
         [*_hosts(a="ml.g6e.12xlarge"), _series("sglang:generation_tokens_total", "0+600x60", **COPY)],
         12 / 0.036,
     ),
+    (
+        "no price of half a token per second",
+        figures.usd_per_million_tokens(CHAT, types=TYPES),
+        [*_hosts(a="ml.g6e.12xlarge"), _series("sglang:generation_tokens_total", "0+30x60", **COPY)],
+        None,
+    ),
     ("one of four GPUs for an hour", figures.idle_gpu_hours(CHAT), _hosts(a="ml.g6e.12xlarge"), 1),
     (
         "one answer in ten is a 503, and probes do not count",

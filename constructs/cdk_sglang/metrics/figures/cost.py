@@ -116,6 +116,10 @@ def component_usd_per_hour_query(place: Place, types: Sequence[PricedType]) -> s
     return " + ".join(f"({query} or vector(0))" for query in each)
 
 
+_LEAST_TOKENS_PER_S: Final = 1
+"""The price of a fleet that writes next to nothing is hundreds of thousands of dollars: it says nothing, and flattens what the panel is for."""
+
+
 def _usd_per_copy(one: PricedType) -> float:
     return one.usd_per_hour * one.gpus_per_copy / one.gpus
 
@@ -145,9 +149,9 @@ def usd_per_million_tokens(
         title=f"US dollars per million {'output tokens' if tokens == 'output' else 'tokens'}",
         unit="USD",
         advice="Rises as load falls: see copies and min_copies. Above the plan at planned load: see tokens per second and GPU.",
-        query=f"({cost}) / (({per_second}) * 0.0036)",
+        query=f"({cost}) / (({per_second}) * 0.0036 > {_LEAST_TOKENS_PER_S * 0.0036})",
         bands=line("plan, at its load", plan),
-        note=f"{_LATE} Without tokens there is no price.",
+        note=f"{_LATE} Below {_LEAST_TOKENS_PER_S} token per second there is no price.",
     )
 
 
