@@ -32,9 +32,13 @@ def main() -> int:
     Models, prices and measurements of the user's own are read from the same folder.
     """
     app = cdk.App(context=cdk_json_context())
-    given = app.node.try_get_context("environments")
+    context_folder = app.node.try_get_context("environments")
     try:
-        place = locate(str(app.node.try_get_context("env") or "local"), Path(given) if given else None, option="-c env")
+        place = locate(
+            str(app.node.try_get_context("env") or "local"),
+            Path(context_folder) if context_folder else None,
+            option="-c env",
+        )
         name, folder = place.name, place.folder or ENVIRONMENTS
         settings = load(name, folder=folder)
         own = own_facts(settings, name=name, folder=folder)

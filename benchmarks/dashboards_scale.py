@@ -86,5 +86,5 @@ def _ratios(medians: dict[str, tuple[float, float]], side: str, base: str) -> tu
 
 
 if __name__ == "__main__":
-    given = [argument for argument in sys.argv[1:] if argument != "--checks"]
-    sys.exit(main(int(given[0]) if given else 3, checks="--checks" in sys.argv))
+    arguments = [argument for argument in sys.argv[1:] if argument != "--checks"]
+    sys.exit(main(int(arguments[0]) if arguments else 3, checks="--checks" in sys.argv))

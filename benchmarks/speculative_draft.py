@@ -207,16 +207,16 @@ def load(copy: Copy, texts: list[str], options: argparse.Namespace) -> tuple[dic
         began, computed = time.perf_counter(), copy.cpu_s()
         answers = list(pool.map(ask, texts, [options.tokens] * len(texts)))
         seconds = copy.cpu_s() - computed if cpu_time else time.perf_counter() - began
-    made = sum(len(one.tokens) for one in answers)
+    output_tokens = sum(len(one.tokens) for one in answers)
     verified = [one.verified for one in answers]
     longest = max(len(one.tokens) for one in answers)
     first = statistics.fmean(one.first_s for one in answers) if firsts is None else firsts
     return {
-        "output_tok_s": made / seconds,
+        "output_tok_s": output_tokens / seconds,
         "ttft_ms": first * 1000,
         "tpot_ms": (seconds - first) / max(longest - 1, 1) * 1000,
         # Without the first token of each answer, which is the prompt's: SGLang's own figure counts it.
-        "accept_length": (made - len(answers)) / sum(verified) if all(verified) else None,
+        "accept_length": (output_tokens - len(answers)) / sum(verified) if all(verified) else None,
     }, [one.tokens for one in answers]
 
 

@@ -46,8 +46,8 @@ class Cost:
 def run(script: str, *arguments: str) -> Cost:
     """Run one app in a fresh process."""
     before, begin = _children_cpu(), time.perf_counter()
-    said = _run_app(script, *arguments)
-    return Cost(time.perf_counter() - begin, _children_cpu() - before, float(said.split()[1]))
+    output = _run_app(script, *arguments)
+    return Cost(time.perf_counter() - begin, _children_cpu() - before, float(output.split()[1]))
 
 
 def _run_app(script: str, *arguments: str) -> str:
@@ -128,8 +128,8 @@ def _without_descriptions(shapes: list[Any]) -> list[str]:
 def growth(folder: Path, repetitions: int) -> float:
     """Print the cost at 10, 25, 50 and 100 components in one process, and return how much dearer the last ones were than the first."""
     counts = (10, 25, 50, 100)
-    said = _run_app("growth_app.py", str(folder), str(repetitions), *map(str, counts))
-    best = dict(zip(counts, map(float, said.split()), strict=True))
+    output = _run_app("growth_app.py", str(folder), str(repetitions), *map(str, counts))
+    best = dict(zip(counts, map(float, output.split()), strict=True))
     print("growth (in one process, best of each):", ", ".join(f"{count}: {best[count]:.2f} s" for count in counts))
     first = (best[50] - best[10]) / 40
     last = (best[100] - best[50]) / 50

@@ -82,10 +82,10 @@ class AgentStack(cdk.Stack):
     def _problems(self) -> list[Problem]:
         """Return what is wrong before anything is made."""
         agent, environment = self._agent, self._environment
-        made = {"runtime": names.runtime_name(environment)}
-        made |= {"gateway": names.gateway_name(environment)} if agent.tools.any else {}
-        made |= {"memory": names.memory_name(environment)} if agent.memory.enabled else {}
-        problems = names.name_problems(made, "agent")
+        resource_names = {"runtime": names.runtime_name(environment)}
+        resource_names |= {"gateway": names.gateway_name(environment)} if agent.tools.any else {}
+        resource_names |= {"memory": names.memory_name(environment)} if agent.memory.enabled else {}
+        problems = names.name_problems(resource_names, "agent")
         if not cdk.Token.is_unresolved(self.region):  # of the CDK CLI, where the file names none
             problems += agent_region_problems(agent, self.region)
         if agent.container is None:
@@ -226,9 +226,9 @@ class AgentStack(cdk.Stack):
         clinical: ClinicalTools | None,
         memory: AgentMemory | None,
     ) -> None:
-        asked = f"ask it with: cdk-sglang agent invoke --env {self._environment}"
+        advice = f"ask it with: cdk-sglang agent invoke --env {self._environment}"
         outputs = {
-            "RuntimeArn": (agent.runtime.agent_runtime_arn, f"The agent; {asked}"),
+            "RuntimeArn": (agent.runtime.agent_runtime_arn, f"The agent; {advice}"),
             "RuntimeName": (names.runtime_name(self._environment), "Name of the runtime"),
             "GatewayUrl": (gateway and gateway.gateway.gateway_url, "MCP address of the tools"),
             "ReportsBucket": (clinical and clinical.reports.bucket_name, "Reports that the agent has saved"),

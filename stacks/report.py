@@ -79,7 +79,7 @@ def _rows(endpoint: InferenceEndpoint) -> Iterator[dict[str, str]]:
             component=component_id,
             copies=str(most) if least == most else f"{least} to {most}",
             a_copy=" or ".join(sizes),
-            asked=" or ".join(totals),
+            total_gpus=" or ".join(totals),
         )
     room = Room(capacity.instances, (component.plan.needs for component in components.values()))
     needed, _ = room.needed(room.most)
@@ -91,7 +91,7 @@ def _rows(endpoint: InferenceEndpoint) -> Iterator[dict[str, str]]:
     yield _row(
         component="all",
         copies=str(sum(room.most.values())),
-        asked=" or ".join(map(str, dict.fromkeys(gpus))),
+        total_gpus=" or ".join(map(str, dict.fromkeys(gpus))),
         instances=f"{max(needed, endpoint.least_instances())} of at most {capacity.max_instances} x {types}",
         available=str(capacity.max_instances * capacity.gpus_per_instance),
     )
@@ -101,10 +101,10 @@ def _row(
     *,
     component: str,
     copies: str,
-    asked: str,
+    total_gpus: str,
     endpoint: str = "",
     a_copy: str = "",
     instances: str = "",
     available: str = "",
 ) -> dict[str, str]:
-    return dict(zip(_LAYOUTS[0], (endpoint, component, copies, a_copy, asked, instances, available), strict=True))
+    return dict(zip(_LAYOUTS[0], (endpoint, component, copies, a_copy, total_gpus, instances, available), strict=True))

@@ -83,13 +83,13 @@ def describe(error: BaseException) -> TurnError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    cause_ids: set[int] = set()
     waiting = [error]
     while waiting:
         cause = waiting.pop(0)
-        if id(cause) in seen:
+        if id(cause) in cause_ids:
             continue
-        seen.add(id(cause))
+        cause_ids.add(id(cause))
         yield cause
         inner = [getattr(cause, "original_exception", None), cause.__cause__, cause.__context__]
         inner += list(getattr(cause, "exceptions", ()))

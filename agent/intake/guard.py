@@ -47,10 +47,10 @@ def refusal(name: str, arguments: dict[str, Any], allowed: set[str], patient: Pa
     if unknown := sorted(set(arguments) - allowed):
         return f"The tool {short(name)} has no argument {', '.join(unknown[:3])}; the request was refused."
     if short(name) == SAVE:
-        asked = arguments.get("patient_id")
+        patient_id = arguments.get("patient_id")
         if not patient.identifier:
             return NOT_FOUND_YET
-        if asked != patient.identifier:
+        if patient_id != patient.identifier:
             return OTHER_PATIENT
     return ""
 

@@ -90,20 +90,20 @@ class Session:
     async def _run(self, prompt: str, key: str) -> AsyncIterator[Event]:
         """Run the turn beside its reader, since hooks tell of it while the model is silent."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        told: list[Event] = []
+        events: list[Event] = []
         self._turn = Turn(emit=queue.put_nowait) if not key else Turn(emit=queue.put_nowait, key=key)
         task = asyncio.create_task(self._work(self._turn, prompt))
         task.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (event := await queue.get()) is not None:
-                told.append(event)
+                events.append(event)
                 yield event
         finally:
             if not task.done():  # the reader has gone
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if key and told and told[-1].get("stop_reason") not in {None, "error"}:
-            self._finished[key] = told
+        if key and events and events[-1].get("stop_reason") not in {None, "error"}:
+            self._finished[key] = events
             while len(self._finished) > _REPEATS:
                 self._finished.popitem(last=False)
 
@@ -138,7 +138,7 @@ class Session:
             return turn.ending.code if turn.ending.code in {"tool_limit", "token_budget"} else "error"
         if turn.handed_over:
             return "handover"
-        if not turn.said:
+        if not turn.has_text:
             raise TurnError(
                 "model_answer", "The model gave an empty answer. Send the message again, or word it differently."
             )

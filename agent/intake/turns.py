@@ -46,7 +46,7 @@ class Turn:
     tool_calls: int = 0
     read: int = 0
     written: int = 0
-    said: bool = False
+    has_text: bool = False
     ending: TurnError | None = None
     handed_over: bool = False
     started: float = field(default_factory=time.monotonic)
@@ -57,7 +57,7 @@ class Turn:
 
     def text(self, text: str) -> None:
         """Pass on a piece of the answer."""
-        self.said = True
+        self.has_text = True
         self.emit({"type": "text", "text": text})
 
     @property

@@ -60,14 +60,14 @@ class Recording:
             for number in range(0, len(rows), _BATCH):
                 part = rows[number : number + _BATCH]
                 widest = len(part[-1])
-                whole, seen = _continue(base.model, part, length, recorded)
+                whole, layer_states = _continue(base.model, part, length, recorded)
                 for row, ids in enumerate(part):
                     gap = widest - len(ids)
                     mine = _until(whole[row, widest:], stop)
                     start = torch.zeros(len(ids), dtype=torch.bool)
                     fill = places - len(ids) - length
                     tokens.append(functional.pad(whole[row, gap:], (0, fill)))
-                    features.append(functional.pad(seen[row, gap:], (0, 0, 0, fill)))
+                    features.append(functional.pad(layer_states[row, gap:], (0, 0, 0, fill)))
                     own.append(functional.pad(torch.cat([start, mine]), (0, fill)))
         self.tokens, self.features, self.own = (torch.stack(each).clone() for each in (tokens, features, own))
 
@@ -86,7 +86,7 @@ def _continue(
     last = torch.tensor([[0] * (widest - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (widest - len(row)) + [1] * len(row) for row in rows])
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    past, whole, seen = None, [last], []
+    past, whole, layer_states = None, [last], []
     for _ in range(length):
         out = model(
             last,
@@ -99,11 +99,13 @@ def _continue(
         )
         states = out.hidden_states
         # The last state is behind the last norm, as the head of the base reads it; the first is the embedding.
-        seen.append(states[-1] if recorded is None else torch.cat([states[layer + 1] for layer in recorded], dim=-1))
+        layer_states.append(
+            states[-1] if recorded is None else torch.cat([states[layer + 1] for layer in recorded], dim=-1)
+        )
         past, last = out.past_key_values, out.logits[:, -1:].argmax(-1)
         mask, positions = functional.pad(mask, (0, 1), value=1), positions[:, -1:] + 1
         whole.append(last)
-    return torch.cat(whole, dim=1), torch.cat([*seen, torch.zeros_like(seen[-1][:, -1:])], dim=1)
+    return torch.cat(whole, dim=1), torch.cat([*layer_states, torch.zeros_like(layer_states[-1][:, -1:])], dim=1)
 
 
 def labels(recording: Recording, places: list[int] | None, *, ahead: int) -> list[torch.Tensor]:

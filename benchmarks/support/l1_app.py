@@ -120,7 +120,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
     image = f"763104351884.dkr.ecr.us-east-1.{cdk.Aws.URL_SUFFIX}/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker"
     endpoint_name = endpoint.attr_endpoint_name
     component = sagemaker.CfnInferenceComponent
-    asked: list[dict[str, Any]] = []
+    component_checks: list[dict[str, Any]] = []
     deployed: list[cdk.CfnResource] = []
     for index in range(count):
         own_tags = [cdk.CfnTag(key="cdk-sglang:component", value=f"m{index}"), *tags]
@@ -143,7 +143,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
         )
         model.node.add_dependency(*needed_by_model)
         model_name = model.attr_model_name
-        made = sagemaker.CfnInferenceComponent(
+        inference_component = sagemaker.CfnInferenceComponent(
             stack,
             f"Component{index}",
             inference_component_name=f"bench-m{index}",
@@ -163,9 +163,9 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
             ),
             tags=own_tags,
         )
-        made.add_resource_dependency(group)
-        asked.append({"name": f"bench-m{index}", "model": model_name, **verification.component})
-        deployed.append(made)
+        inference_component.add_resource_dependency(group)
+        component_checks.append({"name": f"bench-m{index}", "model": model_name, **verification.component})
+        deployed.append(inference_component)
     begins = next(name for name in checked if "TruthProviderframeworkonEvent" in name)
     same = {"config": config.attr_endpoint_config_name, "image": image}
     _check_deployment(
@@ -174,7 +174,7 @@ def main(count: int, outdir: str, template: str) -> None:  # noqa: PLR0915  as l
         service_token=checked[begins].attr_arn,
         same=same,
         deployed=[endpoint, *deployed],
-        asked=asked,
+        component_checks=component_checks,
         first=[checked[name] for name in verification.first],
     )
     app.synth()
@@ -187,27 +187,27 @@ def _with_assets(stack: Stack, check: dict[str, Any], folder: Path) -> dict[str,
     from aws_cdk import aws_s3_assets as assets
 
     keys: dict[str, dict[str, str]] = {}
-    made = {}
+    resources = {}
     for name, resource in check.items():
         code = resource.get("Properties", {}).get("Code")
         if code is None:
-            made[name] = resource
+            resources[name] = resource
             continue
         digest = code["S3Key"].removesuffix(".zip")
         if digest not in keys:
             asset = assets.Asset(stack, f"Code{len(keys)}", path=str(folder / f"asset.{digest}"))
             keys[digest] = {"S3Bucket": asset.s3_bucket_name, "S3Key": asset.s3_object_key}
-        made[name] = {**resource, "Properties": {**resource["Properties"], "Code": keys[digest]}}
-    return made
+        resources[name] = {**resource, "Properties": {**resource["Properties"], "Code": keys[digest]}}
+    return resources
 
 
 def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:
     import aws_cdk as cdk
 
-    made: dict[str, Any] = {}
+    resources: dict[str, Any] = {}
     for name, resource in check.items():
         kind, properties = resource["Type"], resource.get("Properties", {})
-        made[name] = (
+        resources[name] = (
             classes[kind](stack, name, **typed(properties, cdk.Token.as_string))
             if kind in classes
             else cdk.CfnResource(stack, name, type=kind, properties=properties)
@@ -215,10 +215,10 @@ def _made_once(stack: Stack, check: dict[str, Any], classes: dict[str, Any]) -> 
     for name, resource in check.items():
         if "DeletionPolicy" in resource:
             retain = resource["DeletionPolicy"] == "Retain"
-            made[name].apply_removal_policy(cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY)
+            resources[name].apply_removal_policy(cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY)
         if "DependsOn" in resource:
-            made[name].node.add_dependency(*(made[other] for other in resource["DependsOn"]))
-    return made
+            resources[name].node.add_dependency(*(resources[other] for other in resource["DependsOn"]))
+    return resources
 
 
 class _Verification(NamedTuple):
@@ -254,13 +254,13 @@ def _check_deployment(
     service_token: str,
     same: dict[str, str],
     deployed: list[Any],
-    asked: list[dict[str, Any]],
+    component_checks: list[dict[str, Any]],
     first: list[Any],
 ) -> None:
     import aws_cdk as cdk
 
     endpoint, *components = deployed
-    for part, begin in enumerate(range(0, len(asked), verification.per_resource)):
+    for part, begin in enumerate(range(0, len(component_checks), verification.per_resource)):
         last = begin + verification.per_resource
         everything = {
             "endpoint": "bench",
@@ -269,7 +269,7 @@ def _check_deployment(
             **verification.endpoint,
             "image": same["image"],
             "smoke": verification.smoke,
-            "components": asked[begin:last],
+            "components": component_checks[begin:last],
         }
         cdk.CfnResource(
             stack,

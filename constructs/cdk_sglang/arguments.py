@@ -35,21 +35,23 @@ class _Shape:
             elif parameter.annotation is not inspect.Parameter.empty and name not in but:
                 self.kinds[name] = kind_of(parameter.annotation, names)
 
-    def problems(self, path: str, given: dict[str, Any]) -> list[Problem]:
+    def problems(self, path: str, arguments: dict[str, Any]) -> list[Problem]:
         """Say what does not fit, each line beginning with the path."""
         problems = []
         for name, kind in self.kinds.items():
-            if name in given and not kind.takes(given[name]):
-                problems += kind.problems(f"{path.format_map(given)}.{name}", given[name])
+            if name in arguments and not kind.takes(arguments[name]):
+                problems += kind.problems(f"{path.format_map(arguments)}.{name}", arguments[name])
         if self.options is None:
             return problems
-        for name, value in given.get(self._rest, {}).items():
+        for name, value in arguments.get(self._rest, {}).items():
             if name not in self.options:
                 problems.append(
-                    Problem(f"{path.format_map(given)}.{name}", f"no such option; {did_you_mean(name, self.options)}")
+                    Problem(
+                        f"{path.format_map(arguments)}.{name}", f"no such option; {did_you_mean(name, self.options)}"
+                    )
                 )
             elif not self.options[name].takes(value):
-                problems += self.options[name].problems(f"{path.format_map(given)}.{name}", value)
+                problems += self.options[name].problems(f"{path.format_map(arguments)}.{name}", value)
         return problems
 
 
@@ -81,10 +83,10 @@ def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[
         @functools.wraps(function)
         def with_checks(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                given = shape().signature.bind(*args, **kwargs).arguments
+                arguments = shape().signature.bind(*args, **kwargs).arguments
             except TypeError:  # one too many, or one that is missing: Python says it better
                 return function(*args, **kwargs)
-            problems = shape().problems(begin, given)
+            problems = shape().problems(begin, arguments)
             if problems:
                 raise ConfigurationError(problems)
             return function(*args, **kwargs)

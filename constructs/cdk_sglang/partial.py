@@ -60,12 +60,12 @@ def _made(
             absent.append(name)
         else:
             values[name] = value
-    made = model.model_construct(_fields_set={*values} & {*content}, **values)
+    instance = model.model_construct(_fields_set={*values} & {*content}, **values)
     for name in absent:  # model_construct gives what is left out its default
-        made.__dict__.pop(name, None)
+        instance.__dict__.pop(name, None)
     for check in getattr(model, "_parts", None) or _validators(model):
-        problems += [problem.under(".".join(map(str, at))) for problem in _said(check, made)]
-    return made
+        problems += [problem.under(".".join(map(str, at))) for problem in _said(check, instance)]
+    return instance
 
 
 def _validators(model: type[BaseModel]) -> list[Callable[[Any], Any]]:
@@ -73,10 +73,10 @@ def _validators(model: type[BaseModel]) -> list[Callable[[Any], Any]]:
     return [validator.func for validator in decorators if validator.info.mode == "after"]
 
 
-def _said(check: Callable[[Any], Any], made: BaseModel) -> Iterator[Problem]:
+def _said(check: Callable[[Any], Any], instance: BaseModel) -> Iterator[Problem]:
     """Yield what a check finds: one of a specification's `_parts`, or a validator of pydantic's."""
     try:
-        found = check(made)
+        found = check(instance)
         if isinstance(found, Iterator):
             yield from found
     except ConfigurationError as error:
@@ -115,15 +115,15 @@ def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[P
         if () in inner or ("[key]",) in inner:
             return _NOTHING  # whether something of that name exists is not known
         if inner:
-            made = _inside(item, value, inner, problems, (*at, str(key)))
+            part = _inside(item, value, inner, problems, (*at, str(key)))
         else:
             try:
-                made = TypeAdapter(item).validate_python(value)
+                part = TypeAdapter(item).validate_python(value)
             except (ValidationError, PydanticUserError):
-                made = _NOTHING
-        if made is _NOTHING:
+                part = _NOTHING
+        if part is _NOTHING:
             return _NOTHING
-        found[key] = made
+        found[key] = part
     return found
 
 

@@ -63,16 +63,16 @@ def meant_key(key: str, known: Iterable[str]) -> str | None:
     return other or nearest(key, names)
 
 
-def exactly_one(names: Sequence[str], given: Sequence[str], *, why: str = "") -> str:
+def exactly_one(names: Sequence[str], present_names: Sequence[str], *, why: str = "") -> str:
     """Return the message about fields of which exactly one is to be given, with those that are.
 
     Args:
         names: The fields, two or more.
-        given: Those that are given: none, or several.
+        present_names: Those that are given: none, or several.
         why: What follows the names; nothing by default.
     """
     *first, last = names
-    got = "none of them" if not given else " and ".join(given)
+    got = "none of them" if not present_names else " and ".join(present_names)
     return f"give exactly one of {', '.join(first)} and {last}{why}; got {got}"
 
 

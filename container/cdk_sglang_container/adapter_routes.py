@@ -126,20 +126,20 @@ def add_adapter_routes(app: FastAPI, *, engine: SglangEngine, folder: str) -> No
 
     adapters = Adapters(engine, folder)
 
-    async def add(asked: SimpleNamespace, _request: Request) -> Response:
+    async def add(adapter: SimpleNamespace, _request: Request) -> Response:
         try:
-            await adapters.add(asked.name, asked.src, preload=asked.preload, pin=asked.pin)
+            await adapters.add(adapter.name, adapter.src, preload=adapter.preload, pin=adapter.pin)
         except ConflictError as error:
             raise HTTPException(_CONFLICT, str(error)) from error
         except AdapterError as error:
             raise HTTPException(_BAD_REQUEST, str(error)) from error
         return Response()
 
-    async def remove(asked: SimpleNamespace, _request: Request) -> Response:
+    async def remove(adapter: SimpleNamespace, _request: Request) -> Response:
         try:
-            await adapters.remove(asked.name)
+            await adapters.remove(adapter.name)
         except KeyError as error:
-            raise HTTPException(_NOT_FOUND, f"The adapter {asked.name} was not found") from error
+            raise HTTPException(_NOT_FOUND, f"The adapter {adapter.name} was not found") from error
         except AdapterError as error:
             raise HTTPException(_BAD_REQUEST, str(error)) from error
         return Response()

@@ -62,9 +62,9 @@ def check_request(request: dict[str, Any], limits: RequestLimits) -> None:
 def _check_object(fields: dict[str, Any], limits: RequestLimits, prefix: str) -> None:
     for name, value in fields.items():
         if value is not None and (rule := FIELDS.get(name)) is not None:
-            wanted = rule(value, limits)
-            if wanted is not None:
-                raise _refusal(f"{prefix}{name}", wanted, value)
+            requirement = rule(value, limits)
+            if requirement is not None:
+                raise _refusal(f"{prefix}{name}", requirement, value)
     for name in _NESTED:
         inner = fields.get(name)
         if inner is None:
@@ -85,8 +85,8 @@ def _check_sequences(request: dict[str, Any], limits: RequestLimits) -> None:
             continue
         several = isinstance(prompts[0], str | list) or name == "instances"
         if several and len(prompts) * choices > limits.sequences:
-            wanted = f"at most {limits.sequences} prompts times n"
-            raise _refusal(name, wanted, len(prompts), got=f"{len(prompts)} prompts times n {choices}")
+            requirement = f"at most {limits.sequences} prompts times n"
+            raise _refusal(name, requirement, len(prompts), got=f"{len(prompts)} prompts times n {choices}")
 
 
 def _choices(fields: object) -> int:
@@ -95,13 +95,13 @@ def _choices(fields: object) -> int:
         return 1
     sampling = fields.get("sampling_params")
     parts = [fields, *(sampling if isinstance(sampling, list) else [sampling])]
-    asked = [part.get("n") for part in parts if isinstance(part, dict)]
-    numbers = [number for one in asked for number in (one if isinstance(one, list) else [one])]
+    counts = [part.get("n") for part in parts if isinstance(part, dict)]
+    numbers = [number for one in counts for number in (one if isinstance(one, list) else [one])]
     return max((int(number) for number in numbers if number is not None), default=1)
 
 
-def _refusal(field: str, wanted: str, value: object, *, got: str | None = None) -> HttpError:
-    return HttpError(400, f"{field} must be {wanted}; got {got or _shown(value)}", param=field)
+def _refusal(field: str, requirement: str, value: object, *, got: str | None = None) -> HttpError:
+    return HttpError(400, f"{field} must be {requirement}; got {got or _shown(value)}", param=field)
 
 
 def _shown(value: object) -> str:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 _UNNAMED = (None, "", "default")
 
 
-def choose_adapter(body: dict[str, Any], *, asked: str | None, base: str, adapters: Collection[str]) -> dict[str, Any]:
+def choose_adapter(
+    body: dict[str, Any], *, header_adapter: str | None, base: str, adapters: Collection[str]
+) -> dict[str, Any]:
     """The body with its `lora_path` naming the adapter to use; its `model` stays, since the answer repeats it.
 
     Args:
         body: A chat or completion request.
-        asked: `X-Amzn-SageMaker-Adapter-Identifier`.
+        header_adapter: `X-Amzn-SageMaker-Adapter-Identifier`.
         base: SGLang's served model name.
         adapters: The adapters there are.
 
@@ -38,9 +40,9 @@ def choose_adapter(body: dict[str, Any], *, asked: str | None, base: str, adapte
         if named not in {None, listed}:
             raise HttpError(400, f"model names adapter {named} and lora_path {listed}; keep one")
         named = listed
-    if asked is not None and named not in {None, asked}:
-        raise HttpError(400, f"the request names adapter {named} and was sent to adapter {asked}; keep one")
-    adapter = asked if asked is not None else named
+    if header_adapter is not None and named not in {None, header_adapter}:
+        raise HttpError(400, f"the request names adapter {named} and was sent to adapter {header_adapter}; keep one")
+    adapter = header_adapter if header_adapter is not None else named
     if adapter is None:
         return body
     if adapter not in adapters:

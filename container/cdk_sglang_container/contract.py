@@ -187,12 +187,14 @@ class Contract:
         if scope["path"] == _INVOCATIONS and not _is_json(header(scope, "content-type")):
             # SGLang answers 500 to another content type; SageMaker's callers often set none.
             scope = with_header(scope, "content-type", "application/json")
-        asked, session = header(scope, ADAPTER_IDENTIFIER), header(scope, SESSION_ID)
+        header_adapter, session = header(scope, ADAPTER_IDENTIFIER), header(scope, SESSION_ID)
         adapters = self._engine.adapters
-        if adapters is None and asked is not None:
-            raise HttpError(404, f"The adapter {asked} was not found: this server has LoRA off")
+        if adapters is None and header_adapter is not None:
+            raise HttpError(404, f"The adapter {header_adapter} was not found: this server has LoRA off")
         if adapters is not None:
-            chosen = choose_adapter(request, asked=asked, base=self._engine.base_model, adapters=adapters)
+            chosen = choose_adapter(
+                request, header_adapter=header_adapter, base=self._engine.base_model, adapters=adapters
+            )
             if chosen is not request:
                 body = json.dumps(chosen).encode()
                 scope = with_header(scope, "content-length", str(len(body)))

@@ -138,12 +138,12 @@ def _same(
     own: Mapping[str, Any], base: Mapping[str, Any], key: str, value: object, *, base_key: str | None = None
 ) -> list[str]:
     del own
-    wanted = base.get(base_key or key)
-    if wanted is None or value == wanted:
+    base_value = base.get(base_key or key)
+    if base_value is None or value == base_value:
         return []
     return [
         (
-            f"{CONFIG_FILE}: {key} is {value}, the base model's {base_key or key} is {wanted}; "
+            f"{CONFIG_FILE}: {key} is {value}, the base model's {base_key or key} is {base_value}; "
             "the draft is for another model; train one on this base"
         )
     ]
@@ -186,18 +186,18 @@ def recorded_layers(own: Mapping[str, Any]) -> int:
 
 def _recorded_layers(own: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     layers = text_part(base).get("num_hidden_layers")
-    ids, wanted = _layer_ids(own), recorded_layers(own)
+    ids, count = _layer_ids(own), recorded_layers(own)
     if not isinstance(layers, int) or not _reads_layers(own):
         return []
     last = layers - 2 if architecture(base) in _LAST_NOT_RECORDED else layers - 1
     if ids is None:
         found = {place for place in (2, layers // 2, layers - 3) if 0 <= place < layers}
-        if len(found) == wanted:
+        if len(found) == count:
             return []
         return [
             (
                 f"{CONFIG_FILE}: eagle_config names no eagle_aux_hidden_state_layer_ids, and of the layers SGLang takes then "
-                f"(2, L/2, L-3) a base of {layers} has {len(found)}, fc reads {wanted}; name {wanted} from -1 to {last}"
+                f"(2, L/2, L-3) a base of {layers} has {len(found)}, fc reads {count}; name {count} from -1 to {last}"
             )
         ]
     outside = [str(value) for value in ids if not -1 <= value <= last]
@@ -208,10 +208,10 @@ def _recorded_layers(own: Mapping[str, Any], base: Mapping[str, Any]) -> list[st
                 "the draft is for another model; train one on this base"
             )
         ]
-    if len(set(ids)) != wanted:
+    if len(set(ids)) != count:
         return [
             (
-                f"{CONFIG_FILE}: eagle_aux_hidden_state_layer_ids are {ids}, fc reads {wanted} different ones; "
+                f"{CONFIG_FILE}: eagle_aux_hidden_state_layer_ids are {ids}, fc reads {count} different ones; "
                 "name each layer once"
             )
         ]
@@ -287,11 +287,11 @@ def _maps(tensors: Mapping[str, Tensor], files: Mapping[str, str], own: Mapping[
             f"{some}: d2t is missing, and draft_vocab_size is {reduced} of {size} tokens; SGLang would take the draft's "
             "numbers for the base's; add the maps d2t and t2d, or use the whole vocabulary"
         )
-    for name, wanted in ((head, reduced), (to_target, reduced), (to_draft, size)):
-        if name is not None and tensors[name].shape[:1] != (wanted,):
+    for name, rows in ((head, reduced), (to_target, reduced), (to_draft, size)):
+        if name is not None and tensors[name].shape[:1] != (rows,):
             got = tensors[name].shape[0] if tensors[name].shape else "no"
             problems.append(
-                f"{files[name]}: {name} has {got} rows, {wanted} are needed with draft_vocab_size {reduced}; "
+                f"{files[name]}: {name} has {got} rows, {rows} are needed with draft_vocab_size {reduced}; "
                 "the files are not of one draft; copy all of them again"
             )
     return problems

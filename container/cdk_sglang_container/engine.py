@@ -177,8 +177,8 @@ class SglangEngine:
         manager = self._manager
         # Of several tokenizer workers, each knows its own requests alone.
         shared = os.environ.get(TOKENIZER_WORKERS_VARIABLE, "1") != "1"
-        asked = any(not str(rid).startswith(HEALTH_CHECK_RID_PREFIX) for rid in manager.rid_to_state)
-        busy = asked or shared or self._adapter_changes > 0
+        has_requests = any(not str(rid).startswith(HEALTH_CHECK_RID_PREFIX) for rid in manager.rid_to_state)
+        busy = has_requests or shared or self._adapter_changes > 0
         if busy:
             self._note_alive()
         return busy

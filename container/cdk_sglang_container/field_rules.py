@@ -162,16 +162,16 @@ def _all_within(value: object, end: int) -> bool:
 
 def logit_bias(value: object, limits: RequestLimits) -> str | None:
     """Say what biases of tokens must be."""
-    wanted = f"an object of token ids (0 to {limits.vocabulary - 1}) and numbers from -{_BIAS_MAX} to {_BIAS_MAX}"
+    requirement = f"an object of token ids (0 to {limits.vocabulary - 1}) and numbers from -{_BIAS_MAX} to {_BIAS_MAX}"
     if not isinstance(value, dict):
-        return wanted
+        return requirement
     bias = number(-_BIAS_MAX, _BIAS_MAX)
     for key, each in value.items():
         short = len(key) <= _TOKEN_DIGITS_MAX and key.isascii() and key.isdecimal()
         if not (short and int(key) < limits.vocabulary):
-            return wanted
+            return requirement
         if bias(each, limits) is not None:
-            return wanted
+            return requirement
     return None
 
 

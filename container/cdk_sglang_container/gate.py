@@ -95,9 +95,9 @@ def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
     for holder, names in ((request, _REQUEST_FIELDS), (request.sampling_params, _SAMPLING_FIELDS)):
         for name in names:
             value = getattr(holder, name, None)
-            wanted = None if value is None else FIELDS[name](value, limits)
-            if wanted is not None:
-                raise ValueError(f"{name} must be {wanted}; got {str(value)[:80]}")
+            requirement = None if value is None else FIELDS[name](value, limits)
+            if requirement is not None:
+                raise ValueError(f"{name} must be {requirement}; got {str(value)[:80]}")
     stops = request.sampling_params.stop_token_ids
     if stops:
         problem = token_ids_problem(list(stops), limits.vocabulary)

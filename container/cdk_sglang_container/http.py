@@ -39,8 +39,8 @@ class VanishedError(Exception):
 
 def header(scope: Scope, name: str) -> str | None:
     """The value of a request header, or None."""
-    wanted = name.lower().encode()
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+    lower_name = name.lower().encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == lower_name), None)
 
 
 def with_header(scope: Scope, name: str, value: str) -> Scope:

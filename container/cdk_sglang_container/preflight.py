@@ -88,10 +88,10 @@ def _gpu_problems(gpu: Mapping[str, Any], expected: Expectation) -> list[str]:
     free, total = gpu.get("free_bytes"), gpu.get("total_bytes")
     if free is None or total is None:
         return problems
-    wanted = max((expected.min_free_gib or 0) * _BYTES_PER_GIB, (expected.memory_fraction or 0) * total)
-    if free < wanted:
-        free_gib, wanted_gib = free / _BYTES_PER_GIB, wanted / _BYTES_PER_GIB
-        problems.append(f"{name}: {free_gib:.1f} GiB free, {wanted_gib:.1f} planned; another process is on this GPU")
+    need = max((expected.min_free_gib or 0) * _BYTES_PER_GIB, (expected.memory_fraction or 0) * total)
+    if free < need:
+        free_gib, need_gib = free / _BYTES_PER_GIB, need / _BYTES_PER_GIB
+        problems.append(f"{name}: {free_gib:.1f} GiB free, {need_gib:.1f} planned; another process is on this GPU")
     return problems
 
 

@@ -85,13 +85,19 @@ def _has_own_layers(model_path: object) -> bool | None:
 
 
 def _draft_steps(values: Values) -> list[str]:
-    given = [field for field in _STEPS if values.get(field) is not None]
+    present_fields = [field for field in _STEPS if values.get(field) is not None]
     algorithm = str(values.get("speculative_algorithm") or "").upper()
-    if not given or values.get("speculative_adaptive") or algorithm not in {"EAGLE", "EAGLE3", "NEXTN", "STANDALONE"}:
+    if (
+        not present_fields
+        or values.get("speculative_adaptive")
+        or algorithm not in {"EAGLE", "EAGLE3", "NEXTN", "STANDALONE"}
+    ):
         return []  # adaptive speculation fills in what is missing
-    if len(given) < len(_STEPS):
-        missing = ", ".join(_name(field) for field in _STEPS if field not in given)
-        return [f"{_name(given[0])}: give all three or none of steps, topk and draft tokens; missing {missing}"]
+    if len(present_fields) < len(_STEPS):
+        missing = ", ".join(_name(field) for field in _STEPS if field not in present_fields)
+        return [
+            f"{_name(present_fields[0])}: give all three or none of steps, topk and draft tokens; missing {missing}"
+        ]
     steps, topk, tokens = (values[field] for field in _STEPS)
     if topk == 1 and tokens != steps + 1:
         name = _name("speculative_num_draft_tokens")

@@ -73,7 +73,7 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
     files = {inspect.getfile(base) for base in manager.__mro__ if base is not object}
     sources = "".join(Path(file).read_text(encoding="utf-8") for file in sorted(files))
     missing += [f"TokenizerManager.{name}" for name in _MANAGER_FIELDS if f"self.{name}" not in sources]
-    wanted = (
+    struct_names = (
         "GenerateReqInput",
         "EmbeddingReqInput",
         "LoadLoRAAdapterReqInput",
@@ -81,7 +81,7 @@ def check_sglang(*, tokenizer_workers: int = 1) -> None:
         "msgpack_decode",
         "msgpack_encode",
     )
-    missing += [f"io_struct.{name}" for name in wanted if not hasattr(io_struct, name)]
+    missing += [f"io_struct.{name}" for name in struct_names if not hasattr(io_struct, name)]
     if "run_scheduler_process_func" not in inspect.signature(http_server.launch_server).parameters:
         missing.append("launch_server(run_scheduler_process_func)")
     for module, texts in _SCHEDULER_TEXTS.items():

@@ -50,8 +50,8 @@ def _from_amazon(text: str) -> str | None:
     root, parent = _ROOT.search(text), _AMAZON_PARENT.search(text)
     if root is None or parent is None:
         return None
-    made = f"00-{root[1]}{root[2]}-{parent[1]}-{'01' if _SAMPLED.search(text) else '00'}"
-    return made if _PARENT.fullmatch(made) else None
+    traceparent = f"00-{root[1]}{root[2]}-{parent[1]}-{'01' if _SAMPLED.search(text) else '00'}"
+    return traceparent if _PARENT.fullmatch(traceparent) else None
 
 
 def trace_id(scope: Scope) -> str | None:
@@ -81,12 +81,12 @@ def tracing_problems(values: Mapping[str, Any]) -> list[str]:
     if not values.get("enable_trace"):
         return []
     # What srt/observability/trace.py of sglang 0.5.23 imports.
-    wanted = (
+    modules = (
         "opentelemetry.sdk.trace",
         "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
         "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     )
-    missing = [name for name in wanted if not _is_installed(name)]
+    missing = [name for name in modules if not _is_installed(name)]
     if not missing:
         return []
     return [

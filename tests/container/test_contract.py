@@ -390,7 +390,7 @@ def test_a_body_that_cannot_be_read_is_the_callers_error(body: bytes, adapters: 
     ],
 )
 def test_the_right_adapter_is_chosen(body: dict[str, Any], asked: str | None, adapter: str | None) -> None:
-    chosen = choose_adapter(body, asked=asked, base="base", adapters=["a", "b"])
+    chosen = choose_adapter(body, header_adapter=asked, base="base", adapters=["a", "b"])
     assert chosen.get("lora_path") == adapter
     assert chosen.get("model") == body.get("model")
 
@@ -413,7 +413,7 @@ def test_a_wrong_name_is_never_the_base_models(
     body: dict[str, Any], asked: str | None, status: int, message: str
 ) -> None:
     with pytest.raises(HttpError) as refused:
-        choose_adapter(body, asked=asked, base="base", adapters=["a", "b"])
+        choose_adapter(body, header_adapter=asked, base="base", adapters=["a", "b"])
     assert refused.value.status == status
     assert message in refused.value.message
 

@@ -41,14 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--all", action="store_true", help="check the checkers too, on the templates of this repository"
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        places = _places(given.environments)
+        places = _places(options.environments)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return _EXIT_USAGE
     environments = [place.name for place in places]
-    if given.all and mutants.ENVIRONMENT not in environments:
+    if options.all and mutants.ENVIRONMENT not in environments:
         print(f"environments/{mutants.ENVIRONMENT}.yaml: missing; the faults refer to it", file=sys.stderr)
         return _EXIT_USAGE
     checks = Checks()
@@ -57,23 +57,23 @@ def main(arguments: Sequence[str]) -> int:
         assemblies = [Assembly(environment=name, folder=first / name) for name in environments]
         if checks.run("synth, strict validation, rule packs", lambda: _synthesised(synthesise(places, first))):
             _check_templates(checks, assemblies, places, second)
-            if given.all:
+            if options.all:
                 _check_checkers(checks, assemblies)
         else:
             print("     the templates are not checked, since there are none")
-    if given.all:
+    if options.all:
         checks.run("CloudFormation against API", drift.check)
     return checks.summary()
 
 
-def _places(given: Sequence[str]) -> list[Location]:
+def _places(arguments: Sequence[str]) -> list[Location]:
     """Return where the environments are that are named, several in one word too (`make check ENV="dev prod"`); every one by default.
 
     Raises:
         ConfigurationError: There is no such file, or two environments have one name.
     """
     folder = ROOT / ENVIRONMENTS
-    words = [word for one in given for word in ([one] if Path(one).is_file() else one.split())]
+    words = [word for one in arguments for word in ([one] if Path(one).is_file() else one.split())]
     words = words or sorted(file.stem for file in folder.glob("*.yaml"))
     places = [locate(word, option="ENVIRONMENT") for word in words]
     names = Counter(place.name for place in places)
@@ -219,7 +219,7 @@ def _relations(assemblies: Sequence[Assembly]) -> Outcome:
 
 def _removals(assemblies: Sequence[Assembly]) -> Outcome:
     """Take each right of each function's role away; the same role of two environments is looked at once."""
-    seen: dict[tuple[str, str, str], bool] = {}
+    rights: dict[tuple[str, str, str], bool] = {}
     for assembly in assemblies:
         environment = environment_of(assembly.folder)
         for stack in assembly.stacks:
@@ -227,11 +227,11 @@ def _removals(assemblies: Sequence[Assembly]) -> Outcome:
             template = json.loads(stack.template.read_text(encoding="utf-8"))
             for role, action, noticed in removals.findings(template, environment):
                 key = (place, role, action)
-                seen[key] = seen.get(key, True) and noticed
+                rights[key] = rights.get(key, True) and noticed
     problems = [
-        f"{place}: {role}: nothing needs {action}" for (place, role, action), noticed in seen.items() if not noticed
+        f"{place}: {role}: nothing needs {action}" for (place, role, action), noticed in rights.items() if not noticed
     ]
-    return Outcome(figures=f"{len(seen)} rights of functions", problems=problems)
+    return Outcome(figures=f"{len(rights)} rights of functions", problems=problems)
 
 
 def _generated(assemblies: Sequence[Assembly]) -> Outcome:

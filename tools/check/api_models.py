@@ -118,8 +118,8 @@ def _of_resource(resource_type: str, properties: Mapping[str, Any]) -> Iterator[
         if shape is not None:
             yield from _of_value(key, value, shape)
     if properties.get(STOOD_IN_FOR.get(resource_type, ""), None) is None:
-        given = {RENAMED.get((resource_type, key), key).lower() for key in properties}
-        for member in sorted(required - given):
+        names = {RENAMED.get((resource_type, key), key).lower() for key in properties}
+        for member in sorted(required - names):
             yield member, f"{members[member].name}: the API requires {member}, which is missing"
 
 
@@ -135,8 +135,10 @@ def _inputs(resource_type: str) -> tuple[Mapping[str, Shape], frozenset[str]]:
     offered = {name.lower() for name in schema["properties"]}
     required = {name.lower() for name in structures[0].required_members}
     # CloudFormation makes a name where the template gives none, and its schemas say of which types.
-    made = {name for name in offered if name.endswith("name")} - {name.lower() for name in schema.get("required", [])}
-    return members, frozenset(required & offered - made)
+    default_names = {name for name in offered if name.endswith("name")} - {
+        name.lower() for name in schema.get("required", [])
+    }
+    return members, frozenset(required & offered - default_names)
 
 
 @cache
@@ -182,19 +184,19 @@ def _of_structure(path: str, value: Mapping[str, Any], shape: StructureShape) ->
         return
     for key in known:
         yield from _of_value(f"{path}.{key}", value[key], members[key.lower()][1])
-    given = {key.lower() for key in known}
+    names = {key.lower() for key in known}
     for name in shape.required_members:
-        if name.lower() not in given:
+        if name.lower() not in names:
             yield path, f"{shape.name}: the API requires {name}, which is missing"
     if shape.is_tagged_union and len(known) > 1:
         yield path, f"{shape.name}: one of {', '.join(sorted(known))} alone is allowed"
-    yield from ((path, problem) for problem in _beside(given, shape))
+    yield from ((path, problem) for problem in _beside(names, shape))
 
 
-def _beside(given: Collection[str], shape: StructureShape) -> Iterator[str]:
+def _beside(names: Collection[str], shape: StructureShape) -> Iterator[str]:
     """Yield the members, in lower case, that exclude each other."""
     for pair in sorted(_pairs(shape.name, tuple(shape.members.items())), key=sorted):
-        if pair <= set(given):
+        if pair <= set(names):
             yield f"{shape.name}: {' and '.join(sorted(pair))} exclude each other"
 
 

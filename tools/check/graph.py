@@ -222,15 +222,15 @@ class Graph:
             earlier: Logical id of the other.
             without: An edge of `DependsOn` that does not count.
         """
-        seen, todo = {later}, [later]
+        ancestors, todo = {later}, [later]
         while todo:
             name = todo.pop()
             stated = {one for one in self.depends_on(name) if (name, one) != without} & self.resources.keys()
             for other in self._direct[name] | stated:
                 if other == earlier:
                     return True
-                if other not in seen:
-                    seen.add(other)
+                if other not in ancestors:
+                    ancestors.add(other)
                     todo.append(other)
         return False
 

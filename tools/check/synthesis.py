@@ -77,9 +77,9 @@ def synthesise(environments: Sequence[str | Location], into: Path, *, again: boo
 
 def _synthesise(place: Location, folder: Path, variables: dict[str, str]) -> Synthesis:
     start = time.monotonic()
-    given = str(place.file.absolute()) if place.is_path else place.name
+    context_value = str(place.file.absolute()) if place.is_path else place.name
     status, output = run(
-        [*_COMMAND, "--context", f"env={given}", "--output", str(folder)],
+        [*_COMMAND, "--context", f"env={context_value}", "--output", str(folder)],
         timeout_seconds=_TIMEOUT_SECONDS,
         variables={**_without_aws(), **variables},
     )

@@ -198,10 +198,10 @@ def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
     """An endpoint whose components fit it."""
     capacity, gpus = draw(capacities(region=region))
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
-    made = {name: draw(components(gpus=gpus)) for name in names}
-    most = 1 + sum(component["copies"] for component in made.values())
+    components_by_name = {name: draw(components(gpus=gpus)) for name in names}
+    most = 1 + sum(component["copies"] for component in components_by_name.values())
     capacity["max_instances"] = min(most, capacity["reserved"]["count"]) if "reserved" in capacity else most
-    endpoint: dict[str, Any] = {"capacity": capacity, "components": made}
+    endpoint: dict[str, Any] = {"capacity": capacity, "components": components_by_name}
     if draw(st.booleans()):
         capacity["min_instances"] = 2
         endpoint["routing"] = {"prefix_aware": draw(st.sampled_from(({}, {"prefix_length": 65536})))}
@@ -212,7 +212,7 @@ def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
         endpoint["nightly_stop"] = copy.deepcopy(draw(_NIGHTS))
     if draw(st.integers(0, 3)) == 0:
         capacity["scale_in"] = dict(draw(_SCALE_INS))
-    may_be_zero = any(component.get("scaling", {}).get("min_copies") == 0 for component in made.values())
+    may_be_zero = any(component.get("scaling", {}).get("min_copies") == 0 for component in components_by_name.values())
     if draw(_RARELY) or ("min_instances" in capacity and not may_be_zero and draw(st.integers(0, 1)) == 0):
         endpoint["rollout"] = {**draw(_ENDPOINT_ROLLOUTS), "alarms": dict(draw(_TAKEN_BACK_BY))}
     if draw(st.integers(0, 2)) == 0:
@@ -225,7 +225,7 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
     """The content of an environment's YAML file, with up to `max_faults` faults."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=2, unique=True))
     region = draw(_REGIONS)
-    made = {name: draw(endpoints(region=region or "us-east-1")) for name in names}
+    endpoints_by_name = {name: draw(endpoints(region=region or "us-east-1")) for name in names}
     content: dict[str, Any] = {
         "region": region,
         "account": draw(st.sampled_from((None, "111122223333"))),
@@ -233,8 +233,8 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
         "data": draw(_DATA),
         "tags": draw(_TAGS),
         "alarms": draw(_ALARMS),
-        "endpoints": made,
-        "routes": draw(_routes(made)),
+        "endpoints": endpoints_by_name,
+        "routes": draw(_routes(endpoints_by_name)),
     }
     content = {key: value for key, value in copy.deepcopy(content).items() if value is not None}
     for _ in range(draw(st.sampled_from((0, 0, 0, *range(1, max_faults + 1))))):
@@ -243,10 +243,12 @@ def environments(draw: st.DrawFn, *, max_faults: int = 3) -> dict[str, Any]:
 
 
 @st.composite
-def _routes(draw: st.DrawFn, made: dict[str, Any]) -> dict[str, Any] | None:
+def _routes(draw: st.DrawFn, endpoints_by_name: dict[str, Any]) -> dict[str, Any] | None:
     """A route over all components of the first component's model, if there are several."""
     served = [
-        (f"{name}/{short}", part["model"]) for name, one in made.items() for short, part in one["components"].items()
+        (f"{name}/{short}", part["model"])
+        for name, one in endpoints_by_name.items()
+        for short, part in one["components"].items()
     ]
     same = [target for target, model in served if model == served[0][1]]
     if len(same) > 1 and draw(st.booleans()):

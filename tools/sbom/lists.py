@@ -35,8 +35,8 @@ def package_lists(root: Path) -> dict[str, str]:
     locked = requirements((root / "requirements.lock").read_text(encoding="utf-8"))
     for name, path in WHEELS.items():
         project = tomllib.loads((root / path).read_text(encoding="utf-8"))["project"]
-        wanted = frozenset(required(project["dependencies"]))
-        blocks = [block for pin, block in locked.items() if canonicalize_name(pin.partition("==")[0]) in wanted]
+        runtime_names = frozenset(required(project["dependencies"]))
+        blocks = [block for pin, block in locked.items() if canonicalize_name(pin.partition("==")[0]) in runtime_names]
         lists[name] = "\n".join([*blocks, ""])
     return lists
 
@@ -47,7 +47,7 @@ def required(dependencies: Iterable[str]) -> Iterator[str]:
     Args:
         dependencies: Requirements, as in `project.dependencies`.
     """
-    seen: set[tuple[str, str]] = set()
+    packages: set[tuple[str, str]] = set()
     waiting = [(requirement, "") for requirement in map(Requirement, dependencies)]
     while waiting:
         requirement, parents_extra = waiting.pop()
@@ -55,8 +55,8 @@ def required(dependencies: Iterable[str]) -> Iterator[str]:
             continue
         name = canonicalize_name(requirement.name)
         for extra in ["", *sorted(requirement.extras)]:
-            if (name, extra) in seen:
+            if (name, extra) in packages:
                 continue
-            seen.add((name, extra))
+            packages.add((name, extra))
             waiting += [(one, extra) for one in map(Requirement, metadata.requires(name) or ())]
-    yield from sorted({name for name, _ in seen})
+    yield from sorted({name for name, _ in packages})

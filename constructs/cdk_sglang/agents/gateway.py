@@ -113,10 +113,10 @@ class ToolGateway(Construct):
             ),
             policy_engine_configuration=self._engine_configuration(policies),
         )
-        made = [self._add_target(target) for target in targets]
+        resources = [self._add_target(target) for target in targets]
         self._tools: list[tuple[str, agentcore.GatewayTarget]] = [
             (seen_name(target.name, tool.name), resource)
-            for target, resource in zip(targets, made, strict=True)
+            for target, resource in zip(targets, resources, strict=True)
             for tool in target.tools
         ]
         self._permitted: list[str] = []
@@ -155,8 +155,10 @@ class ToolGateway(Construct):
             return
         self._permitted.append(role.node.path)
         number = len(self._permitted)
-        for seen, target in self._tools:
-            self._make_policy(self.policy_engine, role, seen if number == 1 else f"{seen}-{number}", seen, target)
+        for tool_name, target in self._tools:
+            self._make_policy(
+                self.policy_engine, role, tool_name if number == 1 else f"{tool_name}-{number}", tool_name, target
+            )
 
     def _grant(self, grantee: iam.IGrantable) -> iam.Grant:
         return iam.Grant.add_to_principal(
@@ -233,7 +235,7 @@ class ToolGateway(Construct):
             function_name=target.function.function_arn,
             principal=self.role.role_arn,
         )
-        made = self.gateway.add_lambda_target(
+        resource = self.gateway.add_lambda_target(
             f"Target-{target.name}",
             gateway_target_name=target.name,
             description=target.description or f"Tools of {target.name}",
@@ -241,11 +243,16 @@ class ToolGateway(Construct):
             tool_schema=agentcore.ToolSchema.from_inline([_definition(tool) for tool in target.tools]),
         )
         # AgentCore tries the function when the target is created (github.com/aws/aws-cdk/issues/36826).
-        made.node.add_dependency(permission, self.role)
-        return made
+        resource.node.add_dependency(permission, self.role)
+        return resource
 
     def _make_policy(
-        self, engine: agentcore.PolicyEngine, role: iam.IRole, name: str, seen: str, target: agentcore.GatewayTarget
+        self,
+        engine: agentcore.PolicyEngine,
+        role: iam.IRole,
+        name: str,
+        tool_name: str,
+        target: agentcore.GatewayTarget,
     ) -> None:
         """Permit a role one tool: to take the tool away is to remove its policy."""
         stack = cdk.Stack.of(self)
@@ -261,10 +268,10 @@ class ToolGateway(Construct):
             f"Permit-{name}",
             policy_engine=engine,
             policy_name=policy_name(name),
-            description=f"A caller of the gateway may use {seen}",
+            description=f"A caller of the gateway may use {tool_name}",
             # AgentCore holds a policy that names no caller against its findings of too wide ones, and fails the deployment.
             statement=agentcore.PolicyStatement.from_cedar(
-                f'permit(principal == {_ENTITY}::"{caller}", action == AgentCore::Action::"{seen}", '
+                f'permit(principal == {_ENTITY}::"{caller}", action == AgentCore::Action::"{tool_name}", '
                 f'resource == AgentCore::Gateway::"{self.gateway.gateway_arn}");'
             ),
         )

@@ -44,16 +44,16 @@ def seen_name(target: str, tool: str) -> str:
     return f"{target}{SEPARATOR}{tool}"
 
 
-def policy_name(seen: str) -> str:
+def policy_name(tool_name: str) -> str:
     """Return the name of the policy that permits a tool: letters, digits and underscores; one that is too long ends in a hash of it.
 
     Args:
-        seen: Name by which an agent sees the tool.
+        tool_name: Name by which an agent sees the tool.
     """
-    name = f"permit_{seen.replace('-', '_')}"
-    if len(name) <= NAME_MAX_LENGTH and "-" not in seen:
+    name = f"permit_{tool_name.replace('-', '_')}"
+    if len(name) <= NAME_MAX_LENGTH and "-" not in tool_name:
         return name
-    end = hashlib.sha256(seen.encode()).hexdigest()[:_HASH_LENGTH]
+    end = hashlib.sha256(tool_name.encode()).hexdigest()[:_HASH_LENGTH]
     return f"{name[: NAME_MAX_LENGTH - _HASH_LENGTH - 1]}_{end}"
 
 

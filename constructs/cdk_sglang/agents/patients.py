@@ -43,15 +43,15 @@ def synthetic_patients(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
         count: How many.
         seed: Another number gives other patients.
     """
-    made: list[dict[str, Any]] = []
+    patients: list[dict[str, Any]] = []
     for index in range(count):
         chance = random.Random(f"{seed}/{index}")  # noqa: S311  nothing secret: the same patients every time
-        given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
+        first_name, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
         if index % _NAMESAKES == _NAMESAKES - 1:
-            given, family = made[-1]["name"].split(" ")
+            first_name, family = patients[-1]["name"].split(" ")
         born = _FIRST_BIRTH + dt.timedelta(days=chance.randrange(_BIRTH_DAYS))
-        name = f"{given} {family}"
-        made.append(
+        name = f"{first_name} {family}"
+        patients.append(
             {
                 "patient_id": f"p-{hashlib.sha256(f'{seed}/{index}'.encode()).hexdigest()[:12]}",
                 "name": name,
@@ -64,4 +64,4 @@ def synthetic_patients(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
                 "medications": sorted(chance.sample(_MEDICATIONS, chance.randrange(3))),
             }
         )
-    return made
+    return patients

@@ -86,11 +86,11 @@ def _tool(item: object, path: str, target: str, problems: list[Problem]) -> Tool
         )
         name = "tool"
     elif len(seen_name(target, name)) > TOOL_MAX_LENGTH:
-        seen = seen_name(target, name)
+        full_name = seen_name(target, name)
         problems.append(
             Problem(
                 f"{path}.name",
-                f"models would see {seen!r} with {len(seen)} characters; {TOOL_MAX_LENGTH} are allowed: shorten it",
+                f"models would see {full_name!r} with {len(full_name)} characters; {TOOL_MAX_LENGTH} are allowed: shorten it",
             )
         )
     if not isinstance(description, str) or not description.strip():
@@ -120,9 +120,9 @@ def _expressed(schema: Mapping[str, Any], path: str, problems: list[Problem]) ->
         problems.append(Problem(f"{path}.type", f"{kind!r} is not allowed; use one of {', '.join(_TYPES)}"))
         kind = "string"
     expressed: dict[str, Any] = {"type": kind}
-    said = (str(schema.get("description", "")).strip(), *_constraints(schema))
-    if any(said):
-        expressed["description"] = " ".join(filter(None, said))
+    texts = (str(schema.get("description", "")).strip(), *_constraints(schema))
+    if any(texts):
+        expressed["description"] = " ".join(filter(None, texts))
     properties = schema.get("properties")
     if isinstance(properties, dict):
         expressed["properties"] = {

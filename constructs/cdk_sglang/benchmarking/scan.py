@@ -76,9 +76,9 @@ def _on(
         return Scanned(instance=instance.name, problem="does not fit")
     price = price_usd_per_hour(instance, region, table=prices)
     tried = [(split, level) for split in splits for level in LADDER]
-    asked = [question(component, instance, split, concurrency=float(level)) for split, level in tried]
+    questions = [question(component, instance, split, concurrency=float(level)) for split, level in tried]
     options = []
-    for (split, level), one in zip(tried, answer(asked, using=fitted_of(component.calibration)), strict=True):
+    for (split, level), one in zip(tried, answer(questions, using=fitted_of(component.calibration)), strict=True):
         if not _keeps(one, slo, level):
             continue
         usd = None if price is None else copy_usd_per_hour(price, instance, split.gpus)

@@ -95,10 +95,10 @@ class Target:
             encoder_tflop=images.encoder_tflop,
             output_tokens=workload.output_tokens,
         )
-        asked = question(
+        step_question = question(
             request, self.instance, request.split(self.gpus), concurrency=max(1.0, step.concurrency / copies)
         )
-        (found,) = answer([asked], using=fitted_of(request.calibration))
+        (found,) = answer([step_question], using=fitted_of(request.calibration))
         return Planned(
             ttft_ms=_band(found.ttft_ms),
             tpot_ms=_band(found.tpot_ms),

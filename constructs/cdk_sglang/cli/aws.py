@@ -125,15 +125,15 @@ def _made(
     with failures_of(service), _one_at_a_time:
         if session is None:
             session = boto3 if profile is None else boto3.Session(profile_name=profile)
-        made = getattr(session, kind)(
+        handle = getattr(session, kind)(
             service,
             region_name=region or os.environ.get("AWS_REGION"),  # which the CDK CLI reads, and boto3 does not
             config=config.Config(retries=retries, connect_timeout=10, read_timeout=read_timeout_s),
         )
     if READ_ONLY.get():
-        events = made.meta.events if kind == "client" else made.meta.client.meta.events
+        events = handle.meta.events if kind == "client" else handle.meta.client.meta.events
         events.register("before-parameter-build", _refuse_changes)
-    return made
+    return handle
 
 
 def _refuse_changes(model: Any, **_: object) -> None:

@@ -112,8 +112,8 @@ def add_up(rows: Sequence[Mapping[str, str]], by: By) -> Costs:
         total.add(row)
     order = sorted(parts.items(), key=lambda part: part[0] if by is By.DAY else (-part[1].usd, part[0]))
     hours: dict[str, Decimal] = {}
-    for (_, endpoint), seen in observed.items():
-        hours[endpoint] = hours.get(endpoint, Decimal(0)) + seen
+    for (_, endpoint), duration in observed.items():
+        hours[endpoint] = hours.get(endpoint, Decimal(0)) + duration
     return Costs(keys=keys, parts=dict(order), total=total, observed_hours=hours, remarks=tuple(_remarks(rows)))
 
 

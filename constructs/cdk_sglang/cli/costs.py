@@ -71,18 +71,18 @@ def costs(
     region = region_of(env, region)
     place = _place(env, region)
     last = dt.datetime.now(tz=dt.UTC).date() - dt.timedelta(days=1)
-    wanted = [last - dt.timedelta(days=back) for back in reversed(range(days))]
-    reports = dict(_reports(place, wanted, region))
+    dates = [last - dt.timedelta(days=back) for back in reversed(range(days))]
+    reports = dict(_reports(place, dates, region))
     rows = [row for text in reports.values() for row in read_rows(text)]
     if today:
         rows += read_rows(_running_day(place, region))
     elif not reports:
         fail(
-            f"{env}: no report of {wanted[0]} to {wanted[-1]}; a day's report comes after 01:00 UTC of the next day, and --today has the "
+            f"{env}: no report of {dates[0]} to {dates[-1]}; a day's report comes after 01:00 UTC of the next day, and --today has the "
             "day that runs",
             code=1,
         )
-    _print(add_up(rows, by), place, missing=[date for date in wanted if date not in reports], output=output)
+    _print(add_up(rows, by), place, missing=[date for date in dates if date not in reports], output=output)
 
 
 def _place(env: str, region: str | None) -> Place:
@@ -101,17 +101,17 @@ def _place(env: str, region: str | None) -> Place:
     return Place(bucket=content["bucket"], function=content["function"], planned=content["planned_usd_per_hour"])
 
 
-def _reports(place: Place, wanted: Sequence[dt.date], region: str | None) -> Iterator[tuple[dt.date, str]]:
+def _reports(place: Place, dates: Sequence[dt.date], region: str | None) -> Iterator[tuple[dt.date, str]]:
     """Yield days and texts of the reports there are."""
     s3 = client("s3", region=region)
     with failures_of("s3:ListBucket"):
         pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=REPORTS, StartAfter=f"{REPORTS}{wanted[0] - dt.timedelta(days=1)}.csv"
+            Bucket=place.bucket, Prefix=REPORTS, StartAfter=f"{REPORTS}{dates[0] - dt.timedelta(days=1)}.csv"
         )
         keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
     for key in keys:
         match = _REPORT.fullmatch(key)
-        if match is None or (date := dt.date.fromisoformat(match[1])) not in wanted:
+        if match is None or (date := dt.date.fromisoformat(match[1])) not in dates:
             continue
         with failures_of("s3:GetObject"):
             yield date, s3.get_object(Bucket=place.bucket, Key=key)["Body"].read().decode()

@@ -132,8 +132,8 @@ def deployed(place: Place) -> tuple[str, str]:
     found = sorted((item["EndpointName"], item["InferenceComponentName"]) for item in items)
     found = [pair for pair in found if pair[0].startswith(prefix)]
     if place.component is not None:
-        wanted = {place.component, prefix + place.component.replace("/", "-")}
-        chosen = [pair for pair in found if pair[1] in wanted]
+        names = {place.component, prefix + place.component.replace("/", "-")}
+        chosen = [pair for pair in found if pair[1] in names]
     else:
         own = set() if place.env is None else _names(place.env)
         chosen = [pair for pair in found if pair[1] in own] or found

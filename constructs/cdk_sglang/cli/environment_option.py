@@ -61,8 +61,8 @@ def _existing_name(context: typer.Context, value: Any) -> Any:
 
 
 def _names(context: typer.Context, value: Any, *, must_exist: bool) -> Any:
-    given = [value] if isinstance(value, str) else list(value or ())
-    found = [locate(text, option=_ENV, folder_option=_FOLDER_OPTION) for text in given]
+    texts = [value] if isinstance(value, str) else list(value or ())
+    found = [locate(text, option=_ENV, folder_option=_FOLDER_OPTION) for text in texts]
     if must_exist:
         _check_files(found)
     folders = list(dict.fromkeys(one.folder for one in found))

@@ -134,8 +134,10 @@ def _times(ttft: Band | None, tpot: Band | None) -> dict[str, str]:
 
 
 def _per_million(one: ComponentPlan | Alternative) -> str:
-    given, generated = one.usd_per_million_input_tokens, one.usd_per_million_output_tokens
-    return f"{money(given)} / {'none' if given is not None and generated is None else money(generated)}"
+    input_price, output_price = one.usd_per_million_input_tokens, one.usd_per_million_output_tokens
+    return (
+        f"{money(input_price)} / {'none' if input_price is not None and output_price is None else money(output_price)}"
+    )
 
 
 def _costs(endpoint: str, instances: str, *rest: str) -> dict[str, str]:

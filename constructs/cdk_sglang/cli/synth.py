@@ -57,17 +57,17 @@ def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:
         command: Program and arguments.
         silent_stdout: Whether the CLI's output goes to stderr, for commands whose own output others read.
     """
-    code, said = None, False
+    code, has_output = None, False
     sys.stdout.flush()
     program = subprocess.Popen(command, env=_environment(), stdout=2 if silent_stdout else None, stderr=subprocess.PIPE)
     with program:
         assert program.stderr is not None
         for line in program.stderr:
             ends = _APP_FAILED.fullmatch(_COLOUR.sub(b"", line))
-            if ends is not None and said:
+            if ends is not None and has_output:
                 code = int(ends[1])
                 continue
-            said = said or bool(line.strip())
+            has_output = has_output or bool(line.strip())
             sys.stderr.buffer.write(line)
             sys.stderr.flush()
     return program.returncode if code is None or program.returncode == 0 else code

@@ -76,8 +76,8 @@ def usage_line(error: Any, words: Sequence[str]) -> str:
         words: The command line.
     """
     text = " ".join(str(error.format_message()).split()).rstrip(".?").removeprefix("Invalid value for ")
-    for said, meant in _WORDS.items():
-        text = text.replace(said, meant)
+    for phrase, replacement in _WORDS.items():
+        text = text.replace(phrase, replacement)
     parameter, context = getattr(error, "param", None), getattr(error, "ctx", None)
     value = None if parameter is None else _value_of(getattr(parameter, "opts", ()), words)
     if value is not None and value not in text:

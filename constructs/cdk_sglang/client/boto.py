@@ -185,9 +185,9 @@ class InferenceClient:
         Raises:
             AnswerError: The response is an error, or has not one vector for each text.
         """
-        given = [texts] if isinstance(texts, str) else list(texts)
-        place, body = self._ask({"input": given, **options})
-        return [entry["embedding"] for entry in listed_answer(place, body, of="embedding", count=len(given))]
+        inputs = [texts] if isinstance(texts, str) else list(texts)
+        place, body = self._ask({"input": inputs, **options})
+        return [entry["embedding"] for entry in listed_answer(place, body, of="embedding", count=len(inputs))]
 
     def classify(self, texts: str | Sequence[str], **options: Any) -> list[dict[str, Any]]:
         """Ask a component whose task is classify for the class of each text: its label, and the probability of each class in probs.
@@ -199,9 +199,9 @@ class InferenceClient:
         Raises:
             AnswerError: The response is an error, or has not one class for each text.
         """
-        given = [texts] if isinstance(texts, str) else list(texts)
-        place, body = self._ask({"input": given, **options})
-        return listed_answer(place, body, of="probs", count=len(given))
+        inputs = [texts] if isinstance(texts, str) else list(texts)
+        place, body = self._ask({"input": inputs, **options})
+        return listed_answer(place, body, of="probs", count=len(inputs))
 
     def rerank(self, query: str, documents: Sequence[str], **options: Any) -> list[dict[str, Any]]:
         """Ask a component whose task is rerank how well documents answer a query; the best is first, each with its score and its index.

@@ -123,8 +123,10 @@ def _entry_problems(name: str, value: str) -> list[str]:
 def _secret_in(name: str, value: str) -> str | None:
     upper = name.upper()
     # SGLang's own options talk of vocabulary tokens (--kt-max-deferred-experts-per-token); those that hold a key are refused.
-    told = not upper.startswith(PREFIX) and _SECRET_NAME.search(upper) and not _TOKEN_OF_A_VOCABULARY.match(upper)
-    if told and value and not _REFERENCE.match(value):
+    has_secret_name = (
+        not upper.startswith(PREFIX) and _SECRET_NAME.search(upper) and not _TOKEN_OF_A_VOCABULARY.match(upper)
+    )
+    if has_secret_name and value and not _REFERENCE.match(value):
         return "the name says that this is a secret"
     kind = next((kind for kind, pattern in _SECRET_VALUES.items() if pattern.search(value)), None)
     return None if kind is None else f"the value looks like {kind}"

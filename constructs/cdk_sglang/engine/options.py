@@ -91,5 +91,5 @@ class SglangOptions(OptionFields):
         return images.problems(self, image_kind=image_kind, path=path, version=_version(image_kind, sglang_version))
 
 
-def _version(image_kind: Literal["dlc", "cdk-sglang"], given: str | None) -> str:
-    return given or (DLC_SGLANG_VERSION if image_kind == "dlc" else SGLANG_VERSION)
+def _version(image_kind: Literal["dlc", "cdk-sglang"], version: str | None) -> str:
+    return version or (DLC_SGLANG_VERSION if image_kind == "dlc" else SGLANG_VERSION)

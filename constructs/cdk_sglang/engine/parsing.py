@@ -191,12 +191,12 @@ def _complete(
     assert model is not None
     switch, values = model.switch(), server[name]
     required = [field for field, info in model.model_fields.items() if info.is_required()]
-    for wanted in required:
-        spec = release.option(model.dest_of(wanted))
-        if wanted not in values and spec is not None and spec.default is not None and switch is not None:
-            values[wanted] = spec.default
+    for member in required:
+        spec = release.option(model.dest_of(member))
+        if member not in values and spec is not None and spec.default is not None and switch is not None:
+            values[member] = spec.default
     is_off = switch is not None and switch not in found
-    if not is_off and all(wanted in values for wanted in required):
+    if not is_off and all(member in values for member in required):
         return
     needed = f"--{(switch or model.dest_of(required[0])).replace('_', '-')}"
     del server[name]
@@ -213,9 +213,9 @@ def _say_own_defaults(server: dict[str, Any], found: Mapping[str, _Found], *, re
             continue
         if name == "log_requests_level" and "log_requests" not in found:
             continue
-        given = spec.default if not spec.is_switch else bool(spec.default)
-        if given is not None and text_of(given, spec=spec) != text_of(info.default, spec=spec):
-            server[name] = given
+        default = spec.default if not spec.is_switch else bool(spec.default)
+        if default is not None and text_of(default, spec=spec) != text_of(info.default, spec=spec):
+            server[name] = default
 
 
 def _validated(server: dict[str, Any], of_path: Mapping[str, list[str]], *, left: dict[str, str]) -> SglangOptions:

@@ -95,9 +95,9 @@ def release_of(version: str | None = None) -> Release:
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version or "")
     if match is None:
         return _load(SGLANG_VERSION)
-    wanted = _numbers(match.group().removeprefix("v"))
+    numbers = _numbers(match.group().removeprefix("v"))
     return _load(
-        max((known for known in KNOWN_RELEASES if _numbers(known) <= wanted), key=_numbers, default=KNOWN_RELEASES[0])
+        max((known for known in KNOWN_RELEASES if _numbers(known) <= numbers), key=_numbers, default=KNOWN_RELEASES[0])
     )
 
 

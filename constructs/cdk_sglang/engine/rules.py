@@ -181,11 +181,15 @@ def _context_within_model(options: OptionFields, context: Context) -> Iterator[P
 
 @_BOOK.rule("context-within-pool", source="managers/tp_worker.py, max_req_len (cut to the pool without a message)")
 def _context_within_pool(options: OptionFields, context: Context) -> Iterator[Problem]:
-    wanted = options.context_length or context.model_max_context
-    if options.max_total_tokens is not None and wanted is not None and options.max_total_tokens < wanted:
+    context_length = options.context_length or context.model_max_context
+    if (
+        options.max_total_tokens is not None
+        and context_length is not None
+        and options.max_total_tokens < context_length
+    ):
         yield Problem(
             path="max_total_tokens",
-            text=f"a KV cache of {options.max_total_tokens} tokens cannot hold one context of {wanted}; raise it, or set "
+            text=f"a KV cache of {options.max_total_tokens} tokens cannot hold one context of {context_length}; raise it, or set "
             f"context_length to at most {options.max_total_tokens}",
         )
 

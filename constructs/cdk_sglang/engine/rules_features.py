@@ -150,12 +150,12 @@ def _hicache_sizes(options: OptionFields, _: Context) -> Iterator[Problem]:
     hicache = options.hicache
     if hicache is None:
         return
-    given = [name for name in ("ratio", "size_gb", "host_memory_fraction") if getattr(hicache, name) is not None]
-    if len(given) > 1:
-        kept = "size_gb" if "size_gb" in given else "ratio"
+    sizes = [name for name in ("ratio", "size_gb", "host_memory_fraction") if getattr(hicache, name) is not None]
+    if len(sizes) > 1:
+        kept = "size_gb" if "size_gb" in sizes else "ratio"
         yield Problem(
             path=f"hicache.{kept}",
-            text=f"SGLang uses this one alone, got {', '.join(given)}; keep one",
+            text=f"SGLang uses this one alone, got {', '.join(sizes)}; keep one",
         )
 
 

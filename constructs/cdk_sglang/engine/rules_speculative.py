@@ -72,12 +72,12 @@ def _all_three(options: OptionFields, _: Context) -> Iterator[Problem]:
     if speculative is None or speculative.adaptive:
         return
     three = ("num_steps", "eagle_topk", "num_draft_tokens")
-    given = [name for name in three if getattr(speculative, name) is not None]
-    if given and len(given) < len(three):
-        missing = [name for name in three if name not in given]
+    present_names = [name for name in three if getattr(speculative, name) is not None]
+    if present_names and len(present_names) < len(three):
+        missing = [name for name in three if name not in present_names]
         yield Problem(
             path=f"speculative.{missing[0]}",
-            text=f"missing, got {', '.join(given)} alone; add {' and '.join(missing)}, or leave all three out",
+            text=f"missing, got {', '.join(present_names)} alone; add {' and '.join(missing)}, or leave all three out",
         )
 
 

@@ -71,10 +71,10 @@ def shared_names(environment: str, endpoints: Mapping[str, Endpoint]) -> dict[Pr
 
 def _component_names(environment: str, endpoints: Mapping[str, Endpoint]) -> Iterator[tuple[str, str, str]]:
     """Yield path, full name and kind of what SageMaker keeps as inference components."""
-    for endpoint, asked in endpoints.items():
-        for component, wanted in asked.components.items():
+    for endpoint, endpoint_settings in endpoints.items():
+        for component, component_settings in endpoint_settings.components.items():
             path = f"endpoints.{endpoint}.components.{component}"
             full = f"{endpoint_name(environment, endpoint)}-{component}"
             yield path, full, "component"
-            for adapter in wanted.adapters:
+            for adapter in component_settings.adapters:
                 yield f"{path}.adapters.{adapter}", f"{full}-{adapter}", "adapter"

@@ -39,7 +39,9 @@ class Location:
         return (self.folder or ENVIRONMENTS) / f"{self.name}{_SUFFIX}"
 
 
-def locate(given: str, folder: Path | None = None, *, option: str, folder_option: str = "-c environments") -> Location:
+def locate(
+    reference: str, folder: Path | None = None, *, option: str, folder_option: str = "-c environments"
+) -> Location:
     """Return the environment that a name or the path of a file stands for.
 
     `prod` is a name. What holds a slash is a path, with or without `.yaml`; `prod.yaml` alone is a file of the current folder if
@@ -47,7 +49,7 @@ def locate(given: str, folder: Path | None = None, *, option: str, folder_option
     file extends are looked for in it.
 
     Args:
-        given: The name or the path.
+        reference: The name or the path.
         folder: Folder of environments that another option names; None if none does.
         option: Option with the name or path; begins the problems.
         folder_option: Option with the folder, for messages.
@@ -55,22 +57,26 @@ def locate(given: str, folder: Path | None = None, *, option: str, folder_option
     Raises:
         ConfigurationError: The path is that of a folder or of a file with another suffix, or its folder is not that of the other option.
     """
-    path = Path(given)
-    if not given.strip():
+    path = Path(reference)
+    if not reference.strip():
         raise ConfigurationError([Problem(option, "is empty; give a name, such as dev, or the path of a file")])
     if path.suffix == _OTHER_SUFFIX:
         raise ConfigurationError(
-            [Problem(option, f"{given!r}: files of environments end in {_SUFFIX}; rename it to {path.stem}{_SUFFIX}")]
+            [
+                Problem(
+                    option, f"{reference!r}: files of environments end in {_SUFFIX}; rename it to {path.stem}{_SUFFIX}"
+                )
+            ]
         )
     name = path.name.removesuffix(_SUFFIX)
-    has_folder = any(separator in given for separator in (os.sep, os.altsep) if separator)
+    has_folder = any(separator in reference for separator in (os.sep, os.altsep) if separator)
     if not has_folder and (folder is not None or path.suffix != _SUFFIX or not path.is_file()):
         return Location(name=name, folder=folder, is_path=False)
     found = Location(name=name, folder=path.parent, is_path=True)
-    if given.endswith("/") or not name or (path.is_dir() and not found.file.is_file()):
-        raise ConfigurationError([Problem(option, f"{given!r} is a folder; name a file in it; {there_text(path)}")])
+    if reference.endswith("/") or not name or (path.is_dir() and not found.file.is_file()):
+        raise ConfigurationError([Problem(option, f"{reference!r} is a folder; name a file in it; {there_text(path)}")])
     if folder is not None and folder.resolve() != path.parent.resolve():
-        text = f"{given!r} is not in {folder}, which {folder_option} names; leave {folder_option} out, or give the name {name} alone"
+        text = f"{reference!r} is not in {folder}, which {folder_option} names; leave {folder_option} out, or give the name {name} alone"
         raise ConfigurationError([Problem(option, text)])
     return Location(name=name, folder=folder or path.parent, is_path=True)
 

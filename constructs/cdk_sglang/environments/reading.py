@@ -192,11 +192,11 @@ _PARSER_WORDS: Final = (
 
 def _in_plain_words(text: str) -> str:
     """Return what a parser says without its own names; the same text where no better words are known."""
-    for said, meant in _PARSER_WORDS:
-        if said in text:
+    for phrase, replacement in _PARSER_WORDS:
+        if phrase in text:
             value = re.search(r"'(tag:yaml.org,2002:)?([^']*)'", text)
             shown = "" if value is None else f"{'!!' if value[1] else ''}{value[2]} "
-            return f"{shown}{meant}" if meant.startswith(("is ", "begins ")) else meant
+            return f"{shown}{replacement}" if replacement.startswith(("is ", "begins ")) else replacement
     return ""
 
 
@@ -253,7 +253,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             raise ConfigurationError([Problem(f"not YAML: line {node.start_mark.line + 1}", text)]) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  the base's signature
-        seen: dict[object, int] = {}
+        first_lines: dict[object, int] = {}
         problems = []
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`: keys of its own win, as YAML says
@@ -262,11 +262,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             line = key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(None, None, "a mapping is no key", key_node.start_mark)
-            if key in seen:
+            if key in first_lines:
                 problems.append(
-                    Problem(f"line {line}", f"{key!r} is listed twice, first on line {seen[key]}; rename or remove one")
+                    Problem(
+                        f"line {line}",
+                        f"{key!r} is listed twice, first on line {first_lines[key]}; rename or remove one",
+                    )
                 )
-            seen.setdefault(key, line)
+            first_lines.setdefault(key, line)
         if problems:
             raise ConfigurationError(problems)
         return super().construct_mapping(node, deep=deep)

@@ -161,12 +161,12 @@ class Environment(Settings):
             yield Problem("network.availability_zones", text)
 
     def _tag_problems(self) -> Iterator[Problem]:
-        seen: dict[str, str] = {}
+        first_keys: dict[str, str] = {}
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
-            if key.lower() in seen:
-                text = f"differs from {seen[key.lower()]!r} by case alone, which IAM refuses; keep one"
+            if key.lower() in first_keys:
+                text = f"differs from {first_keys[key.lower()]!r} by case alone, which IAM refuses; keep one"
                 yield Problem(f"tags.{key}", text)
-            seen.setdefault(key.lower(), key)
+            first_keys.setdefault(key.lower(), key)
 
     def _place_problems(self) -> Iterator[Problem]:
         if self._known_region == self.region:

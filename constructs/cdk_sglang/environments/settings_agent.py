@@ -46,9 +46,9 @@ def agent_problems(
         problems.append(Problem(f"{_PATH}.network", text))
     for name, tool in agent.tools.own.items():
         _, _, _, there, owner, *_ = tool.function_arn.split(":")
-        for what, got, wanted in (("Region", there, region), ("account", owner, account)):
-            if wanted is not None and got != wanted:
-                text = f"is in {what} {got}, the environment in {wanted}; a gateway invokes functions of its own"
+        for what, got, home in (("Region", there, region), ("account", owner, account)):
+            if home is not None and got != home:
+                text = f"is in {what} {got}, the environment in {home}; a gateway invokes functions of its own"
                 problems.append(Problem(f"{_PATH}.tools.own.{name}.function_arn", text))
     return problems
 

@@ -53,9 +53,9 @@ class Alarms(Settings):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = [name for name in ("topic", "none") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(exactly_one(["topic", "none"], given))
+        present_names = [name for name in ("topic", "none") if getattr(self, name) is not None]
+        if len(present_names) != 1:
+            raise ValueError(exactly_one(["topic", "none"], present_names))
         if self.page is not None and self.topic is None:
             raise_if_any([Problem("page", "goes with topic, got none; remove it")])
         return self

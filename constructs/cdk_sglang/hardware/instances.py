@@ -114,9 +114,9 @@ class GpuInstance:
         """
         if name in _BY_NAME and gpu is None:
             return _BY_NAME[name]
-        given = {"gpu": gpu, "gpu_count": gpu_count, "vcpus": vcpus, "memory_gib": memory_gib}
-        missing = [key for key, value in given.items() if value is None]
-        if len(missing) == len(given):
+        description = {"gpu": gpu, "gpu_count": gpu_count, "vcpus": vcpus, "memory_gib": memory_gib}
+        missing = [key for key, value in description.items() if value is None]
+        if len(missing) == len(description):
             advice = "or describe it with gpu, gpu_count, vcpus and memory_gib"
             raise ConfigurationError([Problem("", f"{unknown_type(name)}, {advice}")])
         raise_if_any(_description_problems(name, missing, gpu_count, vcpus, memory_gib))

@@ -40,8 +40,8 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
     """
     own = {
         facts.id: facts
-        for given in also
-        for facts in ((given,) if isinstance(given, ModelFacts) else read_models(given))
+        for source in also
+        for facts in ((source,) if isinstance(source, ModelFacts) else read_models(source))
     }
     if model_id in own:
         return own[model_id]

@@ -31,15 +31,15 @@ def count_layers(text: Config) -> LayerCounts:
     Sources of the pattern, first match: explicit `layer_counts`, `hybrid_override_pattern` (Nemotron-H), `layer_types`,
     `full_attention_interval`, `sliding_window_pattern`; else every layer attends to everything.
     """
-    given = text.get("layer_counts")
-    if isinstance(given, Mapping):
-        total = sum(int(given.get(kind, 0)) for kind in ("full", "sliding", "linear"))
-        mlp = given.get("mlp")
+    counts = text.get("layer_counts")
+    if isinstance(counts, Mapping):
+        total = sum(int(counts.get(kind, 0)) for kind in ("full", "sliding", "linear"))
+        mlp = counts.get("mlp")
         return LayerCounts(
-            full=int(given.get("full", 0)),
-            sliding=int(given.get("sliding", 0)),
-            linear=int(given.get("linear", 0)),
-            moe=int(given.get("moe", _moe_layers(text, total))),
+            full=int(counts.get("full", 0)),
+            sliding=int(counts.get("sliding", 0)),
+            linear=int(counts.get("linear", 0)),
+            moe=int(counts.get("moe", _moe_layers(text, total))),
             mlp_layers=None if mlp is None else int(mlp),
         )
     pattern = text.get("hybrid_override_pattern")

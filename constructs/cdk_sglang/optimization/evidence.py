@@ -58,9 +58,9 @@ def level_row(level: Level) -> LevelRow:
 
 def verdict_line(report: Report) -> str:
     """Return the verdict in one line."""
-    asked = f"at least {report.min_speedup:g} asked, TTFT at most {report.max_ttft_regression:+.0%}"
+    condition = f"at least {report.min_speedup:g} asked, TTFT at most {report.max_ttft_regression:+.0%}"
     word = "passed the gate" if report.passed else "did not pass the gate"
-    return f"{report.run} {word}: {report.speedup:.2f} times the output tokens per second at its worst concurrency ({asked})"
+    return f"{report.run} {word}: {report.speedup:.2f} times the output tokens per second at its worst concurrency ({condition})"
 
 
 def evidence_rows(report: Report) -> Iterator[tuple[str, str]]:

@@ -140,12 +140,12 @@ def progress_of(execution: Mapping[str, Any], events: Iterable[Mapping[str, Any]
         found.add(event)
     ended = execution.get("stopDate")
     status = str(execution["status"])
-    given = _object(execution.get("input"))
+    execution_input = _object(execution.get("input"))
     state = found.state
     return Progress(
-        run=str(state.get("run") or given.get("run") or execution["name"]),
+        run=str(state.get("run") or execution_input.get("run") or execution["name"]),
         execution=str(execution["executionArn"]),
-        reason=str(state.get("reason") or given.get("reason") or "start"),
+        reason=str(state.get("reason") or execution_input.get("reason") or "start"),
         status=status,
         began=execution["startDate"],
         ended=ended,
@@ -162,21 +162,21 @@ def _spent(state: Mapping[str, Any]) -> float:
 
 def _ending(execution: Mapping[str, Any], state: Mapping[str, Any]) -> Ending:
     """Return the end from the output or the cause, which are the same JSON; one that was aborted otherwise than by `eagle stop` has neither."""
-    told = _object(execution.get("output")) or _object(execution.get("cause"))
-    name = str(told.get("state") or execution.get("error") or execution["status"])
+    output = _object(execution.get("output")) or _object(execution.get("cause"))
+    name = str(output.get("state") or execution.get("error") or execution["status"])
     status = str(execution["status"])
-    if not told:
+    if not output:
         reason = str(execution.get("cause") or "") or f"the execution is {status}"
         step = "what it made is cleaned up by itself; start again: cdk-sglang eagle start"
         return Ending(state=name, reason=reason, next_step=step, spent_usd=_spent(state))
-    spent = told.get("spent_usd")
+    spent = output.get("spent_usd")
     known = name in {*GOOD_ENDS, *BAD_ENDS, STOPPED}
     return Ending(
         state=name if known else status,
-        reason=str(told.get("reason") or ""),
-        next_step=str(told.get("next") or ""),
+        reason=str(output.get("reason") or ""),
+        next_step=str(output.get("next") or ""),
         spent_usd=_spent(state) if spent is None else float(spent),
-        report=str(told.get("report") or ""),
+        report=str(output.get("report") or ""),
     )
 
 
@@ -222,8 +222,8 @@ def _note(step: str, result: Mapping[str, Any]) -> str:
     """Return what a step's result says, for a person."""
     if problems := result.get("problems"):
         return "; ".join(map(str, problems))
-    told = _NOTES.get(step, _state)
-    return told(result) if result else ""
+    note = _NOTES.get(step, _state)
+    return note(result) if result else ""
 
 
 def _state(result: Mapping[str, Any]) -> str:

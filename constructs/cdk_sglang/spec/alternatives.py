@@ -25,9 +25,9 @@ class OneOf(Spec):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = [name for name in self._alternatives if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(exactly_one(self._alternatives, given))
+        present_names = [name for name in self._alternatives if getattr(self, name) is not None]
+        if len(present_names) != 1:
+            raise ValueError(exactly_one(self._alternatives, present_names))
         return self
 
     @classmethod

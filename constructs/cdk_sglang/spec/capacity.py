@@ -170,9 +170,9 @@ class Capacity(Spec):
     def _fields_fit(self) -> Self:
         problems: list[Problem] = []
         kinds = {"type": self.type, "pool": self.pool_types, "reserved": self.reservation}
-        given = [name for name, kind in kinds.items() if kind is not None]
-        if len(given) != 1:
-            problems.append(Problem("", exactly_one(list(kinds), given)))
+        present_names = [name for name, kind in kinds.items() if kind is not None]
+        if len(present_names) != 1:
+            problems.append(Problem("", exactly_one(list(kinds), present_names)))
         if self.upper_bound is None and self.reservation is None:
             problems.append(Problem("max_instances", "missing; it bounds the bill, so it has no default"))
         problems += self._bound_problems()

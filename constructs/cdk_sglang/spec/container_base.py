@@ -43,13 +43,13 @@ def require_pin(digest: str | None, unpinned: str | None) -> None:
     Raises:
         ValueError: Neither digest nor reason is given, or both are.
     """
-    given = [name for name, value in (("digest", digest), ("unpinned", unpinned)) if value is not None]
-    if len(given) != 1:
+    present_names = [name for name, value in (("digest", digest), ("unpinned", unpinned)) if value is not None]
+    if len(present_names) != 1:
         names = [
             "digest (`cdk-sglang image pin` looks it up)",
             "unpinned, the reason why the base may move between two builds",
         ]
-        raise ValueError(exactly_one(names, given))
+        raise ValueError(exactly_one(names, present_names))
 
 
 class ContainerBase(Spec):

@@ -125,10 +125,10 @@ class PulledImage(Spec):
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
-        given = [name for name in ("digest", "tag") if getattr(self, name) is not None]
-        if len(given) != 1:
+        present_names = [name for name in ("digest", "tag") if getattr(self, name) is not None]
+        if len(present_names) != 1:
             why = " (a digest cannot move under a running endpoint)"
-            raise ValueError(exactly_one(["digest", "tag"], given, why=why))
+            raise ValueError(exactly_one(["digest", "tag"], present_names, why=why))
         return self
 
     @property

@@ -60,9 +60,9 @@ class BatchSize(Spec):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         sizes = {"percent": self.percent_value, "copies": self.copies_value}
-        given = [name for name, size in sizes.items() if size is not None]
-        if len(given) != 1:
-            raise ValueError(exactly_one(list(sizes), given))
+        present_names = [name for name, size in sizes.items() if size is not None]
+        if len(present_names) != 1:
+            raise ValueError(exactly_one(list(sizes), present_names))
         return self
 
     @property

@@ -49,10 +49,12 @@ Clock = Annotated[str, AfterValidator(_clock)]
 
 def _days(value: object) -> object:
     """Refuse a range of days with the list that was meant."""
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list | tuple) or not (value is not given or any(len(_range(one)) > 1 for one in given)):
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple) or not (
+        value is not entries or any(len(_range(one)) > 1 for one in entries)
+    ):
         return value
-    meant = [day for one in given for day in _range(one)]
+    meant = [day for one in entries for day in _range(one)]
     if not meant:
         return value
     raise ValueError(f"{written(value)} is no list of days; write [{', '.join(dict.fromkeys(meant))}]")

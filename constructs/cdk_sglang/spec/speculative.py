@@ -203,9 +203,9 @@ class DraftModel(Drafting):
 
     @model_validator(mode="after")
     def _place_fits(self) -> Self:
-        given = [name for name in ("hugging_face", "s3") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(exactly_one(["hugging_face", "s3"], given))
+        present_names = [name for name in ("hugging_face", "s3") if getattr(self, name) is not None]
+        if len(present_names) != 1:
+            raise ValueError(exactly_one(["hugging_face", "s3"], present_names))
         if self.hugging_face is not None:
             problems = hub_problems(self.hugging_face, self.revision)
         else:
@@ -282,10 +282,10 @@ class Speculative(OneOf):
 
 
 def _three_problems(steps: int | None, topk: int | None, tokens: int | None) -> list[Problem]:
-    given = {"num_steps": steps, "eagle_topk": topk, "num_draft_tokens": tokens}
-    missing = [name for name, value in given.items() if value is None]
-    if 0 < len(missing) < len(given):
-        others = ", ".join(name for name in given if name not in missing)
+    values = {"num_steps": steps, "eagle_topk": topk, "num_draft_tokens": tokens}
+    missing = [name for name, value in values.items() if value is None]
+    if 0 < len(missing) < len(values):
+        others = ", ".join(name for name in values if name not in missing)
         return [
             Problem(missing[0], f"missing, got {others} alone; add {' and '.join(missing)}, or leave all three out")
         ]

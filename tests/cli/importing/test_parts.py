@@ -279,7 +279,9 @@ def test_a_digest_that_is_unknown_is_kept_and_its_release_taken_from_the_tag(
 ) -> None:
     notes = Notes()
     container = Container(image=image, resolved=resolved or image, environment={})
-    found = imported_image(container, region="us-east-1", account="1", parameters={}, given=(None, None), notes=notes)
+    found = imported_image(
+        container, region="us-east-1", account="1", parameters={}, versions=(None, None), notes=notes
+    )
     release = {"0.5.19-": "0.5.19-gpu", "0.5.99-": "0.5.20-gpu", "server-": "server-"}
     nearest = next((tag for part, tag in release.items() if f":{part}" in image), "0.5.17-gpu")
     assert str(found.content["dlc"]).startswith(nearest)
@@ -296,7 +298,7 @@ def test_an_image_of_the_own_repository_whose_digest_nobody_published_is_taken_f
             region="us-east-1",
             account="123456789012",
             parameters={"images-repository": "cdk-sglang/prod"},
-            given=(None, None),
+            versions=(None, None),
             notes=notes,
         )
         assert set(found.content["build"]) == {"unpinned"}

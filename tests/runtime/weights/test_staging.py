@@ -432,8 +432,8 @@ def test_parts_grow_with_the_file_so_that_ten_thousand_do(weights: Any) -> None:
 def test_fewer_files_at_once_where_memory_is_short(weights: Any) -> None:
     files = [weights.hub.HubFile(path="a", size=10**9, sha256="x")]
 
-    assert weights.stage.workers_for(files, asked=16, memory=1000 * MIB) == 5
-    assert weights.stage.workers_for(files, asked=16, memory=10**12) == 16
+    assert weights.stage.workers_for(files, workers=16, memory=1000 * MIB) == 5
+    assert weights.stage.workers_for(files, workers=16, memory=10**12) == 16
 
 
 def run_program(

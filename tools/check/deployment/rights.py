@@ -153,9 +153,9 @@ def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for each right, the unnoticed ones last, and the figures."""
     for verdict in sorted(verdicts, key=lambda one: not one.finding):
         right = verdict.right
-        said = _in_short(verdict.finding) or reason(right) or "nothing notices: it goes, or gets a reason here"
+        remark = _in_short(verdict.finding) or reason(right) or "nothing notices: it goes, or gets a reason here"
         mark = "noticed  " if verdict.finding else "unnoticed"
-        yield f"{mark} {right.role:55} {right.action:40} {said[:160]}"
+        yield f"{mark} {right.role:55} {right.action:40} {remark[:160]}"
     noticed = sum(bool(one.finding) for one in verdicts)
     explained = sum(not one.finding and bool(reason(one.right)) for one in verdicts)
     yield f"{noticed} of {len(verdicts)} rights noticed, {explained} with a reason, {len(verdicts) - noticed - explained} with none"

@@ -179,7 +179,7 @@ def _client(service: str, function: Any) -> Any:
 
 
 def _respond(event: dict[str, Any], answer: dict[str, Any]) -> functions.Outcome:
-    said = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")} | answer
-    said["PhysicalResourceId"] = event.get("PhysicalResourceId") or event["RequestId"]
-    custom.take(event["ResponseURL"].partition("?")[0].rpartition("/")[2], json.dumps(said).encode())
+    response = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")} | answer
+    response["PhysicalResourceId"] = event.get("PhysicalResourceId") or event["RequestId"]
+    custom.take(event["ResponseURL"].partition("?")[0].rpartition("/")[2], json.dumps(response).encode())
     return functions.Outcome("null")

@@ -118,11 +118,11 @@ def _last_first(needs: Mapping[str, set[str]]) -> list[str]:
 
 
 def _closure(parts: Sequence[Part], only: str) -> list[Part]:
-    wanted = {only}
+    artifacts = {only}
     for part in reversed(parts):
-        if part.artifact in wanted:
-            wanted |= part.needs
-    return [part for part in parts if part.artifact in wanted]
+        if part.artifact in artifacts:
+            artifacts |= part.needs
+    return [part for part in parts if part.artifact in artifacts]
 
 
 def _tried(here: World, parts: Sequence[Part], then: Callable[[World, Part], Iterator[str]]) -> Iterator[str]:

@@ -66,13 +66,13 @@ def swapped(source: Source) -> Iterator[Candidate]:
             found = reference(value)
             if found is None or found.target.startswith("AWS::") or path[0] == "Tags":
                 continue
-            seen: set[str] = set()
+            other_kinds: set[str] = set()
             for other in used:
                 kind = kinds[other]
-                if kind in seen or other.target in {name, found.target} or other.target.startswith("AWS::"):
+                if kind in other_kinds or other.target in {name, found.target} or other.target.startswith("AWS::"):
                     continue
                 if kind.partition(".")[0] != kinds[found].partition(".")[0] and _form(kind) == _form(kinds[found]):
-                    seen.add(kind)
+                    other_kinds.add(kind)
                     yield setting(REFERENCE, source, name, ("Properties", *path), _written(other), f"refers to {kind}")
 
 

@@ -58,10 +58,10 @@ def required(source: Source) -> Iterator[Candidate]:
         if schema is not None:
             paths |= dict.fromkeys(_required_of_schema(properties, schema, schema, ("Properties",)))
         if shape is not None:
-            given = set(schema.get("required", [])) if schema else set()
+            schema_names = set(schema.get("required", [])) if schema else set()
             for path in _required_of_shape(properties, shape, ("Properties",)):
-                made = len(path) == 2 and str(path[-1]).endswith("Name") and path[-1] not in given
-                if not made:
+                has_default_name = len(path) == 2 and str(path[-1]).endswith("Name") and path[-1] not in schema_names
+                if not has_default_name:
                     paths[path] = None
         yield from (removal(REQUIRED, source, name, path) for path in paths)
 

@@ -92,22 +92,22 @@ def _needed(function: Mapping[str, Any], assembly: Path | None) -> tuple[frozens
 def _of_package(folder: Path, module: str, entry: str) -> tuple[frozenset[str], ...]:
     modules = _modules(folder)
     services = {service for one in modules.values() for service in one.services}
-    todo, seen = [(module, entry)], {(module, entry)}
+    todo, definitions = [(module, entry)], {(module, entry)}
     operations: set[str] = set()
     while todo:
         place, name = todo.pop()
         attributes, names = _of_definition(folder, place, name)
         operations |= attributes
-        todo += names - seen
-        seen |= names
+        todo += names - definitions
+        definitions |= names
         if not todo:  # methods that something calls, of the classes that something names
             todo = [
                 (where, f"{owner}.{method}")
-                for where, owner in sorted(seen)
+                for where, owner in sorted(definitions)
                 for method in modules[where].methods.get(owner, ())
-                if (method in operations or method.startswith("__")) and (where, f"{owner}.{method}") not in seen
+                if (method in operations or method.startswith("__")) and (where, f"{owner}.{method}") not in definitions
             ]
-            seen |= set(todo)
+            definitions |= set(todo)
     found = (frozenset(_actions(name, services)) for name in sorted(operations))
     return tuple(dict.fromkeys(choice for choice in found if choice))
 

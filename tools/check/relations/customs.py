@@ -88,9 +88,9 @@ def _of_copies(name: str, properties: Mapping[str, Any], graph: Graph) -> Iterat
         component = graph.resources[user]
         if component.get("Type") != COMPONENT:
             continue
-        own, asked = component["Properties"].get("InferenceComponentName"), properties.get("Component")
-        if literal(own) is not None and literal(asked) is not None and literal(own) != literal(asked):
-            yield f"asks about {literal(asked)}, and gives its answer to {literal(own)}"
+        own, subject = component["Properties"].get("InferenceComponentName"), properties.get("Component")
+        if literal(own) is not None and literal(subject) is not None and literal(own) != literal(subject):
+            yield f"asks about {literal(subject)}, and gives its answer to {literal(own)}"
         models = {
             found.target
             for key in ("Specification", "Specifications")

@@ -97,12 +97,12 @@ def _unpassed(graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield roles that functions are given in their variables and that none of them may pass on: they start jobs with them."""
     roles = graph.of_type("AWS::IAM::Role")
     functions = graph.of_type("AWS::Lambda::Function")
-    given: dict[str, list[str]] = {}
+    functions_by_role: dict[str, list[str]] = {}
     for name, function in functions.items():
         for found in references(function["Properties"].get("Environment", {})):
             if found.target in roles:
-                given.setdefault(found.target, []).append(name)
-    for role, names in given.items():
+                functions_by_role.setdefault(found.target, []).append(name)
+    for role, names in functions_by_role.items():
         if not any(
             grant.names("iam:PassRole")
             and role in {found.target for one in grant.resources for found in references(one)}

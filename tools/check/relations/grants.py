@@ -67,9 +67,9 @@ def _covers(resource: object, target: object) -> bool:
     """Return whether a resource of a statement covers a value: the same, one with `*`, or a reference to the same resource."""
     if resource in ("*", target):
         return True
-    wanted = {found.target for found in references(target)}
-    if wanted:
-        return bool(wanted & {found.target for found in references(resource)})
+    targets = {found.target for found in references(target)}
+    if targets:
+        return bool(targets & {found.target for found in references(resource)})
     return isinstance(target, str) and fnmatch.fnmatchcase(target, text_of(resource))
 
 

@@ -46,18 +46,18 @@ def findings(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _associated(graph: Graph) -> Iterator[tuple[str, str]]:
-    seen: dict[str, str] = {}
+    by_subnet: dict[str, str] = {}
     for name, association in graph.of_type(_ASSOCIATION).items():
         subnet = json.dumps(association["Properties"].get("SubnetId"), sort_keys=True)
-        if subnet in seen:
-            yield name, f"its subnet has a route table already, by {seen[subnet]}"
-        seen[subnet] = name
+        if subnet in by_subnet:
+            yield name, f"its subnet has a route table already, by {by_subnet[subnet]}"
+        by_subnet[subnet] = name
     missing = graph.of_type("AWS::EC2::Subnet").keys() - {
         found.target
         for association in graph.of_type(_ASSOCIATION).values()
         for found in references(association["Properties"].get("SubnetId"))
     }
-    if seen:
+    if by_subnet:
         yield from ((name, "has no route table of its own, as the other subnets have") for name in sorted(missing))
 
 

@@ -161,8 +161,8 @@ def _member(name: str, description: Mapping[str, Any], known: Member | None, wat
     runtime = description.get("RuntimeConfig", {})
     placed = {one["InstanceType"]: one.get("CurrentCopyCount") or 0 for one in runtime.get("PlacementStatus", ())}
     copies = {kind: count for kind, count in placed.items() if count} or {"": runtime.get("CurrentCopyCount") or 0}
-    wanted = runtime.get("DesiredCopyCount")
-    return replace(known or Member(name=name, component=short), copies=copies, gpus=gpus, wanted=wanted)
+    target_copies = runtime.get("DesiredCopyCount")
+    return replace(known or Member(name=name, component=short), copies=copies, gpus=gpus, target_copies=target_copies)
 
 
 def _plan(sagemaker: SageMakerClient, arn: str, at: dt.datetime) -> Plan | None:

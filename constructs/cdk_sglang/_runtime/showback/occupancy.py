@@ -61,13 +61,13 @@ def occupancy(spans: Iterable[Span[EndpointSample]], gpus: Mapping[str, int]) ->
         gpus: GPUs of an instance by type; an unknown type counts as full of the copies on it.
     """
     day = Occupancy()
-    seen: dict[int, tuple[dict[Pool, int], dict[Pool, dict[str, Fraction]]]] = {}
+    figures_by_sample: dict[int, tuple[dict[Pool, int], dict[Pool, dict[str, Fraction]]]] = {}
     for span in spans:
         day.observed_seconds += span.seconds
-        if id(span.value) not in seen:  # the same sample has several spans
+        if id(span.value) not in figures_by_sample:  # the same sample has several spans
             counts = _counts(span.value.instances)
-            seen[id(span.value)] = counts, _demand(span.value.members, counts, gpus)
-        counts, demand = seen[id(span.value)]
+            figures_by_sample[id(span.value)] = counts, _demand(span.value.members, counts, gpus)
+        counts, demand = figures_by_sample[id(span.value)]
         for member in span.value.members:
             day.members[member.name] = member
         for pool, count in counts.items():
@@ -131,8 +131,8 @@ def _demand(
     """
     demand: dict[Pool, dict[str, Fraction]] = {pool: {} for pool in counts}
     free = {pool: Fraction(count * gpus.get(pool.type, 0)) for pool, count in counts.items()}
-    asked = [(kind == "", member, kind, copies) for member in members for kind, copies in member.copies.items()]
-    for _, member, kind, copies in sorted(asked, key=lambda one: one[0]):  # known types first
+    placements = [(kind == "", member, kind, copies) for member in members for kind, copies in member.copies.items()]
+    for _, member, kind, copies in sorted(placements, key=lambda one: one[0]):  # known types first
         pools = [pool for pool in counts if kind in ("", pool.type)]
         left = copies
         for pool in pools:

@@ -65,14 +65,14 @@ def observe(samples: Iterable[Sample], date: dt.date, facts: Facts, *, until: dt
     """
     start = int(dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC).timestamp())
     end = start + DAY_SECONDS if until is None else min(start + DAY_SECONDS, int(until.timestamp()))
-    seen: dict[str, list[tuple[int, EndpointSample]]] = {}
+    moments_by_endpoint: dict[str, list[tuple[int, EndpointSample]]] = {}
     plans: dict[str, Plan] = {}
     for sample in sorted(samples, key=lambda one: one.at):
         plans |= {plan.arn: plan for plan in sample.plans}
         for name, endpoint in with_idle_reservations(sample.endpoints, sample.plans).items():
-            seen.setdefault(name, []).append((int(sample.at.timestamp()), endpoint))
+            moments_by_endpoint.setdefault(name, []).append((int(sample.at.timestamp()), endpoint))
     found = {}
-    for name, moments in sorted(seen.items()):
+    for name, moments in sorted(moments_by_endpoint.items()):
         day = occupancy(spans(moments, start=start, end=end, period=facts.period), facts.gpus)
         if day.observed_seconds:
             found[name] = moments[-1][1].endpoint, day

@@ -46,7 +46,7 @@ class Member:
         gpus: GPUs of a copy by instance type; under the empty type for every type.
         input_tokens: Planned tokens of a prompt; 0 if unknown.
         output_tokens: Planned tokens of an answer; 0 if unknown.
-        wanted: Copies that are wanted now; None if unknown. No report reads it, so it is not kept.
+        target_copies: Copies that SageMaker is to run now; None if unknown. No report reads it, so it is not kept.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Member:
     gpus: Mapping[str, float] = field(default_factory=dict)
     input_tokens: float = 0
     output_tokens: float = 0
-    wanted: int | None = field(default=None, compare=False)
+    target_copies: int | None = field(default=None, compare=False)
 
     def gpus_on(self, instance_type: str) -> float:
         """Return the GPUs of a copy on a type."""
@@ -145,7 +145,7 @@ class Sample:
 def _kept(endpoint: EndpointSample) -> dict[str, Any]:
     kept = dataclasses.asdict(endpoint)
     for member in kept["members"]:
-        del member["wanted"]
+        del member["target_copies"]
     return kept
 
 

@@ -70,8 +70,8 @@ def copies(sample: Sample, components: Collection[str]) -> Iterator[Datum]:
                 continue
             place = {"InferenceComponentName": member.name}
             yield "CopiesRunning", place, float(sum(member.copies.values()))
-            if member.wanted is not None:
-                yield "CopiesWanted", place, float(member.wanted)
+            if member.target_copies is not None:
+                yield "CopiesWanted", place, float(member.target_copies)
 
 
 def reason(activity: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ def model_request(
         if config.kind in {"eagle", "draft"}:
             uri = f"s3://{config.bucket}/{speculation.prefix}"
     source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
-    made: dict[str, Any] = {
+    primary_container: dict[str, Any] = {
         "Image": container["Image"],
         "Environment": environment,
         "ModelDataSource": {
@@ -124,7 +124,7 @@ def model_request(
     return {
         "ModelName": name_of(run, side),
         "ExecutionRoleArn": config.execution_role_arn,
-        "PrimaryContainer": made,
+        "PrimaryContainer": primary_container,
         "Tags": tags(run, config),
         **{key: live[key] for key in ("VpcConfig", "EnableNetworkIsolation") if live.get(key)},
     }
@@ -144,7 +144,7 @@ def component_request(
         variant: Variant of that endpoint.
     """
     specification = specification_of(live, config.gate.instance)
-    made = {
+    live_fields = {
         key: specification[key]
         for key in ("StartupParameters", "ComputeResourceRequirements", "DataCacheConfig")
         if specification.get(key)
@@ -156,7 +156,7 @@ def component_request(
         "VariantName": variant,
         "Specification": {
             "ModelName": name_of(run, side),
-            **made,
+            **live_fields,
             **({"Container": {"ContainerMetricsConfig": metrics}} if metrics else {}),
         },
         "RuntimeConfig": {"CopyCount": 1},

@@ -56,17 +56,17 @@ def conversation(record: Mapping[str, Any], *, component: str = "") -> tuple[str
     if not isinstance(content, Mapping):
         raise RecordError("captureData is no JSON object")
     request, reply = _data(content, "endpointInput"), _data(content, "endpointOutput")
-    asked = _json(request, "the request")
+    body = _json(request, "the request")
     texts = _answer(reply)
-    if "messages" in asked:
-        return converted({"messages": [*_list(asked["messages"]), {"role": "assistant", "content": texts}]})
-    if "prompt" in asked:
-        prompt = asked["prompt"]
+    if "messages" in body:
+        return converted({"messages": [*_list(body["messages"]), {"role": "assistant", "content": texts}]})
+    if "prompt" in body:
+        prompt = body["prompt"]
         if isinstance(prompt, list) and len(prompt) == 1:
             (prompt,) = prompt
         return COMPLETIONS, converted({"prompt": prompt, "completion": texts})[1]
-    if "text" in asked:  # SGLang's own /generate
-        return COMPLETIONS, converted({"prompt": asked["text"], "completion": texts})[1]
+    if "text" in body:  # SGLang's own /generate
+        return COMPLETIONS, converted({"prompt": body["text"], "completion": texts})[1]
     raise RecordError("the request has neither messages nor prompt")
 
 

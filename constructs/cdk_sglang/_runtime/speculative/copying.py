@@ -74,35 +74,35 @@ def assemble(
     drafts = [file for file in files(aws.s3, source) if "/" not in file.name]
     if content_hash(drafts) != draft["hash"]:
         raise _draft_changed(source)
-    wanted = [
+    copies = [
         *(_copy(config.base, target, file) for file in base),
         *(_copy(source, target, file, below="draft/") for file in drafts),
     ]
     if draft.get("config"):
-        wanted = [copy for copy in wanted if copy.key != f"{target.prefix}draft/config.json"]
+        copies = [copy for copy in copies if copy.key != f"{target.prefix}draft/config.json"]
         write_json(aws.s3, target.bucket, f"{target.prefix}draft/config.json", draft["config"])
     there = {f"{target.prefix}{file.name}": file.size for file in files(aws.s3, target)}
-    missing = [copy for copy in wanted if there.get(copy.key) != copy.size]
+    missing = [copy for copy in copies if there.get(copy.key) != copy.size]
     try:
         done = _copy_all(aws.s3, target.bucket, missing, seconds_left)
     except ChangedError as error:
         raise (_draft_changed(source) if error.copy.is_draft else _base_changed(config)) from error
-    total, copied = len(wanted), len(wanted) - len(missing) + done
+    total, copied = len(copies), len(copies) - len(missing) + done
     if copied < total:
-        return {"done": False, "copied": copied, "total": total, "bytes": sum(copy.size for copy in wanted)}
+        return {"done": False, "copied": copied, "total": total, "bytes": sum(copy.size for copy in copies)}
     key = f"{target.prefix}{RECORD}"
-    write_json(aws.s3, target.bucket, key, _record(config, event, now, wanted, draft))
+    write_json(aws.s3, target.bucket, key, _record(config, event, now, copies, draft))
     return {
         "done": True,
         "copied": total,
         "total": total,
-        "bytes": sum(copy.size for copy in wanted),
+        "bytes": sum(copy.size for copy in copies),
         "prefix": target.prefix,
     }
 
 
 def _record(
-    config: Config, event: Event, now: dt.datetime, wanted: Sequence[Copy], draft: dict[str, Any]
+    config: Config, event: Event, now: dt.datetime, copies: Sequence[Copy], draft: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -113,8 +113,8 @@ def _record(
         "draft": {
             key: draft.get(key) for key in ("source", "hash", "algorithm", "steps", "topk", "draft_tokens", "notes")
         },
-        "files": len(wanted),
-        "bytes": sum(copy.size for copy in wanted),
+        "files": len(copies),
+        "bytes": sum(copy.size for copy in copies),
     }
 
 

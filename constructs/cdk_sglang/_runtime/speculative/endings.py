@@ -52,14 +52,14 @@ def ended(event: Event, *, run: str, options: str) -> dict[str, Any]:
 
 def _reason(event: Event, state: str, run: str) -> tuple[str, str]:
     verdict = event.result("verdict")
-    told = "; ".join(verdict.get("reasons", ()))
+    reasons = "; ".join(verdict.get("reasons", ()))
     why = event.result("approval").get("reason")
     told_ends = {
         PROMOTED: (
-            f"version {run} serves: {told}",
+            f"version {run} serves: {reasons}",
             "cdk-sglang eagle status; the way back: cdk-sglang eagle rollback",
         ),
-        GATE_SAID_NO: (told, "read the report (cdk-sglang eagle report); the base model serves on as before"),
+        GATE_SAID_NO: (reasons, "read the report (cdk-sglang eagle report); the base model serves on as before"),
         APPROVAL_REFUSED: (
             f"the promotion was refused{f': {why}' if why else ''}",
             "the base model serves on as before",

@@ -156,10 +156,10 @@ def ensure_workload(sagemaker: Any, config: Config, run: str, measurement: Measu
             raise
 
 
-def create(sagemaker: Any, made: CreateAIBenchmarkJobRequestTypeDef) -> bool:
+def create(sagemaker: Any, request: CreateAIBenchmarkJobRequestTypeDef) -> bool:
     """Start a job, or find it started; False if the account's quota of parallel jobs is used up."""
     try:
-        sagemaker.create_ai_benchmark_job(**made)
+        sagemaker.create_ai_benchmark_job(**request)
     except ClientError as error:
         if code_of(error) in _EXISTS:
             return True

@@ -51,8 +51,14 @@ def promote(
     del seconds_left
     before = event.result("promotion")
     value = event.result("verdict")["value"]
-    asked = before.get("asked") or now.isoformat()
-    running = {"state": "running", "wait_seconds": WAIT_SECONDS, "value": value, "asked": asked, "started": False}
+    request_time = before.get("asked") or now.isoformat()
+    running = {
+        "state": "running",
+        "wait_seconds": WAIT_SECONDS,
+        "value": value,
+        "asked": request_time,
+        "started": False,
+    }
     stack = stack_of(aws, config)
     if stack is None:
         raise EndError(FAILED, f"stack {config.stack} does not exist", "deploy the environment, and start again")
@@ -67,7 +73,7 @@ def promote(
     if status.endswith("_IN_PROGRESS"):
         if parameters[config.parameter] == value:
             return {**running, "started": True}
-        waited = (now - dt.datetime.fromisoformat(asked)).total_seconds()
+        waited = (now - dt.datetime.fromisoformat(request_time)).total_seconds()
         if waited > BUSY_MAX:
             raise EndError(
                 FAILED,

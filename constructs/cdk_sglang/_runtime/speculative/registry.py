@@ -41,9 +41,9 @@ def packages(sagemaker: Any, group: str, *, status: str = "") -> list[dict[str, 
         status: Approval status of those that count; all by default.
     """
     found: list[dict[str, Any]] = []
-    wanted = {"ModelApprovalStatus": status} if status else {}
+    status_filter = {"ModelApprovalStatus": status} if status else {}
     pages = sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", **wanted
+        ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", **status_filter
     )
     try:
         for page in pages:
@@ -115,8 +115,8 @@ def register(
         "ModelMetrics": {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": report}}},
         "CustomerMetadataProperties": {"run": run, **texts},
     }
-    made: str = sagemaker.create_model_package(**request)["ModelPackageArn"]
-    return made
+    package_arn: str = sagemaker.create_model_package(**request)["ModelPackageArn"]
+    return package_arn
 
 
 def decide(sagemaker: Any, arn: str, status: str, reason: str) -> None:

@@ -52,9 +52,9 @@ def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     for panel in range(_PANELS):
         left = panel * width
         sums.append(sums[-1] + width / 6 * (density(left) + 4 * density(left + width / 2) + density(left + width)))
-    wanted = confidence * sums[-1]
-    after = next(index for index, value in enumerate(sums) if value >= wanted)
-    share = (wanted - sums[after - 1]) / (sums[after] - sums[after - 1])
+    area = confidence * sums[-1]
+    after = next(index for index, value in enumerate(sums) if value >= area)
+    share = (area - sums[after - 1]) / (sums[after] - sums[after - 1])
     return math.sqrt(freedom) * math.tan((after - 1 + share) * width)
 
 

@@ -103,16 +103,16 @@ def _check_names(names: Sequence[str]) -> None:
     Raises:
         WeightsError: A name is ambiguous or unsafe.
     """
-    seen: dict[str, str] = {}
+    earlier_names: dict[str, str] = {}
     folders = {parent for name in names for parent in _parents(name)}
     for name in names:
         alike = unicodedata.normalize("NFC", name).casefold()
         why = _not_a_name(name)
         if why is None and name in folders:
             why = "is a file and a folder"
-        elif why is None and alike in seen:
-            why = f"differs from {seen[alike]!r} by case alone, or not at all: which of them is read depends on the machine"
-        seen[alike] = name
+        elif why is None and alike in earlier_names:
+            why = f"differs from {earlier_names[alike]!r} by case alone, or not at all: which of them is read depends on the machine"
+        earlier_names[alike] = name
         if why is not None:
             raise WeightsError(f"{name!r}: {why}; leave it out with exclude, if the model is whole without it")
 

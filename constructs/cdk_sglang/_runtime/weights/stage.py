@@ -131,13 +131,13 @@ def _entries(choice: Choice) -> list[dict[str, Any]]:
     ]
 
 
-def _patterns(asked: Order | dict[str, Any]) -> tuple[list[str], list[str]]:
-    if isinstance(asked, Order):
-        return list(asked.include), list(asked.exclude)
-    return asked.get("include", []), asked.get("exclude", [])
+def _patterns(order: Order | dict[str, Any]) -> tuple[list[str], list[str]]:
+    if isinstance(order, Order):
+        return list(order.include), list(order.exclude)
+    return order.get("include", []), order.get("exclude", [])
 
 
-def workers_for(files: Sequence[HubFile], *, asked: int, memory: int) -> int:
+def workers_for(files: Sequence[HubFile], *, workers: int, memory: int) -> int:
     """Return the number of files that fit into memory at once.
 
     Raises:
@@ -151,7 +151,7 @@ def workers_for(files: Sequence[HubFile], *, asked: int, memory: int) -> int:
             f"{largest.path}: {largest.size / 1e9:.1f} GB go to S3 in parts that take {most / 2**20:.0f} MiB of memory, "
             f"{memory / 2**20:.0f} MiB are free for it; use a larger machine"
         )
-    return max(1, min(asked, fit))
+    return max(1, min(workers, fit))
 
 
 def free_memory_bytes() -> int:
@@ -170,7 +170,7 @@ def _copy_all(
     memory: int | None,
 ) -> int:
     """Copy the missing files, largest first; the first failure stops the others."""
-    workers = workers_for(choice.files, asked=order.workers, memory=free_memory_bytes() if memory is None else memory)
+    workers = workers_for(choice.files, workers=order.workers, memory=free_memory_bytes() if memory is None else memory)
     stop, counter = threading.Event(), _Counter(report)
     with ThreadPoolExecutor(workers) as uploads, ThreadPoolExecutor(workers) as files:
         transfer = Transfer(

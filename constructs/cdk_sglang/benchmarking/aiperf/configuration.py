@@ -102,7 +102,7 @@ def _dataset(workload: ResolvedWorkload, step: Step, *, dataset: Path | None, se
     assert workload.output_tokens is not None
     prefix = workload.shared_prefix
     mean = workload.input_tokens - (0 if prefix is None else prefix.tokens)
-    made: dict[str, Any] = {
+    synthetic: dict[str, Any] = {
         "name": "main",
         "type": "synthetic",
         "entries": _entries(workload, step),
@@ -114,14 +114,14 @@ def _dataset(workload: ResolvedWorkload, step: Step, *, dataset: Path | None, se
     }
     if workload.images is not None:
         images = workload.images
-        made["images"] = {"batch_size": images.count, "height": images.height, "width": images.width}
+        synthetic["images"] = {"batch_size": images.count, "height": images.height, "width": images.width}
     if prefix is not None:
-        made["prefix_prompts"] = {"pool_size": prefix.prefixes, "length": prefix.tokens}
+        synthetic["prefix_prompts"] = {"pool_size": prefix.prefixes, "length": prefix.tokens}
     if workload.turns is not None:
-        made["turns"] = _normal(workload.turns.mean, workload.turns.stddev)
+        synthetic["turns"] = _normal(workload.turns.mean, workload.turns.stddev)
         if workload.turns.delay_ms:
-            made["turn_delay"] = _normal(workload.turns.delay_ms, 0)
-    return made
+            synthetic["turn_delay"] = _normal(workload.turns.delay_ms, 0)
+    return synthetic
 
 
 def _entries(workload: ResolvedWorkload, step: Step) -> int:

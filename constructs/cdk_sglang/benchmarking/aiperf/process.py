@@ -52,11 +52,11 @@ def find_aiperf(path: Path | None = None) -> Path:
     Raises:
         ConfigurationError: It is not installed.
     """
-    given = path or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
-    if given is not None:
-        if not os.access(given, os.X_OK):
-            raise ConfigurationError([Problem("--aiperf", f"{given} is no program; give the path of aiperf")])
-        return given
+    program = path or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if program is not None:
+        if not os.access(program, os.X_OK):
+            raise ConfigurationError([Problem("--aiperf", f"{program} is no program; give the path of aiperf")])
+        return program
     if os.access(_ENVIRONMENT, os.X_OK):
         return _ENVIRONMENT.absolute()
     found = shutil.which("aiperf")

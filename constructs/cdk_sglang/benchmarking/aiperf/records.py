@@ -121,8 +121,8 @@ def error_kind(error: Mapping[str, Any]) -> str:
         body = {}
     inner = body.get("error") if isinstance(body, dict) else None
     places = [body if isinstance(body, dict) else {}, inner if isinstance(inner, dict) else {}]
-    given = (str(place.get(key) or "") for place in places for key in ("__type", "ErrorCode", "type", "code"))
-    names = (name for one in given if _NAME.fullmatch(name := one.rpartition("#")[2]))
+    codes = (str(place.get(key) or "") for place in places for key in ("__type", "ErrorCode", "type", "code"))
+    names = (name for one in codes if _NAME.fullmatch(name := one.rpartition("#")[2]))
     name = next(names, "") or ("ThrottlingException" if _THROTTLED in message.lower() else "")
     name = name or " ".join(str(error.get("type") or "error").split())
     return f"{code or ''} {name}".strip()[:_TEXT_LIMIT]

@@ -60,6 +60,6 @@ def _reader() -> Callable[..., BenchEnvironment]:
     return reader
 
 
-def history_location(given: str | None) -> str:
+def history_location(option: str | None) -> str:
     """Return the place of the history: as given, as the environment variable has it, or a folder here."""
-    return given or os.environ.get(HISTORY) or DEFAULT_HISTORY
+    return option or os.environ.get(HISTORY) or DEFAULT_HISTORY

@@ -61,11 +61,11 @@ def query(
 def _by_athena(sql: str, *, database: str, workgroup: str | None, region: str | None, wait_seconds: float) -> Answer:
     name = workgroup or queries.WORKGROUP
     with failures_of(f"athena:StartQueryExecution in workgroup {name}"):
-        asked = queries.Athena(
+        athena = queries.Athena(
             client=client("athena", region=region), database=database, workgroup=name, timeout_seconds=wait_seconds
         )
         try:
-            return asked.query(sql)
+            return athena.query(sql)
         except queries.QueryError as error:
             fail(f"bench: {error}", code=1)
         except KeyboardInterrupt:

@@ -75,9 +75,9 @@ def check_usage(*, runner: str, api: str, role: str | None, output: str | None) 
         for option, value, words in (("--api", api, APIS), ("--runner", runner, RUNNERS))
         if value not in words
     ]
-    for option, given in (("--role", role), ("--output", output)):
-        if (given is not None) != (runner == "sagemaker"):
-            text = "goes with --runner sagemaker; leave it out" if given else "missing; --runner sagemaker needs it"
+    for option, argument in (("--role", role), ("--output", output)):
+        if (argument is not None) != (runner == "sagemaker"):
+            text = "goes with --runner sagemaker; leave it out" if argument else "missing; --runner sagemaker needs it"
             problems.append(Problem(option, text))
     if output is not None and place_of(output.rstrip("/") + "/") is None:
         problems.append(Problem("--output", f"{output!r} is no place in S3; write s3://bucket/prefix"))

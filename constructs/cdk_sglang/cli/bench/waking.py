@@ -35,8 +35,8 @@ def seconds_until_answer(target: Target, *, wait_seconds: float) -> float:
             region=target.region,
             wait=Wait(up_to_seconds=wait_seconds),
             on_progress=ProgressLine(),
-        ) as asked:
-            asked.chat([{"role": "user", "content": "hello"}], max_tokens=1)
+        ) as client:
+            client.chat([{"role": "user", "content": "hello"}], max_tokens=1)
     except (InferenceClientError, ClientError, BotoCoreError) as error:
         text = f"{target.component_name} does not answer, so nothing was measured: {error}"
         raise NoAnswerError(text) from error

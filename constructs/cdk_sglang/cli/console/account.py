@@ -93,15 +93,15 @@ class Clients:
         self.turn, session = self._account.session
         if service not in self._made or self._made[service][0] != self.turn:
             with reading_only():
-                made = client(
+                service_client = client(
                     service,
                     region=self._account.region,
                     attempts=_ATTEMPTS,
                     read_timeout_s=_READ_TIMEOUT_S,
                     session=session,
                 )
-            made.meta.events.register("before-send", self._count)
-            self._made[service] = (self.turn, made)
+            service_client.meta.events.register("before-send", self._count)
+            self._made[service] = (self.turn, service_client)
         return self._made[service][1]
 
     @property

@@ -23,9 +23,9 @@ def endpoint_content(report: EndpointReport, observed: ObservedEndpoint, region:
     content = {"name": report.endpoint_name, "status": report.status or report.state, "failure": report.reason}
     if report.state == "not deployed":
         return {**content, "next": report.next_step, "cost": None, "instances": [], "components": []}
-    wanted = report.instances_wanted
+    target = report.instances_wanted
     running = sum(one.running for one in report.instances)
-    waits = f"{wanted} instances are wanted, {running} run" if wanted != running else ""
+    waits = f"{target} instances are wanted, {running} run" if target != running else ""
     return {
         **content,
         "next": "; ".join(filter(None, (report.next_step, waits))),

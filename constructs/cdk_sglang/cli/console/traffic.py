@@ -43,7 +43,7 @@ def read_traffic(
     """
     end = now.replace(second=0, microsecond=0)
     begin = end - dt.timedelta(seconds=PERIOD_S * POINTS)
-    wanted = [
+    queries = [
         (component, name, query)
         for endpoint, components in endpoints.items()
         for component in components
@@ -55,8 +55,8 @@ def read_traffic(
         for components in endpoints.values()
         for component in components
     }
-    for first in range(0, len(wanted), _QUERIES_MAX):
-        batch = wanted[first : first + _QUERIES_MAX]
+    for first in range(0, len(queries), _QUERIES_MAX):
+        batch = queries[first : first + _QUERIES_MAX]
         pages = cloudwatch.get_paginator("get_metric_data").paginate(
             MetricDataQueries=[{"Id": f"m{number}", **query} for number, (_, _, query) in enumerate(batch)],
             StartTime=begin,

@@ -107,10 +107,8 @@ class Sides:
             ]
         return []
 
-    def _without_before(self, name: str, folder: Path, said: Sequence[str]) -> Comparison:
-        text = (
-            f"{AGAINST}: {name} of {self.revision.name} cannot be synthesised with what is installed here: {said[-1]}"
-        )
+    def _without_before(self, name: str, folder: Path, reasons: Sequence[str]) -> Comparison:
+        text = f"{AGAINST}: {name} of {self.revision.name} cannot be synthesised with what is installed here: {reasons[-1]}"
         return planned(name, _plan_text(folder), problems=(text,), is_wrong=True)
 
 
@@ -121,13 +119,13 @@ def _plan_text(folder: Path) -> str:
         return "{}"
 
 
-def _refused(name: str, environments: Path | None, said: Sequence[str], state: State) -> Comparison:
+def _refused(name: str, environments: Path | None, reasons: Sequence[str], state: State) -> Comparison:
     """Return why an environment of the working tree is refused: as its reader says, else as the failed synthesis does."""
     from cdk_sglang.cli.plan import environment_reader, read_environment
     from cdk_sglang.planning.export import plan_json
     from cdk_sglang.planning.plan import plan_fleet
 
-    wrong = Comparison(environment=name, report=None, state=state, problems=tuple(said), is_wrong=True)
+    wrong = Comparison(environment=name, report=None, state=state, problems=tuple(reasons), is_wrong=True)
     try:
         environment_reader()
     except Exception:  # noqa: BLE001  whatever an app's own modules raise: the synthesis has said it
@@ -140,5 +138,5 @@ def _refused(name: str, environments: Path | None, said: Sequence[str], state: S
         )
     except Exception:  # noqa: BLE001  as above
         return wrong
-    problems: tuple[str, ...] = tuple(map(str, plan.problems)) or tuple(said)
+    problems: tuple[str, ...] = tuple(map(str, plan.problems)) or tuple(reasons)
     return planned(name, plan_json(plan), problems=problems, is_wrong=not plan.problems, state=state)

@@ -81,8 +81,8 @@ def diff(
     gates = Gates(budget=budget, max_rise=max_rise, no_replacement=no_replacement)
     crossed = {one.environment: gates.crossed(one) for one in document.comparisons}
     if as_json:
-        told = [{**one.as_json(), "crossed": crossed[one.environment]} for one in document.comparisons]
-        typer.echo(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+        records = [{**one.as_json(), "crossed": crossed[one.environment]} for one in document.comparisons]
+        typer.echo(json.dumps(records[0] if len(records) == 1 else records, indent=2))
     elif markdown:
         import dataclasses
 
@@ -121,13 +121,13 @@ def _check_usage(
         raise ConfigurationError(problems)
 
 
-def _against(asked: str, names: Sequence[str], scratch: Path, environments: Path | None) -> Document:
+def _against(revision_name: str, names: Sequence[str], scratch: Path, environments: Path | None) -> Document:
     from cdk_sglang.cli.diff.against import Sides
     from cdk_sglang.cli.diff.markdown import Document
     from cdk_sglang.cli.diff.revision import checked_out
 
     synth.cdk_program("diff")
-    with checked_out(asked) as revision:
+    with checked_out(revision_name) as revision:
         sides = Sides(revision=revision, scratch=scratch, environments=environments)
         notes = (
             ["the working tree has changes that are not committed; they are compared too"] if revision.is_dirty else []

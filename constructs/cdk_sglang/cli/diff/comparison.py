@@ -108,9 +108,9 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as JSON members, for other programs."""
-        told: Mapping[str, Any] = {"title": self.environment} if self.report is None else self.report.as_json()
+        content: Mapping[str, Any] = {"title": self.environment} if self.report is None else self.report.as_json()
         return {
-            **told,
+            **content,
             "environment": self.environment,
             "sides": self.state,
             "problems": list(self.problems),
@@ -146,7 +146,7 @@ def compared(
     """
     plans = [None if folder is None else Plan.beside(folder) for folder in (before, after)]
     old, new = (_warnings(folder, plan) for folder, plan in zip((before, after), plans, strict=True))
-    made = Comparison(
+    comparison = Comparison(
         environment=environment,
         report=report,
         before=plans[0],
@@ -156,9 +156,9 @@ def compared(
         warnings=tuple(new),
         new_warnings=tuple(one for one in new if one not in old) if before is not None else (),
     )
-    known = made.full_scale
+    known = comparison.full_scale
     both = None if known.before is None or known.after is None else (known.before, known.after)
-    return dataclasses.replace(made, report=dataclasses.replace(report, usd_per_hour=both))
+    return dataclasses.replace(comparison, report=dataclasses.replace(report, usd_per_hour=both))
 
 
 def planned(environment: str, plan_text: str, **known: Any) -> Comparison:
@@ -176,18 +176,18 @@ def _warnings(folder: Path | None, plan: Plan | None) -> list[str]:
     from cdk_sglang.cli.assembly import read_warnings
 
     found = [] if plan is None else list(plan.warnings)
-    said = [] if folder is None else read_warnings(folder)
+    construct_warnings = [] if folder is None else read_warnings(folder)
     texts = {one.partition(": ")[2] for one in found}
     # Constructs repeat what the plan says, below their own path.
-    return [*found, *(one for one in said if one.partition(": ")[2] not in texts)]
+    return [*found, *(one for one in construct_warnings if one.partition(": ")[2] not in texts)]
 
 
 def _endpoints(report: DiffReport, *, only: Iterable[Effect] = (), without: Iterable[Effect] = ()) -> list[str]:
-    wanted, unwanted = set(only), set(without)
+    inclusions, exclusions = set(only), set(without)
     return [
         item.name
         for item in report.items
-        if item.kind == "endpoint" and (not wanted or item.effect in wanted) and item.effect not in unwanted
+        if item.kind == "endpoint" and (not inclusions or item.effect in inclusions) and item.effect not in exclusions
     ]
 
 

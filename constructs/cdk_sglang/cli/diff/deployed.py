@@ -44,14 +44,14 @@ def deployed_stacks(stacks: Sequence[Stack], *, environment: str) -> tuple[list[
     for region in regions:
         cloudformation = client("cloudformation", region=region)
         actual = cloudformation.meta.region_name
-        wanted = [stack for stack in stacks if stack.region == region]
-        names = {stack.name for stack in wanted}
+        region_stacks = [stack for stack in stacks if stack.region == region]
+        names = {stack.name for stack in region_stacks}
         with failures_of("cloudformation:DescribeStacks and GetTemplate"):
             deployed += [
                 Stack(id=name, name=name, region=actual, template=_template(cloudformation, name))
                 for name in _names(cloudformation, names, environment)
             ]
-        placed += [dataclasses.replace(one, region=actual) for one in wanted]
+        placed += [dataclasses.replace(one, region=actual) for one in region_stacks]
     return deployed, placed
 
 
@@ -62,8 +62,8 @@ def _check_account(accounts: Collection[str | None], *, region: str | None) -> N
     with failures_of("sts:GetCallerIdentity"):
         mine = sts.get_caller_identity()["Account"]
     if mine not in accounts:
-        wanted = ", ".join(sorted(filter(None, accounts)))
-        fail(f"diff: the environment is of account {wanted}, the AWS credentials of {mine}; set AWS_PROFILE", code=2)
+        owners = ", ".join(sorted(filter(None, accounts)))
+        fail(f"diff: the environment is of account {owners}, the AWS credentials of {mine}; set AWS_PROFILE", code=2)
 
 
 def _names(cloudformation: Any, names: set[str], environment: str) -> Iterator[str]:

@@ -26,15 +26,15 @@ def report_of(
         before: Folder of the assembly that counts as deployed; what AWS says by default.
         environments: Folder of the environments, with the user's prices.
     """
-    wanted: Sequence[Stack] = read_assembly(folder)
+    stacks: Sequence[Stack] = read_assembly(folder)
     if before is not None:
         deployed = read_assembly(before)
     else:
         from cdk_sglang.cli.diff.deployed import deployed_stacks
 
-        deployed, wanted = deployed_stacks(wanted, environment=str(env))
+        deployed, stacks = deployed_stacks(stacks, environment=str(env))
     title = env or f"{before} -> {folder}"
-    return report_between(deployed, wanted, title=title, folder=folder, environments=environments)
+    return report_between(deployed, stacks, title=title, folder=folder, environments=environments)
 
 
 def report_between(

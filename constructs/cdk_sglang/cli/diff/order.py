@@ -69,13 +69,13 @@ def _waiting(pairs: Sequence[Pair], foundation: Pair, mine: Mapping[str, Change]
     """Yield what of the new foundation a fleet that goes first would have to wait for."""
     assert foundation.after is not None
     resources = foundation.after.template.get("Resources", {})
-    made = {
+    new_names = {
         str(resources[name].get("Properties", {}).get("Name"))
         for name, change in mine.items()
         if change.type == _PARAMETER and (change.action in {"created", "replaced"} or "Value" in change.properties)
     }
     for pair in pairs:
-        needed = set() if pair is foundation or pair.after is None else _reads(pair.after) & made
+        needed = set() if pair is foundation or pair.after is None else _reads(pair.after) & new_names
         if needed:
             yield (
                 f"{pair.name} must leave the network before the foundation removes it, and needs of the new foundation {', '.join(sorted(needed))}; "

@@ -38,7 +38,7 @@ class Revision:
     """A revision that is checked out.
 
     Attributes:
-        asked: What the user calls it, such as main.
+        expression: What the user calls it, such as main.
         commit: Its commit, 40 hexadecimal digits.
         top: Folder of its files.
         own_top: Folder of the files of the working tree.
@@ -46,7 +46,7 @@ class Revision:
         is_dirty: Whether the working tree has changes that are not committed.
     """
 
-    asked: str
+    expression: str
     commit: str
     top: Path
     own_top: Path
@@ -62,7 +62,7 @@ class Revision:
     def name(self) -> str:
         """What to call it: as the user does, with the commit if that says more."""
         short = self.commit[:_SHORT]
-        return short if self.commit.startswith(self.asked) else f"{self.asked} ({short})"
+        return short if self.commit.startswith(self.expression) else f"{self.expression} ({short})"
 
     def there(self, path: Path) -> Path:
         """Return where a path of the working tree is in the revision; a path outside of the repository as it is.
@@ -95,35 +95,37 @@ class Revision:
 
 
 @contextmanager
-def checked_out(asked: str) -> Iterator[Revision]:
+def checked_out(expression: str) -> Iterator[Revision]:
     """Check a revision out into a temporary folder, and remove it whatever happens, Ctrl-C and SIGTERM included.
 
     Neither hooks of the repository nor a network are used; the working tree and its branch stay as they are.
 
     Args:
-        asked: The revision: a branch, a tag, a commit, or an expression such as HEAD^1.
+        expression: The revision: a branch, a tag, a commit, or an expression such as HEAD^1.
 
     Raises:
         ConfigurationError: There is no git, no repository, or no such revision.
     """
     own_top = Path(_git("rev-parse", "--show-toplevel")).resolve()
     inside = Path.cwd().resolve().relative_to(own_top)
-    commit = _commit(asked)
+    commit = _commit(expression)
     is_dirty = bool(_git("status", "--porcelain"))
     with _termination_as_interrupt(), tempfile.TemporaryDirectory(prefix="cdk-sglang-revision-") as scratch:
         top = Path(scratch).resolve() / "files"
         try:
             _git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", str(top), commit)
-            revision = Revision(asked=asked, commit=commit, top=top, own_top=own_top, inside=inside, is_dirty=is_dirty)
+            revision = Revision(
+                expression=expression, commit=commit, top=top, own_top=own_top, inside=inside, is_dirty=is_dirty
+            )
             _lend(revision)
             yield revision
         finally:
             _remove(top)
 
 
-def _commit(asked: str) -> str:
+def _commit(expression: str) -> str:
     try:
-        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{asked}^{{commit}}")
+        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}")
     except ConfigurationError:
         shallow = _git("rev-parse", "--is-shallow-repository") == "true"
         more = (
@@ -131,7 +133,7 @@ def _commit(asked: str) -> str:
             if shallow
             else "name a branch, a tag or a commit that `git log` shows; fetch it first if it is only on the remote"
         )
-        raise ConfigurationError([Problem(AGAINST, f"no revision {asked!r} in this repository; {more}")]) from None
+        raise ConfigurationError([Problem(AGAINST, f"no revision {expression!r} in this repository; {more}")]) from None
 
 
 def _lend(revision: Revision) -> None:
@@ -165,8 +167,8 @@ def _git(*arguments: str) -> str:
         command, capture_output=True, text=True, check=False, env=_without_hooks(), start_new_session=True
     )
     if done.returncode != 0:
-        said = one_line(done.stderr.strip().removeprefix("fatal: ") or f"`git {arguments[0]}` failed")
-        raise ConfigurationError([Problem(AGAINST, f"{said}; run it in the repository of the app")])
+        message = one_line(done.stderr.strip().removeprefix("fatal: ") or f"`git {arguments[0]}` failed")
+        raise ConfigurationError([Problem(AGAINST, f"{message}; run it in the repository of the app")])
     return done.stdout.strip()
 
 

@@ -148,16 +148,16 @@ def _part(item: Item, plan: Plan | None) -> str:
 
 def _effect(item: Item) -> str:
     words = item.effect.value if item.effect in {Effect.UNTOUCHED, Effect.IN_PLACE} else f"**{item.effect.value}**"
-    told = [words if item.certain else f"{words}, if a value turns out to be another one"]
+    phrases = [words if item.certain else f"{words}, if a value turns out to be another one"]
     if item.instances is not None and item.effect is not Effect.CREATED:
-        told.append(f"{counted(item.instances, 'instance', 'instances')} more meanwhile")
+        phrases.append(f"{counted(item.instances, 'instance', 'instances')} more meanwhile")
     if item.minutes is not None:
-        told.append(f"about {span_text(item.minutes)} minutes")
+        phrases.append(f"about {span_text(item.minutes)} minutes")
     if item.usd is not None and item.usd.high >= _FLAT:
-        told.append(f"about {span_text(item.usd, digits=2)} $")
+        phrases.append(f"about {span_text(item.usd, digits=2)} $")
     if item.down_minutes is not None:
-        told.append(f"**nothing serves for about {item.down_minutes:.0f} minutes**")
-    return "<br>".join(told)
+        phrases.append(f"**nothing serves for about {item.down_minutes:.0f} minutes**")
+    return "<br>".join(phrases)
 
 
 def _plan_cells(item: Item, comparison: Comparison) -> list[str]:

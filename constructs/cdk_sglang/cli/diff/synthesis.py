@@ -40,8 +40,8 @@ class Synthesis:
         code = self.process.wait()
         if code == 0:
             return ()
-        said = [one_line(line) for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()]
-        kept = [line for line in said if line.strip() and not line.startswith(_OF_THE_CLI)]
+        lines = [one_line(line) for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        kept = [line for line in lines if line.strip() and not line.startswith(_OF_THE_CLI)]
         return tuple(kept[-_LAST_LINES:]) or (f"the CDK CLI ended with exit code {code}",)
 
     def stop(self) -> None:
@@ -80,9 +80,9 @@ def begin(
     # The app runs with this program's own Python, wherever PATH leads.
     known["PATH"] = os.pathsep.join([str(Path(sys.prefix, "bin")), known.get("PATH", os.defpath)])
     log = folder.with_name(f"{folder.name}.log")
-    with log.open("wb") as said:
+    with log.open("wb") as stream:
         # A group of its own: stopped as a whole, before its files are removed.
         process = subprocess.Popen(
-            command, cwd=app, env=known, stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True
+            command, cwd=app, env=known, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, start_new_session=True
         )
     return Synthesis(folder=folder, log=log, process=process)

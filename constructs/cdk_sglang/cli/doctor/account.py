@@ -91,8 +91,8 @@ class Account:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self.region: str = region or ""
-        made = self._client("sagemaker")  # without a Region, this ends the command
-        self.region = region or made.meta.region_name
+        sagemaker = self._client("sagemaker")  # without a Region, this ends the command
+        self.region = region or sagemaker.meta.region_name
         self.identity = Once(lambda: self.call("sts", "get_caller_identity"))
         self.stack_resources = cached_stack_resources(self)
 
@@ -118,14 +118,18 @@ class Account:
             CouldNotCheckError: AWS refuses the credentials, or is not reached.
             ClientError: Any other refusal, which is for the check to understand.
         """
-        with self.asking(service) as made:
-            answer: dict[str, Any] = getattr(made, operation)(**parameters)
+        with self.asking(service) as service_client:
+            answer: dict[str, Any] = getattr(service_client, operation)(**parameters)
             return answer
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """Return one list of an operation's answers, all pages of it; otherwise as `call`."""
-        with self.asking(service) as made:
-            return [one for page in made.get_paginator(operation).paginate(**parameters) for one in page.get(key, ())]
+        with self.asking(service) as service_client:
+            return [
+                one
+                for page in service_client.get_paginator(operation).paginate(**parameters)
+                for one in page.get(key, ())
+            ]
 
     @contextmanager
     def asking(self, service: str) -> Iterator[Any]:
@@ -192,9 +196,9 @@ def cached_stack_resources(account: Account) -> Callable[[str], frozenset[str]]:
 def _refused(service: str, error: ClientError) -> CouldNotCheckError | None:
     code, message = code_of(error), message_of(error)
     if code.startswith("AccessDenied") or code in _DENIED:
-        said = _PERFORMED.search(message)
+        match = _PERFORMED.search(message)
         action = f"{_PREFIXES.get(service, service)}:{error.operation_name}"
-        return DeniedError(said[1] if said else _ACTIONS.get(action, action))
+        return DeniedError(match[1] if match else _ACTIONS.get(action, action))
     if code in EXPIRED or code == "AuthFailure":
         return CouldNotCheckError(
             f"the AWS credentials are not valid any more ({code})", f"{sign_in()}; {_NOT_ENABLED}"

@@ -69,24 +69,24 @@ def _names(agent: AgentNeeds, account: Account, runtimes: Once[list[Any]]) -> Fi
     own = account.stack_resources(agent.stack_name)
     ends = {physical.rpartition("/")[2] for physical in own}
     there = {f"runtime {one['agentRuntimeName']}": one["agentRuntimeId"] for one in runtimes()}
-    wanted = [f"runtime {agent.runtime_name}"]
+    names = [f"runtime {agent.runtime_name}"]
     if agent.gateway_name:
-        wanted.append(f"gateway {agent.gateway_name}")
+        names.append(f"gateway {agent.gateway_name}")
         there |= {
             f"gateway {one['name']}": one["gatewayId"] for one in account.pages(_CONTROL, "list_gateways", "items")
         }
     if agent.memory_name:
-        wanted.append(f"memory {agent.memory_name}")
+        names.append(f"memory {agent.memory_name}")
         # A memory's summary has no name: its id is the name and ten characters (botocore 1.44.5, MemoryId).
         listed = account.pages(_CONTROL, "list_memories", "memories")
         there |= {f"memory {one['id'].rpartition('-')[0]}": one["id"] for one in listed}
-    taken = [name for name in wanted if name in there and there[name] not in ends]
+    taken = [name for name in names if name in there and there[name] not in ends]
     if taken:
         return failure(
             f"there is {', '.join(taken)} already, which is not of stack {agent.stack_name}",
             "delete it, or rename the environment: two cannot have one name in a Region",
         )
-    return ok(f"{', '.join(wanted)}: free, or the stack's own")
+    return ok(f"{', '.join(names)}: free, or the stack's own")
 
 
 def _quota(agent: AgentNeeds, account: Account, runtimes: Once[list[Any]]) -> Finding:
@@ -138,9 +138,9 @@ def _provider(url: str) -> Finding:
     missing = [name for name in _OPENID if not answer.content.get(name)]
     if not missing:
         return ok(f"{answer.content['issuer']} describes itself")
-    said = f"without {' and '.join(missing)}" if answer.content else "without a description"
+    gap = f"without {' and '.join(missing)}" if answer.content else "without a description"
     return failure(
-        f"{url} answers {answer.status}, {said}",
+        f"{url} answers {answer.status}, {gap}",
         "correct agent.authorizer.jwt.discovery_url; of a Cognito user pool it is "
         "https://cognito-idp.REGION.amazonaws.com/POOL/.well-known/openid-configuration",
     )

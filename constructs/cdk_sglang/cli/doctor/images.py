@@ -47,10 +47,10 @@ def _in_ecr(image: ImageNeeds, account: Account) -> Finding:
         raise CouldNotCheckError(
             f"the account of AWS's containers in {account.region} is not known here", "synth looks it up: make synth"
         )
-    wanted = {"imageTag": image.tag} if image.digest is None else {"imageDigest": image.digest}
+    image_id = {"imageTag": image.tag} if image.digest is None else {"imageDigest": image.digest}
     try:  # the operation of a pull: AWS allows other accounts nothing else
         answer = account.call(
-            "ecr", "batch_get_image", registryId=owner, repositoryName=image.repository, imageIds=[wanted]
+            "ecr", "batch_get_image", registryId=owner, repositoryName=image.repository, imageIds=[image_id]
         )
     except ClientError as error:
         if code_of(error) != "RepositoryNotFoundException":

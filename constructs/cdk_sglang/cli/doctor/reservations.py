@@ -31,31 +31,31 @@ def checks(needs: Needs, account: Account) -> Iterator[Check]:
             yield Check(name=f"training plan: {endpoint.name}", look=partial(_look, endpoint.reservation, account))
 
 
-def _look(wanted: Reservation, account: Account) -> Finding:
-    name = wanted.training_plan.rpartition("/")[2]
+def _look(reservation: Reservation, account: Account) -> Finding:
+    name = reservation.training_plan.rpartition("/")[2]
     try:
         plan = plan_status(account.call("sagemaker", "describe_training_plan", TrainingPlanName=name))
     except ClientError as error:
         if code_of(error) not in {"ResourceNotFound", "ResourceNotFoundException", "ValidationException"}:
             raise
         return failure(f"there is no training plan {name} in {account.region}", "list them: cdk-sglang capacity status")
-    problems = list(_problems(plan, wanted))
+    problems = list(_problems(plan, reservation))
     if problems:
         return failure(
             "; ".join(problems),
-            f"correct `reserved`, or find another plan: cdk-sglang capacity search --type {wanted.type.name}",
+            f"correct `reserved`, or find another plan: cdk-sglang capacity search --type {reservation.type.name}",
         )
     return ok(f"{plan.count} x {plan.instance}, {plan.explanation}")
 
 
-def _problems(plan: PlanStatus, wanted: Reservation) -> Iterator[str]:
+def _problems(plan: PlanStatus, reservation: Reservation) -> Iterator[str]:
     if plan.status != "Active":
         yield plan.explanation
-    if plan.instance != wanted.type.name:
-        yield f"it holds {plan.instance}, and the file says {wanted.type.name}"
-    if plan.count != wanted.count:
-        yield f"it holds {plan.count} instances, and the file says {wanted.count}"
+    if plan.instance != reservation.type.name:
+        yield f"it holds {plan.instance}, and the file says {reservation.type.name}"
+    if plan.count != reservation.count:
+        yield f"it holds {plan.count} instances, and the file says {reservation.count}"
     if plan.targets and _ENDPOINTS not in plan.targets:
         yield f"it is for {', '.join(plan.targets)}, not for endpoints"
-    if plan.end is not None and plan.end.astimezone(dt.UTC).date() < wanted.until:
-        yield f"it ends at {moment(plan.end)} UTC, and the file says {wanted.until}"
+    if plan.end is not None and plan.end.astimezone(dt.UTC).date() < reservation.until:
+        yield f"it ends at {moment(plan.end)} UTC, and the file says {reservation.until}"

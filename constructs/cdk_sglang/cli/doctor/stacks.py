@@ -87,7 +87,7 @@ def _state(name: str, account: Account) -> str | None:
 def _names(endpoint: EndpointNeeds, account: Account) -> Finding:
     """Check that no endpoint or component has a name that the stack would give."""
     own = {physical.rpartition("/")[2].lower() for physical in account.stack_resources(endpoint.stack_name)}
-    wanted = {
+    lookups = {
         endpoint.endpoint_name: ("describe_endpoint", "EndpointName", "endpoint"),
         **dict.fromkeys(
             endpoint.component_names, ("describe_inference_component", "InferenceComponentName", "component")
@@ -101,7 +101,7 @@ def _names(endpoint: EndpointNeeds, account: Account) -> Finding:
                 f"read its FailureReason, then delete its stack and deploy again: aws cloudformation delete-stack --stack-name {endpoint.stack_name}",
             )
     taken = []
-    for name, (operation, key, kind) in wanted.items():
+    for name, (operation, key, kind) in lookups.items():
         if name.lower() in own:  # SageMaker writes names in lower case in ARNs, which are the physical ids
             continue
         try:

@@ -121,11 +121,11 @@ def rollback(
 
 def _roll_out(pipeline: Pipeline, version: Version | None, served: Served, *, yes: bool) -> None:
     value = pipeline.value_of(version)
-    wanted = Served.parse(value)
-    typer.echo(f"{pipeline.place.component} serves {served.text}; then: {wanted.text}")
+    target = Served.parse(value)
+    typer.echo(f"{pipeline.place.component} serves {served.text}; then: {target.text}")
     confirm("Roll it out?", yes=yes, otherwise="Nothing was changed")
     set_version(pipeline, value, token=f"{name_of(version)}-{secrets.token_hex(4)}")
-    typer.echo(f"{pipeline.place.component} serves {wanted.text}")
+    typer.echo(f"{pipeline.place.component} serves {target.text}")
 
 
 def _servable(pipeline: Pipeline, run: str) -> Version:

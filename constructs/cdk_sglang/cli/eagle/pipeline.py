@@ -50,14 +50,18 @@ def find_pipeline(environment: str, component: str | None, *, region: str | None
     if component is None and len(names) > 1:
         text = f"missing; these have a draft: {', '.join(sorted(names))}"
         raise ConfigurationError([Problem("--component", text)])
-    wanted = next(iter(names)) if component is None else component
-    if "/" in wanted:
-        wanted = f"{environment}-{wanted.replace('/', '-')}"
-    if wanted not in names:
+    component_name = next(iter(names)) if component is None else component
+    if "/" in component_name:
+        component_name = f"{environment}-{component_name.replace('/', '-')}"
+    if component_name not in names:
         raise ConfigurationError(
-            [Problem("--component", f"{component!r} has no draft in {environment}; {did_you_mean(wanted, names)}")]
+            [
+                Problem(
+                    "--component", f"{component!r} has no draft in {environment}; {did_you_mean(component_name, names)}"
+                )
+            ]
         )
-    place = Place.parse(environment, names[wanted], texts[names[wanted]])
+    place = Place.parse(environment, names[component_name], texts[names[component_name]])
     return Pipeline(place=place, region=ssm.meta.region_name)
 
 
@@ -99,11 +103,11 @@ class Pipeline:
         Args:
             status: Status of those that count; all by default.
         """
-        wanted = {} if status is None else {"statusFilter": status}
+        status_filter = {} if status is None else {"statusFilter": status}
         with failures_of("states:ListExecutions"):
             try:
                 pages = self.states.get_paginator("list_executions").paginate(
-                    stateMachineArn=self.place.state_machine, **wanted
+                    stateMachineArn=self.place.state_machine, **status_filter
                 )
                 for page in pages:
                     yield from page["executions"]

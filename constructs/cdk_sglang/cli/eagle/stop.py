@@ -66,7 +66,7 @@ def stop(
 
 def _stop(pipeline: Pipeline, found: Progress, *, where: str, reason: str) -> None:
     """Abort the execution, with the end that a run has as its error and cause; a run that has ended meanwhile stays as it is."""
-    told = {
+    ending = {
         "state": STOPPED,
         "reason": f"{caller(pipeline)} stopped it at {where}{f': {reason}' if reason else ''}",
         "next": f"start again: cdk-sglang eagle start {pipeline.place.options}",
@@ -75,4 +75,4 @@ def _stop(pipeline: Pipeline, found: Progress, *, where: str, reason: str) -> No
         "report": None,
     }
     with failures_of("states:StopExecution"):
-        pipeline.states.stop_execution(executionArn=found.execution, error=STOPPED, cause=json.dumps(told))
+        pipeline.states.stop_execution(executionArn=found.execution, error=STOPPED, cause=json.dumps(ending))

@@ -78,7 +78,7 @@ def import_endpoint(
         running,
         env=name,
         own=own_models(folder=environments),
-        given=(sglang_version, cuda),
+        versions=(sglang_version, cuda),
         today=dt.datetime.now(tz=dt.UTC).date(),
         notes=notes,
     )
@@ -157,14 +157,14 @@ def _report(
         )
     for problem in problems:
         typer.echo(f"a deployment is refused: {problem}", err=True)
-    said = "wrote " + str(file) if file is not None else "printed the file"
+    outcome = "wrote " + str(file) if file is not None else "printed the file"
     if running.environment == name:
-        typer.echo(f"{said}; it is of environment {name}: compare it with that one's own file", err=file is None)
+        typer.echo(f"{outcome}; it is of environment {name}: compare it with that one's own file", err=file is None)
         return
     fix = "mend it, then: " if problems else ""
     named = name if file is None else shown_env(file.stem, file.parent)
     typer.echo(
-        f"{said}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",
+        f"{outcome}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",
         err=file is None,
     )
     if description.names.get(running.name) == running.name:

@@ -239,13 +239,13 @@ def _parts(
 
 
 def _resources(by_type: Mapping[str, Mapping[str, Any]], facts: EndpointFacts, *, where: str) -> dict[str, Any]:
-    asked: list[HostResources] = []
+    requirements: list[HostResources] = []
     usual: list[HostResources] = []
     path = f"{where}.resources"
     for name, spec in by_type.items():
         needs = spec.get("ComputeResourceRequirements") or {}
         share = HostResources.share_of(GpuInstance.named(name), gpus=max(1, _gpus(spec)))
-        asked.append(
+        requirements.append(
             HostResources(
                 cpu_cores=float(needs.get("NumberOfCpuCoresRequired") or share.cpu_cores),
                 memory_mib=int(needs.get("MinMemoryRequiredInMb") or share.memory_mib),
@@ -258,26 +258,28 @@ def _resources(by_type: Mapping[str, Mapping[str, Any]], facts: EndpointFacts, *
             facts.notes.lost(path, f"GPU partitions, {needs['AcceleratorPartitionType']}", "whole GPUs")
         if not needs.get("NumberOfCpuCoresRequired") and not facts.is_ours:
             facts.notes.changed(path, "no cores reserved", f"{share.cpu_cores:g} cores a copy, half of its GPUs' share")
-    if asked == usual:
+    if requirements == usual:
         return {}
-    if len(set(map(repr, asked))) > 1:
+    if len(set(map(repr, requirements))) > 1:
         facts.notes.lost(path, "other host resources by type", f"those of {next(iter(by_type))} on all")
-    cores = asked[0].cpu_cores
-    return {"cpu_cores": int(cores) if float(cores).is_integer() else cores, "memory_mib": asked[0].memory_mib}
+    cores = requirements[0].cpu_cores
+    return {"cpu_cores": int(cores) if float(cores).is_integer() else cores, "memory_mib": requirements[0].memory_mib}
 
 
-def _startup(given: Mapping[str, Any], facts: EndpointFacts, *, model: ImportedModel, where: str) -> dict[str, int]:
+def _startup(
+    parameters: Mapping[str, Any], facts: EndpointFacts, *, model: ImportedModel, where: str
+) -> dict[str, int]:
     """Return time-outs that are not those that we would work out from the weights."""
     from cdk_sglang.serving.component.startup import timeouts_for_weights
 
     usual = timeouts_for_weights(model.weights_bytes, facts.instances).model_dump()
-    asked = {key: given[member] for key, member in _TIMEOUTS.items() if given.get(member)}
-    if not asked:
+    timeouts = {key: parameters[member] for key, member in _TIMEOUTS.items() if parameters.get(member)}
+    if not timeouts:
         derived = (
             f"{usual['download_seconds']} s for files, {usual['health_check_seconds']} s for the first health check"
         )
         facts.notes.changed(f"{where}.startup", "SageMaker's own time-outs", derived)
         return {}
-    if {**usual, **asked} == usual or max(asked.values()) > TIMEOUT_MAX_SECONDS:
+    if {**usual, **timeouts} == usual or max(timeouts.values()) > TIMEOUT_MAX_SECONDS:
         return {}
-    return {**usual, **asked}
+    return {**usual, **timeouts}

@@ -54,7 +54,7 @@ def describe(
     *,
     env: str,
     own: Sequence[ModelFacts],
-    given: tuple[str | None, str | None],
+    versions: tuple[str | None, str | None],
     today: dt.date,
     notes: Notes,
 ) -> Description:
@@ -64,7 +64,7 @@ def describe(
         running: The endpoint.
         env: Name of the environment.
         own: Models of the user's own.
-        given: SGLang's release and CUDA of the image, where the user says them.
+        versions: SGLang's release and CUDA of the image, where the user says them.
         today: Day from which schedules count.
         notes: What a reader must know.
 
@@ -88,7 +88,7 @@ def describe(
         region=running.region,
         account=running.account,
         parameters=running.parameters,
-        given=given,
+        versions=versions,
         notes=notes,
     )
     _tell_of_other_images(containers, notes)

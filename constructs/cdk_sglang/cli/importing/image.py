@@ -109,7 +109,7 @@ def imported_image(
     region: str,
     account: str,
     parameters: Mapping[str, str],
-    given: tuple[str | None, str | None],
+    versions: tuple[str | None, str | None],
     notes: Notes,
 ) -> ImportedImage:
     """Return an image as a file says it.
@@ -119,7 +119,7 @@ def imported_image(
         region: Region of the endpoint.
         account: Account of the endpoint.
         parameters: Values of the environment's foundation, if it has one.
-        given: SGLang's release and the CUDA toolkit, where the user says them.
+        versions: SGLang's release and the CUDA toolkit, where the user says them.
         notes: What a reader must know.
     """
     match = _URI.fullmatch(container.image)
@@ -127,7 +127,7 @@ def imported_image(
         return _dlc(match, container, notes=notes)
     if match and match["name"] == parameters.get(_OWN_REPOSITORY):
         return _built(match["digest"], parameters, notes=notes)
-    return _repository(container, match, region=region, account=account, given=given, notes=notes)
+    return _repository(container, match, region=region, account=account, versions=versions, notes=notes)
 
 
 def _dlc(match: re.Match[str], container: Container, *, notes: Notes) -> ImportedImage:
@@ -194,12 +194,12 @@ def _repository(
     *,
     region: str,
     account: str,
-    given: tuple[str | None, str | None],
+    versions: tuple[str | None, str | None],
     notes: Notes,
 ) -> ImportedImage:
     resolved = _URI.fullmatch(container.resolved)
     digest = next((one["digest"] for one in (match, resolved) if one is not None and one["digest"]), None)
-    version, cuda = given
+    version, cuda = versions
     facts = {
         "cuda": cuda or _ASSUMED_CUDA,
         "sglang_version": version or _version_in(container.image) or _ASSUMED_VERSION,

@@ -141,8 +141,8 @@ class Reader:
 
     def _scaling(self, kind: str, resource: str) -> Scaling:
         def pages(operation: str, member: str, **more: Any) -> list[Mapping[str, Any]]:
-            given = {"ServiceNamespace": "sagemaker", "ScalableDimension": _SCALING_DIMENSIONS[kind], **more}
-            found = self._client("application-autoscaling").get_paginator(operation).paginate(**given)
+            parameters = {"ServiceNamespace": "sagemaker", "ScalableDimension": _SCALING_DIMENSIONS[kind], **more}
+            found = self._client("application-autoscaling").get_paginator(operation).paginate(**parameters)
             return [one for page in found for one in page[member]]
 
         def look(operation: str, action: str, member: str, **more: Any) -> list[Mapping[str, Any]]:
@@ -172,12 +172,12 @@ class Reader:
         steps = [policy["PolicyARN"] for one in components for policy in one.scaling.policies if is_in_steps(policy)]
 
         def look() -> dict[str, Mapping[str, Any]]:
-            cloudwatch, wanted = self._client("cloudwatch"), sorted(names)
+            cloudwatch, alarm_names = self._client("cloudwatch"), sorted(names)
             found = [
                 alarm
-                for start in range(0, len(wanted), _ALARMS_AT_ONCE)
+                for start in range(0, len(alarm_names), _ALARMS_AT_ONCE)
                 for alarm in cloudwatch.describe_alarms(
-                    AlarmNames=wanted[start : start + _ALARMS_AT_ONCE], MaxRecords=_ALARMS_AT_ONCE
+                    AlarmNames=alarm_names[start : start + _ALARMS_AT_ONCE], MaxRecords=_ALARMS_AT_ONCE
                 )["MetricAlarms"]
             ]
             for policy in steps:

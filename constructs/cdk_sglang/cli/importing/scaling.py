@@ -62,9 +62,9 @@ def imported_scaling(
     try:
         ComponentScaling(**content)
     except ConfigurationError as error:
-        said = "; ".join(problem.text for problem in error.problems)
+        reason = "; ".join(problem.text for problem in error.problems)
         if "schedules" in content:  # hours that do not exist, or bounds that contradict each other
-            notes.lost(f"{path}.schedules", ", ".join(schedules.windows), f"none: {said}")
+            notes.lost(f"{path}.schedules", ", ".join(schedules.windows), f"none: {reason}")
             content = {name: value for name, value in content.items() if name not in {"schedules", "time_zone"}}
     if (
         content.keys() <= {"min_copies", "max_copies"} and low == high

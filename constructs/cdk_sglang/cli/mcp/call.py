@@ -55,12 +55,12 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         problem = Problem("tool", f"there is no {name[:100]!r}; {did_you_mean(name[:100], list(TOOLS))}")
         return _refused([problem_row(problem)])
     try:
-        asked = tool.takes.model_validate(dict(arguments))
+        query = tool.takes.model_validate(dict(arguments))
     except ValidationError as error:
         return _refused([problem_row(problem) for problem in problems_of(error, tool.takes)])
     try:
         with reading_only():
-            return Outcome(content=_shortened(tool.answer(asked, workspace).model_dump(mode="json")))
+            return Outcome(content=_shortened(tool.answer(query, workspace).model_dump(mode="json")))
     except ConfigurationError as error:
         return _refused([problem_row(problem, tool) for problem in error.problems])
     except FailedError as error:

@@ -60,24 +60,28 @@ class Workspace:
         self._check_own(ENVIRONMENTS)
         return ENVIRONMENTS
 
-    def environment(self, given: str) -> EnvironmentFile:
+    def environment(self, reference: str) -> EnvironmentFile:
         """Return an environment, after a look at every file that reading it reads.
 
         Args:
-            given: Its name, such as dev, or the path of its file from the root, such as environments/dev.yaml.
+            reference: Its name, such as dev, or the path of its file from the root, such as environments/dev.yaml.
 
         Raises:
             ConfigurationError: The file or one that it extends is outside of the root, too large, or no file.
         """
-        if "\0" in given:
+        if "\0" in reference:
             raise _refused("holds a zero byte; give a name, such as dev")
-        path = Path(given)
+        path = Path(reference)
         if path.is_absolute() or ".." in path.parts:
-            raise _refused(f"{given!r} leads out of the folder that this server was started in; give a path below it")
+            raise _refused(
+                f"{reference!r} leads out of the folder that this server was started in; give a path below it"
+            )
         if len(path.parts) == 1 and path.suffix != ".yaml":
-            path = ENVIRONMENTS / f"{given}.yaml"
+            path = ENVIRONMENTS / f"{reference}.yaml"
         if path.suffix != ".yaml":
-            raise _refused(f"{given!r} is no environment file; give a name, such as dev, or the path of a .yaml file")
+            raise _refused(
+                f"{reference!r} is no environment file; give a name, such as dev, or the path of a .yaml file"
+            )
         self._check_chain(path)
         self._check_own(path.parent)
         return EnvironmentFile(name=path.stem, folder=path.parent)

@@ -37,9 +37,9 @@ class StatusReader:
 
     def __init__(self, fleet: ObservedFleet, *, region: str | None = None) -> None:
         self._fleet = fleet
-        wanted = region or fleet.region
-        self._sagemaker = client("sagemaker", region=wanted)
-        self._cloudwatch = client("cloudwatch", region=wanted)
+        client_region = region or fleet.region
+        self._sagemaker = client("sagemaker", region=client_region)
+        self._cloudwatch = client("cloudwatch", region=client_region)
         meta = self._cloudwatch.meta
         self._region: str = meta.region_name
         self._promql = PromqlApi(meta.endpoint_url, self._region)

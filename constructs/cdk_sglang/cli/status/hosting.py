@@ -168,10 +168,12 @@ def _components(sagemaker: Any, observed: ObservedEndpoint) -> tuple[ComponentSt
                     reason=one.get("FailureReason", ""),
                 )
             )
-    wanted = {component.component_name: component for component in observed.components}
+    known_components = {component.component_name: component for component in observed.components}
     return tuple(
-        _component(name, bases.get(name), wanted.get(name), sorted(adapters.get(name, ()), key=lambda one: one.name))
-        for name in dict.fromkeys([*wanted, *bases])
+        _component(
+            name, bases.get(name), known_components.get(name), sorted(adapters.get(name, ()), key=lambda one: one.name)
+        )
+        for name in dict.fromkeys([*known_components, *bases])
     )
 
 
@@ -186,10 +188,13 @@ def _described(sagemaker: Any, name: str) -> Mapping[str, Any] | None:
 
 
 def _component(
-    name: str, described: Mapping[str, Any] | None, wanted: ObservedComponent | None, adapters: Sequence[AdapterStatus]
+    name: str,
+    described: Mapping[str, Any] | None,
+    component: ObservedComponent | None,
+    adapters: Sequence[AdapterStatus],
 ) -> ComponentStatus:
-    least, most = (None, None) if wanted is None else wanted.resolved.copy_bounds
-    plan = None if wanted is None or wanted.plan is None else wanted.plan
+    least, most = (None, None) if component is None else component.resolved.copy_bounds
+    plan = None if component is None or component.plan is None else component.plan
     planned = (
         None
         if plan is None
@@ -201,7 +206,7 @@ def _component(
             concurrency=plan.concurrency,
         )
     )
-    short_name = name if wanted is None else wanted.name
+    short_name = name if component is None else component.name
     if described is None:
         return ComponentStatus(
             name=short_name,
@@ -219,8 +224,8 @@ def _component(
         .get("ComputeResourceRequirements", {})
         .get("NumberOfAcceleratorDevicesRequired")
     )
-    if gpus is None and wanted is not None:  # a component of several instance types
-        gpus = max(wanted.resolved.gpus_by_type.values(), default=0)
+    if gpus is None and component is not None:  # a component of several instance types
+        gpus = max(component.resolved.gpus_by_type.values(), default=0)
     return ComponentStatus(
         name=short_name,
         component_name=name,
@@ -240,18 +245,18 @@ def _component(
     )
 
 
-def _component_state(status: str, running: int, wanted: int, least: int) -> State:
+def _component_state(status: str, running: int, target: int, least: int) -> State:
     """Return what a component does; `least` is 0 for one that scaling, a schedule or a nightly stop may send to sleep."""
     state = _COMPONENT_STATES.get(status)
     if state is not None:
         return state
-    if running == wanted == 0:
+    if running == target == 0:
         return "asleep" if least == 0 else "copies missing"
     if running == 0 and least == 0:
         return "waking"
     if running < least:
         return "copies missing"
-    return "in service" if running == wanted else "scaling"
+    return "in service" if running == target else "scaling"
 
 
 def _range(band: Band | None) -> Range | None:

@@ -116,7 +116,7 @@ class ClassicReader:
             "ModelLatency": "p99",
         }
         begin = self._now - dt.timedelta(seconds=_WINDOW_SECONDS)
-        wanted = {
+        metrics = {
             (component.component_name, name): classic_metric(
                 name,
                 Place(endpoint=endpoint.endpoint_name, component=component.component_name),
@@ -126,7 +126,7 @@ class ClassicReader:
             for component in endpoint.components
             for name, statistic in names.items()
         }
-        values = self._read(wanted, begin)
+        values = self._read(metrics, begin)
         found: dict[str, dict[str, float]] = {}
         for component in endpoint.components:
             of = {name: values[component.component_name, name] for name in names}
@@ -170,10 +170,10 @@ class ClassicReader:
                 left[component.component_name] = 1 - failed / requests / (1 - promise.objective)
         return left
 
-    def _read(self, wanted: Mapping[K, ClassicMetric | None], begin: dt.datetime) -> Mapping[K, list[float]]:
+    def _read(self, metrics: Mapping[K, ClassicMetric | None], begin: dt.datetime) -> Mapping[K, list[float]]:
         """Return the values of each metric since a moment; none of a metric that AWS does not publish there."""
-        values: dict[K, list[float]] = {key: [] for key in wanted}
-        present = [(key, metric) for key, metric in wanted.items() if metric is not None]
+        values: dict[K, list[float]] = {key: [] for key in metrics}
+        present = [(key, metric) for key, metric in metrics.items() if metric is not None]
         for start in range(0, len(present), _QUERIES_MAX):
             batch = present[start : start + _QUERIES_MAX]
             queries = [_query(f"m{number}", metric) for number, (_, metric) in enumerate(batch)]

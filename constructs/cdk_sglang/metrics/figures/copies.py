@@ -118,7 +118,7 @@ def copies_counted(place: Place, *, period_seconds: int) -> tuple[Figure, Figure
         period_seconds: Seconds between two samples.
     """
     advice = "Running below wanted for long: instances cannot be had or copies do not start; look at refused launches and the component's log."
-    wanted, running = (
+    target, running = (
         Figure(
             key=key,
             title=title,
@@ -131,7 +131,7 @@ def copies_counted(place: Place, *, period_seconds: int) -> tuple[Figure, Figure
             ("copies_counted", "CopiesRunning", "Copies running"),
         )
     )
-    return wanted, running
+    return target, running
 
 
 def copies_short(place: Place, *, period_seconds: int) -> Classic | None:

@@ -44,7 +44,7 @@ _PAGED_TOGETHER: Final = "it tells nobody by itself: the one alarm of the endpoi
 _NOBODY: Final = "nobody is told; give alarms=Alarms(topic=...)"
 
 
-_Told: TypeAlias = Literal["nobody", "ticket", "page"]
+_Audience: TypeAlias = Literal["nobody", "ticket", "page"]
 
 
 class EndpointAlarms(Construct):
@@ -133,7 +133,7 @@ class EndpointAlarms(Construct):
         """Name of the alarm that pages, as CloudFormation makes it."""
         self._warn(choice, definitions.unwatched, definitions.unwatched_drafts)
 
-    def _alarm(self, definition: AlarmDefinition, told: _Told) -> cdk.CfnResource:
+    def _alarm(self, definition: AlarmDefinition, audience: _Audience) -> cdk.CfnResource:
         # A plain resource: the typed ones make a call into jsii of every metric, and there are hundreds of alarms.
         alarm = cdk.CfnResource(
             self,
@@ -142,19 +142,19 @@ class EndpointAlarms(Construct):
             properties={
                 "AlarmDescription": self._description(definition.kind, definition.text),
                 **definition.properties,
-                **self._topics(told),
+                **self._topics(audience),
             },
         )
-        return self._with_actions(alarm, told)
+        return self._with_actions(alarm, audience)
 
-    def _topics(self, told: _Told) -> dict[str, list[str]]:
-        arns = [] if told == "nobody" else topic_arns(self._choice, pages=told == "page")
+    def _topics(self, audience: _Audience) -> dict[str, list[str]]:
+        arns = [] if audience == "nobody" else topic_arns(self._choice, pages=audience == "page")
         return {"AlarmActions": arns, "OKActions": arns} if arns else {}
 
-    def _with_actions(self, alarm: cdk.CfnResource, told: _Told) -> cdk.CfnResource:
+    def _with_actions(self, alarm: cdk.CfnResource, audience: _Audience) -> cdk.CfnResource:
         """Add what the author chose besides topics; an alarm's `ref`, its name, is one more call into jsii, for those alone that need it."""
-        if told != "nobody":
-            add_actions(alarm, self._choice, pages=told == "page")
+        if audience != "nobody":
+            add_actions(alarm, self._choice, pages=audience == "page")
         return alarm
 
     def _windows(self, definition: WindowsAlarm) -> cdk.CfnResource:
@@ -166,7 +166,7 @@ class EndpointAlarms(Construct):
             definition.construct_id,
             " OR ".join(pairs),
             self._description(definition.kind, definition.text),
-            told="ticket" if definition.severity == "ticket" else "nobody",
+            audience="ticket" if definition.severity == "ticket" else "nobody",
         )
 
     def _page(self, alarms: Sequence[str], suppressor: str | None) -> str:
@@ -177,7 +177,7 @@ class EndpointAlarms(Construct):
             for part in parts:
                 number += 1
                 text = f"{self._endpoint_name}: part {number} of the alarms that page; it tells nobody by itself"
-                level.append(self._composite(f"PagePart{number}", _any_of(part), text, told="nobody").ref)
+                level.append(self._composite(f"PagePart{number}", _any_of(part), text, audience="nobody").ref)
         text = (
             f"{self._endpoint_name} breaks a promise, or is about to: one of the alarms in this one's rule is on, and its description says what "
             "to do. This one pages once, however many there are"
@@ -189,7 +189,7 @@ class EndpointAlarms(Construct):
                 "ActionsSuppressorWaitPeriod": _WAIT_SECONDS,
                 "ActionsSuppressorExtensionPeriod": _EXTENSION_SECONDS,
             }
-        return self._composite("Page", _any_of(level), text, told="page", options=options).ref
+        return self._composite("Page", _any_of(level), text, audience="page", options=options).ref
 
     def _composite(
         self,
@@ -197,16 +197,16 @@ class EndpointAlarms(Construct):
         rule: str,
         text: str,
         *,
-        told: _Told,
+        audience: _Audience,
         options: Mapping[str, Any] | None = None,
     ) -> cdk.CfnResource:
         alarm = cdk.CfnResource(
             self,
             construct_id,
             type="AWS::CloudWatch::CompositeAlarm",
-            properties={"AlarmDescription": text, "AlarmRule": rule, **self._topics(told), **(options or {})},
+            properties={"AlarmDescription": text, "AlarmRule": rule, **self._topics(audience), **(options or {})},
         )
-        return self._with_actions(alarm, told)
+        return self._with_actions(alarm, audience)
 
     def _description(self, kind: AlarmKind, text: str) -> str:
         ending = f". To do: {kind.action}. Runbook: {runbook(kind, self._runbooks)}"

@@ -132,7 +132,7 @@ def _of_some_components(endpoint: ObservedEndpoint) -> Iterator[AlarmDefinition]
                 catalogue.COPIES_MISSING,
                 f"CopiesMissing{copies}",
                 components,
-                partial(queries.few_copies, wanted=copies),
+                partial(queries.few_copies, copies=copies),
                 detail=f"fewer than {copies} copies",
             )
     promised = _by(endpoint.components, _accept_length)

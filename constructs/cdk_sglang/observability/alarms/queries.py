@@ -118,9 +118,9 @@ def restarted(place: Place) -> str:
     return above(gauge("startup_time", place, aggregate="max", labels=_BY_COMPONENT, over="changes[1h]"), 0)
 
 
-def few_copies(place: Place, wanted: int) -> str:
+def few_copies(place: Place, copies: int) -> str:
     """Return the components with some copies, but fewer than wanted; one without any publishes nothing."""
-    return below(distinct("running_requests", (CONTAINER, INSTANCE), place, labels=_BY_COMPONENT), wanted)
+    return below(distinct("running_requests", (CONTAINER, INSTANCE), place, labels=_BY_COMPONENT), copies)
 
 
 def refused_launches(place: Place) -> str:

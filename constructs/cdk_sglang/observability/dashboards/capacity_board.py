@@ -67,14 +67,14 @@ def _rows(context: DashboardContext, endpoint: ObservedEndpoint) -> Rows:
     if not context.enrichment:
         components = [Watched(endpoint=endpoint, component=component) for component in endpoint.components]
         return [[_classic_copies(components), instances, _refused(components)], [_reservation(endpoint)]]
-    wanted: list[AnyPanel | None] = [_copies(endpoint), instances, panel(launches_refused(place))]
+    top_row: list[AnyPanel | None] = [_copies(endpoint), instances, panel(launches_refused(place))]
     if context.is_large:
-        return [wanted, [_reservation(endpoint)]]
+        return [top_row, [_reservation(endpoint)]]
     phases = {figure.key: figure for figure in startup_phases(place)}
     engine = [phases.pop(f"startup_{key}") for key in ("engine", "graphs")]
     whole = phases.pop("startup_scaling_duration")
     return [
-        wanted,
+        top_row,
         [
             panel(*phases.values(), title="Start-up of a copy by phase (mean)"),
             panel(*engine, title="Start-up of the engine by phase"),

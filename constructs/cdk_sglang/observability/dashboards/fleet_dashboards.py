@@ -120,14 +120,14 @@ def _sample_problems(path: str, minutes: int | None) -> list[Problem]:
 def _endpoint_problems(path: str, endpoints: Sequence[ObservedEndpoint]) -> list[Problem]:
     if not endpoints:
         return [Problem(f"{path}.endpoints", "none; give at least one endpoint")]
-    problems, seen = [], set[str]()
+    problems, names = [], set[str]()
     for position, endpoint in enumerate(endpoints):
         where = f"{path}.endpoints[{position}]"
         if not endpoint.components:
             problems.append(
                 Problem(where, f"{endpoint.endpoint_name} has no components; add them before its dashboards are made")
             )
-        if endpoint.endpoint_name in seen:
+        if endpoint.endpoint_name in names:
             problems.append(Problem(where, f"{endpoint.endpoint_name} is listed more than once; keep one"))
-        seen.add(endpoint.endpoint_name)
+        names.add(endpoint.endpoint_name)
     return problems

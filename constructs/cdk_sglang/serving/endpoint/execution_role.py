@@ -31,7 +31,7 @@ def make_execution_role(
     *,
     log_group_arns: list[str],
     network: EndpointNetwork | None,
-    given: iam.IRole | None = None,
+    author_role: iam.IRole | None = None,
 ) -> iam.IRole:
     """Create the execution role of an endpoint, or extend the author's; image and weights add what they need when they are bound.
 
@@ -40,7 +40,7 @@ def make_execution_role(
         construct_id: Id of the role.
         log_group_arns: Groups of the endpoint itself, without the trailing ":*"; components add theirs.
         network: Subnets and security groups its instances join.
-        given: Role of the author's, which SageMaker has to be able to assume; a new one by default.
+        author_role: Role of the author's, which SageMaker has to be able to assume; a new one by default.
     """
     stack = cdk.Stack.of(scope)
     streams = [f"{arn}:*" for arn in log_group_arns]
@@ -48,7 +48,7 @@ def make_execution_role(
     if network is not None:
         accepted.append(wildcards(scope, [_interfaces(stack)], _INTERFACES))
     accepted += [wildcards(scope, ["*"], _NO_RESOURCE_TYPE), wildcards(scope, streams, STREAMS), inline_policy()]
-    role = _make_role(scope, construct_id, stack) if given is None else given
+    role = _make_role(scope, construct_id, stack) if author_role is None else author_role
     for sid, statement in _statements(stack, streams, network).items():
         allow_in_role(scope, role, sid, statement)
     acknowledge_all(role, *accepted)

@@ -76,9 +76,9 @@ class VpcNetwork(EndpointNetwork):
     def made_of(cls, vpc: ec2.IVpc, subnet_ids: tuple[str, ...], groups: tuple[ec2.ISecurityGroup, ...]) -> VpcNetwork:
         """Return some subnets of a VPC with security groups, as constructs."""
         ids = tuple(group.security_group_id for group in groups)
-        made = cls(subnet_ids=subnet_ids, security_group_ids=ids)
-        made._vpc, made._groups = vpc, groups
-        return made
+        network = cls(subnet_ids=subnet_ids, security_group_ids=ids)
+        network._vpc, network._groups = vpc, groups
+        return network
 
     def join(self, scope: Construct) -> EndpointNetwork:
         """Return the network with security groups; one is created where none was given.

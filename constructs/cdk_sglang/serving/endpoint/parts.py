@@ -77,7 +77,7 @@ def make_parts(
     name, log_options, stack = endpoint.endpoint_name, options.log_options, cdk.Stack.of(endpoint)
     endpoint_logs_arn, component_logs_arn = log_group_arns(stack, f"{ENDPOINT_LOG_PREFIX}{name}", COMPONENT_LOG_PREFIX)
     role = make_execution_role(
-        endpoint, "ExecutionRole", log_group_arns=[endpoint_logs_arn], network=options.network, given=options.role
+        endpoint, "ExecutionRole", log_group_arns=[endpoint_logs_arn], network=options.network, author_role=options.role
     )
     reader, image_uri = AlarmReader(endpoint, role), options.image.bind(endpoint, role)
     warn_of_foreign_log_key(endpoint, log_options.key)

@@ -47,9 +47,9 @@ def derived_name(scope: Construct, construct_id: str, stack: cdk.Stack) -> str:
     digest = logical_digest(*parts).lower()
     room = DERIVED_MAX_LENGTH - _DIGEST_LENGTH - 1
     words = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts]
-    told = words[-1][:room]
+    path_end = words[-1][:room]
     for word in reversed(words[:-1]):
-        if word and len(word) + 1 + len(told) > room:
+        if word and len(word) + 1 + len(path_end) > room:
             break
-        told = f"{word}-{told}"
-    return f"{told.strip('-')}-{digest}".lstrip("-")
+        path_end = f"{word}-{path_end}"
+    return f"{path_end.strip('-')}-{digest}".lstrip("-")

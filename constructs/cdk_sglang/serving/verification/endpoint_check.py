@@ -192,10 +192,12 @@ class EndpointVerification:
 
     def _allowed(self) -> list[str]:
         """Return the ARNs of the components, and of the adapters that are asked."""
-        asked = {name: _sample(adapters) for name, adapters in self._adapters.items()}
-        if len(asked) + sum(map(len, asked.values())) > _NAMES_MAX:
-            asked = {name: _by_pattern(name, adapters) for name, adapters in asked.items()}
-        names = [name for component, adapters in asked.items() for name in (component, *adapters)]
+        adapters_by_component = {name: _sample(adapters) for name, adapters in self._adapters.items()}
+        if len(adapters_by_component) + sum(map(len, adapters_by_component.values())) > _NAMES_MAX:
+            adapters_by_component = {
+                name: _by_pattern(name, adapters) for name, adapters in adapters_by_component.items()
+            }
+        names = [name for component, adapters in adapters_by_component.items() for name in (component, *adapters)]
         return self._endpoint.arns.allowed("inference-component", *names)
 
     def _scales(self) -> bool:

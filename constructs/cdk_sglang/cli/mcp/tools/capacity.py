@@ -97,7 +97,7 @@ class Offerings(Spec):
     """What to do with them, or where to look if there are none."""
 
 
-def _search(asked: FindCapacity, workspace: Workspace) -> Offerings:
+def _search(query: FindCapacity, workspace: Workspace) -> Offerings:
     from cdk_sglang.cli.aws import client
     from cdk_sglang.cli.offerings import OfferingRequest, search
     from cdk_sglang.cli.own import own_prices
@@ -105,9 +105,9 @@ def _search(asked: FindCapacity, workspace: Workspace) -> Offerings:
 
     prices = own_prices(folder=workspace.environments())
     request = OfferingRequest.parse(
-        asked.instance, count=asked.count, days=asked.days, after=asked.after, before=asked.before
+        query.instance, count=query.count, days=query.days, after=query.after, before=query.before
     )
-    sagemaker = client("sagemaker", region=asked.region, attempts=3, read_timeout_s=20)
+    sagemaker = client("sagemaker", region=query.region, attempts=3, read_timeout_s=20)
     region = sagemaker.meta.region_name
     offerings, more = bounded(search(sagemaker, request), _OFFERINGS)
     price = price_usd_per_hour(request.instance, region, table=prices)

@@ -139,10 +139,10 @@ class Difference(Spec):
     """The same after the deployment."""
 
 
-def _diff(asked: CompareEnvironment, workspace: Workspace) -> Difference:
+def _diff(query: CompareEnvironment, workspace: Workspace) -> Difference:
     from cdk_sglang.cli.diff.folders import report_of
 
-    file = workspace.environment(asked.environment)
+    file = workspace.environment(query.environment)
     with tempfile.TemporaryDirectory(prefix="cdk-sglang-diff-") as scratch:
         _synthesise(file, Path(scratch))
         return diff_answer(report_of(file.name, Path(scratch), environments=file.folder))

@@ -91,9 +91,9 @@ class Explanation(Spec):
     """Sections of the documentation; empty if it is not installed."""
 
 
-def _explain(asked: Unclear, workspace: Workspace) -> Explanation:
+def _explain(query: Unclear, workspace: Workspace) -> Explanation:
     del workspace  # every tool takes it
-    text = " ".join(asked.text.split())
+    text = " ".join(query.text.split())
     return _failure(text) or _setting(text) or _alarm(text) or _unknown(text)
 
 

@@ -132,12 +132,12 @@ class Instances(Spec):
     """Types left out; ask with contains or min_gpus."""
 
 
-def _models(asked: FindModels, workspace: Workspace) -> Models:
+def _models(query: FindModels, workspace: Workspace) -> Models:
     from cdk_sglang.cli.models import known_models
     from cdk_sglang.cli.own import own_models
 
     found = known_models(own_models(folder=workspace.environments()))
-    rows, more = bounded((one for one in found if asked.contains.lower() in one.id.lower()), asked.limit)
+    rows, more = bounded((one for one in found if query.contains.lower() in one.id.lower()), query.limit)
     return Models(models=[_model_row(facts) for facts in rows], more=more)
 
 
@@ -157,20 +157,20 @@ def _model_row(facts: ModelFacts) -> ModelRow:
     )
 
 
-def _instances(asked: FindInstances, workspace: Workspace) -> Instances:
+def _instances(query: FindInstances, workspace: Workspace) -> Instances:
     from cdk_sglang.cli.own import own_prices
     from cdk_sglang.hardware import GpuInstance
 
-    prices, part = own_prices(folder=workspace.environments()), asked.contains.lower()
+    prices, part = own_prices(folder=workspace.environments()), query.contains.lower()
     found = (
         one
         for one in GpuInstance.all()
         if part in f"{one.name} {one.gpu.name}".lower()
-        and one.gpu_count >= asked.min_gpus
-        and one.gpu.memory_gib >= asked.min_gpu_memory_gib
+        and one.gpu_count >= query.min_gpus
+        and one.gpu.memory_gib >= query.min_gpu_memory_gib
     )
-    rows, more = bounded(found, asked.limit)
-    return Instances(instances=[_instance_row(one, asked.region, prices) for one in rows], more=more)
+    rows, more = bounded(found, query.limit)
+    return Instances(instances=[_instance_row(one, query.region, prices) for one in rows], more=more)
 
 
 def _instance_row(instance: GpuInstance, region: str, prices: PriceTable | None) -> InstanceRow:

@@ -280,25 +280,25 @@ def _component_row(endpoint: str, component: ComponentPlan) -> ComponentRow:
     )
 
 
-def _plan_model(asked: PlanModel, workspace: Workspace) -> Plan:
+def _plan_model(query: PlanModel, workspace: Workspace) -> Plan:
     from cdk_sglang.cli.plan import model_request, planned_today
 
-    request: dict[str, Any] = {name: getattr(asked, name) for name in PlanModel.model_fields}
+    request: dict[str, Any] = {name: getattr(query, name) for name in PlanModel.model_fields}
     return plan_answer(planned_today(model_request(**request, folder=workspace.environments())))
 
 
-def _check_environment(asked: CheckEnvironment, workspace: Workspace) -> Plan:
+def _check_environment(query: CheckEnvironment, workspace: Workspace) -> Plan:
     from cdk_sglang.cli.plan import planned_today, read_environment
 
-    if (asked.environment is None) == (asked.text is None):
+    if (query.environment is None) == (query.text is None):
         raise ConfigurationError([Problem("environment", "and text say the same; give one of them")])
-    if asked.environment is not None:
-        file = workspace.environment(asked.environment)
+    if query.environment is not None:
+        file = workspace.environment(query.environment)
         return plan_answer(planned_today(read_environment(file.name, file.folder)))
     from cdk_sglang.cli.init.drafts import request_of_text
 
     folder = workspace.environments()
-    request = request_of_text(str(asked.text), name=_UNSAVED, folder=folder, command="check_environment")
+    request = request_of_text(str(query.text), name=_UNSAVED, folder=folder, command="check_environment")
     return plan_answer(planned_today(request))
 
 

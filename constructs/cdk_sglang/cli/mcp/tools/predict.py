@@ -135,14 +135,14 @@ class Predictions(Spec):
     """One for each configuration."""
 
 
-def _predict(asked: Configurations, workspace: Workspace) -> Predictions:
+def _predict(query: Configurations, workspace: Workspace) -> Predictions:
     from cdk_sglang.cli.own import own_models, own_prices
     from cdk_sglang.cli.predict import predicted_rows
 
     folder = workspace.environments()
     rows = [
         {name: f"{value}" for name, value in row.model_dump(exclude_none=True).items()} | {"row_id": str(number)}
-        for number, row in enumerate(asked.rows)
+        for number, row in enumerate(query.rows)
     ]
     predicted = predicted_rows(rows, models=own_models(folder=folder), prices=own_prices(folder=folder))
     return Predictions(rows=[_prediction(cells) for cells in predicted])

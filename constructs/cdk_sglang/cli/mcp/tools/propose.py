@@ -160,25 +160,25 @@ class Proposals(Spec):
     """What to do with them."""
 
 
-def _propose(asked: Wish, workspace: Workspace) -> Proposals:
+def _propose(query: Wish, workspace: Workspace) -> Proposals:
     from cdk_sglang.cli.init.answers import Answers
     from cdk_sglang.cli.init.checks import check
     from cdk_sglang.cli.init.drafts import drafts_of, wish_of
 
     others = {"region", "environment", "endpoint"}
-    given = {name: getattr(asked, name) for name in Wish.model_fields if name not in others}
-    answers = Answers(env=asked.environment, **given)
+    fields = {name: getattr(query, name) for name in Wish.model_fields if name not in others}
+    answers = Answers(env=query.environment, **fields)
     check(answers)
     folder = workspace.environments()
-    wish = wish_of(answers, region=asked.region, folder=folder)
-    drafts = drafts_of(wish, answers, name=asked.environment, endpoint=asked.endpoint, folder=folder)
+    wish = wish_of(answers, region=query.region, folder=folder)
+    drafts = drafts_of(wish, answers, name=query.environment, endpoint=query.endpoint, folder=folder)
     return Proposals(
         model=wish.facts.id,
         requests_per_second=wish.requests_per_second,
         context_length=wish.context_length,
         proposals=[_row(draft) for draft in drafts],
         next_step=(
-            f"let the user choose; save environment_text as {folder / asked.environment}.yaml, and call check_environment after every change of it"
+            f"let the user choose; save environment_text as {folder / query.environment}.yaml, and call check_environment after every change of it"
         ),
     )
 

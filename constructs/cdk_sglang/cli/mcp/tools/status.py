@@ -184,11 +184,11 @@ class Status(Spec):
     """Alarms left out."""
 
 
-def _status(asked: LookAtFleet, workspace: Workspace) -> Status:
+def _status(query: LookAtFleet, workspace: Workspace) -> Status:
     from cdk_sglang.cli.status.command import status_reader
 
-    file = workspace.environment(asked.environment)
-    return status_answer(status_reader(file.name, file.folder, region=asked.region).read())
+    file = workspace.environment(query.environment)
+    return status_answer(status_reader(file.name, file.folder, region=query.region).read())
 
 
 def status_answer(report: StatusReport) -> Status:
