@@ -85,8 +85,8 @@ class Repository:
         file.parent.mkdir(exist_ok=True)
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
         if is_accepted:
-            made = self._environments.assembly_of(settings)
-            self._made[hashlib.sha256(file.read_bytes()).hexdigest()] = str(made)
+            assembly = self._environments.assembly_of(settings)
+            self._made[hashlib.sha256(file.read_bytes()).hexdigest()] = str(assembly)
         (self.tools / "made.json").write_text(json.dumps(self._made))
 
     def calls(self) -> list[dict[str, Any]]:

@@ -250,8 +250,8 @@ def test_each_operation_that_is_denied_is_said_where_it_is_missed_and_the_rest_l
     for operation, part in DENIALS.items():
         world.denied = {operation}
         shown = made.read_once(console())
-        said = shown["endpoints"][0]["problem"] if part == "endpoint" else shown["problems"][part][0]
-        assert f"not allowed (User: someone is not authorized to perform: {operation})" in said
+        problem = shown["endpoints"][0]["problem"] if part == "endpoint" else shown["problems"][part][0]
+        assert f"not allowed (User: someone is not authorized to perform: {operation})" in problem
         different = {name for name in whole if name != "problems" and shown[name] != whole[name]}
         assert different <= missed.get(part, {part}), operation
 
@@ -260,10 +260,10 @@ def test_every_operation_only_reads_and_stands_in_the_documentation(world: World
     world.deploy()
     page = console()
     made.read_once(page)
-    asked = set(world.operations)
-    assert asked == set(DENIALS)
-    assert all(re.match("(Describe|Get|List)", operation) for operation in asked)
+    operations = set(world.operations)
+    assert operations == set(DENIALS)
+    assert all(re.match("(Describe|Get|List)", operation) for operation in operations)
     text = (root / "docs" / "status.md").read_text(encoding="utf-8")
     policy = text[text.index('"Action": [') :].partition("]")[0]
-    assert {name.partition(":")[2] for name in re.findall(r'"([a-z-]+:\w+)"', policy)} == asked | {"QueryMetrics"}
+    assert {name.partition(":")[2] for name in re.findall(r'"([a-z-]+:\w+)"', policy)} == operations | {"QueryMetrics"}
     assert page.beat()["calls"] == len(world.operations)
