@@ -97,10 +97,10 @@ REFUSED = [
 
 
 def test_what_athena_refuses_is_one_line_with_the_next_step(home: str) -> None:
-    for sql, words, said in REFUSED:
+    for sql, words, message in REFUSED:
         done = asked(sql, "--athena", *words)
         assert done.exit_code == 1
-        assert said in done.output
+        assert message in done.output
         assert len(done.stderr.strip().splitlines()) == 1
     athena = SESSION.client("athena")
     configuration = athena.get_work_group(WorkGroup="cdk-sglang-bench")["WorkGroup"]["Configuration"]
@@ -159,14 +159,14 @@ def test_a_query_that_is_late_or_interrupted_is_stopped() -> None:
 def test_wrong_usage_and_wrong_sql_are_problems(tmp_path: Path) -> None:
     place = str(tmp_path)
     History(location=place, s3=lambda: None).write([measurement()])
-    for words, said in (
+    for words, message in (
         (["SELECT 1", "--athena", "--history", place], "--history: names files; leave it out"),
         (["SELECT 1", "--history", place, "--region", "us-east-1"], "--region: goes with --athena"),
         (["SELECT nothing FROM measurements", "--history", place], "SQL: Binder Error: "),
         (["SELECT * FROM read_csv('/etc/passwd')", "--history", place], "SQL: Permission Error: "),
         (["SELECT 1", "--history", str(tmp_path / "empty")], "--history: has no results; run `cdk-sglang bench run`"),
     ):
-        assert said in str(asked(*words).exception), words
+        assert message in str(asked(*words).exception), words
 
 
 def test_long_answers_are_cut_and_say_so(tmp_path: Path) -> None:
