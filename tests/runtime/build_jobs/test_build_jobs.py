@@ -269,7 +269,7 @@ def put_record(aws: Any, *, sizes: dict[str, int] | None = None, body: str | Non
 
 
 @pytest.mark.parametrize(
-    "given",
+    "record",
     [
         {"Metadata": {"cdk-sglang-hash": "git-sha1:0"}},
         {"body": "{"},
@@ -296,9 +296,9 @@ def put_record(aws: Any, *, sizes: dict[str, int] | None = None, body: str | Non
     ],
 )
 def test_a_record_is_believed_only_where_it_is_that_of_what_is_there(
-    logic: ModuleType, aws: Any, given: dict[str, Any]
+    logic: ModuleType, aws: Any, record: dict[str, Any]
 ) -> None:
-    put_record(aws, **given)
+    put_record(aws, **record)
 
     assert "BuildId" in logic.begin(aws, asked(logic, kind="weights"), token="r1", now=100)
 
@@ -312,14 +312,14 @@ def test_both_programs_have_the_same_record(logic: ModuleType, monkeypatch: pyte
 
 
 def test_a_manifest_ends_the_staging_of_weights(logic: ModuleType, aws: Any) -> None:
-    wanted = asked(logic, kind="weights")
-    begun = logic.begin(aws, wanted, token="r1", now=100)
-    assert logic.check(aws, wanted, start=begun, now=101) == {"IsComplete": False}
+    job = asked(logic, kind="weights")
+    begun = logic.begin(aws, job, token="r1", now=100)
+    assert logic.check(aws, job, start=begun, now=101) == {"IsComplete": False}
 
     put_record(aws)
 
-    assert logic.check(aws, wanted, start=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
-    assert logic.begin(aws, wanted, token="r2", now=200)["Bytes"] == "1010"
+    assert logic.check(aws, job, start=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
+    assert logic.begin(aws, job, token="r2", now=200)["Bytes"] == "1010"
 
 
 def test_deleting_leaves_image_and_weights(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

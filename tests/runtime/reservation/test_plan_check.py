@@ -35,15 +35,15 @@ def plan(**changes: Any) -> dict[str, Any]:
 
 
 def said(runtime: Runtime, **changes: Any) -> list[str]:
-    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+    requirements = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
     with pytest.raises(runtime.plan.PlanError) as error:
-        runtime.plan.check(plan(**changes), wanted)
+        runtime.plan.check(plan(**changes), requirements)
     return str(error.value).splitlines()
 
 
 def test_an_active_plan_of_the_right_kind_is_passed(runtime: Runtime) -> None:
-    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
-    assert runtime.plan.check(plan(), wanted) is None
+    requirements = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+    assert runtime.plan.check(plan(), requirements) is None
 
 
 CASES: list[tuple[dict[str, Any], str]] = [
@@ -130,9 +130,9 @@ def event(fleet: Fleet) -> Callable[..., dict[str, Any]]:
     """Make an event of CDK's provider framework."""
 
     def make(kind: str = "Create", *, stack: str = "arn:none", **changes: Any) -> dict[str, Any]:
-        asked = {"endpoint": "chat", "plan": fleet.plan_arn, "type": TYPE, "count": 2, "prefix": PREFIX}
-        asked |= {"until": f"{fleet.end.date()}", "config": "1"} | changes
-        return {"RequestType": kind, "StackId": stack, "ResourceProperties": {"Asked": json.dumps(asked)}}
+        properties = {"endpoint": "chat", "plan": fleet.plan_arn, "type": TYPE, "count": 2, "prefix": PREFIX}
+        properties |= {"until": f"{fleet.end.date()}", "config": "1"} | changes
+        return {"RequestType": kind, "StackId": stack, "ResourceProperties": {"Asked": json.dumps(properties)}}
 
     return make
 
@@ -234,5 +234,5 @@ def stack(*, status: str) -> None:
     cloudformation = SESSION.client("cloudformation")
     cloudformation.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": {"P": parameter}}))
     eventually(lambda: cloudformation.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
-    (made,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
-    made.status = status
+    (backend_stack,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
+    backend_stack.status = status
