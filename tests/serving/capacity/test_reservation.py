@@ -77,9 +77,9 @@ def test_the_plan_is_checked_before_the_config_uses_it(alarming: Template) -> No
 
 def test_the_check_is_told_what_is_asked_of_the_plan(alarming: Template) -> None:
     (check,) = resources(alarming, "Custom::CdkSglangReservation").values()
-    asked = json.loads(check["Properties"]["Asked"])
-    assert len(asked.pop("config")) == 16
-    assert asked == {
+    requirements = json.loads(check["Properties"]["Asked"])
+    assert len(requirements.pop("config")) == 16
+    assert requirements == {
         "endpoint": "chat",
         "plan": PLAN,
         "type": "ml.p5en.48xlarge",
@@ -109,11 +109,11 @@ def test_an_endpoint_without_a_reservation_has_none_of_it() -> None:
 def test_the_schedule_looks_every_hour_and_keeps_what_it_cannot_deliver(alarming: Template) -> None:
     (queue,) = resources(alarming, "AWS::SQS::Queue")
     (schedule,) = resources(alarming, "AWS::Scheduler::Schedule").values()
-    said = schedule["Properties"]
-    assert said["ScheduleExpression"] == "rate(1 hour)"
-    assert json.loads(said["Target"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
-    assert said["Target"]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
-    assert said["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
+    properties = schedule["Properties"]
+    assert properties["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(properties["Target"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
+    assert properties["Target"]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
+    assert properties["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
     (endpoint,) = resources(alarming, "AWS::SageMaker::Endpoint")
     assert endpoint in schedule["DependsOn"]
 

@@ -46,11 +46,11 @@ def said(call: Callable[[], object]) -> tuple[str, ...]:
 def add(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> Callable[..., InferenceComponent]:
     """Put a component of 16 GB on one instance type, in an endpoint of its own."""
     image = own_image(stack)
-    made = iter(range(100))
+    numbers = iter(range(100))
 
     def put(instance: str | GpuInstance, *, most: int = 1, **options: Any) -> InferenceComponent:
         endpoint = any_endpoint(
-            f"Chat{next(made)}", image=image, capacity=Capacity.on_demand(instance, max_instances=most)
+            f"Chat{next(numbers)}", image=image, capacity=Capacity.on_demand(instance, max_instances=most)
         )
         options = {"model": SIXTEEN_GB, "resources": ROOMY, **options}
         return endpoint.add_component("llama", **options)

@@ -90,8 +90,8 @@ def test_names_of_another_account_or_region_and_of_one_that_is_not_known_do_not_
 def test_a_stack_without_account_and_region_is_held_to_itself(any_endpoint: MakeEndpoint) -> None:
     stack = cdk.Stack(cdk.App(), "Anywhere")
     any_endpoint("One", scope=stack, endpoint_name="prod")
-    (said,) = _said(lambda: any_endpoint("Two", scope=stack, endpoint_name="prod"))
-    assert said == f"Two: endpoint name 'prod' is that of endpoint Anywhere/One {RENAME}"
+    (problem,) = _said(lambda: any_endpoint("Two", scope=stack, endpoint_name="prod"))
+    assert problem == f"Two: endpoint name 'prod' is that of endpoint Anywhere/One {RENAME}"
 
 
 def test_two_stacks_without_account_and_region_may_be_for_one_so_a_common_name_is_a_warning(
