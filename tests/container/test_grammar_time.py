@@ -102,14 +102,19 @@ def request_of(work: Work) -> Callable[[Any], Any]:
         inner = grammar
         if reasons:
             grammar = SimpleNamespace(grammar=inner, finished=False)
-        made = SimpleNamespace(grammar=grammar, to_finish=None, finished=lambda: False, ctx=inner.ctx, inner=inner)
+        engine_request = SimpleNamespace(
+            grammar=grammar, to_finish=None, finished=lambda: False, ctx=inner.ctx, inner=inner
+        )
 
         def step(tokens: list[int]) -> list[int]:
             inner.fill_vocab_mask(None, 0)
-            return processor._accept_grammar_tokens(made, tokens)
+            return processor._accept_grammar_tokens(engine_request, tokens)
 
-        made.step, made.prefill = step, lambda token: processor._apply_prefill_grammar(req=made, next_token_id=token)
-        return made
+        engine_request.step, engine_request.prefill = (
+            step,
+            lambda token: processor._apply_prefill_grammar(req=engine_request, next_token_id=token),
+        )
+        return engine_request
 
     return request
 
