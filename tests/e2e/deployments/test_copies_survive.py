@@ -13,8 +13,8 @@ VERSION = "SM_TEST_VERSION"
 
 
 def wanted(version: str = "old", **more: object) -> Wanted:
-    given = {"variables": {VERSION: version}, "scaling": scaling(), "check": UNCHECKED} | more
-    return Wanted(**given)
+    options = {"variables": {VERSION: version}, "scaling": scaling(), "check": UNCHECKED} | more
+    return Wanted(**options)
 
 
 def scaled(fleet: Fleet, copies: int) -> None:
@@ -58,12 +58,12 @@ def test_what_an_update_does_not_touch_is_neither_asked_about_nor_updated(fleet:
     scaled(fleet, 5)
     fleet.scale(2, "fleet-qwen")
     eventually(lambda: fleet.copies("fleet-qwen") == (2, 2))
-    before, asked = fleet.component()["LastModifiedTime"], fleet.events("llama")
+    before, events = fleet.component()["LastModifiedTime"], fleet.events("llama")
 
     fleet.deployed(wanted(siblings={"qwen": {VERSION: "new"}}))
 
     assert fleet.component()["LastModifiedTime"] == before
-    assert fleet.events("llama") == asked
+    assert fleet.events("llama") == events
     assert fleet.copies() == (5, 5)
     assert fleet.copies("fleet-qwen") == (2, 2)
 
