@@ -49,15 +49,15 @@ def test_an_answer_is_passed_on() -> None:
 
 def test_a_body_that_streams_is_sent_as_a_stream() -> None:
     parts = [{"PayloadPart": {"Bytes": part}} for part in (b"a", b"b")]
-    made, runtime = client({"Body": parts})
-    assert EndpointTarget(made, "chat", "llama")(Body("/generate", b'{"stream": true}')) == (200, b"ab")
+    stand_in, runtime = client({"Body": parts})
+    assert EndpointTarget(stand_in, "chat", "llama")(Body("/generate", b'{"stream": true}')) == (200, b"ab")
     assert runtime.operations == ["InvokeEndpointWithResponseStream"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"[" * 60_000, b'{"stream": 1}'])
 def test_no_other_body_is(content: bytes) -> None:
-    made, runtime = client({"ResponseMetadata": {"HTTPStatusCode": 200}, "Body": io.BytesIO(b"")})
-    EndpointTarget(made, "chat", "llama")(Body("/generate", content))
+    stand_in, runtime = client({"ResponseMetadata": {"HTTPStatusCode": 200}, "Body": io.BytesIO(b"")})
+    EndpointTarget(stand_in, "chat", "llama")(Body("/generate", content))
     assert runtime.operations == ["InvokeEndpoint"]
 
 

@@ -74,6 +74,6 @@ def test_an_environment_has_it_where_it_is_asked_for(setting: dict[str, str], st
     }
     app = cdk.App(context=cdk_json_context())
     add_fleet(app, name="dev", settings=Environment.model_validate(content), source="dev.yaml", env=HERE)
-    made = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
-    assert [name for name in made if name.endswith("transaction-search")] == stacks
-    assert "cdk-sglang-dev-observability" in made, "failures are counted without dashboards, too"
+    names = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
+    assert [name for name in names if name.endswith("transaction-search")] == stacks
+    assert "cdk-sglang-dev-observability" in names, "failures are counted without dashboards, too"
