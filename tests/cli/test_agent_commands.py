@@ -177,7 +177,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     return command_lines
 
 
-def _asked(command: list[str]) -> dict[str, Any]:
+def _options(command: list[str]) -> dict[str, Any]:
     """The options of a command line, as the program that it starts reads them."""
     assert command[:3] == [sys.executable, "-m", "evals"]
     read = importlib.import_module("evals.__main__")._options()
@@ -203,7 +203,7 @@ def test_eval_asks_the_agents_own_component_or_any_other(
     options = ["--gate", "0.9", "--baseline", "old.json", "--only", "emergency", "--only", "other-patient"]
     assert run("eval", *words, *options, "--python", sys.executable)[0] == 1
     ((command),) = started
-    found = _asked(command)
+    found = _options(command)
     assert (found["endpoint"], found["component"], found["region"]) == place
     assert (found["gate"], found["only"]) == (0.9, ["emergency", "other-patient"])
     assert found["baseline"] == Path.cwd() / "old.json"

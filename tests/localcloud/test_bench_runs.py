@@ -230,10 +230,10 @@ def test_a_run_with_too_many_errors_is_told_in_one_line_marked_and_no_success(be
 def test_a_run_that_ends_while_the_component_is_woken_keeps_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str
 ) -> None:
-    def asked(*_: object, **__: object) -> float:
+    def fail(*_: object, **__: object) -> float:
         raise error
 
-    monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", asked)
+    monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", fail)
     done = bench.run("one")
     assert done.exit_code == 1
     assert message in done.output

@@ -157,13 +157,13 @@ def fleet(fleet: Fleet, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> F
     return fleet
 
 
-def told(fleet: Fleet, version: Parts) -> DiffReport:
+def report_on(fleet: Fleet, version: Parts) -> DiffReport:
     return report_of("fleet", Path(fleet.synth(version)))
 
 
 def deploy(fleet: Fleet, version: Parts) -> tuple[DiffReport, dict[str, str]]:
     """Deploy a version; what the command said before, and what then happened."""
-    report, before = told(fleet, version), look(fleet)
+    report, before = report_on(fleet, version), look(fleet)
     copies = {name: fleet.copies(name)[1] for name in before.revisions}
     fleet.deployed(version)
     for name, item in by_name(report).items():

@@ -59,7 +59,7 @@ def test_a_draft_is_trained_on_a_sample_of_the_endpoints_own_traffic(plain: Pipe
     records = [capture(QUESTION, ANSWER, event_id=f"e{index}") for index in range(150)]
     key = "captured/plain/main/2026/12/01/11/x.jsonl"
     plain.s3.put_object(Bucket=BUCKET, Key=key, Body=jsonl(*records))
-    with plain.told("training", dataset="captured", captured_prefix="captured/plain/", captured_samples=100):
+    with plain.changes_to("training", dataset="captured", captured_prefix="captured/plain/", captured_samples=100):
         run = plain.start()
         assert plain.end(run)["state"] == "Promoted"
     (job,) = plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"]

@@ -34,7 +34,7 @@ def plan(**changes: Any) -> dict[str, Any]:
     return described | changes
 
 
-def said(runtime: Runtime, **changes: Any) -> list[str]:
+def problems_of(runtime: Runtime, **changes: Any) -> list[str]:
     requirements = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
     with pytest.raises(runtime.plan.PlanError) as error:
         runtime.plan.check(plan(**changes), requirements)
@@ -86,11 +86,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 def test_what_speaks_against_a_plan_is_said_with_a_next_step(
     runtime: Runtime, changes: dict[str, Any], problem: str
 ) -> None:
-    assert said(runtime, **changes) == [f"training plan peak: {problem}"]
+    assert problems_of(runtime, **changes) == [f"training plan peak: {problem}"]
 
 
 def test_all_that_speaks_against_a_plan_is_said_at_once(runtime: Runtime) -> None:
-    assert len(said(runtime, TotalInstanceCount=4, TargetResources=["training-job"])) == 2
+    assert len(problems_of(runtime, TotalInstanceCount=4, TargetResources=["training-job"])) == 2
 
 
 def test_a_plan_of_two_blocks_ends_with_the_block_that_runs(runtime: Runtime) -> None:

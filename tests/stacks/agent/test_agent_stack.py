@@ -214,7 +214,7 @@ def test_a_dashboard_shows_the_agent_its_tools_and_its_memory(
 
 
 def test_the_region_of_the_cli_is_held_to_agentcores_and_zones_are_told(root: Path, folder: Path) -> None:
-    def made(region: str) -> cdk.App:
+    def app_in(region: str) -> cdk.App:
         app = cdk.App(context=cdk_json_context(root / "cdk.json"))
         source = content(folder, network="vpc", tools={"reference": False})
         settings = Environment.model_validate({**source, "region": None, "network": {"vpc": "create"}})
@@ -222,11 +222,11 @@ def test_the_region_of_the_cli_is_held_to_agentcores_and_zones_are_told(root: Pa
         add_fleet(app, name="test", settings=settings, source="t.yaml", env=env)
         return app
 
-    (stack,) = (one for one in made("us-east-1").node.children if getattr(one, "stack_name", "") == NAME)
+    (stack,) = (one for one in app_in("us-east-1").node.children if getattr(one, "stack_name", "") == NAME)
     notes = [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
     assert [text for text in notes if "in us-east-1: use1-az1, use1-az2, use1-az4." in text]
     with pytest.raises(ConfigurationError) as error:
-        made("me-central-1")
+        app_in("me-central-1")
     assert [line for line in error.value.problems if "agent.enabled: AgentCore is not in Region me-central-1" in line]
 
 
